@@ -1,0 +1,140 @@
+//! What a launch has to know about a kernel, each fact with where it came from.
+
+use std::fmt;
+
+/// Where a fact about a kernel came from, in the words that the reader sees.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// An attribute of the IR: `ttg.shared`.
+    IrAttribute(String),
+    /// A PTX directive: `.reqntid`.
+    PtxDirective(String),
+    /// An attribute of the cubin: `EIATTR_REQNTID`.
+    CubinAttribute(String),
+    /// Metadata that the compiler returned beside the text.
+    Compiler,
+    /// A version of this kernel that the session already has.
+    Parent(u32),
+    /// An option in the magic's header: `--shared`.
+    Option(String),
+    /// The `// warpbook:` comment in the text.
+    Comment,
+    /// Nothing said it; the reason why this value was taken.
+    Default(String),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::IrAttribute(name) | Self::PtxDirective(name) | Self::CubinAttribute(name) | Self::Option(name) => {
+                f.write_str(name)
+            }
+            Self::Compiler => f.write_str("compiler metadata"),
+            Self::Parent(version) => write!(f, "v{version}"),
+            Self::Comment => f.write_str("warpbook comment"),
+            Self::Default(reason) => write!(f, "default: {reason}"),
+        }
+    }
+}
+
+/// A value and where it came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sourced<T> {
+    /// The value.
+    pub value: T,
+    /// Where it came from.
+    pub origin: Origin,
+}
+
+impl<T> Sourced<T> {
+    /// A value with its origin.
+    pub fn new(value: T, origin: Origin) -> Self {
+        Self { value, origin }
+    }
+}
+
+/// What a kernel parameter holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ParamKind {
+    /// A device pointer; the Triton element type where it is known (`fp16`, `*fp16` without its star).
+    Pointer {
+        /// Triton's name of the pointee: `fp16`, `bf16`, `fp8e4nv`, `i1`, `i32`, …; `None` from PTX on.
+        element: Option<String>,
+    },
+    /// A scalar by Triton's name: `i1 i8 i16 i32 i64 u8 … fp16 bf16 fp32 fp64`; from PTX on only its width is known
+    /// (`b32`, or the PTX type as it is written: `u64`, `f32`).
+    Scalar {
+        /// The type's name.
+        ty: String,
+    },
+    /// A 128-byte host tensor-map (TMA) descriptor, passed by value.
+    TensorMap,
+}
+
+/// One parameter of the compiled entry function, in order, without Triton's own trailing scratch pointers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Param {
+    /// The name in the source, where it is known; otherwise as the IR names it (`arg0`, `kernel_param_0`).
+    pub name: String,
+    /// What it holds.
+    pub kind: ParamKind,
+    /// Bytes in the parameter block.
+    pub size: u32,
+    /// Alignment in the parameter block, in bytes.
+    pub align: u32,
+    /// `tt.divisibility` that the code was compiled under; `None` where nothing says so.
+    pub divisibility: Option<u32>,
+}
+
+/// A scratch area that Triton's code expects behind a trailing pointer parameter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Scratch {
+    /// Bytes for each program (block) of the grid; times `num_ctas` for a cluster.
+    pub size: u64,
+    /// Alignment in bytes.
+    pub align: u64,
+}
+
+/// How the compiler wants a host tensor descriptor to be encoded (`tensordesc_meta`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TensorDesc {
+    /// Swizzle mode: 0 none, 1 32 bytes, 2 64 bytes, 3 128 bytes.
+    pub swizzle: u32,
+    /// Bytes per element.
+    pub element_size: u32,
+    /// CUtensorMapDataType.
+    pub element_type: u32,
+    /// Box extents, outermost first.
+    pub block_size: Vec<u32>,
+    /// fp4 padded.
+    pub fp4_padded: bool,
+}
+
+/// Everything that a launch has to know about a kernel besides its arguments.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LaunchMeta {
+    /// The entry function's name.
+    pub entry: Sourced<String>,
+    /// The user's parameters, in order.
+    pub params: Sourced<Vec<Param>>,
+    /// How many pointer parameters of Triton's own trail the user's (global scratch, profile scratch).
+    pub scratch_params: Sourced<u32>,
+    /// Warps per block, as Triton counts them (without warp-specialised partitions).
+    pub num_warps: Sourced<u32>,
+    /// Threads per block to launch with (32 × warps, partitions included).
+    pub threads: Sourced<u32>,
+    /// Dynamic shared memory, bytes.
+    pub shared: Sourced<u32>,
+    /// Blocks per cluster, [x, y, z].
+    pub cluster: Sourced<[u32; 3]>,
+    /// Global scratch per program.
+    pub global_scratch: Sourced<Scratch>,
+    /// Profile scratch per program.
+    pub profile_scratch: Sourced<Scratch>,
+    /// Tensor memory columns (sm_100).
+    pub tmem: Sourced<u32>,
+    /// How each host descriptor parameter is encoded, in the order of the descriptor parameters.
+    pub tensor_descs: Vec<TensorDesc>,
+    /// Whether floating-point contraction was allowed when PTX was written and assembled.
+    pub fp_fusion: Sourced<bool>,
+}

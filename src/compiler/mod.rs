@@ -1,0 +1,9 @@
+//! From the text of any stage to everything below it, with the real Triton compiler.
+
+mod meta;
+mod stage;
+mod target;
+
+pub use meta::{LaunchMeta, Origin, Param, ParamKind, Scratch, Sourced, TensorDesc};
+pub use stage::{Artifact, Stage};
+pub use target::Target;

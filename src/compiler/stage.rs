@@ -1,0 +1,104 @@
+//! The stages of the Triton compiler, and what each of them produces.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+/// A stage of the compiler, in the order of lowering. `Triton` and `Gluon` are two ways in at the top.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stage {
+    /// Python source with `@triton.jit`.
+    Triton,
+    /// Python source with `@gluon.jit`; lowers to TTGIR directly.
+    Gluon,
+    /// Triton IR (MLIR), before layouts.
+    Ttir,
+    /// Triton GPU IR (MLIR), with layouts.
+    Ttgir,
+    /// LLVM IR for NVPTX.
+    Llir,
+    /// PTX assembly.
+    Ptx,
+    /// The ELF file that ptxas writes.
+    Cubin,
+    /// Disassembled machine code; can be looked at, not entered.
+    Sass,
+}
+
+impl Stage {
+    /// Every stage that a cell can enter at.
+    pub const ENTRIES: [Self; 7] =
+        [Self::Triton, Self::Gluon, Self::Ttir, Self::Ttgir, Self::Llir, Self::Ptx, Self::Cubin];
+
+    /// The name of the cell magic and the extension of the file: `ttgir`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Triton => "triton",
+            Self::Gluon => "gluon",
+            Self::Ttir => "ttir",
+            Self::Ttgir => "ttgir",
+            Self::Llir => "llir",
+            Self::Ptx => "ptx",
+            Self::Cubin => "cubin",
+            Self::Sass => "sass",
+        }
+    }
+
+    /// The stage after this one; `None` after `Cubin` and `Sass`.
+    pub fn next(self) -> Option<Self> {
+        match self {
+            Self::Triton => Some(Self::Ttir),
+            Self::Gluon | Self::Ttir => Some(Self::Ttgir),
+            Self::Ttgir => Some(Self::Llir),
+            Self::Llir => Some(Self::Ptx),
+            Self::Ptx => Some(Self::Cubin),
+            Self::Cubin | Self::Sass => None,
+        }
+    }
+
+    /// Whether the stage's text is Python.
+    pub fn is_python(self) -> bool {
+        matches!(self, Self::Triton | Self::Gluon)
+    }
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Stage {
+    type Err = ();
+
+    fn from_str(name: &str) -> Result<Self, ()> {
+        Self::ENTRIES.into_iter().chain([Self::Sass]).find(|stage| stage.name() == name).ok_or(())
+    }
+}
+
+/// What a stage produced, or what a cell entered at it. Content-addressed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Artifact {
+    /// The stage that this is the text (or the ELF file) of.
+    pub stage: Stage,
+    /// UTF-8 text for every stage but `Cubin`.
+    pub content: Arc<[u8]>,
+    /// SHA-256 of `content`.
+    pub hash: [u8; 32],
+}
+
+impl Artifact {
+    /// Takes the content and hashes it.
+    pub fn new(stage: Stage, content: impl Into<Arc<[u8]>>) -> Self {
+        let content = content.into();
+        let hash = Sha256::digest(&content).into();
+        Self { stage, content, hash }
+    }
+
+    /// The text; `None` for a cubin, or if the bytes are no UTF-8.
+    pub fn text(&self) -> Option<&str> {
+        if self.stage == Stage::Cubin { None } else { std::str::from_utf8(&self.content).ok() }
+    }
+}

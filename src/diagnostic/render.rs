@@ -1,0 +1,50 @@
+//! From a [`Diagnostic`] to text, in rustc's own shape, through `annotate-snippets`.
+
+use super::{Diagnostic, Severity};
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+
+pub(super) fn plain(diagnostic: &Diagnostic) -> String {
+    render(diagnostic, &Renderer::plain())
+}
+
+pub(super) fn ansi(diagnostic: &Diagnostic) -> String {
+    render(diagnostic, &Renderer::styled())
+}
+
+fn render(diagnostic: &Diagnostic, renderer: &Renderer) -> String {
+    let level = match diagnostic.severity {
+        Severity::Error => Level::ERROR,
+        Severity::Warning => Level::WARNING,
+        Severity::Note => Level::NOTE,
+    };
+    let title = level.primary_title(diagnostic.message.as_str()).id(diagnostic.code);
+    let mut group = Group::with_title(title);
+    if let Some(source) = diagnostic.source.as_ref().filter(|_| !diagnostic.labels.is_empty()) {
+        let length = source.text.len();
+        let snippet = Snippet::source(&*source.text)
+            .path(source.name.as_str())
+            .line_start(source.first_line)
+            .annotations(diagnostic.labels.iter().map(|label| {
+                let kind = if label.primary { AnnotationKind::Primary } else { AnnotationKind::Context };
+                let start = floor_boundary(&source.text, label.span.start.min(length));
+                let end = floor_boundary(&source.text, label.span.end.clamp(start, length));
+                let annotation = kind.span(start..end);
+                if label.message.is_empty() { annotation } else { annotation.label(label.message.as_str()) }
+            }));
+        group = group.element(snippet);
+    }
+    for note in &diagnostic.notes {
+        group = group.element(Level::NOTE.message(note.as_str()));
+    }
+    for help in &diagnostic.help {
+        group = group.element(Level::HELP.message(help.as_str()));
+    }
+    renderer.render(&[group]).to_string()
+}
+
+fn floor_boundary(text: &str, mut offset: usize) -> usize {
+    while !text.is_char_boundary(offset) {
+        offset -= 1;
+    }
+    offset
+}

@@ -1,0 +1,125 @@
+//! The syntax tree of an expression. Every node knows its bytes in the cell.
+
+use std::ops::Range;
+
+/// An expression and its place in the cell.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Expr {
+    /// What it is.
+    pub kind: ExprKind,
+    /// Bytes of the text that was parsed (the whole cell, when the parser was given a sub-range of it).
+    pub span: Range<usize>,
+}
+
+/// A keyword argument: `BM=128`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Keyword {
+    /// The keyword.
+    pub name: String,
+    /// Bytes of the keyword alone.
+    pub name_span: Range<usize>,
+    /// Its value.
+    pub value: Expr,
+}
+
+/// One entry between square brackets.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Subscript {
+    /// `a[3]`
+    Index(Expr),
+    /// `a[lo:hi:step]`, each optional.
+    Slice {
+        /// First index taken.
+        start: Option<Expr>,
+        /// First index not taken.
+        stop: Option<Expr>,
+        /// Distance.
+        step: Option<Expr>,
+        /// Bytes of the whole slice.
+        span: Range<usize>,
+    },
+}
+
+/// The kinds of expression; Python's syntax and precedence.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ExprKind {
+    /// `42`, `0x2a`, `1_000`
+    Int(i64),
+    /// `1.5`, `1e-3`, `inf`, `nan`
+    Float(f64),
+    /// `True`, `False`
+    Bool(bool),
+    /// `None`
+    None,
+    /// `'text'`, `"text"`
+    Str(String),
+    /// A buffer, a scalar, a function, a dtype.
+    Name(String),
+    /// `tl.float16`, `a.T`, `a.shape`
+    Attribute(Box<Expr>, String),
+    /// `f(x, k=v)`, `a.stride(0)`
+    Call {
+        /// What is called.
+        callee: Box<Expr>,
+        /// Positional arguments.
+        args: Vec<Expr>,
+        /// Keyword arguments, in order.
+        keywords: Vec<Keyword>,
+    },
+    /// `a[64:, 3]`
+    Subscript(Box<Expr>, Vec<Subscript>),
+    /// `-x`, `not x`, `~x`
+    Unary(UnaryOp, Box<Expr>),
+    /// `x + y`, comparisons, `and`, `or`
+    Binary(BinaryOp, Box<Expr>, Box<Expr>),
+    /// `(x, y)`, `(x,)`
+    Tuple(Vec<Expr>),
+    /// `[x, y]`
+    List(Vec<Expr>),
+    /// `x if c else y`
+    Conditional {
+        /// `c`
+        condition: Box<Expr>,
+        /// `x`
+        then: Box<Expr>,
+        /// `y`
+        otherwise: Box<Expr>,
+    },
+}
+
+/// Prefix operators.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum UnaryOp {
+    Negate,
+    Plus,
+    Not,
+    Invert,
+}
+
+/// Infix operators.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum BinaryOp {
+    Add,
+    Subtract,
+    Multiply,
+    Divide,
+    FloorDivide,
+    Remainder,
+    Power,
+    MatrixMultiply,
+    ShiftLeft,
+    ShiftRight,
+    BitAnd,
+    BitOr,
+    BitXor,
+    Less,
+    LessEqual,
+    Greater,
+    GreaterEqual,
+    Equal,
+    NotEqual,
+    And,
+    Or,
+}

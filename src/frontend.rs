@@ -1,0 +1,39 @@
+//! What a running cell can say to its reader, whoever shows it: a Jupyter client, a terminal, a test.
+
+use crate::render::Output;
+
+/// Which standard stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// Why the reader's input could not be had.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InputError {
+    /// The client said `allow_stdin: false`.
+    #[error("this frontend does not answer input requests")]
+    NotAllowed,
+    /// The cell was interrupted while it waited.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+/// The reader of one cell. Every call returns at once (but for [`Frontend::input`]) and is ordered with the others.
+pub trait Frontend: Send + Sync {
+    /// Text on a standard stream.
+    fn stream(&self, stream: Stream, text: &str);
+    /// A rich output. With an id it can be replaced by [`Frontend::update_display`].
+    fn display(&self, output: &Output, display_id: Option<&str>);
+    /// Replaces every output displayed under `display_id`. Callers keep to ten a second.
+    fn update_display(&self, output: &Output, display_id: &str);
+    /// Clears the cell's outputs, at once or when the next one comes.
+    fn clear_output(&self, wait: bool);
+    /// Puts `text` into a new cell below (Jupyter's `set_next_input` payload).
+    fn set_next_input(&self, text: &str, replace: bool);
+    /// Asks the reader for a line.
+    fn input(&self, prompt: &str, password: bool) -> Result<String, InputError>;
+}

@@ -1,0 +1,29 @@
+//! Warpbook: a Jupyter kernel that runs a GPU kernel from any stage of the Triton compiler.
+//!
+//! Layers are modules, in the order in which a cell meets them. An arrow points at what a layer may use:
+//!
+//! ```text
+//! main → server → session → magics → workspace → {compiler, device, guest, bench, layout, render, expression}
+//!        server → wire                device → {emulator, cuda}      emulator → ptx      compiler → {ir, ptx}
+//!        everyone → {diagnostic, cancel, frontend}
+//! ```
+//!
+//! `ir`, `ptx`, `emulator` and `layout` import nothing from outside themselves but `diagnostic` and each other
+//! (downwards): they are a library for someone who wants no notebook. `tests/architecture.rs` holds the arrows.
+
+pub mod cancel;
+pub mod compiler;
+pub mod device;
+pub mod diagnostic;
+pub mod emulator;
+pub mod expression;
+pub mod frontend;
+pub mod guest;
+pub mod ir;
+pub mod magics;
+pub mod ptx;
+pub mod render;
+pub mod server;
+pub mod session;
+pub mod wire;
+pub mod workspace;

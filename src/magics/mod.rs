@@ -1,0 +1,6 @@
+//! The magics: one registry, from which dispatch, completion, inspection, `--help` and the reference come;
+//! one file per magic or per family of magics.
+
+mod registry;
+
+pub use registry::{Call, Kind, Magic, OptionSpec, Spec, find, names, registry};

@@ -1,0 +1,3 @@
+//! The `warpbook` command.
+
+fn main() {}

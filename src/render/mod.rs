@@ -1,0 +1,58 @@
+//! Bundles of text, HTML, SVG and JSON: what a cell shows.
+
+use serde_json::Value;
+
+/// One output in several forms, richest last. `text` is always there, short and the same from run to run
+/// (measured times excepted); `html` is self-contained and readable with scripts off.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Output {
+    /// `text/plain`
+    pub text: String,
+    /// `text/html`
+    pub html: Option<String>,
+    /// `image/svg+xml`
+    pub svg: Option<String>,
+    /// `application/json`: the numbers.
+    pub json: Option<Value>,
+}
+
+impl Output {
+    /// An output that is text only.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self { text: text.into(), ..Self::default() }
+    }
+
+    /// Adds `text/html`.
+    pub fn with_html(mut self, html: impl Into<String>) -> Self {
+        self.html = Some(html.into());
+        self
+    }
+
+    /// Adds `image/svg+xml`.
+    pub fn with_svg(mut self, svg: impl Into<String>) -> Self {
+        self.svg = Some(svg.into());
+        self
+    }
+
+    /// Adds `application/json`.
+    pub fn with_json(mut self, json: Value) -> Self {
+        self.json = Some(json);
+        self
+    }
+}
+
+/// Escapes text for HTML content and attribute values.
+pub fn escape_html(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}
