@@ -5,13 +5,14 @@
 //! ```text
 //! main → server → session → magics → workspace → {compiler, device, guest, bench, layout, render, expression}
 //!        server → wire                device → {emulator, cuda}      emulator → ptx      compiler → {ir, ptx}
-//!        everyone → {diagnostic, cancel, frontend}
+//!        everyone → {diagnostic, cancel, child, frontend}
 //! ```
 //!
 //! `ir`, `ptx`, `emulator` and `layout` import nothing from outside themselves but `diagnostic` and each other
 //! (downwards): they are a library for someone who wants no notebook. `tests/architecture.rs` holds the arrows.
 
 pub mod cancel;
+pub mod child;
 pub mod compiler;
 pub mod device;
 pub mod diagnostic;
