@@ -34,6 +34,11 @@ pub trait Frontend: Send + Sync {
     fn clear_output(&self, wait: bool);
     /// Puts `text` into a new cell below (Jupyter's `set_next_input` payload).
     fn set_next_input(&self, text: &str, replace: bool);
+    /// Shows a text to read beside the notebook (Jupyter's `page` payload): help. Where there is no pager it is an
+    /// output like another.
+    fn page(&self, output: &Output) {
+        self.display(output, None);
+    }
     /// Asks the reader for a line.
     fn input(&self, prompt: &str, password: bool) -> Result<String, InputError>;
 }
