@@ -21,6 +21,7 @@ pub mod expression;
 pub mod frontend;
 pub mod guest;
 pub mod ir;
+pub mod kernelspec;
 pub mod magics;
 pub mod ptx;
 pub mod render;

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
+use warpbook::diagnostic::Result;
+use warpbook::kernelspec::{self, Place};
 
 /// A Jupyter kernel that runs a GPU kernel from any stage of the Triton compiler.
 #[derive(Parser)]
@@ -21,11 +23,43 @@ enum Command {
         #[arg(long, short = 'f', value_name = "FILE")]
         connection_file: PathBuf,
     },
+    /// Tells Jupyter about the kernel.
+    Install(Install),
+}
+
+#[derive(Args)]
+struct Install {
+    /// For this user (the default).
+    #[arg(long = "user", group = "place")]
+    _user: bool,
+    /// In the active virtual or conda environment.
+    #[arg(long, group = "place")]
+    sys_prefix: bool,
+    /// Under share/jupyter of this directory.
+    #[arg(long, group = "place", value_name = "DIRECTORY")]
+    prefix: Option<PathBuf>,
+    /// The kernel's name, which notebooks refer to.
+    #[arg(long, default_value = kernelspec::NAME)]
+    name: String,
+}
+
+impl Install {
+    fn run(self) -> Result<()> {
+        let place = match self.prefix {
+            Some(prefix) => Place::Prefix(prefix),
+            None if self.sys_prefix => Place::SysPrefix,
+            None => Place::User,
+        };
+        let directory = kernelspec::install(&place, &self.name, &kernelspec::this_executable()?)?;
+        println!("installed the kernel `{}` in {}", self.name, directory.display());
+        Ok(())
+    }
 }
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Kernel { connection_file } => warpbook::server::run(&connection_file),
+        Command::Install(install) => install.run(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
