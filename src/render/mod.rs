@@ -1,5 +1,7 @@
 //! Bundles of text, HTML, SVG and JSON: what a cell shows.
 
+pub mod plot;
+
 use serde_json::Value;
 
 /// One output in several forms, richest last. `text` is always there, short and the same from run to run
