@@ -33,9 +33,34 @@ pub struct Request {
     pub content: JupyterMessageContent,
 }
 
+/// The requests that wait.
+struct Queue {
+    requests: Receiver<Request>,
+    waiting: VecDeque<Request>,
+    /// How many of those in `waiting` came before a cell failed that stops the ones after it.
+    aborting: usize,
+}
+
+impl Queue {
+    /// The next request, and whether it was aborted, should it want to run a cell.
+    fn next(&mut self) -> Option<(Request, bool)> {
+        let request = self.waiting.pop_front().or_else(|| self.requests.recv().ok())?;
+        let aborted = self.aborting > 0;
+        self.aborting = self.aborting.saturating_sub(1);
+        Some((request, aborted))
+    }
+
+    /// Aborts the cells that wait. Called before the client hears of the failure: what it sends then is to run.
+    fn abort(&mut self) {
+        self.waiting.extend(self.requests.try_iter());
+        self.aborting = self.waiting.len();
+    }
+}
+
 /// Answers shell requests with an evaluator.
 pub struct Executor<E> {
     evaluator: E,
+    queue: Queue,
     outbox: Outbox,
     stdin: Stdin,
     interrupter: Interrupter,
@@ -45,42 +70,38 @@ pub struct Executor<E> {
 
 impl<E: Evaluator> Executor<E> {
     /// An executor that has run nothing yet.
-    pub fn new(evaluator: E, outbox: Outbox, stdin: Stdin, interrupter: Interrupter) -> Self {
-        Self { evaluator, outbox, stdin, interrupter, history: History::default(), count: 0 }
+    pub fn new(
+        evaluator: E,
+        requests: Receiver<Request>,
+        outbox: Outbox,
+        stdin: Stdin,
+        interrupter: Interrupter,
+    ) -> Self {
+        let queue = Queue { requests, waiting: VecDeque::new(), aborting: 0 };
+        Self { evaluator, queue, outbox, stdin, interrupter, history: History::default(), count: 0 }
     }
 
     /// Answers requests until their senders are gone.
-    pub fn run(mut self, requests: &Receiver<Request>) {
-        let mut waiting = VecDeque::new();
-        // How many of the waiting requests came before a cell failed that stops those after it.
-        let mut aborting = 0_usize;
-        loop {
-            let Some(request) = waiting.pop_front().or_else(|| requests.recv().ok()) else { return };
-            let aborted = aborting > 0;
-            aborting = aborting.saturating_sub(1);
-            if !self.answer(request, aborted) {
-                waiting.extend(requests.try_iter());
-                aborting = waiting.len();
-            }
+    pub fn run(mut self) {
+        while let Some((request, aborted)) = self.queue.next() {
+            self.answer(request, aborted);
         }
     }
 
-    /// Answers one request, between busy and idle. `false`: the execute requests that wait are to be aborted.
-    fn answer(&mut self, request: Request, aborted: bool) -> bool {
+    /// Answers one request, between busy and idle.
+    fn answer(&mut self, request: Request, aborted: bool) {
         let Request { msg_type, parent, content } = request;
         let runs = matches!(content, JupyterMessageContent::ExecuteRequest(_)) && !aborted;
         if runs {
             self.interrupter.cell_starts();
         }
         self.outbox.status("busy", &parent);
-        let mut go_on = true;
         let reply = match content {
             JupyterMessageContent::ExecuteRequest(_) if aborted => {
                 Some(("execute_reply", content::execute_aborted(self.count)))
             }
             JupyterMessageContent::ExecuteRequest(request) => {
-                let (reply, succeeded) = self.execute(&request, &parent);
-                go_on = succeeded || !request.stop_on_error;
+                let reply = self.execute(&request, &parent);
                 Some(("execute_reply", reply))
             }
             JupyterMessageContent::KernelInfoRequest(_) => Some(("kernel_info_reply", content::kernel_info())),
@@ -114,10 +135,9 @@ impl<E: Evaluator> Executor<E> {
             self.interrupter.cell_ends();
         }
         self.outbox.status("idle", &parent);
-        go_on
     }
 
-    fn execute(&mut self, request: &ExecuteRequest, parent: &Parent) -> (Value, bool) {
+    fn execute(&mut self, request: &ExecuteRequest, parent: &Parent) -> Value {
         let stored = request.store_history && !request.silent;
         if stored {
             self.count += 1;
@@ -155,14 +175,17 @@ impl<E: Evaluator> Executor<E> {
                     user_expressions: Some(user_expressions),
                     ..ExecuteReply::default()
                 };
-                (content::to_json(&reply), true)
+                content::to_json(&reply)
             }
             Err(diagnostic) => {
+                if request.stop_on_error {
+                    self.queue.abort();
+                }
                 let error = content::error(&diagnostic);
                 if !request.silent {
                     self.outbox.send(Channel::Iopub, "error", parent, content::to_json(&error));
                 }
-                (content::execute_error(&error, count), false)
+                content::execute_error(&error, count)
             }
         }
     }
@@ -239,4 +262,70 @@ fn panicked(panic: &(dyn Any + Send)) -> Diagnostic {
     Diagnostic::error("internal-error", format!("Warpbook itself failed: {}", text.unwrap_or("no message")))
         .note("the session goes on; what this cell was changing may be half done")
         .help("please report this with the cell's text")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+    use crate::cancel::Cancel;
+    use crate::frontend::Frontend;
+    use crate::render::Output;
+    use crate::session::Completion;
+
+    /// Every cell fails.
+    struct Failing;
+
+    impl Evaluator for Failing {
+        fn execute(&mut self, cell: &str, _: &dyn Frontend, _: &Cancel) -> Result<Option<Output>> {
+            Err(Box::new(Diagnostic::error("failed", cell)))
+        }
+        fn evaluate(&mut self, expression: &str, _: &Cancel) -> Result<Output> {
+            Ok(Output::text(expression))
+        }
+        fn complete(&mut self, _: &str, cursor: usize) -> Completion {
+            Completion { span: cursor..cursor, matches: Vec::new() }
+        }
+        fn inspect(&mut self, _: &str, _: usize, _: u8) -> Option<Output> {
+            None
+        }
+        fn is_complete(&self, _: &str) -> Completeness {
+            Completeness::Complete
+        }
+    }
+
+    #[tokio::test]
+    async fn a_failed_cell_aborts_those_that_wait_and_nothing_else() {
+        let (requests, queue) = channel();
+        let cell = |code: &str, stop_on_error| {
+            JupyterMessageContent::ExecuteRequest(ExecuteRequest {
+                code: code.to_owned(),
+                stop_on_error,
+                ..ExecuteRequest::default()
+            })
+        };
+        let asked = [
+            cell("goes on", false),
+            cell("stops", true),
+            cell("waits", true),
+            JupyterMessageContent::KernelInfoRequest(Default::default()),
+            cell("waits too", true),
+        ];
+        for content in asked {
+            let request = Request { msg_type: String::new(), parent: Parent::none(), content };
+            requests.send(request).expect("queued");
+        }
+        drop(requests);
+        let outbox = Outbox::new("s");
+        Executor::new(Failing, queue, outbox.clone(), Stdin::new(), Interrupter::default()).run();
+        outbox.close();
+        let mut statuses = Vec::new();
+        while let Some((channel, message)) = outbox.next().await {
+            if channel == Channel::Shell {
+                statuses.push(message.content["status"].as_str().unwrap_or_default().to_owned());
+            }
+        }
+        assert_eq!(statuses, ["error", "error", "aborted", "ok", "aborted"]);
+    }
 }

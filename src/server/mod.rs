@@ -83,7 +83,7 @@ async fn serve_on<E: Evaluator>(
         let (outbox, stdin, interrupter, ended) =
             (outbox.clone(), stdin.clone(), interrupter.clone(), Arc::clone(&ended));
         std::thread::Builder::new().name("session".into()).stack_size(16 << 20).spawn(move || {
-            Executor::new(evaluator(), outbox, stdin, interrupter).run(&queue);
+            Executor::new(evaluator(), queue, outbox, stdin, interrupter).run();
             ended.notify_one();
         })
     };
@@ -128,5 +128,6 @@ async fn serve_on<E: Evaluator>(
 
 /// Writes a line to the kernel's log, which is its standard error. Nobody may be there to read it.
 fn log(line: fmt::Arguments<'_>) {
-    let _ = writeln!(std::io::stderr(), "warpbook: {line}");
+    let line = format!("warpbook: {line}\n");
+    let _ = std::io::stderr().write_all(line.as_bytes());
 }

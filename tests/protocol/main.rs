@@ -1,0 +1,11 @@
+//! The protocol, from the other side of the sockets: a typed frontend that panics on anything nobody asserted.
+
+mod client;
+mod comms;
+mod execute;
+mod hostile;
+mod interrupt;
+mod introspect;
+mod lifecycle;
+mod scripted;
+mod streams;
