@@ -112,3 +112,10 @@ def sigmoid(x):
 def softmax(x):
     e = numpy.exp(x - x.max(axis=-1, keepdims=True))
     return e / e.sum(axis=-1, keepdims=True)
+
+
+def cut(values, bound, unwritten=77):
+    """What comes out when the mask of the last axis ends at `bound`: the rest was not written."""
+    values = numpy.array(values, numpy.float64)
+    values[..., bound:] = unwritten
+    return values

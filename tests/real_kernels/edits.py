@@ -67,21 +67,57 @@ def _ptx(text, wanted):
     return re.sub(r"(mov\.[bu]32\s+%r\d+, )(-?\d+);", moved, text)
 
 
-def change(stage, content, old, new):
-    """The content with every f32 constant `old` made `new` (and -old made -new).
+def _bound_mlir(text, old, new):
+    # The splat constants that comparisons `x < constant` use, and nothing else does.
+    for name in set(re.findall(rf"^ *(%\w+) = arith\.constant dense<{old}> : tensor<[^\n]*xi(?:32|64)", text, re.M)):
+        uses = [line for line in text.splitlines() if re.search(rf"{name}(?![\w])", line) and f"{name} = " not in line]
+        if uses and all("arith.cmpi slt," in line for line in uses):
+            text = re.sub(rf"(^ *{name} = arith\.constant dense<){old}>", rf"\g<1>{new}>", text, flags=re.M)
+    return text
 
-    Raises ValueError if there was none.
-    """
-    wanted = _signs(old, new)
-    if stage == "cubin":
-        # The emulator runs the PTX that a cubin carries, lines separated by NUL; sizes must not change.
+
+def _bound_llvm(text, old, new):
+    return re.sub(rf"(icmp samesign ult i(?:32|64) %[\w.]+, ){old}\b", rf"\g<1>{new}", text)
+
+
+def _bound_ptx(text, old, new):
+    return re.sub(rf"(setp\.lt\.u(?:32|64)\s+%p\d+, %r\w+, ){old};", rf"\g<1>{new};", text)
+
+
+def _in_cubin(edit):
+    """The same edit of the PTX that a cubin carries, lines separated by NUL; sizes must not change."""
+
+    def change_cubin(content, *arguments):
         text = content.decode("latin-1")
-        changed = _ptx(text, wanted)
+        changed = edit(text, *arguments)
         if len(changed) != len(text):
             raise ValueError("the constant's new spelling is of another length, which a cubin has no room for")
-        changed = changed.encode("latin-1")
+        return changed.encode("latin-1")
+
+    return change_cubin
+
+
+VALUES = {"ttir": _mlir, "ttgir": _mlir, "llir": _llvm, "ptx": _ptx, "cubin": _in_cubin(_ptx)}
+BOUNDS = {
+    "ttir": _bound_mlir,
+    "ttgir": _bound_mlir,
+    "llir": _bound_llvm,
+    "ptx": _bound_ptx,
+    "cubin": _in_cubin(_bound_ptx),
+}
+
+
+def change(stage, content, old, new):
+    """The content with a constant changed.
+
+    A float is a value of f32: every `old` becomes `new`, and every -old becomes -new. An integer is the bound of a
+    mask: every `x < old` becomes `x < new`; below TTGIR one comparison may stand for a vector of elements, so the new
+    bound has to keep the alignment of the old. Raises ValueError if there was none.
+    """
+    if isinstance(old, float):
+        changed = VALUES[stage](content, _signs(old, new))
     else:
-        changed = {"ttir": _mlir, "ttgir": _mlir, "llir": _llvm, "ptx": _ptx}[stage](content, wanted)
+        changed = BOUNDS[stage](content, old, new)
     if changed == content:
         raise ValueError(f"no constant {old} in this {stage}")
     return changed

@@ -1,7 +1,7 @@
 """Kernels of fla-core: scans, chunked linear attention with its dots, recurrences. Nearly all have heuristics."""
 
 import numpy
-from case import Case, array, blank, softmax
+from case import Case, array, blank, cut, softmax
 
 F32 = "f32 sums in another order, and approximate ex2, lg2 or sqrt: a few units of 2^-23"
 F16 = "products of f16 summed in f32 by the tensor core; an operand rounded to f16 (2^-11) in between where the kernel does"
@@ -28,13 +28,15 @@ def local_cumsum(random):
 
 def global_cumsum_reversed(random):
     s = random.normal(2, 40, 2, 24)
+    o = s.exact[:, ::-1].cumsum(1)[:, ::-1]
     return Case(
         OPS + "utils.cumsum:chunk_global_cumsum_vector_kernel",
         "4",
         "s, o, None, None, 40, B=2, H=2, S=24, BS=32, REVERSE=True",
         dict(s=s, o=blank(2, 40, 2, 24)),
-        dict(o=s.exact[:, ::-1].cumsum(1)[:, ::-1]),
+        dict(o=o),
         1e-5, 1e-5, F32, ("scan", "reduction", "mask", "loop", "heuristics", "autotune"),
+        edit=(24, 20), expect_edited=dict(o=cut(o, 20)),
     )
 
 
@@ -77,6 +79,7 @@ def token_shift(random):
         dict(x=x, y=blank(2, 5, 40), cache=cache, last=blank(2, 40)),
         dict(y=previous - x.exact, last=x.exact[:, -1]),
         1e-7, 1e-6, "one f32 subtraction", ("mask", "branch", "heuristics", "autotune"),
+        edit=(40, 36), expect_edited=dict(y=cut(previous - x.exact, 36), last=cut(x.exact[:, -1], 36)),
     )
 
 
@@ -84,22 +87,27 @@ def scaled_dot_kkt(random):
     # 40 steps in chunks of 32, two heads of 48: the lower triangle of beta K Kᵀ with its decay.
     k = random.normal(1, 40, 2, 48, dtype="f16", scale=0.3)
     beta, g = random.uniform(1, 40, 2), random.normal(1, 40, 2, scale=0.5)
-    expected = numpy.zeros((1, 40, 2, 32))
-    for h in range(2):
-        for start in (0, 32):
-            rows = range(start, min(start + 32, 40))
-            for i in rows:
-                for j in range(start, i):
-                    dot = k.exact[0, i, h] @ k.exact[0, j, h]
-                    decay = numpy.exp2(g.exact[0, i, h] - g.exact[0, j, h])
-                    expected[0, i, h, j - start] = dot * decay * beta.exact[0, i, h]
+
+    def products(width):
+        a = numpy.zeros((1, 40, 2, 32))
+        for h in range(2):
+            for start in (0, 32):
+                for i in range(start, min(start + 32, 40)):
+                    for j in range(start, i):
+                        dot = k.exact[0, i, h, :width] @ k.exact[0, j, h, :width]
+                        decay = numpy.exp2(g.exact[0, i, h] - g.exact[0, j, h])
+                        a[0, i, h, j - start] = dot * decay * beta.exact[0, i, h]
+        return a
+
     return Case(
         OPS + "common.chunk_scaled_dot_kkt:chunk_scaled_dot_kkt_fwd_kernel",
         "2, 2",
         "k, g, beta, A, None, None, 40, H=2, HV=2, K=48, BT=32",
         dict(k=k, g=g, beta=beta, A=blank(1, 40, 2, 32)),
-        dict(A=expected),
+        dict(A=products(48)),
         2e-6, 2e-5, F32 + "; products of f16 are exact in f32", ("dot", "mask", "loop", "heuristics", "autotune"),
+        # The inner dimension ends earlier.
+        edit=(48, 40), expect_edited=dict(A=products(40)),
     )
 
 
@@ -161,6 +169,7 @@ def recompute_w_u(random):
         dict(k=k, v=v, beta=beta, w=blank(1, 40, 2, 32, dtype="f16"), u=blank(1, 40, 2, 48, dtype="f16"), A=a, g=g),
         dict(w=w, u=u),
         4e-3, 2e-3, F16, ("dot", "mask", "loop", "heuristics", "autotune"),
+        edit=(48, 40), expect_edited=dict(w=w, u=cut(u, 40)),
     )
 
 
@@ -205,6 +214,7 @@ def fused_recurrent(random):
         dict(q=q, k=k, v=v, gk=gk, o=blank(1, 2, 6, 2, 20), h0=h0, ht=blank(2, 2, 24, 20)),
         dict(o=o[None], ht=state),
         5e-6, 1e-5, F32, ("reduction", "mask", "loop", "heuristics", "autotune"),
+        edit=(20, 16), expect_edited=dict(o=cut(o[None], 16), ht=cut(state, 16)),
     )
 
 
@@ -217,14 +227,16 @@ def delta_rule(random):
         u[0, t] = residual
         state = state + (residual * beta.exact[0, t][:, None])[..., None] * k.exact[0, t][:, None, :]
         o[0, t] = numpy.einsum("hvk,hk->hv", state, q.exact[0, t] * 0.25)
+    ht = state.transpose(0, 2, 1)[None]
     return Case(
         OPS + "delta_rule.fused_recurrent:fused_recurrent_delta_rule_fwd_kernel",
         "2 * 1 * 2",
         "q, k, v, u, beta, o, None, ht, None, 0.25, 5, B=1, H=2, K=16, V=12, BK=16, BV=8, IS_BETA_HEADWISE=False, "
         "num_warps=1",
         dict(q=q, k=k, v=v, u=blank(1, 5, 2, 12), beta=beta, o=blank(1, 1, 5, 2, 12), ht=blank(1, 2, 16, 12)),
-        dict(u=u, o=o[None], ht=state.transpose(0, 2, 1)[None]),
+        dict(u=u, o=o[None], ht=ht),
         5e-6, 1e-5, F32, ("reduction", "mask", "loop", "heuristics"),
+        edit=(12, 4), expect_edited=dict(u=cut(u, 4), o=cut(o[None], 4), ht=cut(ht, 4)),
     )
 
 
@@ -243,6 +255,7 @@ def hgrn_chunk(random):
         dict(x=x, g=g, gc=blank(1, 30, 40), o=blank(1, 30, 40)),
         dict(gc=gc, o=o),
         5e-6, 1e-5, F32, ("mask", "loop", "autotune"),
+        edit=(40, 37), expect_edited=dict(gc=cut(gc, 37), o=cut(o, 37)),
     )
 
 
@@ -260,6 +273,7 @@ def hgrn_recurrent(random):
         dict(o=o, ht=h),
         5e-6, 1e-5, F32, ("mask", "loop", "heuristics", "autotune"),
         config=4,
+        edit=(40, 36), expect_edited=dict(o=cut(o, 36), ht=cut(h, 36)),
     )
 
 
@@ -284,6 +298,7 @@ def softmax_rows(random):
         dict(x=x, p=blank(3, 50)),
         dict(p=softmax(x.exact)),
         1e-7, 1e-5, F32, ("reduction", "mask", "autotune"),
+        edit=(50, 46), expect_edited=dict(p=cut(softmax(numpy.where(numpy.arange(50) < 46, x.exact, -numpy.inf)), 46)),
     )
 
 
@@ -330,13 +345,15 @@ def rotary(random):
 def mean_pooling(random):
     x = random.normal(2, 20, 2, 24)
     chunks = [x.exact[:, i : i + 8].mean(1) for i in (0, 8, 16)]
+    o = numpy.stack(chunks, 1)
     return Case(
         OPS + "utils.pooling:mean_pooling_fwd_kernel",
         "cdiv(24, BD) * 3, 4",
         "x, o, None, None, 20, H=2, D=24, BT=8",
         dict(x=x, o=blank(2, 3, 2, 24)),
-        dict(o=numpy.stack(chunks, 1)),
+        dict(o=o),
         1e-6, 1e-5, F32, ("reduction", "mask", "heuristics", "autotune"),
+        edit=(24, 20), expect_edited=dict(o=cut(o, 20)),
     )
 
 
