@@ -219,9 +219,9 @@ def fused_recurrent(random):
 
 
 def delta_rule(random):
-    q, k, v = random.normal(1, 5, 2, 16), random.normal(1, 5, 2, 16, scale=0.25), random.normal(1, 5, 2, 12)
+    q, k, v = random.normal(1, 5, 2, 16), random.normal(1, 5, 2, 16, scale=0.25), random.normal(1, 5, 2, 20)
     beta = random.uniform(1, 5, 2)
-    u, o, state = numpy.zeros((1, 5, 2, 12)), numpy.zeros((1, 5, 2, 12)), numpy.zeros((2, 12, 16))
+    u, o, state = numpy.zeros((1, 5, 2, 20)), numpy.zeros((1, 5, 2, 20)), numpy.zeros((2, 20, 16))
     for t in range(5):
         residual = v.exact[0, t] - numpy.einsum("hvk,hk->hv", state, k.exact[0, t])
         u[0, t] = residual
@@ -230,13 +230,13 @@ def delta_rule(random):
     ht = state.transpose(0, 2, 1)[None]
     return Case(
         OPS + "delta_rule.fused_recurrent:fused_recurrent_delta_rule_fwd_kernel",
-        "2 * 1 * 2",
-        "q, k, v, u, beta, o, None, ht, None, 0.25, 5, B=1, H=2, K=16, V=12, BK=16, BV=8, IS_BETA_HEADWISE=False, "
+        "3 * 1 * 2",
+        "q, k, v, u, beta, o, None, ht, None, 0.25, 5, B=1, H=2, K=16, V=20, BK=16, BV=8, IS_BETA_HEADWISE=False, "
         "num_warps=1",
-        dict(q=q, k=k, v=v, u=blank(1, 5, 2, 12), beta=beta, o=blank(1, 1, 5, 2, 12), ht=blank(1, 2, 16, 12)),
+        dict(q=q, k=k, v=v, u=blank(1, 5, 2, 20), beta=beta, o=blank(1, 1, 5, 2, 20), ht=blank(1, 2, 16, 20)),
         dict(u=u, o=o[None], ht=ht),
         5e-6, 1e-5, F32, ("reduction", "mask", "loop", "heuristics"),
-        edit=(12, 4), expect_edited=dict(u=cut(u, 4), o=cut(o[None], 4), ht=cut(ht, 4)),
+        edit=(20, 16), expect_edited=dict(u=cut(u, 16), o=cut(o[None], 16), ht=cut(ht, 16)),
     )
 
 
