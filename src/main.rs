@@ -25,6 +25,10 @@ enum Command {
     },
     /// Tells Jupyter about the kernel.
     Install(Install),
+    /// Evaluates Rust cells; the kernel itself calls this.
+    #[cfg(feature = "rust-cells")]
+    #[command(hide = true)]
+    RustHost,
 }
 
 #[derive(Args)]
@@ -56,10 +60,19 @@ impl Install {
     }
 }
 
+#[cfg(feature = "rust-cells")]
+fn rust_host() -> Result<()> {
+    warpbook::guest::run_rust_host()
+        .map_err(|error| Box::new(warpbook::diagnostic::Diagnostic::error("rust-host", error.to_string())))
+}
+
 fn main() -> ExitCode {
+    warpbook::guest::process_hook();
     let outcome = match Cli::parse().command {
         Command::Kernel { connection_file } => warpbook::server::run(&connection_file),
         Command::Install(install) => install.run(),
+        #[cfg(feature = "rust-cells")]
+        Command::RustHost => rust_host(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
