@@ -2,15 +2,18 @@
 //!
 //! A child gets a process group of its own. The group is killed when its [`ChildProcess`] is dropped; and if this
 //! process dies without the chance to do so (`kill -9`), the kernel's parent-death signal ends the child at once, and
-//! a watchdog, a shell that reads the list of groups from a pipe, kills what is left of each group (a child's own
-//! children) when that pipe closes.
+//! a watchdog, a shell that reads the list of groups from a socket, kills what is left of each group (a child's own
+//! children) when that socket closes.
 
-use std::io::{self, Write};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use rustix::net::SendFlags;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 
 /// A child process with its whole process group.
@@ -24,20 +27,20 @@ impl ChildProcess {
     pub fn spawn(mut command: Command) -> io::Result<Self> {
         command.process_group(0);
         let parent = rustix::process::getpid();
+        let watchdog = watchdog();
         let die_with_parent = move || {
+            // Told by the child, before it can have children: the parent may be killed at any moment.
+            watchdog.tell(b'+', rustix::process::getpid());
             rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
             // The parent may have died before the call above.
             if rustix::process::getppid() == Some(parent) { Ok(()) } else { Err(io::ErrorKind::NotConnected.into()) }
         };
         // SAFETY: the closure runs between fork and exec, where only async-signal-safe calls are allowed. It makes
-        // two plain system calls and allocates nothing.
+        // plain system calls, takes no lock and allocates nothing.
         unsafe { command.pre_exec(die_with_parent) };
         let child = spawner().spawn(command)?;
         let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
         let killer = Killer { group: Arc::new(Mutex::new(group)) };
-        if let Some(group) = group {
-            watchdog().tell('+', group);
-        }
         Ok(Self { child, killer })
     }
 
@@ -102,7 +105,7 @@ impl ChildProcess {
         let mut group = self.killer.group();
         if let Some(pid) = group.take() {
             let _ = rustix::process::kill_process_group(pid, Signal::KILL);
-            watchdog().tell('-', pid);
+            watchdog().tell(b'-', pid);
         }
         self.child.wait()
     }
@@ -169,43 +172,58 @@ fn spawner() -> &'static Spawner {
     })
 }
 
-/// Reads `+ group` and `- group` lines; at the end of its input it kills the groups that are left.
+/// Reads lines of `+` or `-` and a group; at the end of its input it kills the groups that are left.
 const WATCHDOG: &str = r#"
 trap '' INT TERM HUP
 groups=' '
-while read -r change group; do
-    case $change in
-    +) groups="$groups$group " ;;
-    -) groups="${groups%% $group *} ${groups#* $group }" ;;
+while read -r line; do
+    group=${line#?}
+    group=${group##* }
+    case $line in
+    +*) groups="$groups$group " ;;
+    -*) groups="${groups%% $group *} ${groups#* $group }" ;;
     esac
 done
 for group in $groups; do kill -s KILL -- "-$group" 2>/dev/null; done
 "#;
 
-struct Watchdog(Mutex<Option<ChildStdin>>);
+struct Watchdog(Option<UnixStream>);
 
 impl Watchdog {
-    fn tell(&self, change: char, group: Pid) {
-        let mut pipe = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(pipe) = pipe.as_mut() {
-            let _ = writeln!(pipe, "{change} {}", group.as_raw_nonzero());
+    /// Sends one line. Safe between fork and exec: no lock, no allocation, no signal if the watchdog is gone.
+    fn tell(&self, change: u8, group: Pid) {
+        let Some(socket) = &self.0 else { return };
+        let mut line = *b"?          \n";
+        line[0] = change;
+        let mut rest = group.as_raw_nonzero().get();
+        for digit in line[1..11].iter_mut().rev() {
+            *digit = b'0' + u8::try_from(rest % 10).unwrap_or(0);
+            rest /= 10;
+            if rest == 0 {
+                break;
+            }
         }
+        let _ = rustix::net::send(socket, &line, SendFlags::NOSIGNAL);
     }
 }
 
 fn watchdog() -> &'static Watchdog {
     static WATCHDOG_PROCESS: OnceLock<Watchdog> = OnceLock::new();
     WATCHDOG_PROCESS.get_or_init(|| {
-        let spawned = Command::new("/bin/sh")
-            .args(["-c", WATCHDOG])
-            .current_dir("/")
-            .process_group(0)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn();
+        let start = || -> io::Result<UnixStream> {
+            let (ours, its) = UnixStream::pair()?;
+            Command::new("/bin/sh")
+                .args(["-c", WATCHDOG])
+                .current_dir("/")
+                .process_group(0)
+                .stdin(OwnedFd::from(its))
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()?;
+            Ok(ours)
+        };
         // Without a shell the parent-death signal alone must do.
-        Watchdog(Mutex::new(spawned.ok().and_then(|mut child| child.stdin.take())))
+        Watchdog(start().ok())
     })
 }
 
@@ -238,6 +256,37 @@ mod tests {
         // The pipe closes only when the grandchild is gone too.
         assert_eq!(output.read_to_string(&mut line).expect("read"), 0);
         assert!(!child.wait().expect("waited").success());
+    }
+
+    /// Not a test of its own: the process that the next test kills. It starts a child with a child, which hold its
+    /// standard output open, and waits to be killed.
+    #[test]
+    fn victim() {
+        if std::env::var_os("WARPBOOK_TEST_VICTIM").is_none() {
+            return;
+        }
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", "sleep 1000 & echo; echo started; wait"]).stdin(Stdio::null());
+        let mut child = ChildProcess::spawn(command).expect("sh starts");
+        let _ = child.wait();
+    }
+
+    #[test]
+    fn a_killed_owner_leaves_nobody_behind() {
+        let mut owner = Command::new(std::env::current_exe().expect("this test"));
+        owner.args(["--exact", "child::tests::victim", "--nocapture"]).env("WARPBOOK_TEST_VICTIM", "1");
+        let mut owner = owner.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("it starts again");
+        let mut output = BufReader::new(owner.stdout.take().expect("piped"));
+        let mut line = String::new();
+        while line != "started\n" {
+            line.clear();
+            assert_ne!(output.read_line(&mut line).expect("a line"), 0, "the owner ended early");
+        }
+        // As `kill -9` does: the owner cannot clean up.
+        owner.kill().expect("killed");
+        owner.wait().expect("waited");
+        // The pipe closes only when the child and the grandchild are gone too.
+        output.read_to_string(&mut String::new()).expect("read to the end");
     }
 
     #[test]
