@@ -5,7 +5,15 @@ import ast
 from case import Array
 
 # The types that a call may name, as Triton's language spells them.
-TORCH = {"f16": "float16", "f32": "float32", "bf16": "bfloat16", "i8": "int8", "u8": "uint8", "i32": "int32", "i64": "int64"}
+TORCH = {
+    "f16": "float16",
+    "f32": "float32",
+    "bf16": "bfloat16",
+    "i8": "int8",
+    "u8": "uint8",
+    "i32": "int32",
+    "i64": "int64",
+}
 
 
 class _Dtype(dict):

@@ -32,7 +32,11 @@ class Array:
 
     # The part of the notebook's expressions that headers of cases use.
     def stride(self, axis):
-        return int(numpy.prod(self.values.shape[axis + 1 :], dtype=int)) if axis >= 0 else self.stride(axis + self.values.ndim)
+        return (
+            int(numpy.prod(self.values.shape[axis + 1 :], dtype=int))
+            if axis >= 0
+            else self.stride(axis + self.values.ndim)
+        )
 
     def numel(self):
         return self.values.size

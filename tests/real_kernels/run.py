@@ -1,7 +1,7 @@
 """Real kernels through the real protocol: somebody else's Triton code, launched in a notebook, checked by numpy.
 
-    python run.py --kernel 'warpbook kernel --connection-file {connection_file}' --packages DIR [--scratch DIR]
-                  [--mode source,stages,edits] [--only NAME,…]
+    warpbook install --prefix PREFIX
+    python run.py --prefix PREFIX --packages DIR --scratch DIR [--mode source,stages,edits] [--only NAME,…]
 
 Three modes, all of them by default:
 source  every case by `%%triton … --from package.module:function`, compared with numpy;
@@ -14,30 +14,27 @@ Prints a line per case and a summary; the exit status is 1 if anything failed. N
 import argparse
 import ast
 import base64
-import json
-import shlex
-import subprocess
 import sys
 import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import calls
-import edits
 import numpy
+
+import edits
 from cases import all_cases
+from checks import mismatch, plain_triton
 from session import CellError, Session
 
 STAGES = ("ttir", "ttgir", "llir", "ptx", "cubin")
-HERE = Path(__file__).parent
 
 
 class Notebook:
     """The cells of cases, in one session."""
 
     def __init__(self, options, name):
-        self.session = Session(shlex.split(options.kernel), {"PYTHONPATH": str(options.packages)})
+        self.session = Session(options.prefix, {"PYTHONPATH": str(options.packages)})
         self.files = options.scratch / name
         self.files.mkdir(parents=True, exist_ok=True)
         self.session.run(f"%target sm_{options.capability}")
@@ -77,28 +74,6 @@ class Notebook:
         self.session.close()
 
 
-def mismatch(case, results, expect):
-    """What is wrong with the results, or None. Buffers that the kernel only reads must be what they were."""
-    for name, array in case.buffers.items():
-        got = results[name].astype(numpy.float64)
-        if name in expect:
-            wanted = numpy.asarray(expect[name], numpy.float64)
-            limit = case.absolute + case.relative * abs(wanted)
-        else:
-            wanted, limit = array.values.astype(numpy.float64), 0.0
-        if got.shape != wanted.shape:
-            return f"{name} has shape {got.shape}, expected {wanted.shape}"
-        wrong = ~(abs(got - wanted) <= limit)
-        if wrong.any():
-            first = tuple(int(i) for i in numpy.argwhere(wrong)[0])
-            worst = abs(got - wanted).max()
-            return (
-                f"{name}: {int(wrong.sum())} of {wrong.size} elements differ, worst by {worst:.3g}; first at {first}: "
-                f"{got[first]:.9g}, expected {wanted[first]:.9g}"
-            )
-    return None
-
-
 def source_cell(case):
     """The cell that takes the kernel from its package."""
     function = case.kernel.partition(":")[2]
@@ -122,23 +97,11 @@ def stage_cell(case, answer, stage, content):
     grid, arguments = stage_call(case, answer)
     if stage in ("ttir", "ttgir"):
         # TTIR does not say how many warps; the others do.
-        arguments += [f"num_warps={answer['num_warps']}", f"num_stages={answer['num_stages']}"] if stage == "ttir" else []
+        arguments += (
+            [f"num_warps={answer['num_warps']}", f"num_stages={answer['num_stages']}"] if stage == "ttir" else []
+        )
     body = base64.b64encode(content).decode() if stage == "cubin" else content
     return f"%%{stage} {answer['name']}[{grid}]({', '.join(arguments)})\n{body}"
-
-
-def plain_triton(options, cases):
-    """The stages of all cases, by plain Triton in a process of its own."""
-    requests = "".join(json.dumps(calls.request_of(case)) + "\n" for case in cases)
-    command = [sys.executable, str(HERE / "plain_triton.py"), str(options.packages), str(options.capability)]
-    done = subprocess.run(command, input=requests, capture_output=True, text=True, check=False)
-    answers = [json.loads(line) for line in done.stdout.splitlines()]
-    if len(answers) != len(cases):
-        raise RuntimeError(f"plain Triton answered {len(answers)} of {len(cases)} requests:\n{done.stderr[-2000:]}")
-    for answer in answers:
-        if "asm" in answer:
-            answer["asm"]["cubin"] = bytes.fromhex(answer["asm"]["cubin"])
-    return {case.name: answer for case, answer in zip(cases, answers)}
 
 
 class Report:
@@ -154,7 +117,10 @@ class Report:
             print(f"ok    {mode:12} {name:26} {seconds:6.2f} s  {note}", flush=True)
         else:
             self.failed.append((mode, name))
-            print(f"FAIL  {mode:12} {name:26} {seconds:6.2f} s\n      " + problem.strip().replace("\n", "\n      "), flush=True)
+            print(
+                f"FAIL  {mode:12} {name:26} {seconds:6.2f} s\n      " + problem.strip().replace("\n", "\n      "),
+                flush=True,
+            )
 
 
 def attempt(action):
@@ -225,7 +191,7 @@ def first_cell(options, stage, cases, answers, report):
     started = time.monotonic()
 
     def check():
-        session = Session(shlex.split(options.kernel), {"PYTHONPATH": str(options.packages)})
+        session = Session(options.prefix, {"PYTHONPATH": str(options.packages)})
         try:
             output = session.run(f"%%{stage}\n{answers[case.name]['asm'][stage]}")
             name = answers[case.name]["name"]
@@ -238,9 +204,9 @@ def first_cell(options, stage, cases, answers, report):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kernel", required=True, help="command line of the kernel, with {connection_file}")
-    parser.add_argument("--packages", required=True, type=Path)
-    parser.add_argument("--scratch", type=Path, default=Path("target/real_kernels"))
+    parser.add_argument("--prefix", required=True, type=Path, help="where the kernel is installed")
+    parser.add_argument("--packages", required=True, type=Path, help="where the packages of the cases are installed")
+    parser.add_argument("--scratch", required=True, type=Path, help="for arrays on their way in and out")
     parser.add_argument("--capability", type=int, default=80)
     parser.add_argument("--mode", default="source,stages,edits")
     parser.add_argument("--stage-cases", default="", help="only these cases enter at stages (default: all)")
@@ -257,7 +223,7 @@ def main():
     with ThreadPoolExecutor(1) as pool:
         names = options.stage_cases.split(",") if options.stage_cases else [case.name for case in cases]
         staged = [case for case in cases if case.name in names]
-        answers = pool.submit(plain_triton, options, staged) if "stages" in modes else None
+        answers = pool.submit(plain_triton, options.packages, options.capability, staged) if "stages" in modes else None
         found = run_source(options, cases, report)
         if answers is not None:
             answers = answers.result()

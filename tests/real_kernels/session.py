@@ -4,7 +4,7 @@ import json
 import os
 import re
 
-from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import KernelManager
 
 
@@ -15,11 +15,10 @@ class CellError(Exception):
 class Session:
     """One kernel process and the cells sent to it."""
 
-    def __init__(self, command, environment):
-        self.manager = KernelManager()
-        self.manager._kernel_spec = KernelSpec(
-            argv=command, display_name="Warpbook", language="rust"
-        )
+    def __init__(self, prefix, environment):
+        """Starts the kernel that `warpbook install --prefix` installed."""
+        specs = KernelSpecManager(kernel_dirs=[str(prefix / "share/jupyter/kernels")])
+        self.manager = KernelManager(kernel_name="warpbook", kernel_spec_manager=specs)
         self.manager.start_kernel(env={**os.environ, **environment})
         self.client = self.manager.blocking_client()
         self.client.start_channels()
@@ -53,4 +52,3 @@ class Session:
 
     def __exit__(self, *_):
         self.close()
-

@@ -53,7 +53,9 @@ class _Nothing(type):
         return None
 
     __int__ = __index__ = __len__ = _zero
-    __or__ = __ror__ = __add__ = __radd__ = __sub__ = __mul__ = __rmul__ = __truediv__ = __floordiv__ = __mod__ = _itself
+    __or__ = __ror__ = __add__ = __radd__ = __sub__ = __mul__ = __rmul__ = __truediv__ = __floordiv__ = __mod__ = (
+        _itself
+    )
     __getitem__ = __enter__ = _itself
     __lt__ = __gt__ = __le__ = __ge__ = __contains__ = _false
 

@@ -1,6 +1,7 @@
 """Kernels of fla-core: scans, chunked linear attention with its dots, recurrences. Nearly all have heuristics."""
 
 import numpy
+
 from case import Case, array, blank, cut, softmax
 
 F32 = "f32 sums in another order, and approximate ex2, lg2 or sqrt: a few units of 2^-23"
@@ -21,7 +22,10 @@ def local_cumsum(random):
         "s, o, 0.5, None, None, 50, B=2, H=3, BT=32, REVERSE=False",
         dict(s=s, o=blank(2, 50, 3)),
         dict(o=expected),
-        2e-6, 1e-5, F32, ("scan", "mask", "heuristics", "autotune"),
+        2e-6,
+        1e-5,
+        F32,
+        ("scan", "mask", "heuristics", "autotune"),
         config=1,
     )
 
@@ -35,8 +39,12 @@ def global_cumsum_reversed(random):
         "s, o, None, None, 40, B=2, H=2, S=24, BS=32, REVERSE=True",
         dict(s=s, o=blank(2, 40, 2, 24)),
         dict(o=o),
-        1e-5, 1e-5, F32, ("scan", "reduction", "mask", "loop", "heuristics", "autotune"),
-        edit=(24, 20), expect_edited=dict(o=cut(o, 20)),
+        1e-5,
+        1e-5,
+        F32,
+        ("scan", "reduction", "mask", "loop", "heuristics", "autotune"),
+        edit=(24, 20),
+        expect_edited=dict(o=cut(o, 20)),
     )
 
 
@@ -50,7 +58,10 @@ def variable_length_cumsum(random):
         "s, o, None, starts, 50, B=2, H=2, REVERSE=False",
         dict(s=s, o=blank(1, 50, 2), starts=starts),
         dict(o=expected),
-        5e-6, 1e-5, F32, ("scan", "reduction", "mask", "loop", "heuristics", "autotune"),
+        5e-6,
+        1e-5,
+        F32,
+        ("scan", "reduction", "mask", "loop", "heuristics", "autotune"),
     )
 
 
@@ -63,9 +74,13 @@ def l2_norm(random):
         "x, y, rstd, 1e-6, 21, D=60, BD=64, NB=1",
         dict(x=x, y=blank(21, 60), rstd=blank(21)),
         dict(y=x.exact * rstd[:, None], rstd=rstd),
-        1e-6, 1e-5, F32, ("reduction", "mask", "autotune"),
+        1e-6,
+        1e-5,
+        F32,
+        ("reduction", "mask", "autotune"),
         config=1,
-        edit=(1.0, 2.0), expect_edited=dict(y=2 * x.exact * rstd[:, None], rstd=2 * rstd),
+        edit=(1.0, 2.0),
+        expect_edited=dict(y=2 * x.exact * rstd[:, None], rstd=2 * rstd),
     )
 
 
@@ -78,8 +93,12 @@ def token_shift(random):
         "x, y, None, cache, last, 5, D=40, BD=64, STORE_FINAL_STATE=True, IS_DECODE=False",
         dict(x=x, y=blank(2, 5, 40), cache=cache, last=blank(2, 40)),
         dict(y=previous - x.exact, last=x.exact[:, -1]),
-        1e-7, 1e-6, "one f32 subtraction", ("mask", "branch", "heuristics", "autotune"),
-        edit=(40, 36), expect_edited=dict(y=cut(previous - x.exact, 36), last=cut(x.exact[:, -1], 36)),
+        1e-7,
+        1e-6,
+        "one f32 subtraction",
+        ("mask", "branch", "heuristics", "autotune"),
+        edit=(40, 36),
+        expect_edited=dict(y=cut(previous - x.exact, 36), last=cut(x.exact[:, -1], 36)),
     )
 
 
@@ -105,9 +124,13 @@ def scaled_dot_kkt(random):
         "k, g, beta, A, None, None, 40, H=2, HV=2, K=48, BT=32",
         dict(k=k, g=g, beta=beta, A=blank(1, 40, 2, 32)),
         dict(A=products(48)),
-        2e-6, 2e-5, F32 + "; products of f16 are exact in f32", ("dot", "mask", "loop", "heuristics", "autotune"),
+        2e-6,
+        2e-5,
+        F32 + "; products of f16 are exact in f32",
+        ("dot", "mask", "loop", "heuristics", "autotune"),
         # The inner dimension ends earlier.
-        edit=(48, 40), expect_edited=dict(A=products(40)),
+        edit=(48, 40),
+        expect_edited=dict(A=products(40)),
     )
 
 
@@ -125,7 +148,10 @@ def solve_triangular(random):
         "A, Ai, None, None, 32, H=2, BT=16, USE_TMA=False",
         dict(A=a, Ai=blank(1, 32, 2, 16)),
         dict(Ai=expected),
-        1e-5, 1e-5, F32 + ", carried through 16 steps", ("reduction", "mask", "loop", "heuristics", "autotune"),
+        1e-5,
+        1e-5,
+        F32 + ", carried through 16 steps",
+        ("reduction", "mask", "loop", "heuristics", "autotune"),
     )
 
 
@@ -142,7 +168,9 @@ def merge_triangular(random):
         "A, Ai, None, None, 32, H=2, BT=32, USE_TMA=False",
         dict(A=a, Ai=array(numpy.zeros((1, 32, 2, 32)), "f32")),
         dict(Ai=expected),
-        2e-5, 2e-5, F32 + ", carried through 32 steps; dots in f32 (ieee)",
+        2e-5,
+        2e-5,
+        F32 + ", carried through 32 steps; dots in f32 (ieee)",
         ("dot", "reduction", "mask", "loop", "heuristics", "autotune"),
     )
 
@@ -168,8 +196,12 @@ def recompute_w_u(random):
         "k, v, beta, w, u, A, g, None, None, 40, H=2, HV=2, K=32, V=48, BT=32, BK=32, BV=32",
         dict(k=k, v=v, beta=beta, w=blank(1, 40, 2, 32, dtype="f16"), u=blank(1, 40, 2, 48, dtype="f16"), A=a, g=g),
         dict(w=w, u=u),
-        4e-3, 2e-3, F16, ("dot", "mask", "loop", "heuristics", "autotune"),
-        edit=(48, 40), expect_edited=dict(w=w, u=cut(u, 40)),
+        4e-3,
+        2e-3,
+        F16,
+        ("dot", "mask", "loop", "heuristics", "autotune"),
+        edit=(48, 40),
+        expect_edited=dict(w=w, u=cut(u, 40)),
     )
 
 
@@ -193,7 +225,10 @@ def chunk_output(random):
         "q, k, v, h, g, None, o, None, None, 0.25, 40, H=2, HV=2, K=32, V=32, BT=32, STATE_V_FIRST=False",
         dict(q=q, k=k, v=v, h=h, g=g, o=blank(1, 40, 2, 32, dtype="bf16")),
         dict(o=o),
-        2e-2, 1e-2, BF16, ("dot", "mask", "loop", "heuristics", "autotune"),
+        2e-2,
+        1e-2,
+        BF16,
+        ("dot", "mask", "loop", "heuristics", "autotune"),
         config=1,
     )
 
@@ -213,8 +248,12 @@ def fused_recurrent(random):
         "USE_G=False, USE_G_GAMMA=False, USE_GK=True, USE_GV=False",
         dict(q=q, k=k, v=v, gk=gk, o=blank(1, 2, 6, 2, 20), h0=h0, ht=blank(2, 2, 24, 20)),
         dict(o=o[None], ht=state),
-        5e-6, 1e-5, F32, ("reduction", "mask", "loop", "heuristics", "autotune"),
-        edit=(20, 16), expect_edited=dict(o=cut(o[None], 16), ht=cut(state, 16)),
+        5e-6,
+        1e-5,
+        F32,
+        ("reduction", "mask", "loop", "heuristics", "autotune"),
+        edit=(20, 16),
+        expect_edited=dict(o=cut(o[None], 16), ht=cut(state, 16)),
     )
 
 
@@ -235,8 +274,12 @@ def delta_rule(random):
         "num_warps=1",
         dict(q=q, k=k, v=v, u=blank(1, 5, 2, 20), beta=beta, o=blank(1, 1, 5, 2, 20), ht=blank(1, 2, 16, 20)),
         dict(u=u, o=o[None], ht=ht),
-        5e-6, 1e-5, F32, ("reduction", "mask", "loop", "heuristics"),
-        edit=(20, 16), expect_edited=dict(u=cut(u, 16), o=cut(o[None], 16), ht=cut(ht, 16)),
+        5e-6,
+        1e-5,
+        F32,
+        ("reduction", "mask", "loop", "heuristics"),
+        edit=(20, 16),
+        expect_edited=dict(u=cut(u, 16), o=cut(o[None], 16), ht=cut(ht, 16)),
     )
 
 
@@ -254,8 +297,12 @@ def hgrn_chunk(random):
         "x, g, gc, o, None, 30, D=40, BT=16, USE_INITIAL_STATE=False",
         dict(x=x, g=g, gc=blank(1, 30, 40), o=blank(1, 30, 40)),
         dict(gc=gc, o=o),
-        5e-6, 1e-5, F32, ("mask", "loop", "autotune"),
-        edit=(40, 37), expect_edited=dict(gc=cut(gc, 37), o=cut(o, 37)),
+        5e-6,
+        1e-5,
+        F32,
+        ("mask", "loop", "autotune"),
+        edit=(40, 37),
+        expect_edited=dict(gc=cut(gc, 37), o=cut(o, 37)),
     )
 
 
@@ -271,9 +318,13 @@ def hgrn_recurrent(random):
         "x, g, o, h0, ht, None, 9, D=40",
         dict(x=x, g=g, o=blank(2, 9, 40), h0=h0, ht=blank(2, 40)),
         dict(o=o, ht=h),
-        5e-6, 1e-5, F32, ("mask", "loop", "heuristics", "autotune"),
+        5e-6,
+        1e-5,
+        F32,
+        ("mask", "loop", "heuristics", "autotune"),
         config=4,
-        edit=(40, 36), expect_edited=dict(o=cut(o, 36), ht=cut(h, 36)),
+        edit=(40, 36),
+        expect_edited=dict(o=cut(o, 36), ht=cut(h, 36)),
     )
 
 
@@ -285,7 +336,10 @@ def log_cumulative_sum_exp(random):
         "s, z, 40, S=32",
         dict(s=s, z=blank(2, 40, 32)),
         dict(z=numpy.log(numpy.exp(s.exact).cumsum(1))),
-        5e-6, 1e-5, F32 + "; the dot is in f32 (ieee)", ("dot", "reduction", "mask", "loop", "autotune"),
+        5e-6,
+        1e-5,
+        F32 + "; the dot is in f32 (ieee)",
+        ("dot", "reduction", "mask", "loop", "autotune"),
     )
 
 
@@ -297,8 +351,12 @@ def softmax_rows(random):
         "x, p, D=50, B=64",
         dict(x=x, p=blank(3, 50)),
         dict(p=softmax(x.exact)),
-        1e-7, 1e-5, F32, ("reduction", "mask", "autotune"),
-        edit=(50, 46), expect_edited=dict(p=cut(softmax(numpy.where(numpy.arange(50) < 46, x.exact, -numpy.inf)), 46)),
+        1e-7,
+        1e-5,
+        F32,
+        ("reduction", "mask", "autotune"),
+        edit=(50, 46),
+        expect_edited=dict(p=cut(softmax(numpy.where(numpy.arange(50) < 46, x.exact, -numpy.inf)), 46)),
     )
 
 
@@ -319,8 +377,12 @@ def gated_layer_norm(random):
         "num_warps=1",
         dict(x=x, y=blank(4, 60), w=w, b=b, g=g, mean=blank(2, 4), rstd=blank(2, 4)),
         normalised(1),
-        3e-6, 1e-5, F32, ("reduction", "mask", "heuristics"),
-        edit=(1.0, 2.0), expect_edited=normalised(2),
+        3e-6,
+        1e-5,
+        F32,
+        ("reduction", "mask", "heuristics"),
+        edit=(1.0, 2.0),
+        expect_edited=normalised(2),
     )
 
 
@@ -338,7 +400,10 @@ def rotary(random):
         "IS_VARLEN=False, INTERLEAVED=True, CONJUGATE=False",
         dict(x=x, cos=cos, sin=sin, y=blank(1, 10, 2, 16)),
         dict(y=y),
-        1e-6, 1e-6, F32, ("mask", "branch", "autotune"),
+        1e-6,
+        1e-6,
+        F32,
+        ("mask", "branch", "autotune"),
     )
 
 
@@ -352,8 +417,12 @@ def mean_pooling(random):
         "x, o, None, None, 20, H=2, D=24, BT=8",
         dict(x=x, o=blank(2, 3, 2, 24)),
         dict(o=o),
-        1e-6, 1e-5, F32, ("reduction", "mask", "heuristics", "autotune"),
-        edit=(24, 20), expect_edited=dict(o=cut(o, 20)),
+        1e-6,
+        1e-5,
+        F32,
+        ("reduction", "mask", "heuristics", "autotune"),
+        edit=(24, 20),
+        expect_edited=dict(o=cut(o, 20)),
     )
 
 

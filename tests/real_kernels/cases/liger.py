@@ -1,6 +1,7 @@
 """Kernels of liger-kernel: normalisations, losses, gates, embeddings, routing of experts."""
 
 import numpy
+
 from case import Case, array, blank, cut, softmax, zeros
 
 F32 = "f32 sums of this length in another order, and approximate rsqrt, exp or log: a few units of 2^-23"
@@ -23,7 +24,10 @@ def rms_norm_forward(random):
         "BLOCK_SIZE=256, num_warps=4",
         dict(y=blank(6, 200, dtype="f16"), x=x, w=w, rstd=blank(6)),
         dict(y=normalised * w.exact, rstd=rstd),
-        2e-3, 2e-3, F16 + ", twice", ("reduction", "mask"),
+        2e-3,
+        2e-3,
+        F16 + ", twice",
+        ("reduction", "mask"),
     )
 
 
@@ -41,8 +45,12 @@ def rms_norm_backward(random):
         "dw, dw.stride(0), 7, 96, 0.0, 4, 0, True, BLOCK_SIZE=128, num_warps=4",
         dict(dy=dy, dx=blank(7, 96), x=x, w=w, rstd=rstd, dw=blank(2, 96)),
         dict(dx=dx(1), dw=numpy.stack([dw[:4].sum(0), dw[4:].sum(0)])),
-        2e-5, 2e-5, F32, ("reduction", "mask", "loop"),
-        edit=(1.0, 3.0), expect_edited=dict(dx=dx(3), dw=numpy.stack([dw[:4].sum(0), dw[4:].sum(0)])),
+        2e-5,
+        2e-5,
+        F32,
+        ("reduction", "mask", "loop"),
+        edit=(1.0, 3.0),
+        expect_edited=dict(dx=dx(3), dw=numpy.stack([dw[:4].sum(0), dw[4:].sum(0)])),
     )
 
 
@@ -57,7 +65,10 @@ def layer_norm_forward(random):
         "y, 300, x, 300, w, 1, b, 1, mean, 1, rstd, 1, 300, 1e-5, BLOCK_SIZE=512, num_warps=4",
         dict(y=blank(5, 300), x=x, w=w, b=b, mean=blank(5), rstd=blank(5)),
         dict(y=y, mean=mean, rstd=rstd),
-        2e-6, 1e-5, F32, ("reduction", "mask"),
+        2e-6,
+        1e-5,
+        F32,
+        ("reduction", "mask"),
     )
 
 
@@ -80,7 +91,10 @@ def layer_norm_backward(random):
             dw=dw.reshape(3, 2, 100).sum(1),
             db=dy.exact.reshape(3, 2, 100).sum(1),
         ),
-        1e-5, 1e-5, F32, ("reduction", "mask", "loop"),
+        1e-5,
+        1e-5,
+        F32,
+        ("reduction", "mask", "loop"),
     )
 
 
@@ -92,7 +106,10 @@ def softmax_forward(random):
         "y, 777, x, 777, 777, BLOCK_SIZE=1024, num_warps=8",
         dict(y=blank(4, 777), x=x),
         dict(y=softmax(x.exact)),
-        1e-9, 5e-6, F32, ("reduction", "mask"),
+        1e-9,
+        5e-6,
+        F32,
+        ("reduction", "mask"),
     )
 
 
@@ -105,7 +122,10 @@ def softmax_backward(random):
         "dy, 300, y, 300, dx, 300, 300, BLOCK_SIZE=512, num_warps=4",
         dict(dy=dy, y=y, dx=blank(3, 300)),
         dict(dx=y.exact * (dy.exact - dot)),
-        1e-8, 1e-4, F32 + "; the difference cancels", ("reduction", "mask"),
+        1e-8,
+        1e-4,
+        F32 + "; the difference cancels",
+        ("reduction", "mask"),
     )
 
 
@@ -118,8 +138,12 @@ def swiglu_forward(random):
         "a, b, c, 200, 1.0, n_cols=200, BLOCK_SIZE=256, num_warps=4",
         dict(a=a, b=b, c=blank(4, 200, dtype="bf16")),
         dict(c=gate(1)),
-        1e-4, 1.6e-2, BF16 + ", twice", ("mask",),
-        edit=(1.0, 2.0), expect_edited=dict(c=gate(2)),
+        1e-4,
+        1.6e-2,
+        BF16 + ", twice",
+        ("mask",),
+        edit=(1.0, 2.0),
+        expect_edited=dict(c=gate(2)),
     )
 
 
@@ -136,8 +160,12 @@ def swiglu_backward(random):
         "dc, a, b, 200, 1.0, n_cols=200, BLOCK_SIZE=256, num_warps=4",
         dict(dc=dc, a=a, b=b),
         gradients(1),
-        1e-6, 1e-5, F32, ("mask", "in place"),
-        edit=(1.0, 2.0), expect_edited=gradients(2),
+        1e-6,
+        1e-5,
+        F32,
+        ("mask", "in place"),
+        edit=(1.0, 2.0),
+        expect_edited=gradients(2),
     )
 
 
@@ -154,8 +182,12 @@ def geglu_forward(random):
         "a, b, c, 150, n_cols=150, BLOCK_SIZE=256, num_warps=4",
         dict(a=a, b=b, c=blank(3, 150)),
         dict(c=geglu(0.044715)),
-        1e-6, 1e-5, F32 + "; tanh is libdevice's", ("mask", "libdevice"),
-        edit=(0.044715, 0.25), expect_edited=dict(c=geglu(0.25)),
+        1e-6,
+        1e-5,
+        F32 + "; tanh is libdevice's",
+        ("mask", "libdevice"),
+        edit=(0.044715, 0.25),
+        expect_edited=dict(c=geglu(0.25)),
     )
 
 
@@ -180,8 +212,12 @@ def rope(random):
         "pad_rd=32, rd=24, BLOCK_SIZE=4, BACKWARD_PASS=False, num_warps=4",
         dict(q=q, k=k, cos=cos, sin=sin),
         dict(q=rotate(q.exact), k=rotate(k.exact)),
-        1e-6, 1e-6, F32, ("mask", "in place"),
-        edit=(12, 10), expect_edited=dict(q=rotate(q.exact, 10), k=rotate(k.exact, 10)),
+        1e-6,
+        1e-6,
+        F32,
+        ("mask", "in place"),
+        edit=(12, 10),
+        expect_edited=dict(q=rotate(q.exact, 10), k=rotate(k.exact, 10)),
     )
 
 
@@ -214,12 +250,19 @@ def cross_entropy(random):
             accuracy=untouched((capped.argmax(1) == y.exact) * 1.0),
             predicted=numpy.where(numpy.arange(5) == 2, -1, capped.argmax(1)),
         ),
-        2e-6, 2e-5, F32 + "; ex2.approx and tanh of libdevice", ("reduction", "mask", "loop", "branch", "in place"),
+        2e-6,
+        2e-5,
+        F32 + "; ex2.approx and tanh of libdevice",
+        ("reduction", "mask", "loop", "branch", "in place"),
         # The scale of the z loss; twice it, in the gradient, is a constant of its own.
         edit=(1e-3, 5e-3),
-        expect_edited=dict(x=gradient, loss=untouched((loss + 4 * z) / 4), z_loss=untouched(5 * z / 4),
-                           accuracy=untouched((capped.argmax(1) == y.exact) * 1.0),
-                           predicted=numpy.where(numpy.arange(5) == 2, -1, capped.argmax(1))),
+        expect_edited=dict(
+            x=gradient,
+            loss=untouched((loss + 4 * z) / 4),
+            z_loss=untouched(5 * z / 4),
+            accuracy=untouched((capped.argmax(1) == y.exact) * 1.0),
+            predicted=numpy.where(numpy.arange(5) == 2, -1, capped.argmax(1)),
+        ),
     )
 
 
@@ -232,7 +275,10 @@ def kl_divergence(random):
         "y, 300, truth, 300, loss, 1, 300, 1e-10, BLOCK_SIZE=128, reduction=1, log_target=False, num_warps=4",
         dict(y=y, truth=truth, loss=blank(3)),
         dict(loss=(truth.exact * (numpy.log(truth.exact) - y.exact)).sum(1)),
-        1e-6, 1e-5, F32, ("reduction", "mask", "loop"),
+        1e-6,
+        1e-5,
+        F32,
+        ("reduction", "mask", "loop"),
     )
 
 
@@ -255,9 +301,13 @@ def jensen_shannon(random):
         "BLOCK_SIZE=128, HAS_LABEL=True, num_warps=4",
         dict(x=x, y=y, loss=zeros(4, 200), dx=blank(4, 200), label=label),
         divergence(0.3),
-        2e-8, 2e-4, F32 + "; x - log m cancels", ("mask", "loop", "branch"),
+        2e-8,
+        2e-4,
+        F32 + "; x - log m cancels",
+        ("mask", "loop", "branch"),
         # beta alone: 1 - beta is a constant of its own.
-        edit=(0.3, 0.4375), expect_edited=divergence(0.4375),
+        edit=(0.3, 0.4375),
+        expect_edited=divergence(0.4375),
     )
 
 
@@ -272,8 +322,12 @@ def total_variation(random):
         "HAS_LABEL=False, reduction=1, num_warps=4",
         dict(p=p, q=q, loss=blank(4), gradient=blank(4, 150), label=zeros(4, dtype="i64")),
         dict(loss=loss, gradient=gradient),
-        1e-8, 1e-5, F32, ("reduction", "mask", "loop"),
-        edit=(0.5, 1.5), expect_edited=dict(loss=3 * loss, gradient=3 * gradient),
+        1e-8,
+        1e-5,
+        F32,
+        ("reduction", "mask", "loop"),
+        edit=(0.5, 1.5),
+        expect_edited=dict(loss=3 * loss, gradient=3 * gradient),
     )
 
 
@@ -288,7 +342,10 @@ def group_norm_forward(random):
         "y, 300, 100, x, 300, 100, mean, 3, 1, rstd, 3, 1, w, b, 100, 2, 1e-5, BLOCK_SIZE=64, num_warps=4",
         dict(y=blank(2, 6, 50), x=x, mean=blank(2, 3), rstd=blank(2, 3), w=w, b=b),
         dict(y=hat * w.exact[:, None] + b.exact[:, None], mean=mean, rstd=rstd),
-        5e-6, 2e-5, F32 + "; the variance is a difference of two sums", ("reduction", "mask", "loop"),
+        5e-6,
+        2e-5,
+        F32 + "; the variance is a difference of two sums",
+        ("reduction", "mask", "loop"),
     )
 
 
@@ -309,8 +366,12 @@ def group_norm_backward(random):
         "dtype=tl.float32, num_warps=4",
         dict(x=x, w=w, mean=mean, rstd=rstd, dx=blank(2, 4, 40), dw=zeros(4), db=zeros(4), up=up),
         dict(dx=dx(80), dw=dw, db=db),
-        1e-5, 1e-5, F32 + ", the atomics included", ("reduction", "mask", "loop", "atomic"),
-        edit=(80.0, 40.0), expect_edited=dict(dx=dx(40), dw=dw, db=db),
+        1e-5,
+        1e-5,
+        F32 + ", the atomics included",
+        ("reduction", "mask", "loop", "atomic"),
+        edit=(80.0, 40.0),
+        expect_edited=dict(dx=dx(40), dw=dw, db=db),
     )
 
 
@@ -324,8 +385,12 @@ def dynamic_tanh(random):
         "x, y, alpha, gamma, beta, HAVE_BETA=True, N=700",
         dict(x=x, y=blank(3, 700), alpha=alpha, gamma=gamma, beta=beta),
         dict(y=y),
-        1e-6, 1e-5, F32 + "; tanh is libdevice's", ("mask", "autotune", "libdevice"),
-        edit=(700, 640), expect_edited=dict(y=cut(y, 640)),
+        1e-6,
+        1e-5,
+        F32 + "; tanh is libdevice's",
+        ("mask", "autotune", "libdevice"),
+        edit=(700, 640),
+        expect_edited=dict(y=cut(y, 640)),
     )
 
 
@@ -339,7 +404,10 @@ def fused_add_rms_norm(random):
         "y, 120, s, 120, x, 120, r, 120, w, 1, rstd, 1, 120, 1e-6, 1.0, casting_mode=1, BLOCK_SIZE=128, num_warps=4",
         dict(y=blank(4, 120, dtype="f16"), s=blank(4, 120, dtype="f16"), x=x, r=r, w=w, rstd=blank(4)),
         dict(y=s * rstd[:, None] * (1 + w.exact), s=s, rstd=rstd),
-        1e-4, 1e-3, F16, ("reduction", "mask"),
+        1e-4,
+        1e-3,
+        F16,
+        ("reduction", "mask"),
     )
 
 
@@ -354,8 +422,12 @@ def embedding_backward(random):
         "gradient, weight, indices, 50, embedding_dim=40, BLOCK_SIZE_M=32, BLOCK_SIZE_N=32, num_warps=4",
         dict(gradient=gradient, weight=zeros(7, 40), indices=indices),
         dict(weight=expected),
-        1e-5, 1e-5, F32 + ", the atomics included", ("mask", "atomic", "gather"),
-        edit=(40, 32), expect_edited=dict(weight=cut(expected, 32, 0)),
+        1e-5,
+        1e-5,
+        F32 + ", the atomics included",
+        ("mask", "atomic", "gather"),
+        edit=(40, 32),
+        expect_edited=dict(weight=cut(expected, 32, 0)),
     )
 
 
@@ -367,8 +439,12 @@ def embedding_forward(random):
         "table, indices, out, 50, embedding_dim=40, BLOCK_SIZE_M=16, BLOCK_SIZE_N=64, num_warps=4",
         dict(table=table, indices=indices, out=blank(50, 40, dtype="f16")),
         dict(out=table.exact[indices.exact]),
-        0, 0, EXACT, ("mask", "gather"),
-        edit=(40, 32), expect_edited=dict(out=cut(table.exact[indices.exact], 32)),
+        0,
+        0,
+        EXACT,
+        ("mask", "gather"),
+        edit=(40, 32),
+        expect_edited=dict(out=cut(table.exact[indices.exact], 32)),
     )
 
 
@@ -386,7 +462,10 @@ def ternary_matmul(random):
         "a, b, c, 40, 72, K=256, stride_am=256, stride_ak=1, stride_bk=72, stride_bn=1, stride_cm=72, stride_cn=1",
         dict(a=a, b=packed, c=blank(40, 72, dtype="i32")),
         dict(c=a.exact @ b),
-        0, 0, EXACT, ("dot", "mask", "loop", "autotune"),
+        0,
+        0,
+        EXACT,
+        ("dot", "mask", "loop", "autotune"),
         # The last of the list: the smallest tiles.
         config=14,
     )
@@ -407,9 +486,13 @@ def sparsemax(random):
         "x, 100, sorted, 100, o, 100, 100, BLOCK_SIZE=128, num_warps=4",
         dict(x=x, sorted=ordered, o=blank(3, 100)),
         dict(o=project(1)),
-        2e-6, 1e-5, F32, ("reduction", "scan", "mask"),
+        2e-6,
+        1e-5,
+        F32,
+        ("reduction", "scan", "mask"),
         # Onto vectors that sum to three instead of one.
-        edit=(1.0, 3.0), expect_edited=dict(o=project(3)),
+        edit=(1.0, 3.0),
+        expect_edited=dict(o=project(3)),
     )
 
 
@@ -426,9 +509,13 @@ def route_histogram(random):
         "chosen, counts, 37, E=6, n_tiles=3, TOKENS_PER_TILE=16, K_POW2=4, K=3, E_POW2=8, num_warps=4",
         dict(chosen=chosen, counts=blank(6, 3, dtype="i32")),
         dict(counts=counts),
-        0, 0, EXACT, ("mask", "atomic", "integer"),
+        0,
+        0,
+        EXACT,
+        ("mask", "atomic", "integer"),
         # The rows of the last two experts are not cleared.
-        edit=(6, 4), expect_edited=dict(counts=counts + 77 * (numpy.arange(6) >= 4)[:, None]),
+        edit=(6, 4),
+        expect_edited=dict(counts=counts + 77 * (numpy.arange(6) >= 4)[:, None]),
     )
 
 
@@ -446,7 +533,10 @@ def route_prefix_sum(random):
             starts=numpy.append(exclusive(frequency.exact)[:-1], 999),
             tiles=exclusive(-(-frequency.exact // 16)),
         ),
-        0, 0, EXACT, ("scan", "mask", "loop", "branch", "integer"),
+        0,
+        0,
+        EXACT,
+        ("scan", "mask", "loop", "branch", "integer"),
     )
 
 
@@ -469,15 +559,27 @@ def route_scatter(random):
         "scatter, reverse, gather, tile_row, tile_expert, chosen, 32, partial, 1, starts, tiles, K_POW2=2, K=2, "
         "TOKENS_PER_BLOCK=32, BLOCK_M_TOKEN=16, num_warps=4",
         dict(
-            scatter=blank(64, dtype="i32"), reverse=blank(64, dtype="i32"), gather=blank(64, dtype="i32"),
-            tile_row=blank(10, dtype="i32"), tile_expert=blank(10, dtype="i32"), chosen=chosen,
-            partial=zeros(5, 1, dtype="i32"), starts=array(starts, "i32"), tiles=array(tiles, "i32"),
+            scatter=blank(64, dtype="i32"),
+            reverse=blank(64, dtype="i32"),
+            gather=blank(64, dtype="i32"),
+            tile_row=blank(10, dtype="i32"),
+            tile_expert=blank(10, dtype="i32"),
+            chosen=chosen,
+            partial=zeros(5, 1, dtype="i32"),
+            starts=array(starts, "i32"),
+            tiles=array(tiles, "i32"),
         ),
         dict(
-            scatter=order, reverse=inverse, gather=order // 2,
-            tile_row=padded(first_rows), tile_expert=padded(experts),
+            scatter=order,
+            reverse=inverse,
+            gather=order // 2,
+            tile_row=padded(first_rows),
+            tile_expert=padded(experts),
         ),
-        0, 0, EXACT, ("sort", "scan", "mask", "integer"),
+        0,
+        0,
+        EXACT,
+        ("sort", "scan", "mask", "integer"),
     )
 
 
@@ -490,8 +592,12 @@ def causal_mask(random):
         "scores, out, 2025, 45, 1, 45, mask_val=-1e9, BLOCK=32, num_warps=4",
         dict(scores=scores, out=blank(2, 45, 45)),
         dict(out=numpy.where(lower, scores.exact, numpy.float32(-1e9))),
-        0, 0, EXACT, ("mask",),
-        edit=(-1e9, -2.5e8), expect_edited=dict(out=numpy.where(lower, scores.exact, numpy.float32(-2.5e8))),
+        0,
+        0,
+        EXACT,
+        ("mask",),
+        edit=(-1e9, -2.5e8),
+        expect_edited=dict(out=numpy.where(lower, scores.exact, numpy.float32(-2.5e8))),
     )
 
 
@@ -506,7 +612,10 @@ def poly_norm(random):
         "y, 90, x, 90, w, b, rstd, 3, 90, 1e-6, BLOCK_SIZE=128, num_warps=4",
         dict(y=blank(4, 90), x=x, w=w, b=b, rstd=blank(4, 3)),
         dict(y=y, rstd=numpy.stack(rstd, 1)),
-        2e-6, 1e-5, F32, ("reduction", "mask"),
+        2e-6,
+        1e-5,
+        F32,
+        ("reduction", "mask"),
     )
 
 
