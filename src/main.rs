@@ -1,5 +1,7 @@
 //! The `warpbook` command.
 
+mod cli;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -23,6 +25,10 @@ enum Command {
         #[arg(long, short = 'f', value_name = "FILE")]
         connection_file: PathBuf,
     },
+    Run(cli::run::Run),
+    Lab(cli::lab::Lab),
+    /// Says what this machine has, what is missing, and what to do about it.
+    Doctor,
     /// Tells Jupyter about the kernel.
     Install(Install),
     /// Evaluates Rust cells; the kernel itself calls this.
@@ -70,6 +76,9 @@ fn main() -> ExitCode {
     warpbook::guest::process_hook();
     let outcome = match Cli::parse().command {
         Command::Kernel { connection_file } => warpbook::server::run(&connection_file),
+        Command::Run(run) => run.run(),
+        Command::Lab(lab) => lab.run(),
+        Command::Doctor => return cli::doctor::run(),
         Command::Install(install) => install.run(),
         #[cfg(feature = "rust-cells")]
         Command::RustHost => rust_host(),

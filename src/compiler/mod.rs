@@ -1,5 +1,7 @@
 //! From the text of any stage to everything below it, with the real Triton compiler.
 
+pub mod environment;
+
 mod meta;
 mod stage;
 mod target;

@@ -1,0 +1,7 @@
+//! The subcommands that a person types.
+
+pub mod doctor;
+pub mod lab;
+pub mod run;
+
+mod jupyter;
