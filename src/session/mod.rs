@@ -5,10 +5,12 @@
 use std::ops::Range;
 
 use crate::cancel::Cancel;
-use crate::diagnostic::{Diagnostic, Result};
-use crate::frontend::Frontend;
+use crate::diagnostic::{Diagnostic, Result, Source};
+use crate::frontend::{Frontend, InputError, Stream};
+use crate::guest::{self, RustCells, completeness};
+use crate::magics::{Call, Kind, Part, find, help, names, parts};
 use crate::render::Output;
-use crate::workspace::Workspace;
+use crate::workspace::{Context, Workspace};
 
 /// Whether a cell can run as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +36,7 @@ pub struct Completion {
 #[derive(Default)]
 pub struct Session {
     workspace: Workspace,
+    rust: RustCells,
 }
 
 impl Session {
@@ -44,31 +47,200 @@ impl Session {
 
     /// Runs a cell. What it returns is the cell's result (`execute_result`).
     pub fn execute(&mut self, cell: &str, frontend: &dyn Frontend, cancel: &Cancel) -> Result<Option<Output>> {
-        let _ = (&mut self.workspace, frontend, cancel);
-        if cell.trim().is_empty() {
-            return Ok(None);
+        let source = Source::new("cell", cell);
+        let mut result: Option<Output> = None;
+        for part in parts(cell) {
+            cancel.check()?;
+            // Only the last part's output is the cell's result.
+            if let Some(earlier) = result.take() {
+                frontend.display(&earlier, None);
+            }
+            result = self.run(&part, &source, frontend, cancel).map_err(|error| Box::new(error.in_source(&source)))?;
         }
-        Err(Box::new(Diagnostic::error("not-yet", "cells do not run yet")))
+        Ok(result)
     }
 
-    /// Evaluates one of `user_expressions`.
+    fn run(
+        &mut self,
+        part: &Part,
+        source: &Source,
+        frontend: &dyn Frontend,
+        cancel: &Cancel,
+    ) -> Result<Option<Output>> {
+        let (kind, name, arguments, body, closed) = match part {
+            Part::Rust(span) => return self.run_rust(source, span, frontend, cancel),
+            Part::Magic { kind, name, arguments, body, closed } => (*kind, name, arguments, body, *closed),
+        };
+        let word = source.text[name.clone()].trim_start_matches('%');
+        let magic = find(word, kind).ok_or_else(|| help::unknown(word, name.clone(), Some(kind)))?;
+        let call = Call { cell: source, name: name.clone(), arguments: arguments.clone(), body: body.clone() };
+        if call.arguments_text() == "?" {
+            frontend.page(&Output::text(help::text(magic.spec())));
+            return Ok(None);
+        }
+        if call.arguments_text().split_whitespace().any(|argument| argument == "--help") {
+            return Ok(Some(Output::text(help::text(magic.spec()))));
+        }
+        if !closed {
+            let error = Diagnostic::error("open-bracket", "a bracket is never closed");
+            return Err(Box::new(error.at(arguments.clone(), "opened here")));
+        }
+        magic.run(&call, &mut self.workspace, Context { frontend, cancel })
+    }
+
+    fn run_rust(
+        &mut self,
+        source: &Source,
+        span: &Range<usize>,
+        frontend: &dyn Frontend,
+        cancel: &Cancel,
+    ) -> Result<Option<Output>> {
+        let mut rust = Source::new("cell", &source.text[span.clone()]);
+        rust.first_line += source.text[..span.start].matches('\n').count();
+        self.rust.evaluate(&rust, frontend, cancel)
+    }
+
+    /// Evaluates one of `user_expressions`: whatever a cell with that text would result in.
     pub fn evaluate(&mut self, expression: &str, cancel: &Cancel) -> Result<Output> {
-        let _ = cancel;
-        Err(Box::new(Diagnostic::error("not-yet", format!("cannot evaluate `{expression}`"))))
+        self.execute(expression, &Quiet, cancel).map(Option::unwrap_or_default)
     }
 
     /// Candidates at a byte offset of the cell.
-    pub fn complete(&mut self, _cell: &str, cursor: usize) -> Completion {
-        Completion { span: cursor..cursor, matches: Vec::new() }
+    pub fn complete(&mut self, cell: &str, cursor: usize) -> Completion {
+        let line = cell[..cursor].rfind('\n').map_or(0, |newline| newline + 1);
+        let before = &cell[line..cursor];
+        let typed = before.trim_start_matches('%');
+        let signs = before.len() - typed.len();
+        let is_word = |text: &str| text.chars().all(|c| c == '_' || c.is_ascii_alphanumeric());
+        let magic_allowed = line == 0 || matches!(parts(cell).first(), Some(Part::Magic { kind: Kind::Line, .. }));
+        if (1..=2).contains(&signs) && is_word(typed) && magic_allowed {
+            let kinds: &[Kind] = if signs == 2 { &[Kind::Cell] } else { &[Kind::Line, Kind::Cell] };
+            let candidates = kinds.iter().flat_map(|&kind| {
+                let prefix = if kind == Kind::Cell { "%%" } else { "%" };
+                names(kind).map(move |name| format!("{prefix}{name}"))
+            });
+            let matches = candidates.filter(|name| name.trim_start_matches('%').starts_with(typed)).collect();
+            return Completion { span: line..cursor, matches };
+        }
+        match parts(cell).into_iter().find(|part| span_of(part).contains(&cursor) || span_of(part).end == cursor) {
+            Some(Part::Magic { kind, name, arguments, .. }) if cursor <= arguments.end.max(name.end) => {
+                let start = cell[..cursor].rfind(char::is_whitespace).map_or(0, |space| space + 1);
+                let word = &cell[start..cursor];
+                let magic = find(cell[name].trim_start_matches('%'), kind);
+                let options = magic.into_iter().flat_map(|magic| magic.spec().options).map(|option| option.name);
+                let options =
+                    options.chain(["--help"]).filter(|option| word.starts_with('-') && option.starts_with(word));
+                Completion { span: start..cursor, matches: options.map(str::to_owned).collect() }
+            }
+            Some(Part::Rust(span)) => {
+                let found = self.rust.complete(&cell[span.clone()], cursor - span.start);
+                Completion { span: span.start + found.span.start..span.start + found.span.end, matches: found.matches }
+            }
+            _ => Completion { span: cursor..cursor, matches: Vec::new() },
+        }
     }
 
     /// What is known of the word at a byte offset; `detail` 1 asks for more.
-    pub fn inspect(&mut self, _cell: &str, _cursor: usize, _detail: u8) -> Option<Output> {
-        None
+    pub fn inspect(&mut self, cell: &str, cursor: usize, _detail: u8) -> Option<Output> {
+        parts(cell).into_iter().find_map(|part| match part {
+            Part::Magic { kind, name, .. } if name.start <= cursor && cursor <= name.end => {
+                let magic = find(cell[name].trim_start_matches('%'), kind)?;
+                Some(Output::text(help::text(magic.spec())))
+            }
+            _ => None,
+        })
     }
 
     /// Whether the cell can run as it is.
-    pub fn is_complete(&self, _cell: &str) -> Completeness {
-        Completeness::Complete
+    pub fn is_complete(&self, cell: &str) -> Completeness {
+        let levels = |open: usize| Completeness::Incomplete("    ".repeat(open));
+        match parts(cell).last() {
+            Some(Part::Rust(span)) => match completeness(&cell[span.clone()]) {
+                guest::Completeness::Complete => Completeness::Complete,
+                guest::Completeness::Incomplete(open) => levels(open),
+                guest::Completeness::Invalid => Completeness::Invalid,
+            },
+            Some(Part::Magic { closed: false, .. }) => levels(1),
+            // In a console, an empty line ends the body.
+            Some(Part::Magic { kind: Kind::Cell, .. }) if !cell.ends_with("\n\n") => {
+                let last = cell.trim_end_matches('\n').rsplit('\n').next().unwrap_or_default();
+                let indent = last.len() - last.trim_start().len();
+                Completeness::Incomplete(last[..indent].to_owned())
+            }
+            _ => Completeness::Complete,
+        }
+    }
+}
+
+/// All of a part.
+fn span_of(part: &Part) -> Range<usize> {
+    match part {
+        Part::Rust(span) => span.clone(),
+        Part::Magic { name, arguments, body, .. } => name.start..body.end.max(arguments.end).max(name.end),
+    }
+}
+
+/// Nobody reads: for expressions, whose value is all that counts.
+struct Quiet;
+
+impl Frontend for Quiet {
+    fn stream(&self, _: Stream, _: &str) {}
+    fn display(&self, _: &Output, _: Option<&str>) {}
+    fn update_display(&self, _: &Output, _: &str) {}
+    fn clear_output(&self, _: bool) {}
+    fn set_next_input(&self, _: &str, _: bool) {}
+    fn input(&self, _: &str, _: bool) -> std::result::Result<String, InputError> {
+        Err(InputError::NotAllowed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(cell: &str) -> Result<Option<Output>> {
+        Session::new().execute(cell, &Quiet, &Cancel::new())
+    }
+
+    #[test]
+    fn help_is_a_magic_and_knows_itself() {
+        let overview = run("%help").expect("runs").expect("a result").text;
+        assert!(overview.contains("%help  list the magics"), "{overview}");
+        let help = run("%help help").expect("runs").expect("a result").text;
+        assert_eq!(run("%help --help").expect("runs").expect("a result").text, help);
+        assert_eq!(run("\n  \n").expect("runs"), None);
+    }
+
+    #[test]
+    fn an_unknown_magic_suggests_the_nearest() {
+        let text = run("%help\n%hlep x").expect_err("unknown").to_plain();
+        assert!(text.contains("2 | %hlep x") && text.contains("^^^^^"), "{text}");
+        let text = run("%halp").expect_err("unknown").to_plain();
+        assert!(text.contains("did you mean `help`?"), "{text}");
+        let text = run("%%help").expect_err("unknown").to_plain();
+        assert!(text.contains("`%help` exists"), "{text}");
+    }
+
+    #[test]
+    fn completion_knows_magics_and_options() {
+        let mut session = Session::new();
+        let completion = session.complete("%hel", 4);
+        assert_eq!((completion.span, completion.matches), (0..4, vec!["%help".to_owned()]));
+        let completion = session.complete("%help --", 8);
+        assert_eq!((completion.span, completion.matches), (6..8, vec!["--help".to_owned()]));
+        assert_eq!(session.complete("let x = 5\n%hel", 14).matches, Vec::<String>::new());
+        assert!(session.inspect("%help x", 3, 0).is_some_and(|help| help.text.starts_with("%help: ")));
+        assert_eq!(session.inspect("let x", 3, 0), None);
+    }
+
+    #[test]
+    fn completeness_by_kind_of_cell() {
+        let session = Session::new();
+        assert_eq!(session.is_complete("%help"), Completeness::Complete);
+        assert_eq!(session.is_complete("%buf a = zeros("), Completeness::Incomplete("    ".to_owned()));
+        assert_eq!(session.is_complete("%%ptx k\n  ret;"), Completeness::Incomplete("  ".to_owned()));
+        assert_eq!(session.is_complete("%%ptx k\n  ret;\n\n"), Completeness::Complete);
+        assert_eq!(session.is_complete("fn f() {"), Completeness::Incomplete("    ".to_owned()));
+        assert_eq!(session.is_complete("1 + 1)"), Completeness::Invalid);
     }
 }
