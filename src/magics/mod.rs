@@ -2,6 +2,7 @@
 //! one file per magic or per family of magics.
 
 mod cell;
+mod clear;
 pub mod help;
 mod registry;
 

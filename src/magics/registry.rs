@@ -79,7 +79,7 @@ pub trait Magic: Sync {
 
 /// Every magic, in the order of the reference.
 pub fn registry() -> &'static [&'static dyn Magic] {
-    &[&super::help::Help]
+    &[&super::help::Help, &super::clear::Clear]
 }
 
 /// The magic of a name and kind.

@@ -38,6 +38,7 @@ fn jupyter_kernel_test_passes() {
         .args(["-m", "unittest", "-v", "test_warpbook"])
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kernel_test"))
         .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("WARPBOOK_TEST_RUST_CELLS", if cfg!(feature = "rust-cells") { "1" } else { "0" })
         .env("JUPYTER_PATH", prefix.path().join("share/jupyter"))
         // Nothing of the user's own set-up.
         .env("JUPYTER_CONFIG_DIR", prefix.path().join("config"))
