@@ -188,8 +188,8 @@ fn step(
     let mut last = String::new();
     for line in stdout.into_iter().flat_map(|stdout| BufReader::new(stdout).lines().map_while(io::Result::ok)) {
         let line = line.trim();
-        if ["Collecting", "Downloading", "Installing", "Successfully"].iter().any(|word| line.starts_with(word)) {
-            progress(line);
+        if is_worth_a_line(line) {
+            progress(line.split(": ").next().unwrap_or(line));
         }
         if !line.is_empty() {
             line.clone_into(&mut last);
@@ -204,6 +204,13 @@ fn step(
     let mut lines: Vec<&str> = errors.lines().filter(|line| !line.trim().is_empty()).collect();
     let said = if lines.is_empty() { last } else { lines.split_off(lines.len().saturating_sub(4)).join("\n") };
     Err(Box::new(explain(if said.is_empty() { status.to_string() } else { said })))
+}
+
+/// Of pip's hundred lines: what was asked for, and what takes long.
+fn is_worth_a_line(line: &str) -> bool {
+    let asked = line.starts_with("Collecting") && !line.contains("(from");
+    let large = line.starts_with("Downloading") && line.ends_with("MB)");
+    asked || large || line.starts_with("Installing collected packages")
 }
 
 /// A Python of this machine that can make the environment.

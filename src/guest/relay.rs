@@ -18,8 +18,9 @@ use super::protocol::{MARK, PANICKED, RETURNED_ERROR};
 const IS_RUNTIME: &str = "EVCXR_IS_RUNTIME";
 /// Set by the relay for the true runtime.
 const RELAYED: &str = "WARPBOOK_RUST_RUNTIME";
-/// The reader's own `RUST_BACKTRACE`: evcxr sets it to 1, and a panic in a cell is seldom worth 20 lines of it.
-pub const BACKTRACE: &str = "WARPBOOK_RUST_BACKTRACE";
+/// What `RUST_BACKTRACE` shall be for the cells. evcxr sets it to 1, but a backtrace is 20 lines of evcxr's own frames
+/// and of this machine's paths, which do not belong into a notebook unless they are asked for.
+const BACKTRACE: &str = "WARPBOOK_RUST_BACKTRACE";
 
 /// What evcxr and its runtime say to each other on standard output.
 const PANIC: &str = "EVCXR_PANIC_NOTIFICATION";

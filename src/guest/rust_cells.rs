@@ -180,9 +180,6 @@ impl RustCells {
         if let Some(directory) = &self.directory {
             command.env("EVCXR_TMPDIR", directory.path());
         }
-        if let Some(backtrace) = std::env::var_os("RUST_BACKTRACE") {
-            command.env("WARPBOOK_RUST_BACKTRACE", backtrace);
-        }
         let mut process = ChildProcess::spawn(command).map_err(failed)?;
         match (process.take_stdin(), process.take_stdout(), process.take_stderr()) {
             (Some(requests), Some(events), Some(errors)) => {
@@ -362,6 +359,8 @@ struct ErrorStream {
     begun: String,
     /// A panic's message, held back until it is known whether the cell caught it.
     panic: Option<String>,
+    /// Empty lines not shown yet: a panic's message begins with one.
+    empty_lines: usize,
     last_line: String,
     outcome: Option<Outcome>,
 }
@@ -384,6 +383,7 @@ impl ErrorStream {
             && !self.pending.is_empty()
             && let Ok(text) = std::str::from_utf8(&self.pending)
         {
+            shown.push_str(&"\n".repeat(std::mem::take(&mut self.empty_lines)));
             shown.push_str(text);
             self.begun.push_str(text);
             self.pending.clear();
@@ -398,11 +398,15 @@ impl ErrorStream {
             None => (line, None),
         };
         if line.starts_with(PANIC) && line.contains(" panicked at ") {
+            self.empty_lines = self.empty_lines.saturating_sub(1);
             // An earlier one was caught, or was another thread's.
             shown.push_str(&self.panic.replace(line.to_owned()).unwrap_or_default());
         } else if let Some(panic) = &mut self.panic {
             panic.push_str(line);
+        } else if line == "\n" && self.begun.is_empty() {
+            self.empty_lines += 1;
         } else if !line.is_empty() {
+            shown.push_str(&"\n".repeat(std::mem::take(&mut self.empty_lines)));
             shown.push_str(line);
             let whole = format!("{}{line}", self.begun);
             if !whole.trim().is_empty() {
@@ -418,7 +422,8 @@ impl ErrorStream {
 
     /// What is left to be shown, and how the cell failed, if it did.
     fn finish(&mut self) -> (String, Option<Outcome>) {
-        let mut rest = self.panic.take().unwrap_or_default();
+        let mut rest = "\n".repeat(std::mem::take(&mut self.empty_lines));
+        rest.push_str(&self.panic.take().unwrap_or_default());
         rest.push_str(&String::from_utf8_lossy(&std::mem::take(&mut self.pending)));
         (rest, self.outcome.take())
     }
@@ -432,7 +437,7 @@ mod tests {
     fn a_panic_is_taken_out_of_standard_error() {
         let mut errors = ErrorStream::default();
         assert_eq!(errors.push(b"before\nhalf"), "before\nhalf");
-        assert_eq!(errors.push(b" line\n\nthread '<unnamed>' (1) panicked at src/lib.rs:1:1:\nboom\n"), " line\n\n");
+        assert_eq!(errors.push(b" line\n\nthread '<unnamed>' (1) panicked at src/lib.rs:1:1:\nboom\n"), " line\n");
         assert_eq!(errors.push(b"\x01warpbook-rust panicked\nafter\n"), "after\n");
         let (rest, outcome) = errors.finish();
         assert_eq!(rest, "");
