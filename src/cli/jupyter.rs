@@ -27,9 +27,7 @@ pub fn python(interpreter: &Path) -> Result<Command> {
     let runtime = private.join("runtime");
     make_private(&runtime)?;
     command.env("JUPYTER_RUNTIME_DIR", runtime);
-    // Jupyter looks into the environment's own directories first, unless it is told that the user's come first.
-    command.env("JUPYTER_PREFER_ENV_PATH", "0");
-    // A kernel cell may run Python code; it is to find this interpreter's packages.
+    // The kernel is to use the same Triton.
     command.env("WARPBOOK_PYTHON", interpreter);
     Ok(command)
 }

@@ -3,9 +3,13 @@
 Started by `warpbook run` with JSON in WARPBOOK_RUN; nbclient does the work.
 """
 
+import sys
+
+# `python -c` looks for modules in the current directory first: a reader's `json.py` is not for this script.
+sys.path[:] = [path for path in sys.path if path]
+
 import json
 import os
-import sys
 
 import nbformat
 from nbclient import NotebookClient
