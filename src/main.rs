@@ -2,6 +2,7 @@
 
 mod cli;
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -86,7 +87,8 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(diagnostic) => {
-            eprintln!("{}", diagnostic.to_ansi());
+            let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+            eprintln!("{}", if colours { diagnostic.to_ansi() } else { diagnostic.to_plain() });
             ExitCode::FAILURE
         }
     }

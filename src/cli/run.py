@@ -10,13 +10,19 @@ sys.path[:] = [path for path in sys.path if path]
 
 import json
 import os
+import re
 
 import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
 
+COLOURS = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+
+
 def say(text, end="\n"):
+    if not COLOURS:
+        text = re.sub(r"\x1b\[[0-9;]*m", "", text)
     sys.stdout.write(text + end)
     sys.stdout.flush()
 
