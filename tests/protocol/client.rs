@@ -21,7 +21,7 @@ use zeromq::{DealerSocket, ReqSocket, Socket, SocketOptions, SocketRecv, SocketS
 use crate::scripted::Scripted;
 
 /// Far longer than anything here takes: it ends a test that hangs, and decides nothing else.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A connection file's content for sockets in `directory`.
 pub fn connection(directory: &Path) -> ConnectionInfo {
@@ -118,7 +118,9 @@ pub struct Client {
 
 impl Client {
     pub fn connect(info: &ConnectionInfo) -> Self {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        // With a thread of its own: what is sent leaves though nobody waits for an answer.
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
         let session = uuid::Uuid::new_v4().to_string();
         let (shell, control, stdin, iopub, heartbeat) = runtime.block_on(async {
             let mut iopub: SubSocket = connected(&info.iopub_url(), &session).await;
