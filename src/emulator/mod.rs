@@ -1,1 +1,3 @@
-//! (in the making)
+//! The CPU emulator of PTX.
+
+pub mod arithmetic;

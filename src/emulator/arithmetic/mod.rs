@@ -1,0 +1,10 @@
+//! The numbers of PTX: floating-point formats and their conversions, scalar functions, tensor-core arithmetic.
+//! Pure functions on bits; they know nothing of warps or memory.
+
+pub mod approximate;
+pub mod convert;
+pub mod float;
+pub mod formats;
+pub mod integer;
+pub mod simd;
+pub mod tensor;

@@ -1,0 +1,490 @@
+//! Tensor-core arithmetic: `mma.sync` on the fragments of a warp.
+//!
+//! A dot-product-accumulate is a fused sum: products exact, all terms aligned to the largest exponent and truncated
+//! to a number of fractional bits, added exactly, then truncated to the output. Widths per architecture: "MMA-Sim"
+//! (arXiv 2511.10909), "Accurate Models of NVIDIA Tensor Cores" (arXiv 2512.07004); Hopper's were checked on an H100.
+//! Fragment layouts: PTX ISA 9.7.14.5.
+
+use super::formats::{F16, F32, Format, Rounding, Value};
+
+/// The 32 lanes of a 32-bit register.
+pub type Plane = [u32; 32];
+
+/// Which tensor core is emulated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Architecture {
+    Turing,
+    Ampere,
+    Ada,
+    Hopper,
+    Blackwell,
+}
+
+impl Architecture {
+    /// From a compute capability (80).
+    pub fn from_capability(capability: u32) -> Self {
+        match capability {
+            0..80 => Self::Turing,
+            80..89 => Self::Ampere,
+            89 => Self::Ada,
+            90 => Self::Hopper,
+            _ => Self::Blackwell,
+        }
+    }
+}
+
+/// The element type of A or B.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Element {
+    F16,
+    Bf16,
+    Tf32,
+    E4m3,
+    E5m2,
+    S8,
+    U8,
+}
+
+impl Element {
+    /// Elements in a 32-bit register.
+    pub fn per_register(self) -> usize {
+        match self {
+            Self::Tf32 => 1,
+            Self::F16 | Self::Bf16 => 2,
+            Self::E4m3 | Self::E5m2 | Self::S8 | Self::U8 => 4,
+        }
+    }
+
+    fn format(self) -> Option<Format> {
+        use super::formats::{BF16, E4M3, E5M2, TF32};
+        match self {
+            Self::F16 => Some(F16),
+            Self::Bf16 => Some(BF16),
+            Self::Tf32 => Some(TF32),
+            Self::E4m3 => Some(E4M3),
+            Self::E5m2 => Some(E5M2),
+            Self::S8 | Self::U8 => None,
+        }
+    }
+}
+
+/// The type of C and D.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Accumulator {
+    F32,
+    F16,
+    S32 { saturate: bool },
+}
+
+/// One `mma.sync` form; M and N as the instruction's shape says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mma {
+    /// Rows: 16, or 8 for Turing's integer form.
+    pub m: usize,
+    /// The reduced extent.
+    pub k: usize,
+    /// Type of A.
+    pub a: Element,
+    /// Type of B.
+    pub b: Element,
+    /// Type of C and D.
+    pub accumulator: Accumulator,
+}
+
+/// The fused sum of one architecture and element type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FusedSum {
+    /// Fractional bits kept below the largest exponent.
+    pub fraction_bits: i32,
+    /// Products added in one step.
+    pub step: usize,
+    /// Mantissa bits of an f32 result.
+    pub output_bits: u32,
+}
+
+impl FusedSum {
+    /// How an architecture adds the products of an element type. `k` is the instruction's.
+    pub fn of(architecture: Architecture, element: Element, k: usize) -> Self {
+        let fp8 = matches!(element, Element::E4m3 | Element::E5m2);
+        let halves = match element {
+            Element::Tf32 => 4,
+            _ if fp8 => 16,
+            _ => 8,
+        };
+        let (fraction_bits, step) = match architecture {
+            Architecture::Turing => (24, halves),
+            Architecture::Ampere => (24, halves),
+            Architecture::Ada if fp8 => (13, halves),
+            Architecture::Ada => (24, halves),
+            Architecture::Hopper if fp8 => (13, k),
+            Architecture::Hopper | Architecture::Blackwell => (25, k),
+        };
+        let output_bits = if fp8 && fraction_bits == 13 { 13 } else { 23 };
+        Self { fraction_bits, step: step.min(k), output_bits }
+    }
+}
+
+const N: usize = 8;
+const MAX_K: usize = 32;
+/// Exponent of a zero: below every other.
+const ZERO: i32 = -10_000;
+
+/// A matrix operand, decoded: value = significand · 2^exponent.
+struct Operand<const ROWS: usize> {
+    significand: [[f32; ROWS]; MAX_K],
+    exponent: [[i32; ROWS]; MAX_K],
+    special: bool,
+}
+
+/// (significand in [0, 2) with its sign, exponent) of one element; `None` for infinity and NaN.
+fn split(format: Format, bits: u32) -> Option<(f32, i32)> {
+    match format.unpack(bits.into()) {
+        Value::Finite { significand: 0, negative, .. } => Some((if negative { -0.0 } else { 0.0 }, ZERO)),
+        Value::Finite { negative, significand, exponent } => {
+            let scale = (1u64 << format.mantissa_bits) as f32;
+            let magnitude = significand as f32 / scale;
+            Some((if negative { -magnitude } else { magnitude }, exponent + format.mantissa_bits as i32))
+        }
+        Value::Nan | Value::Infinity(_) => None,
+    }
+}
+
+fn element_bits(element: Element, register: u32, index: usize) -> u32 {
+    match element {
+        Element::Tf32 => register >> 13,
+        Element::F16 | Element::Bf16 => register >> (16 * index) & 0xffff,
+        _ => register >> (8 * index) & 0xff,
+    }
+}
+
+impl Mma {
+    /// 32-bit registers of the A fragment.
+    pub fn a_registers(&self) -> usize {
+        self.m * self.k / 32 / self.a.per_register()
+    }
+
+    /// 32-bit registers of the B fragment.
+    pub fn b_registers(&self) -> usize {
+        N * self.k / 32 / self.b.per_register()
+    }
+
+    /// 32-bit registers of the C and D fragments.
+    pub fn c_registers(&self) -> usize {
+        self.m * N / 32 / if self.accumulator == Accumulator::F16 { 2 } else { 1 }
+    }
+
+    /// Row and k of element `index` of register `register` of A in a lane.
+    fn a_place(&self, lane: usize, register: usize, index: usize) -> (usize, usize) {
+        let per = self.a.per_register();
+        let (rows, columns) = if self.m == 16 { (register & 1, register >> 1) } else { (0, register) };
+        (lane / 4 + 8 * rows, lane % 4 * per + index + columns * 4 * per)
+    }
+
+    /// D = A·B + C for a warp. Register counts are [`Mma::a_registers`] and so on; fewer registers leave zeros.
+    pub fn execute(
+        &self,
+        architecture: Architecture,
+        fast: bool,
+        a: &[&Plane],
+        b: &[&Plane],
+        c: &[&Plane],
+    ) -> Vec<Plane> {
+        match self.accumulator {
+            Accumulator::S32 { saturate } => self.integer(a, b, c, saturate),
+            Accumulator::F32 | Accumulator::F16 => self.float(architecture, fast, a, b, c),
+        }
+    }
+
+    fn integer(&self, a: &[&Plane], b: &[&Plane], c: &[&Plane], saturate: bool) -> Vec<Plane> {
+        let value = |element: Element, bits: u32| {
+            if element == Element::S8 { i32::from(bits as u8 as i8) } else { i32::from(bits as u8) }
+        };
+        let mut rows = [[0i32; MAX_K]; 16];
+        let mut columns = [[0i32; MAX_K]; N];
+        for lane in 0..32 {
+            for (r, plane) in a.iter().enumerate() {
+                for index in 0..4 {
+                    let (row, k) = self.a_place(lane, r, index);
+                    rows[row][k] = value(self.a, element_bits(self.a, plane[lane], index));
+                }
+            }
+            for (r, plane) in b.iter().enumerate() {
+                for index in 0..4 {
+                    let k = lane % 4 * 4 + index + r * 16;
+                    columns[lane / 4][k] = value(self.b, element_bits(self.b, plane[lane], index));
+                }
+            }
+        }
+        let mut d = vec![[0u32; 32]; c.len()];
+        for lane in 0..32 {
+            for (r, plane) in c.iter().enumerate() {
+                let (row, column) = (lane / 4 + 8 * (r / 2), lane % 4 * 2 + r % 2);
+                let dot: i64 = (0..self.k).map(|k| i64::from(rows[row][k] * columns[column][k])).sum();
+                let sum = i64::from(plane[lane] as i32) + dot;
+                let bounded = if saturate { sum.clamp(i32::MIN.into(), i32::MAX.into()) } else { sum };
+                d[r][lane] = bounded as u32;
+            }
+        }
+        d
+    }
+
+    fn float(&self, architecture: Architecture, fast: bool, a: &[&Plane], b: &[&Plane], c: &[&Plane]) -> Vec<Plane> {
+        let (Some(a_format), Some(b_format)) = (self.a.format(), self.b.format()) else { return Vec::new() };
+        let mut left = Operand::<16> { significand: [[0.0; 16]; MAX_K], exponent: [[ZERO; 16]; MAX_K], special: false };
+        let mut right = Operand::<N> { significand: [[0.0; N]; MAX_K], exponent: [[ZERO; N]; MAX_K], special: false };
+        for (r, plane) in a.iter().enumerate() {
+            for (lane, &register) in plane.iter().enumerate() {
+                for index in 0..self.a.per_register() {
+                    let (row, k) = self.a_place(lane, r, index);
+                    match split(a_format, element_bits(self.a, register, index)) {
+                        Some((significand, exponent)) => {
+                            left.significand[k][row] = significand;
+                            left.exponent[k][row] = exponent;
+                        }
+                        None => left.special = true,
+                    }
+                }
+            }
+        }
+        let per = self.b.per_register();
+        for (r, plane) in b.iter().enumerate() {
+            for (lane, &register) in plane.iter().enumerate() {
+                for index in 0..per {
+                    let (k, column) = (lane % 4 * per + index + r * 4 * per, lane / 4);
+                    match split(b_format, element_bits(self.b, register, index)) {
+                        Some((significand, exponent)) => {
+                            right.significand[k][column] = significand;
+                            right.exponent[k][column] = exponent;
+                        }
+                        None => right.special = true,
+                    }
+                }
+            }
+        }
+        let mut accumulator = self.unpack_accumulator(c);
+        let special = left.special || right.special || accumulator.iter().flatten().any(|value| !value.is_finite());
+        if special {
+            let operands = Raw { mma: self, a, b, a_format, b_format };
+            operands.with_specials(architecture, &mut accumulator);
+        } else if fast {
+            fast_rows(&left, &right, self.k, &mut accumulator);
+        } else {
+            let sum = FusedSum::of(architecture, self.a, self.k);
+            fused_rows(&left, &right, self.k, sum, self.accumulator == Accumulator::F16, &mut accumulator);
+        }
+        self.pack_accumulator(&accumulator)
+    }
+
+    fn unpack_accumulator(&self, c: &[&Plane]) -> [[f32; N]; 16] {
+        let mut rows = [[0f32; N]; 16];
+        for (r, plane) in c.iter().enumerate() {
+            for (lane, &bits) in plane.iter().enumerate() {
+                let column = lane % 4 * 2;
+                if self.accumulator == Accumulator::F16 {
+                    rows[lane / 4 + 8 * r][column] = F16.to_f64((bits & 0xffff).into()) as f32;
+                    rows[lane / 4 + 8 * r][column + 1] = F16.to_f64((bits >> 16).into()) as f32;
+                } else {
+                    rows[lane / 4 + 8 * (r / 2)][column + r % 2] = f32::from_bits(bits);
+                }
+            }
+        }
+        rows
+    }
+
+    fn pack_accumulator(&self, rows: &[[f32; N]; 16]) -> Vec<Plane> {
+        let mut d = vec![[0u32; 32]; self.c_registers()];
+        for (r, plane) in d.iter_mut().enumerate() {
+            for (lane, bits) in plane.iter_mut().enumerate() {
+                let column = lane % 4 * 2;
+                *bits = if self.accumulator == Accumulator::F16 {
+                    let half = |value: f32| F16.from_f64(value.into()) as u32;
+                    let row = &rows[lane / 4 + 8 * r];
+                    half(row[column]) | half(row[column + 1]) << 16
+                } else {
+                    super::float::bits32(rows[lane / 4 + 8 * (r / 2)][column + r % 2])
+                };
+            }
+        }
+        d
+    }
+}
+
+fn fast_rows(left: &Operand<16>, right: &Operand<N>, k: usize, rows: &mut [[f32; N]; 16]) {
+    let value =
+        |significand: f32, exponent: i32| if exponent == ZERO { 0.0 } else { significand * 2f32.powi(exponent) };
+    for (m, row) in rows.iter_mut().enumerate() {
+        for step in 0..k {
+            let a = value(left.significand[step][m], left.exponent[step][m]);
+            for (n, sum) in row.iter_mut().enumerate() {
+                *sum = a.mul_add(value(right.significand[step][n], right.exponent[step][n]), *sum);
+            }
+        }
+    }
+}
+
+/// Bits of 2^exponent as f32, 0 below the smallest normal.
+#[inline(always)]
+fn power_of_two(exponent: i32) -> f32 {
+    f32::from_bits(((exponent + 127).max(0) as u32) << 23)
+}
+
+#[inline(always)]
+fn fused_rows_body(
+    left: &Operand<16>,
+    right: &Operand<N>,
+    k: usize,
+    sum: FusedSum,
+    to_f16: bool,
+    rows: &mut [[f32; N]; 16],
+) {
+    for (m, row) in rows.iter_mut().enumerate() {
+        for start in (0..k).step_by(sum.step) {
+            let end = (start + sum.step).min(k);
+            let mut largest = [ZERO; N];
+            let mut accumulator_exponent = [0i32; N];
+            for n in 0..N {
+                let field = (row[n].to_bits() >> 23 & 0xff) as i32;
+                accumulator_exponent[n] = field.max(1) - 127;
+                largest[n] = if row[n] == 0.0 { ZERO } else { accumulator_exponent[n] };
+            }
+            for step in start..end {
+                let exponent = left.exponent[step][m];
+                for n in 0..N {
+                    largest[n] = largest[n].max(exponent + right.exponent[step][n]);
+                }
+            }
+            // Two partial sums: sixteen products below 4·2^25 each would just overflow one.
+            let mut partial = [[0i32; N]; 2];
+            for n in 0..N {
+                // Split in two so that a subnormal accumulator's scale stays representable.
+                let distance = (accumulator_exponent[n] - largest[n]).max(-64);
+                let normalised = row[n] * power_of_two(-accumulator_exponent[n]);
+                let normalised = if accumulator_exponent[n] >= 127 { row[n] * 2f32.powi(-127) } else { normalised };
+                partial[1][n] = truncate(normalised * power_of_two(sum.fraction_bits + distance));
+            }
+            for step in start..end {
+                let exponent = left.exponent[step][m];
+                let significand = left.significand[step][m];
+                let half = usize::from(step - start >= 8);
+                for n in 0..N {
+                    let distance = (exponent + right.exponent[step][n] - largest[n]).max(-64);
+                    let product = significand * right.significand[step][n];
+                    partial[half][n] += truncate(product * power_of_two(sum.fraction_bits + distance));
+                }
+            }
+            for n in 0..N {
+                let total = i64::from(partial[0][n]) + i64::from(partial[1][n]);
+                row[n] = output(total, largest[n] - sum.fraction_bits, sum.output_bits, to_f16);
+            }
+        }
+    }
+}
+
+/// Toward zero; every value that gets here is below 2^28 in magnitude.
+#[inline(always)]
+fn truncate(value: f32) -> i32 {
+    super::simd::truncate(value)
+}
+
+/// total · 2^exponent in the output's precision: truncated for f32, to nearest for f16.
+#[inline(always)]
+fn output(total: i64, exponent: i32, output_bits: u32, to_f16: bool) -> f32 {
+    if total == 0 {
+        return 0.0;
+    }
+    if to_f16 {
+        let bits = F16.pack(total < 0, total.unsigned_abs().into(), exponent, Rounding::NearestEven, false);
+        return F16.to_f64(bits) as f32;
+    }
+    if (-900..900).contains(&exponent) {
+        // Exact: total has at most 33 bits.
+        let value = total as f64 * f64::from_bits(((exponent + 1023) as u64) << 52);
+        let dropped = 52 - output_bits;
+        let truncated = f64::from_bits(value.to_bits() & !((1 << dropped) - 1));
+        if truncated.abs() >= f64::from(f32::MIN_POSITIVE) {
+            return truncated as f32;
+        }
+    }
+    let kept = Format { mantissa_bits: output_bits, ..F32 };
+    let bits = kept.pack(total < 0, total.unsigned_abs().into(), exponent, Rounding::TowardZero, false);
+    f32::from_bits((bits << (23 - output_bits)) as u32)
+}
+
+fn fused_rows(
+    left: &Operand<16>,
+    right: &Operand<N>,
+    k: usize,
+    sum: FusedSum,
+    to_f16: bool,
+    rows: &mut [[f32; N]; 16],
+) {
+    super::simd::widest(|| fused_rows_body(left, right, k, sum, to_f16, rows));
+}
+
+/// The operands as they came, for sums in which an infinity or a NaN takes part.
+struct Raw<'a> {
+    mma: &'a Mma,
+    a: &'a [&'a Plane],
+    b: &'a [&'a Plane],
+    a_format: Format,
+    b_format: Format,
+}
+
+impl Raw<'_> {
+    fn with_specials(&self, architecture: Architecture, rows: &mut [[f32; N]; 16]) {
+        let (mut a, mut b) = ([[0f64; MAX_K]; 16], [[0f64; MAX_K]; N]);
+        for lane in 0..32 {
+            for (r, plane) in self.a.iter().enumerate() {
+                for index in 0..self.mma.a.per_register() {
+                    let (row, k) = self.mma.a_place(lane, r, index);
+                    a[row][k] = self.a_format.to_f64(element_bits(self.mma.a, plane[lane], index).into());
+                }
+            }
+            let per = self.mma.b.per_register();
+            for (r, plane) in self.b.iter().enumerate() {
+                for index in 0..per {
+                    let k = lane % 4 * per + index + r * 4 * per;
+                    b[lane / 4][k] = self.b_format.to_f64(element_bits(self.mma.b, plane[lane], index).into());
+                }
+            }
+        }
+        let sum = FusedSum::of(architecture, self.mma.a, self.mma.k);
+        for (m, row) in rows.iter_mut().enumerate().take(self.mma.m) {
+            for (n, value) in row.iter_mut().enumerate() {
+                let products = (0..self.mma.k).map(|k| a[m][k] * b[n][k]);
+                // Infinities and NaN decide alone; otherwise this element is an ordinary sum.
+                let decisive: f64 = products.filter(|p| !p.is_finite()).sum::<f64>()
+                    + if value.is_finite() { 0.0 } else { f64::from(*value) };
+                if decisive != 0.0 || decisive.is_nan() {
+                    *value = decisive as f32;
+                } else {
+                    *value = self.one(&a[m], &b[n], *value, sum);
+                }
+            }
+        }
+    }
+
+    fn one(&self, a: &[f64; MAX_K], b: &[f64; MAX_K], c: f32, sum: FusedSum) -> f32 {
+        let (mut left, mut right) = (
+            Operand::<16> { significand: [[0.0; 16]; MAX_K], exponent: [[ZERO; 16]; MAX_K], special: false },
+            Operand::<N> { significand: [[0.0; N]; MAX_K], exponent: [[ZERO; N]; MAX_K], special: false },
+        );
+        for k in 0..self.mma.k {
+            let pair = (
+                split(self.a_format, self.a_format.from_f64(a[k]) as u32),
+                split(self.b_format, self.b_format.from_f64(b[k]) as u32),
+            );
+            if let (Some(x), Some(y)) = pair {
+                (left.significand[k][0], left.exponent[k][0]) = x;
+                (right.significand[k][0], right.exponent[k][0]) = y;
+            }
+        }
+        let mut rows = [[0f32; N]; 16];
+        rows[0][0] = c;
+        fused_rows_body(&left, &right, self.mma.k, sum, self.mma.accumulator == Accumulator::F16, &mut rows);
+        rows[0][0]
+    }
+}
