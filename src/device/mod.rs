@@ -1,7 +1,9 @@
 //! Where kernels run: the [`Device`] trait, device memory, launches. Backends: the CPU emulator, later `cuda:N`.
 
+mod emulated;
 mod launch;
 
+pub use emulated::Emulated;
 pub use launch::{Code, FunctionId, FunctionInfo, Launch, LaunchReport};
 
 use crate::cancel::Cancel;

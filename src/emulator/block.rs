@@ -1,0 +1,229 @@
+//! A block: its warps, its shared and local memory, its barriers. It can be paused and resumed anywhere.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::fault::{Fault, FaultKind, Thread};
+use super::launch::Arithmetic;
+use super::memory::GlobalMemory;
+use super::program::{BarrierReduction, Program, Slot};
+use super::warp::{State, Warp};
+use crate::emulator::arithmetic::tensor::Architecture;
+
+/// Instructions of one warp before another gets its turn: a warp that spins lets the others work.
+const WARP_TURN: u32 = 4096;
+
+/// The geometry of a launch, as one block sees it.
+#[derive(Clone, Debug)]
+pub(super) struct BlockShape {
+    pub grid: [u32; 3],
+    pub block: [u32; 3],
+    pub index: [u32; 3],
+    pub linear_index: u64,
+    pub dynamic_shared: u32,
+}
+
+impl BlockShape {
+    pub fn threads(&self) -> u32 {
+        self.block.iter().product()
+    }
+}
+
+/// What every block of a launch shares.
+pub(super) struct Environment<'a> {
+    pub program: &'a Program,
+    pub memory: &'a GlobalMemory,
+    pub parameters: &'a [u8],
+    pub globals: &'a [u64],
+    pub architecture: Architecture,
+    pub arithmetic: Arithmetic,
+    pub stop: &'a AtomicBool,
+}
+
+/// The memory of one block.
+pub(super) struct BlockMemory {
+    pub shared: Vec<u8>,
+    /// Of all threads, one after the other.
+    pub local: Vec<u8>,
+    /// One past the highest byte of shared memory that was touched.
+    pub shared_touched: u64,
+    /// The allocation that the last global access hit.
+    pub last_allocation: usize,
+    pub printed: String,
+}
+
+#[derive(Clone, Default)]
+struct Barrier {
+    arrived: u32,
+    waiting: Vec<Waiting>,
+    and: bool,
+    or: bool,
+    count: u32,
+}
+
+#[derive(Clone)]
+struct Waiting {
+    warp: usize,
+    mask: u32,
+    reduction: Option<(BarrierReduction, Slot)>,
+}
+
+/// A block that runs, or is paused.
+pub(super) struct Block {
+    pub shape: BlockShape,
+    warps: Vec<Warp>,
+    pub memory: BlockMemory,
+    barriers: Vec<Barrier>,
+}
+
+/// An arrival at a barrier, as the instruction says it.
+pub(super) struct Arrival {
+    pub barrier: u32,
+    /// Threads that complete it; `None` for all of the block.
+    pub threads: Option<u32>,
+    pub mask: u32,
+    pub waits: bool,
+    /// Kind, destination, and the lanes whose predicate holds.
+    pub reduction: Option<(BarrierReduction, Slot, u32)>,
+}
+
+/// Why a warp stopped.
+pub(super) enum Stop {
+    /// Its turn is over.
+    Turn,
+    /// It came to a barrier; the instruction is done.
+    Barrier(Arrival),
+    /// All lanes have exited.
+    Exit,
+}
+
+/// What a block did in its time.
+pub(super) enum Progress {
+    Done,
+    Paused,
+}
+
+impl Block {
+    pub fn new(environment: &Environment<'_>, shape: BlockShape) -> Self {
+        let program = environment.program;
+        let threads = shape.threads();
+        let shared = program.dynamic_shared_offset as usize + shape.dynamic_shared as usize;
+        let warps =
+            (0..threads.div_ceil(32)).map(|index| Warp::new(program, index, &shape, environment.globals)).collect();
+        let memory = BlockMemory {
+            shared: vec![0; shared.max(program.static_shared as usize)],
+            local: vec![0; program.local_bytes as usize * threads as usize],
+            shared_touched: 0,
+            last_allocation: 0,
+            printed: String::new(),
+        };
+        Self { shape, warps, memory, barriers: vec![Barrier::default(); 16] }
+    }
+
+    /// Warp instructions executed so far.
+    pub fn executed(&self) -> u64 {
+        self.warps.iter().map(|warp| warp.executed).sum()
+    }
+
+    /// Runs until the block is done or has used up about `budget` warp instructions.
+    pub fn run(&mut self, environment: &Environment<'_>, budget: u64) -> Result<Progress, Box<Fault>> {
+        let limit = self.executed() + budget;
+        loop {
+            let mut progressed = false;
+            for index in 0..self.warps.len() {
+                if self.warps[index].state != State::Ready {
+                    continue;
+                }
+                progressed = true;
+                if environment.stop.load(Ordering::Relaxed) {
+                    let kind = FaultKind::Cancelled;
+                    return Err(Box::new(Fault { kind, thread: None, span: 0..0, source: None }));
+                }
+                let warp = &mut self.warps[index];
+                match warp.run(environment, &self.shape, &mut self.memory, WARP_TURN)? {
+                    Stop::Turn => {}
+                    Stop::Exit => {
+                        warp.state = State::Done;
+                        self.release_barriers();
+                    }
+                    Stop::Barrier(arrival) => self.arrive(index, &arrival),
+                }
+            }
+            if self.warps.iter().all(|warp| warp.state == State::Done) {
+                return Ok(Progress::Done);
+            }
+            if !progressed {
+                return Err(self.deadlock(environment));
+            }
+            if self.executed() > limit {
+                return Ok(Progress::Paused);
+            }
+        }
+    }
+
+    fn arrive(&mut self, index: usize, arrival: &Arrival) {
+        let Some(barrier) = self.barriers.get_mut(arrival.barrier as usize) else { return };
+        if barrier.arrived == 0 {
+            (barrier.and, barrier.or, barrier.count) = (true, false, 0);
+        }
+        barrier.arrived += arrival.mask.count_ones();
+        if let Some((_, _, holds)) = arrival.reduction {
+            barrier.and &= holds & arrival.mask == arrival.mask;
+            barrier.or |= holds & arrival.mask != 0;
+            barrier.count += (holds & arrival.mask).count_ones();
+        }
+        if arrival.waits {
+            let reduction = arrival.reduction.map(|(kind, slot, _)| (kind, slot));
+            barrier.waiting.push(Waiting { warp: index, mask: arrival.mask, reduction });
+            self.warps[index].state = State::AtBarrier(arrival.barrier);
+        }
+        let all = self.live_threads();
+        if self.barriers[arrival.barrier as usize].arrived >= arrival.threads.unwrap_or(all).min(self.shape.threads()) {
+            self.release(arrival.barrier as usize);
+        }
+    }
+
+    fn live_threads(&self) -> u32 {
+        self.warps.iter().map(|warp| warp.live().count_ones()).sum()
+    }
+
+    /// After an exit, barriers of all threads may be complete.
+    fn release_barriers(&mut self) {
+        let all = self.live_threads();
+        for number in 0..self.barriers.len() {
+            let barrier = &self.barriers[number];
+            if !barrier.waiting.is_empty() && barrier.arrived >= all {
+                self.release(number);
+            }
+        }
+    }
+
+    fn release(&mut self, number: usize) {
+        let barrier = std::mem::take(&mut self.barriers[number]);
+        for Waiting { warp, mask, reduction } in barrier.waiting {
+            let warp = &mut self.warps[warp];
+            warp.state = State::Ready;
+            let all = |holds: bool| if holds { u32::MAX } else { 0 };
+            match reduction {
+                Some((BarrierReduction::And, slot)) => warp.write_predicate(slot, all(barrier.and), mask),
+                Some((BarrierReduction::Or, slot)) => warp.write_predicate(slot, all(barrier.or), mask),
+                Some((BarrierReduction::Count, slot)) => warp.write_word(slot, &[barrier.count; 32], mask),
+                None => {}
+            }
+        }
+    }
+
+    fn deadlock(&mut self, environment: &Environment<'_>) -> Box<Fault> {
+        let waiting = self.warps.iter().filter(|warp| matches!(warp.state, State::AtBarrier(_))).count() as u32;
+        let first = self.warps.iter_mut().find(|warp| matches!(warp.state, State::AtBarrier(_)));
+        let (thread, span) = match first.map(|warp| (warp.index, warp.current())) {
+            // The program counter is past the barrier.
+            Some((index, Some((pc, mask)))) => {
+                let thread = self.shape.thread(index, mask.trailing_zeros());
+                let at = environment.program.spans.get((pc as usize).saturating_sub(1)).cloned().unwrap_or(0..0);
+                (Some(Thread { block: self.shape.index, thread }), at)
+            }
+            _ => (None, 0..0),
+        };
+        Box::new(Fault { kind: FaultKind::Deadlock { waiting }, thread, span, source: None })
+    }
+}

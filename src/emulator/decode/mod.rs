@@ -1,0 +1,252 @@
+//! From the syntax tree of an entry function to a [`Program`], once per module.
+
+mod allocate;
+mod flow;
+mod memory_ops;
+mod modifiers;
+mod scope;
+mod select;
+mod tensor_ops;
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use super::program::{Instruction, Op, Program, Slot, Special};
+use super::visit::File;
+use crate::diagnostic::{Diagnostic, Result};
+use crate::ptx::{Function, LineInfo, Module, Space, Statement};
+use scope::Symbols;
+
+/// Decodes one entry. An instruction or a modifier that the emulator does not implement is an error with its place.
+pub(super) fn decode(module: &Module, entry: &Function) -> Result<Program> {
+    let mut decoder = Decoder::new(module, entry)?;
+    let body = entry.body.as_deref().unwrap_or_default();
+    decoder.statements(body)?;
+    decoder.finish()
+}
+
+/// A constant's slot is virtual until the end.
+#[derive(Default)]
+struct Constants {
+    words: HashMap<u32, Slot>,
+    longs: HashMap<u64, Slot>,
+    specials: HashMap<Special, Slot>,
+    globals: HashMap<(usize, i64), Slot>,
+    truth: Option<Slot>,
+}
+
+/// The work in progress.
+struct Decoder<'a> {
+    module: &'a Module,
+    symbols: Symbols<'a>,
+    code: Vec<Instruction>,
+    spans: Vec<Range<usize>>,
+    lines: Vec<Option<LineInfo>>,
+    line: Option<LineInfo>,
+    /// Label → instruction.
+    labels: HashMap<String, u32>,
+    /// Branches whose target is a label yet to come: instruction, label, place.
+    branches: Vec<(usize, String, Range<usize>)>,
+    constants: Constants,
+    next: [Slot; 3],
+    /// The instruction being decoded.
+    span: Range<usize>,
+}
+
+impl<'a> Decoder<'a> {
+    fn new(module: &'a Module, entry: &'a Function) -> Result<Self> {
+        Ok(Self {
+            module,
+            symbols: Symbols::new(module, entry)?,
+            code: Vec::new(),
+            spans: Vec::new(),
+            lines: Vec::new(),
+            line: None,
+            labels: HashMap::new(),
+            branches: Vec::new(),
+            constants: Constants::default(),
+            next: [0; 3],
+            span: entry.span.clone(),
+        })
+    }
+
+    fn statements(&mut self, statements: &'a [Statement]) -> Result<()> {
+        for statement in statements {
+            match statement {
+                Statement::Registers { ty, names } => self.symbols.declare_registers(*ty, names),
+                Statement::Variable(variable) => self.symbols.declare_variable(variable),
+                Statement::Label(name, span) => {
+                    let here = self.code.len() as u32;
+                    if self.labels.insert(name.clone(), here).is_some() {
+                        return Err(error("ptx-syntax", format!("label `{name}` is defined twice"), span.clone()));
+                    }
+                }
+                Statement::Line(line) => self.line = (line.line != 0).then_some(*line),
+                Statement::Block(statements) => {
+                    self.symbols.enter();
+                    self.statements(statements)?;
+                    self.symbols.leave();
+                }
+                Statement::Instruction(instruction) => {
+                    self.span = instruction.span.clone();
+                    let guard = match &instruction.guard {
+                        Some((name, negated)) => Some((self.register(name, File::Predicate)?, *negated)),
+                        None => None,
+                    };
+                    let before = self.code.len();
+                    self.select(instruction)?;
+                    for selected in &mut self.code[before..] {
+                        selected.guard = guard;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn emit(&mut self, op: Op) {
+        self.code.push(Instruction { guard: None, op });
+        self.spans.push(self.span.clone());
+        self.lines.push(self.line);
+    }
+
+    fn fresh(&mut self, file: File) -> Slot {
+        let next = &mut self.next[file as usize];
+        *next += 1;
+        *next - 1
+    }
+
+    fn word_constant(&mut self, value: u32) -> Slot {
+        if let Some(&slot) = self.constants.words.get(&value) {
+            return slot;
+        }
+        let slot = self.fresh(File::Word);
+        self.constants.words.insert(value, slot);
+        slot
+    }
+
+    fn long_constant(&mut self, value: u64) -> Slot {
+        if let Some(&slot) = self.constants.longs.get(&value) {
+            return slot;
+        }
+        let slot = self.fresh(File::Long);
+        self.constants.longs.insert(value, slot);
+        slot
+    }
+
+    fn special(&mut self, special: Special) -> Slot {
+        if let Some(&slot) = self.constants.specials.get(&special) {
+            return slot;
+        }
+        let slot = self.fresh(File::Word);
+        self.constants.specials.insert(special, slot);
+        slot
+    }
+
+    fn truth(&mut self) -> Slot {
+        if let Some(slot) = self.constants.truth {
+            return slot;
+        }
+        let slot = self.fresh(File::Predicate);
+        self.constants.truth = Some(slot);
+        slot
+    }
+
+    fn finish(mut self) -> Result<Program> {
+        // Falling off the end returns.
+        self.emit(Op::Exit);
+        for (index, label, span) in std::mem::take(&mut self.branches) {
+            let Some(&to) = self.labels.get(&label) else {
+                return Err(error("ptx-syntax", format!("there is no label `{label}`"), span));
+            };
+            if let Op::Branch { target, .. } = &mut self.code[index].op {
+                *target = to;
+            }
+        }
+        let blocks = flow::blocks(&self.code);
+        let meeting = flow::post_dominators(&blocks);
+        for (block, meeting) in blocks.iter().zip(meeting) {
+            if let Op::Branch { reconverge, .. } = &mut self.code[block.end - 1].op {
+                *reconverge = meeting.map_or(u32::MAX, |block| blocks[block].start as u32);
+            }
+        }
+        let constants = std::mem::take(&mut self.constants);
+        let mut fixed: Vec<(File, Slot)> = Vec::new();
+        let words: Vec<(u32, Slot)> = constants.words.into_iter().collect();
+        let longs: Vec<(u64, Slot)> = constants.longs.into_iter().collect();
+        let specials: Vec<(Special, Slot)> = constants.specials.into_iter().collect();
+        let globals: Vec<((usize, i64), Slot)> = constants.globals.into_iter().collect();
+        fixed.extend(words.iter().map(|&(_, slot)| (File::Word, slot)));
+        fixed.extend(longs.iter().map(|&(_, slot)| (File::Long, slot)));
+        fixed.extend(specials.iter().map(|&(_, slot)| (File::Word, slot)));
+        fixed.extend(globals.iter().map(|&(_, slot)| (File::Long, slot)));
+        fixed.extend(constants.truth.map(|slot| (File::Predicate, slot)));
+        let (sizes, slots) = allocate::allocate(&mut self.code, &blocks, &fixed);
+        let mut slots = slots.into_iter();
+        let mut renamed = || slots.next().unwrap_or_default();
+        Ok(Program {
+            word_constants: words.iter().map(|&(value, _)| (renamed(), value)).collect(),
+            long_constants: longs.iter().map(|&(value, _)| (renamed(), value)).collect(),
+            specials: specials.iter().map(|&(special, _)| (renamed(), special)).collect(),
+            global_symbols: globals.iter().map(|&((index, addend), _)| (renamed(), index, addend)).collect(),
+            true_predicates: constants.truth.iter().map(|_| renamed()).collect(),
+            code: self.code,
+            spans: self.spans,
+            lines: self.lines,
+            words: sizes.words,
+            longs: sizes.longs,
+            predicates: sizes.predicates,
+            local_bytes: self.symbols.local_bytes,
+            static_shared: self.symbols.static_shared,
+            dynamic_shared_offset: self.symbols.dynamic_shared_offset,
+        })
+    }
+
+    fn unsupported(&self, what: impl Into<String>) -> Box<Diagnostic> {
+        let mut diagnostic =
+            Diagnostic::error("ptx-unsupported", format!("the emulator does not implement {}", what.into()));
+        diagnostic = diagnostic.at(self.span.clone(), "");
+        Box::new(diagnostic)
+    }
+
+    fn malformed(&self, what: impl Into<String>) -> Box<Diagnostic> {
+        error("ptx-operand", what.into(), self.span.clone())
+    }
+}
+
+fn error(code: &'static str, message: String, span: Range<usize>) -> Box<Diagnostic> {
+    Box::new(Diagnostic::error(code, message).at(span, ""))
+}
+
+/// Where a variable lives, once decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// Offset in the kernel's parameter block.
+    Param(u32),
+    /// Offset in the block's shared memory.
+    Shared(u32),
+    /// Offset in the thread's local memory.
+    Local(u32),
+    /// Index of a module variable in global memory.
+    Global(usize),
+}
+
+/// Parameters of the entry: offset of each, in order, as the driver lays them out.
+pub(super) fn parameter_offsets(entry: &Function) -> Vec<u32> {
+    let mut offset = 0u32;
+    entry
+        .params
+        .iter()
+        .map(|param| {
+            offset = offset.next_multiple_of(param.align.max(1));
+            let here = offset;
+            offset += param.size();
+            here
+        })
+        .collect()
+}
+
+/// Module variables that live in global memory (constants too: they are read only, which ptxas checks).
+pub(super) fn is_global(space: Space) -> bool {
+    matches!(space, Space::Global | Space::Const)
+}

@@ -1,0 +1,132 @@
+//! `mma.sync`, `ldmatrix`, `stmatrix`.
+
+use super::Decoder;
+use super::modifiers::Modifiers;
+use crate::diagnostic::Result;
+use crate::emulator::arithmetic::tensor::{Accumulator, Element, Mma};
+use crate::emulator::program::{Data, Elements, MemorySpace, Op};
+use crate::ptx::{Operand, PtxType};
+
+impl Decoder<'_> {
+    pub(super) fn mma(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
+        m.take("sync");
+        m.take("aligned");
+        let shape = m.take_prefixed("m").unwrap_or_default();
+        if !(m.take("row") && m.take("col")) {
+            return Err(self.unsupported("`mma` whose operands are not `.row.col`"));
+        }
+        let saturate = m.take("satfinite");
+        m.take_prefixed("kind::f8f6f4");
+        let types: Vec<PtxType> = std::iter::from_fn(|| m.take_type()).collect();
+        let [d_type, a_type, b_type, c_type] = types[..] else {
+            return Err(self.malformed("`mma` has four types"));
+        };
+        if shape == "m8n8k4" && a_type == PtxType::F64 {
+            let d = [self.vector_long(o, 0, 0)?, self.vector_long(o, 0, 1)?];
+            let (a, b) = (self.vector_long(o, 1, 0)?, self.vector_long(o, 2, 0)?);
+            let c = [self.vector_long(o, 3, 0)?, self.vector_long(o, 3, 1)?];
+            self.emit(Op::MmaF64 { d, a, b, c });
+            return Ok(());
+        }
+        let refused = || format!("`mma` {shape} of .{a_type} and .{b_type} into .{d_type}");
+        let element = |ty| {
+            Some(match ty {
+                PtxType::F16 => Element::F16,
+                PtxType::Bf16 => Element::Bf16,
+                PtxType::Tf32 => Element::Tf32,
+                PtxType::E4m3 => Element::E4m3,
+                PtxType::E5m2 => Element::E5m2,
+                PtxType::S8 => Element::S8,
+                PtxType::U8 => Element::U8,
+                _ => return None,
+            })
+        };
+        let (Some(a), Some(b)) = (element(a_type), element(b_type)) else { return Err(self.unsupported(refused())) };
+        let accumulator = match (d_type, c_type) {
+            (PtxType::F32, PtxType::F32) => Accumulator::F32,
+            (PtxType::F16, PtxType::F16) => Accumulator::F16,
+            (PtxType::S32, PtxType::S32) => Accumulator::S32 { saturate },
+            _ => return Err(self.unsupported(refused())),
+        };
+        let integer = matches!(accumulator, Accumulator::S32 { .. });
+        let (rows, k) = match (shape, a.per_register()) {
+            ("m16n8k4", 1) => (16, 4),
+            ("m16n8k8", 1 | 2) => (16, 8),
+            ("m16n8k16", 2 | 4) => (16, 16),
+            ("m16n8k32", 4) => (16, 32),
+            ("m8n8k16", 4) if integer => (8, 16),
+            _ => return Err(self.unsupported(refused())),
+        };
+        if integer != matches!(a, Element::S8 | Element::U8) || a.per_register() != b.per_register() {
+            return Err(self.unsupported(refused()));
+        }
+        let mma = Mma { m: rows, k, a, b, accumulator };
+        let source = |this: &mut Self, index: usize, count: usize| -> Result<Elements> {
+            let elements = this.elements_in(o.get(index).unwrap_or(&Operand::Sink), 4)?;
+            let words = elements.iter().all(|element| matches!(element, Data::Word(_)));
+            if elements.len() == count && words {
+                Ok(elements)
+            } else {
+                Err(this.malformed(format!("operand {} has to be {count} 32-bit registers", index + 1)))
+            }
+        };
+        let d_operand = o.first().unwrap_or(&Operand::Sink);
+        let a = source(self, 1, mma.a_registers())?;
+        let b = source(self, 2, mma.b_registers())?;
+        let c = source(self, 3, mma.c_registers())?;
+        let d = self.words_out(d_operand, mma.c_registers())?;
+        self.emit(Op::Mma { mma, d, a, b, c });
+        Ok(())
+    }
+
+    fn vector_long(&mut self, o: &[Operand], index: usize, part: usize) -> Result<u32> {
+        match o.get(index) {
+            Some(Operand::Vector(parts)) => match parts.get(part) {
+                Some(operand) => self.long_of(operand),
+                None => Err(self.malformed("a register is missing")),
+            },
+            Some(operand) if part == 0 => self.long_of(operand),
+            _ => Err(self.malformed("expected registers in braces")),
+        }
+    }
+
+    fn words_out(&mut self, operand: &Operand, count: usize) -> Result<Elements> {
+        let parts = match operand {
+            Operand::Vector(parts) => &parts[..],
+            single => std::slice::from_ref(single),
+        };
+        if parts.len() != count {
+            return Err(self.malformed(format!("expected {count} destination registers, found {}", parts.len())));
+        }
+        (0..count).map(|index| self.word_out(parts, index).map(Data::Word)).collect()
+    }
+
+    pub(super) fn matrix_memory(&mut self, name: &str, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
+        m.take("sync");
+        m.take("aligned");
+        if !m.take("m8n8") {
+            return Err(self.unsupported(format!("a shape of `{name}` other than m8n8")));
+        }
+        let count = match m.take_any(&["x1", "x2", "x4"]) {
+            Some("x1") => 1,
+            Some("x2") => 2,
+            Some("x4") => 4,
+            _ => return Err(self.malformed(format!("`{name}` has no count"))),
+        };
+        let transpose = m.take("trans");
+        while m.take_any(&["shared", "shared::cta", "b16"]).is_some() {}
+        if name == "ldmatrix" {
+            let (_, address) = self.address(o.get(1), MemorySpace::Shared)?;
+            let d = self.words_out(o.first().unwrap_or(&Operand::Sink), count)?;
+            self.emit(Op::LoadMatrix { count: count as u32, transpose, d, address });
+        } else {
+            let (_, address) = self.address(o.first(), MemorySpace::Shared)?;
+            let a = self.elements_in(o.get(1).unwrap_or(&Operand::Sink), 4)?;
+            if a.len() != count || a.iter().any(|data| !matches!(data, Data::Word(_))) {
+                return Err(self.malformed(format!("expected {count} 32-bit registers")));
+            }
+            self.emit(Op::StoreMatrix { transpose, a, address });
+        }
+        Ok(())
+    }
+}

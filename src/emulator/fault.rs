@@ -1,0 +1,128 @@
+//! Every way in which a launch can end other than well.
+
+use std::fmt;
+use std::ops::Range;
+
+use crate::diagnostic::{Diagnostic, Source};
+
+/// Where in the grid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Thread {
+    /// `%ctaid`
+    pub block: [u32; 3],
+    /// `%tid`
+    pub thread: [u32; 3],
+}
+
+impl fmt::Display for Thread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [bx, by, bz] = self.block;
+        let [tx, ty, tz] = self.thread;
+        write!(f, "block ({bx}, {by}, {bz}), thread ({tx}, {ty}, {tz})")
+    }
+}
+
+/// What went wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FaultKind {
+    /// An access outside of every allocation (or of shared or local memory).
+    OutOfBounds {
+        /// `read` or `write` and so on.
+        access: &'static str,
+        /// `global`, `shared`, `local`.
+        space: &'static str,
+        /// The address.
+        address: u64,
+        /// Bytes accessed.
+        size: u32,
+        /// What lies nearest: label, its length, and the byte offset from its start.
+        near: Option<(String, u64, i64)>,
+    },
+    /// An address that is no multiple of the access's size.
+    Misaligned {
+        /// The address.
+        address: u64,
+        /// Bytes accessed.
+        size: u32,
+    },
+    /// `trap`
+    Trap,
+    /// `__assertfail`
+    Assert {
+        /// The message.
+        message: String,
+        /// The source file.
+        file: String,
+        /// The source line.
+        line: u32,
+        /// The function.
+        function: String,
+    },
+    /// Every warp waits, and nobody can arrive.
+    Deadlock {
+        /// How many warps wait at barriers.
+        waiting: u32,
+    },
+    /// The reader's interrupt.
+    Cancelled,
+    /// Something that the emulator does not do, found while running.
+    Unsupported(String),
+}
+
+/// A fault and where it happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// What.
+    pub kind: FaultKind,
+    /// Who; `None` for an interrupt.
+    pub thread: Option<Thread>,
+    /// Bytes of the instruction in the PTX.
+    pub span: Range<usize>,
+    /// Source file, line and column by `.loc`, where the PTX says.
+    pub source: Option<(String, u32, u32)>,
+}
+
+impl Fault {
+    /// As the reader sees it; the label lies in the PTX.
+    pub fn into_diagnostic(self, ptx: &Source) -> Diagnostic {
+        let (code, message) = match &self.kind {
+            FaultKind::OutOfBounds { access, space, address, size, near } => {
+                let place = match near {
+                    Some((label, length, offset)) if *offset >= 0 => {
+                        format!(": byte {offset} of {label}, which has {length} bytes")
+                    }
+                    Some((label, _, offset)) => format!(": {} bytes before {label}", -offset),
+                    None => String::new(),
+                };
+                (
+                    "out-of-bounds",
+                    format!("out-of-bounds {access} of {size} bytes at {space} address 0x{address:x}{place}"),
+                )
+            }
+            FaultKind::Misaligned { address, size } => {
+                ("misaligned", format!("misaligned access of {size} bytes at address 0x{address:x}"))
+            }
+            FaultKind::Trap => ("trap", "the kernel executed `trap`".into()),
+            FaultKind::Assert { message, .. } => ("device-assert", format!("device assertion failed: {message}")),
+            FaultKind::Deadlock { waiting } => {
+                ("deadlock", format!("deadlock: {waiting} warps wait at a barrier that nobody can complete"))
+            }
+            FaultKind::Cancelled => return Diagnostic::interrupted(),
+            FaultKind::Unsupported(what) => ("ptx-unsupported", format!("{what} is not supported by the emulator")),
+        };
+        let mut diagnostic = Diagnostic::error(code, message);
+        if !self.span.is_empty() {
+            diagnostic = diagnostic.at(self.span.clone(), "").in_source(ptx);
+        }
+        if let Some(thread) = self.thread {
+            diagnostic = diagnostic.note(format!("in {thread}"));
+        }
+        if let FaultKind::Assert { file, line, function, .. } = &self.kind {
+            diagnostic = diagnostic.note(format!("asserted in `{function}`, {file}:{line}"));
+        }
+        if let Some((file, line, column)) = &self.source {
+            diagnostic = diagnostic.note(format!("source line: {file}:{line}:{column}"));
+        }
+        diagnostic
+    }
+}

@@ -1,0 +1,206 @@
+//! A grid: its blocks on all cores.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use super::arithmetic::tensor::Architecture;
+use super::block::{Block, BlockShape, Environment, Progress};
+use super::fault::{Fault, FaultKind};
+use super::memory::GlobalMemory;
+use super::{Kernel, Module};
+
+/// Warp instructions that a block executes before another gets its turn.
+const BLOCK_TURN: u64 = 1 << 22;
+/// Paused blocks for each core; further blocks wait, as on a GPU whose multiprocessors are full.
+const RESIDENT_PER_WORKER: usize = 16;
+
+/// Whose bits the results have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Arithmetic {
+    /// Those of the emulated architecture.
+    #[default]
+    Exact,
+    /// Tensor cores in plain f32 arithmetic of the host.
+    Fast,
+}
+
+/// Geometry and arguments of a launch.
+#[derive(Clone, Debug)]
+pub struct LaunchConfig {
+    /// Blocks.
+    pub grid: [u32; 3],
+    /// Threads per block.
+    pub block: [u32; 3],
+    /// Dynamic shared memory in bytes.
+    pub shared: u32,
+    /// The value of each parameter, as wide as the parameter.
+    pub parameters: Vec<Vec<u8>>,
+    /// Addresses of [`Module::variables`], in order.
+    pub globals: Vec<u64>,
+    /// Compute capability that is emulated (80).
+    pub capability: u32,
+    /// Whose bits.
+    pub arithmetic: Arithmetic,
+}
+
+/// What a launch did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Instructions executed, counted once per warp.
+    pub warp_instructions: u64,
+    /// One past the highest byte of dynamic shared memory that was touched, in any block.
+    pub shared_touched: u32,
+}
+
+/// Runs a grid to its end. Printed text comes in the order of the blocks, when they end.
+pub fn launch(
+    module: &Module,
+    kernel: &Kernel,
+    config: &LaunchConfig,
+    memory: &GlobalMemory,
+    stop: &AtomicBool,
+    print: &(dyn Fn(&str) + Sync),
+) -> Result<Stats, Box<Fault>> {
+    let mut parameters = Vec::new();
+    for (&(offset, size), value) in kernel.parameters.iter().zip(&config.parameters) {
+        parameters.resize(offset as usize, 0);
+        parameters.extend_from_slice(value);
+        parameters.resize((offset + size) as usize, 0);
+    }
+    let environment = Environment {
+        program: &kernel.program,
+        memory,
+        parameters: &parameters,
+        globals: &config.globals,
+        architecture: Architecture::from_capability(config.capability),
+        arithmetic: config.arithmetic,
+        stop,
+    };
+    let total: u64 = config.grid.iter().map(|&extent| u64::from(extent)).product();
+    let queue = Mutex::new(Queue { next: 0, total, paused: VecDeque::new(), failure: None, stats: Stats::default() });
+    let printer = Mutex::new(Printer { next: 0, waiting: BTreeMap::new() });
+    let workers = std::thread::available_parallelism().map_or(1, usize::from).min(total.max(1) as usize);
+    std::thread::scope(|scope| {
+        for _ in 1..workers {
+            scope.spawn(|| work(&environment, config, &queue, &printer, workers, print));
+        }
+        work(&environment, config, &queue, &printer, workers, print);
+    });
+    let queue = queue.into_inner().unwrap_or_else(PoisonError::into_inner);
+    match queue.failure {
+        Some((_, mut fault)) => {
+            if let Some((file, ..)) = &mut fault.source
+                && let Some(name) = file.parse().ok().and_then(|index| module.file(index))
+            {
+                *file = name.to_owned();
+            }
+            Err(fault)
+        }
+        None => Ok(queue.stats),
+    }
+}
+
+struct Queue {
+    next: u64,
+    total: u64,
+    paused: VecDeque<Block>,
+    /// The fault of the lowest block, so that the report is the same from run to run where it can be.
+    failure: Option<(u64, Box<Fault>)>,
+    stats: Stats,
+}
+
+struct Printer {
+    next: u64,
+    waiting: BTreeMap<u64, String>,
+}
+
+impl Printer {
+    fn finished(&mut self, block: u64, text: String, print: &(dyn Fn(&str) + Sync)) {
+        self.waiting.insert(block, text);
+        while let Some(text) = self.waiting.remove(&self.next) {
+            if !text.is_empty() {
+                print(&text);
+            }
+            self.next += 1;
+        }
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn work(
+    environment: &Environment<'_>,
+    config: &LaunchConfig,
+    queue: &Mutex<Queue>,
+    printer: &Mutex<Printer>,
+    workers: usize,
+    print: &(dyn Fn(&str) + Sync),
+) {
+    loop {
+        let mut block = {
+            let mut queue = locked(queue);
+            let full = queue.paused.len() >= RESIDENT_PER_WORKER * workers;
+            // After a fault only earlier blocks go on, to find the first fault.
+            let limit = queue.failure.as_ref().map_or(queue.total, |(failed, _)| *failed);
+            if queue.next < limit && !full {
+                let index = queue.next;
+                queue.next += 1;
+                drop(queue);
+                Block::new(environment, shape(config, index))
+            } else if let Some(block) = queue.paused.pop_front() {
+                if block.shape.linear_index >= limit {
+                    continue;
+                }
+                block
+            } else {
+                return;
+            }
+        };
+        let index = block.shape.linear_index;
+        match block.run(environment, BLOCK_TURN) {
+            Ok(Progress::Paused) => locked(queue).paused.push_back(block),
+            Ok(Progress::Done) => {
+                let mut queue = locked(queue);
+                queue.stats.warp_instructions += block.executed();
+                let dynamic = u64::from(environment.program.dynamic_shared_offset);
+                let touched = block.memory.shared_touched.saturating_sub(dynamic) as u32;
+                queue.stats.shared_touched = queue.stats.shared_touched.max(touched);
+                drop(queue);
+                locked(printer).finished(index, std::mem::take(&mut block.memory.printed), print);
+            }
+            Err(fault) => {
+                let mut queue = locked(queue);
+                let first = queue.failure.as_ref().is_none_or(|(failed, _)| index < *failed);
+                if first {
+                    queue.failure = Some((index, fault));
+                }
+                if environment.stop.load(Ordering::Relaxed) {
+                    queue.next = queue.total;
+                    queue.paused.clear();
+                    if let Some((_, fault)) = &mut queue.failure {
+                        fault.kind = FaultKind::Cancelled;
+                    }
+                }
+                drop(queue);
+                // What was printed before the fault helps to find it.
+                if !block.memory.printed.is_empty() {
+                    print(&block.memory.printed);
+                }
+            }
+        }
+    }
+}
+
+fn shape(config: &LaunchConfig, index: u64) -> BlockShape {
+    let [x, y, _] = config.grid.map(|extent| u64::from(extent.max(1)));
+    BlockShape {
+        grid: config.grid,
+        block: config.block,
+        index: [(index % x) as u32, (index / x % y) as u32, (index / (x * y)) as u32],
+        linear_index: index,
+        dynamic_shared: config.shared,
+    }
+}

@@ -1,0 +1,188 @@
+//! Device memory: allocations that every block of a launch reads and writes at once.
+
+use std::alloc::{Layout, alloc_zeroed, dealloc};
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering::Relaxed};
+
+/// Device addresses begin here; the generic windows of shared and local memory lie far above.
+const FIRST_ADDRESS: u64 = 0x7f00_0000_0000;
+/// Addresses between two allocations that belong to nobody, so that running over an end is seen.
+const GUARD: u64 = 1 << 20;
+/// Alignment of every allocation, as `cuMemAlloc` gives it.
+pub const ALIGNMENT: u64 = 256;
+
+/// One allocation: its device address range and its bytes.
+pub struct Allocation {
+    /// First device address.
+    pub address: u64,
+    /// Bytes.
+    pub length: u64,
+    /// What reports call it.
+    pub label: String,
+    data: NonNull<u8>,
+    layout: Layout,
+}
+
+// SAFETY: the bytes are only touched through atomics (during a launch) or through `&mut GlobalMemory`'s owner; the
+// allocation is freed when it is dropped, which needs ownership.
+unsafe impl Send for Allocation {}
+// SAFETY: as above.
+unsafe impl Sync for Allocation {}
+
+impl Drop for Allocation {
+    fn drop(&mut self) {
+        // SAFETY: allocated with this layout in `GlobalMemory::allocate`.
+        unsafe { dealloc(self.data.as_ptr(), self.layout) }
+    }
+}
+
+macro_rules! accessors {
+    ($($load:ident $store:ident $atomic:ident $cell:ty, $value:ty;)*) => {
+        $(
+        /// Reads the value at a byte offset; the caller has checked bounds and alignment, which are checked again.
+        #[inline(always)]
+        pub fn $load(&self, offset: u64) -> $value {
+            self.$atomic(offset).load(Relaxed)
+        }
+
+        /// Writes the value at a byte offset.
+        #[inline(always)]
+        pub fn $store(&self, offset: u64, value: $value) {
+            self.$atomic(offset).store(value, Relaxed);
+        }
+
+        /// The atomic cell at a byte offset.
+        #[inline(always)]
+        pub fn $atomic(&self, offset: u64) -> &$cell {
+            let size = size_of::<$value>() as u64;
+            assert!(offset.is_multiple_of(size) && offset + size <= self.length);
+            // SAFETY: in bounds and aligned (asserted; allocations are 256-byte aligned); every access while launches
+            // run goes through an atomic.
+            unsafe { <$cell>::from_ptr(self.data.as_ptr().add(offset as usize).cast()) }
+        }
+        )*
+    };
+}
+
+impl Allocation {
+    accessors! {
+        load8 store8 cell8 AtomicU8, u8;
+        load16 store16 cell16 AtomicU16, u16;
+        load32 store32 cell32 AtomicU32, u32;
+        load64 store64 cell64 AtomicU64, u64;
+    }
+
+    /// Whether `size` bytes at `address` lie inside.
+    #[inline(always)]
+    pub fn contains(&self, address: u64, size: u64) -> bool {
+        let offset = address.wrapping_sub(self.address);
+        offset < self.length && size <= self.length - offset
+    }
+
+    fn copy_out(&self, offset: u64, bytes: &mut [u8]) {
+        for (index, byte) in bytes.iter_mut().enumerate() {
+            *byte = self.load8(offset + index as u64);
+        }
+    }
+}
+
+/// Global memory: allocations by address.
+#[derive(Default)]
+pub struct GlobalMemory {
+    /// Sorted by address.
+    allocations: Vec<Allocation>,
+    next: u64,
+}
+
+impl GlobalMemory {
+    /// Allocates zeroed memory; `None` where the host has no more.
+    pub fn allocate(&mut self, label: &str, length: u64) -> Option<u64> {
+        let address = self.next.max(FIRST_ADDRESS);
+        // Room for whole words, so that the last bytes are reached by copies of words.
+        let size = usize::try_from(length.max(1).checked_next_multiple_of(ALIGNMENT)?).ok()?;
+        let layout = Layout::from_size_align(size, ALIGNMENT as usize).ok()?;
+        // SAFETY: the size is not zero.
+        let data = NonNull::new(unsafe { alloc_zeroed(layout) })?;
+        self.next = (address + length + GUARD).next_multiple_of(ALIGNMENT);
+        self.allocations.push(Allocation { address, length, label: label.to_owned(), data, layout });
+        Some(address)
+    }
+
+    /// Frees the allocation that begins at `address`.
+    pub fn free(&mut self, address: u64) {
+        self.allocations.retain(|allocation| allocation.address != address);
+    }
+
+    /// The allocations, by rising address.
+    pub fn allocations(&self) -> &[Allocation] {
+        &self.allocations
+    }
+
+    /// The index of the allocation that holds `address`, or of the last one below it.
+    pub fn nearest(&self, address: u64) -> Option<usize> {
+        self.allocations.partition_point(|allocation| allocation.address <= address).checked_sub(1)
+    }
+
+    /// The allocation that holds all of `size` bytes at `address`.
+    #[inline]
+    pub fn find(&self, address: u64, size: u64) -> Option<&Allocation> {
+        self.allocations.get(self.nearest(address)?).filter(|allocation| allocation.contains(address, size))
+    }
+
+    /// Copies out; `false` if the range is not inside one allocation.
+    #[must_use]
+    pub fn read(&self, address: u64, bytes: &mut [u8]) -> bool {
+        let Some(allocation) = self.find(address, bytes.len() as u64) else { return bytes.is_empty() };
+        let offset = address - allocation.address;
+        if !offset.is_multiple_of(8) {
+            allocation.copy_out(offset, bytes);
+            return true;
+        }
+        let mut chunks = bytes.chunks_exact_mut(8);
+        let mut position = offset;
+        for chunk in &mut chunks {
+            chunk.copy_from_slice(&allocation.load64(position).to_le_bytes());
+            position += 8;
+        }
+        allocation.copy_out(position, chunks.into_remainder());
+        true
+    }
+
+    /// Copies in; `false` if the range is not inside one allocation.
+    #[must_use]
+    pub fn write(&self, address: u64, bytes: &[u8]) -> bool {
+        let Some(allocation) = self.find(address, bytes.len() as u64) else { return bytes.is_empty() };
+        let offset = address - allocation.address;
+        let head = if offset.is_multiple_of(8) { bytes.len() / 8 * 8 } else { 0 };
+        for (index, chunk) in bytes[..head].chunks_exact(8).enumerate() {
+            let word = chunk.iter().rev().fold(0u64, |word, &byte| word << 8 | u64::from(byte));
+            allocation.store64(offset + 8 * index as u64, word);
+        }
+        for (index, &byte) in bytes.iter().enumerate().skip(head) {
+            allocation.store8(offset + index as u64, byte);
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_come_back_and_bounds_hold() {
+        let mut memory = GlobalMemory::default();
+        let a = memory.allocate("a", 13).expect("memory");
+        let b = memory.allocate("b", 100).expect("memory");
+        assert!(a.is_multiple_of(ALIGNMENT) && b.is_multiple_of(ALIGNMENT) && b - a > GUARD);
+        let bytes: Vec<u8> = (1..=13).collect();
+        assert!(memory.write(a, &bytes));
+        let mut back = [0; 13];
+        assert!(memory.read(a, &mut back));
+        assert_eq!(back[..], bytes);
+        assert!(!memory.write(a + 1, &bytes));
+        assert!(memory.find(a + 12, 2).is_none() && memory.find(a - 1, 1).is_none());
+        memory.free(a);
+        assert!(memory.find(a, 1).is_none() && memory.find(b, 100).is_some());
+    }
+}

@@ -1,0 +1,513 @@
+//! The decoded program: what the interpreter runs.
+//!
+//! Every operand is a slot of the warp's register file: constants and special registers are slots that are filled when
+//! a block starts, so that an operation is one function over 32 lanes.
+
+use std::ops::Range;
+
+use super::arithmetic::convert::Conversion;
+use super::arithmetic::tensor::Mma;
+use crate::ptx::LineInfo;
+
+/// 32 lanes of a register of up to 32 bits.
+pub type Word = [u32; 32];
+/// 32 lanes of a 64-bit register.
+pub type Long = [u64; 32];
+
+/// A slot of the 32-bit, of the 64-bit or of the predicate file; which one, the operation says.
+pub type Slot = u32;
+
+/// What a slot holds when a block starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Special {
+    TidX,
+    TidY,
+    TidZ,
+    NtidX,
+    NtidY,
+    NtidZ,
+    CtaidX,
+    CtaidY,
+    CtaidZ,
+    NctaidX,
+    NctaidY,
+    NctaidZ,
+    LaneId,
+    WarpId,
+    NumWarps,
+    LaneMaskEq,
+    LaneMaskLt,
+    LaneMaskLe,
+    LaneMaskGt,
+    LaneMaskGe,
+    SmId,
+    DynamicSharedSize,
+}
+
+/// Where a memory operation goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MemorySpace {
+    Global,
+    Shared,
+    Local,
+    /// The parameter block of the kernel.
+    Param,
+    Generic,
+}
+
+/// A base slot and an offset.
+#[derive(Clone, Copy, Debug)]
+pub struct AddressOperand {
+    /// The base: a 64-bit slot, a 32-bit slot, or none.
+    pub base: Base,
+    /// Added.
+    pub offset: i64,
+}
+
+/// The register of an address.
+#[derive(Clone, Copy, Debug)]
+pub enum Base {
+    None,
+    Word(Slot),
+    Long(Slot),
+}
+
+/// A register to load to or store from.
+#[derive(Clone, Copy, Debug)]
+pub enum Data {
+    /// Dropped on a load; zero on a store.
+    Sink,
+    Word(Slot),
+    Long(Slot),
+}
+
+/// Elements of a vector load or store, at most eight.
+pub type Elements = Box<[Data]>;
+
+/// Atomic read-modify-write operations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AtomicOp {
+    Add,
+    Min,
+    Max,
+    And,
+    Or,
+    Xor,
+    Exchange,
+    CompareAndSwap,
+    Increment,
+    Decrement,
+}
+
+/// The element type of an atomic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AtomicType {
+    U32,
+    S32,
+    U64,
+    S64,
+    F32,
+    F64,
+    F16,
+    Bf16,
+    F16x2,
+    Bf16x2,
+    B16,
+}
+
+/// How lanes find their partner in `shfl`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shuffle {
+    Up,
+    Down,
+    Butterfly,
+    Index,
+}
+
+/// `redux.sync`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reduction {
+    Add,
+    MinSigned,
+    MaxSigned,
+    MinUnsigned,
+    MaxUnsigned,
+    And,
+    Or,
+    Xor,
+}
+
+/// A combination of predicates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Logic {
+    And,
+    Or,
+    Xor,
+}
+
+/// `bar.red`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BarrierReduction {
+    And,
+    Or,
+    Count,
+}
+
+/// One operation. Field names: `d` destination, `a b c` sources, `p` predicate.
+#[derive(Clone, Debug)]
+pub enum Op {
+    /// One, two, three words to a word.
+    W1(fn(&mut Word, &Word), Slot, Slot),
+    W2(fn(&mut Word, &Word, &Word), Slot, [Slot; 2]),
+    W3(fn(&mut Word, &Word, &Word, &Word), Slot, [Slot; 3]),
+    /// One, two, three longs to a long.
+    L1(fn(&mut Long, &Long), Slot, Slot),
+    L2(fn(&mut Long, &Long, &Long), Slot, [Slot; 2]),
+    L3(fn(&mut Long, &Long, &Long, &Long), Slot, [Slot; 3]),
+    /// Between widths; the name lists destination, then sources.
+    LfromW(fn(&mut Long, &Word), Slot, Slot),
+    WfromL(fn(&mut Word, &Long), Slot, Slot),
+    LfromWW(fn(&mut Long, &Word, &Word), Slot, [Slot; 2]),
+    LfromWWL(fn(&mut Long, &Word, &Word, &Long), Slot, [Slot; 3]),
+    LfromLW(fn(&mut Long, &Long, &Word), Slot, [Slot; 2]),
+    /// `cvt` in general.
+    Convert {
+        conversion: Conversion,
+        d: Data,
+        a: Data,
+    },
+    /// `cvt` of two f32 (`a` upper, `b` lower) to a packed pair.
+    ConvertPair {
+        conversion: Conversion,
+        width: u32,
+        d: Slot,
+        a: Slot,
+        b: Slot,
+    },
+    /// `cvt` of a packed fp8 pair to a packed f16 pair.
+    UnpackPair {
+        conversion: Conversion,
+        d: Slot,
+        a: Slot,
+    },
+    /// Three operands with a rounding or a format that has no function of its own.
+    Fma {
+        format: super::arithmetic::formats::Format,
+        rounding: super::arithmetic::formats::Rounding,
+        packed: bool,
+        flags: u8,
+        d: Data,
+        a: Data,
+        b: Data,
+        c: Data,
+    },
+    /// Field operations on longs with word operands: extract and insert.
+    ExtractL {
+        signed: bool,
+        d: Slot,
+        a: Slot,
+        position: Slot,
+        length: Slot,
+    },
+    InsertL {
+        d: Slot,
+        field: Slot,
+        base: Slot,
+        position: Slot,
+        length: Slot,
+    },
+    InsertW {
+        d: Slot,
+        field: Slot,
+        base: Slot,
+        position: Slot,
+        length: Slot,
+    },
+    Logic3 {
+        d: Slot,
+        a: Slot,
+        b: Slot,
+        c: Slot,
+        table: u32,
+    },
+    /// Comparison of words or longs to a predicate, combined with another.
+    CompareW {
+        f: fn(&Word, &Word) -> u32,
+        d: Slot,
+        complement: Option<Slot>,
+        a: Slot,
+        b: Slot,
+        combine: Option<(Logic, Slot, bool)>,
+    },
+    CompareL {
+        f: fn(&Long, &Long) -> u32,
+        d: Slot,
+        complement: Option<Slot>,
+        a: Slot,
+        b: Slot,
+        combine: Option<(Logic, Slot, bool)>,
+    },
+    /// `set`: a comparison to all ones or 1.0.
+    SetW {
+        f: fn(&Word, &Word) -> u32,
+        d: Slot,
+        a: Slot,
+        b: Slot,
+        ones: u32,
+    },
+    /// Test of one word to a predicate (`testp`).
+    TestW {
+        f: fn(&Word) -> u32,
+        d: Slot,
+        a: Slot,
+    },
+    SelectW {
+        d: Slot,
+        a: Slot,
+        b: Slot,
+        p: Slot,
+    },
+    SelectL {
+        d: Slot,
+        a: Slot,
+        b: Slot,
+        p: Slot,
+    },
+    PredicateLogic {
+        logic: Logic,
+        d: Slot,
+        a: Slot,
+        b: Slot,
+    },
+    PredicateNot {
+        d: Slot,
+        a: Slot,
+    },
+    PredicateMove {
+        d: Slot,
+        a: Slot,
+    },
+    /// Halves of words and longs.
+    PackWords {
+        d: Slot,
+        low: Slot,
+        high: Slot,
+    },
+    UnpackLong {
+        low: Option<Slot>,
+        high: Option<Slot>,
+        a: Slot,
+    },
+    PackHalves {
+        d: Slot,
+        low: Slot,
+        high: Slot,
+    },
+    UnpackHalves {
+        low: Option<Slot>,
+        high: Option<Slot>,
+        a: Slot,
+    },
+    PackBytes {
+        d: Slot,
+        bytes: [Slot; 4],
+    },
+    UnpackBytes {
+        d: [Option<Slot>; 4],
+        a: Slot,
+    },
+    PackQuarters {
+        d: Slot,
+        parts: [Slot; 4],
+    },
+    UnpackQuarters {
+        d: [Option<Slot>; 4],
+        a: Slot,
+    },
+    /// Memory. `size` is of one element, in bytes; `signed` extends on load.
+    Load {
+        space: MemorySpace,
+        size: u32,
+        signed: bool,
+        d: Elements,
+        address: AddressOperand,
+    },
+    Store {
+        space: MemorySpace,
+        size: u32,
+        a: Elements,
+        address: AddressOperand,
+    },
+    Atomic {
+        space: MemorySpace,
+        op: AtomicOp,
+        ty: AtomicType,
+        d: Elements,
+        address: AddressOperand,
+        a: Elements,
+        b: Option<Data>,
+    },
+    CopyAsync {
+        size: u32,
+        shared: AddressOperand,
+        global: AddressOperand,
+        source_size: Option<Slot>,
+        ignore: Option<Slot>,
+    },
+    CopyCommit,
+    CopyWait {
+        pending: u32,
+    },
+    LoadMatrix {
+        count: u32,
+        transpose: bool,
+        d: Elements,
+        address: AddressOperand,
+    },
+    StoreMatrix {
+        transpose: bool,
+        a: Elements,
+        address: AddressOperand,
+    },
+    Mma {
+        mma: Mma,
+        d: Elements,
+        a: Elements,
+        b: Elements,
+        c: Elements,
+    },
+    MmaF64 {
+        d: [Slot; 2],
+        a: Slot,
+        b: Slot,
+        c: [Slot; 2],
+    },
+    /// Warp collectives.
+    Shuffle {
+        mode: Shuffle,
+        d: Slot,
+        in_range: Option<Slot>,
+        a: Slot,
+        b: Slot,
+        c: Slot,
+    },
+    VoteAll {
+        d: Slot,
+        p: Slot,
+    },
+    VoteAny {
+        d: Slot,
+        p: Slot,
+    },
+    VoteUniform {
+        d: Slot,
+        p: Slot,
+    },
+    Ballot {
+        d: Slot,
+        p: Slot,
+    },
+    ActiveMask {
+        d: Slot,
+    },
+    MatchAny {
+        d: Slot,
+        a: Data,
+    },
+    MatchAll {
+        d: Slot,
+        p: Option<Slot>,
+        a: Data,
+    },
+    Reduce {
+        op: Reduction,
+        d: Slot,
+        a: Slot,
+    },
+    Elect {
+        d: Option<Slot>,
+        p: Slot,
+    },
+    /// Generic addresses of shared and local memory.
+    ToGeneric {
+        space: MemorySpace,
+        d: Slot,
+        a: Slot,
+    },
+    FromGeneric {
+        space: MemorySpace,
+        d: Slot,
+        a: Slot,
+    },
+    IsSpace {
+        space: MemorySpace,
+        d: Slot,
+        a: Slot,
+    },
+    Clock {
+        d: Data,
+    },
+    /// Control.
+    Branch {
+        target: u32,
+        reconverge: u32,
+    },
+    Barrier {
+        id: Slot,
+        threads: Option<Slot>,
+        arrive: bool,
+        reduction: Option<(BarrierReduction, Slot, Slot)>,
+    },
+    Nothing,
+    Exit,
+    Trap,
+    /// `vprintf(format, arguments)`, addresses as longs; the result goes to `d`.
+    Print {
+        d: Option<u32>,
+        format: u32,
+        arguments: u32,
+    },
+    /// `__assertfail(message, file, line, function, size)`: offsets of the parameter variables in local memory.
+    Assert {
+        parameters: [u32; 4],
+    },
+}
+
+/// An operation with its guard.
+#[derive(Clone, Debug)]
+pub struct Instruction {
+    /// Predicate slot and whether it is negated.
+    pub guard: Option<(Slot, bool)>,
+    /// What to do.
+    pub op: Op,
+}
+
+/// A decoded entry function.
+#[derive(Debug)]
+pub struct Program {
+    /// The code; a program counter is an index.
+    pub code: Vec<Instruction>,
+    /// Bytes of the PTX for each instruction.
+    pub spans: Vec<Range<usize>>,
+    /// `.loc` in force at each instruction.
+    pub lines: Vec<Option<LineInfo>>,
+    /// Slots of each file, constants and specials included.
+    pub words: u32,
+    pub longs: u32,
+    pub predicates: u32,
+    /// Slots that hold the same value in every lane from the start.
+    pub word_constants: Vec<(Slot, u32)>,
+    pub long_constants: Vec<(Slot, u64)>,
+    /// Predicate slots that are all true.
+    pub true_predicates: Vec<Slot>,
+    /// Slots that hold special registers.
+    pub specials: Vec<(Slot, Special)>,
+    /// 64-bit slots that hold the address of a module variable (index into [`super::Module`]'s globals), plus addend.
+    pub global_symbols: Vec<(Slot, usize, i64)>,
+    /// Bytes of local memory per thread.
+    pub local_bytes: u32,
+    /// Bytes of static shared memory; dynamic memory follows, aligned to 16... 1024 as the variable asks.
+    pub static_shared: u32,
+    /// Offset at which dynamic shared memory begins.
+    pub dynamic_shared_offset: u32,
+}

@@ -1,0 +1,216 @@
+//! A warp: 32 lanes, their registers, and where they are in the program.
+
+use super::block::BlockShape;
+use super::program::{Long, Program, Slot, Special, Word};
+
+/// All lanes.
+pub(super) const FULL: u32 = u32::MAX;
+/// A place that no program counter has: lanes that only meet at the end.
+const NOWHERE: u32 = u32::MAX;
+
+/// Lanes that are at one place, and where they meet the others again.
+#[derive(Clone, Copy, Debug)]
+struct Frame {
+    pc: u32,
+    reconverge: u32,
+    mask: u32,
+}
+
+/// What a warp is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    Ready,
+    /// Waits at the barrier of this number.
+    AtBarrier(u32),
+    Done,
+}
+
+/// One `cp.async` of one lane that has not been carried out.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PendingCopy {
+    pub lane: u32,
+    /// The lane's commit group; `None` before `commit_group`.
+    pub group: Option<u32>,
+    pub shared: u64,
+    pub global: u64,
+    pub size: u32,
+    pub source_size: u32,
+    pub pc: u32,
+}
+
+/// The registers and the position of a warp.
+pub(super) struct Warp {
+    pub words: Vec<Word>,
+    pub longs: Vec<Long>,
+    pub predicates: Vec<u32>,
+    frames: Vec<Frame>,
+    pub state: State,
+    /// Its number in the block.
+    pub index: u32,
+    pub copies: Vec<PendingCopy>,
+    /// Groups that each lane has committed.
+    pub committed: Word,
+    pub executed: u64,
+}
+
+impl Warp {
+    pub fn new(program: &Program, index: u32, shape: &BlockShape, globals: &[u64]) -> Self {
+        let threads = shape.threads();
+        let lanes = (threads - index * 32).min(32);
+        let mask = if lanes == 32 { FULL } else { (1 << lanes) - 1 };
+        let mut warp = Self {
+            words: vec![[0; 32]; program.words as usize],
+            longs: vec![[0; 32]; program.longs as usize],
+            predicates: vec![0; program.predicates as usize],
+            frames: vec![Frame { pc: 0, reconverge: NOWHERE, mask }],
+            state: State::Ready,
+            index,
+            copies: Vec::new(),
+            committed: [0; 32],
+            executed: 0,
+        };
+        for &(slot, value) in &program.word_constants {
+            warp.words[slot as usize] = [value; 32];
+        }
+        for &(slot, value) in &program.long_constants {
+            warp.longs[slot as usize] = [value; 32];
+        }
+        for &(slot, global, addend) in &program.global_symbols {
+            let address = globals.get(global).copied().unwrap_or_default();
+            warp.longs[slot as usize] = [address.wrapping_add(addend as u64); 32];
+        }
+        for &slot in &program.true_predicates {
+            warp.predicates[slot as usize] = FULL;
+        }
+        for &(slot, special) in &program.specials {
+            warp.words[slot as usize] = std::array::from_fn(|lane| shape.special(special, index, lane as u32));
+        }
+        warp
+    }
+
+    /// The lanes that execute the next instruction, and its place; `None` when all have exited.
+    pub fn current(&mut self) -> Option<(u32, u32)> {
+        loop {
+            let frame = self.frames.last()?;
+            if frame.mask == 0 || frame.pc == frame.reconverge {
+                self.frames.pop();
+            } else {
+                return Some((frame.pc, frame.mask));
+            }
+        }
+    }
+
+    /// Goes to the next instruction.
+    #[inline(always)]
+    pub fn advance(&mut self) {
+        if let Some(frame) = self.frames.last_mut() {
+            frame.pc += 1;
+        }
+    }
+
+    /// `taken` of the active lanes go to `target`, the others on.
+    pub fn branch(&mut self, target: u32, reconverge: u32, taken: u32) {
+        let Some(frame) = self.frames.last_mut() else { return };
+        let stay = frame.mask & !taken;
+        let next = frame.pc + 1;
+        if stay == 0 {
+            frame.pc = target;
+        } else if taken == 0 {
+            frame.pc = next;
+        } else if reconverge == NOWHERE {
+            frame.pc = next;
+            frame.mask = stay;
+            self.frames.push(Frame { pc: target, reconverge: NOWHERE, mask: taken });
+        } else {
+            frame.pc = reconverge;
+            for (pc, mask) in [(next, stay), (target, taken)] {
+                if pc != reconverge {
+                    self.frames.push(Frame { pc, reconverge, mask });
+                }
+            }
+        }
+    }
+
+    /// Lanes leave the kernel.
+    pub fn exit(&mut self, lanes: u32) {
+        for frame in &mut self.frames {
+            frame.mask &= !lanes;
+        }
+    }
+
+    /// Lanes that have not exited.
+    pub fn live(&self) -> u32 {
+        self.frames.iter().fold(0, |mask, frame| mask | frame.mask)
+    }
+
+    /// Writes the active lanes of a word.
+    #[inline(always)]
+    pub fn write_word(&mut self, slot: Slot, value: &Word, mask: u32) {
+        let register = &mut self.words[slot as usize];
+        if mask == FULL {
+            *register = *value;
+        } else {
+            for lane in 0..32 {
+                register[lane] = if mask >> lane & 1 != 0 { value[lane] } else { register[lane] };
+            }
+        }
+    }
+
+    /// Writes the active lanes of a long.
+    #[inline(always)]
+    pub fn write_long(&mut self, slot: Slot, value: &Long, mask: u32) {
+        let register = &mut self.longs[slot as usize];
+        if mask == FULL {
+            *register = *value;
+        } else {
+            for lane in 0..32 {
+                register[lane] = if mask >> lane & 1 != 0 { value[lane] } else { register[lane] };
+            }
+        }
+    }
+
+    /// Writes the active lanes of a predicate.
+    #[inline(always)]
+    pub fn write_predicate(&mut self, slot: Slot, value: u32, mask: u32) {
+        let register = &mut self.predicates[slot as usize];
+        *register = *register & !mask | value & mask;
+    }
+}
+
+impl BlockShape {
+    /// `%tid` of a lane.
+    pub fn thread(&self, warp: u32, lane: u32) -> [u32; 3] {
+        let linear = warp * 32 + lane;
+        let [x, y, _] = self.block.map(|extent| extent.max(1));
+        [linear % x, linear / x % y, linear / (x * y)]
+    }
+
+    fn special(&self, special: Special, warp: u32, lane: u32) -> u32 {
+        let thread = self.thread(warp, lane);
+        match special {
+            Special::TidX => thread[0],
+            Special::TidY => thread[1],
+            Special::TidZ => thread[2],
+            Special::NtidX => self.block[0],
+            Special::NtidY => self.block[1],
+            Special::NtidZ => self.block[2],
+            Special::CtaidX => self.index[0],
+            Special::CtaidY => self.index[1],
+            Special::CtaidZ => self.index[2],
+            Special::NctaidX => self.grid[0],
+            Special::NctaidY => self.grid[1],
+            Special::NctaidZ => self.grid[2],
+            Special::LaneId => lane,
+            Special::WarpId => warp,
+            Special::NumWarps => self.threads().div_ceil(32),
+            Special::LaneMaskEq => 1 << lane,
+            Special::LaneMaskLt => (1 << lane) - 1,
+            Special::LaneMaskLe => u32::MAX >> (31 - lane),
+            Special::LaneMaskGt => !(u32::MAX >> (31 - lane)),
+            Special::LaneMaskGe => !((1 << lane) - 1),
+            // Every block has a multiprocessor of its own.
+            Special::SmId => self.linear_index as u32,
+            Special::DynamicSharedSize => self.dynamic_shared,
+        }
+    }
+}
