@@ -1,5 +1,8 @@
 //! The interpreter: one operation at a time, over the lanes of a warp.
 
+// Lanes and rows are indices into several arrays at once.
+#![allow(clippy::needless_range_loop)]
+
 use super::block::{Arrival, BlockMemory, BlockShape, Environment, Stop};
 use super::fault::{Fault, FaultKind, Thread};
 use super::launch::Arithmetic;

@@ -1,5 +1,8 @@
 //! Operations over 32 lanes: each table takes an opcode and its type to one function.
 
+// An unordered comparison is the negation of an ordered one, by PTX's definition.
+#![allow(clippy::neg_cmp_op_on_partial_ord, clippy::double_comparisons, clippy::nonminimal_bool, clippy::precedence)]
+
 use super::arithmetic::formats::{BF16, F16, Format, Rounding};
 use super::arithmetic::{approximate, float, integer};
 use super::program::{Long, Word};

@@ -31,13 +31,7 @@ pub fn extract_signed(value: u64, position: u32, length: u32, width: u32) -> u64
     let sign = value >> top & 1 == 1;
     let field = extract_unsigned(value, position, length, width);
     let kept = if position >= width { 0 } else { length.min(width - position) };
-    if !sign {
-        field
-    } else if kept >= 64 {
-        field
-    } else {
-        field | u64::MAX << kept
-    }
+    if !sign || kept >= 64 { field } else { field | u64::MAX << kept }
 }
 
 /// `bfi.b32`/`bfi.b64`: the low `length` bits of `field` into `base` at `position`.

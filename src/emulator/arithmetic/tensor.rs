@@ -5,6 +5,9 @@
 //! (arXiv 2511.10909), "Accurate Models of NVIDIA Tensor Cores" (arXiv 2512.07004); Hopper's were checked on an H100.
 //! Fragment layouts: PTX ISA 9.7.14.5.
 
+// Lanes, rows and columns are indices into several arrays at once.
+#![allow(clippy::needless_range_loop)]
+
 use super::formats::{F16, F32, Format, Rounding, Value};
 
 /// The 32 lanes of a 32-bit register.
