@@ -98,15 +98,17 @@ impl Publisher {
         }
     }
 
-    async fn publish(&mut self, message: Message) {
-        let Some(frames) = frames(&message, &self.signer) else { return };
+    async fn publish(&mut self, mut message: Message) {
         for _ in 0..2 {
-            match timeout(STALLED, self.iopub.send(frames.clone())).await {
+            let Some(frames) = frames(&message, &self.signer) else { return };
+            match timeout(STALLED, self.iopub.send(frames)).await {
                 Ok(Ok(())) => return,
                 Ok(Err(error)) => return log(format_args!("iopub: {error}")),
-                // Who is alive connects again by itself; who is stopped does not.
+                // Who is alive connects again by itself; who is stopped does not. Some may have the message already:
+                // better twice than never, but clients refuse a signature that they have seen.
                 Err(_) => self.disconnect_all().await,
             }
+            message.header.msg_id = uuid::Uuid::new_v4().to_string();
         }
     }
 
