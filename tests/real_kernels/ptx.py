@@ -3,6 +3,7 @@
     python ptx.py export DIR PACKAGES CAPABILITY     writes DIR/jobs.json and the files that it names
     python ptx.py check DIR                          compares what was written to DIR/*.out with numpy
 
+Each case comes as it is, and those with an edit a second time, with one constant of the PTX changed.
 An emulator's mistake shows here without a notebook, a compile worker or a session in between.
 """
 
@@ -12,6 +13,7 @@ import struct
 import sys
 from pathlib import Path
 
+import edits
 import numpy
 
 from case import NUMPY, Array
@@ -68,6 +70,7 @@ def job(case, answer, directory):
         (directory / f"{case.name}.{name}.in").write_bytes(stored(array))
     return {
         "name": case.name,
+        "case": case.name,
         "entry": answer["name"],
         "grid": grid + [1] * (3 - len(grid)),
         "threads": 32 * answer["num_warps"],
@@ -84,7 +87,16 @@ def export(directory, packages, capability):
     failures = {name: answer["error"] for name, answer in answers.items() if "error" in answer}
     for name, error in failures.items():
         print(f"no PTX for sm_{capability}: {name}: {error}")
-    jobs = [job(case, answers[case.name], directory) for case in cases if case.name not in failures]
+    jobs = []
+    for case in cases:
+        answer = answers[case.name]
+        if case.name in failures:
+            continue
+        jobs.append(job(case, answer, directory))
+        if case.edit:
+            name = f"{case.name}-edited"
+            (directory / f"{name}.ptx").write_text(edits.change("ptx", answer["asm"]["ptx"], *case.edit))
+            jobs.append({**jobs[-1], "name": name})
     (directory / "jobs.json").write_text(json.dumps(jobs))
 
 
@@ -92,15 +104,16 @@ def check(directory):
     cases, failed = all_cases(), 0
     jobs = json.loads((directory / "jobs.json").read_text())
     for description in jobs:
-        case = cases[description["name"]]
-        paths = {name: directory / f"{case.name}.{name}.out" for name in case.buffers}
+        case, name = cases[description["case"]], description["name"]
+        expect = case.expect if name == case.name else case.expect_edited
+        paths = {buffer: directory / f"{name}.{buffer}.out" for buffer in case.buffers}
         if not all(path.exists() for path in paths.values()):
             problem = "there is no result"
         else:
-            results = {name: loaded(path.read_bytes(), case.buffers[name]) for name, path in paths.items()}
-            problem = mismatch(case, results, case.expect)
+            results = {buffer: loaded(path.read_bytes(), case.buffers[buffer]) for buffer, path in paths.items()}
+            problem = mismatch(case, results, expect)
         failed += problem is not None
-        print(f"ok    {case.name}" if problem is None else f"FAIL  {case.name}: {problem}")
+        print(f"ok    {name}" if problem is None else f"FAIL  {name}: {problem}")
     print(f"{len(jobs)} launches, failed: {failed}")
     return 1 if failed else 0
 

@@ -5,8 +5,11 @@
 //! packages. The default run takes every kernel from its source and some of them through every stage. Everything
 //! through every stage: `cargo test --test real_kernels -- --ignored --nocapture`.
 
+mod emulator;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Mutex;
 
 use warpbook::cancel::Cancel;
 use warpbook::compiler::environment;
@@ -33,16 +36,16 @@ fn python() -> PathBuf {
 
 /// A directory with the packages, made once per list of versions. An interrupted download leaves nothing behind.
 fn packages(python: &Path) -> PathBuf {
+    static ONE_DOWNLOAD: Mutex<()> = Mutex::new(());
+    let _guard = ONE_DOWNLOAD.lock().expect("another test's download failed");
     let root = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let directory = root.join(format!("kernel-packages-{}", PACKAGES.join("-").replace("==", "-")));
     if !directory.exists() {
         let partial = tempfile::tempdir_in(root).expect("a directory to download into");
         let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--target"];
         run(Command::new(python).args(install).arg(partial.path().join("packages")).args(PACKAGES));
-        // It fails if another test was faster.
-        let _ = std::fs::rename(partial.path().join("packages"), &directory);
+        std::fs::rename(partial.path().join("packages"), &directory).expect("the packages in their place");
     }
-    assert!(directory.join("fla").exists(), "{} is not whole", directory.display());
     directory
 }
 
