@@ -10,6 +10,7 @@
 //! own messages share it. An interrupt ends the whole group, since a cell or a compilation cannot be stopped alone:
 //! the variables are lost, and the next Rust cell starts a new group.
 
+mod build_directory;
 mod completeness;
 mod error;
 mod pipes;

@@ -6,14 +6,13 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, Command, Stdio};
 
-use tempfile::TempDir;
-
 use crate::cancel::Cancel;
 use crate::child::ChildProcess;
 use crate::diagnostic::{Diagnostic, Result, Source};
 use crate::frontend::{Frontend, Stream};
 use crate::render::Output;
 
+use super::build_directory::BuildDirectory;
 use super::error;
 use super::pipes::{Arrival, Pipes};
 use super::protocol::{Event, Failure, MARK, PANICKED, RETURNED_ERROR, Request};
@@ -32,7 +31,7 @@ pub struct RustCells {
     program: Option<PathBuf>,
     host: Option<Host>,
     /// Where evcxr builds; outlives a host, so that dependencies are built once.
-    directory: Option<TempDir>,
+    directory: Option<BuildDirectory>,
 }
 
 struct Host {
@@ -169,7 +168,7 @@ impl RustCells {
             None => std::env::current_exe().map_err(failed)?,
         };
         if self.directory.is_none() {
-            let made = tempfile::Builder::new().prefix("warpbook-rust-").tempdir().map_err(|error| {
+            let made = BuildDirectory::new().map_err(|error| {
                 failed(error).help("Rust cells are built in the temporary directory; TMPDIR chooses another")
             })?;
             self.directory = Some(made);
