@@ -1,0 +1,224 @@
+//! PTX filetests: each `tests/filetests/*.ptx` says in its first comments how it is launched and what comes out.
+//!
+//! ```text
+//! //! launch grid=1 block=32 shared=64 sm=80      (each has a default: 1, 32, 0, 80)
+//! //! buffer out u32[32]                           zeros, unless values follow: `= 1 2 3*4` (three, four times)
+//! //! scalar f32 1.5
+//! //! expect out = 0 1 2                           the rest of the buffer is zero
+//! //! print "text\n"
+//! //! error out-of-bounds line 12: message
+//! ```
+//!
+//! Parameters are the buffers and scalars in order. `WARPBOOK_BLESS=1` writes what came out over what was expected.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Mutex;
+
+use warpbook::cancel::Cancel;
+use warpbook::device::{Code, Device, Emulated, Launch};
+use warpbook::diagnostic::{Diagnostic, Result};
+
+#[derive(Clone, Copy)]
+struct Element {
+    name: &'static str,
+    size: usize,
+    parse: fn(&str) -> Option<u64>,
+    show: fn(u64) -> String,
+}
+
+fn integer(text: &str) -> Option<u64> {
+    match text.strip_prefix("0x") {
+        Some(digits) => u64::from_str_radix(digits, 16).ok(),
+        None => text.parse::<i128>().ok().map(|value| value as u64),
+    }
+}
+
+const ELEMENTS: [Element; 9] = [
+    Element { name: "u8", size: 1, parse: integer, show: |bits| (bits as u8).to_string() },
+    Element { name: "u16", size: 2, parse: integer, show: |bits| (bits as u16).to_string() },
+    Element { name: "x16", size: 2, parse: integer, show: |bits| format!("0x{bits:04x}") },
+    Element { name: "u32", size: 4, parse: integer, show: |bits| (bits as u32).to_string() },
+    Element { name: "s32", size: 4, parse: integer, show: |bits| (bits as i32).to_string() },
+    Element { name: "x32", size: 4, parse: integer, show: |bits| format!("0x{bits:08x}") },
+    Element { name: "u64", size: 8, parse: integer, show: |bits| bits.to_string() },
+    Element {
+        name: "f32",
+        size: 4,
+        parse: |text| text.parse::<f32>().ok().map(|value| value.to_bits().into()),
+        show: |bits| format!("{:?}", f32::from_bits(bits as u32)),
+    },
+    Element {
+        name: "f64",
+        size: 8,
+        parse: |text| text.parse::<f64>().ok().map(f64::to_bits),
+        show: |bits| format!("{:?}", f64::from_bits(bits)),
+    },
+];
+
+fn element(name: &str) -> Element {
+    *ELEMENTS.iter().find(|element| element.name == name).unwrap_or_else(|| panic!("no element type `{name}`"))
+}
+
+/// `1 2 3*4`
+fn values(element: Element, text: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for word in text.split_whitespace() {
+        let (value, count) = word.split_once('*').unwrap_or((word, "1"));
+        let bits = (element.parse)(value).unwrap_or_else(|| panic!("`{value}` is no {}", element.name));
+        for _ in 0..count.parse::<usize>().expect("a count") {
+            bytes.extend_from_slice(&bits.to_le_bytes()[..element.size]);
+        }
+    }
+    bytes
+}
+
+/// Values without trailing zeros, runs of four and more folded.
+fn show(element: Element, bytes: &[u8]) -> String {
+    let mut bits: Vec<u64> = bytes
+        .chunks(element.size)
+        .map(|chunk| chunk.iter().rev().fold(0, |value, &byte| value << 8 | u64::from(byte)))
+        .collect();
+    while bits.last() == Some(&0) {
+        bits.pop();
+    }
+    let words = bits.chunk_by(|a, b| a == b).flat_map(|run| {
+        let value = (element.show)(run[0]);
+        if run.len() >= 4 { vec![format!("{value}*{}", run.len())] } else { vec![value; run.len()] }
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+struct Case {
+    extents: BTreeMap<String, u32>,
+    /// Name, element, contents.
+    buffers: Vec<(String, Element, Vec<u8>)>,
+    /// Index of a buffer, or the bytes of a scalar.
+    arguments: Vec<std::result::Result<usize, Vec<u8>>>,
+    expected: Vec<String>,
+}
+
+impl Case {
+    fn parse(text: &str) -> Self {
+        let defaults = [("grid", 1), ("block", 32), ("shared", 0), ("sm", 80)];
+        let extents = defaults.map(|(name, value)| (name.to_owned(), value)).into();
+        let mut case = Self { extents, buffers: Vec::new(), arguments: Vec::new(), expected: Vec::new() };
+        for line in text.lines().filter_map(|line| line.strip_prefix("//! ")) {
+            let (kind, rest) = line.split_once(' ').unwrap_or((line, ""));
+            match kind {
+                "launch" => {
+                    for pair in rest.split_whitespace() {
+                        let (name, value) = pair.split_once('=').expect("name=value");
+                        let slot = case.extents.get_mut(name).unwrap_or_else(|| panic!("no `{name}` in a launch"));
+                        *slot = value.parse().expect("a number");
+                    }
+                }
+                "buffer" => {
+                    let (head, contents) = rest.split_once('=').unwrap_or((rest, ""));
+                    let (name, ty) = head.trim().split_once(' ').expect("buffer NAME TYPE[COUNT]");
+                    let (ty, count) = ty.trim_end_matches(']').split_once('[').expect("TYPE[COUNT]");
+                    let element = element(ty);
+                    let mut bytes = values(element, contents);
+                    let length = count.parse::<usize>().expect("a count") * element.size;
+                    assert!(bytes.len() <= length, "`{name}` has too many values");
+                    bytes.resize(length, 0);
+                    case.arguments.push(Ok(case.buffers.len()));
+                    case.buffers.push((name.to_owned(), element, bytes));
+                }
+                "scalar" => {
+                    let (ty, value) = rest.split_once(' ').expect("scalar TYPE VALUE");
+                    case.arguments.push(Err(values(element(ty), value)));
+                }
+                "expect" | "print" | "error" => case.expected.push(line.trim_end().to_owned()),
+                _ => panic!("no `{kind}` in a filetest"),
+            }
+        }
+        case
+    }
+
+    fn run(&self, ptx: &str) -> Result<Vec<String>> {
+        let mut device = Emulated::new(self.extents["sm"]);
+        let entry = ptx.split_once(".entry").map_or("", |(_, rest)| rest.trim_start());
+        let entry = entry.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default();
+        let function = device.load(Code::Ptx(ptx), entry)?;
+        let mut addresses = Vec::new();
+        for (name, _, bytes) in &self.buffers {
+            let address = device.allocate(name, bytes.len() as u64)?;
+            device.write(address, bytes)?;
+            addresses.push(address);
+        }
+        let args = self.arguments.iter().map(|argument| match argument {
+            Ok(buffer) => addresses[*buffer].to_le_bytes().to_vec(),
+            Err(bytes) => bytes.clone(),
+        });
+        let launch = Launch {
+            function,
+            grid: [self.extents["grid"], 1, 1],
+            block: [self.extents["block"], 1, 1],
+            cluster: [1; 3],
+            shared: self.extents["shared"],
+            args: args.collect(),
+            seed: 0,
+        };
+        let printed = Mutex::new(String::new());
+        device.launch(&launch, &Cancel::new(), &|text| printed.lock().expect("no panic").push_str(text))?;
+        let mut lines = Vec::new();
+        for ((name, element, before), address) in self.buffers.iter().zip(addresses) {
+            let mut after = vec![0; before.len()];
+            device.read(address, &mut after)?;
+            if after != *before {
+                lines.push(format!("expect {name} = {}", show(*element, &after)).trim_end().to_owned());
+            }
+        }
+        let printed = printed.into_inner().expect("no panic");
+        if !printed.is_empty() {
+            lines.push(format!("print {printed:?}"));
+        }
+        Ok(lines)
+    }
+}
+
+fn error_line(ptx: &str, error: &Diagnostic) -> String {
+    let line = error.labels.first().map(|label| ptx[..label.span.start].matches('\n').count() + 1);
+    let place = line.map_or(String::new(), |line| format!(" line {line}"));
+    let notes = error.notes.iter().map(|note| format!("; {note}")).collect::<String>();
+    format!("error {}{place}: {}{notes}", error.code, error.message)
+}
+
+fn bless(path: &Path, text: &str, lines: &[String]) {
+    let is_expectation =
+        |line: &str| ["//! expect", "//! print", "//! error"].iter().any(|kind| line.starts_with(kind));
+    let (head, body): (Vec<&str>, Vec<&str>) = {
+        let kept = text.lines().filter(|line| !is_expectation(line));
+        kept.partition(|line| line.starts_with("//"))
+    };
+    // Comments of the body stay where they are: only the first lines are the head.
+    assert!(text.lines().skip_while(|line| line.starts_with("//")).all(|line| !line.starts_with("//")), "{path:?}");
+    let expected = lines.iter().map(|line| format!("//! {line}"));
+    let all: Vec<String> =
+        head.iter().map(|l| l.to_string()).chain(expected).chain(body.iter().map(|l| l.to_string())).collect();
+    std::fs::write(path, all.join("\n") + "\n").expect("writes");
+}
+
+#[test]
+fn filetests() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/filetests");
+    let mut paths: Vec<_> = std::fs::read_dir(folder).expect("a folder").map(|e| e.expect("an entry").path()).collect();
+    paths.sort();
+    assert!(!paths.is_empty());
+    let mut wrong = Vec::new();
+    for path in paths.iter().filter(|path| path.extension().is_some_and(|extension| extension == "ptx")) {
+        let text = std::fs::read_to_string(path).expect("reads");
+        let case = Case::parse(&text);
+        let found = case.run(&text).unwrap_or_else(|error| vec![error_line(&text, &error)]);
+        if found != case.expected {
+            if std::env::var_os("WARPBOOK_BLESS").is_some() {
+                bless(path, &text, &found);
+            } else {
+                let name = path.file_name().unwrap_or_default().display().to_string();
+                wrong.push(format!("{name}\n  found    {found:#?}\n  expected {:#?}", case.expected));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
