@@ -1,0 +1,621 @@
+//! Tokens to syntax tree: expressions with Python's precedence, and launch headers.
+
+use std::ops::Range;
+
+use super::ast::{BinaryOp, Expr, ExprKind, Keyword, Subscript, UnaryOp};
+use super::lexer::{Spanned, Token, error, tokenize};
+use crate::diagnostic::{Diagnostic, Result};
+
+/// Nesting beyond this is refused, so that no text can exhaust the stack.
+const MAX_DEPTH: usize = 64;
+
+/// Parses a part of `text` as one expression. Spans and errors are in bytes of the whole `text`.
+pub fn parse(text: &str, range: Range<usize>) -> Result<Expr> {
+    let mut parser = Parser::new(text, range)?;
+    let expression = parser.expression()?;
+    parser.end()?;
+    Ok(expression)
+}
+
+/// An option after a header: `--bench 20`, `--shared=98304`, `--keep`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HeaderOption {
+    /// With its dashes.
+    pub name: String,
+    /// The text of its value, unquoted.
+    pub value: Option<String>,
+    /// Bytes of the name.
+    pub span: Range<usize>,
+    /// Bytes of the value.
+    pub value_span: Range<usize>,
+}
+
+/// `[name][grid](args, kw=…) [--options]`, each part optional.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LaunchHeader {
+    /// The kernel's name and its place.
+    pub name: Option<(String, Range<usize>)>,
+    /// One to three extents.
+    pub grid: Option<Vec<Expr>>,
+    /// Bytes of the grid with its brackets.
+    pub grid_span: Range<usize>,
+    /// Positional arguments.
+    pub args: Vec<Expr>,
+    /// Keyword arguments.
+    pub keywords: Vec<Keyword>,
+    /// Whether there were parentheses at all.
+    pub has_call: bool,
+    /// Bytes of the arguments with their parentheses.
+    pub call_span: Range<usize>,
+    /// Options, in order.
+    pub options: Vec<HeaderOption>,
+}
+
+impl LaunchHeader {
+    /// The option of a name.
+    pub fn option(&self, name: &str) -> Option<&HeaderOption> {
+        self.options.iter().find(|option| option.name == name)
+    }
+}
+
+/// Parses a part of `text` as a launch header. `switches` are the options that take no value.
+pub fn parse_launch(text: &str, range: Range<usize>, switches: &[&str]) -> Result<LaunchHeader> {
+    let options_start = options_start(text, range.clone());
+    let mut parser = Parser::new(text, range.start..options_start)?;
+    let mut header = LaunchHeader::default();
+    if let Token::Name(name) = parser.peek().clone() {
+        header.name = Some((name, parser.span()));
+        parser.next();
+    }
+    if parser.at("[") {
+        let start = parser.span().start;
+        parser.next();
+        let mut grid = parser.list("]")?;
+        if let [Expr { kind: ExprKind::Tuple(extents), .. }] = &mut grid[..] {
+            grid = std::mem::take(extents);
+        }
+        header.grid_span = start..parser.previous_end();
+        if grid.is_empty() || grid.len() > 3 {
+            let error = Diagnostic::error("grid", "a grid has one to three extents");
+            return Err(Box::new(error.at(header.grid_span, format!("{} given", grid.len()))));
+        }
+        header.grid = Some(grid);
+    }
+    if parser.at("(") {
+        let start = parser.span().start;
+        parser.next();
+        (header.args, header.keywords) = parser.call_arguments()?;
+        header.has_call = true;
+        header.call_span = start..parser.previous_end();
+    }
+    parser.end()?;
+    header.options = options(text, options_start..range.end, switches)?;
+    Ok(header)
+}
+
+/// Where the first ` --name` outside brackets and strings begins.
+fn options_start(text: &str, range: Range<usize>) -> usize {
+    let mut depth = 0i32;
+    let mut quote = None;
+    let mut previous = ' ';
+    for (offset, c) in text[range.clone()].char_indices() {
+        let at = range.start + offset;
+        match (quote, c) {
+            (Some(open), c) if c == open => quote = None,
+            (Some(_), _) => {}
+            (None, '"' | '\'') => quote = Some(c),
+            (None, '(' | '[' | '{') => depth += 1,
+            (None, ')' | ']' | '}') => depth -= 1,
+            (None, '-')
+                if depth <= 0
+                    && (previous.is_whitespace() || matches!(previous, ')' | ']'))
+                    && text[at..range.end].starts_with("--") =>
+            {
+                return at;
+            }
+            _ => {}
+        }
+        previous = c;
+    }
+    range.end
+}
+
+fn options(text: &str, range: Range<usize>, switches: &[&str]) -> Result<Vec<HeaderOption>> {
+    let mut words = words(text, range)?.into_iter().peekable();
+    let mut options: Vec<HeaderOption> = Vec::new();
+    while let Some((word, span)) = words.next() {
+        if !word.starts_with("--") {
+            return Err(error("expected an option such as `--bench`", span));
+        }
+        let (name, inline) = match word.split_once('=') {
+            Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
+            None => (word, None),
+        };
+        let name_span = span.start..span.start + name.len();
+        let (value, value_span) = match inline {
+            Some(value) => (Some(value), name_span.end + 1..span.end),
+            None if switches.contains(&name.as_str()) => (None, span.end..span.end),
+            None => match words.next_if(|(word, _)| !word.starts_with("--")) {
+                Some((value, span)) => (Some(value), span),
+                None => (None, span.end..span.end),
+            },
+        };
+        options.push(HeaderOption { name, value, span: name_span, value_span });
+    }
+    Ok(options)
+}
+
+/// Words between blanks; a quoted word loses its quotes.
+fn words(text: &str, range: Range<usize>) -> Result<Vec<(String, Range<usize>)>> {
+    let mut words = Vec::new();
+    let mut chars = text[range.clone()].char_indices().peekable();
+    while let Some((offset, c)) = chars.next() {
+        if c.is_whitespace() {
+            continue;
+        }
+        let start = range.start + offset;
+        let mut word = String::new();
+        let mut end = start + c.len_utf8();
+        if c == '"' || c == '\'' {
+            loop {
+                match chars.next() {
+                    Some((offset, inner)) if inner == c => {
+                        end = range.start + offset + 1;
+                        break;
+                    }
+                    Some((_, inner)) => word.push(inner),
+                    None => return Err(error("this string has no end", start..start + 1)),
+                }
+            }
+        } else {
+            word.push(c);
+            let mut depth = i32::from(matches!(c, '(' | '[' | '{'));
+            while let Some((offset, c)) = chars.next_if(|(_, c)| depth > 0 || !c.is_whitespace()) {
+                depth += i32::from(matches!(c, '(' | '[' | '{')) - i32::from(matches!(c, ')' | ']' | '}'));
+                word.push(c);
+                end = range.start + offset + c.len_utf8();
+            }
+        }
+        words.push((word, start..end));
+    }
+    Ok(words)
+}
+
+/// A parser over a part of a text; for magics with a grammar of their own.
+pub struct Parser {
+    tokens: Vec<Spanned>,
+    position: usize,
+    depth: usize,
+}
+
+impl Parser {
+    /// A parser at the start of `range`.
+    pub fn new(text: &str, range: Range<usize>) -> Result<Self> {
+        Ok(Self { tokens: tokenize(text, range)?, position: 0, depth: 0 })
+    }
+
+    /// Takes a name if one comes next.
+    pub fn name(&mut self) -> Option<(String, Range<usize>)> {
+        let Token::Name(name) = self.peek().clone() else { return None };
+        let span = self.span();
+        self.next();
+        Some((name, span))
+    }
+
+    /// Takes an operator or a bracket if it comes next.
+    pub fn accept(&mut self, symbol: &str) -> bool {
+        let found = self.at(symbol);
+        if found {
+            self.next();
+        }
+        found
+    }
+
+    /// Takes an operator or a bracket, which has to come next.
+    pub fn expect(&mut self, symbol: &str) -> Result<()> {
+        if self.accept(symbol) { Ok(()) } else { Err(self.unexpected(&format!("`{symbol}`"))) }
+    }
+
+    /// Whether an operator or a bracket comes next.
+    pub fn at(&self, symbol: &str) -> bool {
+        matches!(self.peek(), Token::Symbol(found) if *found == symbol)
+    }
+
+    /// Whether everything is read.
+    pub fn at_end(&self) -> bool {
+        *self.peek() == Token::End
+    }
+
+    /// An error unless everything is read.
+    pub fn end(&self) -> Result<()> {
+        if self.at_end() { Ok(()) } else { Err(self.unexpected("the end of this")) }
+    }
+
+    /// The place of what comes next.
+    pub fn span(&self) -> Range<usize> {
+        self.tokens.get(self.position).or(self.tokens.last()).map_or(0..0, |token| token.span.clone())
+    }
+
+    /// An error about what comes next.
+    pub fn unexpected(&self, expected: &str) -> Box<Diagnostic> {
+        let mut diagnostic = error(&format!("expected {expected}"), self.span());
+        let found = match self.peek() {
+            Token::End => "it ends here".to_owned(),
+            Token::Name(name) => format!("found `{name}`"),
+            Token::Int(value) => format!("found `{value}`"),
+            Token::Float(value) => format!("found `{value}`"),
+            Token::Str(_) => "found a string".to_owned(),
+            Token::Symbol(symbol) => format!("found `{symbol}`"),
+        };
+        if let Some(label) = diagnostic.labels.first_mut() {
+            label.message = found;
+        }
+        diagnostic
+    }
+
+    fn peek(&self) -> &Token {
+        self.tokens.get(self.position).map_or(&Token::End, |token| &token.token)
+    }
+
+    fn next(&mut self) {
+        self.position = (self.position + 1).min(self.tokens.len().saturating_sub(1));
+    }
+
+    fn previous_end(&self) -> usize {
+        self.position.checked_sub(1).and_then(|index| self.tokens.get(index)).map_or(0, |token| token.span.end)
+    }
+
+    fn accept_name(&mut self, name: &str) -> bool {
+        let found = matches!(self.peek(), Token::Name(found) if found == name);
+        if found {
+            self.next();
+        }
+        found
+    }
+
+    fn enter(&mut self) -> Result<()> {
+        self.depth += 1;
+        if self.depth > MAX_DEPTH { Err(error("this is nested too deeply", self.span())) } else { Ok(()) }
+    }
+
+    /// One expression, conditional included.
+    pub fn expression(&mut self) -> Result<Expr> {
+        self.enter()?;
+        let then = self.or()?;
+        let expression = if self.accept_name("if") {
+            let condition = self.or()?;
+            if !self.accept_name("else") {
+                return Err(self.unexpected("`else`"));
+            }
+            let otherwise = self.expression()?;
+            let span = then.span.start..otherwise.span.end;
+            let kind = ExprKind::Conditional {
+                condition: Box::new(condition),
+                then: Box::new(then),
+                otherwise: Box::new(otherwise),
+            };
+            Expr { kind, span }
+        } else {
+            then
+        };
+        self.depth -= 1;
+        Ok(expression)
+    }
+
+    fn binary(&self, op: BinaryOp, left: Expr, right: Expr) -> Expr {
+        let span = left.span.start..right.span.end;
+        Expr { kind: ExprKind::Binary(op, Box::new(left), Box::new(right)), span }
+    }
+
+    fn or(&mut self) -> Result<Expr> {
+        let mut left = self.and()?;
+        while self.accept_name("or") {
+            let right = self.and()?;
+            left = self.binary(BinaryOp::Or, left, right);
+        }
+        Ok(left)
+    }
+
+    fn and(&mut self) -> Result<Expr> {
+        let mut left = self.not()?;
+        while self.accept_name("and") {
+            let right = self.not()?;
+            left = self.binary(BinaryOp::And, left, right);
+        }
+        Ok(left)
+    }
+
+    fn not(&mut self) -> Result<Expr> {
+        let start = self.span().start;
+        if self.accept_name("not") {
+            self.enter()?;
+            let operand = self.not()?;
+            self.depth -= 1;
+            let span = start..operand.span.end;
+            return Ok(Expr { kind: ExprKind::Unary(UnaryOp::Not, Box::new(operand)), span });
+        }
+        self.level(0)
+    }
+
+    /// Left-associative operators, loosest first; one comparison only.
+    fn level(&mut self, level: usize) -> Result<Expr> {
+        const LEVELS: [&[(&str, BinaryOp)]; 7] = [
+            &[
+                ("<", BinaryOp::Less),
+                ("<=", BinaryOp::LessEqual),
+                (">", BinaryOp::Greater),
+                (">=", BinaryOp::GreaterEqual),
+                ("==", BinaryOp::Equal),
+                ("!=", BinaryOp::NotEqual),
+            ],
+            &[("|", BinaryOp::BitOr)],
+            &[("^", BinaryOp::BitXor)],
+            &[("&", BinaryOp::BitAnd)],
+            &[("<<", BinaryOp::ShiftLeft), (">>", BinaryOp::ShiftRight)],
+            &[("+", BinaryOp::Add), ("-", BinaryOp::Subtract)],
+            &[
+                ("*", BinaryOp::Multiply),
+                ("//", BinaryOp::FloorDivide),
+                ("/", BinaryOp::Divide),
+                ("%", BinaryOp::Remainder),
+                ("@", BinaryOp::MatrixMultiply),
+            ],
+        ];
+        let Some(operators) = LEVELS.get(level) else { return self.unary() };
+        let mut left = self.level(level + 1)?;
+        while let Some(&(symbol, op)) = operators.iter().find(|(symbol, _)| self.at(symbol)) {
+            self.expect(symbol)?;
+            let right = self.level(level + 1)?;
+            left = self.binary(op, left, right);
+        }
+        Ok(left)
+    }
+
+    fn unary(&mut self) -> Result<Expr> {
+        let start = self.span().start;
+        let op = match self.peek() {
+            Token::Symbol("-") => UnaryOp::Negate,
+            Token::Symbol("+") => UnaryOp::Plus,
+            Token::Symbol("~") => UnaryOp::Invert,
+            _ => return self.power(),
+        };
+        self.next();
+        self.enter()?;
+        let operand = self.unary()?;
+        self.depth -= 1;
+        let span = start..operand.span.end;
+        Ok(Expr { kind: ExprKind::Unary(op, Box::new(operand)), span })
+    }
+
+    fn power(&mut self) -> Result<Expr> {
+        let base = self.postfix()?;
+        if self.accept("**") {
+            self.enter()?;
+            let exponent = self.unary()?;
+            self.depth -= 1;
+            return Ok(self.binary(BinaryOp::Power, base, exponent));
+        }
+        Ok(base)
+    }
+
+    fn postfix(&mut self) -> Result<Expr> {
+        let mut expression = self.atom()?;
+        loop {
+            let start = expression.span.start;
+            let kind = if self.accept(".") {
+                let Some((name, _)) = self.name() else { return Err(self.unexpected("a name")) };
+                ExprKind::Attribute(Box::new(expression), name)
+            } else if self.accept("(") {
+                let (args, keywords) = self.call_arguments()?;
+                ExprKind::Call { callee: Box::new(expression), args, keywords }
+            } else if self.accept("[") {
+                ExprKind::Subscript(Box::new(expression), self.subscripts()?)
+            } else {
+                return Ok(expression);
+            };
+            expression = Expr { kind, span: start..self.previous_end() };
+        }
+    }
+
+    fn call_arguments(&mut self) -> Result<(Vec<Expr>, Vec<Keyword>)> {
+        let (mut args, mut keywords) = (Vec::new(), Vec::<Keyword>::new());
+        while !self.at(")") {
+            let is_keyword = matches!(self.peek(), Token::Name(_))
+                && matches!(self.tokens.get(self.position + 1), Some(Spanned { token: Token::Symbol("="), .. }));
+            if is_keyword {
+                let Some((name, name_span)) = self.name() else { return Err(self.unexpected("a name")) };
+                self.expect("=")?;
+                if let Some(first) = keywords.iter().find(|keyword| keyword.name == name) {
+                    let error = Diagnostic::error("syntax", format!("`{name}` is given twice"));
+                    return Err(Box::new(error.at(name_span, "").because(first.name_span.clone(), "first here")));
+                }
+                let value = self.expression()?;
+                keywords.push(Keyword { name, name_span, value });
+            } else {
+                let span = self.span();
+                args.push(self.expression()?);
+                if !keywords.is_empty() {
+                    return Err(error("a positional argument after a keyword argument", span));
+                }
+            }
+            if !self.accept(",") {
+                break;
+            }
+        }
+        if !self.accept(")") {
+            return Err(self.unexpected("`,` or `)`"));
+        }
+        Ok((args, keywords))
+    }
+
+    fn subscripts(&mut self) -> Result<Vec<Subscript>> {
+        let mut subscripts = Vec::new();
+        while !self.at("]") {
+            let start = self.span().start;
+            let stops = |this: &Self| this.at(":") || this.at(",") || this.at("]");
+            let first = if stops(self) { None } else { Some(self.expression()?) };
+            if self.accept(":") {
+                let stop = if stops(self) { None } else { Some(self.expression()?) };
+                let step = if self.accept(":") && !stops(self) { Some(self.expression()?) } else { None };
+                subscripts.push(Subscript::Slice { start: first, stop, step, span: start..self.previous_end() });
+            } else if let Some(index) = first {
+                subscripts.push(Subscript::Index(index));
+            } else {
+                return Err(self.unexpected("an index"));
+            }
+            if !self.accept(",") {
+                break;
+            }
+        }
+        self.expect("]")?;
+        if subscripts.is_empty() {
+            return Err(error("an index is missing", self.previous_end().saturating_sub(1)..self.previous_end()));
+        }
+        Ok(subscripts)
+    }
+
+    fn list(&mut self, close: &str) -> Result<Vec<Expr>> {
+        let mut items = Vec::new();
+        while !self.at(close) {
+            items.push(self.expression()?);
+            if !self.accept(",") {
+                break;
+            }
+        }
+        if !self.accept(close) {
+            return Err(self.unexpected(&format!("`,` or `{close}`")));
+        }
+        Ok(items)
+    }
+
+    fn atom(&mut self) -> Result<Expr> {
+        let span = self.span();
+        let kind = match self.peek().clone() {
+            Token::Int(value) => ExprKind::Int(value),
+            Token::Float(value) => ExprKind::Float(value),
+            Token::Str(text) => ExprKind::Str(text),
+            Token::Name(name) => match name.as_str() {
+                "True" | "true" => ExprKind::Bool(true),
+                "False" | "false" => ExprKind::Bool(false),
+                "None" => ExprKind::None,
+                "inf" => ExprKind::Float(f64::INFINITY),
+                "nan" => ExprKind::Float(f64::NAN),
+                _ => ExprKind::Name(name),
+            },
+            Token::Symbol("(") => return self.parenthesised(),
+            Token::Symbol("[") => {
+                self.next();
+                self.enter()?;
+                let items = self.list("]")?;
+                self.depth -= 1;
+                return Ok(Expr { kind: ExprKind::List(items), span: span.start..self.previous_end() });
+            }
+            _ => return Err(self.unexpected("an expression")),
+        };
+        self.next();
+        Ok(Expr { kind, span })
+    }
+
+    fn parenthesised(&mut self) -> Result<Expr> {
+        let start = self.span().start;
+        self.next();
+        self.enter()?;
+        let mut items = Vec::new();
+        let mut comma = false;
+        while !self.at(")") {
+            items.push(self.expression()?);
+            comma = self.accept(",");
+            if !comma {
+                break;
+            }
+        }
+        if !self.accept(")") {
+            return Err(self.unexpected("`,` or `)`"));
+        }
+        self.depth -= 1;
+        let span = start..self.previous_end();
+        match (items.pop(), comma) {
+            (Some(only), false) if items.is_empty() => Ok(Expr { kind: only.kind, span }),
+            (last, _) => {
+                items.extend(last);
+                Ok(Expr { kind: ExprKind::Tuple(items), span })
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn show(expression: &Expr) -> String {
+        match &expression.kind {
+            ExprKind::Int(value) => value.to_string(),
+            ExprKind::Float(value) => format!("{value:?}"),
+            ExprKind::Name(name) => name.clone(),
+            ExprKind::Unary(op, a) => format!("({op:?} {})", show(a)),
+            ExprKind::Binary(op, a, b) => format!("({op:?} {} {})", show(a), show(b)),
+            ExprKind::Call { callee, args, .. } => {
+                format!("{}({})", show(callee), args.iter().map(show).collect::<Vec<_>>().join(" "))
+            }
+            ExprKind::Attribute(a, name) => format!("{}.{name}", show(a)),
+            ExprKind::Tuple(items) => format!("<{}>", items.iter().map(show).collect::<Vec<_>>().join(" ")),
+            other => format!("{other:?}"),
+        }
+    }
+
+    fn parsed(text: &str) -> String {
+        show(&parse(text, 0..text.len()).expect(text))
+    }
+
+    #[test]
+    fn precedence_is_python_s() {
+        assert_eq!(parsed("1 + 2 * -3 ** 2"), "(Add 1 (Multiply 2 (Negate (Power 3 2))))");
+        assert_eq!(parsed("a @ b + c == d"), "(Equal (Add (MatrixMultiply a b) c) d)");
+        assert_eq!(parsed("not a < 1 and b or c"), "(Or (And (Not (Less a 1)) b) c)");
+        assert_eq!(parsed("cdiv(M, 128) * a.shape"), "(Multiply cdiv(M 128) a.shape)");
+        assert_eq!(parsed("1_000 // 0x10 - .5"), "(Subtract (FloorDivide 1000 16) 0.5)");
+        assert_eq!((parsed("(1,)"), parsed("(1)"), parsed("()")), ("<1>".into(), "1".into(), "<>".into()));
+    }
+
+    #[test]
+    fn a_header_in_all_its_parts() {
+        let text = "%%triton matmul[cdiv(M, BM),\n 2](a, b[64:], -1, BM=128) --bench 10 --keep --from 'x y'";
+        let header = parse_launch(text, 9..text.len(), &["--keep"]).expect("parses");
+        assert_eq!(
+            header.name.as_ref().map(|(name, span)| (name.as_str(), &text[span.clone()])),
+            Some(("matmul", "matmul"))
+        );
+        assert_eq!(header.grid.as_ref().map(Vec::len), Some(2));
+        assert_eq!((header.args.len(), header.keywords.len()), (3, 1));
+        assert_eq!(&text[header.args[1].span.clone()], "b[64:]");
+        let options: Vec<_> = header.options.iter().map(|o| (o.name.as_str(), o.value.as_deref())).collect();
+        assert_eq!(options, [("--bench", Some("10")), ("--keep", None), ("--from", Some("x y"))]);
+        for text in ["", "k", "k --bench", "[3](a)", "k[1]"] {
+            parse_launch(text, 0..text.len(), &[]).expect(text);
+        }
+    }
+
+    #[test]
+    fn errors_have_their_place_and_what_was_expected() {
+        for (text, message, place) in [
+            ("k[1](a b)", "expected `,` or `)`", "b"),
+            ("k[1](a", "expected `,` or `)`", ""),
+            ("k[](a)", "a grid has one to three extents", "[]"),
+            ("k[1](a, x=1, x=2)", "`x` is given twice", "x"),
+            ("k[1](x=1, a)", "a positional argument after a keyword argument", "a"),
+            ("k[1](12ab)", "this is neither a number nor a name", "12a"),
+            ("k[1](99999999999999999999)", "this number does not fit 64 bits", "99999999999999999999"),
+            ("k[1](?)", "this character means nothing here", "?"),
+            ("k[1](a) trailing", "expected the end of this", "trailing"),
+        ] {
+            let error = parse_launch(text, 0..text.len(), &[]).expect_err(text);
+            assert_eq!(error.message, message, "{text}");
+            assert_eq!(&text[error.labels[0].span.clone()], place, "{text}");
+        }
+        let deep = format!("{}1", "(".repeat(10_000));
+        assert_eq!(parse(&deep, 0..deep.len()).expect_err("deep").message, "this is nested too deeply");
+        let deep = "-".repeat(10_000);
+        assert_eq!(parse(&deep, 0..deep.len()).expect_err("deep").message, "this is nested too deeply");
+    }
+}
