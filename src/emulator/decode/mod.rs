@@ -1,6 +1,7 @@
 //! From the syntax tree of an entry function to a [`Program`], once per module.
 
 mod allocate;
+mod call;
 mod flow;
 mod memory_ops;
 mod modifiers;
@@ -49,6 +50,9 @@ struct Decoder<'a> {
     branches: Vec<(usize, String, Range<usize>)>,
     constants: Constants,
     next: [Slot; 3],
+    /// Numbers of the inlined calls that the instruction lies in, and how many there were.
+    inlined: Vec<u32>,
+    calls: u32,
     /// The instruction being decoded.
     span: Range<usize>,
 }
@@ -66,6 +70,8 @@ impl<'a> Decoder<'a> {
             branches: Vec::new(),
             constants: Constants::default(),
             next: [0; 3],
+            inlined: Vec::new(),
+            calls: 0,
             span: entry.span.clone(),
         })
     }
@@ -77,7 +83,7 @@ impl<'a> Decoder<'a> {
                 Statement::Variable(variable) => self.symbols.declare_variable(variable),
                 Statement::Label(name, span) => {
                     let here = self.code.len() as u32;
-                    if self.labels.insert(name.clone(), here).is_some() {
+                    if self.labels.insert(self.label(name), here).is_some() {
                         return Err(error("ptx-syntax", format!("label `{name}` is defined twice"), span.clone()));
                     }
                 }
@@ -95,8 +101,10 @@ impl<'a> Decoder<'a> {
                     };
                     let before = self.code.len();
                     self.select(instruction)?;
-                    for selected in &mut self.code[before..] {
-                        selected.guard = guard;
+                    if guard.is_some() {
+                        for selected in &mut self.code[before..] {
+                            selected.guard = guard;
+                        }
                     }
                 }
             }
@@ -157,7 +165,8 @@ impl<'a> Decoder<'a> {
         self.emit(Op::Exit);
         for (index, label, span) in std::mem::take(&mut self.branches) {
             let Some(&to) = self.labels.get(&label) else {
-                return Err(error("ptx-syntax", format!("there is no label `{label}`"), span));
+                let name = label.split(' ').next().unwrap_or_default();
+                return Err(error("ptx-syntax", format!("there is no label `{name}`"), span));
             };
             if let Op::Branch { target, .. } = &mut self.code[index].op {
                 *target = to;

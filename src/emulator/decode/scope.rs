@@ -28,6 +28,8 @@ pub(super) struct Symbols<'a> {
     pub dynamic_shared_offset: u32,
 }
 
+type OuterVariables<'a> = HashMap<&'a str, (Place, PtxType)>;
+
 /// The register file that holds a type; `None` for 128 bits.
 pub(super) fn file_of(ty: PtxType) -> Option<File> {
     match ty {
@@ -117,6 +119,22 @@ impl<'a> Symbols<'a> {
 
     pub fn leave(&mut self) {
         self.scopes.pop();
+    }
+
+    /// A function body has registers and variables of its own; returns what [`Symbols::leave_function`] restores.
+    pub fn enter_function(&mut self) -> OuterVariables<'a> {
+        self.enter();
+        self.variables.clone()
+    }
+
+    pub fn leave_function(&mut self, outer: OuterVariables<'a>) {
+        self.leave();
+        self.variables = outer;
+    }
+
+    /// Gives a variable that exists another name.
+    pub fn name_variable(&mut self, name: &'a str, place: Place, ty: PtxType) {
+        self.variables.insert(name, (place, ty));
     }
 
     fn find(&self, name: &str) -> Option<(u32, PtxType)> {

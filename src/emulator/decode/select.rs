@@ -1,6 +1,7 @@
 //! From an opcode to an operation: arithmetic, comparisons, moves, control. Memory and tensor cores have files of
 //! their own.
 
+use super::call::return_label;
 use super::modifiers::Modifiers;
 use super::scope::file_of;
 use super::{Decoder, Place};
@@ -89,19 +90,25 @@ impl Decoder<'_> {
             "bra" => {
                 m.take("uni");
                 let Some(Operand::Name(label)) = o.first() else { return Err(self.malformed("expected a label")) };
-                self.branches.push((self.code.len(), label.clone(), self.span.clone()));
-                self.emit(Op::Branch { target: 0, reconverge: u32::MAX });
+                let label = self.label(label);
+                self.branch(label);
             }
-            "ret" | "exit" => {
+            "ret" => {
                 m.take("uni");
-                self.emit(Op::Exit);
+                match self.inlined.last() {
+                    Some(id) => self.branch(return_label(*id)),
+                    None => self.emit(Op::Exit),
+                }
             }
+            "exit" => self.emit(Op::Exit),
             "trap" => self.emit(Op::Trap),
-            "brkpt" | "pmevent" | "nanosleep" | "griddepcontrol" if name != "griddepcontrol" => {
+            "brkpt" | "pmevent" | "nanosleep" => {
                 m.take("u32");
                 self.emit(Op::Nothing);
             }
-            "call" => self.call(&mut m, o)?,
+            // A grid begins when the one before it has ended.
+            "griddepcontrol" if m.take_any(&["wait", "launch_dependents"]).is_some() => self.emit(Op::Nothing),
+            "call" => self.call(&mut m, o, instruction.guard.is_some())?,
             _ => return Err(self.unsupported(format!("`{}`", instruction.opcode))),
         }
         match m.rest() {
@@ -1093,47 +1100,6 @@ impl Decoder<'_> {
         let id = self.word(o, 0)?;
         let threads = if o.len() > 1 { Some(self.word(o, 1)?) } else { None };
         self.emit(Op::Barrier { id, threads, arrive, reduction: None });
-        Ok(())
-    }
-
-    /// Calls of the functions that the driver provides.
-    fn call(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
-        m.take("uni");
-        let (returns, name, arguments) = match o {
-            [Operand::List(returns), Operand::Name(name), Operand::List(arguments)] => {
-                (&returns[..], name, &arguments[..])
-            }
-            [Operand::Name(name), Operand::List(arguments)] => (&[][..], name, &arguments[..]),
-            [Operand::Name(name)] => (&[][..], name, &[][..]),
-            _ => return Err(self.unsupported("an indirect call")),
-        };
-        let mut parameters = Vec::new();
-        for argument in arguments {
-            match argument {
-                Operand::Name(parameter) => match self.symbols.variable(parameter) {
-                    Some(Place::Local(offset)) => parameters.push(offset),
-                    _ => return Err(self.malformed(format!("`{parameter}` is no parameter variable"))),
-                },
-                _ => return Err(self.unsupported("a call with a register or a constant as its argument")),
-            }
-        }
-        let returned = match returns.first() {
-            Some(Operand::Name(name)) => match self.symbols.variable(name) {
-                Some(Place::Local(offset)) => Some(offset),
-                _ => None,
-            },
-            _ => None,
-        };
-        match (name.as_str(), &parameters[..]) {
-            ("vprintf", &[format, arguments]) => self.emit(Op::Print { d: returned, format, arguments }),
-            ("__assertfail", &[message, file, line, function, ..]) => {
-                self.emit(Op::Assert { parameters: [message, file, line, function] });
-            }
-            _ if self.module.function(name).is_some() => {
-                return Err(self.unsupported(format!("a call of the device function `{name}`")));
-            }
-            _ => return Err(self.unsupported(format!("a call of `{name}`"))),
-        }
         Ok(())
     }
 }
