@@ -3,9 +3,11 @@
 pub mod environment;
 
 mod meta;
+mod request;
 mod stage;
 mod target;
 
 pub use meta::{LaunchMeta, Origin, Param, ParamKind, Scratch, Sourced, TensorDesc};
+pub use request::{Argument, Binding, BoundParam, CompileRequest, Compiled, Definition, StageOutcome};
 pub use stage::{Artifact, Stage};
 pub use target::Target;

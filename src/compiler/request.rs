@@ -1,0 +1,181 @@
+//! What a compilation is asked, and what it answers.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Artifact, LaunchMeta, Stage, Target};
+
+/// One compilation: a text of some stage, and how far to take it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CompileRequest {
+    /// The stage that `text` is of.
+    pub entry: Stage,
+    /// The last stage to produce: [`Stage::Ptx`] for an emulated launch, [`Stage::Cubin`] for a GPU.
+    pub until: Stage,
+    /// The kernel to take where the text has several.
+    pub name: Option<String>,
+    /// The text of a cell's body. Spans of diagnostics are bytes of it. Empty with `from`.
+    pub text: Arc<str>,
+    /// The architecture to compile for.
+    pub target: Target,
+    /// The version of Triton: `3.4.0`.
+    pub triton: String,
+    /// Options of the backend that the reader gave (`num_warps`, `num_stages`, `num_ctas`, `maxnreg`,
+    /// `enable_fp_fusion`, …), and only those.
+    pub options: BTreeMap<String, serde_json::Value>,
+    /// Earlier cells whose functions this text may use, in order.
+    pub definitions: Vec<Definition>,
+    /// Where the kernel is taken from instead of `text`: `package.module:function` or `file.py:function`.
+    pub from: Option<String>,
+    /// Directories that modules are looked for in before Python's own.
+    pub search_path: Vec<String>,
+    /// Positional arguments of the launch (Python stages).
+    pub args: Vec<Argument>,
+    /// Keyword arguments of the launch (Python stages): parameters of the kernel, or options of the backend, as
+    /// Triton decides.
+    pub keywords: Vec<(String, Argument)>,
+    /// Which of the autotuner's configurations to take; `None` takes the first one that is valid.
+    pub config: Option<usize>,
+}
+
+impl CompileRequest {
+    /// A request with nothing but the text, the architecture and how far to go.
+    pub fn new(entry: Stage, until: Stage, text: impl Into<Arc<str>>, target: Target) -> Self {
+        Self {
+            entry,
+            until,
+            name: None,
+            text: text.into(),
+            target,
+            triton: super::environment::DEFAULT_TRITON.to_owned(),
+            options: BTreeMap::new(),
+            definitions: Vec::new(),
+            from: None,
+            search_path: Vec::new(),
+            args: Vec::new(),
+            keywords: Vec::new(),
+            config: None,
+        }
+    }
+}
+
+/// An earlier cell of Python.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Definition {
+    /// The path that the IR names it by: the kernel's name with `.py`.
+    pub path: String,
+    /// The cell's body.
+    pub text: Arc<str>,
+}
+
+/// An argument as Triton's specialisation sees it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Argument {
+    /// A device buffer or a view of one.
+    Buffer {
+        /// Triton's name of the element type: `fp16`, `i32`.
+        dtype: String,
+        /// Device address; Triton looks at its divisibility.
+        address: u64,
+        /// Extents, for heuristics that ask.
+        shape: Vec<u64>,
+        /// Strides in elements, for heuristics that ask.
+        strides: Vec<i64>,
+    },
+    /// A host descriptor of a tensor in memory, for TMA.
+    Descriptor {
+        /// Triton's name of the element type.
+        dtype: String,
+        /// Device address.
+        address: u64,
+        /// Extents of the tensor.
+        shape: Vec<u64>,
+        /// Strides in elements.
+        strides: Vec<i64>,
+        /// Extents of the box.
+        block: Vec<u32>,
+    },
+    /// An integer.
+    Int(i64),
+    /// A floating-point number.
+    Float(f64),
+    /// `True` or `False`.
+    Bool(bool),
+    /// `None`.
+    None,
+    /// A string.
+    Str(String),
+    /// A dtype by Triton's name: `fp32`.
+    Dtype(String),
+    /// A tuple.
+    Tuple(Vec<Argument>),
+    /// A function of the cell, of an earlier one or of the module, by its name.
+    Function(String),
+}
+
+/// One stage that ran, or that the cache had.
+#[derive(Clone, Debug)]
+pub struct StageOutcome {
+    /// What it produced.
+    pub artifact: Artifact,
+    /// How long it took when it ran; with `cached`, how long it had taken.
+    pub elapsed: Duration,
+    /// Whether it came from the cache.
+    pub cached: bool,
+}
+
+/// What a compilation produced.
+#[derive(Clone, Debug)]
+pub struct Compiled {
+    /// The entry's own text first, then every stage below it up to the one that was asked for.
+    pub stages: Vec<StageOutcome>,
+    /// What a launch has to know.
+    pub meta: LaunchMeta,
+    /// The compiler's metadata as it came.
+    pub metadata: serde_json::Value,
+    /// The version of Triton that compiled.
+    pub triton_version: String,
+    /// How the launch's arguments were bound; for Python stages.
+    pub binding: Option<Binding>,
+    /// Things the reader should know, one sentence each.
+    pub warnings: Vec<String>,
+}
+
+impl Compiled {
+    /// What a stage produced.
+    pub fn stage(&self, stage: Stage) -> Option<&StageOutcome> {
+        self.stages.iter().find(|outcome| outcome.artifact.stage == stage)
+    }
+}
+
+/// How the arguments of a launch were bound to a kernel's parameters.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Binding {
+    /// What a grid expression may name: every parameter and option whose value is plain, defaults, heuristics and
+    /// the autotuner's choice included.
+    pub constants: Vec<(String, serde_json::Value)>,
+    /// The runtime parameters, in the order of the compiled kernel.
+    pub params: Vec<BoundParam>,
+    /// Parameters that became constants of the code, with their values as text.
+    pub specialised: Vec<(String, String)>,
+    /// How many configurations the autotuner has; 0 without one.
+    pub configs: usize,
+    /// The configuration that was taken, in words; empty without an autotuner.
+    pub config: String,
+}
+
+/// One runtime parameter of a compiled kernel.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BoundParam {
+    /// The parameter of the Python function.
+    pub name: String,
+    /// Indices into it, where it is a tuple.
+    pub path: Vec<usize>,
+    /// Triton's name of its type: `*fp16`, `i32`, `fp32`, `u1`, `tensordesc<fp16[128, 64]>`.
+    pub ty: String,
+    /// The value, for a parameter that the launch did not give (a default, a heuristic); `null` otherwise.
+    pub value: serde_json::Value,
+    /// `tt.divisibility` that the code was compiled under.
+    pub divisibility: Option<u32>,
+}
