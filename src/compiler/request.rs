@@ -152,6 +152,8 @@ impl Compiled {
 /// How the arguments of a launch were bound to a kernel's parameters.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Binding {
+    /// Every parameter of the Python function, in order: which positional argument belongs to which name.
+    pub names: Vec<String>,
     /// What a grid expression may name: every parameter and option whose value is plain, defaults, heuristics and
     /// the autotuner's choice included.
     pub constants: Vec<(String, serde_json::Value)>,
