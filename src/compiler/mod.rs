@@ -1,8 +1,8 @@
 //! From the text of any stage to everything below it, with the real Triton compiler.
 
 pub mod environment;
+pub mod meta;
 
-mod meta;
 mod request;
 mod stage;
 mod target;

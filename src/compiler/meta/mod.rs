@@ -1,5 +1,17 @@
 //! What a launch has to know about a kernel, each fact with where it came from.
 
+//!
+//! Each reader takes what its text really says; the rest is a [`Origin::Default`] that a [`comment`] in the text, the
+//! parent version or an option of the magic fills, in that order of weakness: directive, comment, parent, default, and
+//! options above all.
+
+pub mod comment;
+mod encode;
+mod ptx;
+
+pub use encode::{GivenArgument, GivenKind, encode};
+pub use ptx::{from_ptx, resolve_scratch};
+
 use std::fmt;
 
 /// Where a fact about a kernel came from, in the words that the reader sees.
@@ -51,6 +63,16 @@ impl<T> Sourced<T> {
     pub fn new(value: T, origin: Origin) -> Self {
         Self { value, origin }
     }
+
+    /// A value that nothing said, and why it was taken.
+    pub fn default(value: T, reason: impl Into<String>) -> Self {
+        Self::new(value, Origin::Default(reason.into()))
+    }
+
+    /// Whether nothing said it.
+    pub fn is_default(&self) -> bool {
+        matches!(self.origin, Origin::Default(_))
+    }
 }
 
 /// What a kernel parameter holds.
@@ -84,6 +106,17 @@ pub struct Param {
     pub align: u32,
     /// `tt.divisibility` that the code was compiled under; `None` where nothing says so.
     pub divisibility: Option<u32>,
+}
+
+impl Param {
+    /// Its type as the reader knows it: `*fp16`, `i32`, `tensormap`; `*?` where the pointee is not known.
+    pub fn type_name(&self) -> String {
+        match &self.kind {
+            ParamKind::Pointer { element } => format!("*{}", element.as_deref().unwrap_or("?")),
+            ParamKind::Scalar { ty } => ty.clone(),
+            ParamKind::TensorMap => "tensormap".to_owned(),
+        }
+    }
 }
 
 /// A scratch area that Triton's code expects behind a trailing pointer parameter.
