@@ -8,7 +8,7 @@
 // Lanes, rows and columns are indices into several arrays at once.
 #![allow(clippy::needless_range_loop)]
 
-use super::formats::{F16, F32, Format, Rounding, Value};
+use super::formats::{F16, F32, Format, Rounding};
 
 /// The 32 lanes of a 32-bit register.
 pub type Plane = [u32; 32];
@@ -52,6 +52,7 @@ pub enum Element {
 
 impl Element {
     /// Elements in a 32-bit register.
+    #[inline(always)]
     pub fn per_register(self) -> usize {
         match self {
             Self::Tf32 => 1,
@@ -142,25 +143,49 @@ struct Operand<const ROWS: usize> {
     special: bool,
 }
 
-/// (significand in [0, 2) with its sign, exponent) of one element; `None` for infinity and NaN.
-fn split(format: Format, bits: u32) -> Option<(f32, i32)> {
-    match format.unpack(bits.into()) {
-        Value::Finite { significand: 0, negative, .. } => Some((if negative { -0.0 } else { 0.0 }, ZERO)),
-        Value::Finite { negative, significand, exponent } => {
-            let scale = (1u64 << format.mantissa_bits) as f32;
-            let magnitude = significand as f32 / scale;
-            Some((if negative { -magnitude } else { magnitude }, exponent + format.mantissa_bits as i32))
-        }
-        Value::Nan | Value::Infinity(_) => None,
+/// (significand in [0, 2) with its sign, exponent, whether it is an infinity or a NaN) of one element. No branches, so
+/// that a whole fragment is split by vector instructions.
+#[inline(always)]
+fn split(format: Format, bits: u32) -> (f32, i32, bool) {
+    let Format { exponent_bits, mantissa_bits, has_infinity } = format;
+    let mask = (1 << exponent_bits) - 1;
+    let field = bits >> mantissa_bits & mask;
+    let fraction = bits & ((1 << mantissa_bits) - 1);
+    let negative = bits >> (exponent_bits + mantissa_bits) & 1;
+    let special = field == mask && (has_infinity || fraction == (1 << mantissa_bits) - 1);
+    let one_and_fraction = f32::from_bits(127 << 23 | fraction << (23 - mantissa_bits));
+    let magnitude = if field == 0 { one_and_fraction - 1.0 } else { one_and_fraction };
+    let bias = (1 << (exponent_bits - 1)) - 1;
+    let exponent = if magnitude == 0.0 { ZERO } else { field.max(1) as i32 - bias };
+    (f32::from_bits(magnitude.to_bits() | negative << 31), exponent, special)
+}
+
+/// [`split`] of one element of each lane.
+#[inline(always)]
+fn split_all(format: Format, bits: &[u32; 32]) -> ([f32; 32], [i32; 32], bool) {
+    let (mut significands, mut exponents, mut specials) = ([0f32; 32], [0i32; 32], 0);
+    for lane in 0..32 {
+        let (significand, exponent, special) = split(format, bits[lane]);
+        significands[lane] = significand;
+        exponents[lane] = exponent;
+        specials |= u32::from(special);
+    }
+    (significands, exponents, specials != 0)
+}
+
+/// Where element `index` of a register lies: shift and mask.
+#[inline(always)]
+fn element_field(element: Element, index: usize) -> (u32, u32) {
+    match element {
+        Element::Tf32 => (13, 0x7ffff),
+        Element::F16 | Element::Bf16 => (16 * index as u32, 0xffff),
+        _ => (8 * index as u32, 0xff),
     }
 }
 
 fn element_bits(element: Element, register: u32, index: usize) -> u32 {
-    match element {
-        Element::Tf32 => register >> 13,
-        Element::F16 | Element::Bf16 => register >> (16 * index) & 0xffff,
-        _ => register >> (8 * index) & 0xff,
-    }
+    let (shift, mask) = element_field(element, index);
+    register >> shift & mask
 }
 
 impl Mma {
@@ -180,6 +205,7 @@ impl Mma {
     }
 
     /// Row and k of element `index` of register `register` of A in a lane.
+    #[inline(always)]
     fn a_place(&self, lane: usize, register: usize, index: usize) -> (usize, usize) {
         let per = self.a.per_register();
         let (rows, columns) = if self.m == 16 { (register & 1, register >> 1) } else { (0, register) };
@@ -238,35 +264,42 @@ impl Mma {
         let (Some(a_format), Some(b_format)) = (self.a.format(), self.b.format()) else { return Vec::new() };
         let mut left = Operand::<16> { significand: [[0.0; 16]; MAX_K], exponent: [[ZERO; 16]; MAX_K], special: false };
         let mut right = Operand::<N> { significand: [[0.0; N]; MAX_K], exponent: [[ZERO; N]; MAX_K], special: false };
-        for (r, plane) in a.iter().enumerate() {
-            for (lane, &register) in plane.iter().enumerate() {
+        super::simd::widest(|| {
+            for (r, plane) in a.iter().enumerate() {
                 for index in 0..self.a.per_register() {
-                    let (row, k) = self.a_place(lane, r, index);
-                    match split(a_format, element_bits(self.a, register, index)) {
-                        Some((significand, exponent)) => {
-                            left.significand[k][row] = significand;
-                            left.exponent[k][row] = exponent;
+                    let (shift, mask) = element_field(self.a, index);
+                    let bits = plane.map(|register| register >> shift & mask);
+                    let (significands, exponents, special) = split_all(a_format, &bits);
+                    left.special |= special;
+                    let (first_row, first_k) = self.a_place(0, r, index);
+                    for quarter in 0..4 {
+                        let k = first_k + quarter * self.a.per_register();
+                        let (to, exponent) = (&mut left.significand[k], &mut left.exponent[k]);
+                        for group in 0..8 {
+                            to[first_row + group] = significands[4 * group + quarter];
+                            exponent[first_row + group] = exponents[4 * group + quarter];
                         }
-                        None => left.special = true,
                     }
                 }
             }
-        }
-        let per = self.b.per_register();
-        for (r, plane) in b.iter().enumerate() {
-            for (lane, &register) in plane.iter().enumerate() {
+            let per = self.b.per_register();
+            for (r, plane) in b.iter().enumerate() {
                 for index in 0..per {
-                    let (k, column) = (lane % 4 * per + index + r * 4 * per, lane / 4);
-                    match split(b_format, element_bits(self.b, register, index)) {
-                        Some((significand, exponent)) => {
-                            right.significand[k][column] = significand;
-                            right.exponent[k][column] = exponent;
+                    let (shift, mask) = element_field(self.b, index);
+                    let bits = plane.map(|register| register >> shift & mask);
+                    let (significands, exponents, special) = split_all(b_format, &bits);
+                    right.special |= special;
+                    for quarter in 0..4 {
+                        let k = quarter * per + index + r * 4 * per;
+                        let (to, exponent) = (&mut right.significand[k], &mut right.exponent[k]);
+                        for column in 0..N {
+                            to[column] = significands[4 * column + quarter];
+                            exponent[column] = exponents[4 * column + quarter];
                         }
-                        None => right.special = true,
                     }
                 }
             }
-        }
+        });
         let mut accumulator = self.unpack_accumulator(c);
         let special = left.special || right.special || accumulator.iter().flatten().any(|value| !value.is_finite());
         if special {
@@ -316,17 +349,26 @@ impl Mma {
 }
 
 fn fast_rows(left: &Operand<16>, right: &Operand<N>, k: usize, rows: &mut [[f32; N]; 16]) {
-    let value =
-        |significand: f32, exponent: i32| if exponent == ZERO { 0.0 } else { significand * 2f32.powi(exponent) };
-    for (m, row) in rows.iter_mut().enumerate() {
-        for step in 0..k {
-            let a = value(left.significand[step][m], left.exponent[step][m]);
-            for (n, sum) in row.iter_mut().enumerate() {
-                *sum = a.mul_add(value(right.significand[step][n], right.exponent[step][n]), *sum);
+    super::simd::widest(|| {
+        let mut columns = [[0f32; N]; MAX_K];
+        for (step, column) in columns.iter_mut().enumerate().take(k) {
+            for (n, value) in column.iter_mut().enumerate() {
+                *value = right.significand[step][n] * power_of_two(right.exponent[step][n]);
             }
         }
-    }
+        for (m, row) in rows.iter_mut().enumerate() {
+            for (step, column) in columns.iter().enumerate().take(k) {
+                let a = left.significand[step][m] * power_of_two(left.exponent[step][m]);
+                for (sum, b) in row.iter_mut().zip(column) {
+                    *sum = a.mul_add(*b, *sum);
+                }
+            }
+        }
+    });
 }
+
+/// 2^-127
+const HALF_SMALLEST_NORMAL: f32 = f32::from_bits(1 << 22);
 
 /// Bits of 2^exponent as f32, 0 below the smallest normal.
 #[inline(always)]
@@ -365,23 +407,25 @@ fn fused_rows_body(
                 // Split in two so that a subnormal accumulator's scale stays representable.
                 let distance = (accumulator_exponent[n] - largest[n]).max(-64);
                 let normalised = row[n] * power_of_two(-accumulator_exponent[n]);
-                let normalised = if accumulator_exponent[n] >= 127 { row[n] * 2f32.powi(-127) } else { normalised };
+                let normalised =
+                    if accumulator_exponent[n] >= 127 { row[n] * HALF_SMALLEST_NORMAL } else { normalised };
                 partial[1][n] = truncate(normalised * power_of_two(sum.fraction_bits + distance));
             }
-            for step in start..end {
-                let exponent = left.exponent[step][m];
-                let significand = left.significand[step][m];
-                let half = usize::from(step - start >= 8);
-                for n in 0..N {
-                    let distance = (exponent + right.exponent[step][n] - largest[n]).max(-64);
-                    let product = significand * right.significand[step][n];
-                    partial[half][n] += truncate(product * power_of_two(sum.fraction_bits + distance));
+            let middle = (start + 8).min(end);
+            for (half, steps) in [start..middle, middle..end].into_iter().enumerate() {
+                let mut sums = partial[half];
+                for step in steps {
+                    let exponent = left.exponent[step][m];
+                    let significand = left.significand[step][m];
+                    for n in 0..N {
+                        let distance = (exponent + right.exponent[step][n] - largest[n]).max(-64);
+                        let product = significand * right.significand[step][n];
+                        sums[n] += truncate(product * power_of_two(sum.fraction_bits + distance));
+                    }
                 }
+                partial[half] = sums;
             }
-            for n in 0..N {
-                let total = i64::from(partial[0][n]) + i64::from(partial[1][n]);
-                row[n] = output(total, largest[n] - sum.fraction_bits, sum.output_bits, to_f16);
-            }
+            outputs(&partial, &largest, sum, to_f16, row);
         }
     }
 }
@@ -390,6 +434,31 @@ fn fused_rows_body(
 #[inline(always)]
 fn truncate(value: f32) -> i32 {
     super::simd::truncate(value)
+}
+
+/// A row of results: eight at once where all of them are normal f32, one by one otherwise.
+#[inline(always)]
+fn outputs(partial: &[[i32; N]; 2], largest: &[i32; N], sum: FusedSum, to_f16: bool, row: &mut [f32; N]) {
+    let dropped = 52 - sum.output_bits;
+    let mut subnormal = false;
+    let mut results = [0f32; N];
+    for n in 0..N {
+        // Exact: the total has at most 33 bits.
+        let total = f64::from(partial[0][n]) + f64::from(partial[1][n]);
+        let exponent = (largest[n] - sum.fraction_bits).clamp(-900, 900);
+        let value = total * f64::from_bits(((exponent + 1023) as u64) << 52);
+        let truncated = f64::from_bits(value.to_bits() & !((1 << dropped) - 1));
+        subnormal |= total != 0.0 && truncated.abs() < f64::from(f32::MIN_POSITIVE);
+        results[n] = truncated as f32;
+    }
+    if !subnormal && !to_f16 {
+        *row = results;
+        return;
+    }
+    for n in 0..N {
+        let total = i64::from(partial[0][n]) + i64::from(partial[1][n]);
+        row[n] = output(total, largest[n] - sum.fraction_bits, sum.output_bits, to_f16);
+    }
 }
 
 /// total · 2^exponent in the output's precision: truncated for f32, to nearest for f16.
@@ -476,18 +545,62 @@ impl Raw<'_> {
             Operand::<N> { significand: [[0.0; N]; MAX_K], exponent: [[ZERO; N]; MAX_K], special: false },
         );
         for k in 0..self.mma.k {
-            let pair = (
-                split(self.a_format, self.a_format.from_f64(a[k]) as u32),
-                split(self.b_format, self.b_format.from_f64(b[k]) as u32),
-            );
-            if let (Some(x), Some(y)) = pair {
-                (left.significand[k][0], left.exponent[k][0]) = x;
-                (right.significand[k][0], right.exponent[k][0]) = y;
+            let x = split(self.a_format, self.a_format.from_f64(a[k]) as u32);
+            let y = split(self.b_format, self.b_format.from_f64(b[k]) as u32);
+            if !(x.2 || y.2) {
+                (left.significand[k][0], left.exponent[k][0]) = (x.0, x.1);
+                (right.significand[k][0], right.exponent[k][0]) = (y.0, y.1);
             }
         }
         let mut rows = [[0f32; N]; 16];
         rows[0][0] = c;
         fused_rows_body(&left, &right, self.mma.k, sum, self.mma.accumulator == Accumulator::F16, &mut rows);
         rows[0][0]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::formats::{BF16, E4M3, E5M2, TF32, Value};
+    use super::*;
+
+    #[test]
+    fn every_element_is_split_as_its_format_says() {
+        for format in [F16, BF16, TF32, E4M3, E5M2] {
+            for bits in 0..1u32 << (1 + format.exponent_bits + format.mantissa_bits) {
+                let (significand, exponent, special) = split(format, bits);
+                match format.unpack(bits.into()) {
+                    Value::Finite { significand: 0, .. } => {
+                        assert!((significand, exponent, special) == (0.0, ZERO, false), "{format:?} {bits:x}");
+                    }
+                    Value::Finite { .. } => {
+                        let value = f64::from(significand) * 2f64.powi(exponent);
+                        assert!(!special && value == format.to_f64(bits.into()), "{format:?} {bits:x}");
+                    }
+                    Value::Nan | Value::Infinity(_) => assert!(special, "{format:?} {bits:x}"),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_row_at_once_gives_the_bits_of_one_by_one() {
+        let sums = [(24, 23), (25, 23), (13, 13)].map(|(fraction_bits, output_bits)| FusedSum {
+            fraction_bits,
+            output_bits,
+            step: 16,
+        });
+        for sum in sums {
+            for exponent in [ZERO, -200, -140, -126, -100, 0, 60, 127] {
+                let totals = [0, 1, -1, 3, 12_345_678, -123_456_789, i32::MAX, i32::MIN];
+                let partial = [totals.map(|total| if exponent == ZERO { 0 } else { total }), [0; N]];
+                let mut row = [0f32; N];
+                outputs(&partial, &[exponent; N], sum, false, &mut row);
+                for (found, total) in row.iter().zip(partial[0]) {
+                    let alone = output(total.into(), exponent - sum.fraction_bits, sum.output_bits, false);
+                    assert_eq!(found.to_bits(), alone.to_bits(), "{sum:?} {exponent} {total}");
+                }
+            }
+        }
     }
 }
