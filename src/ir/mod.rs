@@ -1,1 +1,3 @@
-//! (in the making)
+//! Text models of the compiler's intermediate representations. Nothing here runs Triton.
+
+pub mod mlir;

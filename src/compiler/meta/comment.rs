@@ -341,6 +341,8 @@ impl Comment {
             }
         }
         let Some(named) = named else { return Ok(()) };
+        // The signature of TTIR and TTGIR says everything but the names.
+        let keeps_types = matches!(meta.params.origin, Origin::IrAttribute(_) | Origin::Compiler);
         let params = &mut meta.params.value;
         if named.len() != params.len() {
             let message = format!("`params` names {} parameters, and the text has {}", named.len(), params.len());
@@ -348,16 +350,18 @@ impl Comment {
             return Err(Box::new(error.help("change `params` like the text, or take it out")));
         }
         for (param, named) in params.iter_mut().zip(named) {
-            named.refine(param, &span)?;
+            named.refine(param, keeps_types, &span)?;
         }
-        meta.params.origin = Origin::Comment;
+        if !keeps_types {
+            meta.params.origin = Origin::Comment;
+        }
         Ok(())
     }
 }
 
 impl NamedParam {
     /// Gives a parameter of the text its name and its type, if that is as wide.
-    fn refine(&self, param: &mut Param, span: &Range<usize>) -> Result<()> {
+    fn refine(&self, param: &mut Param, keeps_types: bool, span: &Range<usize>) -> Result<()> {
         let kind = match self.ty.strip_prefix('*') {
             Some("?") => ParamKind::Pointer { element: None },
             Some(element) => ParamKind::Pointer { element: Some(element.to_owned()) },
@@ -377,8 +381,11 @@ impl NamedParam {
             return Err(Box::new(error.help("change `params` like the text, or take it out")));
         }
         param.name.clone_from(&self.name);
-        param.divisibility = self.divisibility.or(param.divisibility);
-        // A text that knows its own types (TTIR) keeps them.
+        if keeps_types {
+            return Ok(());
+        }
+        param.divisibility = self.divisibility;
+        // What PTX says is as wide, and may say more: `.f32`.
         let is_vague = match &param.kind {
             ParamKind::Pointer { element } => element.is_none(),
             ParamKind::Scalar { ty } => matches!(ty.get(..1), Some("b" | "u" | "s")) && ty != "bf16",

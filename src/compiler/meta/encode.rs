@@ -77,7 +77,7 @@ fn encode_one(param: &Param, argument: &GivenArgument) -> Result<Vec<u8>> {
             divisible(param, argument, *address, &format!("the address 0x{address:x}"))?;
             address.to_le_bytes().to_vec()
         }
-        // In PTX of Triton 3.2 a pointer is a plain `.u64`.
+        // In PTX by hand a pointer may be a plain `.u64`.
         (ParamKind::Scalar { ty }, GivenKind::Pointer { address, .. }) if matches!(ty.as_str(), "u64" | "b64") => {
             address.to_le_bytes().to_vec()
         }

@@ -7,9 +7,14 @@
 
 pub mod comment;
 mod encode;
+mod inherit;
+mod metadata;
 mod ptx;
+mod signature;
 
 pub use encode::{GivenArgument, GivenKind, encode};
+pub use inherit::inherit;
+pub use metadata::from_compiler;
 pub use ptx::{from_ptx, resolve_scratch};
 
 use std::fmt;

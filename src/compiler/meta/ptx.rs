@@ -24,7 +24,7 @@ pub fn from_ptx(text: &str, name: Option<&str>) -> Result<LaunchMeta> {
     Ok(meta)
 }
 
-fn choose<'a>(module: &'a Module, name: Option<&str>) -> Result<&'a Function> {
+pub(super) fn choose<'a>(module: &'a Module, name: Option<&str>) -> Result<&'a Function> {
     let entries: Vec<&Function> = module.entries().filter(|entry| entry.body.is_some()).collect();
     let list = || entries.iter().map(|entry| format!("`{}`", entry.name)).collect::<Vec<_>>().join(", ");
     let error = match (name, entries.as_slice()) {
@@ -51,7 +51,7 @@ fn choose<'a>(module: &'a Module, name: Option<&str>) -> Result<&'a Function> {
     Err(Box::new(error))
 }
 
-fn of_entry(module: &Module, entry: &Function) -> Result<LaunchMeta> {
+pub(super) fn of_entry(module: &Module, entry: &Function) -> Result<LaunchMeta> {
     let directive = |name: &str| Origin::PtxDirective(name.to_owned());
     let params = entry.params.iter().map(param).collect::<Result<Vec<_>>>()?;
     let threads = match (entry.reqntid, entry.maxntid) {
