@@ -51,18 +51,6 @@ impl Emulated {
         self.capability = capability;
     }
 
-    /// Dynamic shared memory that one block may have at most, in bytes ("CUDA Programming Guide", table of compute
-    /// capabilities).
-    pub fn shared_limit(&self) -> u32 {
-        let kibibytes = match self.capability {
-            75 => 64,
-            80 | 87 => 163,
-            86 | 89 | 120 | 121 => 99,
-            _ => 227,
-        };
-        kibibytes << 10
-    }
-
     fn load_module(&mut self, code: Code<'_>) -> Result<usize> {
         let hash = match code {
             Code::Ptx(text) => Sha256::digest(text),
@@ -171,6 +159,17 @@ impl Device for Emulated {
 
     fn capability(&self) -> u32 {
         self.capability
+    }
+
+    /// "CUDA Programming Guide", table of compute capabilities.
+    fn shared_limit(&self) -> u32 {
+        let kibibytes = match self.capability {
+            75 => 64,
+            80 | 87 => 163,
+            86 | 89 | 120 | 121 => 99,
+            _ => 227,
+        };
+        kibibytes << 10
     }
 
     fn allocate(&mut self, label: &str, bytes: u64) -> Result<u64> {

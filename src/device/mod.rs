@@ -1,8 +1,12 @@
 //! Where kernels run: the [`Device`] trait, device memory, launches. Backends: the CPU emulator, later `cuda:N`.
 
+mod buffer;
+mod dtype;
 mod emulated;
 mod launch;
 
+pub use buffer::{Buffer, Recipe, View, contiguous_strides};
+pub use dtype::{Dtype, Number};
 pub use emulated::Emulated;
 pub use launch::{Code, FunctionId, FunctionInfo, Launch, LaunchReport};
 
@@ -19,6 +23,8 @@ pub trait Device: Send {
     fn is_emulated(&self) -> bool;
     /// The compute capability that runs the code: 80.
     fn capability(&self) -> u32;
+    /// Shared memory that one block may have at most, static and dynamic together, in bytes.
+    fn shared_limit(&self) -> u32;
     /// Allocates device memory, 256-byte aligned, **not** initialised. `label` names it in reports.
     fn allocate(&mut self, label: &str, bytes: u64) -> Result<u64>;
     /// Frees an allocation by its address.

@@ -2,19 +2,114 @@
 //!
 //! Magics read and change it; it knows nothing of cells or of Jupyter.
 
+mod buffers;
+mod scalars;
+mod scope;
+mod views;
+
+pub use buffers::Buffers;
+pub use scalars::Scalars;
+pub use scope::WorkspaceScope;
+pub use views::resolve_view;
+
 use crate::cancel::Cancel;
 use crate::compiler::Target;
+use crate::device::{Buffer, Device, Emulated};
+use crate::diagnostic::Result;
 use crate::frontend::Frontend;
 
 /// The state of a session.
 pub struct Workspace {
     /// What is compiled for (`%target`).
     pub target: Target,
+    /// Where kernels run (`%device`).
+    pub device: Box<dyn Device>,
+    /// Named buffers in the device's memory.
+    pub buffers: Buffers,
+    /// Named scalars.
+    pub scalars: Scalars,
+    /// The architecture that is emulated whatever is compiled for; `None` follows the target.
+    emulated: Option<Target>,
 }
 
 impl Default for Workspace {
     fn default() -> Self {
-        Self { target: Target(80) }
+        let target = Target(80);
+        Self {
+            target,
+            device: Box::new(Emulated::new(target.0)),
+            buffers: Buffers::default(),
+            scalars: Scalars::default(),
+            emulated: None,
+        }
+    }
+}
+
+impl Workspace {
+    /// What names mean in expressions.
+    pub fn scope(&self) -> WorkspaceScope<'_> {
+        WorkspaceScope(self)
+    }
+
+    /// Puts a buffer in, and gives back the memory of the one that it replaces. A name is either a buffer or a scalar.
+    pub fn put_buffer(&mut self, buffer: Buffer) {
+        self.scalars.remove(&buffer.name);
+        if let Some(old) = self.buffers.insert(buffer) {
+            self.device.free(old.address);
+        }
+    }
+
+    /// Takes a buffer out and gives its memory back; whether there was one.
+    pub fn free_buffer(&mut self, name: &str) -> bool {
+        let found = self.buffers.remove(name);
+        if let Some(buffer) = &found {
+            self.device.free(buffer.address);
+        }
+        found.is_some()
+    }
+
+    /// Compiles for another architecture from now on; the emulator follows unless it was told otherwise.
+    pub fn set_target(&mut self, target: Target) -> Result<()> {
+        if self.emulated.is_none() && self.device.is_emulated() {
+            self.move_to(Box::new(Emulated::new(target.0)))?;
+        }
+        self.target = target;
+        Ok(())
+    }
+
+    /// Runs kernels on the emulator: of one architecture, or of the target's, whatever that is.
+    pub fn set_emulated(&mut self, architecture: Option<Target>) -> Result<()> {
+        let capability = architecture.unwrap_or(self.target).0;
+        if !self.device.is_emulated() || self.device.capability() != capability {
+            self.move_to(Box::new(Emulated::new(capability)))?;
+        }
+        self.emulated = architecture;
+        Ok(())
+    }
+
+    /// Moves every buffer to another device; nothing changes if that fails.
+    fn move_to(&mut self, mut device: Box<dyn Device>) -> Result<()> {
+        if device.name() == self.device.name() {
+            return Ok(());
+        }
+        let mut addresses = Vec::new();
+        for buffer in self.buffers.iter() {
+            let mut bytes = vec![0; buffer.bytes as usize];
+            self.device.read(buffer.address, &mut bytes)?;
+            let address = device.allocate(&buffer.name, buffer.bytes)?;
+            device.write(address, &bytes)?;
+            addresses.push(address);
+        }
+        for (buffer, address) in self.buffers.iter_mut().zip(addresses) {
+            buffer.address = address;
+        }
+        self.device = device;
+        Ok(())
+    }
+
+    /// The device's name as `%device` takes it.
+    pub fn device_name(&self) -> String {
+        self.device.name()
     }
 }
 
@@ -25,4 +120,39 @@ pub struct Context<'a> {
     pub frontend: &'a dyn Frontend,
     /// The reader's interrupt.
     pub cancel: &'a Cancel,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::{Dtype, Recipe};
+    use crate::expression::Scalar;
+
+    #[test]
+    fn buffers_move_along_with_the_emulated_architecture() {
+        let mut workspace = Workspace::default();
+        let address = workspace.device.allocate("a", 4).expect("memory");
+        workspace.device.write(address, &[1, 2, 3, 4]).expect("written");
+        workspace.scalars.set("a", Scalar::Int(1));
+        workspace.put_buffer(Buffer {
+            name: "a".into(),
+            dtype: Dtype::U8,
+            shape: vec![4],
+            strides: vec![1],
+            address,
+            bytes: 4,
+            recipe: Recipe::Initialiser("arange(4)".into()),
+        });
+        assert_eq!(workspace.scalars.get("a"), None);
+        workspace.set_target(Target(90)).expect("set");
+        assert_eq!(workspace.device_name(), "emu:sm_90");
+        workspace.set_emulated(Some(Target(75))).expect("set");
+        workspace.set_target(Target(80)).expect("set");
+        assert_eq!(workspace.device_name(), "emu:sm_75");
+        let view = workspace.buffers.get("a").expect("a").view();
+        assert_eq!(view.read(workspace.device.as_ref()).expect("read"), [1, 2, 3, 4]);
+        assert!(workspace.free_buffer("a") && !workspace.free_buffer("a"));
+        workspace.set_emulated(None).expect("set");
+        assert_eq!(workspace.device_name(), "emu:sm_80");
+    }
 }
