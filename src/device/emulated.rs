@@ -3,16 +3,12 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
-use object::{Object, ObjectSection};
 use sha2::{Digest, Sha256};
 
 use super::{Code, Device, FunctionId, FunctionInfo, Launch, LaunchReport};
 use crate::cancel::Cancel;
 use crate::diagnostic::{Diagnostic, Result};
 use crate::emulator::{Arithmetic, GlobalMemory, LaunchConfig, Module, launch};
-
-/// The section of a cubin that holds the PTX it was made from, its lines separated by NUL.
-const PTX_SECTION: &str = ".nv_debug_ptx_txt";
 
 struct Loaded {
     module: Module,
@@ -259,7 +255,5 @@ fn ptx_of_cubin(bytes: &[u8]) -> Result<String> {
         )
     };
     let file = object::File::parse(bytes).map_err(|_| fail("this is no cubin: it is not an ELF file"))?;
-    let section = file.section_by_name(PTX_SECTION).ok_or_else(|| fail("this cubin carries no PTX"))?;
-    let data = section.data().map_err(|_| fail("the cubin's PTX section cannot be read"))?;
-    Ok(String::from_utf8_lossy(data).replace('\0', "\n"))
+    crate::ptx::embedded_in(&file).ok_or_else(|| fail("this cubin carries no PTX"))
 }

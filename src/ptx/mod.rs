@@ -4,6 +4,7 @@
 //! modifiers: whoever executes them does, by name. Source: "PTX ISA", sections 4 (syntax) to 11 (directives).
 
 mod ast;
+mod cubin;
 mod lexer;
 mod parser;
 
@@ -11,4 +12,5 @@ pub use ast::{
     Address, Function, Immediate, Initializer, Instruction, LineInfo, Module, Operand, Param, PtxType, Register, Space,
     Statement, Variable,
 };
+pub use cubin::embedded_in;
 pub use parser::parse;

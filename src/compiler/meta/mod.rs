@@ -6,12 +6,14 @@
 //! options above all.
 
 pub mod comment;
+mod cubin;
 mod encode;
 mod inherit;
 mod metadata;
 mod ptx;
 mod signature;
 
+pub use cubin::from_cubin;
 pub use encode::{GivenArgument, GivenKind, encode};
 pub use inherit::inherit;
 pub use metadata::from_compiler;

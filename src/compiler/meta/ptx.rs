@@ -7,10 +7,10 @@ use crate::ptx::{self, Address, Function, Module, Operand, PtxType, Space, State
 
 /// Bytes that are asked for where nothing says how much shared memory a kernel uses: what the largest supported GPU
 /// gives one block. The launch takes no more than its device has.
-const MOST_SHARED: u32 = 227 << 10;
+pub(super) const MOST_SHARED: u32 = 227 << 10;
 
 /// Warps of a block where nothing says how many: Triton's own default.
-const DEFAULT_WARPS: u32 = 4;
+pub(super) const DEFAULT_WARPS: u32 = 4;
 
 /// What a PTX text says about the launch of one entry, the `// warpbook:` comment included. `name` chooses the entry
 /// where there are several.
