@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! main → server → session → magics → workspace → {compiler, device, guest, bench, layout, render, expression}
-//!        server → wire                device → {emulator, cuda}      emulator → ptx      compiler → {ir, ptx}
+//!        server → wire      device → {emulator, cuda, expression}      emulator → ptx      compiler → {ir, ptx}
 //!        everyone → {diagnostic, cancel, child, frontend}
 //! ```
 //!
