@@ -28,13 +28,13 @@ pub type LongCompare = fn(&Long, &Long) -> u32;
 /// A function over lanes from an expression of one lane.
 macro_rules! lanes {
     ($d:ty; |$($x:ident: $t:ty),+| $value:expr) => {{
-        fn apply(d: &mut $d, $($x: &$t),+) {
-            crate::emulator::arithmetic::simd::widest(|| {
+        crate::emulator::arithmetic::simd::widest! {
+            fn apply(d: &mut $d, $($x: &$t),+) {
                 for lane in 0..32 {
                     $(let $x = $x[lane];)+
                     d[lane] = $value;
                 }
-            });
+            }
         }
         apply
     }};
@@ -43,13 +43,15 @@ pub(super) use lanes;
 
 macro_rules! mask {
     ($t:ty; |$a:ident, $b:ident| $value:expr) => {{
-        fn apply(a: &$t, b: &$t) -> u32 {
-            let mut mask = 0;
-            for lane in 0..32 {
-                let ($a, $b) = (a[lane], b[lane]);
-                mask |= u32::from($value) << lane;
+        crate::emulator::arithmetic::simd::widest! {
+            fn apply(a: &$t, b: &$t) -> u32 {
+                let mut mask = 0;
+                for lane in 0..32 {
+                    let ($a, $b) = (a[lane], b[lane]);
+                    mask |= u32::from($value) << lane;
+                }
+                mask
             }
-            mask
         }
         apply
     }};
@@ -84,13 +86,13 @@ macro_rules! by_flags {
 fn f32_binary_table<const FLUSH: bool, const SATURATE: bool>(name: &str) -> Option<WordBinary> {
     macro_rules! operation {
         (|$a:ident, $b:ident| $value:expr) => {{
-            fn apply<const FLUSH: bool, const SATURATE: bool>(d: &mut Word, a: &Word, b: &Word) {
-                crate::emulator::arithmetic::simd::widest(|| {
+            crate::emulator::arithmetic::simd::widest! {
+                fn apply<const FLUSH: bool, const SATURATE: bool>(d: &mut Word, a: &Word, b: &Word) {
                     for lane in 0..32 {
                         let ($a, $b) = (input::<FLUSH>(a[lane]), input::<FLUSH>(b[lane]));
                         d[lane] = finish::<FLUSH, SATURATE>($value);
                     }
-                });
+                }
             }
             apply::<FLUSH, SATURATE>
         }};
@@ -118,13 +120,13 @@ pub fn f32_binary(name: &str, flush: bool, saturate: bool) -> Option<WordBinary>
 }
 
 fn f32_fma_table<const FLUSH: bool, const SATURATE: bool>() -> WordTernary {
-    fn apply<const FLUSH: bool, const SATURATE: bool>(d: &mut Word, a: &Word, b: &Word, c: &Word) {
-        crate::emulator::arithmetic::simd::widest(|| {
+    crate::emulator::arithmetic::simd::widest! {
+        fn apply<const FLUSH: bool, const SATURATE: bool>(d: &mut Word, a: &Word, b: &Word, c: &Word) {
             for lane in 0..32 {
                 let (a, b, c) = (input::<FLUSH>(a[lane]), input::<FLUSH>(b[lane]), input::<FLUSH>(c[lane]));
                 d[lane] = finish::<FLUSH, SATURATE>(a.mul_add(b, c));
             }
-        });
+        }
     }
     apply::<FLUSH, SATURATE>
 }

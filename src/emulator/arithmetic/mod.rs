@@ -5,6 +5,7 @@ pub mod approximate;
 pub mod convert;
 pub mod float;
 pub mod formats;
+mod fused_lanes;
 pub mod integer;
 pub mod simd;
 pub mod tensor;

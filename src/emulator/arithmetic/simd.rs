@@ -1,25 +1,85 @@
 //! The widest vector unit of the host, chosen at run time, so that one binary serves every machine.
 
-/// Runs `body`, compiled for the widest vector unit that this machine has. Inline everything that it calls.
+/// What the host's vector unit can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Level {
+    /// What every processor of the target has.
+    Portable = 1,
+    /// Vectors of 256 bits.
+    Avx2,
+    /// Vectors of 512 bits.
+    Avx512,
+}
+
+/// The level of this machine; looked up once.
 #[inline(always)]
-pub fn widest<R>(body: impl FnOnce() -> R) -> R {
-    #[cfg(target_arch = "x86_64")]
-    {
-        #[target_feature(enable = "avx2,fma,bmi2,f16c")]
-        fn with_avx2<R>(body: impl FnOnce() -> R) -> R {
-            body()
-        }
-        if std::arch::is_x86_feature_detected!("avx2")
-            && std::arch::is_x86_feature_detected!("fma")
-            && std::arch::is_x86_feature_detected!("bmi2")
-            && std::arch::is_x86_feature_detected!("f16c")
-        {
-            // SAFETY: the features were just detected.
-            return unsafe { with_avx2(body) };
+pub fn level() -> Level {
+    use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+    static KNOWN: AtomicU8 = AtomicU8::new(0);
+    match KNOWN.load(Relaxed) {
+        3 => Level::Avx512,
+        2 => Level::Avx2,
+        1 => Level::Portable,
+        _ => {
+            let level = detect();
+            KNOWN.store(level as u8, Relaxed);
+            level
         }
     }
-    body()
 }
+
+#[cold]
+fn detect() -> Level {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::is_x86_feature_detected as has;
+        if has!("avx2") && has!("fma") && has!("bmi2") && has!("f16c") {
+            let wide = has!("avx512f") && has!("avx512bw") && has!("avx512dq") && has!("avx512vl");
+            return if wide { Level::Avx512 } else { Level::Avx2 };
+        }
+    }
+    Level::Portable
+}
+
+/// Makes a function whose body is compiled for every [`Level`] and that calls the one for this machine. What the body
+/// calls has to be inlined, or it is compiled for the portable level only.
+macro_rules! widest {
+    (
+        $(#[$meta:meta])*
+        $visibility:vis fn $name:ident $(<$(const $generic:ident: $kind:ty),+>)? (
+            $($argument:ident: $type:ty),* $(,)?
+        ) $(-> $result:ty)? $body:block
+    ) => {
+        $(#[$meta])*
+        $visibility fn $name $(<$(const $generic: $kind),+>)? ($($argument: $type),*) $(-> $result)? {
+            #[inline(always)]
+            fn body $(<$(const $generic: $kind),+>)? ($($argument: $type),*) $(-> $result)? $body
+
+            #[cfg(target_arch = "x86_64")]
+            {
+                use $crate::emulator::arithmetic::simd::Level;
+                #[target_feature(enable = "avx2,fma,bmi2,f16c")]
+                fn avx2 $(<$(const $generic: $kind),+>)? ($($argument: $type),*) $(-> $result)? {
+                    body $(::<$($generic),+>)? ($($argument),*)
+                }
+                #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi2,f16c")]
+                fn avx512 $(<$(const $generic: $kind),+>)? ($($argument: $type),*) $(-> $result)? {
+                    body $(::<$($generic),+>)? ($($argument),*)
+                }
+                match $crate::emulator::arithmetic::simd::level() {
+                    // SAFETY: the features of the level were detected.
+                    Level::Avx512 => return unsafe { avx512 $(::<$($generic),+>)? ($($argument),*) },
+                    // SAFETY: as above.
+                    Level::Avx2 => return unsafe { avx2 $(::<$($generic),+>)? ($($argument),*) },
+                    Level::Portable => {}
+                }
+            }
+            body $(::<$($generic),+>)? ($($argument),*)
+        }
+    };
+}
+pub(crate) use widest;
 
 /// Toward zero. The caller's value is finite and fits an `i32`.
 #[inline(always)]

@@ -61,7 +61,7 @@ impl Element {
         }
     }
 
-    fn format(self) -> Option<Format> {
+    pub(super) fn format(self) -> Option<Format> {
         use super::formats::{BF16, E4M3, E5M2, TF32};
         match self {
             Self::F16 => Some(F16),
@@ -132,7 +132,7 @@ impl FusedSum {
 }
 
 const N: usize = 8;
-const MAX_K: usize = 32;
+pub(super) const MAX_K: usize = 32;
 /// Exponent of a zero: below every other.
 const ZERO: i32 = -10_000;
 
@@ -175,7 +175,7 @@ fn split_all(format: Format, bits: &[u32; 32]) -> ([f32; 32], [i32; 32], bool) {
 
 /// Where element `index` of a register lies: shift and mask.
 #[inline(always)]
-fn element_field(element: Element, index: usize) -> (u32, u32) {
+pub(super) fn element_field(element: Element, index: usize) -> (u32, u32) {
     match element {
         Element::Tf32 => (13, 0x7ffff),
         Element::F16 | Element::Bf16 => (16 * index as u32, 0xffff),
@@ -220,14 +220,21 @@ impl Mma {
         a: &[&Plane],
         b: &[&Plane],
         c: &[&Plane],
-    ) -> Vec<Plane> {
+    ) -> [Plane; 4] {
+        let mut d = [[0; 32]; 4];
         match self.accumulator {
-            Accumulator::S32 { saturate } => self.integer(a, b, c, saturate),
-            Accumulator::F32 | Accumulator::F16 => self.float(architecture, fast, a, b, c),
+            Accumulator::S32 { saturate } => self.integer(a, b, c, saturate, &mut d),
+            Accumulator::F32 | Accumulator::F16 => {
+                let sum = FusedSum::of(architecture, self.a, self.k);
+                if fast || !super::fused_lanes::multiply_accumulate(self, sum, a, b, c, &mut d) {
+                    self.float(sum, fast, a, b, c, &mut d);
+                }
+            }
         }
+        d
     }
 
-    fn integer(&self, a: &[&Plane], b: &[&Plane], c: &[&Plane], saturate: bool) -> Vec<Plane> {
+    fn integer(&self, a: &[&Plane], b: &[&Plane], c: &[&Plane], saturate: bool, d: &mut [Plane; 4]) {
         let value = |element: Element, bits: u32| {
             if element == Element::S8 { i32::from(bits as u8 as i8) } else { i32::from(bits as u8) }
         };
@@ -247,9 +254,8 @@ impl Mma {
                 }
             }
         }
-        let mut d = vec![[0u32; 32]; c.len()];
         for lane in 0..32 {
-            for (r, plane) in c.iter().enumerate() {
+            for (r, plane) in c.iter().enumerate().take(4) {
                 let (row, column) = (lane / 4 + 8 * (r / 2), lane % 4 * 2 + r % 2);
                 let dot: i64 = (0..self.k).map(|k| i64::from(rows[row][k] * columns[column][k])).sum();
                 let sum = i64::from(plane[lane] as i32) + dot;
@@ -257,61 +263,78 @@ impl Mma {
                 d[r][lane] = bounded as u32;
             }
         }
-        d
     }
 
-    fn float(&self, architecture: Architecture, fast: bool, a: &[&Plane], b: &[&Plane], c: &[&Plane]) -> Vec<Plane> {
-        let (Some(a_format), Some(b_format)) = (self.a.format(), self.b.format()) else { return Vec::new() };
+    /// For any exponents, infinities and NaN; what [`super::fused_lanes`] is measured by.
+    pub(super) fn float(
+        &self,
+        sum: FusedSum,
+        fast: bool,
+        a: &[&Plane],
+        b: &[&Plane],
+        c: &[&Plane],
+        d: &mut [Plane; 4],
+    ) {
+        let (Some(a_format), Some(b_format)) = (self.a.format(), self.b.format()) else { return };
         let mut left = Operand::<16> { significand: [[0.0; 16]; MAX_K], exponent: [[ZERO; 16]; MAX_K], special: false };
         let mut right = Operand::<N> { significand: [[0.0; N]; MAX_K], exponent: [[ZERO; N]; MAX_K], special: false };
-        super::simd::widest(|| {
-            for (r, plane) in a.iter().enumerate() {
-                for index in 0..self.a.per_register() {
-                    let (shift, mask) = element_field(self.a, index);
-                    let bits = plane.map(|register| register >> shift & mask);
-                    let (significands, exponents, special) = split_all(a_format, &bits);
-                    left.special |= special;
-                    let (first_row, first_k) = self.a_place(0, r, index);
-                    for quarter in 0..4 {
-                        let k = first_k + quarter * self.a.per_register();
-                        let (to, exponent) = (&mut left.significand[k], &mut left.exponent[k]);
-                        for group in 0..8 {
-                            to[first_row + group] = significands[4 * group + quarter];
-                            exponent[first_row + group] = exponents[4 * group + quarter];
-                        }
-                    }
-                }
-            }
-            let per = self.b.per_register();
-            for (r, plane) in b.iter().enumerate() {
-                for index in 0..per {
-                    let (shift, mask) = element_field(self.b, index);
-                    let bits = plane.map(|register| register >> shift & mask);
-                    let (significands, exponents, special) = split_all(b_format, &bits);
-                    right.special |= special;
-                    for quarter in 0..4 {
-                        let k = quarter * per + index + r * 4 * per;
-                        let (to, exponent) = (&mut right.significand[k], &mut right.exponent[k]);
-                        for column in 0..N {
-                            to[column] = significands[4 * column + quarter];
-                            exponent[column] = exponents[4 * column + quarter];
-                        }
-                    }
-                }
-            }
-        });
+        self.split_operands(a_format, b_format, a, b, &mut left, &mut right);
         let mut accumulator = self.unpack_accumulator(c);
         let special = left.special || right.special || accumulator.iter().flatten().any(|value| !value.is_finite());
         if special {
             let operands = Raw { mma: self, a, b, a_format, b_format };
-            operands.with_specials(architecture, &mut accumulator);
+            operands.with_specials(sum, &mut accumulator);
         } else if fast {
             fast_rows(&left, &right, self.k, &mut accumulator);
         } else {
-            let sum = FusedSum::of(architecture, self.a, self.k);
             fused_rows(&left, &right, self.k, sum, self.accumulator == Accumulator::F16, &mut accumulator);
         }
-        self.pack_accumulator(&accumulator)
+        self.pack_accumulator(&accumulator, d);
+    }
+
+    fn split_operands(
+        &self,
+        a_format: Format,
+        b_format: Format,
+        a: &[&Plane],
+        b: &[&Plane],
+        left: &mut Operand<16>,
+        right: &mut Operand<N>,
+    ) {
+        for (r, plane) in a.iter().enumerate() {
+            for index in 0..self.a.per_register() {
+                let (shift, mask) = element_field(self.a, index);
+                let bits = plane.map(|register| register >> shift & mask);
+                let (significands, exponents, special) = split_all(a_format, &bits);
+                left.special |= special;
+                let (first_row, first_k) = self.a_place(0, r, index);
+                for quarter in 0..4 {
+                    let k = first_k + quarter * self.a.per_register();
+                    let (to, exponent) = (&mut left.significand[k], &mut left.exponent[k]);
+                    for group in 0..8 {
+                        to[first_row + group] = significands[4 * group + quarter];
+                        exponent[first_row + group] = exponents[4 * group + quarter];
+                    }
+                }
+            }
+        }
+        let per = self.b.per_register();
+        for (r, plane) in b.iter().enumerate() {
+            for index in 0..per {
+                let (shift, mask) = element_field(self.b, index);
+                let bits = plane.map(|register| register >> shift & mask);
+                let (significands, exponents, special) = split_all(b_format, &bits);
+                right.special |= special;
+                for quarter in 0..4 {
+                    let k = quarter * per + index + r * 4 * per;
+                    let (to, exponent) = (&mut right.significand[k], &mut right.exponent[k]);
+                    for column in 0..N {
+                        to[column] = significands[4 * column + quarter];
+                        exponent[column] = exponents[4 * column + quarter];
+                    }
+                }
+            }
+        }
     }
 
     fn unpack_accumulator(&self, c: &[&Plane]) -> [[f32; N]; 16] {
@@ -330,9 +353,8 @@ impl Mma {
         rows
     }
 
-    fn pack_accumulator(&self, rows: &[[f32; N]; 16]) -> Vec<Plane> {
-        let mut d = vec![[0u32; 32]; self.c_registers()];
-        for (r, plane) in d.iter_mut().enumerate() {
+    fn pack_accumulator(&self, rows: &[[f32; N]; 16], d: &mut [Plane; 4]) {
+        for (r, plane) in d.iter_mut().enumerate().take(self.c_registers()) {
             for (lane, bits) in plane.iter_mut().enumerate() {
                 let column = lane % 4 * 2;
                 *bits = if self.accumulator == Accumulator::F16 {
@@ -344,12 +366,11 @@ impl Mma {
                 };
             }
         }
-        d
     }
 }
 
-fn fast_rows(left: &Operand<16>, right: &Operand<N>, k: usize, rows: &mut [[f32; N]; 16]) {
-    super::simd::widest(|| {
+super::simd::widest! {
+    fn fast_rows(left: &Operand<16>, right: &Operand<N>, k: usize, rows: &mut [[f32; N]; 16]) {
         let mut columns = [[0f32; N]; MAX_K];
         for (step, column) in columns.iter_mut().enumerate().take(k) {
             for (n, value) in column.iter_mut().enumerate() {
@@ -364,7 +385,7 @@ fn fast_rows(left: &Operand<16>, right: &Operand<N>, k: usize, rows: &mut [[f32;
                 }
             }
         }
-    });
+    }
 }
 
 /// 2^-127
@@ -390,7 +411,10 @@ fn fused_rows_body(
             let end = (start + sum.step).min(k);
             let mut largest = [ZERO; N];
             let mut accumulator_exponent = [0i32; N];
+            // A sum that has left the format stays infinite.
+            let infinite = row.map(|value| if value.is_finite() { None } else { Some(value) });
             for n in 0..N {
+                row[n] = if infinite[n].is_some() { 0.0 } else { row[n] };
                 let field = (row[n].to_bits() >> 23 & 0xff) as i32;
                 accumulator_exponent[n] = field.max(1) - 127;
                 largest[n] = if row[n] == 0.0 { ZERO } else { accumulator_exponent[n] };
@@ -426,6 +450,9 @@ fn fused_rows_body(
                 partial[half] = sums;
             }
             outputs(&partial, &largest, sum, to_f16, row);
+            for n in 0..N {
+                row[n] = infinite[n].unwrap_or(row[n]);
+            }
         }
     }
 }
@@ -485,15 +512,17 @@ fn output(total: i64, exponent: i32, output_bits: u32, to_f16: bool) -> f32 {
     f32::from_bits((bits << (23 - output_bits)) as u32)
 }
 
-fn fused_rows(
-    left: &Operand<16>,
-    right: &Operand<N>,
-    k: usize,
-    sum: FusedSum,
-    to_f16: bool,
-    rows: &mut [[f32; N]; 16],
-) {
-    super::simd::widest(|| fused_rows_body(left, right, k, sum, to_f16, rows));
+super::simd::widest! {
+    fn fused_rows(
+        left: &Operand<16>,
+        right: &Operand<N>,
+        k: usize,
+        sum: FusedSum,
+        to_f16: bool,
+        rows: &mut [[f32; N]; 16],
+    ) {
+        fused_rows_body(left, right, k, sum, to_f16, rows);
+    }
 }
 
 /// The operands as they came, for sums in which an infinity or a NaN takes part.
@@ -506,7 +535,7 @@ struct Raw<'a> {
 }
 
 impl Raw<'_> {
-    fn with_specials(&self, architecture: Architecture, rows: &mut [[f32; N]; 16]) {
+    fn with_specials(&self, sum: FusedSum, rows: &mut [[f32; N]; 16]) {
         let (mut a, mut b) = ([[0f64; MAX_K]; 16], [[0f64; MAX_K]; N]);
         for lane in 0..32 {
             for (r, plane) in self.a.iter().enumerate() {
@@ -523,7 +552,6 @@ impl Raw<'_> {
                 }
             }
         }
-        let sum = FusedSum::of(architecture, self.mma.a, self.mma.k);
         for (m, row) in rows.iter_mut().enumerate().take(self.mma.m) {
             for (n, value) in row.iter_mut().enumerate() {
                 let products = (0..self.mma.k).map(|k| a[m][k] * b[n][k]);
