@@ -20,6 +20,12 @@ use crate::diagnostic::{Diagnostic, Result};
 /// The version of Triton that is used unless another is asked for.
 pub const DEFAULT_TRITON: &str = "3.4.0";
 
+/// The versions of Triton that Warpbook works with, oldest first.
+pub const VERSIONS: [&str; 4] = ["3.2.0", "3.3.1", "3.4.0", "3.6.0"];
+
+/// The version that Gluon cells are compiled with where the chosen one's Gluon has too little.
+pub const GLUON_TRITON: &str = "3.6.0";
+
 /// What the default environment holds besides Triton: everything that `warpbook run` and `warpbook lab` need.
 const WITH_DEFAULT: [&str; 4] = ["numpy==2.2.6", "jupyterlab==4.6.6", "nbclient==0.11.0", "nbformat==5.11.1"];
 /// What another version's environment holds besides Triton.
@@ -97,6 +103,15 @@ pub fn has_modules(interpreter: &Path, modules: &[&str]) -> bool {
     let mut command = Command::new(interpreter);
     command.args(["-c", script]).args(modules).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command.status().is_ok_and(|status| status.success())
+}
+
+/// The version of Triton that an interpreter has, without importing it.
+pub fn triton_version(interpreter: &Path) -> Option<String> {
+    let script = "from importlib.metadata import version; print(version('triton'))";
+    let mut command = Command::new(interpreter);
+    let output = command.args(["-c", script]).stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
+    let version = String::from_utf8(output.stdout).ok()?.trim().to_owned();
+    (output.status.success() && !version.is_empty()).then_some(version)
 }
 
 /// The interpreter of the managed environment of a version of Triton, which is made if it is not there.

@@ -1,15 +1,20 @@
 //! From the text of any stage to everything below it, with the real Triton compiler.
 
+mod cache;
 pub mod environment;
+mod failure;
 pub mod meta;
 mod patch;
-
+mod pipeline;
 mod request;
 mod stage;
 mod target;
+mod worker;
 
+pub use failure::{ArgumentPlace, Failure};
 pub use meta::{LaunchMeta, Origin, Param, ParamKind, Scratch, Sourced, TensorDesc};
 pub use patch::apply_patch;
+pub use pipeline::{Compiler, Progress};
 pub use request::{Argument, Binding, BoundParam, CompileRequest, Compiled, Definition, StageOutcome};
 pub use stage::{Artifact, Stage};
 pub use target::Target;

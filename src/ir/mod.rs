@@ -1,3 +1,4 @@
 //! Text models of the compiler's intermediate representations. Nothing here runs Triton.
 
+pub mod locations;
 pub mod mlir;

@@ -41,7 +41,7 @@ pub fn parts(text: &str) -> Vec<Part> {
             Some((kind, name)) => {
                 let (last, closed) = end_of_arguments(text, &lines, at, name.end);
                 let end = lines[last].end;
-                let arguments = trimmed(text, name.end..end);
+                let arguments = trimmed(text, name.end..without_comment(text, lines[last].start.max(name.end), end));
                 at = last + 1;
                 if kind == Kind::Cell {
                     let body = lines.get(at).map_or(text.len(), |next| next.start)..text.len();
@@ -105,6 +105,22 @@ fn end_of_arguments(text: &str, lines: &[Range<usize>], first: usize, from: usiz
     (first, false)
 }
 
+/// Where the comment on a line begins (a `#` behind a blank, outside of quotes), or else the line's end.
+fn without_comment(text: &str, start: usize, end: usize) -> usize {
+    let mut quote = None;
+    let mut before = ' ';
+    for (at, c) in text[start..end].char_indices() {
+        match (quote, c) {
+            (Some(open), c) if c == open => quote = None,
+            (None, '"' | '\'') => quote = Some(c),
+            (None, '#') if before.is_whitespace() => return start + at,
+            _ => {}
+        }
+        before = c;
+    }
+    end
+}
+
 /// Lines without their newlines.
 fn lines(text: &str) -> impl Iterator<Item = Range<usize>> {
     text.split_inclusive('\n').scan(0, |start, line| {
@@ -152,6 +168,7 @@ mod tests {
     fn line_magics_and_rust_take_turns() {
         assert_eq!(show("%let a = 1\n\n%show a\r\n1 + 1\n"), "[%let|a = 1|][%show|a|]{1 + 1\n}");
         assert_eq!(show("%buf a = zeros(\n  2, # two)\n  3)\n%bufs"), "[%buf|a = zeros(\n  2, # two)\n  3)|][%bufs||]");
+        assert_eq!(show("%target sm_90 # Hopper\n%load a 'x #1' # y"), "[%target|sm_90|][%load|a 'x #1'|]");
         assert_eq!(show("%load a 'x(y.npy'\n%bufs"), "[%load|a 'x(y.npy'|][%bufs||]");
     }
 

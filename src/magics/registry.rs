@@ -2,7 +2,11 @@
 
 use std::ops::Range;
 
-use crate::diagnostic::{Result, Source};
+use super::buffers::{Buf, Bufs, Free, Let, Reset};
+use super::launch::{Relaunch, StageMagic};
+use super::settings::{DeviceMagic, TargetMagic, TritonMagic};
+use crate::compiler::Stage;
+use crate::diagnostic::{Diagnostic, Result, Source};
 use crate::render::Output;
 use crate::workspace::{Context, Workspace};
 
@@ -69,6 +73,16 @@ impl Call<'_> {
     }
 }
 
+/// Refuses arguments, for a magic that takes none.
+pub fn no_arguments(call: &Call<'_>) -> Result<()> {
+    if call.arguments.is_empty() {
+        return Ok(());
+    }
+    let name = &call.cell.text[call.name.clone()];
+    let error = Diagnostic::error("unexpected-argument", format!("`{name}` takes no arguments"));
+    Err(Box::new(error.at(call.arguments.clone(), "")))
+}
+
 /// A magic.
 pub trait Magic: Sync {
     /// What it is called and what it takes.
@@ -79,7 +93,26 @@ pub trait Magic: Sync {
 
 /// Every magic, in the order of the reference.
 pub fn registry() -> &'static [&'static dyn Magic] {
-    &[&super::help::Help, &super::clear::Clear]
+    &[
+        &StageMagic(Stage::Triton),
+        &StageMagic(Stage::Gluon),
+        &StageMagic(Stage::Ttir),
+        &StageMagic(Stage::Ttgir),
+        &StageMagic(Stage::Llir),
+        &StageMagic(Stage::Ptx),
+        &StageMagic(Stage::Cubin),
+        &Relaunch,
+        &Let,
+        &Buf,
+        &Bufs,
+        &Free,
+        &Reset,
+        &TargetMagic,
+        &DeviceMagic,
+        &TritonMagic,
+        &super::help::Help,
+        &super::clear::Clear,
+    ]
 }
 
 /// The magic of a name and kind.

@@ -50,7 +50,12 @@ const LINGER: Duration = Duration::from_millis(20);
 
 /// Serves the session that a connection file describes, until it is shut down.
 pub fn run(connection_file: &Path) -> Result<()> {
-    serve(&read_connection_file(connection_file)?, Session::new)
+    let session = || {
+        let mut session = Session::new();
+        session.warm_up();
+        session
+    };
+    serve(&read_connection_file(connection_file)?, session)
 }
 
 /// Serves `evaluator`, which is made on the session's own thread, until it is shut down.

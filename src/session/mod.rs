@@ -40,9 +40,14 @@ pub struct Session {
 }
 
 impl Session {
-    /// A session with nothing in it. Returns at once; slow parts start in the background.
+    /// A session with nothing in it.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Starts in the background what takes long to start. Returns at once.
+    pub fn warm_up(&mut self) {
+        self.workspace.compiler.warm_up();
     }
 
     /// Runs a cell. What it returns is the cell's result (`execute_result`).

@@ -3,17 +3,21 @@
 //! Magics read and change it; it knows nothing of cells or of Jupyter.
 
 mod buffers;
+mod definitions;
+mod kernels;
 mod scalars;
 mod scope;
 mod views;
 
 pub use buffers::Buffers;
+pub use definitions::Definitions;
+pub use kernels::{Kernel, Kernels, LaunchSpec, Version};
 pub use scalars::Scalars;
 pub use scope::WorkspaceScope;
 pub use views::resolve_view;
 
 use crate::cancel::Cancel;
-use crate::compiler::Target;
+use crate::compiler::{Compiler, Stage, Target, environment};
 use crate::device::{Buffer, Device, Emulated};
 use crate::diagnostic::Result;
 use crate::frontend::Frontend;
@@ -28,6 +32,14 @@ pub struct Workspace {
     pub buffers: Buffers,
     /// Named scalars.
     pub scalars: Scalars,
+    /// Kernels with their versions.
+    pub kernels: Kernels,
+    /// Python of earlier cells.
+    pub definitions: Definitions,
+    /// The compiler, with its workers.
+    pub compiler: Compiler,
+    /// The version of Triton that `%triton` chose.
+    pub triton: Option<String>,
     /// The architecture that is emulated whatever is compiled for; `None` follows the target.
     emulated: Option<Target>,
 }
@@ -40,6 +52,10 @@ impl Default for Workspace {
             device: Box::new(Emulated::new(target.0)),
             buffers: Buffers::default(),
             scalars: Scalars::default(),
+            kernels: Kernels::default(),
+            definitions: Definitions::default(),
+            compiler: Compiler::default(),
+            triton: None,
             emulated: None,
         }
     }
@@ -49,6 +65,16 @@ impl Workspace {
     /// What names mean in expressions.
     pub fn scope(&self) -> WorkspaceScope<'_> {
         WorkspaceScope(self)
+    }
+
+    /// The version of Triton that compiles a cell of this stage. Gluon needs a newer one than the default.
+    pub fn triton_for(&self, stage: Stage) -> String {
+        let chosen = self.triton.as_deref().unwrap_or_else(|| self.compiler.default_version());
+        let minor = chosen.split('.').nth(1).and_then(|minor| minor.parse().ok()).unwrap_or(0u32);
+        if stage == Stage::Gluon && chosen.starts_with("3.") && minor < 6 {
+            return environment::GLUON_TRITON.to_owned();
+        }
+        chosen.to_owned()
     }
 
     /// Puts a buffer in, and gives back the memory of the one that it replaces. A name is either a buffer or a scalar.
@@ -66,6 +92,17 @@ impl Workspace {
             self.device.free(buffer.address);
         }
         found.is_some()
+    }
+
+    /// Forgets buffers, scalars, kernels and definitions. What was chosen stays chosen.
+    pub fn reset(&mut self) {
+        let names: Vec<String> = self.buffers.names().map(str::to_owned).collect();
+        for name in names {
+            self.free_buffer(&name);
+        }
+        self.scalars = Scalars::default();
+        self.kernels = Kernels::default();
+        self.definitions = Definitions::default();
     }
 
     /// Compiles for another architecture from now on; the emulator follows unless it was told otherwise.

@@ -1,0 +1,74 @@
+//! `%bufs`: lists buffers and scalars.
+
+use serde_json::json;
+
+use crate::device::Buffer;
+use crate::diagnostic::Result;
+use crate::magics::{Call, Kind, Magic, Spec, no_arguments};
+use crate::render::{Output, bytes_text, table};
+use crate::workspace::{Context, Workspace};
+
+/// `%bufs`
+pub struct Bufs;
+
+impl Magic for Bufs {
+    fn spec(&self) -> &'static Spec {
+        &Spec {
+            name: "bufs",
+            kind: Kind::Line,
+            summary: "list the buffers and the named scalars",
+            usage: "",
+            details: "",
+            options: &[],
+        }
+    }
+
+    fn run(&self, call: &Call<'_>, workspace: &mut Workspace, _: Context<'_>) -> Result<Option<Output>> {
+        no_arguments(call)?;
+        let mut rows: Vec<Vec<String>> = workspace.buffers.iter().map(row).collect();
+        let scalars: Vec<String> = workspace.scalars.iter().map(|(name, value)| format!("{name} = {value}")).collect();
+        if rows.is_empty() && scalars.is_empty() {
+            return Ok(Some(Output::text("no buffers; `%buf a = zeros(4)` makes one")));
+        }
+        let mut text = String::new();
+        let mut html = String::new();
+        if !rows.is_empty() {
+            let header = ["name", "type", "shape", "size", "address", "made by"];
+            rows.insert(0, header.map(str::to_owned).to_vec());
+            (text, html) = table::both(&rows);
+            let total: u64 = workspace.buffers.iter().map(|buffer| buffer.bytes).sum();
+            let total = format!("{} on {}", bytes_text(total), workspace.device_name());
+            text.push_str(&format!("\n{total}"));
+            html.push_str(&format!("<div>{total}</div>"));
+        }
+        if !scalars.is_empty() {
+            let line = scalars.join(", ");
+            text.push_str(&format!("{}{line}", if text.is_empty() { "" } else { "\n" }));
+            html.push_str(&format!("<div>{}</div>", crate::render::escape_html(&line)));
+        }
+        let list: Vec<_> = workspace.buffers.iter().map(facts).collect();
+        Ok(Some(Output::text(text).with_html(html).with_json(json!({ "buffers": list }))))
+    }
+}
+
+fn row(buffer: &Buffer) -> Vec<String> {
+    vec![
+        buffer.name.clone(),
+        buffer.dtype.to_string(),
+        format!("{:?}", buffer.shape),
+        bytes_text(buffer.bytes),
+        format!("{:#x}", buffer.address),
+        buffer.recipe.text(),
+    ]
+}
+
+fn facts(buffer: &Buffer) -> serde_json::Value {
+    json!({
+        "name": buffer.name,
+        "dtype": buffer.dtype.name(),
+        "shape": buffer.shape,
+        "bytes": buffer.bytes,
+        "address": buffer.address,
+        "recipe": buffer.recipe.text(),
+    })
+}

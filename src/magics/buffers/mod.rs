@@ -1,0 +1,13 @@
+//! Named buffers and scalars: making, listing, forgetting.
+
+mod buf;
+mod free;
+mod initialise;
+mod list;
+mod random;
+mod scalar;
+
+pub use buf::Buf;
+pub use free::{Free, Reset};
+pub use list::Bufs;
+pub use scalar::Let;

@@ -1,0 +1,282 @@
+//! The arguments of a launch: from expressions of the header to values, to what the compiler and the kernel take.
+
+use std::ops::Range;
+
+use crate::compiler::Param;
+use crate::compiler::meta::{GivenArgument, GivenKind};
+use crate::compiler::{Argument, Binding, BoundParam};
+use crate::device::View;
+use crate::diagnostic::{Diagnostic, Result, nearest};
+use crate::expression::{Expr, ExprKind, LaunchHeader, Scalar, Scope, evaluate};
+use crate::workspace::{Workspace, resolve_view};
+
+/// An argument as it stands in the header, evaluated.
+#[derive(Clone, Debug)]
+pub struct Given {
+    /// What it is.
+    pub value: Value,
+    /// Its bytes in the cell.
+    pub span: Range<usize>,
+}
+
+/// The value of an argument.
+#[derive(Clone, Debug)]
+pub enum Value {
+    /// A buffer or a view of one.
+    View(View),
+    /// A scalar.
+    Scalar(Scalar),
+    /// The name of a jit function.
+    Function(String),
+    /// A tuple with a buffer in it.
+    Tuple(Vec<Given>),
+}
+
+/// What the names of a header mean: its keyword values, the kernel's constants, the workspace's names.
+pub struct HeaderScope<'a> {
+    /// Scalars, buffers and data types.
+    pub workspace: &'a Workspace,
+    /// Keyword values and constants of the kernel; they win.
+    pub constants: &'a [(String, Scalar)],
+}
+
+impl Scope for HeaderScope<'_> {
+    fn name(&self, name: &str) -> Option<Scalar> {
+        let constant = self.constants.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
+        constant.or_else(|| self.workspace.scope().name(name))
+    }
+
+    fn member(&self, base: &str, member: &str, args: Option<&[Scalar]>) -> Option<Scalar> {
+        self.workspace.scope().member(base, member, args)
+    }
+
+    fn names(&self) -> Vec<String> {
+        let mut names = self.workspace.scope().names();
+        names.extend(self.constants.iter().map(|(name, _)| name.clone()));
+        names
+    }
+}
+
+/// Evaluates one argument.
+pub fn evaluate_argument(expression: &Expr, workspace: &Workspace, constants: &[(String, Scalar)]) -> Result<Given> {
+    let span = expression.span.clone();
+    if let Some(view) = resolve_view(expression, workspace)? {
+        return Ok(Given { value: Value::View(view), span });
+    }
+    if let ExprKind::Tuple(items) | ExprKind::List(items) = &expression.kind {
+        let items =
+            items.iter().map(|item| evaluate_argument(item, workspace, constants)).collect::<Result<Vec<_>>>()?;
+        let all_scalars: Option<Vec<Scalar>> =
+            items.iter().map(|item| if let Value::Scalar(s) = &item.value { Some(s.clone()) } else { None }).collect();
+        let value = match all_scalars {
+            Some(scalars) => Value::Scalar(Scalar::Tuple(scalars)),
+            None => Value::Tuple(items),
+        };
+        return Ok(Given { value, span });
+    }
+    let scope = HeaderScope { workspace, constants };
+    if let ExprKind::Name(name) = &expression.kind
+        && scope.name(name).is_none()
+        && workspace.definitions.defines(name)
+    {
+        return Ok(Given { value: Value::Function(name.clone()), span });
+    }
+    evaluate(expression, &scope).map(|scalar| Given { value: Value::Scalar(scalar), span })
+}
+
+/// The arguments of a launch, evaluated.
+#[derive(Clone, Debug, Default)]
+pub struct Arguments {
+    /// Positional ones.
+    pub positional: Vec<Given>,
+    /// Keyword arguments and their names.
+    pub keywords: Vec<(String, Given)>,
+}
+
+/// Evaluates every positional and keyword argument.
+pub fn evaluate_all(header: &LaunchHeader, workspace: &Workspace) -> Result<Arguments> {
+    let mut keywords = Vec::with_capacity(header.keywords.len());
+    let mut constants: Vec<(String, Scalar)> = Vec::new();
+    for keyword in &header.keywords {
+        let given = evaluate_argument(&keyword.value, workspace, &constants)?;
+        if let Value::Scalar(scalar) = &given.value {
+            constants.push((keyword.name.clone(), scalar.clone()));
+        }
+        keywords.push((keyword.name.clone(), given));
+    }
+    let positional =
+        header.args.iter().map(|argument| evaluate_argument(argument, workspace, &constants)).collect::<Result<_>>()?;
+    Ok(Arguments { positional, keywords })
+}
+
+impl Given {
+    /// As Triton's specialisation sees it.
+    pub fn to_compiler(&self) -> Argument {
+        match &self.value {
+            Value::View(view) => Argument::Buffer {
+                dtype: view.dtype.triton().to_owned(),
+                address: view.address,
+                shape: view.shape.iter().map(|&extent| extent as u64).collect(),
+                strides: view.strides.clone(),
+            },
+            Value::Scalar(scalar) => scalar_to_compiler(scalar),
+            Value::Function(name) => Argument::Function(name.clone()),
+            Value::Tuple(items) => Argument::Tuple(items.iter().map(Given::to_compiler).collect()),
+        }
+    }
+
+    /// As the check against the compiled parameters sees it; errors for what no parameter can hold.
+    pub fn to_parameter(&self, label: String) -> Result<GivenArgument> {
+        let kind = match &self.value {
+            Value::View(view) => {
+                GivenKind::Pointer { element: Some(view.dtype.triton().to_owned()), address: view.address }
+            }
+            Value::Scalar(Scalar::Int(value)) => GivenKind::Int(*value),
+            Value::Scalar(Scalar::Float(value)) => GivenKind::Float(*value),
+            Value::Scalar(Scalar::Bool(value)) => GivenKind::Bool(*value),
+            Value::Scalar(other) => return Err(self.no_parameter(other.kind())),
+            Value::Function(_) => return Err(self.no_parameter("a function")),
+            Value::Tuple(_) => return Err(self.no_parameter("a tuple")),
+        };
+        Ok(GivenArgument { span: self.span.clone(), label, kind })
+    }
+
+    fn no_parameter(&self, what: &str) -> Box<Diagnostic> {
+        let error = Diagnostic::error("argument-kind", format!("{what} is no parameter of compiled code"));
+        Box::new(error.at(self.span.clone(), "").note("below Triton, parameters are pointers and numbers"))
+    }
+}
+
+fn scalar_to_compiler(scalar: &Scalar) -> Argument {
+    match scalar {
+        Scalar::Int(value) => Argument::Int(*value),
+        Scalar::Float(value) => Argument::Float(*value),
+        Scalar::Bool(value) => Argument::Bool(*value),
+        Scalar::None => Argument::None,
+        Scalar::Str(text) => Argument::Str(text.clone()),
+        Scalar::Dtype(name) => {
+            Argument::Dtype(crate::device::Dtype::parse(name).map_or_else(|| name.clone(), |d| d.triton().to_owned()))
+        }
+        Scalar::Tuple(items) => Argument::Tuple(items.iter().map(scalar_to_compiler).collect()),
+    }
+}
+
+/// The compiled parameters' values from Python-level arguments, in the order of the parameters.
+pub fn bind(binding: &Binding, arguments: &Arguments, whole: &Range<usize>) -> Result<Vec<GivenArgument>> {
+    check_constants(binding, arguments)?;
+    binding.params.iter().map(|param| bind_one(binding, param, arguments, whole)).collect()
+}
+
+/// The compiled parameters' values from arguments that are the parameters themselves: in order, or by their names.
+/// A keyword that no parameter has is there for the grid.
+pub fn in_order(params: &[Param], arguments: &Arguments) -> Result<Vec<GivenArgument>> {
+    let name = |index: usize| params.get(index).map_or_else(|| format!("argument {index}"), |param| param.name.clone());
+    let positional = arguments.positional.iter().enumerate();
+    let mut given = positional.map(|(index, given)| given.to_parameter(name(index))).collect::<Result<Vec<_>>>()?;
+    for param in params.iter().skip(given.len()) {
+        let Some((_, value)) = arguments.keywords.iter().find(|(name, _)| *name == param.name) else { break };
+        given.push(value.to_parameter(param.name.clone())?);
+    }
+    Ok(given)
+}
+
+/// Refuses a value for what the code has as a constant, if it is another one.
+fn check_constants(binding: &Binding, arguments: &Arguments) -> Result<()> {
+    for (name, compiled) in &binding.specialised {
+        let position = binding.names.iter().position(|known| known == name);
+        let given = position.and_then(|position| arguments.positional.get(position));
+        let given =
+            given.or_else(|| arguments.keywords.iter().find(|(known, _)| known == name).map(|(_, given)| given));
+        let Some(Given { value: Value::Scalar(value), span }) = given else { continue };
+        let text = match value {
+            Scalar::Int(_) | Scalar::Bool(_) | Scalar::None | Scalar::Float(_) => value.to_string(),
+            Scalar::Str(text) => format!("'{text}'"),
+            _ => continue,
+        };
+        if text != *compiled {
+            let error =
+                Diagnostic::error("compiled-constant", format!("the code has {compiled} for `{name}`, not {text}"));
+            let note = format!("`{name}` became a constant when this version was compiled from Python");
+            return Err(Box::new(error.at(span.clone(), "").note(note).help("compile it again from `%%triton`")));
+        }
+    }
+    Ok(())
+}
+
+fn bind_one(
+    binding: &Binding,
+    param: &BoundParam,
+    arguments: &Arguments,
+    whole: &Range<usize>,
+) -> Result<GivenArgument> {
+    let Arguments { positional: args, keywords } = arguments;
+    let position = binding.names.iter().position(|name| *name == param.name);
+    let given = position.and_then(|position| args.get(position));
+    let given = given.or_else(|| keywords.iter().find(|(name, _)| *name == param.name).map(|(_, given)| given));
+    let Some(mut given) = given else {
+        // A default value or a heuristic's result.
+        let kind = match &param.value {
+            serde_json::Value::Bool(value) => GivenKind::Bool(*value),
+            serde_json::Value::Number(number) if number.is_f64() => {
+                GivenKind::Float(number.as_f64().unwrap_or_default())
+            }
+            serde_json::Value::Number(number) => GivenKind::Int(number.as_i64().unwrap_or_default()),
+            _ => {
+                let error = Diagnostic::error("missing-argument", format!("the argument `{}` is missing", param.name));
+                return Err(Box::new(error.at(whole.clone(), format!("{} given", args.len() + keywords.len()))));
+            }
+        };
+        return Ok(GivenArgument { span: whole.clone(), label: param.name.clone(), kind });
+    };
+    let from_scalar;
+    for &index in &param.path {
+        given = match &given.value {
+            Value::Tuple(items) if index < items.len() => &items[index],
+            Value::Scalar(Scalar::Tuple(items)) if index < items.len() => {
+                from_scalar = Given { value: Value::Scalar(items[index].clone()), span: given.span.clone() };
+                return from_scalar.to_parameter(param.name.clone());
+            }
+            _ => {
+                let error = Diagnostic::error("argument-kind", format!("`{}` has to be a tuple", param.name));
+                return Err(Box::new(error.at(given.span.clone(), "")));
+            }
+        };
+    }
+    given.to_parameter(param.name.clone())
+}
+
+/// The grid, evaluated: one to three positive extents, missing ones 1.
+pub fn evaluate_grid(header: &LaunchHeader, workspace: &Workspace, constants: &[(String, Scalar)]) -> Result<[u32; 3]> {
+    let scope = HeaderScope { workspace, constants };
+    let mut grid = [1u32; 3];
+    for (extent, expression) in grid.iter_mut().zip(header.grid.iter().flatten()) {
+        let value = evaluate(expression, &scope)?;
+        *extent = match value.as_int().map(u32::try_from) {
+            Some(Ok(value)) if value > 0 => value,
+            _ => {
+                let error = Diagnostic::error("grid", format!("a grid extent is a positive integer, not {value}"));
+                return Err(Box::new(error.at(expression.span.clone(), "")));
+            }
+        };
+    }
+    Ok(grid)
+}
+
+/// Refuses options that a magic does not have, with the nearest one that it has.
+pub fn check_options(header: &LaunchHeader, known: &[crate::magics::OptionSpec]) -> Result<()> {
+    for option in &header.options {
+        let Some(spec) = known.iter().find(|spec| spec.name == option.name) else {
+            let error = Diagnostic::error("unknown-option", format!("there is no option `{}` here", option.name))
+                .at(option.span.clone(), "");
+            return Err(Box::new(match nearest(&option.name, known.iter().map(|spec| spec.name)) {
+                Some(near) => error.help(format!("did you mean `{near}`?")),
+                None => error.help("`--help` lists the options"),
+            }));
+        };
+        if !spec.value.is_empty() && option.value.is_none() && !spec.value.starts_with('[') {
+            let error = Diagnostic::error("option-value", format!("`{}` needs a value: {}", option.name, spec.value));
+            return Err(Box::new(error.at(option.span.clone(), "")));
+        }
+    }
+    Ok(())
+}

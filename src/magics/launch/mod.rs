@@ -1,0 +1,13 @@
+//! Cells that compile and launch: `%%triton` to `%%cubin`, and `%launch`.
+
+mod arguments;
+mod changes;
+mod options;
+mod relaunch;
+mod report;
+mod run;
+mod snapshot;
+mod stages;
+
+pub use relaunch::Relaunch;
+pub use stages::StageMagic;

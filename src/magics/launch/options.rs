@@ -1,0 +1,104 @@
+//! Options of the header that are not the compiler's: facts about a launch that no text carries, and how often.
+
+use crate::compiler::meta::inherit;
+use crate::compiler::{LaunchMeta, Origin, Scratch, Sourced, Stage, Target};
+use crate::diagnostic::{Diagnostic, Result};
+use crate::expression::{HeaderOption, LaunchHeader};
+use crate::magics::OptionSpec;
+
+/// Options that take no value.
+pub const SWITCHES: [&str; 1] = ["--compile"];
+
+/// Options of every stage magic.
+pub const STAGE_OPTIONS: &[OptionSpec] = &[
+    OptionSpec { name: "--bench", value: "[N]", help: "launch N times more (default 20) and plot the latency" },
+    OptionSpec { name: "--compile", value: "", help: "compile and show, without launching" },
+    OptionSpec { name: "--target", value: "ARCH", help: "compile this cell for another architecture" },
+    OptionSpec { name: "--triton", value: "VERSION", help: "compile this cell with another Triton" },
+    OptionSpec { name: "--shared", value: "BYTES", help: "dynamic shared memory, where the text does not say it" },
+    OptionSpec { name: "--threads", value: "N", help: "threads per block, where the text does not say it" },
+    OptionSpec { name: "--scratch", value: "SIZE/ALIGN", help: "global scratch per program, in bytes" },
+];
+
+/// Options of `%%triton` and `%%gluon` besides.
+pub const PYTHON_OPTIONS: &[OptionSpec] = &[
+    STAGE_OPTIONS[0],
+    STAGE_OPTIONS[1],
+    STAGE_OPTIONS[2],
+    STAGE_OPTIONS[3],
+    OptionSpec {
+        name: "--from",
+        value: "MODULE:FUNCTION",
+        help: "take the kernel from an installed package, or from FILE.py:FUNCTION",
+    },
+    OptionSpec { name: "--config", value: "I", help: "which of the autotuner's configurations to take" },
+];
+
+/// Options of `%launch`.
+pub const LAUNCH_OPTIONS: &[OptionSpec] = &[
+    STAGE_OPTIONS[0],
+    OptionSpec { name: "--version", value: "N", help: "launch this version of the kernel rather than the newest" },
+    STAGE_OPTIONS[4],
+    STAGE_OPTIONS[5],
+    STAGE_OPTIONS[6],
+];
+
+/// The number that an option holds.
+pub fn number<T: std::str::FromStr>(option: &HeaderOption, expected: &str) -> Result<T> {
+    let text = option.value.as_deref().unwrap_or_default();
+    text.replace('_', "").parse().map_err(|_| wrong(option, expected))
+}
+
+fn wrong(option: &HeaderOption, expected: &str) -> Box<Diagnostic> {
+    let message = format!("`{}` takes {expected}", option.name);
+    Box::new(Diagnostic::error("option-value", message).at(option.value_span.clone(), ""))
+}
+
+/// How many launches `--bench` asks for.
+pub fn repetitions(header: &LaunchHeader) -> Result<usize> {
+    match header.option("--bench") {
+        None => Ok(0),
+        Some(option) if option.value.is_none() => Ok(20),
+        Some(option) => match number(option, "a number of launches from 1 to 100000")? {
+            count @ 1..=100_000 => Ok(count),
+            _ => Err(wrong(option, "a number of launches from 1 to 100000")),
+        },
+    }
+}
+
+/// The target of `--target`.
+pub fn target(header: &LaunchHeader) -> Result<Option<Target>> {
+    let Some(option) = header.option("--target") else { return Ok(None) };
+    let text = option.value.as_deref().unwrap_or_default();
+    match crate::magics::settings::parse_target(text) {
+        Ok(target) => Ok(Some(target)),
+        Err(error) => Err(Box::new(error.at(option.value_span.clone(), ""))),
+    }
+}
+
+/// Fills what the text did not say: from the header's options first, then from the version that was edited.
+pub fn complete(
+    meta: &mut LaunchMeta,
+    header: &LaunchHeader,
+    parent: Option<&crate::workspace::Version>,
+    entered: Stage,
+) -> Result<()> {
+    if let Some(parent) = parent.filter(|_| entered >= Stage::Llir) {
+        inherit(meta, &parent.meta, parent.number);
+    }
+    if let Some(option) = header.option("--shared") {
+        meta.shared = Sourced::new(number(option, "a number of bytes")?, Origin::Option("--shared".into()));
+    }
+    if let Some(option) = header.option("--threads") {
+        meta.threads = Sourced::new(number(option, "a number of threads")?, Origin::Option("--threads".into()));
+    }
+    if let Some(option) = header.option("--scratch") {
+        let text = option.value.as_deref().unwrap_or_default();
+        let parsed = text.split_once('/').and_then(|(size, align)| Some((size.parse().ok()?, align.parse().ok()?)));
+        let Some((size, align)) = parsed.filter(|(_, align): &(u64, u64)| align.is_power_of_two()) else {
+            return Err(wrong(option, "SIZE/ALIGN in bytes, such as 256/128"));
+        };
+        meta.global_scratch = Sourced::new(Scratch { size, align }, Origin::Option("--scratch".into()));
+    }
+    Ok(())
+}

@@ -1,0 +1,316 @@
+//! What a launch cell shows. Everything that a run of the clock decides sits in the last line.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::compiler::{Sourced, Stage};
+use crate::render::plot::{latency_histogram, time_text};
+use crate::render::{Output, bytes_text, escape_html, grouped};
+
+/// A stage that was gone through, as the reader sees it.
+#[derive(Clone, Debug)]
+pub struct StageLine {
+    /// Which.
+    pub stage: Stage,
+    /// How long it took.
+    pub elapsed: Duration,
+    /// Whether it came from the cache.
+    pub cached: bool,
+}
+
+/// The launch part of a report; absent when the cell only compiled.
+#[derive(Clone, Debug)]
+pub struct LaunchLines {
+    /// Blocks.
+    pub grid: [u32; 3],
+    /// The device's name.
+    pub device: String,
+    /// Whether times are emulated.
+    pub emulated: bool,
+    /// Time of the launch.
+    pub elapsed: Duration,
+    /// Times of repeated launches (`--bench`).
+    pub samples: Vec<Duration>,
+    /// Warp instructions executed, where the device counts them.
+    pub warp_instructions: Option<u64>,
+    /// One line for each buffer that the launch changed.
+    pub changes: Vec<String>,
+}
+
+/// Everything that a launch cell has to tell.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The kernel.
+    pub kernel: String,
+    /// Its version, and the one it was made from.
+    pub version: u32,
+    /// The version that the text was edited from.
+    pub parent: Option<u32>,
+    /// Where the text entered.
+    pub entered: Stage,
+    /// `sm_80`
+    pub target: String,
+    /// `Triton 3.4.0`; `None` where Triton had no part.
+    pub triton: Option<String>,
+    /// The stages after the entry.
+    pub stages: Vec<StageLine>,
+    /// Threads per block.
+    pub threads: Sourced<u32>,
+    /// Dynamic shared memory in bytes.
+    pub shared: Sourced<u32>,
+    /// `BM = 128, BN = 64, num_warps = 4`: values that the reader did not write in the header.
+    pub chosen: Vec<String>,
+    /// The launch.
+    pub launch: Option<LaunchLines>,
+    /// What the reader should know.
+    pub warnings: Vec<String>,
+}
+
+impl Report {
+    /// The text form: short, and the same from run to run but for its last line.
+    pub fn text(&self) -> String {
+        let mut text = self.headline();
+        for line in self.facts() {
+            let _ = write!(text, "\n{line}");
+        }
+        for change in self.launch.iter().flat_map(|launch| &launch.changes) {
+            let _ = write!(text, "\n{change}");
+        }
+        for warning in &self.warnings {
+            let _ = write!(text, "\nwarning: {warning}");
+        }
+        let _ = write!(text, "\n{}", self.times());
+        text
+    }
+
+    fn headline(&self) -> String {
+        let from = match self.parent {
+            Some(parent) => format!(" (from v{parent}, {} edited)", self.entered),
+            None => format!(" (from {})", self.entered),
+        };
+        let mut line = format!("{} v{}{from} · {}", self.kernel, self.version, self.target);
+        if let Some(triton) = &self.triton {
+            let _ = write!(line, " · {triton}");
+        }
+        if let Some(launch) = &self.launch {
+            let _ = write!(line, " · {}", launch.device);
+        }
+        line
+    }
+
+    fn facts(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        if !self.chosen.is_empty() {
+            lines.push(format!("chosen by the kernel: {}", self.chosen.join(", ")));
+        }
+        let threads = format!("{} threads ({})", self.threads.value, self.threads.origin);
+        let shared = match self.shared.value {
+            0 => "no dynamic shared memory".to_owned(),
+            bytes => format!("shared {} ({})", bytes_text(bytes.into()), self.shared.origin),
+        };
+        lines.push(match &self.launch {
+            Some(launch) => format!("grid {} × {threads} · {shared}", grid_text(launch.grid)),
+            None => format!("compiled, not launched · {threads} · {shared}"),
+        });
+        if let Some(count) = self.launch.as_ref().and_then(|launch| launch.warp_instructions) {
+            lines.push(format!("{} warp instructions", grouped(count)));
+        }
+        lines
+    }
+
+    fn times(&self) -> String {
+        let mut parts = Vec::new();
+        let stages: Vec<String> = self
+            .stages
+            .iter()
+            .map(|line| match line.cached {
+                true => format!("{} cached", line.stage),
+                false => format!("{} {}", line.stage, time_text(line.elapsed)),
+            })
+            .collect();
+        if !stages.is_empty() {
+            parts.push(format!("compile: {}", stages.join(" → ")));
+        }
+        if let Some(launch) = &self.launch {
+            let kind = if launch.emulated { "emulated launch" } else { "launch" };
+            parts.push(match Quantiles::of(&launch.samples) {
+                Some(q) => format!(
+                    "{kind} {} median (5–95 %: {}–{}; {} launches, {})",
+                    time_text(q.median),
+                    time_text(q.low),
+                    time_text(q.high),
+                    launch.samples.len(),
+                    if launch.emulated { "wall time of the emulator" } else { "device time" },
+                ),
+                None => format!("{kind} {}", time_text(launch.elapsed)),
+            });
+        }
+        if parts.is_empty() { "nothing to compile".to_owned() } else { parts.join(" · ") }
+    }
+
+    /// Every form of the report.
+    pub fn output(&self) -> Output {
+        let mut output = Output::text(self.text()).with_html(self.html()).with_json(self.json());
+        if let Some(svg) = self.plot() {
+            output = output.with_svg(svg);
+        }
+        output
+    }
+
+    fn plot(&self) -> Option<String> {
+        let launch = self.launch.as_ref()?;
+        let quantiles = Quantiles::of(&launch.samples)?;
+        let title = format!(
+            "{} v{}: median {} over {} launches on {}{}",
+            self.kernel,
+            self.version,
+            time_text(quantiles.median),
+            launch.samples.len(),
+            launch.device,
+            if launch.emulated { " (emulated time)" } else { "" },
+        );
+        latency_histogram(&title, &launch.samples)
+    }
+
+    fn html(&self) -> String {
+        let mut html = format!(
+            "<div style=\"font-family:var(--jp-code-font-family,monospace);font-size:0.9em;line-height:1.5\">\
+             <div><b>{}</b></div>",
+            escape_html(&self.headline())
+        );
+        let mut line = |text: &str, style: &str| {
+            let _ = write!(html, "<div style=\"white-space:pre-wrap;{style}\">{}</div>", escape_html(text));
+        };
+        for fact in self.facts() {
+            line(&fact, "");
+        }
+        for change in self.launch.iter().flat_map(|launch| &launch.changes) {
+            line(change, "");
+        }
+        for warning in &self.warnings {
+            line(&format!("warning: {warning}"), "border-left:3px solid #d98200;padding-left:6px");
+        }
+        line(&self.times(), "opacity:0.75");
+        if let Some(svg) = self.plot() {
+            html.push_str(&svg);
+        }
+        html.push_str("</div>");
+        html
+    }
+
+    fn json(&self) -> Value {
+        let nanoseconds = |d: &Duration| json!(u64::try_from(d.as_nanos()).unwrap_or(u64::MAX));
+        json!({
+            "kernel": self.kernel,
+            "version": self.version,
+            "parent": self.parent,
+            "entered": self.entered.name(),
+            "target": self.target,
+            "triton": self.triton,
+            "threads": self.threads.value,
+            "shared_bytes": self.shared.value,
+            "warnings": self.warnings,
+            "stages": self.stages.iter().map(|line| json!({
+                "stage": line.stage.name(), "cached": line.cached, "nanoseconds": nanoseconds(&line.elapsed),
+            })).collect::<Vec<_>>(),
+            "launch": self.launch.as_ref().map(|launch| json!({
+                "device": launch.device,
+                "emulated": launch.emulated,
+                "grid": launch.grid,
+                "warp_instructions": launch.warp_instructions,
+                "nanoseconds": nanoseconds(&launch.elapsed),
+                "samples_nanoseconds": launch.samples.iter().map(nanoseconds).collect::<Vec<_>>(),
+            })),
+        })
+    }
+}
+
+struct Quantiles {
+    low: Duration,
+    median: Duration,
+    high: Duration,
+}
+
+impl Quantiles {
+    fn of(samples: &[Duration]) -> Option<Self> {
+        let mut sorted = samples.to_vec();
+        sorted.sort();
+        let at =
+            |quantile: f64| sorted.get(((sorted.len().checked_sub(1)?) as f64 * quantile).round() as usize).copied();
+        Some(Self { low: at(0.05)?, median: at(0.5)?, high: at(0.95)? })
+    }
+}
+
+/// `64`, `64 × 2` or `64 × 2 × 3` blocks.
+fn grid_text([x, y, z]: [u32; 3]) -> String {
+    match (y, z) {
+        (1, 1) => format!("{x}"),
+        (_, 1) => format!("({x}, {y})"),
+        _ => format!("({x}, {y}, {z})"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compiler::Origin;
+
+    fn report() -> Report {
+        Report {
+            kernel: "matmul".into(),
+            version: 4,
+            parent: Some(3),
+            entered: Stage::Ttgir,
+            target: "sm_90".into(),
+            triton: Some("Triton 3.4.0".into()),
+            stages: vec![
+                StageLine { stage: Stage::Llir, elapsed: Duration::from_millis(412), cached: false },
+                StageLine { stage: Stage::Ptx, elapsed: Duration::from_millis(96), cached: true },
+            ],
+            threads: Sourced::new(128, Origin::IrAttribute("ttg.num-warps".into())),
+            shared: Sourced::new(98304, Origin::IrAttribute("ttg.shared".into())),
+            chosen: Vec::new(),
+            launch: Some(LaunchLines {
+                grid: [64, 1, 1],
+                device: "emu:sm_90".into(),
+                emulated: true,
+                elapsed: Duration::from_micros(41_200),
+                samples: Vec::new(),
+                warp_instructions: Some(1_234_567),
+                changes: vec!["c  f16 [512, 512]  all 262144 elements written".into()],
+            }),
+            warnings: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn times_sit_in_the_last_line() {
+        let mut other = report();
+        other.stages[0].elapsed = Duration::from_millis(1);
+        other.stages[1].cached = false;
+        let (a, b) = (report().text(), other.text());
+        let body = |text: &str| text.rsplit_once('\n').map(|(body, _)| body.to_owned());
+        assert_eq!(body(&a), body(&b));
+        assert_eq!(
+            a,
+            "matmul v4 (from v3, ttgir edited) · sm_90 · Triton 3.4.0 · emu:sm_90\n\
+             grid 64 × 128 threads (ttg.num-warps) · shared 96 KiB (ttg.shared)\n\
+             1 234 567 warp instructions\n\
+             c  f16 [512, 512]  all 262144 elements written\n\
+             compile: llir 412 ms → ptx cached · emulated launch 41.2 ms"
+        );
+    }
+
+    #[test]
+    fn a_benchmark_is_plotted_and_called_emulated() {
+        let mut report = report();
+        if let Some(launch) = &mut report.launch {
+            launch.samples = (1..=20).map(Duration::from_millis).collect();
+        }
+        let output = report.output();
+        assert!(output.text.contains("20 launches, wall time of the emulator"), "{}", output.text);
+        assert!(output.svg.is_some_and(|svg| svg.contains("(emulated time)")));
+    }
+}

@@ -1,0 +1,180 @@
+//! One launch: arguments to bytes, scratch, snapshot, the launch itself, repetitions, and what it changed.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use super::arguments::{self, Arguments};
+use super::report::LaunchLines;
+use super::snapshot::Snapshot;
+use crate::compiler::meta::encode;
+use crate::compiler::{Origin, Stage};
+use crate::device::{Code, Launch};
+use crate::diagnostic::{Diagnostic, Result, Source};
+use crate::expression::{LaunchHeader, Scalar};
+use crate::frontend::Stream;
+use crate::workspace::{Context, Version, Workspace};
+
+/// A launch, ready but for its arguments' bytes.
+pub struct Plan<'a> {
+    /// The kernel's name.
+    pub kernel: &'a str,
+    /// What to run.
+    pub version: &'a Version,
+    /// The header that the arguments come from, and the text that it stands in.
+    pub header: &'a LaunchHeader,
+    /// That text.
+    pub source: &'a Source,
+    /// The evaluated arguments.
+    pub arguments: &'a Arguments,
+    /// More launches for `--bench`.
+    pub repetitions: usize,
+}
+
+/// Runs it. Buffers get their values back when it fails.
+pub fn run(plan: &Plan<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<(LaunchLines, Vec<String>)> {
+    let located = |error: Box<Diagnostic>| Box::new(error.in_source(plan.source));
+    let mut warnings = Vec::new();
+    let version = plan.version;
+    let meta = &version.meta;
+    let grid = arguments::evaluate_grid(plan.header, workspace, &grid_constants(plan)).map_err(located)?;
+    let whole: Range<usize> = plan.header.call_span.clone();
+    let given = match &version.binding {
+        Some(binding) => arguments::bind(binding, plan.arguments, &whole).map_err(located)?,
+        None => arguments::in_order(&meta.params.value, plan.arguments).map_err(located)?,
+    };
+    let mut args = encode(&meta.params.value, &given, &whole).map_err(located)?;
+
+    let (code_stage, code) = match (version.artifact(Stage::Ptx), version.artifact(Stage::Cubin)) {
+        (Some(ptx), _) => (Stage::Ptx, ptx),
+        (None, Some(cubin)) => (Stage::Cubin, cubin),
+        (None, None) => return Err(Box::new(Diagnostic::error("no-code", "this version has no PTX and no cubin"))),
+    };
+    let function = match (code_stage, code.text()) {
+        (Stage::Ptx, Some(text)) => workspace.device.load(Code::Ptx(text), &meta.entry.value)?,
+        _ => workspace.device.load(Code::Cubin(&code.content), &meta.entry.value)?,
+    };
+
+    let mut scratch = Vec::new();
+    let blocks: u64 = grid.iter().map(|&extent| u64::from(extent)).product();
+    for (index, area) in [meta.global_scratch.value, meta.profile_scratch.value]
+        .into_iter()
+        .take(meta.scratch_params.value as usize)
+        .enumerate()
+    {
+        let bytes = area.size.saturating_mul(blocks);
+        let label = if index == 0 { "Triton's global scratch" } else { "Triton's profile scratch" };
+        let address = if bytes == 0 { 0 } else { workspace.device.allocate(label, bytes)? };
+        if address != 0 {
+            scratch.push(address);
+        }
+        args.push(address.to_le_bytes().to_vec());
+    }
+    let mut shared = meta.shared.value;
+    let unknown_shared = matches!(meta.shared.origin, Origin::Default(_)) && shared > 0;
+    if unknown_shared {
+        shared =
+            shared.min(workspace.device.shared_limit().saturating_sub(workspace.device.info(function).static_shared));
+    }
+    let launch = Launch {
+        function,
+        grid,
+        block: [meta.threads.value, 1, 1],
+        cluster: meta.cluster.value,
+        shared,
+        args,
+        seed: 0,
+    };
+    let outcome = launch_all(plan, &launch, workspace, context);
+    for address in scratch {
+        workspace.device.free(address);
+    }
+    let (report, samples, changes) = outcome?;
+    warnings.extend(report.warnings);
+    if unknown_shared {
+        warnings.push(match report.shared_touched {
+            Some(touched) => format!(
+                "nothing says how much shared memory this needs: it was given {shared} bytes, and touched {touched} (`--shared {touched}`)"
+            ),
+            None => format!("nothing says how much shared memory this needs: it was given {shared} bytes"),
+        });
+    }
+    let lines = LaunchLines {
+        grid,
+        device: workspace.device.name(),
+        emulated: workspace.device.is_emulated(),
+        elapsed: report.elapsed,
+        samples,
+        warp_instructions: report.warp_instructions,
+        changes,
+    };
+    Ok((lines, warnings))
+}
+
+type Outcome = (crate::device::LaunchReport, Vec<Duration>, Vec<String>);
+
+fn launch_all(plan: &Plan<'_>, launch: &Launch, workspace: &mut Workspace, context: Context<'_>) -> Result<Outcome> {
+    let before = Snapshot::take(workspace)?;
+    let print = |text: &str| context.frontend.stream(Stream::Stdout, text);
+    let report = match workspace.device.launch(launch, context.cancel, &print) {
+        Ok(report) => report,
+        Err(error) => {
+            before.restore(workspace)?;
+            let mut error = *error;
+            if !error.is_interrupted() {
+                error = error.note(format!("kernel `{}` v{}", plan.kernel, plan.version.number));
+            }
+            let kept = match before.left_out.as_slice() {
+                [] => "every buffer has the value that it had before the launch".to_owned(),
+                names => format!("too large to be restored, and perhaps changed: {}", names.join(", ")),
+            };
+            return Err(Box::new(error.note(kept)));
+        }
+    };
+    let changes = before.changes(workspace)?;
+    let mut samples = Vec::with_capacity(plan.repetitions);
+    if plan.repetitions > 0 {
+        let after = Snapshot::take(workspace)?;
+        let quiet = |_: &str| {};
+        for _ in 0..plan.repetitions {
+            match workspace.device.launch(launch, context.cancel, &quiet) {
+                Ok(again) => samples.push(again.elapsed),
+                Err(error) => {
+                    after.restore(workspace)?;
+                    return Err(error);
+                }
+            }
+        }
+        // The buffers hold what one launch made of them.
+        after.restore(workspace)?;
+    }
+    Ok((report, samples, changes))
+}
+
+/// What a grid may name besides the workspace: keyword values, and the constants that the kernel was compiled with.
+fn grid_constants(plan: &Plan<'_>) -> Vec<(String, Scalar)> {
+    let mut constants: Vec<(String, Scalar)> = plan
+        .arguments
+        .keywords
+        .iter()
+        .filter_map(|(name, given)| match &given.value {
+            arguments::Value::Scalar(scalar) => Some((name.clone(), scalar.clone())),
+            _ => None,
+        })
+        .collect();
+    for (name, value) in plan.version.binding.iter().flat_map(|binding| &binding.constants) {
+        let scalar = match value {
+            serde_json::Value::Bool(value) => Scalar::Bool(*value),
+            serde_json::Value::String(text) => Scalar::Str(text.clone()),
+            serde_json::Value::Number(number) => match number.as_i64() {
+                Some(value) => Scalar::Int(value),
+                None => Scalar::Float(number.as_f64().unwrap_or_default()),
+            },
+            _ => continue,
+        };
+        // Parameters by their Python names are in scope too, as in Triton's grid lambdas.
+        if !constants.iter().any(|(known, _)| known == name) {
+            constants.push((name.clone(), scalar));
+        }
+    }
+    constants
+}

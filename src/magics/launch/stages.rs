@@ -1,0 +1,439 @@
+//! `%%triton %%gluon %%ttir %%ttgir %%llir %%ptx %%cubin`: the cell's body enters at that stage.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use base64::Engine;
+
+use super::arguments::{self, Arguments, Given, Value};
+use super::options::{self, PYTHON_OPTIONS, STAGE_OPTIONS, SWITCHES};
+use super::report::{Report, StageLine};
+use super::run::{Plan, run};
+use crate::compiler::meta::resolve_scratch;
+use crate::compiler::{ArgumentPlace, Artifact, Binding, CompileRequest, Compiled, Failure, Progress, Stage, Target};
+use crate::diagnostic::{Diagnostic, Result};
+use crate::expression::{LaunchHeader, Scalar, parse_launch};
+use crate::frontend::Stream;
+use crate::magics::{Call, Kind, Magic, Spec};
+use crate::render::Output;
+use crate::workspace::{Context, LaunchSpec, Version, Workspace};
+
+/// The cell magic of a stage.
+pub struct StageMagic(pub Stage);
+
+/// What an edited text is compiled with again, of the options that its version was compiled with.
+const OPTIONS: [&str; 5] = ["num_warps", "num_stages", "num_ctas", "maxnreg", "enable_fp_fusion"];
+
+/// Keywords of a header that are options of the compiler rather than arguments, below Triton.
+const COMPILER_OPTIONS: [&str; 7] =
+    ["num_warps", "num_stages", "num_ctas", "maxnreg", "enable_fp_fusion", "ptx_version", "cluster_dims"];
+
+macro_rules! spec {
+    ($name:literal, $summary:literal, $details:literal, $options:expr) => {
+        &Spec {
+            name: $name,
+            kind: Kind::Cell,
+            summary: $summary,
+            usage: "[NAME][GRID](ARGUMENTS, OPTION=VALUE) [--options]",
+            details: $details,
+            options: $options,
+        }
+    };
+}
+
+impl Magic for StageMagic {
+    fn spec(&self) -> &'static Spec {
+        match self.0 {
+            Stage::Triton => spec!(
+                "triton",
+                "compile a Triton kernel from Python and launch it",
+                "The body is Python; `triton` and `tl` are imported. Keyword values can be used in the grid:\n\
+                 `%%triton add[cdiv(N, BLOCK)](x, y, out, N, BLOCK=1024)`. Without a header the cell only defines \
+                 functions for later cells. With a name only, the kernel's last launch is used again.",
+                PYTHON_OPTIONS
+            ),
+            Stage::Gluon => spec!(
+                "gluon",
+                "compile a Gluon kernel from Python and launch it",
+                "As `%%triton`, with `gluon` and its language `gl` imported; compiled by Triton 3.6.0 or newer.",
+                PYTHON_OPTIONS
+            ),
+            Stage::Ttir => spec!("ttir", "compile Triton IR and launch it", "The body is MLIR text.", STAGE_OPTIONS),
+            Stage::Ttgir => {
+                spec!("ttgir", "compile Triton GPU IR and launch it", "The body is MLIR text.", STAGE_OPTIONS)
+            }
+            Stage::Llir => {
+                spec!("llir", "compile LLVM IR and launch it", "The body is LLVM IR for NVPTX.", STAGE_OPTIONS)
+            }
+            Stage::Ptx => spec!(
+                "ptx",
+                "launch PTX",
+                "The body is PTX; on the emulator neither Triton nor Python has a part. What PTX does not say (dynamic \
+                 shared memory) comes from the kernel's earlier version, an option, or a `// warpbook:` comment.",
+                STAGE_OPTIONS
+            ),
+            _ => spec!(
+                "cubin",
+                "launch a cubin",
+                "The body is base64. On the emulator the PTX that the cubin carries is run.",
+                STAGE_OPTIONS
+            ),
+        }
+    }
+
+    fn run(&self, call: &Call<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
+        let header = parse_launch(&call.cell.text, call.arguments.clone(), &SWITCHES)?;
+        arguments::check_options(&header, self.spec().options)?;
+        let cell = Cell { stage: self.0, call, header: Arc::new(header) };
+        if self.0.is_python() { cell.python(workspace, context) } else { cell.text(workspace, context) }
+    }
+}
+
+struct Cell<'a> {
+    stage: Stage,
+    call: &'a Call<'a>,
+    header: Arc<LaunchHeader>,
+}
+
+impl Cell<'_> {
+    fn request(&self, workspace: &Workspace) -> Result<CompileRequest> {
+        let target = options::target(&self.header)?.unwrap_or(workspace.target);
+        let mut request = CompileRequest::new(self.stage, Stage::Ptx, self.call.body_text(), target);
+        request.triton = match self.header.option("--triton").and_then(|option| option.value.clone()) {
+            Some(version) => version,
+            None => workspace.triton_for(self.stage),
+        };
+        request.name = self.header.name.as_ref().map(|(name, _)| name.clone());
+        Ok(request)
+    }
+
+    /// Compiles; what fails is placed in the cell: in its body, or in the header that the arguments come from.
+    fn compile(
+        &self,
+        request: &CompileRequest,
+        launch: Option<&LaunchSpec>,
+        workspace: &mut Workspace,
+        context: Context<'_>,
+    ) -> Result<Compiled> {
+        let mut progress = |news: Progress<'_>| {
+            if let Progress::Environment(line) = news {
+                context.frontend.stream(Stream::Stderr, &format!("{line}\n"));
+            }
+        };
+        let failure = match workspace.compiler.compile(request, context.cancel, &mut progress) {
+            Ok(compiled) => return Ok(compiled),
+            Err(failure) => failure,
+        };
+        let Failure { diagnostic, argument } = failure;
+        if diagnostic.source.is_some() {
+            return Err(diagnostic);
+        }
+        match (argument, launch) {
+            (Some(place), Some(launch)) if diagnostic.labels.is_empty() => {
+                Err(Box::new(diagnostic.at(span_of(&place, &launch.header), "").in_source(&launch.source)))
+            }
+            (Some(place), None) if diagnostic.labels.is_empty() => {
+                Err(Box::new(diagnostic.at(span_of(&place, &self.header), "")))
+            }
+            // Without a source of its own an error points into the body.
+            _ if diagnostic.labels.is_empty() => Err(Box::new(diagnostic.at(self.call.name.clone(), ""))),
+            _ => Err(Box::new(diagnostic.shifted(self.call.body.start))),
+        }
+    }
+
+    /// A cell that only defines: it is run once, so that its errors show here.
+    fn define(
+        &self,
+        mut request: CompileRequest,
+        workspace: &mut Workspace,
+        context: Context<'_>,
+    ) -> Result<Option<Output>> {
+        request.until = self.stage;
+        self.compile(&request, None, workspace, context)?;
+        let names = workspace.definitions.define(self.stage, self.call.body_text());
+        Ok(Some(Output::text(match names.as_slice() {
+            [] => "nothing is defined".to_owned(),
+            names => format!("defined: {}", names.join(", ")),
+        })))
+    }
+
+    fn python(&self, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
+        let mut request = self.request(workspace)?;
+        let from = self.header.option("--from");
+        if let Some(option) = from {
+            let value = option.value.clone().unwrap_or_default();
+            let function = value.rsplit_once(':').map(|(_, function)| function.to_owned());
+            let Some(function) = function else {
+                let error = Diagnostic::error("option-value", "`--from` takes MODULE:FUNCTION or FILE.py:FUNCTION");
+                return Err(Box::new(error.at(option.value_span.clone(), "")));
+            };
+            if !self.call.body_text().trim().is_empty() {
+                let error = Diagnostic::error("from-and-body", "with `--from` the cell has no body");
+                return Err(Box::new(
+                    error.at(self.call.body.clone(), "this would be ignored").because(option.span.clone(), ""),
+                ));
+            }
+            request.name.get_or_insert(function);
+            request.from = Some(value);
+        }
+        request.definitions = workspace.definitions.visible(self.stage, self.call.body_text());
+        if from.is_none() && self.header.name.is_none() && !self.header.has_call {
+            return self.define(request, workspace, context);
+        }
+        let launch = match (self.header.has_call, &request.name) {
+            (true, _) => LaunchSpec { source: self.call.cell.clone(), header: Arc::clone(&self.header) },
+            (false, Some(name)) => match workspace.kernels.get(name).and_then(|kernel| kernel.launch.clone()) {
+                Some(launch) => launch,
+                None => {
+                    let place = self.header.name.as_ref().map_or(self.call.name.clone(), |(_, span)| span.clone());
+                    let error = Diagnostic::error(
+                        "never-launched",
+                        format!("`{name}` was never launched, so its arguments are not known"),
+                    );
+                    return Err(Box::new(
+                        error
+                            .at(place, "")
+                            .help(format!("write the launch: `%%{} {name}[GRID](ARGUMENTS)`", self.stage)),
+                    ));
+                }
+            },
+            (false, None) => {
+                return Err(Box::new(Diagnostic::error("header", "which kernel?").at(self.call.arguments.clone(), "")));
+            }
+        };
+        let arguments = self.arguments(&launch, workspace)?;
+        request.args = arguments.positional.iter().map(Given::to_compiler).collect();
+        request.keywords = arguments.keywords.iter().map(|(name, given)| (name.clone(), given.to_compiler())).collect();
+        if let Some(option) = self.header.option("--config") {
+            request.config = Some(options::number(option, "the number of a configuration")?);
+        }
+        let compiled = self.compile(&request, Some(&launch), workspace, context)?;
+        let name = request.name.clone().unwrap_or_else(|| compiled.meta.entry.value.clone());
+        if from.is_none() {
+            workspace.definitions.define(self.stage, self.call.body_text());
+        }
+        let chosen = compiled.binding.as_ref().map(|binding| chosen(binding, &arguments)).unwrap_or_default();
+        self.finish(
+            Done { name, compiled, target: request.target, parent: None, launch: Some((launch, arguments)), chosen },
+            workspace,
+            context,
+        )
+    }
+
+    /// The arguments of a launch, evaluated where they stand.
+    fn arguments(&self, launch: &LaunchSpec, workspace: &Workspace) -> Result<Arguments> {
+        arguments::evaluate_all(&launch.header, workspace).map_err(|error| Box::new(error.in_source(&launch.source)))
+    }
+
+    fn text(&self, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
+        let mut request = self.request(workspace)?;
+        let own = LaunchSpec { source: self.call.cell.clone(), header: Arc::clone(&self.header) };
+        let arguments = self.arguments(&own, workspace)?;
+        request.options = self.compiler_options(&arguments.keywords)?;
+        let mut chosen = Vec::new();
+        let mut compiled = if self.stage == Stage::Cubin {
+            let bytes = self.cubin()?;
+            workspace.compiler.open_cubin(&bytes, request.name.as_deref())?
+        } else {
+            let text = Artifact::new(self.stage, self.call.body_text().as_bytes());
+            let known = request.name.as_ref().and_then(|name| workspace.kernels.get(name));
+            if let Some(parent) = known.and_then(|kernel| kernel.parent_of(self.stage, &text)) {
+                chosen = inherit(&mut request, parent);
+            }
+            self.compile(&request, Some(&own), workspace, context)?
+        };
+        let name = request.name.clone().unwrap_or_else(|| compiled.meta.entry.value.clone());
+        let parent = match (workspace.kernels.get(&name), compiled.stages.first()) {
+            (Some(kernel), Some(entry)) => kernel.parent_of(self.stage, &entry.artifact).cloned(),
+            _ => None,
+        };
+        options::complete(&mut compiled.meta, &self.header, parent.as_ref(), self.stage)?;
+        if self.header.has_call {
+            resolve_scratch(&mut compiled.meta, arguments.positional.len());
+        }
+        // Python-level arguments are mapped as they were for the version that was edited; arguments that are the
+        // compiled parameters themselves are taken as they come.
+        let params = compiled.meta.params.value.len();
+        let binding = parent.as_ref().and_then(|parent| parent.binding.as_deref());
+        let are_parameters = self.header.has_call && arguments.positional.len() == params;
+        compiled.binding = binding
+            .filter(|binding| binding.params.len() == params)
+            .filter(|binding| !are_parameters || binding.names.len() == params)
+            .cloned();
+        let launch = if self.header.has_call {
+            Some((own, arguments))
+        } else {
+            match workspace.kernels.get(&name).and_then(|kernel| kernel.launch.clone()) {
+                Some(launch) => {
+                    let arguments = self.arguments(&launch, workspace)?;
+                    Some((launch, arguments))
+                }
+                None => None,
+            }
+        };
+        let parent = parent.map(|parent| parent.number);
+        self.finish(Done { name, compiled, target: request.target, parent, launch, chosen }, workspace, context)
+    }
+
+    fn compiler_options(&self, keywords: &[(String, Given)]) -> Result<BTreeMap<String, serde_json::Value>> {
+        let mut found = BTreeMap::new();
+        for (name, given) in keywords {
+            if !COMPILER_OPTIONS.contains(&name.as_str()) {
+                continue;
+            }
+            let value = match &given.value {
+                Value::Scalar(Scalar::Int(value)) => serde_json::json!(value),
+                Value::Scalar(Scalar::Bool(value)) => serde_json::json!(value),
+                _ => {
+                    let error = Diagnostic::error("option-value", format!("`{name}` is an integer or a bool"));
+                    return Err(Box::new(error.at(given.span.clone(), "")));
+                }
+            };
+            found.insert(name.clone(), value);
+        }
+        Ok(found)
+    }
+
+    fn cubin(&self) -> Result<Vec<u8>> {
+        let text: String = self.call.body_text().chars().filter(|c| !c.is_whitespace()).collect();
+        base64::engine::general_purpose::STANDARD.decode(text).map_err(|error| {
+            let failure = Diagnostic::error("base64", "the body of a `%%cubin` cell is base64");
+            Box::new(failure.at(self.call.body.clone(), error.to_string()))
+        })
+    }
+
+    fn finish(&self, done: Done, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
+        let Done { name, compiled, target, parent, launch, chosen } = done;
+        let cached_only = compiled.stages.len() <= 1;
+        let version = Version {
+            number: 0,
+            parent,
+            entered: self.stage,
+            target,
+            triton: (!cached_only && !compiled.triton_version.is_empty()).then(|| compiled.triton_version.clone()),
+            stages: compiled.stages,
+            meta: compiled.meta,
+            binding: compiled.binding.map(Arc::new),
+            options: OPTIONS
+                .into_iter()
+                .filter_map(|name| Some((name.to_owned(), compiled.metadata.get(name)?.clone())))
+                .filter(|(_, value)| !value.is_null())
+                .collect(),
+        };
+        let number = workspace.kernels.add(&name, version);
+        let version = workspace.kernels.get(&name).and_then(|kernel| kernel.version(number)).cloned();
+        let Some(version) = version else { return Ok(None) };
+        let mut warnings = compiled.warnings;
+        let lines = match launch
+            .filter(|(launch, ..)| launch.header.grid.is_some() && self.header.option("--compile").is_none())
+        {
+            None => None,
+            Some((launch, arguments)) => {
+                let plan = Plan {
+                    kernel: &name,
+                    version: &version,
+                    header: &launch.header,
+                    source: &launch.source,
+                    arguments: &arguments,
+                    repetitions: options::repetitions(&self.header)?,
+                };
+                let (lines, more) = run(&plan, workspace, context)?;
+                warnings.extend(more);
+                workspace.kernels.launched(&name, launch);
+                Some(lines)
+            }
+        };
+        Ok(Some(report(&name, &version, lines, chosen, warnings).output()))
+    }
+}
+
+/// Gives a request the options of the version that was edited, but for those that it has itself or that its text says.
+/// Returns what is worth saying of them.
+fn inherit(request: &mut CompileRequest, parent: &Version) -> Vec<String> {
+    let mut said = Vec::new();
+    for (name, value) in &parent.options {
+        let in_text = request.entry != Stage::Ttir && ["num_warps", "num_stages", "num_ctas"].contains(&name.as_str());
+        if in_text || request.options.contains_key(name) || (request.entry == Stage::Ptx && name != "enable_fp_fusion")
+        {
+            continue;
+        }
+        request.options.insert(name.clone(), value.clone());
+        if request.entry == Stage::Ttir && name != "enable_fp_fusion" {
+            said.push(format!("{name} = {value} (from v{})", parent.number));
+        }
+    }
+    said
+}
+
+/// Where a part of a launch stands in its header.
+fn span_of(place: &ArgumentPlace, header: &LaunchHeader) -> std::ops::Range<usize> {
+    let found = match place {
+        ArgumentPlace::Kernel => header.name.as_ref().map(|(_, span)| span.clone()),
+        ArgumentPlace::Position(index) => header.args.get(*index).map(|argument| argument.span.clone()),
+        ArgumentPlace::Name(name) => {
+            let keyword = header.keywords.iter().find(|keyword| keyword.name == *name);
+            let option = header.option(name).map(|option| option.span.clone());
+            keyword.map(|keyword| keyword.name_span.clone()).or(option)
+        }
+    };
+    found.unwrap_or_else(|| header.call_span.clone())
+}
+
+struct Done {
+    name: String,
+    compiled: Compiled,
+    target: Target,
+    parent: Option<u32>,
+    launch: Option<(LaunchSpec, Arguments)>,
+    chosen: Vec<String>,
+}
+
+/// What the autotuner, heuristics and defaults chose, which the header does not say.
+fn chosen(binding: &Binding, arguments: &Arguments) -> Vec<String> {
+    let Arguments { positional, keywords } = arguments;
+    let mut chosen = Vec::new();
+    if !binding.config.is_empty() {
+        chosen.push(format!("{} (1 of {} configurations)", binding.config, binding.configs));
+    }
+    let given = |name: &String| {
+        binding.names.iter().take(positional.len()).any(|known| known == name)
+            || keywords.iter().any(|(known, _)| known == name)
+    };
+    let tuned = |name: &str| binding.config.split(", ").any(|part| part.split(':').next() == Some(name));
+    let more = binding.specialised.iter().filter(|(name, _)| !given(name) && !tuned(name));
+    chosen.extend(more.map(|(name, value)| format!("{name} = {value}")));
+    chosen
+}
+
+/// The report of a version and of its launch.
+pub(super) fn report(
+    kernel: &str,
+    version: &Version,
+    launch: Option<super::report::LaunchLines>,
+    chosen: Vec<String>,
+    warnings: Vec<String>,
+) -> Report {
+    Report {
+        kernel: kernel.to_owned(),
+        version: version.number,
+        parent: version.parent,
+        entered: version.entered,
+        target: version.target.to_string(),
+        triton: version.triton.as_ref().map(|triton| format!("Triton {triton}")),
+        stages: version
+            .stages
+            .iter()
+            .skip(1)
+            .map(|outcome| StageLine {
+                stage: outcome.artifact.stage,
+                elapsed: outcome.elapsed,
+                cached: outcome.cached,
+            })
+            .collect(),
+        threads: version.meta.threads.clone(),
+        shared: version.meta.shared.clone(),
+        chosen,
+        launch,
+        warnings,
+    }
+}

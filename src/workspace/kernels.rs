@@ -1,0 +1,157 @@
+//! Kernels by name, each with its versions: what was compiled, from where, and how it was last launched.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::compiler::{Artifact, Binding, LaunchMeta, Stage, StageOutcome, Target};
+use crate::diagnostic::Source;
+use crate::expression::LaunchHeader;
+
+/// How a kernel is launched, as the reader wrote it: evaluated anew at each launch.
+#[derive(Clone, Debug)]
+pub struct LaunchSpec {
+    /// The cell that it stands in; spans of the header point into it.
+    pub source: Source,
+    /// Grid, arguments and keywords.
+    pub header: Arc<LaunchHeader>,
+}
+
+/// One compilation of a kernel.
+#[derive(Clone, Debug)]
+pub struct Version {
+    /// From 1.
+    pub number: u32,
+    /// The version whose text was edited.
+    pub parent: Option<u32>,
+    /// Where its text entered.
+    pub entered: Stage,
+    /// What it was compiled for.
+    pub target: Target,
+    /// The Triton version that compiled it; `None` where Triton had no part.
+    pub triton: Option<String>,
+    /// The text that entered, then what each stage made.
+    pub stages: Vec<StageOutcome>,
+    /// What a launch has to know.
+    pub meta: LaunchMeta,
+    /// How the Python-level arguments became parameters; `None` where the arguments are the parameters.
+    pub binding: Option<Arc<Binding>>,
+    /// Options that the compiler worked with (`num_warps`, `num_stages`, …): an edited text is compiled with them again.
+    pub options: BTreeMap<String, serde_json::Value>,
+}
+
+impl Version {
+    /// What a stage holds.
+    pub fn artifact(&self, stage: Stage) -> Option<&Artifact> {
+        self.stages.iter().map(|outcome| &outcome.artifact).find(|artifact| artifact.stage == stage)
+    }
+}
+
+/// A kernel and its history.
+#[derive(Clone, Debug)]
+pub struct Kernel {
+    /// Its name.
+    pub name: String,
+    /// Oldest first; never empty.
+    pub versions: Vec<Version>,
+    /// The last launch.
+    pub launch: Option<LaunchSpec>,
+}
+
+impl Kernel {
+    /// The newest version.
+    pub fn latest(&self) -> Option<&Version> {
+        self.versions.last()
+    }
+
+    /// The version that a text entered at `stage` was made from: the newest one, or, when the newest one is this very
+    /// text, the one that it was made from.
+    pub fn parent_of(&self, stage: Stage, content: &Artifact) -> Option<&Version> {
+        let latest = self.latest()?;
+        let again = latest.entered == stage && latest.artifact(stage).is_some_and(|own| own.hash == content.hash);
+        if again { latest.parent.and_then(|number| self.version(number)) } else { Some(latest) }
+    }
+
+    /// A version by number.
+    pub fn version(&self, number: u32) -> Option<&Version> {
+        self.versions.iter().find(|version| version.number == number)
+    }
+}
+
+/// All kernels of a session, in the order in which they came.
+#[derive(Clone, Debug, Default)]
+pub struct Kernels {
+    kernels: Vec<Kernel>,
+    last: Option<String>,
+}
+
+impl Kernels {
+    /// A kernel by name.
+    pub fn get(&self, name: &str) -> Option<&Kernel> {
+        self.kernels.iter().find(|kernel| kernel.name == name)
+    }
+
+    /// The kernel that was compiled or launched last.
+    pub fn last(&self) -> Option<&Kernel> {
+        self.get(self.last.as_deref()?)
+    }
+
+    /// All names.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.kernels.iter().map(|kernel| kernel.name.as_str())
+    }
+
+    /// All kernels.
+    pub fn iter(&self) -> impl Iterator<Item = &Kernel> {
+        self.kernels.iter()
+    }
+
+    fn entry(&mut self, name: &str) -> &mut Kernel {
+        let index = self.kernels.iter().position(|kernel| kernel.name == name).unwrap_or_else(|| {
+            self.kernels.push(Kernel { name: name.to_owned(), versions: Vec::new(), launch: None });
+            self.kernels.len() - 1
+        });
+        &mut self.kernels[index]
+    }
+
+    /// Adds a version, unless it is the newest one again; returns its number.
+    pub fn add(&mut self, name: &str, mut version: Version) -> u32 {
+        self.last = Some(name.to_owned());
+        let kernel = self.entry(name);
+        if let Some(latest) = kernel.versions.last()
+            && latest.entered == version.entered
+            && latest.target == version.target
+            && latest.triton == version.triton
+            && latest.options == version.options
+            && same_launch(&latest.meta, &version.meta)
+            && hashes(latest) == hashes(&version)
+        {
+            return latest.number;
+        }
+        version.number = kernel.versions.last().map_or(1, |latest| latest.number + 1);
+        let number = version.number;
+        kernel.versions.push(version);
+        number
+    }
+
+    /// Remembers how a kernel was launched.
+    pub fn launched(&mut self, name: &str, launch: LaunchSpec) {
+        self.last = Some(name.to_owned());
+        self.entry(name).launch = Some(launch);
+    }
+}
+
+/// Whether a launch of both is the same, wherever each fact came from.
+fn same_launch(a: &LaunchMeta, b: &LaunchMeta) -> bool {
+    a.entry.value == b.entry.value
+        && a.params.value == b.params.value
+        && a.threads.value == b.threads.value
+        && a.shared.value == b.shared.value
+        && a.cluster.value == b.cluster.value
+        && a.global_scratch.value == b.global_scratch.value
+        && a.profile_scratch.value == b.profile_scratch.value
+        && a.scratch_params.value == b.scratch_params.value
+}
+
+fn hashes(version: &Version) -> Vec<[u8; 32]> {
+    version.stages.iter().map(|outcome| outcome.artifact.hash).collect()
+}
