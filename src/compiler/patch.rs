@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use crate::diagnostic::{Diagnostic, Result};
+use crate::diagnostic::{Diagnostic, Result, nearest};
 
 /// The text with the patch applied. Spans of errors are bytes of the patch.
 pub fn apply_patch(original: &str, patch: &str) -> Result<String> {
@@ -295,7 +295,13 @@ fn no_match(text: &str, wanted: &str, span: Range<usize>) -> Box<Diagnostic> {
         Some((score, index, line)) if score > 0.3 => {
             error.note(format!("the nearest is line {}: `{}`", index + 1, line.trim()))
         }
-        _ => error.note(format!("looked for `{}`", wanted.trim())),
+        _ => {
+            let words = text.split(|c: char| c.is_whitespace() || matches!(c, ',' | ';' | '(' | ')' | '[' | ']'));
+            match nearest(wanted.trim(), words.filter(|word| !word.is_empty())) {
+                Some(near) => error.help(format!("did you mean `{near}`?")),
+                None => error.note(format!("looked for `{}`", wanted.trim())),
+            }
+        }
     })
 }
 

@@ -4,8 +4,10 @@
 mod buffers;
 mod cell;
 mod clear;
+mod edit;
 pub mod help;
 mod launch;
+mod patch;
 mod registry;
 mod settings;
 

@@ -102,6 +102,8 @@ pub fn registry() -> &'static [&'static dyn Magic] {
         &StageMagic(Stage::Ptx),
         &StageMagic(Stage::Cubin),
         &Relaunch,
+        &super::edit::Edit,
+        &super::patch::Patch,
         &Let,
         &Buf,
         &Bufs,

@@ -9,5 +9,6 @@ mod run;
 mod snapshot;
 mod stages;
 
+pub use options::{STAGE_OPTIONS, SWITCHES};
 pub use relaunch::Relaunch;
 pub use stages::StageMagic;

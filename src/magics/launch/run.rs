@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::arguments::{self, Arguments};
 use super::report::LaunchLines;
 use super::snapshot::Snapshot;
-use crate::compiler::meta::encode;
+use crate::compiler::meta::{encode, resolve_scratch};
 use crate::compiler::{Origin, Stage};
 use crate::device::{Code, Launch};
 use crate::diagnostic::{Diagnostic, Result, Source};
@@ -35,7 +35,11 @@ pub fn run(plan: &Plan<'_>, workspace: &mut Workspace, context: Context<'_>) -> 
     let located = |error: Box<Diagnostic>| Box::new(error.in_source(plan.source));
     let mut warnings = Vec::new();
     let version = plan.version;
-    let meta = &version.meta;
+    let mut meta = version.meta.clone();
+    if version.binding.is_none() {
+        // It was compiled without a launch.
+        resolve_scratch(&mut meta, plan.arguments.positional.len());
+    }
     let grid = arguments::evaluate_grid(plan.header, workspace, &grid_constants(plan)).map_err(located)?;
     let whole: Range<usize> = plan.header.call_span.clone();
     let given = match &version.binding {
