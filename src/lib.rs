@@ -3,8 +3,8 @@
 //! Layers are modules, in the order in which a cell meets them. An arrow points at what a layer may use:
 //!
 //! ```text
-//! main → server → session → magics → workspace → {compiler, device, guest, bench, layout, render, expression}
-//!        server → wire      device → {emulator, cuda, expression}      emulator → ptx      compiler → {ir, ptx}
+//! main → server → session → magics → workspace → {compiler, files, device, guest, bench, layout, render, expression}
+//!        server → wire      files → device → {emulator, cuda}      emulator → ptx      compiler → {ir, ptx}
 //!        everyone → {diagnostic, cancel, child, frontend}
 //! ```
 //!
@@ -18,6 +18,7 @@ pub mod device;
 pub mod diagnostic;
 pub mod emulator;
 pub mod expression;
+pub mod files;
 pub mod frontend;
 pub mod guest;
 pub mod ir;

@@ -1,11 +1,13 @@
 //! Where kernels run: the [`Device`] trait, device memory, launches. Backends: the CPU emulator, later `cuda:N`.
 
 mod buffer;
+mod contents;
 mod dtype;
 mod emulated;
 mod launch;
 
 pub use buffer::{Buffer, Recipe, View, contiguous_strides};
+pub use contents::Contents;
 pub use dtype::{Dtype, Number};
 pub use emulated::Emulated;
 pub use launch::{Code, FunctionId, FunctionInfo, Launch, LaunchReport};

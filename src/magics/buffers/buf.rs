@@ -1,7 +1,7 @@
 //! `%buf`: makes a named buffer.
 
-use super::initialise::{Contents, INITIALISERS, initialise};
-use crate::device::{Buffer, Dtype, Recipe, contiguous_strides};
+use super::initialise::{INITIALISERS, initialise};
+use crate::device::{Buffer, Contents, Dtype, Recipe, contiguous_strides};
 use crate::diagnostic::{Diagnostic, Result, nearest};
 use crate::expression::{Expr, ExprKind, Parser};
 use crate::magics::{Call, Kind, Magic, Spec};

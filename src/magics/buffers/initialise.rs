@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::random::Random;
-use crate::device::{Dtype, Number};
+use crate::device::{Contents, Dtype, Number};
 use crate::diagnostic::{Diagnostic, Result, nearest};
 use crate::expression::{Expr, ExprKind, Keyword, Scalar, evaluate};
 use crate::workspace::{Workspace, resolve_view};
@@ -23,17 +23,6 @@ pub const INITIALISERS: [(&str, &str); 12] = [
     ("ones_like", "ones_like(a)"),
     ("empty_like", "empty_like(a)"),
 ];
-
-/// The contents of a buffer to be.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Contents {
-    /// The type of its elements.
-    pub dtype: Dtype,
-    /// Extents, outermost first.
-    pub shape: Vec<usize>,
-    /// The elements' bytes in row-major order.
-    pub bytes: Vec<u8>,
-}
 
 /// Evaluates an initialiser; `None` where the expression is none (a view, an expression of tensors).
 pub fn initialise(expression: &Expr, workspace: &Workspace) -> Result<Option<Contents>> {

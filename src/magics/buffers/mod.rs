@@ -1,6 +1,7 @@
 //! Named buffers and scalars: making, listing, forgetting.
 
 mod buf;
+mod file;
 mod free;
 mod initialise;
 mod list;
@@ -8,6 +9,7 @@ mod random;
 mod scalar;
 
 pub use buf::Buf;
+pub use file::{Load, Save};
 pub use free::{Free, Reset};
 pub use list::Bufs;
 pub use scalar::Let;

@@ -1,0 +1,167 @@
+//! Arrays in files: `.npy`, `.npz` and `.safetensors`. Written beside their place and moved there.
+
+mod npy;
+mod npz;
+mod safetensors;
+
+use std::io::Write;
+use std::path::Path;
+
+use crate::device::Contents;
+
+/// Why a file cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// The system's own words.
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    /// The file is not what its name says, or holds what no buffer can.
+    #[error("{0}")]
+    Malformed(String),
+    /// The file holds several arrays, and none or an unknown one was asked for.
+    #[error("{}", match asked { Some(name) => format!("it has no array `{name}`"), None => "it holds several arrays".to_owned() })]
+    WhichArray {
+        /// What was asked for.
+        asked: Option<String>,
+        /// What it holds.
+        names: Vec<String>,
+    },
+    /// The name ends on none of the known formats.
+    #[error("its name does not say its format")]
+    UnknownFormat,
+    /// The format holds one array only.
+    #[error("a .npy file holds one array")]
+    OneArray,
+}
+
+/// The result of reading or writing a file.
+pub type Result<T> = std::result::Result<T, FileError>;
+
+/// Reads an array: the only one, or the one of that name.
+pub fn read(path: &Path, name: Option<&str>) -> Result<Contents> {
+    match extension(path) {
+        "npy" => npy::read(&std::fs::read(path)?),
+        "npz" => npz::read(path, name),
+        "safetensors" => safetensors::read(&std::fs::read(path)?, name),
+        _ => Err(FileError::UnknownFormat),
+    }
+}
+
+/// Writes arrays under their names; `.npy` takes one.
+pub fn write(path: &Path, arrays: &[(String, Contents)]) -> Result<()> {
+    let bytes = match (extension(path), arrays) {
+        ("npy", [(_, contents)]) => npy::write(contents)?,
+        ("npy", _) => return Err(FileError::OneArray),
+        ("npz", _) => npz::write(arrays)?,
+        ("safetensors", _) => safetensors::write(arrays)?,
+        _ => return Err(FileError::UnknownFormat),
+    };
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(directory)?;
+    file.write_all(&bytes)?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+fn extension(path: &Path) -> &str {
+    path.extension().and_then(|extension| extension.to_str()).unwrap_or_default()
+}
+
+/// The one that was asked for, or the only one there is.
+fn choose<'a>(names: &'a [String], asked: Option<&str>) -> Result<&'a String> {
+    let found = match (asked, names) {
+        (None, [only]) => Some(only),
+        (None, _) => None,
+        (Some(asked), _) => names.iter().find(|name| *name == asked),
+    };
+    found.ok_or_else(|| FileError::WhichArray { asked: asked.map(str::to_owned), names: names.to_vec() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::Dtype;
+
+    fn contents(dtype: Dtype) -> Contents {
+        let bytes = (0..6 * dtype.size()).map(|byte| if dtype == Dtype::I1 { byte as u8 & 1 } else { byte as u8 });
+        Contents { dtype, shape: vec![2, 3], bytes: bytes.collect() }
+    }
+
+    #[test]
+    fn every_type_comes_back() {
+        let directory = tempfile::tempdir().expect("a directory");
+        for dtype in Dtype::ALL {
+            let array = contents(dtype);
+            for (format, exact) in [("npy", false), ("npz", false), ("safetensors", true)] {
+                let path = directory.path().join(format!("{dtype}.{format}"));
+                write(&path, &[("x".into(), array.clone())]).expect("written");
+                let back = read(&path, None).unwrap_or_else(|error| panic!("{dtype} {format}: {error}"));
+                assert_eq!((&back.shape, &back.bytes), (&array.shape, &array.bytes), "{dtype} {format}");
+                // numpy has no bf16 and no fp8: their bits are kept as unsigned integers.
+                let kept = match dtype {
+                    Dtype::Bf16 if !exact => Dtype::U16,
+                    Dtype::F8E4m3 | Dtype::F8E5m2 if !exact => Dtype::U8,
+                    other => other,
+                };
+                assert_eq!(back.dtype, kept, "{format}");
+            }
+        }
+    }
+
+    #[test]
+    fn several_arrays_are_told_apart_by_name() {
+        let directory = tempfile::tempdir().expect("a directory");
+        for format in ["npz", "safetensors"] {
+            let path = directory.path().join(format!("two.{format}"));
+            let arrays = [("a".to_owned(), contents(Dtype::F32)), ("b".to_owned(), contents(Dtype::I64))];
+            write(&path, &arrays).expect("written");
+            assert_eq!(read(&path, Some("b")).expect("read"), arrays[1].1);
+            for asked in [None, Some("c")] {
+                match read(&path, asked) {
+                    Err(FileError::WhichArray { names, .. }) => assert_eq!(names, ["a", "b"]),
+                    other => panic!("{other:?}"),
+                }
+            }
+        }
+        let path = directory.path().join("two.npy");
+        let two = [("a".to_owned(), contents(Dtype::F32)), ("b".to_owned(), contents(Dtype::F32))];
+        assert!(matches!(write(&path, &two), Err(FileError::OneArray)));
+        assert!(matches!(read(&directory.path().join("x.txt"), None), Err(FileError::UnknownFormat)));
+    }
+
+    #[test]
+    fn damaged_files_are_errors() {
+        let directory = tempfile::tempdir().expect("a directory");
+        for format in ["npy", "npz", "safetensors"] {
+            let path = directory.path().join(format!("x.{format}"));
+            write(&path, &[("x".into(), contents(Dtype::F32))]).expect("written");
+            let good = std::fs::read(&path).expect("read");
+            for cut in 0..good.len() {
+                std::fs::write(&path, &good[..cut]).expect("written");
+                assert!(read(&path, Some("x")).is_err(), "{format} cut at {cut} of {}", good.len());
+            }
+            for at in 0..good.len().min(200) {
+                let mut bad = good.clone();
+                bad[at] ^= 0xff;
+                std::fs::write(&path, bad).expect("written");
+                // An error or other contents, but no panic and no endless allocation.
+                let _ = read(&path, Some("x"));
+            }
+        }
+    }
+
+    #[test]
+    fn fortran_order_and_big_endian_are_understood() {
+        let mut bytes = b"\x93NUMPY\x01\x00v\x00{'descr': '>i2', 'fortran_order': True, 'shape': (2, 3), }".to_vec();
+        bytes.resize(127, b' ');
+        bytes.push(b'\n');
+        for value in [1i16, 4, 2, 5, 3, 6] {
+            bytes.extend(value.to_be_bytes());
+        }
+        let contents = npy::read(&bytes).expect("read");
+        assert_eq!(contents.dtype, Dtype::I16);
+        assert_eq!(contents.bytes, (1..=6i16).flat_map(i16::to_le_bytes).collect::<Vec<_>>());
+        let huge = String::from_utf8_lossy(&bytes).replace("(2, 3)", "(9999999999, 9999999999)");
+        assert!(npy::read(huge.as_bytes()).is_err());
+    }
+}
