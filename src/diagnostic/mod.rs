@@ -193,7 +193,11 @@ impl std::error::Error for Diagnostic {}
 
 /// The candidate nearest to a misspelt word, if one is near enough to suggest.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let limit = (word.chars().count() / 3).max(1);
+    // Any short word is near to any other.
+    let limit = match word.chars().count() {
+        0..=2 => return candidates.into_iter().find(|candidate| candidate.eq_ignore_ascii_case(word)),
+        length => length / 3,
+    };
     candidates
         .into_iter()
         .map(|candidate| (edit_distance(word, candidate), candidate))
@@ -224,6 +228,7 @@ mod tests {
     fn nearest_suggests_a_likely_word_only() {
         assert_eq!(nearest("matmull", ["add", "matmul"]), Some("matmul"));
         assert_eq!(nearest("xyz", ["add", "matmul"]), None);
+        assert_eq!((nearest("M", ["a", "b"]), nearest("M", ["a", "m"])), (None, Some("m")));
     }
 
     #[test]

@@ -38,9 +38,9 @@ impl Magic for Load {
     }
 
     fn run(&self, call: &Call<'_>, workspace: &mut Workspace, _: Context<'_>) -> Result<Option<Output>> {
-        let words = words(call);
+        let mut words = words(call);
         let usage = || Diagnostic::error("usage", "`%load` takes a name and a file").help("`%load NAME = PATH`");
-        let (words, dtype) = take_dtype(words)?;
+        let dtype = take_dtype(&mut words)?;
         let ((name, name_span), path) = match words.as_slice() {
             [name, (equals, _), path] if equals == "=" => (name.clone(), path.clone()),
             [name, path] => (name.clone(), path.clone()),
@@ -150,8 +150,9 @@ fn words(call: &Call<'_>) -> Vec<(String, Range<usize>)> {
 
 type Word = (String, Range<usize>);
 
-fn take_dtype(mut words: Vec<Word>) -> Result<(Vec<Word>, Option<(Dtype, Range<usize>)>)> {
-    let Some(at) = words.iter().position(|(word, _)| word.starts_with("--")) else { return Ok((words, None)) };
+/// Takes `--dtype TYPE` out of the words.
+fn take_dtype(words: &mut Vec<Word>) -> Result<Option<(Dtype, Range<usize>)>> {
+    let Some(at) = words.iter().position(|(word, _)| word.starts_with("--")) else { return Ok(None) };
     let (option, span) = words.remove(at);
     let (name, value) = match option.split_once('=') {
         Some((name, value)) => (name.to_owned(), Some((value.to_owned(), span.clone()))),
@@ -164,7 +165,7 @@ fn take_dtype(mut words: Vec<Word>) -> Result<(Vec<Word>, Option<(Dtype, Range<u
     }
     let dtype = value.as_ref().and_then(|(value, _)| Dtype::parse(value));
     match (dtype, value) {
-        (Some(dtype), Some((_, span))) => Ok((words, Some((dtype, span)))),
+        (Some(dtype), Some((_, span))) => Ok(Some((dtype, span))),
         (_, value) => {
             let span = value.map_or(span, |(_, span)| span);
             let names = Dtype::ALL.map(Dtype::name).join(", ");

@@ -27,7 +27,6 @@ impl Magic for Let {
 
     fn run(&self, call: &Call<'_>, workspace: &mut Workspace, _: Context<'_>) -> Result<Option<Output>> {
         let mut parser = Parser::new(&call.cell.text, call.arguments.clone())?;
-        let mut assigned = Vec::new();
         loop {
             let Some((name, span)) = parser.name() else { return Err(parser.unexpected("a name")) };
             if Dtype::parse(&name).is_some() || matches!(name.as_str(), "tl" | "inf" | "nan") {
@@ -40,14 +39,12 @@ impl Magic for Let {
             }
             parser.expect("=")?;
             let value = evaluate(&parser.expression()?, &workspace.scope())?;
-            assigned.push((name, value));
+            // At once, so that the next one can use it.
+            workspace.scalars.set(&name, value);
             if parser.at_end() {
                 break;
             }
             parser.expect(",")?;
-        }
-        for (name, value) in assigned {
-            workspace.scalars.set(&name, value);
         }
         Ok(None)
     }
