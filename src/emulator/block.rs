@@ -7,6 +7,7 @@ use super::launch::Arithmetic;
 use super::memory::GlobalMemory;
 use super::program::{BarrierReduction, Program, Slot};
 use super::warp::{State, Warp};
+use crate::emulator::arithmetic::fused_lanes::Operands;
 use crate::emulator::arithmetic::tensor::Architecture;
 
 /// Instructions of one warp before another gets its turn: a warp that spins lets the others work.
@@ -49,6 +50,8 @@ pub(super) struct BlockMemory {
     /// The allocation that the last global access hit.
     pub last_allocation: usize,
     pub printed: String,
+    /// Working space of the tensor core.
+    pub operands: Box<Operands>,
 }
 
 #[derive(Clone, Default)]
@@ -115,6 +118,7 @@ impl Block {
             shared_touched: 0,
             last_allocation: 0,
             printed: String::new(),
+            operands: Box::default(),
         };
         Self { shape, warps, memory, barriers: vec![Barrier::default(); 16] }
     }

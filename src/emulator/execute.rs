@@ -16,7 +16,6 @@ use crate::emulator::arithmetic::convert::Conversion;
 use crate::emulator::arithmetic::float;
 use crate::emulator::arithmetic::formats::Format;
 use crate::emulator::arithmetic::integer;
-use crate::emulator::arithmetic::tensor::Plane;
 
 /// A fault of one lane, before its place is known.
 type LaneFault = (FaultKind, u32);
@@ -424,14 +423,19 @@ impl Step<'_, '_> {
             Op::LoadMatrix { count, transpose, d, address } => return self.load_matrix(*count, *transpose, d, address),
             Op::StoreMatrix { transpose, a, address } => return self.store_matrix(*transpose, a, address),
             Op::Mma { mma, d, a, b, c } => {
-                let planes = |elements: &[Data]| -> Vec<&Plane> {
-                    elements
-                        .iter()
-                        .filter_map(|e| if let Data::Word(slot) = e { Some(self.word(*slot)) } else { None })
-                        .collect()
-                };
+                let none = [0; 32];
+                let words = &self.warp.words;
+                let plane =
+                    |element: &Data| if let Data::Word(slot) = element { &words[*slot as usize] } else { &none };
+                let [mut a_planes, mut b_planes, mut c_planes] = [[&none; 4]; 3];
+                for (planes, elements) in [(&mut a_planes, a), (&mut b_planes, b), (&mut c_planes, c)] {
+                    for (to, element) in planes.iter_mut().zip(elements) {
+                        *to = plane(element);
+                    }
+                }
                 let fast = self.environment.arithmetic == Arithmetic::Fast;
-                let result = mma.execute(self.environment.architecture, fast, &planes(a), &planes(b), &planes(c));
+                let planes = [&a_planes[..a.len()], &b_planes[..b.len()], &c_planes[..c.len()]];
+                let result = mma.execute(self.environment.architecture, fast, &mut self.memory.operands, planes);
                 for (element, plane) in d.iter().zip(&result) {
                     if let Data::Word(slot) = element {
                         self.set_word(*slot, plane);

@@ -2,314 +2,386 @@
 //!
 //! The product of two significands of up to 11 bits is exact in f32 unless it leaves f32's exponents. So where all
 //! exponents lie in a window, alignment is one multiplication by a power of two and truncation one conversion to an
-//! integer, with no exponents taken apart. [`multiply_accumulate`] says `false` where they do not.
+//! integer, with no exponents taken apart. [`Operands::multiply_accumulate`] says `false` where they do not.
 //!
 //! A lane holds its four elements of C and D at (row, column) = (lane / 4 + 8·upper, lane % 4 · 2 + odd); A is spread
 //! to the rows, B to the columns, so that C and D are used as they lie in their registers.
 
-// Lanes and elements are indices into several arrays at once.
-#![allow(clippy::needless_range_loop)]
+use std::ops::Range;
 
-use super::float::bits32;
-use super::formats::{F16, Format};
-use super::tensor::{Accumulator, FusedSum, MAX_K, Mma, Plane, element_field};
-
-/// Lanes that are worked on at once.
-const LANES: usize = 16;
-type Lanes<T> = [T; LANES];
+use super::formats::{F16, F32, Format};
+use super::tensor::{Accumulator, Element, FusedSum, MAX_K, Mma, Plane, element_field};
+#[cfg(target_arch = "x86_64")]
+use super::vector::Avx512;
+use super::vector::{LANES, Portable, Unit};
 
 /// Exponents of products for which nothing here leaves f32: a sum is 0 or above the smallest term by 2^-25.
-const PRODUCTS: (f32, f32) = (power(-75), power(100));
-/// Magnitudes of the accumulator; as for the products, a step's factor 2^fraction_bits / largest is finite.
-const ACCUMULATORS: (f32, f32) = (power(-100), power(110));
+const PRODUCTS: Range<i32> = -75..100;
+/// Exponents of the accumulator; as for the products, the factor 2^fraction_bits / largest is finite.
+const ACCUMULATORS: Range<i32> = -100..110;
 
-const fn power(exponent: i32) -> f32 {
-    f32::from_bits(((exponent + 127) as u32) << 23)
+/// Sixteen lanes: the value, and the power of two of its exponent (of a subnormal: the smallest of its format).
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+struct Part {
+    value: [f32; LANES],
+    power: [f32; LANES],
 }
 
-/// Values and the powers of two of their exponents (of a subnormal: the smallest exponent of its format), by lane.
-struct Decoded {
-    value: [f32; 32],
-    power: [f32; 32],
-}
+const NOTHING: Part = Part { value: [0.0; LANES], power: [0.0; LANES] };
 
-/// What the powers of an operand reach, zeros apart.
+/// What the exponents of an operand reach, zeros apart.
 #[derive(Clone, Copy)]
 struct Reach {
-    smallest: f32,
-    largest: f32,
+    smallest: i32,
+    largest: i32,
     special: bool,
 }
 
-/// A: by k, row below or above 8, and half of the warp.
-struct Left {
-    value: [[[Lanes<f32>; 2]; 2]; MAX_K],
-    power: [[[Lanes<f32>; 2]; 2]; MAX_K],
+/// A and B, spread over the lanes. A stays from one `mma` to the next: the same rows often meet several columns.
+pub struct Operands {
+    /// By k, row below or above 8, and half of the warp.
+    left: [[[Part; 2]; 2]; MAX_K],
+    /// By k and parity of the column; both halves of the warp have the same columns.
+    right: [[Part; 2]; MAX_K],
+    /// What `left` was spread from.
+    left_source: Option<(Element, usize, Reach)>,
+    left_registers: [Plane; 4],
 }
 
-/// B: by k and parity of the column; both halves of the warp have the same columns.
-struct Right {
-    value: [[Lanes<f32>; 2]; MAX_K],
-    power: [[Lanes<f32>; 2]; MAX_K],
+/// `QUAD[q][n]`: the lane, in its half of the warp, that holds the row of lane n.
+const QUAD: [[u32; LANES]; 4] = {
+    let mut table = [[0; LANES]; 4];
+    let mut at = 0;
+    while at < 4 * LANES {
+        table[at / LANES][at % LANES] = ((at % LANES) & !3) as u32 + (at / LANES) as u32;
+        at += 1;
+    }
+    table
+};
+
+/// `COLUMN[odd][q][n]`: the lane that holds the column of lane n.
+const COLUMN: [[[u32; LANES]; 4]; 2] = {
+    let mut table = [[[0; LANES]; 4]; 2];
+    let mut at = 0;
+    while at < 8 * LANES {
+        let (odd, quarter, lane) = (at / (4 * LANES), at / LANES % 4, at % LANES);
+        table[odd][quarter][lane] = (4 * ((lane & 3) * 2 + odd) + quarter) as u32;
+        at += 1;
+    }
+    table
+};
+
+impl Default for Operands {
+    fn default() -> Self {
+        Self {
+            left: [[[NOTHING; 2]; 2]; MAX_K],
+            right: [[NOTHING; 2]; MAX_K],
+            left_source: None,
+            left_registers: [[0; 32]; 4],
+        }
+    }
 }
 
-super::simd::widest! {
+/// The sixteen lanes of one half of the warp.
+#[inline(always)]
+fn half_of(plane: &Plane, half: usize) -> &[u32; LANES] {
+    &plane.as_chunks().0[half]
+}
+
+/// The least (zeros apart) and the greatest magnitude, as bits of their format, lane by lane.
+struct Magnitudes<U: Unit> {
+    least: U::Integer,
+    greatest: U::Integer,
+}
+
+impl<U: Unit> Magnitudes<U> {
+    #[inline(always)]
+    fn new(unit: U) -> Self {
+        Self { least: unit.all(u32::MAX), greatest: unit.all(0) }
+    }
+
+    #[inline(always)]
+    fn add(&mut self, unit: U, magnitude: U::Integer) {
+        self.greatest = unit.greatest(self.greatest, magnitude);
+        self.least = unit.least(self.least, unit.replace_zero(magnitude, unit.all(u32::MAX)));
+    }
+
+    #[inline(always)]
+    fn reach(&self, unit: U, format: Format) -> Reach {
+        let Format { exponent_bits, mantissa_bits, has_infinity } = format;
+        let fraction = if has_infinity { 0 } else { (1 << mantissa_bits) - 1 };
+        let first_special = ((1 << exponent_bits) - 1) << mantissa_bits | fraction;
+        let exponent = |magnitude: u32| (magnitude >> mantissa_bits).max(1) as i32 + 1 - (1 << (exponent_bits - 1));
+        let greatest = unit.greatest_lane(self.greatest);
+        if greatest == 0 {
+            return Reach { smallest: 0, largest: 0, special: false };
+        }
+        let smallest = exponent(unit.least_lane(self.least));
+        Reach { smallest, largest: exponent(greatest), special: greatest >= first_special }
+    }
+}
+
+/// Value and power of an element of each lane.
+#[inline(always)]
+fn decode<U: Unit>(unit: U, format: Format, bits: U::Integer, magnitudes: &mut Magnitudes<U>) -> (U::Float, U::Float) {
+    let Format { exponent_bits, mantissa_bits, .. } = format;
+    let width = exponent_bits + mantissa_bits;
+    let bias = (1u32 << (exponent_bits - 1)) - 1;
+    let magnitude = unit.and(bits, unit.all((1 << width) - 1));
+    let sign = unit.shift_left(unit.shift_right(bits, width), 31);
+    magnitudes.add(unit, magnitude);
+    // Multiplying normalises a subnormal.
+    let scale = unit.with_bits(unit.all((254 - bias) << 23));
+    let value = unit.bits(unit.multiply(unit.with_bits(unit.shift_left(magnitude, 23 - mantissa_bits)), scale));
+    let power = unit.with_bits(unit.and(value, unit.all(0x7f80_0000)));
+    let smallest = unit.with_bits(unit.all((128 - bias) << 23));
+    let power = unit.where_nonzero(magnitude, unit.maximum(power, smallest));
+    (unit.with_bits(unit.or(value, sign)), power)
+}
+
+/// One `mma`: its sum and its operands' registers.
+struct Task<'a> {
+    mma: &'a Mma,
+    sum: FusedSum,
+    a: &'a [&'a Plane],
+    b: &'a [&'a Plane],
+    c: &'a [&'a Plane],
+    a_format: Format,
+    b_format: Format,
+}
+
+impl Operands {
     /// D = A·B + C into `d`, with the bits of [`super::tensor`]; `false` where the exponents are out of the window.
     #[must_use]
     pub(super) fn multiply_accumulate(
+        &mut self,
         mma: &Mma,
         sum: FusedSum,
-        a: &[&Plane],
-        b: &[&Plane],
-        c: &[&Plane],
+        [a, b, c]: [&[&Plane]; 3],
         d: &mut [Plane; 4],
     ) -> bool {
-        multiply_accumulate_body(mma, sum, a, b, c, d)
+        let (Some(a_format), Some(b_format)) = (mma.a.format(), mma.b.format()) else { return false };
+        let counts = [mma.a_registers(), mma.b_registers(), mma.c_registers()];
+        if mma.m != 16 || [a.len(), b.len(), c.len()] != counts {
+            return false;
+        }
+        let task = Task { mma, sum, a, b, c, a_format, b_format };
+        #[cfg(target_arch = "x86_64")]
+        if let Some(unit) = Avx512::detect() {
+            #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi2,f16c")]
+            fn wide(operands: &mut Operands, unit: Avx512, task: &Task<'_>, d: &mut [Plane; 4]) -> bool {
+                operands.run(unit, task, d)
+            }
+            // SAFETY: the token says that the features are there.
+            return unsafe { wide(self, unit, &task, d) };
+        }
+        portable(self, &task, d)
     }
-}
 
-#[inline(always)]
-fn multiply_accumulate_body(
-    mma: &Mma,
-    sum: FusedSum,
-    a: &[&Plane],
-    b: &[&Plane],
-    c: &[&Plane],
-    d: &mut [Plane; 4],
-) -> bool {
-    let (Some(a_format), Some(b_format)) = (mma.a.format(), mma.b.format()) else { return false };
-    if mma.m != 16 || a.len() != mma.a_registers() || b.len() != mma.b_registers() || c.len() != mma.c_registers() {
-        return false;
-    }
-    let zero = [[[[0.0; LANES]; 2]; 2]; MAX_K];
-    let mut left = Left { value: zero, power: zero };
-    let mut right = Right { value: [[[0.0; LANES]; 2]; MAX_K], power: [[[0.0; LANES]; 2]; MAX_K] };
-    let a_reach = spread_rows(mma, a_format, a, &mut left);
-    let b_reach = spread_columns(mma, b_format, b, &mut right);
-    let mut accumulator = [[0f32; 32]; 4];
-    let inside = unpack(mma.accumulator, c, &mut accumulator);
-    let smallest = a_reach.smallest * b_reach.smallest;
-    let largest = a_reach.largest * b_reach.largest;
-    if a_reach.special || b_reach.special || !inside || smallest < PRODUCTS.0 || largest > PRODUCTS.1 {
-        return false;
-    }
-    let round_to_f16 = mma.accumulator == Accumulator::F16;
-    for register in 0..4 {
-        for half in 0..2 {
-            let lanes = &mut accumulator[register][LANES * half..][..LANES];
-            let mut row = [0f32; LANES];
-            row.copy_from_slice(lanes);
-            for start in (0..mma.k).step_by(sum.step) {
-                let end = (start + sum.step).min(mma.k);
-                step(&left, &right, [register / 2, register % 2, half], start..end, sum, round_to_f16, &mut row);
-                if round_to_f16 && !row.iter().all(|value| value.is_finite()) {
-                    return false;
+    #[inline(always)]
+    fn run<U: Unit>(&mut self, unit: U, task: &Task<'_>, d: &mut [Plane; 4]) -> bool {
+        let left = self.spread_rows(unit, task);
+        let right = self.spread_columns(unit, task);
+        let (smallest, largest) = (left.smallest + right.smallest, left.largest + right.largest);
+        if left.special || right.special || smallest < PRODUCTS.start || largest >= PRODUCTS.end {
+            return false;
+        }
+        let to_f16 = task.mma.accumulator == Accumulator::F16;
+        let mut magnitudes = Magnitudes::new(unit);
+        let mut c = [[unit.with_bits(unit.all(0)); 4]; 2];
+        for (half, row) in c.iter_mut().enumerate() {
+            for (element, values) in row.iter_mut().enumerate() {
+                *values = accumulator(unit, task, half, element, &mut magnitudes);
+            }
+        }
+        let reach = magnitudes.reach(unit, if to_f16 { F16 } else { F32 });
+        if reach.special || reach.smallest < ACCUMULATORS.start || reach.largest >= ACCUMULATORS.end {
+            return false;
+        }
+        for (half, mut row) in c.into_iter().enumerate() {
+            for start in (0..task.mma.k).step_by(task.sum.step) {
+                row = self.step(unit, half, start..(start + task.sum.step).min(task.mma.k), task.sum, to_f16, row);
+                if to_f16 {
+                    let Some(rounded) = round_to_f16(unit, row) else { return false };
+                    row = rounded;
                 }
             }
-            lanes.copy_from_slice(&row);
+            pack(unit, to_f16, half, row, d);
         }
+        true
     }
-    pack(mma.accumulator, &accumulator, d);
-    true
-}
 
-/// One fused sum: the terms `steps` and the accumulator.
-#[inline(always)]
-fn step(
-    left: &Left,
-    right: &Right,
-    [upper, odd, half]: [usize; 3],
-    steps: std::ops::Range<usize>,
-    sum: FusedSum,
-    round_to_f16: bool,
-    row: &mut Lanes<f32>,
-) {
-    // Zero where every term is zero; the clamp keeps the factor finite.
-    let mut largest: Lanes<f32> = each(|n| f32::from_bits(row[n].to_bits() & 0x7f80_0000).max(ACCUMULATORS.0));
-    for k in steps.clone() {
-        let (a, b) = (&left.power[k][upper][half], &right.power[k][odd]);
-        largest = each(|n| {
-            let product = a[n] * b[n];
-            if product > largest[n] { product } else { largest[n] }
-        });
-    }
-    let factor: Lanes<f32> =
-        each(|n| f32::from_bits(((254 + sum.fraction_bits as u32) << 23).wrapping_sub(largest[n].to_bits())));
-    // Two partial sums: sixteen products below 4·2^25 each would just overflow one.
-    let middle = (steps.start + 8).min(steps.end);
-    let first = products(left, right, [upper, odd, half], steps.start..middle, &factor);
-    let mut total: Lanes<f64>;
-    {
-        let aligned: Lanes<i32> = each(|n| super::simd::truncate(row[n] * factor[n]));
-        if sum.fraction_bits <= 24 {
-            let whole: Lanes<i32> = each(|n| first[n] + aligned[n]);
-            total = each(|n| f64::from(whole[n]));
-        } else {
-            total = each(|n| f64::from(first[n]) + f64::from(aligned[n]));
+    /// One fused sum: the terms `steps` and the accumulator, for the four elements of sixteen lanes.
+    #[inline(always)]
+    fn step<U: Unit>(
+        &self,
+        unit: U,
+        half: usize,
+        steps: Range<usize>,
+        sum: FusedSum,
+        to_f16: bool,
+        row: [U::Float; 4],
+    ) -> [U::Float; 4] {
+        let exponents = unit.all(0x7f80_0000);
+        // Where every term is zero this clamp keeps the factor finite.
+        let floor = unit.with_bits(unit.all(((ACCUMULATORS.start + 127) as u32) << 23));
+        let mut largest = row;
+        for largest in &mut largest {
+            *largest = unit.maximum(unit.with_bits(unit.and(unit.bits(*largest), exponents)), floor);
         }
-    }
-    if middle < steps.end {
-        let second = products(left, right, [upper, odd, half], middle..steps.end, &factor);
-        total = each(|n| total[n] + f64::from(second[n]));
-    }
-    let unit = f64::from_bits(((1023 - sum.fraction_bits) as u64) << 52);
-    let kept = !((1u64 << (52 - sum.output_bits)) - 1);
-    if round_to_f16 {
-        // Exact so far; the only rounding is here.
-        *row = each(|n| F16.to_f64(F16.from_f64(total[n] * (f64::from(largest[n]) * unit))) as f32);
-    } else {
-        *row = each(|n| {
-            let value = total[n] * (f64::from(largest[n]) * unit);
-            f64::from_bits(value.to_bits() & kept) as f32
-        });
-    }
-}
-
-/// The truncated products, added.
-#[inline(always)]
-fn products(
-    left: &Left,
-    right: &Right,
-    [upper, odd, half]: [usize; 3],
-    steps: std::ops::Range<usize>,
-    factor: &Lanes<f32>,
-) -> Lanes<i32> {
-    let mut total = [0i32; LANES];
-    for k in steps {
-        let (a, b) = (&left.value[k][upper][half], &right.value[k][odd]);
-        total = each(|n| total[n] + super::simd::truncate(a[n] * b[n] * factor[n]));
-    }
-    total
-}
-
-#[inline(always)]
-fn each<T: Copy + Default>(mut f: impl FnMut(usize) -> T) -> Lanes<T> {
-    let mut values = [T::default(); LANES];
-    for n in 0..LANES {
-        values[n] = f(n);
-    }
-    values
-}
-
-/// A field of every lane of a register.
-#[inline(always)]
-fn decode(format: Format, plane: &Plane, (shift, mask): (u32, u32), reach: &mut Reach) -> Decoded {
-    let Format { exponent_bits, mantissa_bits, has_infinity } = format;
-    let magnitude_bits = exponent_bits + mantissa_bits;
-    let first_special =
-        if has_infinity { ((1 << exponent_bits) - 1) << mantissa_bits } else { (1 << magnitude_bits) - 1 };
-    let bias = (1 << (exponent_bits - 1)) - 1;
-    let scale = f32::from_bits((254 - bias) << 23);
-    let least = f32::from_bits((128 - bias) << 23);
-    let mut decoded = Decoded { value: [0.0; 32], power: [0.0; 32] };
-    let mut magnitudes = [0u32; 32];
-    for lane in 0..32 {
-        let bits = plane[lane] >> shift & mask;
-        let magnitude = bits & ((1 << magnitude_bits) - 1);
-        let sign = bits >> magnitude_bits << 31;
-        magnitudes[lane] = magnitude;
-        // Multiplying normalises a subnormal.
-        let value = f32::from_bits(magnitude << (23 - mantissa_bits)) * scale;
-        let power = f32::from_bits(value.to_bits() & 0x7f80_0000).max(least);
-        decoded.value[lane] = f32::from_bits(value.to_bits() | sign);
-        decoded.power[lane] = if magnitude == 0 { 0.0 } else { power };
-    }
-    reach.special |= magnitudes.iter().fold(0, |most, &magnitude| most.max(magnitude)) >= first_special;
-    if exponent_bits > 5 {
-        for &power in &decoded.power {
-            reach.largest = reach.largest.max(power);
-            reach.smallest = reach.smallest.min(if power == 0.0 { f32::MAX } else { power });
+        for k in steps.clone() {
+            let ([upper, lower], [even, odd]) = (&self.left[k], &self.right[k]);
+            let (upper, lower) = (unit.load(&upper[half].power), unit.load(&lower[half].power));
+            let (even, odd) = (unit.load(&even.power), unit.load(&odd.power));
+            let powers = [(upper, even), (upper, odd), (lower, even), (lower, odd)];
+            for (largest, (a, b)) in largest.iter_mut().zip(powers) {
+                *largest = unit.maximum(*largest, unit.multiply(a, b));
+            }
         }
+        let one = unit.all((254 + sum.fraction_bits as u32) << 23);
+        let (mut factor, mut totals) = (largest, [[unit.all(0); 2]; 4]);
+        for (element, factor) in factor.iter_mut().enumerate() {
+            *factor = unit.with_bits(unit.subtract(one, unit.bits(*factor)));
+            totals[element][1] = unit.truncate(unit.multiply(row[element], *factor));
+        }
+        // Two partial sums: sixteen products below 4·2^25 each would just overflow one.
+        let middle = (steps.start + 8).min(steps.end);
+        for (part, steps) in [steps.start..middle, middle..steps.end].into_iter().enumerate() {
+            for k in steps {
+                let ([upper, lower], [even, odd]) = (&self.left[k], &self.right[k]);
+                let (upper, lower) = (unit.load(&upper[half].value), unit.load(&lower[half].value));
+                let (even, odd) = (unit.load(&even.value), unit.load(&odd.value));
+                let values = [(upper, even), (upper, odd), (lower, even), (lower, odd)];
+                for (element, (a, b)) in values.into_iter().enumerate() {
+                    let aligned = unit.truncate(unit.multiply(unit.multiply(a, b), factor[element]));
+                    totals[element][part] = unit.add(totals[element][part], aligned);
+                }
+            }
+        }
+        let ulp = f64::from_bits(((1023 - sum.fraction_bits) as u64) << 52);
+        let kept = !((1u64 << (52 - sum.output_bits)) - 1);
+        let mut results = row;
+        for (element, result) in results.iter_mut().enumerate() {
+            *result = unit.scaled_sum(totals[element], largest[element], ulp, kept, to_f16);
+        }
+        results
     }
-    decoded
-}
 
-/// A format of few exponents reaches no further than this; others are looked at.
-fn reach_of(format: Format) -> Reach {
-    if format.exponent_bits > 5 {
-        Reach { smallest: f32::MAX, largest: 0.0, special: false }
-    } else {
-        Reach { smallest: power(-16), largest: power(16), special: false }
-    }
-}
-
-#[inline(always)]
-fn spread_rows(mma: &Mma, format: Format, a: &[&Plane], left: &mut Left) -> Reach {
-    let (per, mut reach) = (mma.a.per_register(), reach_of(format));
-    for (register, plane) in a.iter().enumerate() {
-        let (upper, first) = (register & 1, (register >> 1) * 4 * per);
-        for index in 0..per {
-            let decoded = decode(format, plane, element_field(mma.a, index), &mut reach);
-            for quarter in 0..4 {
-                let k = first + quarter * per + index;
-                for (from, to) in [(&decoded.value, &mut left.value[k]), (&decoded.power, &mut left.power[k])] {
-                    for half in 0..2 {
-                        to[upper][half] = each(|n| from[LANES * half + (n & !3) + quarter]);
+    #[inline(always)]
+    fn spread_rows<U: Unit>(&mut self, unit: U, task: &Task<'_>) -> Reach {
+        let same = self.left_registers.iter().zip(task.a).all(|(known, plane)| *known == **plane);
+        if let Some((element, k, reach)) = self.left_source
+            && same
+            && (element, k) == (task.mma.a, task.mma.k)
+        {
+            return reach;
+        }
+        let (per, mut magnitudes) = (task.mma.a.per_register(), Magnitudes::new(unit));
+        for (register, plane) in task.a.iter().enumerate() {
+            let (upper, first) = (register & 1, (register >> 1) * 4 * per);
+            self.left_registers[register] = **plane;
+            for half in 0..2 {
+                let bits = unit.load_integers(half_of(plane, half));
+                for index in 0..per {
+                    let (shift, mask) = element_field(task.mma.a, index);
+                    let field = unit.and(unit.shift_right(bits, shift), unit.all(mask));
+                    let (value, power) = decode(unit, task.a_format, field, &mut magnitudes);
+                    for (quarter, from) in QUAD.iter().enumerate() {
+                        let part = &mut self.left[first + quarter * per + index][upper][half];
+                        unit.store(&mut part.value, unit.pick(value, value, from));
+                        unit.store(&mut part.power, unit.pick(power, power, from));
                     }
                 }
             }
         }
+        let reach = magnitudes.reach(unit, task.a_format);
+        self.left_source = Some((task.mma.a, task.mma.k, reach));
+        reach
     }
-    reach
-}
 
-#[inline(always)]
-fn spread_columns(mma: &Mma, format: Format, b: &[&Plane], right: &mut Right) -> Reach {
-    let (per, mut reach) = (mma.b.per_register(), reach_of(format));
-    for (register, plane) in b.iter().enumerate() {
-        for index in 0..per {
-            let decoded = decode(format, plane, element_field(mma.b, index), &mut reach);
-            for quarter in 0..4 {
-                let k = register * 4 * per + quarter * per + index;
-                for (from, to) in [(&decoded.value, &mut right.value[k]), (&decoded.power, &mut right.power[k])] {
-                    for odd in 0..2 {
-                        to[odd] = each(|n| from[4 * ((n & 3) * 2 + odd) + quarter]);
+    #[inline(always)]
+    fn spread_columns<U: Unit>(&mut self, unit: U, task: &Task<'_>) -> Reach {
+        let (per, mut magnitudes) = (task.mma.b.per_register(), Magnitudes::new(unit));
+        for (register, plane) in task.b.iter().enumerate() {
+            let bits_low = unit.load_integers(half_of(plane, 0));
+            let bits_high = unit.load_integers(half_of(plane, 1));
+            for index in 0..per {
+                let (shift, mask) = element_field(task.mma.b, index);
+                let mask = unit.all(mask);
+                let (low, high) = (unit.shift_right(bits_low, shift), unit.shift_right(bits_high, shift));
+                let (low, low_power) = decode(unit, task.b_format, unit.and(low, mask), &mut magnitudes);
+                let (high, high_power) = decode(unit, task.b_format, unit.and(high, mask), &mut magnitudes);
+                for (odd, quarters) in COLUMN.iter().enumerate() {
+                    for (quarter, from) in quarters.iter().enumerate() {
+                        let part = &mut self.right[(4 * register + quarter) * per + index][odd];
+                        unit.store(&mut part.value, unit.pick(low, high, from));
+                        unit.store(&mut part.power, unit.pick(low_power, high_power, from));
                     }
                 }
             }
         }
+        magnitudes.reach(unit, task.b_format)
     }
-    reach
 }
 
-/// C to its four elements a lane; whether all of them are in the window.
+super::simd::widest! {
+    fn portable(operands: &mut Operands, task: &Task<'_>, d: &mut [Plane; 4]) -> bool {
+        operands.run(Portable, task, d)
+    }
+}
+
+/// Element `element` of C in sixteen lanes.
 #[inline(always)]
-fn unpack(kind: Accumulator, c: &[&Plane], elements: &mut [[f32; 32]; 4]) -> bool {
-    if kind == Accumulator::F16 {
-        let mut reach = reach_of(F16);
-        for (register, plane) in c.iter().enumerate() {
-            for (index, field) in [(0, 0xffff), (16, 0xffff)].into_iter().enumerate() {
-                elements[2 * register + index] = decode(F16, plane, field, &mut reach).value;
+fn accumulator<U: Unit>(
+    unit: U,
+    task: &Task<'_>,
+    half: usize,
+    element: usize,
+    magnitudes: &mut Magnitudes<U>,
+) -> U::Float {
+    if task.mma.accumulator == Accumulator::F16 {
+        let bits = unit.shift_right(unit.load_integers(half_of(task.c[element / 2], half)), 16 * (element % 2) as u32);
+        return decode(unit, F16, unit.and(bits, unit.all(0xffff)), magnitudes).0;
+    }
+    let bits = unit.load_integers(half_of(task.c[element], half));
+    magnitudes.add(unit, unit.and(bits, unit.all(0x7fff_ffff)));
+    unit.with_bits(bits)
+}
+
+/// To the nearest f16; `None` where one is too large. The values were rounded to odd, so that this does not round twice.
+#[inline(always)]
+fn round_to_f16<U: Unit>(unit: U, row: [U::Float; 4]) -> Option<[U::Float; 4]> {
+    let mut results = row;
+    for result in &mut results {
+        let mut values = [0.0; LANES];
+        unit.store(&mut values, *result);
+        for value in &mut values {
+            *value = F16.to_f64(F16.from_f64((*value).into())) as f32;
+            if !value.is_finite() {
+                return None;
             }
         }
-        return !reach.special;
+        *result = unit.load(&values);
     }
-    let mut outside = 0;
-    for (element, plane) in elements.iter_mut().zip(c) {
-        for lane in 0..32 {
-            let magnitude = plane[lane] & 0x7fff_ffff;
-            let inside =
-                magnitude.wrapping_sub(ACCUMULATORS.0.to_bits()) <= ACCUMULATORS.1.to_bits() - ACCUMULATORS.0.to_bits();
-            outside |= u32::from(!inside) & u32::from(magnitude != 0);
-            element[lane] = f32::from_bits(plane[lane]);
-        }
-    }
-    outside == 0
+    Some(results)
 }
 
 #[inline(always)]
-fn pack(kind: Accumulator, elements: &[[f32; 32]; 4], d: &mut [Plane; 4]) {
-    if kind == Accumulator::F16 {
-        for register in 0..2 {
-            for lane in 0..32 {
-                let half = |index: usize| F16.from_f64(elements[2 * register + index][lane].into()) as u32;
-                d[register][lane] = half(0) | half(1) << 16;
+fn pack<U: Unit>(unit: U, to_f16: bool, half: usize, row: [U::Float; 4], d: &mut [Plane; 4]) {
+    for (element, row) in row.into_iter().enumerate() {
+        let mut values = [0.0; LANES];
+        unit.store(&mut values, row);
+        for (lane, value) in values.into_iter().enumerate() {
+            let lane = LANES * half + lane;
+            if to_f16 {
+                let bits = F16.from_f64(value.into()) as u32;
+                let register = &mut d[element / 2][lane];
+                *register = if element % 2 == 0 { bits } else { *register | bits << 16 };
+            } else {
+                d[element][lane] = value.to_bits();
             }
         }
-        return;
-    }
-    for (plane, element) in d.iter_mut().zip(elements) {
-        *plane = element.map(bits32);
     }
 }
 
@@ -399,7 +471,7 @@ mod tests {
     fn the_window_gives_the_bits_of_the_plain_sum() {
         use Architecture::{Ada, Ampere, Blackwell, Hopper, Turing};
         use Element::{Bf16, E4m3, E5m2, F16, Tf32};
-        let mut random = Random(0x5eed);
+        let (mut random, mut operands) = (Random(0x5eed), Operands::default());
         let shapes: [(usize, &[Element]); 4] =
             [(4, &[Tf32]), (8, &[Tf32, F16, Bf16]), (16, &[F16, Bf16, E4m3]), (32, &[E4m3, E5m2])];
         for architecture in [Turing, Ampere, Ada, Hopper, Blackwell] {
@@ -414,7 +486,7 @@ mod tests {
                     let sum = FusedSum::of(architecture, a, k);
                     for kind in [Kind::Ordinary, Kind::Wide, Kind::Cancelling, Kind::Any] {
                         for _ in 0..20 {
-                            compare(&mut random, &mma, sum, kind);
+                            compare(&mut operands, &mut random, &mma, sum, kind);
                         }
                     }
                 }
@@ -422,17 +494,26 @@ mod tests {
         }
     }
 
-    fn compare(random: &mut Random, mma: &Mma, sum: FusedSum, kind: Kind) {
+    fn task<'a>(mma: &'a Mma, sum: FusedSum, [a, b, c]: [&'a [&'a Plane]; 3]) -> Task<'a> {
+        let [a_format, b_format] = [mma.a, mma.b].map(|element| element.format().expect("a float"));
+        Task { mma, sum, a, b, c, a_format, b_format }
+    }
+
+    fn compare(operands: &mut Operands, random: &mut Random, mma: &Mma, sum: FusedSum, kind: Kind) {
         let a = fragment(random, mma.a, mma.a_registers(), kind);
         let b = fragment(random, mma.b, mma.b_registers(), kind);
         let c_kind = if random.below(4) == 0 { Kind::Wide } else { kind };
         let c = accumulators(random, mma, c_kind);
         let [a, b, c] = [&a, &b, &c].map(|planes| planes.iter().collect::<Vec<&Plane>>());
         let (mut found, mut expected) = ([[0; 32]; 4], [[0; 32]; 4]);
-        let inside = multiply_accumulate(mma, sum, &a, &b, &c, &mut found);
+        let inside = operands.multiply_accumulate(mma, sum, [&a, &b, &c], &mut found);
         let ordinary = matches!((kind, c_kind), (Kind::Ordinary | Kind::Cancelling, Kind::Ordinary | Kind::Cancelling));
         assert!(inside || !ordinary, "{mma:?} {sum:?} {kind:?} is within the window");
+        let task = task(mma, sum, [&a, &b, &c]);
+        let mut portably = [[0; 32]; 4];
+        assert_eq!(portable(&mut Operands::default(), &task, &mut portably), inside, "{mma:?} {sum:?} {kind:?}");
         if inside {
+            assert_eq!(found, portably, "{mma:?} {sum:?} {kind:?}");
             mma.float(sum, false, &a, &b, &c, &mut expected);
             assert_eq!(found, expected, "{mma:?} {sum:?} {kind:?}");
         }

@@ -9,6 +9,7 @@
 #![allow(clippy::needless_range_loop)]
 
 use super::formats::{F16, F32, Format, Rounding};
+use super::fused_lanes::Operands;
 
 /// The 32 lanes of a 32-bit register.
 pub type Plane = [u32; 32];
@@ -212,21 +213,20 @@ impl Mma {
         (lane / 4 + 8 * rows, lane % 4 * per + index + columns * 4 * per)
     }
 
-    /// D = A·B + C for a warp. Register counts are [`Mma::a_registers`] and so on; fewer registers leave zeros.
+    /// D = A·B + C for a warp; `operands` is working space. Register counts are [`Mma::a_registers`] and so on; fewer registers leave zeros.
     pub fn execute(
         &self,
         architecture: Architecture,
         fast: bool,
-        a: &[&Plane],
-        b: &[&Plane],
-        c: &[&Plane],
+        operands: &mut Operands,
+        [a, b, c]: [&[&Plane]; 3],
     ) -> [Plane; 4] {
         let mut d = [[0; 32]; 4];
         match self.accumulator {
             Accumulator::S32 { saturate } => self.integer(a, b, c, saturate, &mut d),
             Accumulator::F32 | Accumulator::F16 => {
                 let sum = FusedSum::of(architecture, self.a, self.k);
-                if fast || !super::fused_lanes::multiply_accumulate(self, sum, a, b, c, &mut d) {
+                if fast || !operands.multiply_accumulate(self, sum, [a, b, c], &mut d) {
                     self.float(sum, fast, a, b, c, &mut d);
                 }
             }
