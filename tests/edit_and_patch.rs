@@ -112,7 +112,7 @@ fn a_patch_is_a_version_and_the_same_patch_again_is_the_same_one() {
         assert!(report.contains(expected), "{report}");
     }
     let report = run.good("%%patch ptx --version 1\n-\tadd.f32 %f2, %f1, 0f3F800000;\n+\tneg.f32 %f2, %f1;\n");
-    assert!(report.contains("bump v3") && report.contains("min -5, max -5"), "{report}");
+    assert!(report.contains("bump v3 (from v1, ptx edited)") && report.contains("min -5, max -5"), "{report}");
 }
 
 #[test]

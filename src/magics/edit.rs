@@ -62,10 +62,11 @@ impl Magic for Edit {
         };
         let artifact =
             artifact(kernel, version, stage).map_err(|error| Box::new(error.at(call.arguments.clone(), "")))?;
-        let body = match stage {
+        let text = match stage {
             Stage::Cubin => base64_lines(&artifact.content),
-            _ => comment::annotate(stage, &readable(stage, artifact), &version.meta),
+            _ => readable(stage, artifact),
         };
+        let body = comment::annotate_with_options(stage, &text, &version.meta, &version.options);
         context.frontend.set_next_input(&format!("%%{stage} {}\n{body}", kernel.name), false);
         let lines = body.lines().count();
         let place = format!("{stage} of {} v{}: {lines} lines in the cell below", kernel.name, version.number);

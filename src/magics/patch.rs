@@ -83,7 +83,11 @@ impl Magic for Patch {
                 Diagnostic::error("unknown-stage", format!("no cell takes {stage}")).at(call.arguments.clone(), ""),
             )
         })?;
-        magic.run(&cell.call(), workspace, context).map_err(|error| Box::new(error.in_source(&cell.source)))
+        let (name, base) = (kernel.name.clone(), version.number);
+        workspace.kernels.set_base(&name, Some(base));
+        let result = magic.run(&cell.call(), workspace, context);
+        workspace.kernels.set_base(&name, None);
+        result.map_err(|error| Box::new(error.in_source(&cell.source)))
     }
 }
 

@@ -55,6 +55,8 @@ pub struct Kernel {
     pub versions: Vec<Version>,
     /// The last launch.
     pub launch: Option<LaunchSpec>,
+    /// The version that the running cell takes its text from, where it says which.
+    base: Option<u32>,
 }
 
 impl Kernel {
@@ -63,12 +65,13 @@ impl Kernel {
         self.versions.last()
     }
 
-    /// The version that a text entered at `stage` was made from: the newest one, or, when the newest one is this very
-    /// text, the one that it was made from.
+    /// The version that a text entered at `stage` was made from: the one that the cell names, or the newest one; when
+    /// the newest one is this very text, the one that it was made from.
     pub fn parent_of(&self, stage: Stage, content: &Artifact) -> Option<&Version> {
         let latest = self.latest()?;
         let again = latest.entered == stage && latest.artifact(stage).is_some_and(|own| own.hash == content.hash);
-        if again { latest.parent.and_then(|number| self.version(number)) } else { Some(latest) }
+        let parent = if again { latest.parent } else { self.base.or(Some(latest.number)) };
+        parent.and_then(|number| self.version(number))
     }
 
     /// A version by number.
@@ -107,7 +110,7 @@ impl Kernels {
 
     fn entry(&mut self, name: &str) -> &mut Kernel {
         let index = self.kernels.iter().position(|kernel| kernel.name == name).unwrap_or_else(|| {
-            self.kernels.push(Kernel { name: name.to_owned(), versions: Vec::new(), launch: None });
+            self.kernels.push(Kernel { name: name.to_owned(), versions: Vec::new(), launch: None, base: None });
             self.kernels.len() - 1
         });
         &mut self.kernels[index]
@@ -131,6 +134,13 @@ impl Kernels {
         let number = version.number;
         kernel.versions.push(version);
         number
+    }
+
+    /// Says which version the running cell takes its text from; `None` when it has run.
+    pub fn set_base(&mut self, name: &str, version: Option<u32>) {
+        if let Some(kernel) = self.kernels.iter_mut().find(|kernel| kernel.name == name) {
+            kernel.base = version;
+        }
     }
 
     /// Remembers how a kernel was launched.

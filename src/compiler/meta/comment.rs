@@ -5,20 +5,25 @@
 //! ```
 //! Fields are `key=value`, apart by spaces, in any order, each of them optional; a person may edit them. `scratch` and
 //! `profile` are bytes/alignment per program. `params` gives name, type and, after `%`, the divisibility that the code
-//! was compiled under. `tensordesc` has one `swizzle/element bytes/element type/box[/fp4]` for each descriptor
+//! was compiled under; `options` (of TTIR) name:value pairs that the compiler was given. `tensordesc` has one `swizzle/element bytes/element type/box[/fp4]` for each descriptor
 //! parameter. What the text says itself (`.reqntid`) wins over the comment.
 
+use std::collections::BTreeMap;
 use std::fmt::{Display, Write};
 use std::ops::Range;
 use std::str::FromStr;
+
+use serde_json::Value;
 
 use super::{LaunchMeta, Origin, Param, ParamKind, Scratch, Sourced, TensorDesc, ptx};
 use crate::compiler::Stage;
 use crate::diagnostic::{Diagnostic, Result, nearest};
 
 const TAG: &str = "warpbook:";
+/// Triton's name of the option that `fp_fusion` says.
+const FUSION: &str = "enable_fp_fusion";
 
-const KEYS: [&str; 11] = [
+const KEYS: [&str; 12] = [
     "shared",
     "threads",
     "warps",
@@ -28,6 +33,7 @@ const KEYS: [&str; 11] = [
     "scratch_params",
     "tmem",
     "fp_fusion",
+    "options",
     "tensordesc",
     "params",
 ];
@@ -66,25 +72,39 @@ pub struct Comment {
     pub tmem: Option<u32>,
     /// Whether floating-point contraction is allowed.
     pub fp_fusion: Option<bool>,
+    /// Options that the compiler was given: integers and booleans.
+    pub options: Option<Vec<(String, Value)>>,
     /// How each host descriptor is encoded.
     pub tensor_descs: Option<Vec<TensorDesc>>,
     /// The user's parameters, and the bytes of this field.
     pub params: Option<(Vec<NamedParam>, Range<usize>)>,
 }
 
-/// The text with the comment in its first line; a comment that it has already is replaced. Python and cubins are
-/// returned as they are.
+/// The text with the comment in its first line; a comment that it has already is replaced. The text of a cubin is its
+/// base64. Python is returned as it is.
 pub fn annotate(stage: Stage, text: &str, meta: &LaunchMeta) -> String {
-    let lead = match stage {
-        Stage::Ttir | Stage::Ttgir | Stage::Ptx => "//",
-        Stage::Llir => ";",
-        Stage::Triton | Stage::Gluon | Stage::Cubin | Stage::Sass => return text.to_owned(),
-    };
-    let rest: String = text.split_inclusive('\n').filter(|line| body_of(line).is_none()).collect();
-    format!("{lead} {TAG}{}\n{rest}", fields(meta))
+    annotate_with_options(stage, text, meta, &BTreeMap::new())
 }
 
-fn fields(meta: &LaunchMeta) -> String {
+/// As [`annotate`]; TTIR, which does not say for how many warps it will be compiled, also gets the compiler's options.
+pub fn annotate_with_options(stage: Stage, text: &str, meta: &LaunchMeta, options: &BTreeMap<String, Value>) -> String {
+    let lead = match stage {
+        Stage::Ttir | Stage::Ttgir | Stage::Ptx | Stage::Cubin => "//",
+        Stage::Llir => ";",
+        Stage::Triton | Stage::Gluon | Stage::Sass => return text.to_owned(),
+    };
+    let plain = |(name, value): (&String, &Value)| match value {
+        // It has a field of its own.
+        _ if name == FUSION || stage != Stage::Ttir => None,
+        Value::Number(_) | Value::Bool(_) => Some(format!("{name}:{value}")),
+        _ => None,
+    };
+    let options: Vec<String> = options.iter().filter_map(plain).collect();
+    let rest: String = text.split_inclusive('\n').filter(|line| body_of(line).is_none()).collect();
+    format!("{lead} {TAG}{}\n{rest}", fields(meta, &options.join(",")))
+}
+
+fn fields(meta: &LaunchMeta, options: &str) -> String {
     let mut text = String::new();
     let mut field = |key: &str, value: &dyn Display| {
         let _ = write!(text, " {key}={value}");
@@ -116,6 +136,9 @@ fn fields(meta: &LaunchMeta) -> String {
     }
     if !meta.fp_fusion.is_default() {
         field("fp_fusion", &meta.fp_fusion.value);
+    }
+    if !options.is_empty() {
+        field("options", &options);
     }
     if !meta.tensor_descs.is_empty() {
         field("tensordesc", &join(&meta.tensor_descs, tensor_desc));
@@ -194,6 +217,9 @@ fn parse(body: &str, offset: usize, span: Range<usize>) -> Result<Comment> {
             }
             "tmem" => set(&mut comment.tmem, number(value), "a number of columns"),
             "fp_fusion" => set(&mut comment.fp_fusion, value.parse().ok(), "true or false"),
+            "options" => {
+                set(&mut comment.options, list(value, read_option), "name:value, apart by commas: num_stages:3")
+            }
             "tensordesc" => set(
                 &mut comment.tensor_descs,
                 list(value, read_tensor_desc),
@@ -264,6 +290,16 @@ fn read_tensor_desc(text: &str) -> Option<TensorDesc> {
     next().is_none().then_some(TensorDesc { swizzle, element_size, element_type, block_size, fp4_padded })
 }
 
+fn read_option(text: &str) -> Option<(String, Value)> {
+    let (name, value) = text.split_once(':')?;
+    let value = match value {
+        "true" | "True" => Value::Bool(true),
+        "false" | "False" => Value::Bool(false),
+        value => Value::from(number::<i64>(value)?),
+    };
+    (!name.is_empty()).then(|| (name.to_owned(), value))
+}
+
 fn read_param(text: &str) -> Option<NamedParam> {
     let (name, ty) = text.split_once(':')?;
     let (ty, divisibility) = match ty.split_once('%') {
@@ -287,6 +323,21 @@ pub(super) fn width(ty: &str) -> Option<u32> {
 }
 
 impl Comment {
+    /// What a compilation from `stage` on has to be given so that it is compiled as the comment says.
+    pub fn compile_options(&self, stage: Stage) -> Vec<(String, Value)> {
+        let mut options = self.options.clone().unwrap_or_default();
+        if stage == Stage::Ttir {
+            let ctas = self.cluster.map(|cluster| cluster.iter().product());
+            for (name, value) in [("num_warps", self.warps), ("num_ctas", ctas)] {
+                if let Some(value) = value.filter(|_| options.iter().all(|(known, _)| known != name)) {
+                    options.push((name.to_owned(), Value::from(value)));
+                }
+            }
+        }
+        options.extend(self.fp_fusion.map(|fusion| (FUSION.to_owned(), Value::Bool(fusion))));
+        options
+    }
+
     /// Fills what nothing else has said.
     pub fn apply(&self, meta: &mut LaunchMeta) -> Result<()> {
         fn fill<T: Clone>(field: &mut Sourced<T>, value: Option<&T>) {
@@ -435,6 +486,20 @@ mod tests {
         assert_eq!(from_ptx(&again, None).expect("is read"), meta);
         assert!(annotate(Stage::Llir, "define void @k()", &meta).starts_with("; warpbook: shared=98304 "));
         assert_eq!(annotate(Stage::Triton, "x", &meta), "x");
+    }
+
+    #[test]
+    fn ttir_carries_the_options_that_it_is_compiled_with() {
+        let meta = from_ptx(&format!("{COMMENT}{PTX}"), None).expect("is read");
+        let options = [("num_stages", Value::from(3)), ("num_warps", Value::from(4)), (FUSION, Value::Bool(false))];
+        let options = options.map(|(name, value)| (name.to_owned(), value)).into();
+        let text = annotate_with_options(Stage::Ttir, "module {}", &meta, &options);
+        assert!(text.contains(" options=num_stages:3,num_warps:4 "), "{text}");
+        let comment = read(&text).expect("is read").expect("a comment");
+        let given: BTreeMap<_, _> = comment.compile_options(Stage::Ttir).into_iter().collect();
+        let shown: Vec<String> = given.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        assert_eq!(shown, ["enable_fp_fusion=false", "num_ctas=2", "num_stages=3", "num_warps=4"]);
+        assert!(!annotate_with_options(Stage::Ttgir, "module {}", &meta, &options).contains("options"));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::arguments::{self, Arguments, Given, Value};
 use super::options::{self, PYTHON_OPTIONS, STAGE_OPTIONS, SWITCHES};
 use super::report::{Report, StageLine};
 use super::run::{Plan, run};
+use crate::compiler::meta::comment::{self, Comment};
 use crate::compiler::meta::resolve_scratch;
 use crate::compiler::{ArgumentPlace, Artifact, Binding, CompileRequest, Compiled, Failure, Progress, Stage, Target};
 use crate::diagnostic::{Diagnostic, Result};
@@ -233,8 +234,15 @@ impl Cell<'_> {
         let mut chosen = Vec::new();
         let mut compiled = if self.stage == Stage::Cubin {
             let bytes = self.cubin()?;
-            workspace.compiler.open_cubin(&bytes, request.name.as_deref())?
+            let mut compiled = workspace.compiler.open_cubin(&bytes, request.name.as_deref())?;
+            if let Some(comment) = self.comment()? {
+                comment.apply(&mut compiled.meta).map_err(|error| Box::new(error.shifted(self.call.body.start)))?;
+            }
+            compiled
         } else {
+            for (name, value) in self.comment()?.iter().flat_map(|comment| comment.compile_options(self.stage)) {
+                request.options.entry(name).or_insert(value);
+            }
             let text = Artifact::new(self.stage, self.call.body_text().as_bytes());
             let known = request.name.as_ref().and_then(|name| workspace.kernels.get(name));
             if let Some(parent) = known.and_then(|kernel| kernel.parent_of(self.stage, &text)) {
@@ -294,8 +302,14 @@ impl Cell<'_> {
         Ok(found)
     }
 
+    /// The `warpbook:` comment of the body.
+    fn comment(&self) -> Result<Option<Comment>> {
+        comment::read(self.call.body_text()).map_err(|error| Box::new(error.shifted(self.call.body.start)))
+    }
+
     fn cubin(&self) -> Result<Vec<u8>> {
-        let text: String = self.call.body_text().chars().filter(|c| !c.is_whitespace()).collect();
+        let lines = self.call.body_text().lines().filter(|line| !line.trim_start().starts_with("//"));
+        let text: String = lines.flat_map(str::chars).filter(|c| !c.is_whitespace()).collect();
         base64::engine::general_purpose::STANDARD.decode(text).map_err(|error| {
             let failure = Diagnostic::error("base64", "the body of a `%%cubin` cell is base64");
             Box::new(failure.at(self.call.body.clone(), error.to_string()))
