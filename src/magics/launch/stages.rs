@@ -308,7 +308,9 @@ impl Cell<'_> {
     }
 
     fn cubin(&self) -> Result<Vec<u8>> {
-        let lines = self.call.body_text().lines().filter(|line| !line.trim_start().starts_with("//"));
+        // Base64 may begin with `//` too, but has no blanks.
+        let is_comment = |line: &str| line.starts_with("//") && line.contains(' ');
+        let lines = self.call.body_text().lines().filter(|line| !is_comment(line.trim()));
         let text: String = lines.flat_map(str::chars).filter(|c| !c.is_whitespace()).collect();
         base64::engine::general_purpose::STANDARD.decode(text).map_err(|error| {
             let failure = Diagnostic::error("base64", "the body of a `%%cubin` cell is base64");
