@@ -208,8 +208,11 @@ def run(request, progress):
             outcomes.append({"stage": stage, "seconds": elapsed, "base64": base64.b64encode(module).decode()})
         else:
             outcomes.append({"stage": stage, "seconds": elapsed, "text": str(module)})
-    return {"stages": outcomes, "metadata": json.loads(json.dumps(metadata, default=plain)), "binding": binding,
+    answer = {"stages": outcomes, "metadata": json.loads(json.dumps(metadata, default=plain)), "binding": binding,
             "warnings": notes, "files": files_since()}
+    if request.get("from"):
+        answer["source"] = warpbook_python.source_of(source.fn)
+    return answer
 
 
 def prepare_backend_of_llvm():

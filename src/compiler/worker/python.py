@@ -371,7 +371,23 @@ def text_of(value):
     return name if name and callable(value) else str(value) if not isinstance(value, str) else repr(value)
 
 
+def source_of(jit):
+    """The lines of a kernel, with its decorators."""
+    import inspect
+
+    return "".join(inspect.getsourcelines(jit.fn)[0])
+
+
 def describe(error):
+    """An exception, with the text of the file that it is in where that is the reader's or a package's."""
+    facts = describe_place(error)
+    entry = linecache.cache.get(facts.get("path"))
+    if entry and entry[1] is None:
+        facts["source"] = "".join(entry[2])
+    return facts
+
+
+def describe_place(error):
     """An exception as kind, message, and the innermost line of the reader's text: `path`, `line`, `column`."""
     import triton
 

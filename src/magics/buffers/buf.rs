@@ -1,9 +1,9 @@
 //! `%buf`: makes a named buffer.
 
-use super::initialise::{INITIALISERS, initialise};
+use super::initialise::{INITIALISERS, initialise, reserve};
 use crate::device::{Buffer, Contents, Dtype, Recipe, contiguous_strides};
 use crate::diagnostic::{Diagnostic, Result, nearest};
-use crate::expression::{Expr, ExprKind, Parser};
+use crate::expression::{Expr, ExprKind, Parser, Scalar, evaluate};
 use crate::magics::{Call, Kind, Magic, Spec};
 use crate::render::{Output, bytes_text};
 use crate::workspace::{Context, Workspace, resolve_view};
@@ -55,6 +55,9 @@ fn contents(expression: &Expr, call: &Call<'_>, workspace: &Workspace) -> Result
         let bytes = view.read(workspace.device.as_ref())?;
         return Ok((Contents { dtype: view.dtype, shape: view.shape, bytes }, Recipe::Copy(text)));
     }
+    if let Some(contents) = cast(expression, workspace)? {
+        return Ok((contents, Recipe::Copy(text)));
+    }
     let name = match &expression.kind {
         ExprKind::Call { callee, .. } => match &callee.kind {
             ExprKind::Name(name) => Some(name),
@@ -70,6 +73,28 @@ fn contents(expression: &Expr, call: &Call<'_>, workspace: &Workspace) -> Result
         None => error,
     };
     Err(Box::new(error.note(format!("initialisers: {}, a list, or a buffer to copy", known.join(" ")))))
+}
+
+/// `a.to(f16)`: a copy in another type.
+fn cast(expression: &Expr, workspace: &Workspace) -> Result<Option<Contents>> {
+    let ExprKind::Call { callee, args, keywords } = &expression.kind else { return Ok(None) };
+    let (ExprKind::Attribute(base, method), [to], true) = (&callee.kind, args.as_slice(), keywords.is_empty()) else {
+        return Ok(None);
+    };
+    let Some(view) = (if method == "to" { resolve_view(base, workspace)? } else { None }) else { return Ok(None) };
+    let dtype = match evaluate(to, &workspace.scope())? {
+        Scalar::Dtype(name) | Scalar::Str(name) => Dtype::parse(&name),
+        _ => None,
+    };
+    let Some(dtype) = dtype else {
+        return Err(Box::new(Diagnostic::error("dtype", "this is no data type").at(to.span.clone(), "")));
+    };
+    let elements = view.read(workspace.device.as_ref())?;
+    let mut bytes = reserve(dtype, &view.shape, &expression.span)?;
+    for element in elements.chunks_exact(view.dtype.size()) {
+        dtype.encode(view.dtype.decode(element), &mut bytes);
+    }
+    Ok(Some(Contents { dtype, shape: view.shape, bytes }))
 }
 
 /// Puts contents on the device under a name.

@@ -137,7 +137,12 @@ impl Cell<'_> {
                 Err(Box::new(diagnostic.at(span_of(&place, &self.header), "")))
             }
             // Without a source of its own an error points into the body.
-            _ if diagnostic.labels.is_empty() => Err(Box::new(diagnostic.at(self.call.name.clone(), ""))),
+            _ if diagnostic.labels.is_empty() => {
+                let place = launch.map_or(self.call.name.clone(), |launch| launch.header.call_span.clone());
+                Err(Box::new(
+                    diagnostic.at(place, "").in_source(launch.map_or(self.call.cell, |launch| &launch.source)),
+                ))
+            }
             _ => Err(Box::new(diagnostic.shifted(self.call.body.start))),
         }
     }
@@ -388,7 +393,10 @@ fn span_of(place: &ArgumentPlace, header: &LaunchHeader) -> std::ops::Range<usiz
         ArgumentPlace::Position(index) => header.args.get(*index).map(|argument| argument.span.clone()),
         ArgumentPlace::Name(name) => {
             let keyword = header.keywords.iter().find(|keyword| keyword.name == *name);
-            let option = header.option(name).map(|option| option.span.clone());
+            let option = header.option(name).map(|option| match option.value {
+                Some(_) => option.value_span.clone(),
+                None => option.span.clone(),
+            });
             keyword.map(|keyword| keyword.name_span.clone()).or(option)
         }
     };
