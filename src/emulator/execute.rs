@@ -4,6 +4,7 @@
 #![allow(clippy::needless_range_loop)]
 
 use super::block::{Arrival, BlockMemory, BlockShape, Environment, Stop};
+use super::copy_async::commit_copies;
 use super::fault::{Fault, FaultKind, Thread};
 use super::launch::Arithmetic;
 use super::memory_access::{Access, LOCAL_WINDOW, SHARED_WINDOW, resolve_generic};
@@ -11,14 +12,14 @@ use super::print;
 use super::program::{
     AddressOperand, BarrierReduction, Base, Data, Logic, Long, MemorySpace, Op, Reduction, Shuffle, Slot, Word,
 };
-use super::warp::{PendingCopy, Warp};
+use super::warp::Warp;
 use crate::emulator::arithmetic::convert::Conversion;
 use crate::emulator::arithmetic::float;
 use crate::emulator::arithmetic::formats::Format;
 use crate::emulator::arithmetic::integer;
 
 /// A fault of one lane, before its place is known.
-type LaneFault = (FaultKind, u32);
+pub(super) type LaneFault = (FaultKind, u32);
 
 impl Warp {
     /// Runs until the turn is over, a barrier, the end or a fault.
@@ -89,15 +90,16 @@ impl Warp {
     }
 }
 
-struct Step<'s, 'e> {
-    warp: &'s mut Warp,
-    environment: &'s Environment<'e>,
-    memory: &'s mut BlockMemory,
-    active: u32,
-    pc: u32,
+pub(super) struct Step<'s, 'e> {
+    pub warp: &'s mut Warp,
+    pub environment: &'s Environment<'e>,
+    pub memory: &'s mut BlockMemory,
+    /// The lanes that take part.
+    pub active: u32,
+    pub pc: u32,
 }
 
-fn lanes_of(mask: u32) -> impl Iterator<Item = usize> {
+pub(super) fn lanes_of(mask: u32) -> impl Iterator<Item = usize> {
     let mut rest = mask;
     std::iter::from_fn(move || {
         if rest == 0 {
@@ -111,7 +113,7 @@ fn lanes_of(mask: u32) -> impl Iterator<Item = usize> {
 
 impl Step<'_, '_> {
     #[inline(always)]
-    fn word(&self, slot: Slot) -> &Word {
+    pub(super) fn word(&self, slot: Slot) -> &Word {
         &self.warp.words[slot as usize]
     }
 
@@ -150,7 +152,7 @@ impl Step<'_, '_> {
         }
     }
 
-    fn addresses(&self, operand: &AddressOperand) -> Long {
+    pub(super) fn addresses(&self, operand: &AddressOperand) -> Long {
         match operand.base {
             Base::None => [operand.offset as u64; 32],
             Base::Word(slot) => {
@@ -164,7 +166,7 @@ impl Step<'_, '_> {
         }
     }
 
-    fn thread(&self, lane: usize) -> u32 {
+    pub(super) fn thread(&self, lane: usize) -> u32 {
         self.warp.index * 32 + lane as u32
     }
 
@@ -393,32 +395,9 @@ impl Step<'_, '_> {
                 }
             }
             Op::CopyAsync { size, shared, global, source_size, ignore } => {
-                let (to, from) = (self.addresses(shared), self.addresses(global));
-                for lane in lanes_of(self.active) {
-                    let ignored = ignore.is_some_and(|p| self.warp.predicates[p as usize] >> lane & 1 != 0);
-                    let wanted = source_size.map_or(*size, |slot| self.word(slot)[lane].min(*size));
-                    self.warp.copies.push(PendingCopy {
-                        lane: lane as u32,
-                        group: None,
-                        shared: to[lane],
-                        global: from[lane],
-                        size: *size,
-                        source_size: if ignored { 0 } else { wanted },
-                        pc: self.pc,
-                    });
-                }
+                self.issue_copies(*size, [shared, global], *source_size, *ignore);
             }
-            Op::CopyCommit => {
-                let warp = &mut *self.warp;
-                for copy in warp.copies.iter_mut().filter(|copy| copy.group.is_none()) {
-                    if self.active >> copy.lane & 1 != 0 {
-                        copy.group = Some(warp.committed[copy.lane as usize]);
-                    }
-                }
-                for lane in lanes_of(self.active) {
-                    warp.committed[lane] += 1;
-                }
-            }
+            Op::CopyCommit => commit_copies(self.warp, self.active),
             Op::CopyWait { pending } => return self.wait_for_copies(*pending),
             Op::LoadMatrix { count, transpose, d, address } => return self.load_matrix(*count, *transpose, d, address),
             Op::StoreMatrix { transpose, a, address } => return self.store_matrix(*transpose, a, address),
@@ -435,7 +414,8 @@ impl Step<'_, '_> {
                 }
                 let fast = self.environment.arithmetic == Arithmetic::Fast;
                 let planes = [&a_planes[..a.len()], &b_planes[..b.len()], &c_planes[..c.len()]];
-                let result = mma.execute(self.environment.architecture, fast, &mut self.memory.operands, planes);
+                let mut result = [none; 4];
+                mma.execute(self.environment.architecture, fast, &mut self.memory.operands, planes, &mut result);
                 for (element, plane) in d.iter().zip(&result) {
                     if let Data::Word(slot) = element {
                         self.set_word(*slot, plane);
@@ -631,55 +611,6 @@ impl Step<'_, '_> {
         Ok(())
     }
 
-    /// Carries out the copies of all but the `pending` latest groups of each lane.
-    fn wait_for_copies(&mut self, pending: u32) -> Result<(), LaneFault> {
-        let copies = std::mem::take(&mut self.warp.copies);
-        for copy in copies {
-            let committed = self.warp.committed[copy.lane as usize];
-            let due = copy.group.is_some_and(|group| group + pending < committed) && self.active >> copy.lane & 1 != 0;
-            if due { self.copy(&copy)? } else { self.warp.copies.push(copy) }
-        }
-        Ok(())
-    }
-
-    fn copy(&mut self, copy: &PendingCopy) -> Result<(), LaneFault> {
-        // A copy that was waited for faults where it was issued.
-        let waited_at = std::mem::replace(&mut self.pc, copy.pc);
-        self.carry_out(copy)?;
-        self.pc = waited_at;
-        Ok(())
-    }
-
-    fn carry_out(&mut self, copy: &PendingCopy) -> Result<(), LaneFault> {
-        let fault = |kind| (kind, copy.lane);
-        let thread = self.thread(copy.lane as usize);
-        let mut bytes = [0u8; 16];
-        if copy.source_size > 0 {
-            let access = Access { space: MemorySpace::Generic, name: "asynchronous read", size: copy.size };
-            if copy.source_size == copy.size {
-                let place = self.memory.place(self.environment, access, copy.global, thread).map_err(fault)?;
-                for word in 0..copy.size as usize / 4 {
-                    let value = self.memory.read(self.environment, &place, 4 * word, 4) as u32;
-                    bytes[4 * word..4 * word + 4].copy_from_slice(&value.to_le_bytes());
-                }
-            } else {
-                let access = Access { size: 1, ..access };
-                for index in 0..copy.source_size {
-                    let address = copy.global.wrapping_add(index.into());
-                    let place = self.memory.place(self.environment, access, address, thread).map_err(fault)?;
-                    bytes[index as usize] = self.memory.read(self.environment, &place, 0, 1) as u8;
-                }
-            }
-        }
-        let access = Access { space: MemorySpace::Shared, name: "asynchronous write", size: copy.size };
-        let place = self.memory.place(self.environment, access, copy.shared, thread).map_err(fault)?;
-        for (word, chunk) in bytes[..copy.size as usize].chunks_exact(4).enumerate() {
-            let value = u32::from_le_bytes([chunk[0], chunk[1], chunk[2], chunk[3]]);
-            self.memory.write(&place, 4 * word, 4, value.into());
-        }
-        Ok(())
-    }
-
     /// Row `lane` (or column, transposed) of matrix `m` comes from the address of lane 8·m + row.
     fn load_matrix(
         &mut self,
@@ -690,31 +621,37 @@ impl Step<'_, '_> {
     ) -> Result<(), LaneFault> {
         let addresses = self.addresses(address);
         let access = Access { space: MemorySpace::Shared, name: "read", size: 16 };
-        let mut results = [[0u32; 32]; 4];
-        for matrix in 0..count as usize {
-            let mut rows = [[0u16; 8]; 8];
-            for (row, values) in rows.iter_mut().enumerate() {
+        for (matrix, element) in d.iter().enumerate().take(count as usize) {
+            let mut rows = [[0u32; 4]; 8];
+            for (row, words) in rows.iter_mut().enumerate() {
                 let lane = 8 * matrix + row;
-                let thread = self.thread(lane);
-                let place = self
-                    .memory
-                    .place(self.environment, access, addresses[lane], thread)
-                    .map_err(|kind| (kind, lane as u32))?;
-                for pair in 0..4 {
-                    let word = self.memory.read(self.environment, &place, 4 * pair, 4) as u32;
-                    (values[2 * pair], values[2 * pair + 1]) = (word as u16, (word >> 16) as u16);
+                let address = addresses[lane];
+                let at = if address.is_multiple_of(16) {
+                    self.memory.shared(access, address)
+                } else {
+                    Err(FaultKind::Misaligned { address, size: 16 })
+                };
+                let at = at.map_err(|kind| (kind, lane as u32))?;
+                for (word, bytes) in words.iter_mut().zip(self.memory.shared[at..at + 16].as_chunks().0) {
+                    *word = u32::from_le_bytes(*bytes);
                 }
             }
-            for lane in 0..32 {
-                let (i, j) = (lane / 4, lane % 4 * 2);
-                let (low, high) = if transpose { (rows[j][i], rows[j + 1][i]) } else { (rows[i][j], rows[i][j + 1]) };
-                results[matrix][lane] = u32::from(high) << 16 | u32::from(low);
+            let Data::Word(slot) = element else { continue };
+            let mut value = [0; 32];
+            for row in 0..8 {
+                for pair in 0..4 {
+                    if transpose {
+                        // Rows 2·pair and 2·pair + 1 are the halves of a lane's word; here of two lanes, two columns.
+                        let (column, odd) = (row / 2, row % 2);
+                        let (low, high) = (rows[2 * pair][column], rows[2 * pair + 1][column]);
+                        value[4 * row + pair] =
+                            if odd == 0 { low & 0xffff | high << 16 } else { low >> 16 | high & 0xffff_0000 };
+                    } else {
+                        value[4 * row + pair] = rows[row][pair];
+                    }
+                }
             }
-        }
-        for (element, value) in d.iter().zip(&results) {
-            if let Data::Word(slot) = element {
-                self.set_word(*slot, value);
-            }
+            self.set_word(*slot, &value);
         }
         Ok(())
     }

@@ -66,28 +66,9 @@ impl BlockMemory {
         let end = address.wrapping_add(size.into());
         match space {
             MemorySpace::Global | MemorySpace::Generic => {
-                let allocations = environment.memory.allocations();
-                if let Some(allocation) = allocations.get(self.last_allocation)
-                    && allocation.contains(address, size.into())
-                {
-                    return Ok(Place::Global(allocation, address - allocation.address));
-                }
-                if let Some(index) = environment.memory.nearest(address)
-                    && allocations[index].contains(address, size.into())
-                {
-                    self.last_allocation = index;
-                    return Ok(Place::Global(&allocations[index], address - allocations[index].address));
-                }
-                Err(out_of_bounds(environment, access, address))
+                self.global(environment, access, address).map(|(allocation, offset)| Place::Global(allocation, offset))
             }
-            MemorySpace::Shared => {
-                if address < end && end <= self.shared.len() as u64 {
-                    self.shared_touched = self.shared_touched.max(end);
-                    return Ok(Place::Shared(address as usize));
-                }
-                let near = Some(("shared memory".to_owned(), self.shared.len() as u64, address as i64));
-                Err(FaultKind::OutOfBounds { access: access.name, space: "shared", address, size, near })
-            }
+            MemorySpace::Shared => self.shared(access, address).map(Place::Shared),
             MemorySpace::Local => {
                 let each = u64::from(environment.program.local_bytes);
                 if address < end && end <= each {
@@ -105,6 +86,56 @@ impl BlockMemory {
                 Err(FaultKind::OutOfBounds { access: access.name, space: "param", address, size, near })
             }
         }
+    }
+
+    /// The allocation that holds an access, and the offset in it. The alignment has been checked.
+    #[inline(always)]
+    pub fn global<'a>(
+        &mut self,
+        environment: &Environment<'a>,
+        access: Access,
+        address: u64,
+    ) -> Result<(&'a Allocation, u64), FaultKind> {
+        if let Some(allocation) = environment.memory.allocations().get(self.last_allocation)
+            && allocation.contains(address, access.size.into())
+        {
+            return Ok((allocation, address - allocation.address));
+        }
+        self.another_allocation(environment, access, address)
+    }
+
+    #[cold]
+    fn another_allocation<'a>(
+        &mut self,
+        environment: &Environment<'a>,
+        access: Access,
+        address: u64,
+    ) -> Result<(&'a Allocation, u64), FaultKind> {
+        let allocations = environment.memory.allocations();
+        if let Some(index) = environment.memory.nearest(address)
+            && allocations[index].contains(address, access.size.into())
+        {
+            self.last_allocation = index;
+            return Ok((&allocations[index], address - allocations[index].address));
+        }
+        Err(out_of_bounds(environment, access, address))
+    }
+
+    /// The byte offset in shared memory of an access. The alignment has been checked.
+    #[inline(always)]
+    pub fn shared(&mut self, access: Access, address: u64) -> Result<usize, FaultKind> {
+        let end = address.wrapping_add(access.size.into());
+        if address < end && end <= self.shared.len() as u64 {
+            self.shared_touched = self.shared_touched.max(end);
+            return Ok(address as usize);
+        }
+        Err(self.outside_shared(access, address))
+    }
+
+    #[cold]
+    fn outside_shared(&self, access: Access, address: u64) -> FaultKind {
+        let near = Some(("shared memory".to_owned(), self.shared.len() as u64, address as i64));
+        FaultKind::OutOfBounds { access: access.name, space: "shared", address, size: access.size, near }
     }
 
     /// Reads an element of `size` bytes, zero-extended. The place has been checked for the whole vector.

@@ -5,6 +5,7 @@
 
 pub mod arithmetic;
 mod block;
+mod copy_async;
 mod decode;
 mod execute;
 mod fault;

@@ -1,6 +1,7 @@
 //! A warp: 32 lanes, their registers, and where they are in the program.
 
 use super::block::BlockShape;
+use super::copy_async::PendingCopies;
 use super::program::{Long, Program, Slot, Special, Word};
 
 /// All lanes.
@@ -25,19 +26,6 @@ pub(super) enum State {
     Done,
 }
 
-/// One `cp.async` of one lane that has not been carried out.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct PendingCopy {
-    pub lane: u32,
-    /// The lane's commit group; `None` before `commit_group`.
-    pub group: Option<u32>,
-    pub shared: u64,
-    pub global: u64,
-    pub size: u32,
-    pub source_size: u32,
-    pub pc: u32,
-}
-
 /// The registers and the position of a warp.
 pub(super) struct Warp {
     pub words: Vec<Word>,
@@ -47,7 +35,7 @@ pub(super) struct Warp {
     pub state: State,
     /// Its number in the block.
     pub index: u32,
-    pub copies: Vec<PendingCopy>,
+    pub copies: Vec<PendingCopies>,
     /// Groups that each lane has committed.
     pub committed: Word,
     pub executed: u64,

@@ -220,18 +220,17 @@ impl Mma {
         fast: bool,
         operands: &mut Operands,
         [a, b, c]: [&[&Plane]; 3],
-    ) -> [Plane; 4] {
-        let mut d = [[0; 32]; 4];
+        d: &mut [Plane; 4],
+    ) {
         match self.accumulator {
-            Accumulator::S32 { saturate } => self.integer(a, b, c, saturate, &mut d),
+            Accumulator::S32 { saturate } => self.integer(a, b, c, saturate, d),
             Accumulator::F32 | Accumulator::F16 => {
                 let sum = FusedSum::of(architecture, self.a, self.k);
-                if fast || !operands.multiply_accumulate(self, sum, [a, b, c], &mut d) {
-                    self.float(sum, fast, a, b, c, &mut d);
+                if fast || !operands.multiply_accumulate(self, sum, [a, b, c], d) {
+                    self.float(sum, fast, a, b, c, d);
                 }
             }
         }
-        d
     }
 
     fn integer(&self, a: &[&Plane], b: &[&Plane], c: &[&Plane], saturate: bool, d: &mut [Plane; 4]) {
