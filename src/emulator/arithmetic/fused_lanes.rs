@@ -10,6 +10,7 @@
 use std::ops::Range;
 
 use super::formats::{F16, F32, Format};
+use super::narrow;
 use super::tensor::{Accumulator, Element, FusedSum, MAX_K, Mma, Plane, element_field};
 #[cfg(target_arch = "x86_64")]
 use super::vector::Avx512;
@@ -357,7 +358,7 @@ fn round_to_f16<U: Unit>(unit: U, row: [U::Float; 4]) -> Option<[U::Float; 4]> {
         let mut values = [0.0; LANES];
         unit.store(&mut values, *result);
         for value in &mut values {
-            *value = F16.to_f64(F16.from_f64((*value).into())) as f32;
+            *value = f32::from_bits(narrow::f32_from_f16(narrow::f16_from_f32(value.to_bits())));
             if !value.is_finite() {
                 return None;
             }
@@ -375,7 +376,7 @@ fn pack<U: Unit>(unit: U, to_f16: bool, half: usize, row: [U::Float; 4], d: &mut
         for (lane, value) in values.into_iter().enumerate() {
             let lane = LANES * half + lane;
             if to_f16 {
-                let bits = F16.from_f64(value.into()) as u32;
+                let bits = narrow::f16_from_f32(value.to_bits());
                 let register = &mut d[element / 2][lane];
                 *register = if element % 2 == 0 { bits } else { *register | bits << 16 };
             } else {

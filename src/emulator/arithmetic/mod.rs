@@ -7,6 +7,7 @@ pub mod float;
 pub mod formats;
 pub mod fused_lanes;
 pub mod integer;
+pub mod narrow;
 pub mod simd;
 pub mod tensor;
 mod vector;

@@ -8,7 +8,7 @@ use super::{Decoder, Place};
 use crate::diagnostic::Result;
 use crate::emulator::arithmetic::convert::{Conversion, format_of};
 use crate::emulator::arithmetic::formats::{F32, F64, Rounding};
-use crate::emulator::arithmetic::integer;
+use crate::emulator::arithmetic::{integer, narrow};
 use crate::emulator::lanes::{self, lanes};
 use crate::emulator::program::{BarrierReduction, Data, Logic, Long, Op, Reduction, Shuffle, Slot, Word};
 use crate::emulator::visit::File;
@@ -681,6 +681,21 @@ impl Decoder<'_> {
             let width = if to.size() == 4 { 16 } else { 8 };
             let (a, b) = (self.word(o, 1)?, self.word(o, 2)?);
             let d = self.word_out(o, 0)?;
+            let modified = conversion.flush || conversion.saturate || conversion.finite || conversion.relu;
+            let f: Option<lanes::WordBinary> = match (to, rounding) {
+                _ if modified => None,
+                (F16x2, Rounding::NearestEven) => {
+                    Some(lanes!(Word; |a: Word, b: Word| narrow::f16_from_f32(a) << 16 | narrow::f16_from_f32(b)))
+                }
+                (Bf16x2, Rounding::NearestEven) => {
+                    Some(lanes!(Word; |a: Word, b: Word| narrow::bf16_from_f32(a) << 16 | narrow::bf16_from_f32(b)))
+                }
+                _ => None,
+            };
+            if let Some(f) = f {
+                self.emit(Op::W2(f, d, [a, b]));
+                return Ok(());
+            }
             self.emit(Op::ConvertPair { conversion, width, d, a, b });
             return Ok(());
         }
@@ -717,10 +732,13 @@ impl Decoder<'_> {
             _ => {}
         }
         let f: Option<lanes::WordUnary> = match (from, to, rounding) {
-            (F16, TF32, _) if plain => Some(lanes!(Word; |a: Word| {
-                let value = half::f16::from_bits(a as u16).to_f32();
-                if value.is_nan() { 0x7fff_ffff } else { value.to_bits() }
-            })),
+            (F16, TF32, _) if plain => Some(lanes!(Word; |a: Word| narrow::f32_from_f16(a))),
+            (TF32, F16, Rounding::NearestEven) if plain && !conversion.finite && integral.is_none() => {
+                Some(lanes!(Word; |a: Word| narrow::f16_from_f32(a)))
+            }
+            (TF32, Bf16, Rounding::NearestEven) if plain && !conversion.finite && integral.is_none() => {
+                Some(lanes!(Word; |a: Word| narrow::bf16_from_f32(a)))
+            }
             (Bf16, TF32, _) if plain => Some(lanes!(Word; |a: Word| a << 16)),
             (PtxType::S32, TF32, Rounding::NearestEven) => Some(lanes!(Word; |a: Word| (a as i32 as f32).to_bits())),
             (PtxType::U32, TF32, Rounding::NearestEven) => Some(lanes!(Word; |a: Word| (a as f32).to_bits())),
