@@ -209,7 +209,6 @@ def main():
     parser.add_argument("--scratch", required=True, type=Path, help="for arrays on their way in and out")
     parser.add_argument("--capability", type=int, default=80)
     parser.add_argument("--mode", default="source,stages,edits")
-    parser.add_argument("--stage-cases", default="", help="only these cases enter at stages (default: all)")
     parser.add_argument("--only", default="", help="only these cases, by name")
     options = parser.parse_args()
     options.packages, options.scratch = options.packages.resolve(), options.scratch.resolve()
@@ -221,15 +220,13 @@ def main():
     modes = options.mode.split(",")
     report = Report()
     with ThreadPoolExecutor(1) as pool:
-        names = options.stage_cases.split(",") if options.stage_cases else [case.name for case in cases]
-        staged = [case for case in cases if case.name in names]
-        answers = pool.submit(plain_triton, options.packages, options.capability, staged) if "stages" in modes else None
+        answers = pool.submit(plain_triton, options.packages, options.capability, cases) if "stages" in modes else None
         found = run_source(options, cases, report)
         if answers is not None:
             answers = answers.result()
-            first_cell(options, "llir", staged, answers, report)
+            first_cell(options, "llir", cases, answers, report)
             for stage in STAGES:
-                run_stage(options, stage, staged, answers, found, report, "edits" in modes)
+                run_stage(options, stage, cases, answers, found, report, "edits" in modes)
     packages = sorted({case.kernel.partition(".")[0] for case in cases})
     kinds = sorted({kind for case in cases for kind in case.kinds})
     print(f"\n{len(cases)} kernels of {', '.join(packages)}: {', '.join(kinds)}")
