@@ -10,8 +10,9 @@ use super::warp::{State, Warp};
 use crate::emulator::arithmetic::fused_lanes::Operands;
 use crate::emulator::arithmetic::tensor::Architecture;
 
-/// Instructions of one warp before another gets its turn: a warp that spins lets the others work.
-const WARP_TURN: u32 = 4096;
+/// Instructions of one warp before another gets its turn: a warp that spins lets the others work. Cancellation is seen
+/// between turns, so that it takes no longer than this many of the slowest instructions (some 6 µs each).
+const WARP_TURN: u32 = 1024;
 
 /// The geometry of a launch, as one block sees it.
 #[derive(Clone, Debug)]

@@ -68,6 +68,10 @@ impl Warp {
                         return Err(self.fault(environment, shape, kind, lane, pc));
                     }
                     self.advance();
+                    // Long texts take their time; cancellation is seen between turns.
+                    if matches!(op, Op::Print { .. }) {
+                        return Ok(Stop::Turn);
+                    }
                 }
             }
         }

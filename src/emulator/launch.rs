@@ -204,3 +204,71 @@ fn shape(config: &LaunchConfig, index: u64) -> BlockShape {
         dynamic_shared: config.shared,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Launches a kernel that never ends by itself, and cancels it once it has stored to its parameter.
+    fn cancel_while_running(body: &str, grid: [u32; 3], threads: u32) {
+        let text = format!(
+            ".version 8.4\n.target sm_80\n.address_size 64\n.visible .entry k(.param .u64 flag)\n{{\n\
+             .reg .pred %p<4>; .reg .b32 %r<8>; .reg .b64 %rd<4>;\n\
+             ld.param.u64 %rd1, [flag]; mov.u32 %r1, 1;\n{body}\nret;\n}}\n"
+        );
+        let module = Module::load(&text).unwrap_or_else(|error| panic!("{}", error.to_plain()));
+        let kernel = module.kernel("k").expect("the entry");
+        let mut memory = GlobalMemory::default();
+        let flag = memory.allocate("flag", 4).expect("memory");
+        let config = LaunchConfig {
+            grid,
+            block: [threads, 1, 1],
+            shared: 0,
+            parameters: vec![flag.to_le_bytes().to_vec()],
+            globals: Vec::new(),
+            capability: 80,
+            arithmetic: Arithmetic::Exact,
+        };
+        let stop = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let running = scope.spawn(|| launch(&module, kernel, &config, &memory, &stop, &|_| {}));
+            let mut seen = [0; 4];
+            while seen == [0; 4] && !running.is_finished() {
+                std::thread::yield_now();
+                assert!(memory.read(flag, &mut seen));
+            }
+            stop.store(true, Ordering::Relaxed);
+            let fault = running.join().expect("no panic").expect_err("the kernel does not end by itself");
+            assert!(matches!(fault.kind, FaultKind::Cancelled), "{fault:?}");
+        });
+    }
+
+    #[test]
+    fn an_endless_loop_is_cancelled() {
+        cancel_while_running("loop: st.global.u32 [%rd1], %r1; bra.uni loop;", [1; 3], 32);
+    }
+
+    #[test]
+    fn a_loop_of_one_warp_is_cancelled_while_the_others_wait() {
+        let body = "mov.u32 %r2, %tid.x; setp.ge.u32 %p1, %r2, 32; @%p1 bra meet;\n\
+                    loop: st.global.u32 [%rd1], %r1; bra.uni loop;\nmeet: bar.sync 0;";
+        cancel_while_running(body, [4, 1, 1], 128);
+    }
+
+    #[test]
+    fn an_endless_loop_of_barriers_is_cancelled() {
+        cancel_while_running("loop: bar.sync 0; st.global.u32 [%rd1], %r1; bra.uni loop;", [64, 1, 1], 256);
+    }
+
+    #[test]
+    fn a_grid_of_very_many_short_blocks_is_cancelled() {
+        cancel_while_running("st.global.u32 [%rd1], %r1;", [0x7fff_ffff, 60_000, 60_000], 32);
+    }
+
+    #[test]
+    fn lanes_that_wait_for_each_other_across_blocks_are_cancelled() {
+        let body = "st.global.u32 [%rd1], %r1;\nwait: ld.volatile.global.u32 %r2, [%rd1];\n\
+                    setp.ne.u32 %p1, %r2, 7; @%p1 bra wait;";
+        cancel_while_running(body, [1000, 1, 1], 64);
+    }
+}
