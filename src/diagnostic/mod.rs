@@ -83,6 +83,17 @@ pub struct Label {
     pub primary: bool,
 }
 
+/// A place in an earlier text, which the text that a diagnostic speaks of was made from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The file as debug information names it: `matmul.py`.
+    pub path: String,
+    /// From 1.
+    pub line: u32,
+    /// As debug information counts it.
+    pub column: u32,
+}
+
 /// An error, a warning or a note, ready to be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
@@ -96,6 +107,8 @@ pub struct Diagnostic {
     pub source: Option<Source>,
     /// Places in `source`.
     pub labels: Vec<Label>,
+    /// Where the place comes from that the primary label is at, where debug information says so.
+    pub origin: Option<Place>,
     /// What was found, what was expected, and why.
     pub notes: Vec<String>,
     /// What to do about it.
@@ -114,6 +127,7 @@ impl Diagnostic {
             message: message.into(),
             source: None,
             labels: Vec::new(),
+            origin: None,
             notes: Vec::new(),
             help: Vec::new(),
         }

@@ -36,6 +36,10 @@ fn render(diagnostic: &Diagnostic, renderer: &Renderer) -> String {
     for note in &diagnostic.notes {
         group = group.element(Level::NOTE.message(note.as_str()));
     }
+    let origin = diagnostic.origin.as_ref().map(|at| format!("from {}:{}:{}", at.path, at.line, at.column));
+    if let Some(origin) = &origin {
+        group = group.element(Level::NOTE.message(origin.as_str()));
+    }
     for help in &diagnostic.help {
         group = group.element(Level::HELP.message(help.as_str()));
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 
-use crate::diagnostic::{Diagnostic, Source};
+use crate::diagnostic::{Diagnostic, Place, Source};
 
 /// Where in the grid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,9 +120,7 @@ impl Fault {
         if let FaultKind::Assert { file, line, function, .. } = &self.kind {
             diagnostic = diagnostic.note(format!("asserted in `{function}`, {file}:{line}"));
         }
-        if let Some((file, line, column)) = &self.source {
-            diagnostic = diagnostic.note(format!("source line: {file}:{line}:{column}"));
-        }
+        diagnostic.origin = self.source.map(|(path, line, column)| Place { path, line, column });
         diagnostic
     }
 }

@@ -20,15 +20,17 @@ pub fn blank(text: &str) -> String {
 
 /// The text without its locations, and without the lines that held nothing else: for reading and editing.
 pub fn remove(text: &str) -> String {
-    let blanked = blank(text);
-    let mut out = String::with_capacity(blanked.len());
-    for (before, after) in text.split('\n').zip(blanked.split('\n')) {
-        if after.is_empty() && !before.trim().is_empty() {
-            continue;
+    let mut out = String::with_capacity(text.len());
+    let mut at = 0;
+    for (start, end) in spans(text) {
+        out.push_str(text[at..start].trim_end_matches(' '));
+        at = end;
+        // An alias's whole line goes.
+        if out.is_empty() || out.ends_with('\n') {
+            at += usize::from(text[at..].starts_with('\n'));
         }
-        out.push_str(after);
-        out.push('\n');
     }
+    out.push_str(&text[at..]);
     let end = out.trim_end_matches('\n').len();
     out.truncate(end);
     out.push('\n');
@@ -143,7 +145,7 @@ module {
     fn removed_lines_leave_no_gap() {
         assert_eq!(
             remove(TEXT).lines().map(str::trim_start).take(3).collect::<Vec<_>>(),
-            ["#blocked = #ttg.blocked<{order = [0]}>", "module {", "tt.func @alloc(%arg0: i32               ) {"]
+            ["#blocked = #ttg.blocked<{order = [0]}>", "module {", "tt.func @alloc(%arg0: i32) {"]
         );
         assert!(remove(TEXT).ends_with("\n}\n"));
     }

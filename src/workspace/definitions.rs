@@ -30,11 +30,12 @@ impl Definitions {
     pub fn visible(&self, stage: Stage, text: &str) -> Vec<Definition> {
         let names = names_of(text);
         let mine = self.cells.iter().filter(|cell| cell.stage == stage && !is_replaced(cell, &names));
-        mine.map(|cell| Definition {
-            path: format!("{}.py", cell.names.first().map_or("cell", String::as_str)),
-            text: Arc::clone(&cell.text),
-        })
-        .collect()
+        mine.map(|cell| Definition { path: cell.path(), text: Arc::clone(&cell.text) }).collect()
+    }
+
+    /// The text of the cell that the IR names by a path.
+    pub fn text(&self, path: &str) -> Option<Arc<str>> {
+        self.cells.iter().rev().find(|cell| cell.path() == path).map(|cell| Arc::clone(&cell.text))
     }
 
     /// Whether a name was defined by some cell.
@@ -45,6 +46,13 @@ impl Definitions {
     /// Every name that was defined.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.cells.iter().flat_map(|cell| cell.names.iter().map(String::as_str))
+    }
+}
+
+impl Cell {
+    /// The path that the IR names it by.
+    fn path(&self) -> String {
+        format!("{}.py", self.names.first().map_or("cell", String::as_str))
     }
 }
 

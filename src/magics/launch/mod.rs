@@ -2,6 +2,7 @@
 
 mod arguments;
 mod changes;
+mod locate;
 mod options;
 mod relaunch;
 mod report;

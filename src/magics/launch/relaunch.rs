@@ -6,7 +6,8 @@ use super::arguments;
 use super::options::{self, LAUNCH_OPTIONS, SWITCHES};
 use super::run::{Plan, run};
 use super::stages::report;
-use crate::diagnostic::{Diagnostic, Result, nearest};
+use crate::compiler::Artifact;
+use crate::diagnostic::{Diagnostic, Result, Source, nearest};
 use crate::expression::parse_launch;
 use crate::magics::{Call, Kind, Magic, Spec};
 use crate::render::Output;
@@ -87,7 +88,11 @@ impl Magic for Relaunch {
         options::complete(&mut version.meta, &header, None, version.entered)?;
         let evaluated = arguments::evaluate_all(&launch.header, workspace);
         let evaluated = evaluated.map_err(|error| Box::new(error.in_source(&launch.source)))?;
+        let extension = if version.entered.is_python() { "py" } else { version.entered.name() };
+        let entered = version.artifact(version.entered).and_then(Artifact::text).unwrap_or_default();
+        let text = Source::new(format!("{name}.{extension}"), entered);
         let plan = Plan {
+            text: &text,
             kernel: &name,
             version: &version,
             header: &launch.header,

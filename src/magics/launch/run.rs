@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use super::arguments::{self, Arguments};
+use super::locate::in_own_text;
 use super::report::LaunchLines;
 use super::snapshot::Snapshot;
 use crate::compiler::meta::{encode, resolve_scratch};
@@ -24,10 +25,18 @@ pub struct Plan<'a> {
     pub header: &'a LaunchHeader,
     /// That text.
     pub source: &'a Source,
+    /// The text that entered the compiler, as the reader knows it.
+    pub text: &'a Source,
     /// The evaluated arguments.
     pub arguments: &'a Arguments,
     /// More launches for `--bench`.
     pub repetitions: usize,
+}
+
+impl Plan<'_> {
+    fn in_own_text(&self, error: Diagnostic, workspace: &Workspace) -> Diagnostic {
+        in_own_text(error, self.kernel, self.version, self.text, &workspace.definitions)
+    }
 }
 
 /// Runs it. Buffers get their values back when it fails.
@@ -53,10 +62,11 @@ pub fn run(plan: &Plan<'_>, workspace: &mut Workspace, context: Context<'_>) -> 
         (None, Some(cubin)) => (Stage::Cubin, cubin),
         (None, None) => return Err(Box::new(Diagnostic::error("no-code", "this version has no PTX and no cubin"))),
     };
-    let function = match (code_stage, code.text()) {
-        (Stage::Ptx, Some(text)) => workspace.device.load(Code::Ptx(text), &meta.entry.value)?,
-        _ => workspace.device.load(Code::Cubin(&code.content), &meta.entry.value)?,
+    let loaded = match (code_stage, code.text()) {
+        (Stage::Ptx, Some(text)) => workspace.device.load(Code::Ptx(text), &meta.entry.value),
+        _ => workspace.device.load(Code::Cubin(&code.content), &meta.entry.value),
     };
+    let function = loaded.map_err(|error| Box::new(plan.in_own_text(*error, workspace)))?;
 
     let mut scratch = Vec::new();
     let blocks: u64 = grid.iter().map(|&extent| u64::from(extent)).product();
@@ -67,7 +77,16 @@ pub fn run(plan: &Plan<'_>, workspace: &mut Workspace, context: Context<'_>) -> 
     {
         let bytes = area.size.saturating_mul(blocks);
         let label = if index == 0 { "Triton's global scratch" } else { "Triton's profile scratch" };
-        let address = if bytes == 0 { 0 } else { workspace.device.allocate(label, bytes)? };
+        let address = match bytes {
+            0 => 0,
+            bytes => match workspace.device.allocate(label, bytes) {
+                Ok(address) => address,
+                Err(error) => {
+                    scratch.into_iter().for_each(|address| workspace.device.free(address));
+                    return Err(error);
+                }
+            },
+        };
         if address != 0 {
             scratch.push(address);
         }
@@ -123,7 +142,7 @@ fn launch_all(plan: &Plan<'_>, launch: &Launch, workspace: &mut Workspace, conte
         Ok(report) => report,
         Err(error) => {
             before.restore(workspace)?;
-            let mut error = *error;
+            let mut error = plan.in_own_text(*error, workspace);
             if !error.is_interrupted() {
                 error = error.note(format!("kernel `{}` v{}", plan.kernel, plan.version.number));
             }
@@ -144,7 +163,7 @@ fn launch_all(plan: &Plan<'_>, launch: &Launch, workspace: &mut Workspace, conte
                 Ok(again) => samples.push(again.elapsed),
                 Err(error) => {
                     after.restore(workspace)?;
-                    return Err(error);
+                    return Err(Box::new(plan.in_own_text(*error, workspace)));
                 }
             }
         }

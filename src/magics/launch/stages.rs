@@ -12,7 +12,7 @@ use super::run::{Plan, run};
 use crate::compiler::meta::comment::{self, Comment};
 use crate::compiler::meta::resolve_scratch;
 use crate::compiler::{ArgumentPlace, Artifact, Binding, CompileRequest, Compiled, Failure, Progress, Stage, Target};
-use crate::diagnostic::{Diagnostic, Result};
+use crate::diagnostic::{Diagnostic, Result, Source};
 use crate::expression::{LaunchHeader, Scalar, parse_launch};
 use crate::frontend::Stream;
 use crate::magics::{Call, Kind, Magic, Spec};
@@ -350,7 +350,12 @@ impl Cell<'_> {
         {
             None => None,
             Some((launch, arguments)) => {
+                let cell = &self.call.cell.text;
+                let lines_before = cell[..self.call.body.start].matches('\n').count();
+                let mut text = Source::new("cell", self.call.body_text());
+                text.first_line += lines_before;
                 let plan = Plan {
+                    text: &text,
                     kernel: &name,
                     version: &version,
                     header: &launch.header,
