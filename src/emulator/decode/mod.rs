@@ -5,6 +5,7 @@ mod call;
 mod flow;
 mod memory_ops;
 mod modifiers;
+mod rounded;
 mod scope;
 mod select;
 mod tensor_ops;

@@ -7,7 +7,7 @@ use super::scope::file_of;
 use super::{Decoder, Place};
 use crate::diagnostic::Result;
 use crate::emulator::arithmetic::convert::{Conversion, format_of};
-use crate::emulator::arithmetic::formats::{F32, F64, Rounding};
+use crate::emulator::arithmetic::formats::Rounding;
 use crate::emulator::arithmetic::{integer, narrow};
 use crate::emulator::lanes::{self, lanes};
 use crate::emulator::program::{BarrierReduction, Data, Logic, Long, Op, Reduction, Shuffle, Slot, Word};
@@ -119,7 +119,7 @@ impl Decoder<'_> {
 
     // Operands.
 
-    fn operand<'o>(&self, operands: &'o [Operand], index: usize) -> Result<&'o Operand> {
+    pub(super) fn operand<'o>(&self, operands: &'o [Operand], index: usize) -> Result<&'o Operand> {
         operands.get(index).ok_or_else(|| self.malformed(format!("operand {} is missing", index + 1)))
     }
 
@@ -266,14 +266,14 @@ impl Decoder<'_> {
         m.take_type().ok_or_else(|| self.malformed("the opcode has no type"))
     }
 
-    fn emit_w2(&mut self, f: lanes::WordBinary, o: &[Operand]) -> Result<()> {
+    pub(super) fn emit_w2(&mut self, f: lanes::WordBinary, o: &[Operand]) -> Result<()> {
         let sources = [self.word(o, 1)?, self.word(o, 2)?];
         let d = self.word_out(o, 0)?;
         self.emit(Op::W2(f, d, sources));
         Ok(())
     }
 
-    fn emit_l2(&mut self, f: lanes::LongBinary, o: &[Operand]) -> Result<()> {
+    pub(super) fn emit_l2(&mut self, f: lanes::LongBinary, o: &[Operand]) -> Result<()> {
         let sources = [self.long(o, 1)?, self.long(o, 2)?];
         let d = self.long_out(o, 0)?;
         self.emit(Op::L2(f, d, sources));
@@ -370,43 +370,6 @@ impl Decoder<'_> {
                 self.emit_w2(f, o)
             }
         }
-    }
-
-    /// A directed rounding: as an exact `a·b + c` that is rounded once.
-    fn rounded_binary(
-        &mut self,
-        name: &str,
-        ty: PtxType,
-        rounding: Rounding,
-        flush: bool,
-        saturate: bool,
-        o: &[Operand],
-    ) -> Result<()> {
-        let (format, one, sign) = match ty {
-            PtxType::F32 => (F32, 1f32.to_bits().into(), 1u64 << 31),
-            PtxType::F64 => (F64, 1f64.to_bits(), 1 << 63),
-            _ => return Err(self.unsupported(format!("a directed rounding of `{name}.{ty}`"))),
-        };
-        let size = ty.size();
-        let (a, b) = (self.data(self.operand(o, 1)?, size)?, self.data(self.operand(o, 2)?, size)?);
-        let constant = |this: &mut Self, bits: u64| {
-            if size == 8 { Data::Long(this.long_constant(bits)) } else { Data::Word(this.word_constant(bits as u32)) }
-        };
-        let one = constant(self, one);
-        let d = if size == 8 { Data::Long(self.long_out(o, 0)?) } else { Data::Word(self.word_out(o, 0)?) };
-        let flags = u8::from(flush) | u8::from(saturate) << 1;
-        let (a, b, c) = match name {
-            "add" => (a, one, b),
-            "sub" => {
-                let minus_one = constant(self, if size == 8 { (-1f64).to_bits() } else { (-1f32).to_bits().into() });
-                (b, minus_one, a)
-            }
-            // −0 added leaves every product as it is, but +0; both zeros of a product are handled by its sign.
-            "mul" => (a, b, constant(self, if rounding == Rounding::Down { 0 } else { sign })),
-            _ => return Err(self.unsupported(format!("a directed rounding of `{name}.{ty}`"))),
-        };
-        self.emit(Op::Fma { format, rounding, packed: false, flags, d, a, b, c });
-        Ok(())
     }
 
     fn multiply_add(&mut self, name: &str, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
@@ -511,7 +474,7 @@ impl Decoder<'_> {
         if matches!(name, "rcp" | "sqrt")
             && matches!(rounding, Some(Rounding::TowardZero | Rounding::Down | Rounding::Up))
         {
-            return Err(self.unsupported(format!("a directed rounding of `{name}`")));
+            return self.rounded_unary(name, ty, rounding.unwrap_or(Rounding::TowardZero), flush, o);
         }
         let refused = || format!("`{name}.{ty}`");
         if matches!(name, "popc" | "clz" | "bfind") && ty.size() == 8 {
