@@ -13,7 +13,7 @@ const ARROWS: [(&str, &[&str]); 21] = [
     ("device", &["emulator", "expression", "ptx"]),
     ("diagnostic", &[]),
     ("emulator", &["diagnostic", "ptx"]),
-    ("expression", &["diagnostic"]),
+    ("expression", &["cancel", "diagnostic"]),
     ("frontend", &["diagnostic", "render"]),
     ("guest", &["device", "render"]),
     ("ir", &["diagnostic"]),

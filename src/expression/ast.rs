@@ -70,8 +70,8 @@ pub enum ExprKind {
     Subscript(Box<Expr>, Vec<Subscript>),
     /// `-x`, `not x`, `~x`
     Unary(UnaryOp, Box<Expr>),
-    /// `x + y`, comparisons, `and`, `or`
-    Binary(BinaryOp, Box<Expr>, Box<Expr>),
+    /// `x + y`, comparisons, `and`, `or`; with the bytes of the operator.
+    Binary(BinaryOp, Box<Expr>, Box<Expr>, Range<usize>),
     /// `(x, y)`, `(x,)`
     Tuple(Vec<Expr>),
     /// `[x, y]`
@@ -85,6 +85,41 @@ pub enum ExprKind {
         /// `y`
         otherwise: Box<Expr>,
     },
+}
+
+impl Expr {
+    /// Calls `visit` with every name in it that stands for a value, in order; names of functions among them.
+    pub fn for_each_name<'a>(&'a self, visit: &mut dyn FnMut(&'a str)) {
+        match &self.kind {
+            ExprKind::Name(name) => visit(name),
+            ExprKind::Int(_) | ExprKind::Float(_) | ExprKind::Bool(_) | ExprKind::None | ExprKind::Str(_) => {}
+            ExprKind::Attribute(base, _) | ExprKind::Unary(_, base) => base.for_each_name(visit),
+            ExprKind::Call { callee, args, keywords } => {
+                callee.for_each_name(visit);
+                args.iter().for_each(|argument| argument.for_each_name(visit));
+                keywords.iter().for_each(|keyword| keyword.value.for_each_name(visit));
+            }
+            ExprKind::Subscript(base, subscripts) => {
+                base.for_each_name(visit);
+                for subscript in subscripts {
+                    match subscript {
+                        Subscript::Index(index) => index.for_each_name(visit),
+                        Subscript::Slice { start, stop, step, .. } => {
+                            [start, stop, step].into_iter().flatten().for_each(|bound| bound.for_each_name(visit));
+                        }
+                    }
+                }
+            }
+            ExprKind::Binary(_, left, right, _) => {
+                left.for_each_name(visit);
+                right.for_each_name(visit);
+            }
+            ExprKind::Tuple(items) | ExprKind::List(items) => items.iter().for_each(|item| item.for_each_name(visit)),
+            ExprKind::Conditional { condition, then, otherwise } => {
+                [condition, then, otherwise].into_iter().for_each(|part| part.for_each_name(visit));
+            }
+        }
+    }
 }
 
 /// Prefix operators.

@@ -7,6 +7,7 @@ mod ast;
 mod lexer;
 mod parser;
 mod scalar;
+pub mod tensor;
 
 pub use ast::{BinaryOp, Expr, ExprKind, Keyword, Subscript, UnaryOp};
 pub use parser::{HeaderOption, LaunchHeader, Parser, parse, parse_launch};

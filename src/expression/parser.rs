@@ -302,25 +302,29 @@ impl Parser {
         Ok(expression)
     }
 
-    fn binary(&self, op: BinaryOp, left: Expr, right: Expr) -> Expr {
+    fn binary(&self, op: BinaryOp, op_span: Range<usize>, left: Expr, right: Expr) -> Expr {
         let span = left.span.start..right.span.end;
-        Expr { kind: ExprKind::Binary(op, Box::new(left), Box::new(right)), span }
+        Expr { kind: ExprKind::Binary(op, Box::new(left), Box::new(right), op_span), span }
     }
 
     fn or(&mut self) -> Result<Expr> {
         let mut left = self.and()?;
+        let mut op_span = self.span();
         while self.accept_name("or") {
             let right = self.and()?;
-            left = self.binary(BinaryOp::Or, left, right);
+            left = self.binary(BinaryOp::Or, op_span, left, right);
+            op_span = self.span();
         }
         Ok(left)
     }
 
     fn and(&mut self) -> Result<Expr> {
         let mut left = self.not()?;
+        let mut op_span = self.span();
         while self.accept_name("and") {
             let right = self.not()?;
-            left = self.binary(BinaryOp::And, left, right);
+            left = self.binary(BinaryOp::And, op_span, left, right);
+            op_span = self.span();
         }
         Ok(left)
     }
@@ -364,9 +368,10 @@ impl Parser {
         let Some(operators) = LEVELS.get(level) else { return self.unary() };
         let mut left = self.level(level + 1)?;
         while let Some(&(symbol, op)) = operators.iter().find(|(symbol, _)| self.at(symbol)) {
+            let op_span = self.span();
             self.expect(symbol)?;
             let right = self.level(level + 1)?;
-            left = self.binary(op, left, right);
+            left = self.binary(op, op_span, left, right);
         }
         Ok(left)
     }
@@ -389,11 +394,12 @@ impl Parser {
 
     fn power(&mut self) -> Result<Expr> {
         let base = self.postfix()?;
+        let op_span = self.span();
         if self.accept("**") {
             self.enter()?;
             let exponent = self.unary()?;
             self.depth -= 1;
-            return Ok(self.binary(BinaryOp::Power, base, exponent));
+            return Ok(self.binary(BinaryOp::Power, op_span, base, exponent));
         }
         Ok(base)
     }
@@ -554,7 +560,7 @@ mod tests {
             ExprKind::Float(value) => format!("{value:?}"),
             ExprKind::Name(name) => name.clone(),
             ExprKind::Unary(op, a) => format!("({op:?} {})", show(a)),
-            ExprKind::Binary(op, a, b) => format!("({op:?} {} {})", show(a), show(b)),
+            ExprKind::Binary(op, a, b, _) => format!("({op:?} {} {})", show(a), show(b)),
             ExprKind::Call { callee, args, .. } => {
                 format!("{}({})", show(callee), args.iter().map(show).collect::<Vec<_>>().join(" "))
             }

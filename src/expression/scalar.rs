@@ -117,7 +117,7 @@ pub fn evaluate(expression: &Expr, scope: &dyn Scope) -> Result<Scalar> {
             let value = evaluate(operand, scope)?;
             unary(*op, &value).map_err(|message| at(&expression.span, message))
         }
-        ExprKind::Binary(op, left, right) => {
+        ExprKind::Binary(op, left, right, _) => {
             let left = evaluate(left, scope)?;
             match op {
                 BinaryOp::And if !left.truth() => return Ok(left),
@@ -198,7 +198,7 @@ pub(super) fn unknown_name(name: &str, span: &Range<usize>, scope: &dyn Scope) -
     })
 }
 
-const FUNCTIONS: [&str; 16] = [
+pub(super) const FUNCTIONS: [&str; 16] = [
     "cdiv",
     "min",
     "max",
@@ -319,7 +319,7 @@ fn floor_divide(a: i64, b: i64) -> Option<i64> {
 }
 
 /// A scalar function; `None` if there is none of that name.
-fn call(name: &str, args: &[Scalar]) -> Option<Result<Scalar, String>> {
+pub(super) fn call(name: &str, args: &[Scalar]) -> Option<Result<Scalar, String>> {
     if !FUNCTIONS.contains(&name) {
         return None;
     }

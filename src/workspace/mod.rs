@@ -7,6 +7,7 @@ mod definitions;
 mod kernels;
 mod scalars;
 mod scope;
+pub mod tensors;
 mod views;
 
 pub use buffers::Buffers;

@@ -1,0 +1,267 @@
+//! Functions and methods: `softmax(x, axis=-1)`, `x.sum(0)`, `f16(x)`.
+
+use std::ops::Range;
+
+use super::super::ast::{Expr, ExprKind, Keyword};
+use super::super::scalar::{self, Scalar};
+use super::evaluate::{Evaluator, fail};
+use super::functions::{FUNCTIONS, METHODS_ONLY};
+use super::value::{Tensor, Value};
+use crate::diagnostic::{Diagnostic, Result, nearest};
+
+/// An argument, and where it stands.
+#[derive(Clone, Debug)]
+pub(super) struct Argument {
+    pub value: Value,
+    pub span: Range<usize>,
+}
+
+/// A call with its arguments in their places.
+pub(super) struct Bound<'a> {
+    /// The function.
+    pub name: &'a str,
+    /// Its parameters: `x, axis=None`; the last may be `*shape`.
+    parameters: &'a str,
+    /// One for each parameter but a starred one.
+    arguments: Vec<Option<Argument>>,
+    /// What a starred parameter took.
+    pub rest: Vec<Argument>,
+    /// The whole call.
+    pub span: Range<usize>,
+}
+
+/// Modules that a function may be taken from: `np.exp`.
+const MODULES: [&str; 5] = ["tl", "torch", "np", "math", "triton"];
+
+impl Evaluator<'_> {
+    pub(super) fn call(&self, expression: &Expr, callee: &Expr, args: &[Expr], keywords: &[Keyword]) -> Result<Value> {
+        let span = &expression.span;
+        let (name, base) = match &callee.kind {
+            ExprKind::Name(name) => (name, None),
+            ExprKind::Attribute(base, name) => match &base.kind {
+                ExprKind::Name(module) if MODULES.contains(&module.as_str()) => (name, None),
+                _ => (name, Some(&**base)),
+            },
+            _ => return Err(fail(span, "this cannot be called")),
+        };
+        // `a.stride(0)`: a fact about a buffer.
+        if let Some(Expr { kind: ExprKind::Name(buffer), .. }) = base
+            && keywords.is_empty()
+            && parameters(name, true).is_none()
+            && name != "to"
+        {
+            let values = args.iter().map(|argument| scalar::evaluate(argument, self.scope));
+            if let Ok(values) = values.collect::<Result<Vec<_>>>()
+                && let Some(scalar) = self.scope.member(buffer, name, Some(&values))
+            {
+                return Ok(Value::Scalar(scalar));
+            }
+        }
+        if let (None, "concat" | "concatenate" | "cat" | "stack") = (base, name.as_str()) {
+            return self.join(name, args, keywords, span).map(Value::Tensor);
+        }
+        let argument = |expression: &Expr| -> Result<Argument> {
+            Ok(Argument { value: self.value(expression)?, span: expression.span.clone() })
+        };
+        let given = base.into_iter().chain(args).map(argument).collect::<Result<Vec<_>>>()?;
+        if base.is_some() && name == "to" {
+            return self.to(given, span);
+        }
+        let are_scalars = given.iter().all(|argument| matches!(argument.value, Value::Scalar(_)));
+        if base.is_none() && are_scalars && keywords.is_empty() {
+            let scalars: Vec<Scalar> = given.iter().filter_map(|argument| argument.value.scalar().cloned()).collect();
+            if let Some(result) = scalar::call(name, &scalars) {
+                return result.map(Value::Scalar).map_err(|message| fail(span, message));
+            }
+        }
+        let dtype = if base.is_none() { self.scope.name(name) } else { None };
+        if let Some(Scalar::Dtype(dtype)) = dtype {
+            return match <[Argument; 1]>::try_from(given) {
+                Ok([argument]) if keywords.is_empty() => self.cast(&dtype, argument, span),
+                _ => Err(fail(span, format!("the cast `{name}(x)` takes one value"))),
+            };
+        }
+        let Some(parameters) = parameters(name, base.is_some()) else {
+            return Err(unknown(name, base.is_some(), &callee.span));
+        };
+        let mut bound = Bound::new(name, parameters, given, span)?;
+        for keyword in keywords {
+            bound.keyword(keyword, argument(&keyword.value)?)?;
+        }
+        let result = self.function(&bound)?;
+        // `exp(0.5)` is a number.
+        match result.data.get(0).filter(|_| are_scalars && result.shape.is_empty()) {
+            Some(scalar) => Ok(Value::Scalar(scalar)),
+            None => Ok(Value::Tensor(result)),
+        }
+    }
+
+    /// `x.to(f16)`
+    fn to(&self, given: Vec<Argument>, span: &Range<usize>) -> Result<Value> {
+        let Ok([tensor, to]) = <[Argument; 2]>::try_from(given) else {
+            return Err(fail(span, "`.to(dtype)` takes a data type"));
+        };
+        match &to.value {
+            Value::Scalar(Scalar::Dtype(dtype) | Scalar::Str(dtype)) => self.cast(dtype, tensor, &to.span),
+            _ => Err(fail(&to.span, "this is no data type")),
+        }
+    }
+
+    fn cast(&self, dtype: &str, argument: Argument, span: &Range<usize>) -> Result<Value> {
+        let tensor = argument.tensor()?;
+        let Some(result) = self.scope.cast(dtype, &tensor.data) else {
+            return Err(fail(span, format!("`{dtype}` is no data type")));
+        };
+        let (dtype, data) = result.map_err(|message| fail(span, message))?;
+        match (&argument.value, data.get(0)) {
+            (Value::Scalar(_), Some(scalar)) => Ok(Value::Scalar(scalar)),
+            _ => Ok(Value::Tensor(Tensor { shape: tensor.shape, data, dtype: Some(dtype) })),
+        }
+    }
+}
+
+impl Value {
+    fn scalar(&self) -> Option<&Scalar> {
+        match self {
+            Self::Scalar(scalar) => Some(scalar),
+            Self::Tensor(_) => None,
+        }
+    }
+}
+
+impl Argument {
+    /// As a tensor; a number is one of a single element.
+    pub fn tensor(&self) -> Result<Tensor> {
+        match &self.value {
+            Value::Tensor(tensor) => Ok(tensor.clone()),
+            Value::Scalar(scalar) => Tensor::from_scalar(scalar)
+                .ok_or_else(|| fail(&self.span, format!("this takes a tensor or a number, not {}", scalar.kind()))),
+        }
+    }
+
+    /// As an integer.
+    pub fn integer(&self) -> Result<i64> {
+        let scalar = match &self.value {
+            Value::Scalar(scalar) => scalar.clone(),
+            Value::Tensor(tensor) if tensor.numel() == 1 => tensor.data.get(0).unwrap_or(Scalar::None),
+            Value::Tensor(_) => return Err(fail(&self.span, "expected an integer, not a tensor")),
+        };
+        scalar.as_int().ok_or_else(|| fail(&self.span, format!("expected an integer, not {}", scalar.kind())))
+    }
+
+    /// As one integer or several.
+    pub fn integers(&self) -> Result<Vec<i64>> {
+        match &self.value {
+            Value::Scalar(Scalar::Tuple(items)) => {
+                let one = |item: &Scalar| {
+                    item.as_int().ok_or_else(|| fail(&self.span, format!("expected integers, not {}", item.kind())))
+                };
+                items.iter().map(one).collect()
+            }
+            _ => Ok(vec![self.integer()?]),
+        }
+    }
+
+    /// Whether it is `None`.
+    pub fn is_none(&self) -> bool {
+        self.value == Value::Scalar(Scalar::None)
+    }
+}
+
+impl<'a> Bound<'a> {
+    fn new(name: &'a str, parameters: &'a str, given: Vec<Argument>, span: &Range<usize>) -> Result<Self> {
+        let named = parameters.split(", ").filter(|parameter| !parameter.is_empty() && !parameter.starts_with('*'));
+        let count = named.count();
+        let starred = parameters.contains('*');
+        let mut given = given.into_iter();
+        // A starred parameter takes what stands before the keywords; those behind it go by name only.
+        let positional = parameters.split(", ").take_while(|parameter| !parameter.starts_with('*')).count();
+        let positional = if starred { positional } else { count };
+        let mut arguments: Vec<Option<Argument>> = given.by_ref().take(positional).map(Some).collect();
+        arguments.resize(count, None);
+        let rest: Vec<Argument> = given.collect();
+        if let (false, Some(extra)) = (starred, rest.first()) {
+            let error = fail(&extra.span, format!("`{name}` takes no argument here"));
+            return Err(Box::new(error.help(format!("{name}({parameters})"))));
+        }
+        Ok(Self { name, parameters, arguments, rest, span: span.clone() })
+    }
+
+    fn keyword(&mut self, keyword: &Keyword, argument: Argument) -> Result<()> {
+        // PyTorch's names of the same things.
+        let name = match keyword.name.as_str() {
+            "dim" => "axis",
+            "keepdim" => "keepdims",
+            name => name,
+        };
+        let usage = format!("{}({})", self.name, self.parameters);
+        let Some(index) = self.index(name) else {
+            let error = fail(&keyword.name_span, format!("`{}` takes no `{}`", self.name, keyword.name));
+            return Err(Box::new(error.help(usage)));
+        };
+        if self.arguments[index].is_some() {
+            return Err(Box::new(fail(&keyword.name_span, format!("`{}` is given twice", keyword.name)).help(usage)));
+        }
+        self.arguments[index] = Some(argument);
+        Ok(())
+    }
+
+    fn index(&self, name: &str) -> Option<usize> {
+        let named = self.parameters.split(", ").filter(|parameter| !parameter.starts_with('*'));
+        named.map(|parameter| parameter.split('=').next().unwrap_or_default()).position(|known| known == name)
+    }
+
+    /// An argument that was given and is not `None`.
+    pub fn get(&self, name: &str) -> Option<&Argument> {
+        let argument = self.arguments.get(self.index(name)?)?.as_ref();
+        argument.filter(|argument| !argument.is_none())
+    }
+
+    /// An argument that has to be there.
+    pub fn required(&self, name: &str) -> Result<&Argument> {
+        self.get(name).ok_or_else(|| {
+            let error = fail(&self.span, format!("`{}` needs `{name}`", self.name));
+            Box::new(error.help(format!("{}({})", self.name, self.parameters)))
+        })
+    }
+
+    /// An argument that has to be there, as a tensor.
+    pub fn tensor(&self, name: &str) -> Result<Tensor> {
+        self.required(name)?.tensor()
+    }
+
+    /// An integer, or what it is where none is given.
+    pub fn integer(&self, name: &str, default: i64) -> Result<i64> {
+        self.get(name).map_or(Ok(default), Argument::integer)
+    }
+
+    /// Whether a switch is on.
+    pub fn is_set(&self, name: &str) -> bool {
+        self.get(name).and_then(|argument| argument.value.scalar()).is_some_and(Scalar::truth)
+    }
+
+    /// An error about the call.
+    pub fn fail(&self, message: impl Into<String>) -> Box<Diagnostic> {
+        fail(&self.span, message)
+    }
+}
+
+/// The parameters of a function, or of a method with the tensor first.
+fn parameters(name: &str, is_method: bool) -> Option<&'static str> {
+    let functions = FUNCTIONS.iter().chain(if is_method { METHODS_ONLY } else { &[] });
+    let found = functions.into_iter().find(|(known, _)| *known == name).map(|(_, parameters)| *parameters);
+    found.filter(|parameters| !is_method || parameters.starts_with('x'))
+}
+
+fn unknown(name: &str, is_method: bool, span: &Range<usize>) -> Box<Diagnostic> {
+    let what = if is_method { "method of tensors" } else { "function" };
+    let error = Diagnostic::error("unknown-function", format!("there is no {what} `{name}`")).at(span.clone(), "");
+    let functions =
+        FUNCTIONS.iter().chain(METHODS_ONLY).filter(|(_, parameters)| !is_method || parameters.starts_with('x'));
+    let scalars = scalar::FUNCTIONS.into_iter().filter(|_| !is_method);
+    let known: Vec<&str> = functions.map(|(known, _)| *known).chain(["concat", "stack"]).chain(scalars).collect();
+    Box::new(match nearest(name, known.iter().copied()) {
+        Some(near) => error.help(format!("did you mean `{near}`?")),
+        None => error.note(format!("there are: {}", known.join(" "))),
+    })
+}

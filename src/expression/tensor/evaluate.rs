@@ -1,0 +1,196 @@
+//! Evaluates an expression of tensors.
+
+use std::ops::Range;
+
+use super::super::ast::{BinaryOp, Expr, ExprKind, Subscript, UnaryOp};
+use super::super::scalar::{self, Scalar, Scope, unknown_name};
+use super::arithmetic;
+use super::matmul;
+use super::value::{Elements, Tensor, Value};
+use crate::cancel::Cancel;
+use crate::diagnostic::{Diagnostic, Result};
+
+/// What names mean where an expression of tensors stands.
+pub trait TensorScope: Scope {
+    /// The tensor that a view expression names: `a`, `a[64:]`, `a.T`. `None` where it names no buffer.
+    fn tensor(&self, expression: &Expr) -> Result<Option<Tensor>>;
+    /// Elements rounded as a data type rounds them, with the type's canonical name; `None` where no type is named so.
+    fn cast(&self, dtype: &str, elements: &Elements) -> Option<Result<(String, Elements), String>>;
+}
+
+/// Evaluates an expression of tensors and scalars. Errors have their place in the text that was parsed.
+pub fn evaluate_tensor(expression: &Expr, scope: &dyn TensorScope, cancel: &Cancel) -> Result<Value> {
+    Evaluator { scope, cancel }.value(expression)
+}
+
+pub(super) fn fail(span: &Range<usize>, message: impl Into<String>) -> Box<Diagnostic> {
+    Box::new(Diagnostic::error("expression", message).at(span.clone(), ""))
+}
+
+pub(super) struct Evaluator<'a> {
+    pub scope: &'a dyn TensorScope,
+    pub cancel: &'a Cancel,
+}
+
+impl Evaluator<'_> {
+    pub fn value(&self, expression: &Expr) -> Result<Value> {
+        self.cancel.check()?;
+        let span = &expression.span;
+        if is_view(expression)
+            && let Some(tensor) = self.scope.tensor(expression)?
+        {
+            return Ok(Value::Tensor(tensor));
+        }
+        match &expression.kind {
+            ExprKind::Name(name) => match self.scope.name(name) {
+                Some(scalar) => Ok(Value::Scalar(scalar)),
+                None => Err(unknown_name(name, span, self.scope)),
+            },
+            ExprKind::Unary(op, operand) => match self.value(operand)? {
+                Value::Scalar(value) => {
+                    scalar::unary(*op, &value).map(Value::Scalar).map_err(|message| fail(span, message))
+                }
+                Value::Tensor(tensor) if *op == UnaryOp::Not => {
+                    Ok(Value::Scalar(Scalar::Bool(!self.truth(&Value::Tensor(tensor), &operand.span)?)))
+                }
+                Value::Tensor(tensor) => {
+                    arithmetic::unary(*op, &tensor).map(Value::Tensor).map_err(|message| fail(span, message))
+                }
+            },
+            ExprKind::Binary(op @ (BinaryOp::And | BinaryOp::Or), left, right, _) => {
+                let first = self.value(left)?;
+                let decides = self.truth(&first, &left.span)? == (*op == BinaryOp::Or);
+                if decides { Ok(first) } else { self.value(right) }
+            }
+            ExprKind::Binary(op, left, right, op_span) => {
+                let (left, right) = (self.value(left)?, self.value(right)?);
+                self.binary(*op, op_span, left, right)
+            }
+            ExprKind::Conditional { condition, then, otherwise } => {
+                let value = self.value(condition)?;
+                self.value(if self.truth(&value, &condition.span)? { then } else { otherwise })
+            }
+            ExprKind::Tuple(items) | ExprKind::List(items) => self.sequence(items, span),
+            ExprKind::Subscript(base, subscripts) => match self.value(base) {
+                Ok(Value::Tensor(tensor)) => self.subscript(&tensor, subscripts, span).map(Value::Tensor),
+                _ => scalar::evaluate(expression, self.scope).map(Value::Scalar),
+            },
+            ExprKind::Attribute(base, member) => self.attribute(expression, base, member),
+            ExprKind::Call { callee, args, keywords } => self.call(expression, callee, args, keywords),
+            _ => scalar::evaluate(expression, self.scope).map(Value::Scalar),
+        }
+    }
+
+    /// An infix operator; an error stands at the operator.
+    fn binary(&self, op: BinaryOp, span: &Range<usize>, left: Value, right: Value) -> Result<Value> {
+        let (left, right) = match (left, right) {
+            // A list is a tensor, but two of them are equal or not as tuples.
+            (Value::Scalar(left), Value::Scalar(right))
+                if matches!(op, BinaryOp::Equal | BinaryOp::NotEqual)
+                    || ![&left, &right].iter().any(|side| matches!(side, Scalar::Tuple(_))) =>
+            {
+                return scalar::binary(op, &left, &right).map(Value::Scalar).map_err(|message| fail(span, message));
+            }
+            (left, right) => (self.operand(left, span)?, self.operand(right, span)?),
+        };
+        let result = match op {
+            BinaryOp::MatrixMultiply => matmul::multiply(&left, &right, self.cancel)?,
+            _ => arithmetic::binary(op, &left, &right),
+        };
+        result.map(Value::Tensor).map_err(|message| fail(span, message))
+    }
+
+    fn operand(&self, value: Value, span: &Range<usize>) -> Result<Tensor> {
+        match value {
+            Value::Tensor(tensor) => Ok(tensor),
+            Value::Scalar(scalar) => Tensor::from_scalar(&scalar)
+                .ok_or_else(|| fail(span, format!("this takes tensors and numbers, not {}", scalar.kind()))),
+        }
+    }
+
+    /// The value of an expression as a tensor; a number is one of a single element.
+    pub fn tensor(&self, expression: &Expr) -> Result<Tensor> {
+        let value = self.value(expression)?;
+        self.operand(value, &expression.span)
+    }
+
+    /// The value of an expression as an integer.
+    pub fn integer(&self, expression: &Expr) -> Result<i64> {
+        let scalar = match self.value(expression)? {
+            Value::Scalar(scalar) => scalar,
+            Value::Tensor(tensor) if tensor.numel() == 1 => tensor.data.get(0).unwrap_or(Scalar::None),
+            Value::Tensor(_) => return Err(fail(&expression.span, "this is an integer, not a tensor")),
+        };
+        scalar.as_int().ok_or_else(|| fail(&expression.span, format!("this is an integer, not {}", scalar.kind())))
+    }
+
+    fn truth(&self, value: &Value, span: &Range<usize>) -> Result<bool> {
+        match value {
+            Value::Scalar(scalar) => Ok(scalar.truth()),
+            Value::Tensor(tensor) => match tensor.data.to_bools().as_slice() {
+                [only] => Ok(*only),
+                _ => {
+                    let error = fail(span, format!("a tensor of {:?} is neither true nor false", tensor.shape));
+                    Err(Box::new(error.help("`all(…)` or `any(…)` of it is; `& | ~` go element by element")))
+                }
+            },
+        }
+    }
+
+    /// A tuple of scalars; tensors of one shape become the rows of another.
+    fn sequence(&self, items: &[Expr], span: &Range<usize>) -> Result<Value> {
+        let values = items.iter().map(|item| self.value(item)).collect::<Result<Vec<_>>>()?;
+        let scalar = |value: &Value| match value {
+            Value::Scalar(scalar) => Some(scalar.clone()),
+            Value::Tensor(_) => None,
+        };
+        if let Some(scalars) = values.iter().map(scalar).collect() {
+            return Ok(Value::Scalar(Scalar::Tuple(scalars)));
+        }
+        let tensors = values.into_iter().zip(items).map(|(value, item)| self.operand(value, &item.span));
+        let stacked = Tensor::stack(&tensors.collect::<Result<Vec<_>>>()?);
+        stacked.map(Value::Tensor).ok_or_else(|| fail(span, "only tensors of one shape make a list"))
+    }
+
+    fn attribute(&self, expression: &Expr, base: &Expr, member: &str) -> Result<Value> {
+        // Facts about a buffer need no elements.
+        if let ExprKind::Name(_) = base.kind
+            && member != "T"
+        {
+            return scalar::evaluate(expression, self.scope).map(Value::Scalar);
+        }
+        let tensor = self.tensor(base)?;
+        let extents = || tensor.shape.iter().map(|&extent| Scalar::Int(extent as i64)).collect();
+        match member {
+            "T" => Ok(Value::Tensor(transposed(&tensor))),
+            "shape" => Ok(Value::Scalar(Scalar::Tuple(extents()))),
+            "ndim" => Ok(Value::Scalar(Scalar::Int(tensor.shape.len() as i64))),
+            _ => Err(fail(&expression.span, format!("a tensor has no attribute `{member}`"))),
+        }
+    }
+}
+
+/// Whether an expression could name a part of a buffer as it lies in memory.
+fn is_view(expression: &Expr) -> bool {
+    match &expression.kind {
+        ExprKind::Name(_) => true,
+        ExprKind::Subscript(base, subscripts) => {
+            let inserts =
+                |subscript: &Subscript| matches!(subscript, Subscript::Index(Expr { kind: ExprKind::None, .. }));
+            is_view(base) && !subscripts.iter().any(inserts)
+        }
+        ExprKind::Attribute(base, member) => member == "T" && is_view(base),
+        ExprKind::Call { callee, .. } => match &callee.kind {
+            ExprKind::Attribute(base, method) => matches!(method.as_str(), "t" | "transpose" | "view") && is_view(base),
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+/// All dimensions in reverse.
+pub(super) fn transposed(tensor: &Tensor) -> Tensor {
+    let shape = tensor.shape.iter().rev().copied().collect();
+    let strides: Vec<isize> = super::value::strides(&tensor.shape).into_iter().rev().collect();
+    tensor.seen(shape, &strides, 0)
+}

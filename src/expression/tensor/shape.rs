@@ -1,0 +1,342 @@
+//! Functions and subscripts that move elements or make new tensors.
+
+use std::ops::Range;
+
+use super::super::ast::{Expr, ExprKind, Keyword, Subscript};
+use super::call::{Argument, Bound};
+use super::evaluate::{Evaluator, fail, transposed};
+use super::matmul;
+use super::reduce::dimension;
+use super::value::{Elements, Tensor, broadcast, elements_of, strides};
+use crate::diagnostic::Result;
+
+/// `transpose`, `reshape`, `flip`, `tril` and the like.
+pub(super) fn rearrange(call: &Bound<'_>) -> Result<Tensor> {
+    let x = call.tensor("x")?;
+    let rank = x.shape.len();
+    match call.name {
+        "t" => Ok(transposed(&x)),
+        "transpose" | "permute" => {
+            let axes = integers(&call.rest)?;
+            let axes = axes.into_iter().map(|axis| dimension(call, axis, rank)).collect::<Result<Vec<_>>>()?;
+            let mut order: Vec<usize> = (0..rank).collect();
+            match axes.as_slice() {
+                [] if call.name == "transpose" => order.reverse(),
+                // Two axes are swapped, as in PyTorch; for a matrix numpy means the same.
+                &[a, b] if call.name == "transpose" => order.swap(a, b),
+                _ => {
+                    let mut sorted = axes.clone();
+                    sorted.sort_unstable();
+                    if sorted != order {
+                        return Err(call.fail(format!("each of {rank} axes is named once")));
+                    }
+                    order = axes;
+                }
+            }
+            let own = strides(&x.shape);
+            let steps: Vec<isize> = order.iter().map(|&axis| own[axis]).collect();
+            Ok(x.seen(order.iter().map(|&axis| x.shape[axis]).collect(), &steps, 0))
+        }
+        "flip" => {
+            let axes = match call.get("axis") {
+                Some(axis) => axis.integers()?,
+                None => (0..rank as i64).collect(),
+            };
+            if x.numel() == 0 {
+                return Ok(x);
+            }
+            let mut steps = strides(&x.shape);
+            let mut offset = 0;
+            for axis in axes {
+                let axis = dimension(call, axis, rank)?;
+                // Twice is not at all.
+                let last = steps[axis].wrapping_mul(x.shape[axis] as isize - 1);
+                offset += last;
+                steps[axis] = steps[axis].wrapping_neg();
+            }
+            Ok(x.seen(x.shape.clone(), &steps, offset as usize))
+        }
+        "broadcast_to" => {
+            let shape = extents(&call.rest, call)?;
+            if broadcast(&x.shape, &shape).as_ref() != Some(&shape) {
+                return Err(call.fail(format!("shape {:?} does not broadcast to {shape:?}", x.shape)));
+            }
+            elements_of(&shape).map_err(|message| call.fail(message))?;
+            Ok(x.broadcast_to(&shape))
+        }
+        "tril" | "triu" => {
+            let k = call.integer("k", 0)?;
+            let (Some(&columns), true) = (x.shape.last(), rank >= 2) else {
+                return Err(call.fail(format!("`{}` takes matrices, not the shape {:?}", call.name, x.shape)));
+            };
+            let rows = x.shape[rank - 2];
+            let keeps = |index: usize| {
+                let (row, column) = (index / columns % rows, index % columns);
+                let above = column as i64 - row as i64;
+                if call.name == "tril" { above <= k } else { above >= k }
+            };
+            let data = match x.data {
+                Elements::Float(values) => Elements::Float(masked(values, keeps)),
+                Elements::Int(values) => Elements::Int(masked(values, keeps)),
+                Elements::Bool(values) => Elements::Bool(masked(values, keeps)),
+            };
+            Ok(Tensor { shape: x.shape, data, dtype: x.dtype })
+        }
+        _ => reshape(call, x),
+    }
+}
+
+fn masked<T: Default>(values: Vec<T>, keeps: impl Fn(usize) -> bool) -> Vec<T> {
+    values.into_iter().enumerate().map(|(index, value)| if keeps(index) { value } else { T::default() }).collect()
+}
+
+fn reshape(call: &Bound<'_>, x: Tensor) -> Result<Tensor> {
+    let wanted = integers(&call.rest)?;
+    let count = x.numel();
+    let known = wanted.iter().filter(|&&extent| extent != -1);
+    let known = known.map(|&extent| usize::try_from(extent).ok()).try_fold(1usize, |all, one| all.checked_mul(one?));
+    let unknown = wanted.iter().filter(|&&extent| extent == -1).count();
+    let inferred = match (known, unknown) {
+        (Some(known), 0) if known == count => Some(0),
+        (Some(known), 1) if known != 0 && count.is_multiple_of(known) => Some(count / known),
+        _ => None,
+    };
+    let Some(inferred) = inferred else {
+        return Err(call.fail(format!("{count} elements do not fit the shape {wanted:?}")));
+    };
+    let shape = wanted.iter().map(|&extent| usize::try_from(extent).unwrap_or(inferred)).collect();
+    Ok(Tensor { shape, ..x })
+}
+
+/// Integers given one by one or as one tuple.
+fn integers(arguments: &[Argument]) -> Result<Vec<i64>> {
+    match arguments {
+        [only] => only.integers(),
+        several => several.iter().map(Argument::integer).collect(),
+    }
+}
+
+fn extents(arguments: &[Argument], call: &Bound<'_>) -> Result<Vec<usize>> {
+    let extent = |value: i64| {
+        usize::try_from(value).map_err(|_| call.fail(format!("an extent is an integer of 0 or more, not {value}")))
+    };
+    integers(arguments)?.into_iter().map(extent).collect()
+}
+
+/// `zeros`, `arange` and the like.
+pub(super) fn create(call: &Bound<'_>) -> Result<Tensor> {
+    let filled = |shape: Vec<usize>, value: f64| -> Result<Tensor> {
+        let count = elements_of(&shape).map_err(|message| call.fail(message))?;
+        Ok(Tensor::new(shape, Elements::Float(vec![value; count])))
+    };
+    match call.name {
+        "zeros" => filled(extents(&call.rest, call)?, 0.0),
+        "ones" => filled(extents(&call.rest, call)?, 1.0),
+        "full" => {
+            let shape = extents(std::slice::from_ref(call.required("shape")?), call)?;
+            elements_of(&shape).map_err(|message| call.fail(message))?;
+            let value = call.tensor("value")?;
+            if value.numel() != 1 {
+                return Err(call.fail("`full` takes one value"));
+            }
+            Ok(Tensor { shape: Vec::new(), ..value }.broadcast_to(&shape))
+        }
+        "eye" => {
+            let n = call.required("n")?;
+            let m = call.get("m").unwrap_or(n);
+            let shape = extents(&[n.clone(), m.clone()], call)?;
+            let columns = shape[1].max(1);
+            let mut eye = filled(shape, 0.0)?;
+            if let Elements::Float(values) = &mut eye.data {
+                values.iter_mut().step_by(columns.saturating_add(1)).take(columns).for_each(|value| *value = 1.0);
+            }
+            Ok(eye)
+        }
+        _ => arange(call),
+    }
+}
+
+fn arange(call: &Bound<'_>) -> Result<Tensor> {
+    let first = call.tensor("start")?;
+    let (start, stop) = match call.get("stop") {
+        Some(stop) => (first, stop.tensor()?),
+        None => (Tensor::new(Vec::new(), Elements::Int(vec![0])), first),
+    };
+    let step = call.get("step").map_or(Ok(Tensor::new(Vec::new(), Elements::Int(vec![1]))), Argument::tensor)?;
+    let ints = [&start, &stop, &step].map(|tensor| tensor.data.to_ints());
+    if let [Some(start), Some(stop), Some(step)] = &ints
+        && let ([start], [stop], [step]) = (start.as_slice(), stop.as_slice(), step.as_slice())
+    {
+        let distance = i128::from(*stop) - i128::from(*start);
+        let count = match i128::from(*step) {
+            0 => return Err(call.fail("the step of `arange` is not 0")),
+            step if (distance > 0) == (step > 0) && distance != 0 => (distance.abs() - 1) / step.abs() + 1,
+            _ => 0,
+        };
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        let count = elements_of(&[count]).map_err(|message| call.fail(message))?;
+        return Ok(Tensor::new(
+            vec![count],
+            Elements::Int((0..count as i64).map(|at| start.wrapping_add(at.wrapping_mul(*step))).collect()),
+        ));
+    }
+    let floats = [&start, &stop, &step].map(|tensor| tensor.data.to_floats());
+    let ([start], [stop], [step]) = (&floats[0][..], &floats[1][..], &floats[2][..]) else {
+        return Err(call.fail("`arange` takes one to three numbers"));
+    };
+    let count = ((stop - start) / step).ceil();
+    if !count.is_finite() {
+        return Err(call.fail("`arange` needs finite numbers and a step that is not 0"));
+    }
+    let count = elements_of(&[count.max(0.0) as usize]).map_err(|message| call.fail(message))?;
+    Ok(Tensor::new(vec![count], Elements::Float((0..count).map(|at| start + at as f64 * step).collect())))
+}
+
+impl Evaluator<'_> {
+    /// `outer(x, y)`, `dot(x, y)`
+    pub(super) fn product(&self, call: &Bound<'_>) -> Result<Tensor> {
+        let (mut x, mut y) = (call.tensor("x")?, call.tensor("y")?);
+        if call.name == "outer" {
+            x.shape = vec![x.numel(), 1];
+            y.shape = vec![1, y.numel()];
+        }
+        matmul::multiply(&x, &y, self.cancel)?.map_err(|message| call.fail(message))
+    }
+
+    /// `concat([a, b], axis=0)`, `stack([a, b], axis=0)`
+    pub(super) fn join(&self, name: &str, args: &[Expr], keywords: &[Keyword], span: &Range<usize>) -> Result<Tensor> {
+        let usage = format!("{name}([a, b], axis=0)");
+        let mut axis = None;
+        for keyword in keywords {
+            if !matches!(keyword.name.as_str(), "axis" | "dim") {
+                let error = fail(&keyword.name_span, format!("`{name}` takes no `{}`", keyword.name));
+                return Err(Box::new(error.help(usage)));
+            }
+            axis = Some(&keyword.value);
+        }
+        let (items, axis) = match args {
+            [Expr { kind: ExprKind::List(items) | ExprKind::Tuple(items), .. }] => (items, axis),
+            [Expr { kind: ExprKind::List(items) | ExprKind::Tuple(items), .. }, given] if axis.is_none() => {
+                (items, Some(given))
+            }
+            _ => return Err(Box::new(fail(span, format!("`{name}` takes a list of tensors")).help(usage))),
+        };
+        let axis = axis.map_or(Ok(0), |axis| self.integer(axis))?;
+        let mut tensors = items.iter().map(|item| self.tensor(item)).collect::<Result<Vec<_>>>()?;
+        let Some(first) = tensors.first().map(|tensor| tensor.shape.clone()) else {
+            return Err(fail(span, format!("`{name}` takes one tensor or more")));
+        };
+        let rank = first.len() + usize::from(name == "stack");
+        let wrapped = if axis < 0 { axis.saturating_add(rank as i64) } else { axis };
+        let Some(axis) = usize::try_from(wrapped).ok().filter(|&axis| axis < rank) else {
+            return Err(fail(span, format!("there is no axis {axis} among {rank} dimensions")));
+        };
+        let mut total = 0usize;
+        for (tensor, item) in tensors.iter_mut().zip(items) {
+            let without = |shape: &[usize]| {
+                let others = shape.iter().enumerate().filter(|(at, _)| name == "stack" || *at != axis);
+                others.map(|(_, &extent)| extent).collect::<Vec<_>>()
+            };
+            if tensor.shape.len() != first.len() || without(&tensor.shape) != without(&first) {
+                let message = format!("shapes {first:?} and {:?} do not join along axis {axis}", tensor.shape);
+                return Err(fail(&item.span, message));
+            }
+            if name == "stack" {
+                tensor.shape.insert(axis, 1);
+            }
+            total = total.saturating_add(tensor.shape[axis]);
+        }
+        joined(&tensors, axis, total).map_err(|message| fail(span, message))
+    }
+
+    /// `x[1:, None, -1]`
+    pub(super) fn subscript(&self, x: &Tensor, subscripts: &[Subscript], span: &Range<usize>) -> Result<Tensor> {
+        let own = strides(&x.shape);
+        let (mut offset, mut shape, mut steps) = (0isize, Vec::new(), Vec::new());
+        let mut dimension = 0;
+        for subscript in subscripts {
+            if matches!(subscript, Subscript::Index(Expr { kind: ExprKind::None, .. })) {
+                shape.push(1);
+                steps.push(0);
+                continue;
+            }
+            let (Some(&extent), Some(&stride)) = (x.shape.get(dimension), own.get(dimension)) else {
+                let error = fail(span, format!("too many indices for {} dimensions", x.shape.len()));
+                return Err(Box::new(error.note(format!("the shape is {:?}", x.shape))));
+            };
+            let length = extent as i64;
+            match subscript {
+                Subscript::Index(expression) => {
+                    let index = self.integer(expression)?;
+                    let from_start = if index < 0 { index.saturating_add(length) } else { index };
+                    if !(0..length).contains(&from_start) {
+                        let error =
+                            fail(&expression.span, format!("index {index} is outside of dimension {dimension}"));
+                        return Err(Box::new(error.note(format!("its extent is {extent}"))));
+                    }
+                    offset = offset.wrapping_add((from_start as isize).wrapping_mul(stride));
+                }
+                Subscript::Slice { start, stop, step, span } => {
+                    let given = |bound: &Option<Expr>| bound.as_ref().map(|bound| self.integer(bound)).transpose();
+                    let (start, stop, step) = (given(start)?, given(stop)?, given(step)?.unwrap_or(1));
+                    if step == 0 {
+                        return Err(fail(span, "the step of a slice is not 0"));
+                    }
+                    let (first, count) = slice(start, stop, step, length);
+                    offset = offset.wrapping_add((first as isize).wrapping_mul(stride));
+                    shape.push(count as usize);
+                    steps.push(stride.wrapping_mul(step as isize));
+                }
+            }
+            dimension += 1;
+        }
+        shape.extend(x.shape.iter().skip(dimension));
+        steps.extend(own.iter().skip(dimension));
+        Ok(x.seen(shape, &steps, offset as usize))
+    }
+}
+
+/// First index and count of a slice, by Python's rules (`slice.indices`).
+fn slice(start: Option<i64>, stop: Option<i64>, step: i64, length: i64) -> (i64, i64) {
+    let (low, high) = if step > 0 { (0, length) } else { (-1, length - 1) };
+    let clamp = |bound: i64| if bound < 0 { bound.saturating_add(length).max(low) } else { bound.min(high) };
+    let start = start.map_or(if step > 0 { low } else { high }, clamp);
+    let stop = stop.map_or(if step > 0 { high } else { low }, clamp);
+    let distance = if step > 0 { stop - start } else { start - stop };
+    let stride = step.unsigned_abs().min(i64::MAX as u64) as i64;
+    let count = if distance <= 0 { 0 } else { (distance - 1) / stride + 1 };
+    (if count == 0 { 0 } else { start }, count)
+}
+
+/// Tensors of one rank one after another along an axis.
+fn joined(tensors: &[Tensor], axis: usize, total: usize) -> Result<Tensor, String> {
+    let Some(first) = tensors.first() else { return Err("there is nothing to join".into()) };
+    let mut shape = first.shape.clone();
+    shape[axis] = total;
+    elements_of(&shape)?;
+    let outer: usize = if shape.contains(&0) { 0 } else { shape[..axis].iter().product() };
+    fn interleaved<T: Copy>(parts: &[Vec<T>], outer: usize) -> Vec<T> {
+        let mut all = Vec::with_capacity(parts.iter().map(Vec::len).sum());
+        for index in 0..outer {
+            for part in parts {
+                let length = part.len() / outer;
+                all.extend_from_slice(&part[index * length..][..length]);
+            }
+        }
+        all
+    }
+    let all_bool = tensors.iter().all(|tensor| matches!(tensor.data, Elements::Bool(_)));
+    let ints: Option<Vec<Vec<i64>>> = tensors.iter().map(|tensor| tensor.data.to_ints()).collect();
+    let data = match ints {
+        _ if all_bool => {
+            Elements::Bool(interleaved(&tensors.iter().map(|tensor| tensor.data.to_bools()).collect::<Vec<_>>(), outer))
+        }
+        Some(parts) => Elements::Int(interleaved(&parts, outer)),
+        None => Elements::Float(interleaved(
+            &tensors.iter().map(|tensor| tensor.data.to_floats()).collect::<Vec<_>>(),
+            outer,
+        )),
+    };
+    let dtype = first.dtype.clone().filter(|_| tensors.iter().all(|tensor| tensor.dtype == first.dtype));
+    Ok(Tensor { shape, data, dtype })
+}
