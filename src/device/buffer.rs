@@ -10,6 +10,8 @@ pub enum Recipe {
     Initialiser(String),
     /// Read from a file.
     File(String),
+    /// Computed from other buffers' contents at that time.
+    Expression(String),
     /// Copied from another buffer's contents at that time.
     Copy(String),
 }
@@ -18,7 +20,7 @@ impl Recipe {
     /// A few words for `%bufs`.
     pub fn text(&self) -> String {
         match self {
-            Self::Initialiser(text) => text.clone(),
+            Self::Initialiser(text) | Self::Expression(text) => text.clone(),
             Self::File(path) => format!("file {path}"),
             Self::Copy(of) => format!("copy of {of}"),
         }

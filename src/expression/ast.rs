@@ -88,35 +88,42 @@ pub enum ExprKind {
 }
 
 impl Expr {
-    /// Calls `visit` with every name in it that stands for a value, in order; names of functions among them.
-    pub fn for_each_name<'a>(&'a self, visit: &mut dyn FnMut(&'a str)) {
+    /// Calls `visit` with this expression and, where that says so, with every one inside of it, in order.
+    pub fn walk<'a>(&'a self, visit: &mut dyn FnMut(&'a Self) -> bool) {
+        if !visit(self) {
+            return;
+        }
         match &self.kind {
-            ExprKind::Name(name) => visit(name),
-            ExprKind::Int(_) | ExprKind::Float(_) | ExprKind::Bool(_) | ExprKind::None | ExprKind::Str(_) => {}
-            ExprKind::Attribute(base, _) | ExprKind::Unary(_, base) => base.for_each_name(visit),
+            ExprKind::Int(_)
+            | ExprKind::Float(_)
+            | ExprKind::Bool(_)
+            | ExprKind::None
+            | ExprKind::Str(_)
+            | ExprKind::Name(_) => {}
+            ExprKind::Attribute(base, _) | ExprKind::Unary(_, base) => base.walk(visit),
             ExprKind::Call { callee, args, keywords } => {
-                callee.for_each_name(visit);
-                args.iter().for_each(|argument| argument.for_each_name(visit));
-                keywords.iter().for_each(|keyword| keyword.value.for_each_name(visit));
+                callee.walk(visit);
+                args.iter().for_each(|argument| argument.walk(visit));
+                keywords.iter().for_each(|keyword| keyword.value.walk(visit));
             }
             ExprKind::Subscript(base, subscripts) => {
-                base.for_each_name(visit);
+                base.walk(visit);
                 for subscript in subscripts {
                     match subscript {
-                        Subscript::Index(index) => index.for_each_name(visit),
+                        Subscript::Index(index) => index.walk(visit),
                         Subscript::Slice { start, stop, step, .. } => {
-                            [start, stop, step].into_iter().flatten().for_each(|bound| bound.for_each_name(visit));
+                            [start, stop, step].into_iter().flatten().for_each(|bound| bound.walk(visit));
                         }
                     }
                 }
             }
             ExprKind::Binary(_, left, right, _) => {
-                left.for_each_name(visit);
-                right.for_each_name(visit);
+                left.walk(visit);
+                right.walk(visit);
             }
-            ExprKind::Tuple(items) | ExprKind::List(items) => items.iter().for_each(|item| item.for_each_name(visit)),
+            ExprKind::Tuple(items) | ExprKind::List(items) => items.iter().for_each(|item| item.walk(visit)),
             ExprKind::Conditional { condition, then, otherwise } => {
-                [condition, then, otherwise].into_iter().for_each(|part| part.for_each_name(visit));
+                [condition, then, otherwise].into_iter().for_each(|part| part.walk(visit));
             }
         }
     }

@@ -10,5 +10,5 @@ mod scalar;
 pub mod tensor;
 
 pub use ast::{BinaryOp, Expr, ExprKind, Keyword, Subscript, UnaryOp};
-pub use parser::{HeaderOption, LaunchHeader, Parser, parse, parse_launch};
+pub use parser::{HeaderOption, LaunchHeader, Parser, parse, parse_launch, parse_with_options};
 pub use scalar::{Scalar, Scope, binary, evaluate, unary};

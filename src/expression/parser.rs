@@ -93,6 +93,13 @@ pub fn parse_launch(text: &str, range: Range<usize>, switches: &[&str]) -> Resul
     Ok(header)
 }
 
+/// Parses a part of `text` as an expression with options behind it. `switches` are the options that take no value.
+pub fn parse_with_options(text: &str, range: Range<usize>, switches: &[&str]) -> Result<(Expr, Vec<HeaderOption>)> {
+    let start = options_start(text, range.clone());
+    let expression = parse(text, range.start..start)?;
+    Ok((expression, options(text, start..range.end, switches)?))
+}
+
 /// Where the first ` --name` outside brackets and strings begins.
 fn options_start(text: &str, range: Range<usize>) -> usize {
     let mut depth = 0i32;

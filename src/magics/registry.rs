@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::buffers::{Buf, Bufs, Free, Let, Load, Reset, Save};
+use super::buffers::{Buf, Bufs, Free, Let, Load, Reset, Save, Show};
 use super::launch::{Relaunch, StageMagic};
 use super::settings::{DeviceMagic, TargetMagic, TritonMagic};
 use crate::compiler::Stage;
@@ -107,6 +107,7 @@ pub fn registry() -> &'static [&'static dyn Magic] {
         &Let,
         &Buf,
         &Bufs,
+        &Show,
         &Load,
         &Save,
         &Free,

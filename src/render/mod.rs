@@ -1,5 +1,6 @@
 //! Bundles of text, HTML, SVG and JSON: what a cell shows.
 
+pub mod array;
 pub mod plot;
 pub mod table;
 

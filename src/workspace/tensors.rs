@@ -1,18 +1,22 @@
 //! Buffers as tensors, and tensors as the contents of buffers.
 
+use std::ops::Range;
+
 use super::{WorkspaceScope, resolve_view};
-use crate::device::{Contents, Dtype, Number, View};
+use crate::device::{Contents, Dtype, Number};
 use crate::diagnostic::{Diagnostic, Result};
-use crate::expression::Expr;
 use crate::expression::tensor::{Elements, Tensor, TensorScope};
+use crate::expression::{Expr, ExprKind};
+
+/// Attributes and methods of a buffer that tell of it, not of its elements.
+const FACTS: [&str; 11] =
+    ["shape", "strides", "ndim", "nbytes", "itemsize", "dtype", "size", "stride", "numel", "dim", "data_ptr"];
 
 impl TensorScope for WorkspaceScope<'_> {
     fn tensor(&self, expression: &Expr) -> Result<Option<Tensor>> {
         let Some(view) = resolve_view(expression, self.0)? else { return Ok(None) };
         let bytes = view.read(self.0.device.as_ref())?;
-        let data = decoded(&view, &bytes)
-            .map_err(|message| Box::new(Diagnostic::error("expression", message).at(expression.span.clone(), "")))?;
-        Ok(Some(Tensor { shape: view.shape, data, dtype: Some(view.dtype.name().to_owned()) }))
+        tensor_of(&Contents { dtype: view.dtype, shape: view.shape, bytes }, &expression.span).map(Some)
     }
 
     fn cast(&self, dtype: &str, elements: &Elements) -> Option<Result<(String, Elements), String>> {
@@ -23,15 +27,27 @@ impl TensorScope for WorkspaceScope<'_> {
 }
 
 impl WorkspaceScope<'_> {
-    /// The types of the buffers that an expression reads, each once.
+    /// The types that an expression's values come in, each once: those of its casts and of the other buffers in it.
     pub fn dtypes(&self, expression: &Expr) -> Vec<Dtype> {
         let mut dtypes = Vec::new();
-        expression.for_each_name(&mut |name| {
-            if let Some(buffer) = self.0.buffers.get(name)
-                && !dtypes.contains(&buffer.dtype)
-            {
-                dtypes.push(buffer.dtype);
-            }
+        let of_name = |expression: &Expr| match &expression.kind {
+            ExprKind::Name(name) | ExprKind::Str(name) => Dtype::parse(name),
+            ExprKind::Attribute(_, name) => Dtype::parse(name),
+            _ => None,
+        };
+        expression.walk(&mut |inner| {
+            let (dtype, is_cast) = match &inner.kind {
+                ExprKind::Name(name) => (self.0.buffers.get(name).map(|buffer| buffer.dtype), false),
+                ExprKind::Call { callee, args, .. } => match &callee.kind {
+                    ExprKind::Attribute(_, method) if method == "to" => (args.first().and_then(of_name), true),
+                    _ => (of_name(callee), true),
+                },
+                // `a.shape` is no value of `a`'s.
+                ExprKind::Attribute(_, fact) if FACTS.contains(&fact.as_str()) => return false,
+                _ => (None, false),
+            };
+            dtypes.extend(dtype.filter(|dtype| !dtypes.contains(dtype)));
+            !(is_cast && dtype.is_some())
         });
         dtypes
     }
@@ -42,8 +58,11 @@ pub fn contents(tensor: &Tensor, dtype: Dtype) -> Contents {
     Contents { dtype, shape: tensor.shape.clone(), bytes: encoded(dtype, &tensor.data) }
 }
 
-fn decoded(view: &View, bytes: &[u8]) -> Result<Elements, String> {
-    elements_of(view.dtype, bytes).map_err(|message| format!("`{}`: {message}", view.buffer))
+/// Contents as a tensor; `span` is where they are named.
+pub fn tensor_of(contents: &Contents, span: &Range<usize>) -> Result<Tensor> {
+    let data = elements_of(contents.dtype, &contents.bytes)
+        .map_err(|message| Box::new(Diagnostic::error("expression", message).at(span.clone(), "")))?;
+    Ok(Tensor { shape: contents.shape.clone(), data, dtype: Some(contents.dtype.name().to_owned()) })
 }
 
 fn encoded(dtype: Dtype, elements: &Elements) -> Vec<u8> {

@@ -60,6 +60,12 @@ impl Evaluator<'_> {
         if let (None, "concat" | "concatenate" | "cat" | "stack") = (base, name.as_str()) {
             return self.join(name, args, keywords, span).map(Value::Tensor);
         }
+        // What else the scope makes tensors of: `randn(4, seed=1)`.
+        if base.is_none()
+            && let Some(tensor) = self.scope.tensor(expression)?
+        {
+            return Ok(Value::Tensor(tensor));
+        }
         let argument = |expression: &Expr| -> Result<Argument> {
             Ok(Argument { value: self.value(expression)?, span: expression.span.clone() })
         };

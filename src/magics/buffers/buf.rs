@@ -1,12 +1,15 @@
 //! `%buf`: makes a named buffer.
 
+use super::expressions;
 use super::initialise::{INITIALISERS, initialise, reserve};
+use crate::cancel::Cancel;
 use crate::device::{Buffer, Contents, Dtype, Recipe, contiguous_strides};
 use crate::diagnostic::{Diagnostic, Result, nearest};
-use crate::expression::{Expr, ExprKind, Parser, Scalar, evaluate};
+use crate::expression::tensor::Value;
+use crate::expression::{Expr, ExprKind, Parser};
 use crate::magics::{Call, Kind, Magic, Spec};
 use crate::render::{Output, bytes_text};
-use crate::workspace::{Context, Workspace, resolve_view};
+use crate::workspace::{Context, Workspace, resolve_view, tensors};
 
 /// `%buf NAME = INITIALISER`
 pub struct Buf;
@@ -17,20 +20,25 @@ impl Magic for Buf {
             name: "buf",
             kind: Kind::Line,
             summary: "make a named buffer on the device",
-            usage: "NAME = INITIALISER",
-            details: "INITIALISER is one of `zeros ones full empty arange eye rand randn randint zeros_like ones_like`, \
-                      a list, or a buffer or view, which is copied:\n\
+            usage: "NAME = EXPRESSION",
+            details: "EXPRESSION is an initialiser: `zeros ones full empty arange eye rand randn randint zeros_like ones_like`, \
+                      or a list; a buffer or view, which is copied; or any expression of tensors, computed in double \
+                      precision (`%help show` lists the functions):\n\
                       `%buf a = randn(512, 512, dtype=f16, seed=1)`\n\
                       `%buf idx = arange(0, 512, 2)`\n\
                       `%buf table = [[1, 2], [3, 4]]`\n\
                       `%buf b = a[:256].T`\n\
+                      `%buf c = a @ b + 1`\n\
+                      `%buf h = softmax(a, axis=-1).to(bf16)`\n\
                       Types: i1 i8 i16 i32 i64 u8 u16 u32 u64 f16 bf16 f32 f64 f8e4m3 f8e5m2; f32 unless said. \
+                      An expression has the type of its cast, else that of its buffers if they have the same, else f32, \
+                      i32 (i64 where a value does not fit) or i1. \
                       Random numbers depend on the seed alone (0 unless said), on every machine.",
             options: &[],
         }
     }
 
-    fn run(&self, call: &Call<'_>, workspace: &mut Workspace, _: Context<'_>) -> Result<Option<Output>> {
+    fn run(&self, call: &Call<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
         let mut parser = Parser::new(&call.cell.text, call.arguments.clone())?;
         let Some((name, name_span)) = parser.name() else { return Err(parser.unexpected("a name")) };
         parser.expect("=")?;
@@ -40,61 +48,48 @@ impl Magic for Buf {
             let error = Diagnostic::error("reserved-name", format!("`{name}` means something else in expressions"));
             return Err(Box::new(error.at(name_span, "choose another name")));
         }
-        let (contents, recipe) = contents(&expression, call, workspace)?;
+        let (contents, recipe) = contents(&expression, call, workspace, context.cancel)?;
         let buffer = store(workspace, &name, &contents, recipe)?;
         Ok(Some(Output::text(line(buffer))))
     }
 }
 
-fn contents(expression: &Expr, call: &Call<'_>, workspace: &Workspace) -> Result<(Contents, Recipe)> {
+fn contents(expression: &Expr, call: &Call<'_>, workspace: &Workspace, cancel: &Cancel) -> Result<(Contents, Recipe)> {
     let text = call.cell.text[expression.span.clone()].to_owned();
     if let Some(contents) = initialise(expression, workspace)? {
         return Ok((contents, Recipe::Initialiser(text)));
     }
-    if let Some(view) = resolve_view(expression, workspace)? {
+    // What is no view, `a.T.reshape(-1)`, can be a tensor; what is wrong as both is said below.
+    if let Ok(Some(view)) = resolve_view(expression, workspace) {
         let bytes = view.read(workspace.device.as_ref())?;
         return Ok((Contents { dtype: view.dtype, shape: view.shape, bytes }, Recipe::Copy(text)));
     }
-    if let Some(contents) = cast(expression, workspace)? {
-        return Ok((contents, Recipe::Copy(text)));
+    match expressions::value(expression, workspace, cancel) {
+        Ok(Value::Tensor(tensor)) => {
+            let dtype = expressions::natural_dtype(&tensor, expression, workspace);
+            // Refuses what does not fit before it is written out.
+            reserve(dtype, &tensor.shape, &expression.span)?;
+            Ok((tensors::contents(&tensor, dtype), Recipe::Expression(text)))
+        }
+        Ok(Value::Scalar(scalar)) => {
+            let error = Diagnostic::error("initialiser", format!("this is {}, and no buffer", scalar.kind()));
+            let error = error.at(expression.span.clone(), "");
+            Err(Box::new(error.help("`%let NAME = …` names a scalar; `full(4, value)` makes a buffer of it")))
+        }
+        Err(error) => Err(with_initialisers(error, expression)),
     }
-    let name = match &expression.kind {
-        ExprKind::Call { callee, .. } => match &callee.kind {
-            ExprKind::Name(name) => Some(name),
-            _ => None,
-        },
-        ExprKind::Name(name) => Some(name),
-        _ => None,
-    };
-    let known = INITIALISERS.map(|(known, _)| known);
-    let error = Diagnostic::error("initialiser", "this makes no buffer").at(expression.span.clone(), "");
-    let error = match name.and_then(|name| nearest(name, known.into_iter().chain(workspace.buffers.names()))) {
-        Some(near) => error.help(format!("did you mean `{near}`?")),
-        None => error,
-    };
-    Err(Box::new(error.note(format!("initialisers: {}, a list, or a buffer to copy", known.join(" ")))))
 }
 
-/// `a.to(f16)`: a copy in another type.
-fn cast(expression: &Expr, workspace: &Workspace) -> Result<Option<Contents>> {
-    let ExprKind::Call { callee, args, keywords } = &expression.kind else { return Ok(None) };
-    let (ExprKind::Attribute(base, method), [to], true) = (&callee.kind, args.as_slice(), keywords.is_empty()) else {
-        return Ok(None);
-    };
-    let Some(view) = (if method == "to" { resolve_view(base, workspace)? } else { None }) else { return Ok(None) };
-    let dtype = match evaluate(to, &workspace.scope())? {
-        Scalar::Dtype(name) | Scalar::Str(name) => Dtype::parse(&name),
-        _ => None,
-    };
-    let Some(dtype) = dtype else {
-        return Err(Box::new(Diagnostic::error("dtype", "this is no data type").at(to.span.clone(), "")));
-    };
-    let elements = view.read(workspace.device.as_ref())?;
-    let mut bytes = reserve(dtype, &view.shape, &expression.span)?;
-    for element in elements.chunks_exact(view.dtype.size()) {
-        dtype.encode(view.dtype.decode(element), &mut bytes);
+/// Adds the initialisers to what a misspelt function could have been.
+fn with_initialisers(error: Box<Diagnostic>, expression: &Expr) -> Box<Diagnostic> {
+    let ExprKind::Call { callee, .. } = &expression.kind else { return error };
+    let (ExprKind::Name(name), "unknown-function") = (&callee.kind, error.code) else { return error };
+    match nearest(name, INITIALISERS.into_iter().map(|(known, _)| known)) {
+        Some(near) => {
+            Box::new(Diagnostic { help: vec![format!("did you mean `{near}`?")], notes: Vec::new(), ..*error })
+        }
+        None => error,
     }
-    Ok(Some(Contents { dtype, shape: view.shape, bytes }))
 }
 
 /// Puts contents on the device under a name.

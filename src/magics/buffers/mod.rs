@@ -1,15 +1,18 @@
 //! Named buffers and scalars: making, listing, forgetting.
 
 mod buf;
+mod expressions;
 mod file;
 mod free;
 mod initialise;
 mod list;
 mod random;
 mod scalar;
+mod show;
 
 pub use buf::Buf;
 pub use file::{Load, Save};
 pub use free::{Free, Reset};
 pub use list::Bufs;
 pub use scalar::Let;
+pub use show::Show;

@@ -7,7 +7,7 @@ use crate::compiler::meta::{GivenArgument, GivenKind};
 use crate::compiler::{Argument, Binding, BoundParam};
 use crate::device::View;
 use crate::diagnostic::{Diagnostic, Result, nearest};
-use crate::expression::{Expr, ExprKind, LaunchHeader, Scalar, Scope, evaluate};
+use crate::expression::{Expr, ExprKind, HeaderOption, LaunchHeader, Scalar, Scope, evaluate};
 use crate::workspace::{Workspace, resolve_view};
 
 /// An argument as it stands in the header, evaluated.
@@ -263,8 +263,8 @@ pub fn evaluate_grid(header: &LaunchHeader, workspace: &Workspace, constants: &[
 }
 
 /// Refuses options that a magic does not have, with the nearest one that it has.
-pub fn check_options(header: &LaunchHeader, known: &[crate::magics::OptionSpec]) -> Result<()> {
-    for option in &header.options {
+pub fn check_options(options: &[HeaderOption], known: &[crate::magics::OptionSpec]) -> Result<()> {
+    for option in options {
         let Some(spec) = known.iter().find(|spec| spec.name == option.name) else {
             let error = Diagnostic::error("unknown-option", format!("there is no option `{}` here", option.name))
                 .at(option.span.clone(), "");

@@ -10,6 +10,7 @@ mod run;
 mod snapshot;
 mod stages;
 
+pub use arguments::check_options;
 pub use options::{STAGE_OPTIONS, SWITCHES};
 pub use relaunch::Relaunch;
 pub use stages::StageMagic;

@@ -31,7 +31,7 @@ impl Magic for Relaunch {
 
     fn run(&self, call: &Call<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
         let header = parse_launch(&call.cell.text, call.arguments.clone(), &SWITCHES)?;
-        arguments::check_options(&header, LAUNCH_OPTIONS)?;
+        arguments::check_options(&header.options, LAUNCH_OPTIONS)?;
         let kernel = match &header.name {
             Some((name, span)) => workspace.kernels.get(name).ok_or_else(|| {
                 let error =

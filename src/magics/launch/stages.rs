@@ -84,7 +84,7 @@ impl Magic for StageMagic {
 
     fn run(&self, call: &Call<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
         let header = parse_launch(&call.cell.text, call.arguments.clone(), &SWITCHES)?;
-        arguments::check_options(&header, self.spec().options)?;
+        arguments::check_options(&header.options, self.spec().options)?;
         let cell = Cell { stage: self.0, call, header: Arc::new(header) };
         if self.0.is_python() { cell.python(workspace, context) } else { cell.text(workspace, context) }
     }

@@ -1,0 +1,205 @@
+//! `%show`: the elements of a buffer, a view or any tensor expression.
+
+use serde_json::json;
+
+use super::expressions;
+use crate::device::{Contents, Dtype, Number};
+use crate::diagnostic::{Diagnostic, Result};
+use crate::expression::tensor::{Elements, Tensor, Value};
+use crate::expression::{Expr, parse_with_options};
+use crate::magics::launch::check_options;
+use crate::magics::{Call, Kind, Magic, OptionSpec, Spec};
+use crate::render::array::{self, Cells};
+use crate::render::{Output, grouped, table};
+use crate::workspace::{Context, Workspace, resolve_view};
+
+/// `%show EXPR`
+pub struct Show;
+
+const OPTIONS: &[OptionSpec] = &[
+    OptionSpec { name: "--full", value: "", help: "every element, however many there are" },
+    OptionSpec { name: "--stats", value: "", help: "least, largest, mean, deviation, zeros, NaN and inf as well" },
+];
+
+/// Elements that are shown in full at most: those of 512 × 512.
+const MOST: usize = 1 << 18;
+
+impl Magic for Show {
+    fn spec(&self) -> &'static Spec {
+        &Spec {
+            name: "show",
+            kind: Kind::Line,
+            summary: "show a buffer, a view or any expression of tensors",
+            usage: "EXPRESSION [--full] [--stats]",
+            details: "`%show a[:4, :4]`\n\
+                      `%show softmax(a @ b.T / 8, axis=-1) --stats`\n\
+                      Expressions are numpy's, in double precision; only a cast rounds: `f16(x)`, `x.to(bf16)`.\n\
+                      Operators: `+ - * / // % ** @ & | ^ ~ << >> < <= > >= == !=`, `x[1:, None, -1]`, `x.T`, \
+                      `y if condition else z`.\n\
+                      Along axes (`axis=…`, `keepdims=True`): sum mean max min prod any all argmax argmin var std \
+                      logsumexp; softmax log_softmax cumsum cumprod sort argsort flip.\n\
+                      Of each element: exp exp2 log log2 sqrt rsqrt sin cos tanh erf sigmoid relu gelu silu abs floor \
+                      ceil round isnan isinf isfinite clamp where maximum minimum.\n\
+                      Shapes: reshape transpose permute broadcast_to concat stack tril triu outer dot; arange zeros \
+                      ones full eye rand randn randint. Most are methods too: `x.sum(axis=0)`.",
+            options: OPTIONS,
+        }
+    }
+
+    fn run(&self, call: &Call<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
+        let switches: Vec<&str> = OPTIONS.iter().map(|option| option.name).collect();
+        let (expression, options) = parse_with_options(&call.cell.text, call.arguments.clone(), &switches)?;
+        check_options(&options, OPTIONS)?;
+        let has = |name: &str| options.iter().any(|option| option.name == name);
+        let shown = Shown::of(&expression, workspace, &context)?;
+        let (shape, head) = match &shown {
+            Shown::Scalar(text) => return Ok(Some(Output::text(text))),
+            Shown::Buffer(contents) => (&contents.shape, format!("{} {:?}", contents.dtype, contents.shape)),
+            Shown::Tensor(tensor) => (&tensor.shape, format!("{} {:?}", kind(tensor), tensor.shape)),
+        };
+        let count = shown.count();
+        if has("--full") && count > MOST {
+            let error =
+                Diagnostic::error("too-large", format!("{} elements are too many to read", grouped(count as u64)));
+            let error = error.at(expression.span.clone(), "");
+            return Err(Box::new(error.help("show a part, `a[:64, :64]`, or write all to a file: `%save a a.npy`")));
+        }
+        let mut head = format!("{head} · {} element{}", grouped(count as u64), if count == 1 { "" } else { "s" });
+        if let Shown::Tensor(Tensor { dtype: None, data: Elements::Float(_), .. }) = &shown {
+            head.push_str(" · not rounded to any type");
+        }
+        let cells = Cells { shape, element: &|index| shown.element(index), is_full: has("--full") };
+        let (mut text, mut html) = array::both(&cells);
+        text = format!("{head}\n{text}");
+        html = format!("<div>{head}</div>{html}");
+        let mut facts = json!({ "shape": shape, "dtype": shown.dtype() });
+        if has("--stats") {
+            let stats = Statistics::of(&shown);
+            let (lines, rows) = table::both(&stats.rows());
+            text = format!("{text}\n{lines}");
+            html.push_str(&rows);
+            facts["stats"] = stats.json();
+        }
+        Ok(Some(Output::text(text).with_html(html).with_json(facts)))
+    }
+}
+
+/// The name of a tensor's type, or of its kind where it has none.
+fn kind(tensor: &Tensor) -> &str {
+    match (&tensor.dtype, &tensor.data) {
+        (Some(dtype), _) => dtype,
+        (None, Elements::Float(_)) => "f64",
+        (None, Elements::Int(_)) => "i64",
+        (None, Elements::Bool(_)) => "i1",
+    }
+}
+
+/// What is shown.
+enum Shown {
+    /// A buffer or a part of one: its elements as they are, unsigned ones of 64 bits too.
+    Buffer(Contents),
+    Tensor(Tensor),
+    Scalar(String),
+}
+
+impl Shown {
+    fn of(expression: &Expr, workspace: &Workspace, context: &Context<'_>) -> Result<Self> {
+        // What is no view can be a tensor; what is wrong as both is said below.
+        if let Ok(Some(view)) = resolve_view(expression, workspace) {
+            let bytes = view.read(workspace.device.as_ref())?;
+            return Ok(Self::Buffer(Contents { dtype: view.dtype, shape: view.shape, bytes }));
+        }
+        Ok(match expressions::value(expression, workspace, context.cancel)? {
+            Value::Tensor(tensor) => Self::Tensor(tensor),
+            Value::Scalar(scalar) => Self::Scalar(scalar.to_string()),
+        })
+    }
+
+    fn count(&self) -> usize {
+        match self {
+            Self::Buffer(contents) => contents.bytes.len() / contents.dtype.size(),
+            Self::Tensor(tensor) => tensor.numel(),
+            Self::Scalar(_) => 1,
+        }
+    }
+
+    fn dtype(&self) -> Option<&str> {
+        match self {
+            Self::Buffer(contents) => Some(contents.dtype.name()),
+            Self::Tensor(tensor) => Some(kind(tensor)),
+            Self::Scalar(_) => None,
+        }
+    }
+
+    fn number(&self, index: usize) -> Number {
+        match self {
+            Self::Buffer(Contents { dtype, bytes, .. }) => {
+                let size = dtype.size();
+                dtype.decode(bytes.get(index * size..(index + 1) * size).unwrap_or_default())
+            }
+            Self::Tensor(tensor) => match &tensor.data {
+                Elements::Float(values) => Number::Float(values.get(index).copied().unwrap_or_default()),
+                Elements::Int(values) => Number::Int(values.get(index).copied().unwrap_or_default().into()),
+                Elements::Bool(values) => Number::Int(values.get(index).copied().unwrap_or_default().into()),
+            },
+            Self::Scalar(_) => Number::Int(0),
+        }
+    }
+
+    fn element(&self, index: usize) -> array::Element {
+        let is_bool = match self {
+            Self::Buffer(contents) => contents.dtype == Dtype::I1,
+            Self::Tensor(tensor) => matches!(tensor.data, Elements::Bool(_)),
+            Self::Scalar(_) => false,
+        };
+        match self.number(index) {
+            Number::Float(value) => array::Element::Float(value),
+            Number::Int(value) if is_bool => array::Element::Text(if value != 0 { "True" } else { "False" }.to_owned()),
+            Number::Int(value) => array::Element::Text(value.to_string()),
+        }
+    }
+}
+
+/// Facts about all elements. Least, largest, mean and deviation are those of the finite ones.
+struct Statistics {
+    least: f64,
+    largest: f64,
+    mean: f64,
+    deviation: f64,
+    zeros: usize,
+    nans: usize,
+    infinities: usize,
+}
+
+impl Statistics {
+    fn of(shown: &Shown) -> Self {
+        let values = || (0..shown.count()).map(|index| shown.number(index).to_f64());
+        let finite = || values().filter(|value| value.is_finite());
+        let count = finite().count() as f64;
+        let mean = finite().sum::<f64>() / count;
+        let squares: f64 = finite().map(|value| (value - mean) * (value - mean)).sum();
+        Self {
+            least: finite().fold(f64::NAN, f64::min),
+            largest: finite().fold(f64::NAN, f64::max),
+            mean,
+            deviation: (squares / count).sqrt(),
+            zeros: values().filter(|&value| value == 0.0).count(),
+            nans: values().filter(|value| value.is_nan()).count(),
+            infinities: values().filter(|value| value.is_infinite()).count(),
+        }
+    }
+
+    fn rows(&self) -> Vec<Vec<String>> {
+        let numbers = [self.least, self.largest, self.mean, self.deviation].map(array::short);
+        let counts = [self.zeros, self.nans, self.infinities].map(|count| grouped(count as u64));
+        let header = ["min", "max", "mean", "std", "zeros", "nan", "inf"].map(str::to_owned).to_vec();
+        vec![header, numbers.into_iter().chain(counts).collect()]
+    }
+
+    fn json(&self) -> serde_json::Value {
+        json!({
+            "min": self.least, "max": self.largest, "mean": self.mean, "std": self.deviation,
+            "zeros": self.zeros, "nan": self.nans, "inf": self.infinities,
+        })
+    }
+}
