@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::buffers::{Buf, Bufs, Free, Let, Load, Reset, Save, Show};
+use super::buffers::{Buf, Bufs, Check, Free, Let, Load, Reset, Save, Show};
 use super::launch::{Relaunch, StageMagic};
 use super::settings::{DeviceMagic, TargetMagic, TritonMagic};
 use crate::compiler::Stage;
@@ -108,6 +108,7 @@ pub fn registry() -> &'static [&'static dyn Magic] {
         &Buf,
         &Bufs,
         &Show,
+        &Check,
         &Load,
         &Save,
         &Free,

@@ -1,6 +1,8 @@
 //! Named buffers and scalars: making, listing, forgetting.
 
 mod buf;
+mod check;
+mod compare;
 mod expressions;
 mod file;
 mod free;
@@ -11,6 +13,7 @@ mod scalar;
 mod show;
 
 pub use buf::Buf;
+pub use check::Check;
 pub use file::{Load, Save};
 pub use free::{Free, Reset};
 pub use list::Bufs;
