@@ -435,7 +435,7 @@ impl Step<'_, '_> {
                         let sum = (0..4).fold(f64::from_bits(c[column][lane]), |sum, k| {
                             f64::from_bits(a[row * 4 + k]).mul_add(f64::from_bits(b[n * 4 + k]), sum)
                         });
-                        float::bits64(sum)
+                        float::result64(sum, [])
                     });
                     self.set_long(slot, &value);
                 }
@@ -781,6 +781,9 @@ fn fused(
     let flush = |bits: u64| if flags & 1 != 0 && is_f32 && bits & 0x7f80_0000 == 0 { bits & 0x8000_0000 } else { bits };
     let sign = 1u64 << (format.exponent_bits + format.mantissa_bits);
     let mut result = flush(float::fused_multiply_add(format, flush(a), flush(b), flush(c), rounding));
+    if format == crate::emulator::arithmetic::formats::F64 {
+        result = float::result64(f64::from_bits(result), [b, c, a]);
+    }
     if flags & 2 != 0 {
         let value = format.to_f64(result);
         result = format.from_f64(if value > 0.0 { value.min(1.0) } else { 0.0 });

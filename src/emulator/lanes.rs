@@ -148,20 +148,10 @@ pub fn f32_unary(name: &str, flush: bool) -> Option<WordUnary> {
         };
     }
     Some(match name {
-        "neg" => {
-            if flush {
-                lanes!(Word; |a: Word| float::flush(f32::from_bits(a)).to_bits() ^ 1 << 31)
-            } else {
-                lanes!(Word; |a: Word| a ^ 1 << 31)
-            }
-        }
-        "abs" => {
-            if flush {
-                lanes!(Word; |a: Word| float::flush(f32::from_bits(a)).to_bits() & !(1 << 31))
-            } else {
-                lanes!(Word; |a: Word| a & !(1 << 31))
-            }
-        }
+        "neg" if flush => lanes!(Word; |a: Word| float::bits32(-float::flush(f32::from_bits(a)))),
+        "neg" => lanes!(Word; |a: Word| float::bits32(-f32::from_bits(a))),
+        "abs" if flush => lanes!(Word; |a: Word| float::bits32(float::flush(f32::from_bits(a)).abs())),
+        "abs" => lanes!(Word; |a: Word| float::bits32(f32::from_bits(a).abs())),
         "ex2" => approximate!(ex2),
         "lg2" => approximate!(lg2),
         "rcp" => approximate!(rcp),
@@ -176,20 +166,19 @@ pub fn f32_unary(name: &str, flush: bool) -> Option<WordUnary> {
 
 /// Two-operand f64 functions, to nearest.
 pub fn f64_binary(name: &str) -> Option<LongBinary> {
-    use float::bits64 as b;
     macro_rules! operation {
-        (|$x:ident, $y:ident| $value:expr) => {
+        (|$x:ident, $y:ident| $value:expr, last_nan: $last:literal) => {
             lanes!(Long; |p: Long, q: Long| {
                 let ($x, $y) = (f64::from_bits(p), f64::from_bits(q));
-                b($value)
+                float::result64($value, if $last { [q, p] } else { [p, q] })
             })
         };
     }
     Some(match name {
-        "add" => operation!(|x, y| x + y),
-        "sub" => operation!(|x, y| x - y),
-        "mul" => operation!(|x, y| x * y),
-        "div" => operation!(|x, y| x / y),
+        "add" => operation!(|x, y| x + y, last_nan: true),
+        "sub" => operation!(|x, y| x - y, last_nan: true),
+        "mul" => operation!(|x, y| x * y, last_nan: true),
+        "div" => operation!(|x, y| x / y, last_nan: false),
         "min" => {
             lanes!(Long; |p: Long, q: Long| float::minimum_maximum(super::arithmetic::formats::F64, p, q, false, false))
         }
@@ -203,18 +192,20 @@ pub fn f64_binary(name: &str) -> Option<LongBinary> {
 /// One-operand f64 functions.
 pub fn f64_unary(name: &str) -> Option<LongUnary> {
     Some(match name {
-        "neg" => lanes!(Long; |a: Long| a ^ 1 << 63),
-        "abs" => lanes!(Long; |a: Long| a & !(1 << 63)),
-        "sqrt" => lanes!(Long; |a: Long| float::bits64(f64::from_bits(a).sqrt())),
-        "rcp" => lanes!(Long; |a: Long| float::bits64(1.0 / f64::from_bits(a))),
-        "rsqrt" => lanes!(Long; |a: Long| float::bits64(1.0 / f64::from_bits(a).sqrt())),
+        "neg" => lanes!(Long; |a: Long| float::negate64(a)),
+        "abs" => lanes!(Long; |a: Long| float::absolute64(a)),
+        "sqrt" => lanes!(Long; |a: Long| float::result64(f64::from_bits(a).sqrt(), [a])),
+        "rcp" => lanes!(Long; |a: Long| float::result64(1.0 / f64::from_bits(a), [a])),
+        "rsqrt" => lanes!(Long; |a: Long| float::result64(1.0 / f64::from_bits(a).sqrt(), [a])),
         _ => return None,
     })
 }
 
 /// `fma.rn.f64`
 pub fn f64_fma() -> LongTernary {
-    lanes!(Long; |a: Long, b: Long, c: Long| float::bits64(f64::from_bits(a).mul_add(f64::from_bits(b), f64::from_bits(c))))
+    lanes!(Long; |a: Long, b: Long, c: Long| {
+        float::result64(f64::from_bits(a).mul_add(f64::from_bits(b), f64::from_bits(c)), [b, c, a])
+    })
 }
 
 fn half_arithmetic(format: Format, name: &str, a: u64, b: u64) -> u64 {
@@ -265,7 +256,26 @@ pub fn half_binary(name: &str, ty: PtxType) -> Option<WordBinary> {
 
 /// `neg abs ex2 tanh` of f16, bf16 and their packed pairs.
 pub fn half_unary(name: &str, ty: PtxType) -> Option<WordUnary> {
-    let packed = matches!(ty, PtxType::F16x2 | PtxType::Bf16x2);
+    use float::half_with_sign;
+    const F16_INFINITY: u32 = 0x7c00;
+    const BF16_INFINITY: u32 = 0x7f80;
+    macro_rules! signed {
+        (|$a:ident| $sign:expr) => {
+            match ty {
+                PtxType::F16 => lanes!(Word; |$a: Word| half_with_sign($a, F16_INFINITY, $sign)),
+                PtxType::Bf16 => lanes!(Word; |$a: Word| half_with_sign($a, BF16_INFINITY, $sign)),
+                PtxType::F16x2 => lanes!(Word; |$a: Word| {
+                    let low = half_with_sign($a, F16_INFINITY, $sign);
+                    low | half_with_sign($a >> 16, F16_INFINITY, $sign >> 16) << 16
+                }),
+                PtxType::Bf16x2 => lanes!(Word; |$a: Word| {
+                    let low = half_with_sign($a, BF16_INFINITY, $sign);
+                    low | half_with_sign($a >> 16, BF16_INFINITY, $sign >> 16) << 16
+                }),
+                _ => return None,
+            }
+        };
+    }
     fn through(format: Format, f: fn(f32) -> u32, bits: u32) -> u32 {
         let value = f32::from_bits(f(format.to_f64(bits.into()) as f32));
         format.from_f64(value.into()) as u32
@@ -282,10 +292,8 @@ pub fn half_unary(name: &str, ty: PtxType) -> Option<WordUnary> {
         };
     }
     Some(match name {
-        "neg" if packed => lanes!(Word; |a: Word| a ^ 0x8000_8000),
-        "neg" => lanes!(Word; |a: Word| a ^ 0x8000),
-        "abs" if packed => lanes!(Word; |a: Word| a & 0x7fff_7fff),
-        "abs" => lanes!(Word; |a: Word| a & 0x7fff),
+        "neg" => signed!(|a| !a),
+        "abs" => signed!(|a| 0),
         "ex2" => function!(ex2),
         "tanh" => function!(tanh),
         _ => return None,

@@ -285,7 +285,7 @@ impl AtomicType {
         let pair = |format, x: u64, y: u64| half(format, x, y) | half(format, x >> 16, y >> 16) << 16;
         match self {
             Self::F32 => float::bits32(f32::from_bits(old as u32) + f32::from_bits(a as u32)).into(),
-            Self::F64 => float::bits64(f64::from_bits(old) + f64::from_bits(a)),
+            Self::F64 => float::result64(f64::from_bits(old) + f64::from_bits(a), [a, old]),
             Self::F16 => half(F16, old, a),
             Self::Bf16 => half(BF16, old, a),
             Self::F16x2 => pair(F16, old, a),

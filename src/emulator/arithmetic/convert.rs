@@ -101,8 +101,33 @@ impl Conversion {
         if self.flush && from == F32 && bits & 0x7f80_0000 == 0 { bits & 0x8000_0000 } else { bits }
     }
 
+    /// The bits of a NaN that survive: all that fit between f64 and others, and those of tf32. (As an H100 does.)
+    fn kept_nan(&self, from: Format, to: Format, bits: u64) -> Option<u64> {
+        if self.to == PtxType::Tf32 && from == F32 {
+            return Some(bits & !0x1fff);
+        }
+        if from != F64 && to != F64 {
+            return None;
+        }
+        let fraction = bits & ((1 << from.mantissa_bits) - 1);
+        let fraction = if from.mantissa_bits > to.mantissa_bits {
+            fraction >> (from.mantissa_bits - to.mantissa_bits)
+        } else {
+            fraction << (to.mantissa_bits - from.mantissa_bits)
+        };
+        let negative = bits >> (from.exponent_bits + from.mantissa_bits) & 1;
+        let sign = negative << (to.exponent_bits + to.mantissa_bits);
+        Some(sign | to.infinity() | 1 << (to.mantissa_bits - 1) | fraction)
+    }
+
     fn float_to_float(&self, from: Format, to: Format, bits: u64) -> u64 {
         let mut bits = self.flushed(from, bits);
+        if from.unpack(bits) == Value::Nan
+            && !self.saturate
+            && let Some(kept) = self.kept_nan(from, to, bits)
+        {
+            return kept;
+        }
         if let Some(rounding) = self.integral
             && let Value::Finite { negative, significand, exponent } = from.unpack(bits)
             && exponent < 0

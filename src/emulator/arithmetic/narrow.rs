@@ -29,9 +29,19 @@ pub fn f32_from_f16(bits: u32) -> u32 {
     if magnitude > 0x7c00 { 0x7fff_ffff } else { sign | value }
 }
 
+/// The e4m3 in the low byte, as f16; NaN becomes 0x7fff.
+#[inline(always)]
+pub fn f16_from_e4m3(bits: u32) -> u32 {
+    let (sign, magnitude) = ((bits & 0x80) << 8, bits & 0x7f);
+    // Multiplying by 2^120 normalises a subnormal; every value but NaN is a normal f16 or 0.
+    let single = f32::from_bits(magnitude << 20) * f32::from_bits((127 + 120) << 23);
+    let value = if magnitude == 0 { 0 } else { (single.to_bits() >> 13).wrapping_sub(112 << 10) };
+    if magnitude == 0x7f { 0x7fff } else { sign | value }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::formats::{BF16, F16, F32, Rounding};
+    use super::super::formats::{BF16, E4M3, F16, F32, Rounding};
     use super::*;
 
     #[test]
@@ -54,6 +64,14 @@ mod tests {
                 assert_eq!(f16_from_f32(bits), expected(F16), "{bits:x}");
                 assert_eq!(bf16_from_f32(bits), expected(BF16), "{bits:x}");
             }
+        }
+    }
+
+    #[test]
+    fn every_e4m3_widens() {
+        for bits in 0..=0xff {
+            let expected = F16.convert_from(E4M3, bits.into(), Rounding::NearestEven, false) as u32;
+            assert_eq!(f16_from_e4m3(bits), expected, "{bits:x}");
         }
     }
 

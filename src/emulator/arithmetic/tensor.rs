@@ -10,6 +10,7 @@
 
 use super::formats::{F16, F32, Format, Rounding};
 use super::fused_lanes::Operands;
+use super::narrow;
 
 /// The 32 lanes of a 32-bit register.
 pub type Plane = [u32; 32];
@@ -124,6 +125,7 @@ impl FusedSum {
             Architecture::Ampere => (24, halves),
             Architecture::Ada if fp8 => (13, halves),
             Architecture::Ada => (24, halves),
+            // `wgmma`'s; of `mma.sync`, see `fp8_of_hopper`.
             Architecture::Hopper if fp8 => (13, k),
             Architecture::Hopper | Architecture::Blackwell => (25, k),
         };
@@ -136,6 +138,8 @@ const N: usize = 8;
 pub(super) const MAX_K: usize = 32;
 /// Exponent of a zero: below every other.
 const ZERO: i32 = -10_000;
+/// Terms are aligned to this exponent or a larger one. (Seen on an H100: -136 to -132 fit; MMA-Sim has -133.)
+const SMALLEST_ALIGNMENT: i32 = -133;
 
 /// A matrix operand, decoded: value = significand · 2^exponent.
 struct Operand<const ROWS: usize> {
@@ -224,11 +228,49 @@ impl Mma {
     ) {
         match self.accumulator {
             Accumulator::S32 { saturate } => self.integer(a, b, c, saturate, d),
+            Accumulator::F32 if architecture == Architecture::Hopper && self.is_fp8() => {
+                self.fp8_of_hopper(fast, operands, [a, b, c], d);
+            }
             Accumulator::F32 | Accumulator::F16 => {
                 let sum = FusedSum::of(architecture, self.a, self.k);
                 if fast || !operands.multiply_accumulate(self, sum, [a, b, c], d) {
                     self.float(sum, fast, a, b, c, d);
                 }
+            }
+        }
+    }
+
+    fn is_fp8(&self) -> bool {
+        matches!(self.a, Element::E4m3 | Element::E5m2)
+    }
+
+    /// Hopper has no `mma.sync` of fp8 (only `wgmma`): elements are widened to f16, the lower two of each register are
+    /// multiplied first, the upper two are added to that, and C at the end. (Found on an H100, all bits equal.)
+    fn fp8_of_hopper(&self, fast: bool, operands: &mut Operands, [a, b, c]: [&[&Plane]; 3], d: &mut [Plane; 4]) {
+        let widened = Self { k: self.k / 2, a: Element::F16, b: Element::F16, ..*self };
+        let widen = |planes: &[&Plane], element: Element, upper: bool| -> [Plane; 4] {
+            let mut wide = [[0; 32]; 4];
+            for (to, from) in wide.iter_mut().zip(planes) {
+                *to = from.map(|register| {
+                    let pair = if upper { register >> 16 } else { register };
+                    if element == Element::E4m3 {
+                        narrow::f16_from_e4m3(pair & 0xff) | narrow::f16_from_e4m3(pair >> 8 & 0xff) << 16
+                    } else {
+                        (pair & 0xff) << 8 | (pair >> 8 & 0xff) << 24
+                    }
+                });
+            }
+            wide
+        };
+        for upper in [false, true] {
+            let (wide_a, wide_b, sum) = (widen(a, self.a, upper), widen(b, self.b, upper), *d);
+            let planes = [&wide_a, &wide_b, &sum].map(|planes| planes.each_ref());
+            let planes = [&planes[0][..a.len()], &planes[1][..b.len()], &planes[2][..c.len()]];
+            widened.execute(Architecture::Hopper, fast, operands, planes, d);
+        }
+        for (sums, plane) in d.iter_mut().zip(c) {
+            for (sum, bits) in sums.iter_mut().zip(**plane) {
+                *sum = super::float::bits32(f32::from_bits(*sum) + f32::from_bits(bits));
             }
         }
     }
@@ -416,7 +458,8 @@ fn fused_rows_body(
                 row[n] = if infinite[n].is_some() { 0.0 } else { row[n] };
                 let field = (row[n].to_bits() >> 23 & 0xff) as i32;
                 accumulator_exponent[n] = field.max(1) - 127;
-                largest[n] = if row[n] == 0.0 { ZERO } else { accumulator_exponent[n] };
+                let exponent = if row[n] == 0.0 { ZERO } else { accumulator_exponent[n] };
+                largest[n] = exponent.max(SMALLEST_ALIGNMENT);
             }
             for step in start..end {
                 let exponent = left.exponent[step][m];
@@ -508,7 +551,9 @@ fn output(total: i64, exponent: i32, output_bits: u32, to_f16: bool) -> f32 {
     }
     let kept = Format { mantissa_bits: output_bits, ..F32 };
     let bits = kept.pack(total < 0, total.unsigned_abs().into(), exponent, Rounding::TowardZero, false);
-    f32::from_bits((bits << (23 - output_bits)) as u32)
+    let bits = (bits << (23 - output_bits)) as u32;
+    // What underflows is +0.
+    f32::from_bits(if bits == 1 << 31 { 0 } else { bits })
 }
 
 super::simd::widest! {

@@ -2,7 +2,7 @@
 
 use super::Decoder;
 use crate::diagnostic::Result;
-use crate::emulator::arithmetic::float::{divide_rounded, root_rounded};
+use crate::emulator::arithmetic::float::{divide_rounded, result64, root_rounded};
 use crate::emulator::arithmetic::formats::{F32, F64, Rounding};
 use crate::emulator::lanes::{LongBinary, LongUnary, WordBinary, WordUnary, lanes};
 use crate::emulator::program::{Data, Long, Op, Word};
@@ -19,6 +19,14 @@ fn quotient(flush: bool, a: u32, b: u32, rounding: Rounding) -> u32 {
 
 fn root(flush: bool, a: u32, rounding: Rounding) -> u32 {
     flushed(flush, root_rounded(F32, flushed(flush, a).into(), rounding) as u32)
+}
+
+fn quotient64(a: u64, b: u64, rounding: Rounding) -> u64 {
+    result64(f64::from_bits(divide_rounded(F64, a, b, rounding)), [a, b])
+}
+
+fn root64(a: u64, rounding: Rounding) -> u64 {
+    result64(f64::from_bits(root_rounded(F64, a, rounding)), [a])
 }
 
 /// One function for each directed rounding: `|a, b| expression` in which `$r` is the rounding.
@@ -91,7 +99,7 @@ impl Decoder<'_> {
                 self.emit_w2(f, o)
             }
             PtxType::F64 => {
-                let f: LongBinary = by_rounding!(rounding, Long; |a, b; R| divide_rounded(F64, a, b, R));
+                let f: LongBinary = by_rounding!(rounding, Long; |a, b; R| quotient64(a, b, R));
                 self.emit_l2(f, o)
             }
             _ => Err(self.unsupported(format!("this rounding of `div.{ty}`"))),
@@ -123,8 +131,8 @@ impl Decoder<'_> {
             PtxType::F64 => {
                 const ONE: u64 = 1f64.to_bits();
                 let f: LongUnary = match name {
-                    "rcp" => by_rounding!(rounding, Long; |a; R| divide_rounded(F64, ONE, a, R)),
-                    _ => by_rounding!(rounding, Long; |a; R| root_rounded(F64, a, R)),
+                    "rcp" => by_rounding!(rounding, Long; |a; R| quotient64(ONE, a, R)),
+                    _ => by_rounding!(rounding, Long; |a; R| root64(a, R)),
                 };
                 let a = self.long(o, 1)?;
                 let d = self.long_out(o, 0)?;
