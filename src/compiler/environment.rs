@@ -21,7 +21,7 @@ use crate::diagnostic::{Diagnostic, Result};
 pub const DEFAULT_TRITON: &str = "3.4.0";
 
 /// The versions of Triton that Warpbook works with, oldest first.
-pub const VERSIONS: [&str; 4] = ["3.2.0", "3.3.1", "3.4.0", "3.6.0"];
+pub const VERSIONS: [&str; 5] = ["3.2.0", "3.3.1", "3.4.0", "3.5.1", "3.6.0"];
 
 /// The version that Gluon cells are compiled with where the chosen one's Gluon has too little.
 pub const GLUON_TRITON: &str = "3.6.0";

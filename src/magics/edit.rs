@@ -66,7 +66,7 @@ impl Magic for Edit {
             Stage::Cubin => base64_lines(&artifact.content),
             _ => readable(stage, artifact),
         };
-        let body = comment::annotate_with_options(stage, &text, &version.meta, &version.options);
+        let body = comment::annotate_compiled(stage, &text, &version.meta, &version.options, version.triton.as_deref());
         context.frontend.set_next_input(&format!("%%{stage} {}\n{body}", kernel.name), false);
         let lines = body.lines().count();
         let place = format!("{stage} of {} v{}: {lines} lines in the cell below", kernel.name, version.number);

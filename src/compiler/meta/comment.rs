@@ -5,7 +5,8 @@
 //! ```
 //! Fields are `key=value`, apart by spaces, in any order, each of them optional; a person may edit them. `scratch` and
 //! `profile` are bytes/alignment per program. `params` gives name, type and, after `%`, the divisibility that the code
-//! was compiled under; `options` (of TTIR) name:value pairs that the compiler was given. `tensordesc` has one `swizzle/element bytes/element type/box[/fp4]` for each descriptor
+//! was compiled under; `options` (of TTIR) name:value pairs that the compiler was given; `triton` the version that is
+//! to compile the text. `tensordesc` has one `swizzle/element bytes/element type/box[/fp4]` for each descriptor
 //! parameter. What the text says itself (`.reqntid`) wins over the comment.
 
 use std::collections::BTreeMap;
@@ -23,7 +24,8 @@ const TAG: &str = "warpbook:";
 /// Triton's name of the option that `fp_fusion` says.
 const FUSION: &str = "enable_fp_fusion";
 
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 13] = [
+    "triton",
     "shared",
     "threads",
     "warps",
@@ -54,6 +56,8 @@ pub struct NamedParam {
 pub struct Comment {
     /// Bytes of the comment in the text.
     pub span: Range<usize>,
+    /// The version of Triton that wrote the text, and is to compile it.
+    pub triton: Option<String>,
     /// Dynamic shared memory, bytes.
     pub shared: Option<u32>,
     /// Threads per block.
@@ -83,11 +87,18 @@ pub struct Comment {
 /// The text with the comment in its first line; a comment that it has already is replaced. The text of a cubin is its
 /// base64. Python is returned as it is.
 pub fn annotate(stage: Stage, text: &str, meta: &LaunchMeta) -> String {
-    annotate_with_options(stage, text, meta, &BTreeMap::new())
+    annotate_compiled(stage, text, meta, &BTreeMap::new(), None)
 }
 
-/// As [`annotate`]; TTIR, which does not say for how many warps it will be compiled, also gets the compiler's options.
-pub fn annotate_with_options(stage: Stage, text: &str, meta: &LaunchMeta, options: &BTreeMap<String, Value>) -> String {
+/// As [`annotate`]; what Triton still has to compile also gets its version, and TTIR, which does not say for how many
+/// warps it will be compiled, the compiler's options.
+pub fn annotate_compiled(
+    stage: Stage,
+    text: &str,
+    meta: &LaunchMeta,
+    options: &BTreeMap<String, Value>,
+    triton: Option<&str>,
+) -> String {
     let lead = match stage {
         Stage::Ttir | Stage::Ttgir | Stage::Ptx | Stage::Cubin => "//",
         Stage::Llir => ";",
@@ -101,7 +112,8 @@ pub fn annotate_with_options(stage: Stage, text: &str, meta: &LaunchMeta, option
     };
     let options: Vec<String> = options.iter().filter_map(plain).collect();
     let rest: String = text.split_inclusive('\n').filter(|line| body_of(line).is_none()).collect();
-    format!("{lead} {TAG}{}\n{rest}", fields(meta, &options.join(",")))
+    let triton = triton.filter(|_| stage < Stage::Ptx).map(|version| format!(" triton={version}")).unwrap_or_default();
+    format!("{lead} {TAG}{triton}{}\n{rest}", fields(meta, &options.join(",")))
 }
 
 fn fields(meta: &LaunchMeta, options: &str) -> String {
@@ -203,6 +215,7 @@ fn parse(body: &str, offset: usize, span: Range<usize>) -> Result<Comment> {
         }
         seen.push(key);
         let expected = match key {
+            "triton" => set(&mut comment.triton, Some(value.to_owned()), "a version"),
             "shared" => set(&mut comment.shared, number(value), "a number of bytes"),
             "threads" => {
                 let threads = number(value).filter(|threads| (1..=1024).contains(threads));
@@ -493,13 +506,14 @@ mod tests {
         let meta = from_ptx(&format!("{COMMENT}{PTX}"), None).expect("is read");
         let options = [("num_stages", Value::from(3)), ("num_warps", Value::from(4)), (FUSION, Value::Bool(false))];
         let options = options.map(|(name, value)| (name.to_owned(), value)).into();
-        let text = annotate_with_options(Stage::Ttir, "module {}", &meta, &options);
+        let text = annotate_compiled(Stage::Ttir, "module {}", &meta, &options, Some("3.6.0"));
+        assert_eq!(read(&text).expect("read").and_then(|comment| comment.triton).as_deref(), Some("3.6.0"));
         assert!(text.contains(" options=num_stages:3,num_warps:4 "), "{text}");
         let comment = read(&text).expect("is read").expect("a comment");
         let given: BTreeMap<_, _> = comment.compile_options(Stage::Ttir).into_iter().collect();
         let shown: Vec<String> = given.iter().map(|(name, value)| format!("{name}={value}")).collect();
         assert_eq!(shown, ["enable_fp_fusion=false", "num_ctas=2", "num_stages=3", "num_warps=4"]);
-        assert!(!annotate_with_options(Stage::Ttgir, "module {}", &meta, &options).contains("options"));
+        assert!(!annotate_compiled(Stage::Ttgir, "module {}", &meta, &options, None).contains("options"));
     }
 
     #[test]

@@ -75,7 +75,7 @@ impl Report {
         for line in self.facts() {
             let _ = write!(text, "\n{line}");
         }
-        for change in self.launch.iter().flat_map(|launch| &launch.changes) {
+        for change in self.changes() {
             let _ = write!(text, "\n{change}");
         }
         for warning in &self.warnings {
@@ -83,6 +83,15 @@ impl Report {
         }
         let _ = write!(text, "\n{}", self.times());
         text
+    }
+
+    /// What the launch changed, in words where it is nothing.
+    fn changes(&self) -> Vec<String> {
+        match &self.launch {
+            Some(launch) if launch.changes.is_empty() => vec!["no buffer holds anything else than before".to_owned()],
+            Some(launch) => launch.changes.clone(),
+            None => Vec::new(),
+        }
     }
 
     fn headline(&self) -> String {
@@ -186,8 +195,8 @@ impl Report {
         for fact in self.facts() {
             line(&fact, "");
         }
-        for change in self.launch.iter().flat_map(|launch| &launch.changes) {
-            line(change, "");
+        for change in self.changes() {
+            line(&change, "");
         }
         for warning in &self.warnings {
             line(&format!("warning: {warning}"), "border-left:3px solid #d98200;padding-left:6px");

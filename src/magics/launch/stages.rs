@@ -15,6 +15,7 @@ use crate::compiler::{ArgumentPlace, Artifact, Binding, CompileRequest, Compiled
 use crate::diagnostic::{Diagnostic, Result, Source};
 use crate::expression::{LaunchHeader, Scalar, parse_launch};
 use crate::frontend::Stream;
+use crate::magics::settings::parse_triton;
 use crate::magics::{Call, Kind, Magic, Spec};
 use crate::render::Output;
 use crate::workspace::{Context, LaunchSpec, Version, Workspace};
@@ -100,12 +101,20 @@ impl Cell<'_> {
     fn request(&self, workspace: &Workspace) -> Result<CompileRequest> {
         let target = options::target(&self.header)?.unwrap_or(workspace.target);
         let mut request = CompileRequest::new(self.stage, Stage::Ptx, self.call.body_text(), target);
-        request.triton = match self.header.option("--triton").and_then(|option| option.value.clone()) {
-            Some(version) => version,
+        request.triton = match self.header.option("--triton") {
+            Some(option) => parse_triton(option.value.as_deref().unwrap_or_default())
+                .map_err(|error| Box::new(error.at(option.value_span.clone(), "")))?,
             None => workspace.triton_for(self.stage),
         };
         request.name = self.header.name.as_ref().map(|(name, _)| name.clone());
         Ok(request)
+    }
+
+    /// An edited text is compiled by the Triton that wrote it, unless the header names another.
+    fn keep_triton(&self, request: &mut CompileRequest, wrote: Option<String>) {
+        if let Some(version) = wrote.filter(|_| self.header.option("--triton").is_none()) {
+            request.triton = version;
+        }
     }
 
     /// Compiles; what fails is placed in the cell: in its body, or in the header that the arguments come from.
@@ -245,13 +254,17 @@ impl Cell<'_> {
             }
             compiled
         } else {
-            for (name, value) in self.comment()?.iter().flat_map(|comment| comment.compile_options(self.stage)) {
-                request.options.entry(name).or_insert(value);
+            if let Some(comment) = self.comment()? {
+                for (name, value) in comment.compile_options(self.stage) {
+                    request.options.entry(name).or_insert(value);
+                }
+                self.keep_triton(&mut request, comment.triton);
             }
             let text = Artifact::new(self.stage, self.call.body_text().as_bytes());
             let known = request.name.as_ref().and_then(|name| workspace.kernels.get(name));
             if let Some(parent) = known.and_then(|kernel| kernel.parent_of(self.stage, &text)) {
                 chosen = inherit(&mut request, parent);
+                self.keep_triton(&mut request, parent.triton.clone());
             }
             self.compile(&request, Some(&own), workspace, context)?
         };

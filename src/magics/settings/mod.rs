@@ -8,3 +8,4 @@ pub use device::DeviceMagic;
 pub use target::TargetMagic;
 pub(super) use target::parse_target;
 pub use triton::TritonMagic;
+pub(super) use triton::version as parse_triton;

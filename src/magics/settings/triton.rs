@@ -25,17 +25,9 @@ impl Magic for TritonMagic {
     fn run(&self, call: &Call<'_>, workspace: &mut Workspace, _: Context<'_>) -> Result<Option<Output>> {
         let asked = call.arguments_text();
         if !asked.is_empty() {
-            if !environment::VERSIONS.contains(&asked) {
-                let error = Diagnostic::error("unknown-triton", format!("Triton {asked} is not supported"))
-                    .at(call.arguments.clone(), "")
-                    .note(format!("supported: {}", environment::VERSIONS.join(", ")));
-                return Err(Box::new(match nearest(asked, environment::VERSIONS) {
-                    Some(near) => error.help(format!("did you mean `{near}`?")),
-                    None => error,
-                }));
-            }
-            workspace.triton = Some(asked.to_owned());
-            workspace.compiler.start_in_background(asked);
+            let version = version(asked).map_err(|error| Box::new(error.at(call.arguments.clone(), "")))?;
+            workspace.compiler.start_in_background(&version);
+            workspace.triton = Some(version);
         }
         let installed: Vec<String> = environment::managed().into_iter().map(|(version, _)| version).collect();
         let installed = if installed.is_empty() { "none yet".to_owned() } else { installed.join(", ") };
@@ -44,4 +36,22 @@ impl Magic for TritonMagic {
             workspace.triton_for(Stage::Triton)
         ))))
     }
+}
+
+/// The supported version that a text names: `3.4.0`, or `3.4` for short.
+pub(in crate::magics) fn version(asked: &str) -> Result<String> {
+    let known = environment::VERSIONS.into_iter().find(|known| {
+        *known == asked || known.strip_prefix(asked).is_some_and(|rest| rest.starts_with('.') && asked.contains('.'))
+    });
+    let own = || environment::chosen().and_then(|python| environment::triton_version(&python));
+    if let Some(found) = known.map(str::to_owned).or_else(|| own().filter(|own| own == asked)) {
+        return Ok(found);
+    }
+    let error = Diagnostic::error("unknown-triton", format!("Triton {asked} is not supported"))
+        .note(format!("supported: {}", environment::VERSIONS.join(", ")))
+        .note("WARPBOOK_PYTHON names an environment with another one");
+    Err(Box::new(match nearest(asked, environment::VERSIONS) {
+        Some(near) => error.help(format!("did you mean `{near}`?")),
+        None => error,
+    }))
 }
