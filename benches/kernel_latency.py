@@ -83,12 +83,8 @@ class Kernel:
         self.directory.cleanup()
 
 
-def main():
-    warpbook = sys.argv[1] if len(sys.argv) > 1 else "target/release/warpbook"
-    commands = {
-        "warpbook": [warpbook, "kernel", "--connection-file"],
-        "ipykernel": [sys.executable, "-m", "ipykernel_launcher", "-f"],
-    }
+def measure(commands):
+    """(Seconds from start to ready, seconds of empty cells) by name of kernel."""
     ready = {name: [] for name in commands}
     for _ in range(STARTS):
         for name, command in commands.items():
@@ -102,6 +98,16 @@ def main():
             cells[name].append(kernel.empty_cell())
     for kernel in kernels.values():
         kernel.close()
+    return ready, cells
+
+
+def main():
+    warpbook = sys.argv[1] if len(sys.argv) > 1 else "target/release/warpbook"
+    commands = {
+        "warpbook": [warpbook, "kernel", "--connection-file"],
+        "ipykernel": [sys.executable, "-m", "ipykernel_launcher", "-f"],
+    }
+    ready, cells = measure(commands)
     for what, samples in ((f"start to ready ({STARTS} starts)", ready), (f"empty cell ({CELLS} cells)", cells)):
         print(what)
         for name, times in samples.items():

@@ -104,6 +104,14 @@ impl Process {
     }
 }
 
+impl Drop for Process {
+    /// A failed test leaves no kernel behind.
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 /// A client of one kernel.
 pub struct Client {
     runtime: Runtime,

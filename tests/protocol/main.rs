@@ -8,6 +8,8 @@ mod execute;
 mod hostile;
 mod interrupt;
 mod introspect;
+mod launches;
 mod lifecycle;
+mod process;
 mod scripted;
 mod streams;
