@@ -28,6 +28,9 @@ const EDGE: usize = 3;
 /// What stays of the last one, at each end.
 const INNER_EDGE: usize = 4;
 
+/// Characters of a line of text.
+const LINE: usize = 100;
+
 impl Cells<'_> {
     /// The indices of a dimension that are shown; `None` where some are left out.
     fn indices(&self, dimension: usize) -> Vec<Option<usize>> {
@@ -119,7 +122,11 @@ fn text(rows: &[Row], is_single: bool, show: &dyn Fn(&Option<Element>) -> String
                     Some(_) => show(element),
                     None => "...".to_owned(),
                 });
-                let line = line.collect::<Vec<_>>().join("  ");
+                let line = line.collect::<Vec<_>>();
+                // A long row goes on in the next line, under its first element.
+                let width = line.iter().map(|cell| cell.chars().count() + 2).max().unwrap_or(2);
+                let lines = line.chunks((LINE / width).max(1)).map(|part| part.join("  "));
+                let line = lines.collect::<Vec<_>>().join(&format!("\n{}", " ".repeat(depth + 1)));
                 text.push_str(&if is_single { line } else { format!("[{line}]") });
             }
             Row::LeftOut => text.push_str("..."),
@@ -247,6 +254,7 @@ mod tests {
         assert_eq!(shown(&[2, 1, 2], &[1.0, 2.0, 3.0, 4.0], false), "[[[1.0  2.0]]\n\n [[3.0  4.0]]]");
         assert_eq!(shown(&[2], &[1e-9, 1.0], false), "[1.0e-09  1.0e+00]");
         assert_eq!(shown(&[0, 4], &[], false), "[]");
+        assert_eq!(shown(&[1, 40], &[1.0; 40], false), format!("[[{0}\n  {0}]]", ["1.0"; 20].join("  ")));
     }
 
     #[test]
@@ -256,7 +264,7 @@ mod tests {
         assert!(text.starts_with("[[  0.0    1.0    2.0    3.0  ...   26.0   27.0   28.0   29.0]\n"), "{text}");
         assert!(text.contains("\n ...\n [810.0"), "{text}");
         assert_eq!(text.lines().count(), 7);
-        assert_eq!(shown(&[30, 30], &values, true).lines().count(), 30);
+        assert_eq!(shown(&[30, 30], &values, true).lines().count(), 90);
         let (_, html) = both(&Cells { shape: &[30, 30], element: &|i| Element::Float(values[i]), is_full: false });
         assert!(html.contains(">29</th>") && html.contains(">899.0</td>") && !html.contains(">100.0<"), "{html}");
     }

@@ -119,7 +119,7 @@ impl Evaluator<'_> {
             return Err(fail(span, format!("`{dtype}` is no data type")));
         };
         let (dtype, data) = result.map_err(|message| fail(span, message))?;
-        match (&argument.value, data.get(0)) {
+        match (&argument.value, data.get(0).filter(|_| tensor.shape.is_empty())) {
             (Value::Scalar(_), Some(scalar)) => Ok(Value::Scalar(scalar)),
             _ => Ok(Value::Tensor(Tensor { shape: tensor.shape, data, dtype: Some(dtype) })),
         }

@@ -4,7 +4,7 @@ use super::value::{Elements, Tensor, broadcast, elements_of};
 use crate::cancel::Cancel;
 use crate::diagnostic::Result;
 
-/// Columns and depth of a block: one of the right matrix and a row of the result stay in the L1 and L2 caches.
+/// Columns and depth of a block of the right matrix, which stays in the L2 cache.
 const COLUMNS: usize = 256;
 const DEPTH: usize = 128;
 
@@ -93,13 +93,14 @@ fn product<T: Copy + Default + Send + Sync>(
     std::thread::scope(|scope| {
         for (part, target) in result.chunks_mut(share * columns).enumerate() {
             scope.spawn(move || {
-                for (offset, row) in target.chunks_mut(columns).enumerate() {
-                    if cancel.is_cancelled() {
-                        return;
-                    }
-                    let index = part * share + offset;
-                    let matrix = &b[index / rows * depth * columns..][..depth * columns];
-                    row_product(&a[index * depth..][..depth], matrix, row, add);
+                let (mut row, mut target) = (part * share, target);
+                // Up to the end of a matrix, or of the share.
+                while !target.is_empty() {
+                    let count = (rows - row % rows).min(target.len() / columns);
+                    let (own, rest) = target.split_at_mut(count * columns);
+                    let matrix = &b[row / rows * depth * columns..][..depth * columns];
+                    block_product(&a[row * depth..][..count * depth], matrix, own, sizes, cancel, add);
+                    (row, target) = (row + count, rest);
                 }
             });
         }
@@ -108,16 +109,44 @@ fn product<T: Copy + Default + Send + Sync>(
     Ok(result)
 }
 
-/// One row of a product.
-fn row_product<T: Copy>(a: &[T], b: &[T], row: &mut [T], add: impl Fn(T, T, T) -> T) {
-    let columns = row.len();
+/// Some rows of a product. A block of the right matrix is used for all of them before the next one is read, and for
+/// four rows at a time.
+fn block_product<T: Copy>(
+    a: &[T],
+    b: &[T],
+    result: &mut [T],
+    sizes: Sizes,
+    cancel: &Cancel,
+    add: impl Fn(T, T, T) -> T + Copy,
+) {
+    let Sizes { depth, columns, .. } = sizes;
     for first in (0..columns).step_by(COLUMNS) {
-        let last = (first + COLUMNS).min(columns);
-        let target = &mut row[first..last];
-        for start in (0..a.len()).step_by(DEPTH) {
-            for (k, &factor) in a.iter().enumerate().skip(start).take(DEPTH) {
-                for (sum, &value) in target.iter_mut().zip(&b[k * columns + first..k * columns + last]) {
-                    *sum = add(*sum, factor, value);
+        let block = first..(first + COLUMNS).min(columns);
+        for start in (0..depth).step_by(DEPTH) {
+            let inner = start..(start + DEPTH).min(depth);
+            for (factors, sums) in a.chunks(4 * depth).zip(result.chunks_mut(4 * columns)) {
+                if cancel.is_cancelled() {
+                    return;
+                }
+                let mut rows = sums.chunks_mut(columns).map(|row| &mut row[block.clone()]);
+                if let (Some(r0), Some(r1), Some(r2), Some(r3)) = (rows.next(), rows.next(), rows.next(), rows.next()) {
+                    for k in inner.clone() {
+                        let [f0, f1, f2, f3] = [0, 1, 2, 3].map(|row| factors[row * depth + k]);
+                        let values = &b[k * columns..][block.clone()];
+                        let sums = r0.iter_mut().zip(r1.iter_mut()).zip(r2.iter_mut().zip(r3.iter_mut()));
+                        for (((s0, s1), (s2, s3)), &value) in sums.zip(values) {
+                            (*s0, *s1) = (add(*s0, f0, value), add(*s1, f1, value));
+                            (*s2, *s3) = (add(*s2, f2, value), add(*s3, f3, value));
+                        }
+                    }
+                    continue;
+                }
+                for (factors, row) in factors.chunks(depth).zip(sums.chunks_mut(columns)) {
+                    for k in inner.clone() {
+                        for (sum, &value) in row[block.clone()].iter_mut().zip(&b[k * columns..][block.clone()]) {
+                            *sum = add(*sum, factors[k], value);
+                        }
+                    }
                 }
             }
         }

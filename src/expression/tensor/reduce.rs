@@ -1,6 +1,7 @@
 //! Functions along axes: sums, extremes, softmax, sorting.
 
 use super::call::Bound;
+use super::evaluate::fail;
 use super::value::{Elements, Tensor, elements_of, strides};
 use crate::diagnostic::Result;
 
@@ -8,7 +9,11 @@ use crate::diagnostic::Result;
 pub(super) fn dimension(call: &Bound<'_>, axis: i64, rank: usize) -> Result<usize> {
     let index = if axis < 0 { axis.saturating_add(rank as i64) } else { axis };
     usize::try_from(index).ok().filter(|&index| index < rank).ok_or_else(|| {
-        call.fail(format!("there is no axis {axis} among {rank} dimension{}", if rank == 1 { "" } else { "s" }))
+        let message = format!("there is no axis {axis} among {rank} dimension{}", if rank == 1 { "" } else { "s" });
+        match call.get("axis").or(call.rest.first()) {
+            Some(argument) => fail(&argument.span, message),
+            None => call.fail(message),
+        }
     })
 }
 

@@ -255,7 +255,7 @@ fn failed(actual: &Tensor, found: &Comparison, operator: &Range<usize>, toleranc
         error =
             error.note(format!("worst at {:?}: found {}, expected {}{off}", worst.index, worst.found, worst.expected));
     }
-    if let Some(first) = &found.first {
+    if let Some(first) = found.first.as_ref().filter(|first| found.worst.as_ref() != Some(first)) {
         error = error.note(format!("first at {:?}: found {}, expected {}", first.index, first.found, first.expected));
     }
     if let Some(region) = found.region(&actual.shape) {

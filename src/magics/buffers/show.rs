@@ -6,7 +6,7 @@ use super::expressions;
 use crate::device::{Contents, Dtype, Number};
 use crate::diagnostic::{Diagnostic, Result};
 use crate::expression::tensor::{Elements, Tensor, Value};
-use crate::expression::{Expr, parse_with_options};
+use crate::expression::{Expr, ExprKind, parse_with_options};
 use crate::magics::launch::check_options;
 use crate::magics::{Call, Kind, Magic, OptionSpec, Spec};
 use crate::render::array::{self, Cells};
@@ -111,7 +111,11 @@ impl Shown {
         }
         Ok(match expressions::value(expression, workspace, context.cancel)? {
             Value::Tensor(tensor) => Self::Tensor(tensor),
-            Value::Scalar(scalar) => Self::Scalar(scalar.to_string()),
+            // A list of numbers is a tensor; a tuple, such as a shape, is none.
+            Value::Scalar(scalar) => match (&expression.kind, Tensor::from_scalar(&scalar)) {
+                (ExprKind::List(_), Some(tensor)) => Self::Tensor(tensor),
+                _ => Self::Scalar(scalar.to_string()),
+            },
         })
     }
 

@@ -1,0 +1,77 @@
+//! Expressions of tensors through cells: `%buf`, `%show`, `%check`, and what they say of mistakes.
+
+use std::fmt::Write as _;
+use std::sync::Mutex;
+
+use warpbook::cancel::Cancel;
+use warpbook::frontend::{Frontend, InputError, Stream};
+use warpbook::render::Output;
+use warpbook::session::Session;
+
+/// Keeps what is displayed.
+#[derive(Default)]
+struct Reader(Mutex<String>);
+
+impl Frontend for Reader {
+    fn stream(&self, _: Stream, _: &str) {}
+    fn display(&self, output: &Output, _: Option<&str>) {
+        let mut text = self.0.lock().expect("not poisoned");
+        text.push_str(&output.text);
+        text.push('\n');
+    }
+    fn update_display(&self, _: &Output, _: &str) {}
+    fn clear_output(&self, _: bool) {}
+    fn set_next_input(&self, _: &str, _: bool) {}
+    fn input(&self, _: &str, _: bool) -> Result<String, InputError> {
+        Err(InputError::NotAllowed)
+    }
+}
+
+/// Cells, separated by blank lines, with what each of them showed.
+fn transcript(cells: &str) -> String {
+    let mut session = Session::new();
+    let mut text = String::new();
+    for cell in cells.trim().split("\n\n") {
+        let reader = Reader::default();
+        let result = session.execute(cell, &reader, &Cancel::new());
+        let displayed = reader.0.into_inner().expect("not poisoned");
+        let shown = match result {
+            Ok(output) => output.map(|output| output.text).unwrap_or_default(),
+            Err(error) => error.to_plain(),
+        };
+        writeln!(text, "{cell}\n-----\n{displayed}{}\n", shown.trim_end()).expect("memory");
+    }
+    text
+}
+
+#[test]
+fn buffers_take_the_type_of_their_expression() {
+    insta::assert_snapshot!(transcript(include_str!("tensors/buffers.txt")));
+}
+
+#[test]
+fn tensors_are_shown_as_numpy_shows_them() {
+    insta::assert_snapshot!(transcript(include_str!("tensors/show.txt")));
+}
+
+#[test]
+fn checks_say_what_differs_and_where() {
+    insta::assert_snapshot!(transcript(include_str!("tensors/check.txt")));
+}
+
+#[test]
+fn forms_of_a_tensor_hold_the_same() {
+    let mut session = Session::new();
+    let output = session
+        .execute("%buf m = [[1.5, -2], [0, inf]]\n%show m --stats", &Reader::default(), &Cancel::new())
+        .expect("shown")
+        .expect("an output");
+    let html = output.html.expect("html");
+    for part in ["f32 [2, 2]", ">1.5</td>", ">-2.0</td>", ">inf</td>"] {
+        assert!(html.contains(part), "{part}: {html}");
+    }
+    // A page's own colours: nothing that only suits a light or a dark one.
+    assert!(!html.contains("color:#") && !html.contains("background"), "{html}");
+    let json = output.json.expect("json");
+    assert_eq!((&json["dtype"], &json["stats"]["max"], &json["stats"]["inf"]), (&"f32".into(), &1.5.into(), &1.into()));
+}
