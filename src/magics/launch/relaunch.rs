@@ -104,6 +104,6 @@ impl Magic for Relaunch {
         workspace.kernels.launched(&name, launch);
         // Nothing was compiled.
         version.stages.truncate(1);
-        Ok(Some(report(&name, &version, Some(lines), Vec::new(), warnings).output()))
+        Ok(Some(report(&name, &version, Some(lines), None, warnings).output()))
     }
 }

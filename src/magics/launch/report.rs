@@ -60,8 +60,8 @@ pub struct Report {
     pub threads: Sourced<u32>,
     /// Dynamic shared memory in bytes.
     pub shared: Sourced<u32>,
-    /// `BM = 128, BN = 64, num_warps = 4`: values that the reader did not write in the header.
-    pub chosen: Vec<String>,
+    /// Values that the header does not say: `chosen by the kernel: BM = 128, num_warps = 4`.
+    pub unsaid: Option<String>,
     /// The launch.
     pub launch: Option<LaunchLines>,
     /// What the reader should know.
@@ -111,9 +111,7 @@ impl Report {
 
     fn facts(&self) -> Vec<String> {
         let mut lines = Vec::new();
-        if !self.chosen.is_empty() {
-            lines.push(format!("chosen by the kernel: {}", self.chosen.join(", ")));
-        }
+        lines.extend(self.unsaid.clone());
         let threads = format!("{} threads ({})", self.threads.value, self.threads.origin);
         let shared = match self.shared.value {
             0 => "no dynamic shared memory".to_owned(),
@@ -280,7 +278,7 @@ mod tests {
             ],
             threads: Sourced::new(128, Origin::IrAttribute("ttg.num-warps".into())),
             shared: Sourced::new(98304, Origin::IrAttribute("ttg.shared".into())),
-            chosen: Vec::new(),
+            unsaid: None,
             launch: Some(LaunchLines {
                 grid: [64, 1, 1],
                 device: "emu:sm_90".into(),

@@ -227,9 +227,9 @@ impl Cell<'_> {
         if from.is_none() {
             workspace.definitions.define(self.stage, self.call.body_text());
         }
-        let chosen = compiled.binding.as_ref().map(|binding| chosen(binding, &arguments)).unwrap_or_default();
+        let unsaid = compiled.binding.as_ref().and_then(|binding| chosen(binding, &arguments));
         self.finish(
-            Done { name, compiled, target: request.target, parent: None, launch: Some((launch, arguments)), chosen },
+            Done { name, compiled, target: request.target, parent: None, launch: Some((launch, arguments)), unsaid },
             workspace,
             context,
         )
@@ -245,7 +245,7 @@ impl Cell<'_> {
         let own = LaunchSpec { source: self.call.cell.clone(), header: Arc::clone(&self.header) };
         let arguments = self.arguments(&own, workspace)?;
         request.options = self.compiler_options(&arguments.keywords)?;
-        let mut chosen = Vec::new();
+        let mut unsaid = None;
         let mut compiled = if self.stage == Stage::Cubin {
             let bytes = self.cubin()?;
             let mut compiled = workspace.compiler.open_cubin(&bytes, request.name.as_deref())?;
@@ -263,7 +263,7 @@ impl Cell<'_> {
             let text = Artifact::new(self.stage, self.call.body_text().as_bytes());
             let known = request.name.as_ref().and_then(|name| workspace.kernels.get(name));
             if let Some(parent) = known.and_then(|kernel| kernel.parent_of(self.stage, &text)) {
-                chosen = inherit(&mut request, parent);
+                unsaid = inherit(&mut request, parent);
                 self.keep_triton(&mut request, parent.triton.clone());
             }
             self.compile(&request, Some(&own), workspace, context)?
@@ -298,7 +298,7 @@ impl Cell<'_> {
             }
         };
         let parent = parent.map(|parent| parent.number);
-        self.finish(Done { name, compiled, target: request.target, parent, launch, chosen }, workspace, context)
+        self.finish(Done { name, compiled, target: request.target, parent, launch, unsaid }, workspace, context)
     }
 
     fn compiler_options(&self, keywords: &[(String, Given)]) -> Result<BTreeMap<String, serde_json::Value>> {
@@ -337,7 +337,7 @@ impl Cell<'_> {
     }
 
     fn finish(&self, done: Done, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
-        let Done { name, compiled, target, parent, launch, chosen } = done;
+        let Done { name, compiled, target, parent, launch, unsaid } = done;
         let cached_only = compiled.stages.len() <= 1;
         let version = Version {
             number: 0,
@@ -382,13 +382,13 @@ impl Cell<'_> {
                 Some(lines)
             }
         };
-        Ok(Some(report(&name, &version, lines, chosen, warnings).output()))
+        Ok(Some(report(&name, &version, lines, unsaid, warnings).output()))
     }
 }
 
 /// Gives a request the options of the version that was edited, but for those that it has itself or that its text says.
 /// Returns what is worth saying of them.
-fn inherit(request: &mut CompileRequest, parent: &Version) -> Vec<String> {
+fn inherit(request: &mut CompileRequest, parent: &Version) -> Option<String> {
     let mut said = Vec::new();
     for (name, value) in &parent.options {
         let in_text = request.entry != Stage::Ttir && ["num_warps", "num_stages", "num_ctas"].contains(&name.as_str());
@@ -398,10 +398,10 @@ fn inherit(request: &mut CompileRequest, parent: &Version) -> Vec<String> {
         }
         request.options.insert(name.clone(), value.clone());
         if request.entry == Stage::Ttir && name != "enable_fp_fusion" {
-            said.push(format!("{name} = {value} (from v{})", parent.number));
+            said.push(format!("{name} = {value}"));
         }
     }
-    said
+    (!said.is_empty()).then(|| format!("as in v{}: {}", parent.number, said.join(", ")))
 }
 
 /// Where a part of a launch stands in its header.
@@ -427,11 +427,11 @@ struct Done {
     target: Target,
     parent: Option<u32>,
     launch: Option<(LaunchSpec, Arguments)>,
-    chosen: Vec<String>,
+    unsaid: Option<String>,
 }
 
 /// What the autotuner, heuristics and defaults chose, which the header does not say.
-fn chosen(binding: &Binding, arguments: &Arguments) -> Vec<String> {
+fn chosen(binding: &Binding, arguments: &Arguments) -> Option<String> {
     let Arguments { positional, keywords } = arguments;
     let mut chosen = Vec::new();
     if !binding.config.is_empty() {
@@ -444,7 +444,7 @@ fn chosen(binding: &Binding, arguments: &Arguments) -> Vec<String> {
     let tuned = |name: &str| binding.config.split(", ").any(|part| part.split(':').next() == Some(name));
     let more = binding.specialised.iter().filter(|(name, _)| !given(name) && !tuned(name));
     chosen.extend(more.map(|(name, value)| format!("{name} = {value}")));
-    chosen
+    (!chosen.is_empty()).then(|| format!("chosen by the kernel: {}", chosen.join(", ")))
 }
 
 /// The report of a version and of its launch.
@@ -452,7 +452,7 @@ pub(super) fn report(
     kernel: &str,
     version: &Version,
     launch: Option<super::report::LaunchLines>,
-    chosen: Vec<String>,
+    unsaid: Option<String>,
     warnings: Vec<String>,
 ) -> Report {
     Report {
@@ -474,7 +474,7 @@ pub(super) fn report(
             .collect(),
         threads: version.meta.threads.clone(),
         shared: version.meta.shared.clone(),
-        chosen,
+        unsaid,
         launch,
         warnings,
     }
