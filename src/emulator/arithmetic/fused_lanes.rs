@@ -13,7 +13,7 @@ use super::formats::{F16, F32, Format};
 use super::narrow;
 use super::tensor::{Accumulator, Element, FusedSum, MAX_K, Mma, Plane, element_field};
 #[cfg(target_arch = "x86_64")]
-use super::vector::Avx512;
+use super::vector::{Avx2, Avx512};
 use super::vector::{LANES, Portable, Unit};
 
 /// Exponents of products for which nothing here leaves f32: a sum is 0 or above the smallest term by 2^-25.
@@ -49,29 +49,6 @@ pub struct Operands {
     left_source: Option<(Element, usize, Reach)>,
     left_registers: [Plane; 4],
 }
-
-/// `QUAD[q][n]`: the lane, in its half of the warp, that holds the row of lane n.
-const QUAD: [[u32; LANES]; 4] = {
-    let mut table = [[0; LANES]; 4];
-    let mut at = 0;
-    while at < 4 * LANES {
-        table[at / LANES][at % LANES] = ((at % LANES) & !3) as u32 + (at / LANES) as u32;
-        at += 1;
-    }
-    table
-};
-
-/// `COLUMN[odd][q][n]`: the lane that holds the column of lane n.
-const COLUMN: [[[u32; LANES]; 4]; 2] = {
-    let mut table = [[[0; LANES]; 4]; 2];
-    let mut at = 0;
-    while at < 8 * LANES {
-        let (odd, quarter, lane) = (at / (4 * LANES), at / LANES % 4, at % LANES);
-        table[odd][quarter][lane] = (4 * ((lane & 3) * 2 + odd) + quarter) as u32;
-        at += 1;
-    }
-    table
-};
 
 impl Default for Operands {
     fn default() -> Self {
@@ -170,12 +147,13 @@ impl Operands {
         let task = Task { mma, sum, a, b, c, a_format, b_format };
         #[cfg(target_arch = "x86_64")]
         if let Some(unit) = Avx512::detect() {
-            #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi2,f16c")]
-            fn wide(operands: &mut Operands, unit: Avx512, task: &Task<'_>, d: &mut [Plane; 4]) -> bool {
-                operands.run(unit, task, d)
-            }
             // SAFETY: the token says that the features are there.
             return unsafe { wide(self, unit, &task, d) };
+        }
+        #[cfg(target_arch = "x86_64")]
+        if let Some(unit) = Avx2::detect() {
+            // SAFETY: the token says that the features are there.
+            return unsafe { narrower(self, unit, &task, d) };
         }
         portable(self, &task, d)
     }
@@ -288,10 +266,10 @@ impl Operands {
                     let (shift, mask) = element_field(task.mma.a, index);
                     let field = unit.and(unit.shift_right(bits, shift), unit.all(mask));
                     let (value, power) = decode(unit, task.a_format, field, &mut magnitudes);
-                    for (quarter, from) in QUAD.iter().enumerate() {
+                    for quarter in 0..4 {
                         let part = &mut self.left[first + quarter * per + index][upper][half];
-                        unit.store(&mut part.value, unit.pick(value, value, from));
-                        unit.store(&mut part.power, unit.pick(power, power, from));
+                        unit.store(&mut part.value, unit.rows(value, quarter));
+                        unit.store(&mut part.power, unit.rows(power, quarter));
                     }
                 }
             }
@@ -313,17 +291,30 @@ impl Operands {
                 let (low, high) = (unit.shift_right(bits_low, shift), unit.shift_right(bits_high, shift));
                 let (low, low_power) = decode(unit, task.b_format, unit.and(low, mask), &mut magnitudes);
                 let (high, high_power) = decode(unit, task.b_format, unit.and(high, mask), &mut magnitudes);
-                for (odd, quarters) in COLUMN.iter().enumerate() {
-                    for (quarter, from) in quarters.iter().enumerate() {
-                        let part = &mut self.right[(4 * register + quarter) * per + index][odd];
-                        unit.store(&mut part.value, unit.pick(low, high, from));
-                        unit.store(&mut part.power, unit.pick(low_power, high_power, from));
+                for quarter in 0..4 {
+                    let values = unit.columns(low, high, quarter);
+                    let powers = unit.columns(low_power, high_power, quarter);
+                    for (odd, part) in self.right[(4 * register + quarter) * per + index].iter_mut().enumerate() {
+                        unit.store(&mut part.value, values[odd]);
+                        unit.store(&mut part.power, powers[odd]);
                     }
                 }
             }
         }
         magnitudes.reach(unit, task.b_format)
     }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi2,f16c")]
+fn wide(operands: &mut Operands, unit: Avx512, task: &Task<'_>, d: &mut [Plane; 4]) -> bool {
+    operands.run(unit, task, d)
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma,bmi2,f16c")]
+fn narrower(operands: &mut Operands, unit: Avx2, task: &Task<'_>, d: &mut [Plane; 4]) -> bool {
+    operands.run(unit, task, d)
 }
 
 super::simd::widest! {
@@ -513,6 +504,13 @@ mod tests {
         let task = task(mma, sum, [&a, &b, &c]);
         let mut portably = [[0; 32]; 4];
         assert_eq!(portable(&mut Operands::default(), &task, &mut portably), inside, "{mma:?} {sum:?} {kind:?}");
+        #[cfg(target_arch = "x86_64")]
+        if let Some(unit) = Avx2::detect() {
+            let mut narrowly = [[0; 32]; 4];
+            // SAFETY: the token says that the features are there.
+            assert_eq!(unsafe { narrower(&mut Operands::default(), unit, &task, &mut narrowly) }, inside);
+            assert!(!inside || narrowly == found, "{mma:?} {sum:?} {kind:?}");
+        }
         if inside {
             assert_eq!(found, portably, "{mma:?} {sum:?} {kind:?}");
             mma.float(sum, false, &a, &b, &c, &mut expected);
