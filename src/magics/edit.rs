@@ -38,6 +38,10 @@ impl Magic for Edit {
         &SPEC
     }
 
+    fn words(&self) -> Vec<String> {
+        Stage::ENTRIES.map(|stage| stage.name().to_owned()).to_vec()
+    }
+
     fn run(&self, call: &Call<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
         let mut words = words(&call.cell.text, call.arguments.clone());
         let stage = stage(call, words.next())?;

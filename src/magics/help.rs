@@ -22,6 +22,10 @@ impl Magic for Help {
         &SPEC
     }
 
+    fn words(&self) -> Vec<String> {
+        registry().iter().map(|magic| magic.spec().name.to_owned()).collect()
+    }
+
     fn run(&self, call: &Call<'_>, _: &mut Workspace, _: Context<'_>) -> Result<Option<Output>> {
         let name = call.arguments_text().trim_start_matches('%');
         if name.is_empty() {

@@ -38,6 +38,10 @@ impl Magic for Patch {
         &SPEC
     }
 
+    fn words(&self) -> Vec<String> {
+        Stage::ENTRIES.map(|stage| stage.name().to_owned()).to_vec()
+    }
+
     fn run(&self, call: &Call<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
         let text = &*call.cell.text;
         let first = words(text, call.arguments.clone()).next();

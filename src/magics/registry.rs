@@ -87,6 +87,10 @@ pub fn no_arguments(call: &Call<'_>) -> Result<()> {
 pub trait Magic: Sync {
     /// What it is called and what it takes.
     fn spec(&self) -> &'static Spec;
+    /// Words that its arguments may hold besides the names of the workspace, for completion.
+    fn words(&self) -> Vec<String> {
+        Vec::new()
+    }
     /// Runs it. What it returns is displayed after whatever it displayed itself.
     fn run(&self, call: &Call<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>>;
 }

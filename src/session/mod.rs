@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use crate::cancel::Cancel;
 use crate::diagnostic::{Diagnostic, Result, Source};
+use crate::expression::Scope;
 use crate::frontend::{Frontend, InputError, Stream};
 use crate::guest::{self, RustCells, completeness};
 use crate::magics::{Call, Kind, Part, find, help, names, parts};
@@ -128,14 +129,8 @@ impl Session {
             return Completion { span: line..cursor, matches };
         }
         match parts(cell).into_iter().find(|part| span_of(part).contains(&cursor) || span_of(part).end == cursor) {
-            Some(Part::Magic { kind, name, arguments, .. }) if cursor <= arguments.end.max(name.end) => {
-                let start = cell[..cursor].rfind(char::is_whitespace).map_or(0, |space| space + 1);
-                let word = &cell[start..cursor];
-                let magic = find(cell[name].trim_start_matches('%'), kind);
-                let options = magic.into_iter().flat_map(|magic| magic.spec().options).map(|option| option.name);
-                let options =
-                    options.chain(["--help"]).filter(|option| word.starts_with('-') && option.starts_with(word));
-                Completion { span: start..cursor, matches: options.map(str::to_owned).collect() }
+            Some(Part::Magic { kind, name, arguments, .. }) if cursor <= arguments.end.max(name.end) + 1 => {
+                self.complete_argument(cell, cursor, kind, name)
             }
             Some(Part::Rust(span)) => {
                 let found = self.rust.complete(&cell[span.clone()], cursor - span.start);
@@ -145,9 +140,40 @@ impl Session {
         }
     }
 
+    /// Options, words of the magic, and names of the workspace.
+    fn complete_argument(&self, cell: &str, cursor: usize, kind: Kind, name: Range<usize>) -> Completion {
+        let magic = find(cell[name].trim_start_matches('%'), kind);
+        let blank = cell[..cursor].rfind(char::is_whitespace).map_or(0, |space| space + 1);
+        if cell[blank..cursor].starts_with('-') {
+            let options = magic.into_iter().flat_map(|magic| magic.spec().options).map(|option| option.name);
+            let matches = options.chain(["--help"]).filter(|option| option.starts_with(&cell[blank..cursor]));
+            return Completion { span: blank..cursor, matches: matches.map(str::to_owned).collect() };
+        }
+        let word = word_before(cell, cursor);
+        // The magic's own words may have colons and points: `emu:sm_80`.
+        let words = magic.map(|magic| magic.words()).unwrap_or_default();
+        let whole = &cell[blank..cursor];
+        let mut matches: Vec<String> = words.iter().filter(|known| known.starts_with(whole)).cloned().collect();
+        if !matches.is_empty() && !whole.is_empty() && whole.len() > word.len() {
+            return Completion { span: blank..cursor, matches };
+        }
+        matches = words.into_iter().filter(|known| known.starts_with(&cell[word.clone()])).collect();
+        let names = self.workspace.scope().names().into_iter();
+        let names = names.chain(self.workspace.kernels.names().map(str::to_owned));
+        matches.extend(names.filter(|name| name.starts_with(&cell[word.clone()])));
+        Completion { span: word, matches }
+    }
+
     /// What is known of the word at a byte offset; `detail` 1 asks for more.
     pub fn inspect(&mut self, cell: &str, cursor: usize, _detail: u8) -> Option<Output> {
         parts(cell).into_iter().find_map(|part| match part {
+            Part::Magic { arguments, .. } if arguments.start <= cursor && cursor <= arguments.end => {
+                let start = word_before(cell, cursor).start;
+                let end = cell[cursor..]
+                    .find(|c: char| !(c == '_' || c.is_alphanumeric()))
+                    .map_or(cell.len(), |n| cursor + n);
+                self.workspace.describe(&cell[start..end]).map(Output::text)
+            }
             Part::Magic { kind, name, .. } if name.start <= cursor && cursor <= name.end => {
                 let magic = find(cell[name].trim_start_matches('%'), kind)?;
                 Some(Output::text(help::text(magic.spec())))
@@ -175,6 +201,13 @@ impl Session {
             _ => Completeness::Complete,
         }
     }
+}
+
+/// The letters, digits and `_` that end at an offset.
+fn word_before(text: &str, end: usize) -> Range<usize> {
+    let is_word = |c: char| c == '_' || c.is_alphanumeric();
+    let length: usize = text[..end].chars().rev().take_while(|&c| is_word(c)).map(char::len_utf8).sum();
+    end - length..end
 }
 
 /// All of a part.
@@ -234,6 +267,19 @@ mod tests {
         let completion = session.complete("%help --", 8);
         assert_eq!((completion.span, completion.matches), (6..8, vec!["--help".to_owned()]));
         assert_eq!(session.complete("let x = 5\n%hel", 14).matches, Vec::<String>::new());
+        session.execute("%buf input = zeros(4)\n%let count = 3", &Quiet, &Cancel::new()).expect("runs");
+        let mut matches = |cell: &str| session.complete(cell, cell.len()).matches;
+        assert_eq!(matches("%%ptx k[cou"), ["count"]);
+        assert_eq!(matches("%show inp"), ["input"]);
+        assert_eq!(matches("%show soft"), ["softmax"]);
+        assert_eq!(matches("%device emu:sm_8"), ["emu:sm_80", "emu:sm_86", "emu:sm_89"]);
+        assert_eq!(
+            matches("%target "),
+            ["sm_75", "sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120", "count", "input"]
+        );
+        assert_eq!(matches("%edit ttg"), ["ttgir"]);
+        let known = session.inspect("%show input", 9, 0).expect("known").text;
+        assert!(known.contains("input  f32 [4]") && known.contains("zeros(4)"), "{known}");
         assert!(session.inspect("%help x", 3, 0).is_some_and(|help| help.text.starts_with("%help: ")));
         assert_eq!(session.inspect("let x", 3, 0), None);
     }

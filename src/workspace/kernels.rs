@@ -74,6 +74,21 @@ impl Kernel {
         parent.and_then(|number| self.version(number))
     }
 
+    /// Its versions and parameters, in a few lines.
+    pub fn describe(&self) -> String {
+        let mut text = format!("kernel {}", self.name);
+        for version in &self.versions {
+            let stages: Vec<&str> = version.stages.iter().map(|outcome| outcome.artifact.stage.name()).collect();
+            text += &format!("\nv{}: {} · {}", version.number, version.target, stages.join(" → "));
+        }
+        if let Some(latest) = self.latest() {
+            let params: Vec<String> =
+                latest.meta.params.value.iter().map(|param| format!("{}: {}", param.name, param.type_name())).collect();
+            text += &format!("\nparameters: {}", params.join(", "));
+        }
+        text
+    }
+
     /// A version by number.
     pub fn version(&self, number: u32) -> Option<&Version> {
         self.versions.iter().find(|version| version.number == number)

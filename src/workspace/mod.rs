@@ -95,6 +95,26 @@ impl Workspace {
         found.is_some()
     }
 
+    /// What a name stands for, in a few lines.
+    pub fn describe(&self, name: &str) -> Option<String> {
+        if let Some(buffer) = self.buffers.get(name) {
+            return Some(format!(
+                "{name}  {} {:?}\nstrides {:?}, {} bytes at {:#x} on {}\nmade by {}",
+                buffer.dtype,
+                buffer.shape,
+                buffer.strides,
+                buffer.bytes,
+                buffer.address,
+                self.device_name(),
+                buffer.recipe.text()
+            ));
+        }
+        if let Some(value) = self.scalars.get(name) {
+            return Some(format!("{name} = {value}"));
+        }
+        self.kernels.get(name).map(Kernel::describe)
+    }
+
     /// Forgets buffers, scalars, kernels and definitions. What was chosen stays chosen.
     pub fn reset(&mut self) {
         let names: Vec<String> = self.buffers.names().map(str::to_owned).collect();

@@ -16,5 +16,10 @@ mod value;
 pub use evaluate::{TensorScope, evaluate_tensor};
 pub use value::{Elements, Tensor, Value};
 
+/// The names of all functions, for completion.
+pub fn functions() -> impl Iterator<Item = String> {
+    functions::FUNCTIONS.iter().map(|(name, _)| (*name).to_owned())
+}
+
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,7 @@ use crate::cancel::Cancel;
 use crate::device::{Buffer, Contents, Dtype, Recipe, contiguous_strides};
 use crate::diagnostic::{Diagnostic, Result, nearest};
 use crate::expression::tensor::Value;
+use crate::expression::tensor::functions;
 use crate::expression::{Expr, ExprKind, Parser};
 use crate::magics::{Call, Kind, Magic, Spec};
 use crate::render::{Output, bytes_text};
@@ -36,6 +37,11 @@ impl Magic for Buf {
                       Random numbers depend on the seed alone (0 unless said), on every machine.",
             options: &[],
         }
+    }
+
+    fn words(&self) -> Vec<String> {
+        let dtypes = Dtype::ALL.map(|dtype| dtype.name().to_owned());
+        INITIALISERS.iter().map(|(name, _)| (*name).to_owned()).chain(dtypes).chain(functions()).collect()
     }
 
     fn run(&self, call: &Call<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {

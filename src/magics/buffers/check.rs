@@ -8,6 +8,7 @@ use super::compare::{Comparison, Tolerance, compare};
 use super::expressions;
 use crate::device::Dtype;
 use crate::diagnostic::{Diagnostic, Result, nearest};
+use crate::expression::tensor::functions;
 use crate::expression::tensor::{Elements, Tensor, Value};
 use crate::expression::{BinaryOp, Expr, ExprKind, Parser, Scalar, evaluate};
 use crate::magics::{Call, Kind, Magic, Spec};
@@ -37,6 +38,10 @@ impl Magic for Check {
                       exactly. If only one of the two is given, the other is 0.",
             options: &[],
         }
+    }
+
+    fn words(&self) -> Vec<String> {
+        functions().collect()
     }
 
     fn run(&self, call: &Call<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {

@@ -5,6 +5,7 @@ use serde_json::json;
 use super::expressions;
 use crate::device::{Contents, Dtype, Number};
 use crate::diagnostic::{Diagnostic, Result};
+use crate::expression::tensor::functions;
 use crate::expression::tensor::{Elements, Tensor, Value};
 use crate::expression::{Expr, ExprKind, parse_with_options};
 use crate::magics::launch::check_options;
@@ -44,6 +45,10 @@ impl Magic for Show {
                       ones full eye rand randn randint. Most are methods too: `x.sum(axis=0)`.",
             options: OPTIONS,
         }
+    }
+
+    fn words(&self) -> Vec<String> {
+        functions().collect()
     }
 
     fn run(&self, call: &Call<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {

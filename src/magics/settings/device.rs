@@ -14,13 +14,18 @@ impl Magic for DeviceMagic {
         &Spec {
             name: "device",
             kind: Kind::Line,
-            summary: "Choose where kernels run",
+            summary: "choose where kernels run",
             usage: "[emu | emu:sm_80]",
             details: "`emu` is the CPU emulator of the target's architecture; `emu:sm_90` emulates that architecture \
                       whatever is compiled for (sm_80 PTX on an emulated sm_90 follows Hopper's arithmetic, as on the \
                       real one). Buffers keep their values. Without an argument: says what is chosen.",
             options: &[],
         }
+    }
+
+    fn words(&self) -> Vec<String> {
+        let emulated = Target::SUPPORTED.map(|target| format!("emu:{target}"));
+        std::iter::once("emu".to_owned()).chain(emulated).collect()
     }
 
     fn run(&self, call: &Call<'_>, workspace: &mut Workspace, _: Context<'_>) -> Result<Option<Output>> {

@@ -14,12 +14,16 @@ impl Magic for TargetMagic {
         &Spec {
             name: "target",
             kind: Kind::Line,
-            summary: "Choose the GPU architecture that is compiled for",
+            summary: "choose the GPU architecture that is compiled for",
             usage: "[sm_75 | sm_80 | sm_86 | sm_89 | sm_90 | sm_100 | sm_120]",
             details: "Compiling for a target needs no GPU. On the emulator, the emulated architecture follows the \
                       target unless `%device emu:ARCH` chose another. Without ARCH: says what is chosen.",
             options: &[],
         }
+    }
+
+    fn words(&self) -> Vec<String> {
+        Target::SUPPORTED.map(|target| target.to_string()).to_vec()
     }
 
     fn run(&self, call: &Call<'_>, workspace: &mut Workspace, _: Context<'_>) -> Result<Option<Output>> {

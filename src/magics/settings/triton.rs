@@ -22,6 +22,10 @@ impl Magic for TritonMagic {
         }
     }
 
+    fn words(&self) -> Vec<String> {
+        environment::VERSIONS.map(str::to_owned).to_vec()
+    }
+
     fn run(&self, call: &Call<'_>, workspace: &mut Workspace, _: Context<'_>) -> Result<Option<Output>> {
         let asked = call.arguments_text();
         if !asked.is_empty() {
