@@ -8,6 +8,8 @@ use crate::diagnostic::{Diagnostic, Result};
 
 /// Nesting beyond this is refused, so that no text can exhaust the stack.
 const MAX_DEPTH: usize = 64;
+/// A tree higher than this is refused: `1 + 1 + …` and `a.T.T…` grow one without nesting, and are walked recursively.
+const MAX_HEIGHT: usize = 500;
 
 /// Parses a part of `text` as one expression. Spans and errors are in bytes of the whole `text`.
 pub fn parse(text: &str, range: Range<usize>) -> Result<Expr> {
@@ -193,12 +195,14 @@ pub struct Parser {
     tokens: Vec<Spanned>,
     position: usize,
     depth: usize,
+    /// The height of the expression that was read last.
+    height: usize,
 }
 
 impl Parser {
     /// A parser at the start of `range`.
     pub fn new(text: &str, range: Range<usize>) -> Result<Self> {
-        Ok(Self { tokens: tokenize(text, range)?, position: 0, depth: 0 })
+        Ok(Self { tokens: tokenize(text, range)?, position: 0, depth: 0, height: 0 })
     }
 
     /// Takes a name if one comes next.
@@ -280,6 +284,12 @@ impl Parser {
         found
     }
 
+    /// The expression read last is now part of one that stands on it and on others of height `other`.
+    fn grow(&mut self, other: usize) -> Result<()> {
+        self.height = self.height.max(other) + 1;
+        if self.height > MAX_HEIGHT { Err(error("this is too long to be one expression", self.span())) } else { Ok(()) }
+    }
+
     fn enter(&mut self) -> Result<()> {
         self.depth += 1;
         if self.depth > MAX_DEPTH { Err(error("this is nested too deeply", self.span())) } else { Ok(()) }
@@ -290,11 +300,14 @@ impl Parser {
         self.enter()?;
         let then = self.or()?;
         let expression = if self.accept_name("if") {
+            let mut height = self.height;
             let condition = self.or()?;
+            height = height.max(self.height);
             if !self.accept_name("else") {
                 return Err(self.unexpected("`else`"));
             }
             let otherwise = self.expression()?;
+            self.grow(height)?;
             let span = then.span.start..otherwise.span.end;
             let kind = ExprKind::Conditional {
                 condition: Box::new(condition),
@@ -318,7 +331,9 @@ impl Parser {
         let mut left = self.and()?;
         let mut op_span = self.span();
         while self.accept_name("or") {
+            let height = self.height;
             let right = self.and()?;
+            self.grow(height)?;
             left = self.binary(BinaryOp::Or, op_span, left, right);
             op_span = self.span();
         }
@@ -329,7 +344,9 @@ impl Parser {
         let mut left = self.not()?;
         let mut op_span = self.span();
         while self.accept_name("and") {
+            let height = self.height;
             let right = self.not()?;
+            self.grow(height)?;
             left = self.binary(BinaryOp::And, op_span, left, right);
             op_span = self.span();
         }
@@ -342,6 +359,7 @@ impl Parser {
             self.enter()?;
             let operand = self.not()?;
             self.depth -= 1;
+            self.grow(0)?;
             let span = start..operand.span.end;
             return Ok(Expr { kind: ExprKind::Unary(UnaryOp::Not, Box::new(operand)), span });
         }
@@ -374,10 +392,18 @@ impl Parser {
         ];
         let Some(operators) = LEVELS.get(level) else { return self.unary() };
         let mut left = self.level(level + 1)?;
+        let mut compared = None;
         while let Some(&(symbol, op)) = operators.iter().find(|(symbol, _)| self.at(symbol)) {
             let op_span = self.span();
+            let height = self.height;
+            if let Some(earlier) = compared.replace(op_span.clone()).filter(|_| level == 0) {
+                let error = Diagnostic::error("syntax", "comparisons are not chained").at(op_span, "");
+                let error = error.because(earlier, "after this one");
+                return Err(Box::new(error.help("join two of them: `a < b and b < c`, or `&` for tensors")));
+            }
             self.expect(symbol)?;
             let right = self.level(level + 1)?;
+            self.grow(height)?;
             left = self.binary(op, op_span, left, right);
         }
         Ok(left)
@@ -395,6 +421,7 @@ impl Parser {
         self.enter()?;
         let operand = self.unary()?;
         self.depth -= 1;
+        self.grow(0)?;
         let span = start..operand.span.end;
         Ok(Expr { kind: ExprKind::Unary(op, Box::new(operand)), span })
     }
@@ -402,10 +429,12 @@ impl Parser {
     fn power(&mut self) -> Result<Expr> {
         let base = self.postfix()?;
         let op_span = self.span();
+        let height = self.height;
         if self.accept("**") {
             self.enter()?;
             let exponent = self.unary()?;
             self.depth -= 1;
+            self.grow(height)?;
             return Ok(self.binary(BinaryOp::Power, op_span, base, exponent));
         }
         Ok(base)
@@ -415,6 +444,7 @@ impl Parser {
         let mut expression = self.atom()?;
         loop {
             let start = expression.span.start;
+            let height = self.height;
             let kind = if self.accept(".") {
                 let Some((name, _)) = self.name() else { return Err(self.unexpected("a name")) };
                 ExprKind::Attribute(Box::new(expression), name)
@@ -426,12 +456,21 @@ impl Parser {
             } else {
                 return Ok(expression);
             };
+            self.grow(height)?;
             expression = Expr { kind, span: start..self.previous_end() };
         }
     }
 
+    /// One of several expressions side by side; `height` becomes that of the highest.
+    fn item(&mut self, height: &mut usize) -> Result<Expr> {
+        let item = self.expression()?;
+        *height = self.height.max(*height);
+        Ok(item)
+    }
+
     fn call_arguments(&mut self) -> Result<(Vec<Expr>, Vec<Keyword>)> {
         let (mut args, mut keywords) = (Vec::new(), Vec::<Keyword>::new());
+        let mut height = 0;
         while !self.at(")") {
             let is_keyword = matches!(self.peek(), Token::Name(_))
                 && matches!(self.tokens.get(self.position + 1), Some(Spanned { token: Token::Symbol("="), .. }));
@@ -442,11 +481,11 @@ impl Parser {
                     let error = Diagnostic::error("syntax", format!("`{name}` is given twice"));
                     return Err(Box::new(error.at(name_span, "").because(first.name_span.clone(), "first here")));
                 }
-                let value = self.expression()?;
+                let value = self.item(&mut height)?;
                 keywords.push(Keyword { name, name_span, value });
             } else {
                 let span = self.span();
-                args.push(self.expression()?);
+                args.push(self.item(&mut height)?);
                 if !keywords.is_empty() {
                     return Err(error("a positional argument after a keyword argument", span));
                 }
@@ -458,18 +497,20 @@ impl Parser {
         if !self.accept(")") {
             return Err(self.unexpected("`,` or `)`"));
         }
+        self.height = height;
         Ok((args, keywords))
     }
 
     fn subscripts(&mut self) -> Result<Vec<Subscript>> {
         let mut subscripts = Vec::new();
+        let mut height = 0;
         while !self.at("]") {
             let start = self.span().start;
             let stops = |this: &Self| this.at(":") || this.at(",") || this.at("]");
-            let first = if stops(self) { None } else { Some(self.expression()?) };
+            let first = if stops(self) { None } else { Some(self.item(&mut height)?) };
             if self.accept(":") {
-                let stop = if stops(self) { None } else { Some(self.expression()?) };
-                let step = if self.accept(":") && !stops(self) { Some(self.expression()?) } else { None };
+                let stop = if stops(self) { None } else { Some(self.item(&mut height)?) };
+                let step = if self.accept(":") && !stops(self) { Some(self.item(&mut height)?) } else { None };
                 subscripts.push(Subscript::Slice { start: first, stop, step, span: start..self.previous_end() });
             } else if let Some(index) = first {
                 subscripts.push(Subscript::Index(index));
@@ -484,13 +525,15 @@ impl Parser {
         if subscripts.is_empty() {
             return Err(error("an index is missing", self.previous_end().saturating_sub(1)..self.previous_end()));
         }
+        self.height = height;
         Ok(subscripts)
     }
 
     fn list(&mut self, close: &str) -> Result<Vec<Expr>> {
         let mut items = Vec::new();
+        let mut height = 0;
         while !self.at(close) {
-            items.push(self.expression()?);
+            items.push(self.item(&mut height)?);
             if !self.accept(",") {
                 break;
             }
@@ -498,6 +541,7 @@ impl Parser {
         if !self.accept(close) {
             return Err(self.unexpected(&format!("`,` or `{close}`")));
         }
+        self.height = height;
         Ok(items)
     }
 
@@ -521,11 +565,13 @@ impl Parser {
                 self.enter()?;
                 let items = self.list("]")?;
                 self.depth -= 1;
+                self.grow(0)?;
                 return Ok(Expr { kind: ExprKind::List(items), span: span.start..self.previous_end() });
             }
             _ => return Err(self.unexpected("an expression")),
         };
         self.next();
+        self.height = 1;
         Ok(Expr { kind, span })
     }
 
@@ -534,9 +580,10 @@ impl Parser {
         self.next();
         self.enter()?;
         let mut items = Vec::new();
+        let mut height = 0;
         let mut comma = false;
         while !self.at(")") {
-            items.push(self.expression()?);
+            items.push(self.item(&mut height)?);
             comma = self.accept(",");
             if !comma {
                 break;
@@ -546,6 +593,8 @@ impl Parser {
             return Err(self.unexpected("`,` or `)`"));
         }
         self.depth -= 1;
+        self.height = height;
+        self.grow(0)?;
         let span = start..self.previous_end();
         match (items.pop(), comma) {
             (Some(only), false) if items.is_empty() => Ok(Expr { kind: only.kind, span }),
@@ -630,5 +679,20 @@ mod tests {
         assert_eq!(parse(&deep, 0..deep.len()).expect_err("deep").message, "this is nested too deeply");
         let deep = "-".repeat(10_000);
         assert_eq!(parse(&deep, 0..deep.len()).expect_err("deep").message, "this is nested too deeply");
+        let nested = format!("{}1{}", "(".repeat(25), format!("{})", "+1".repeat(30)).repeat(25));
+        for long in ["1+".repeat(10_000) + "1", format!("a{}", ".T[0]".repeat(10_000)), "1 or ".repeat(10_000), nested]
+        {
+            let error = parse(&long, 0..long.len()).expect_err("long");
+            assert_eq!(error.message, "this is too long to be one expression");
+        }
+        let wide = format!("[{}]", "1 + 2, ".repeat(10_000));
+        assert!(parse(&wide, 0..wide.len()).is_ok());
+        let chain = "a < b == c";
+        let error = parse(chain, 0..chain.len()).expect_err("a chain");
+        assert_eq!(
+            (error.message.as_str(), &chain[error.labels[0].span.clone()]),
+            ("comparisons are not chained", "==")
+        );
+        assert_eq!(parsed("(a < b) == c"), "(Equal (Less a b) c)");
     }
 }

@@ -1,5 +1,7 @@
 //! Operators between elements.
 
+use std::borrow::Cow;
+
 use super::super::ast::{BinaryOp, UnaryOp};
 use super::value::{Elements, Tensor, broadcast, elements_of};
 
@@ -43,9 +45,8 @@ pub(super) fn common_shape(left: &Tensor, right: &Tensor) -> Result<Vec<usize>, 
 
 fn elements(op: BinaryOp, left: &Tensor, right: &Tensor, shape: &[usize]) -> Result<Elements, String> {
     use BinaryOp as Op;
-    // As references: a copy is made only where one side has to be repeated.
     let sides = (side(left, right, shape), side(right, left, shape));
-    let (a, b) = (&sides.0, &sides.1);
+    let (a, b) = (sides.0.as_ref(), sides.1.as_ref());
     if let (Elements::Bool(a), Elements::Bool(b)) = (a, b) {
         let apply: Option<fn(bool, bool) -> bool> = match op {
             Op::BitAnd => Some(|a, b| a & b),
@@ -57,10 +58,10 @@ fn elements(op: BinaryOp, left: &Tensor, right: &Tensor, shape: &[usize]) -> Res
             return Ok(Elements::Bool(zip(a, b, apply)));
         }
     }
-    if let (Some(a), Some(b)) = (a.to_ints(), b.to_ints()) {
+    if let (Some(a), Some(b)) = (a.ints(), b.ints()) {
         return integers(op, &a, &b);
     }
-    let (a, b) = (a.to_floats(), b.to_floats());
+    let (a, b) = (a.floats(), b.floats());
     let number = |apply: fn(f64, f64) -> f64| Ok(Elements::Float(zip(&a, &b, apply)));
     let truth = |apply: fn(f64, f64) -> bool| Ok(Elements::Bool(zip(&a, &b, apply)));
     match op {
@@ -85,8 +86,12 @@ fn elements(op: BinaryOp, left: &Tensor, right: &Tensor, shape: &[usize]) -> Res
 }
 
 /// One side's elements: a single one, or as many as the shape has.
-fn side(tensor: &Tensor, other: &Tensor, shape: &[usize]) -> Elements {
-    if tensor.numel() == 1 && other.shape == shape { tensor.data.clone() } else { tensor.broadcast_to(shape).data }
+fn side<'a>(tensor: &'a Tensor, other: &Tensor, shape: &[usize]) -> Cow<'a, Elements> {
+    if tensor.shape == shape || tensor.numel() == 1 && other.shape == shape {
+        Cow::Borrowed(&tensor.data)
+    } else {
+        Cow::Owned(tensor.broadcast_to(shape).data)
+    }
 }
 
 fn zip<T: Copy, R>(a: &[T], b: &[T], apply: impl Fn(T, T) -> R) -> Vec<R> {

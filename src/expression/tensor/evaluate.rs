@@ -36,7 +36,7 @@ impl Evaluator<'_> {
     pub fn value(&self, expression: &Expr) -> Result<Value> {
         self.cancel.check()?;
         let span = &expression.span;
-        if is_view(expression)
+        if is_view(expression, self.scope)
             && let Some(tensor) = self.scope.tensor(expression)?
         {
             return Ok(Value::Tensor(tensor));
@@ -116,12 +116,7 @@ impl Evaluator<'_> {
 
     /// The value of an expression as an integer.
     pub fn integer(&self, expression: &Expr) -> Result<i64> {
-        let scalar = match self.value(expression)? {
-            Value::Scalar(scalar) => scalar,
-            Value::Tensor(tensor) if tensor.numel() == 1 => tensor.data.get(0).unwrap_or(Scalar::None),
-            Value::Tensor(_) => return Err(fail(&expression.span, "this is an integer, not a tensor")),
-        };
-        scalar.as_int().ok_or_else(|| fail(&expression.span, format!("this is an integer, not {}", scalar.kind())))
+        as_integer(&self.value(expression)?, &expression.span)
     }
 
     fn truth(&self, value: &Value, span: &Range<usize>) -> Result<bool> {
@@ -170,20 +165,47 @@ impl Evaluator<'_> {
     }
 }
 
+/// A value as an integer.
+pub(super) fn as_integer(value: &Value, span: &Range<usize>) -> Result<i64> {
+    let scalar = match value {
+        Value::Scalar(scalar) => scalar.clone(),
+        Value::Tensor(tensor) if tensor.numel() == 1 => tensor.data.get(0).unwrap_or(Scalar::None),
+        Value::Tensor(_) => return Err(fail(span, "expected an integer, not a tensor")),
+    };
+    scalar.as_int().ok_or_else(|| fail(span, format!("expected an integer, not {}", scalar.kind())))
+}
+
 /// Whether an expression could name a part of a buffer as it lies in memory.
-fn is_view(expression: &Expr) -> bool {
+fn is_view(expression: &Expr, scope: &dyn TensorScope) -> bool {
     match &expression.kind {
         ExprKind::Name(_) => true,
         ExprKind::Subscript(base, subscripts) => {
-            let inserts =
-                |subscript: &Subscript| matches!(subscript, Subscript::Index(Expr { kind: ExprKind::None, .. }));
-            is_view(base) && !subscripts.iter().any(inserts)
+            let is_plain = |subscript: &Subscript| match subscript {
+                Subscript::Index(index) => is_scalar(index, scope),
+                Subscript::Slice { .. } => true,
+            };
+            is_view(base, scope) && subscripts.iter().all(is_plain)
         }
-        ExprKind::Attribute(base, member) => member == "T" && is_view(base),
+        ExprKind::Attribute(base, member) => member == "T" && is_view(base, scope),
         ExprKind::Call { callee, .. } => match &callee.kind {
-            ExprKind::Attribute(base, method) => matches!(method.as_str(), "t" | "transpose" | "view") && is_view(base),
+            ExprKind::Attribute(base, method) => {
+                matches!(method.as_str(), "t" | "transpose" | "view") && is_view(base, scope)
+            }
             _ => false,
         },
+        _ => false,
+    }
+}
+
+/// Whether an index is surely a number, so that no elements are needed.
+fn is_scalar(index: &Expr, scope: &dyn TensorScope) -> bool {
+    match &index.kind {
+        ExprKind::Int(_) | ExprKind::Float(_) | ExprKind::Bool(_) | ExprKind::Str(_) => true,
+        ExprKind::Name(name) => scope.name(name).is_some_and(|scalar| !matches!(scalar, Scalar::Tuple(_))),
+        ExprKind::Unary(_, operand) => is_scalar(operand, scope),
+        ExprKind::Binary(_, left, right, _) => is_scalar(left, scope) && is_scalar(right, scope),
+        // `a.shape[0]`
+        ExprKind::Subscript(base, _) => matches!(&base.kind, ExprKind::Attribute(_, fact) if fact == "shape"),
         _ => false,
     }
 }

@@ -54,11 +54,11 @@ pub(super) fn multiply(left: &Tensor, right: &Tensor, cancel: &Cancel) -> Result
     };
     let sizes = Sizes { rows, depth, columns };
     let count = if shape.contains(&0) { 0 } else { shape.iter().product() };
-    let data = match (a.to_ints(), b.to_ints()) {
+    let data = match (a.ints(), b.ints()) {
         (Some(a), Some(b)) => {
             Elements::Int(product(&a, &b, count, sizes, cancel, |sum, a, b| sum.wrapping_add(a.wrapping_mul(b)))?)
         }
-        _ => Elements::Float(product(&a.to_floats(), &b.to_floats(), count, sizes, cancel, |sum, a, b| sum + a * b)?),
+        _ => Elements::Float(product(&a.floats(), &b.floats(), count, sizes, cancel, |sum, a, b| sum + a * b)?),
     };
     Ok(Ok(Tensor::new(shape, data)))
 }

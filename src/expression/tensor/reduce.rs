@@ -53,9 +53,9 @@ pub(super) fn reduce(call: &Bound<'_>) -> Result<Tensor> {
     let data = match (call.name, data) {
         ("any", data) => Elements::Bool(rows(&data.to_bools(), count, reduced, |row| row.contains(&true))),
         ("all", data) => Elements::Bool(rows(&data.to_bools(), count, reduced, |row| !row.contains(&false))),
-        ("argmax" | "argmin", data) => Elements::Int(match data.to_ints() {
+        ("argmax" | "argmin", data) => Elements::Int(match data.ints() {
             Some(values) => rows(&values, count, reduced, |row| first_extreme(row, call.name == "argmax")),
-            None => rows(&data.to_floats(), count, reduced, |row| first_extreme(row, call.name == "argmax")),
+            None => rows(&data.floats(), count, reduced, |row| first_extreme(row, call.name == "argmax")),
         }),
         ("max", Elements::Bool(values)) => Elements::Bool(rows(&values, count, reduced, |row| row.contains(&true))),
         ("min", Elements::Bool(values)) => Elements::Bool(rows(&values, count, reduced, |row| !row.contains(&false))),
@@ -69,9 +69,9 @@ pub(super) fn reduce(call: &Bound<'_>) -> Result<Tensor> {
                     _ => row.min().unwrap_or_default(),
                 }
             })),
-            None => Elements::Float(rows(&data.to_floats(), count, reduced, float_reduction(call.name, ddof))),
+            None => Elements::Float(rows(&data.floats(), count, reduced, float_reduction(call.name, ddof))),
         },
-        (name, data) => Elements::Float(rows(&data.to_floats(), count, reduced, float_reduction(name, ddof))),
+        (name, data) => Elements::Float(rows(&data.floats(), count, reduced, float_reduction(name, ddof))),
     };
     let shape = if call.is_set("keepdims") {
         let one = |(dimension, &extent)| if axes.contains(&dimension) { 1 } else { extent };

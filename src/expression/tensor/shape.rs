@@ -3,11 +3,12 @@
 use std::ops::Range;
 
 use super::super::ast::{Expr, ExprKind, Keyword, Subscript};
+use super::super::scalar::Scalar;
 use super::call::{Argument, Bound};
-use super::evaluate::{Evaluator, fail, transposed};
+use super::evaluate::{Evaluator, as_integer, fail, transposed};
 use super::matmul;
 use super::reduce::dimension;
-use super::value::{Elements, Tensor, broadcast, elements_of, strides};
+use super::value::{Elements, Tensor, Value, broadcast, elements_of, strides};
 use crate::diagnostic::Result;
 
 /// `transpose`, `reshape`, `flip`, `tril` and the like.
@@ -249,12 +250,15 @@ impl Evaluator<'_> {
         joined(&tensors, axis, total).map_err(|message| fail(span, message))
     }
 
-    /// `x[1:, None, -1]`
+    /// `x[1:, None, -1]`, `x[indices]`, `x[:, mask]`
     pub(super) fn subscript(&self, x: &Tensor, subscripts: &[Subscript], span: &Range<usize>) -> Result<Tensor> {
+        let mut taken: Option<(usize, Tensor, Range<usize>)> = None;
         let own = strides(&x.shape);
         let (mut offset, mut shape, mut steps) = (0isize, Vec::new(), Vec::new());
         let mut dimension = 0;
-        for subscript in subscripts {
+        // First and last of the subscripts that are indices, and how many there are.
+        let mut indexed: Option<(usize, usize, usize)> = None;
+        for (position, subscript) in subscripts.iter().enumerate() {
             if matches!(subscript, Subscript::Index(Expr { kind: ExprKind::None, .. })) {
                 shape.push(1);
                 steps.push(0);
@@ -267,7 +271,20 @@ impl Evaluator<'_> {
             let length = extent as i64;
             match subscript {
                 Subscript::Index(expression) => {
-                    let index = self.integer(expression)?;
+                    let (first, _, count) = indexed.unwrap_or((position, position, 0));
+                    indexed = Some((first, position, count + 1));
+                    let value = self.value(expression)?;
+                    if let Some(indices) = several(&value) {
+                        if taken.replace((shape.len(), indices, expression.span.clone())).is_some() {
+                            let error = fail(&expression.span, "only one index may be a tensor");
+                            return Err(Box::new(error.help("index twice: `x[rows][:, columns]`")));
+                        }
+                        shape.push(extent);
+                        steps.push(stride);
+                        dimension += 1;
+                        continue;
+                    }
+                    let index = as_integer(&value, &expression.span)?;
                     let from_start = if index < 0 { index.saturating_add(length) } else { index };
                     if !(0..length).contains(&from_start) {
                         let error =
@@ -292,8 +309,71 @@ impl Evaluator<'_> {
         }
         shape.extend(x.shape.iter().skip(dimension));
         steps.extend(own.iter().skip(dimension));
-        Ok(x.seen(shape, &steps, offset as usize))
+        if let (Some((first, last, count)), true) = (indexed, taken.is_some())
+            && last - first + 1 != count
+        {
+            let error = fail(span, "a tensor and a number as indices stand side by side");
+            return Err(Box::new(error.help("index twice: `x[0][:, indices]`")));
+        }
+        let seen = x.seen(shape, &steps, offset as usize);
+        match taken {
+            Some((axis, indices, span)) => take(&seen, axis, &indices).map_err(|message| fail(&span, message)),
+            None => Ok(seen),
+        }
     }
+}
+
+/// An index that is a tensor with a dimension, or a list.
+fn several(value: &Value) -> Option<Tensor> {
+    match value {
+        Value::Tensor(tensor) if !tensor.shape.is_empty() => Some(tensor.clone()),
+        Value::Scalar(list @ Scalar::Tuple(_)) => Tensor::from_scalar(list),
+        _ => None,
+    }
+}
+
+/// The parts of a tensor at some indices of an axis; the indices' shape takes the axis' place, as in numpy.
+fn take(x: &Tensor, axis: usize, indices: &Tensor) -> Result<Tensor, String> {
+    let extent = x.shape[axis];
+    let (places, shape) = match &indices.data {
+        Elements::Float(values) if values.is_empty() => (Vec::new(), indices.shape.clone()),
+        Elements::Float(_) => return Err("an index is an integer, not a float".into()),
+        Elements::Bool(mask) => {
+            if indices.shape != [extent] {
+                return Err(format!("a mask of shape {:?} does not fit {extent} elements", indices.shape));
+            }
+            let places: Vec<usize> = mask.iter().enumerate().filter(|(_, chosen)| **chosen).map(|(at, _)| at).collect();
+            let count = places.len();
+            (places, vec![count])
+        }
+        Elements::Int(values) => {
+            let place = |&index: &i64| {
+                let from_start = if index < 0 { index.saturating_add(extent as i64) } else { index };
+                let place = usize::try_from(from_start).ok().filter(|&place| place < extent);
+                place.ok_or_else(|| format!("index {index} is outside of dimension {axis}, whose extent is {extent}"))
+            };
+            (values.iter().map(place).collect::<Result<Vec<_>, _>>()?, indices.shape.clone())
+        }
+    };
+    let shape = [&x.shape[..axis], &shape, &x.shape[axis + 1..]].concat();
+    let count = elements_of(&shape)?;
+    let inner = x.shape[axis + 1..].iter().fold(1usize, |all, &one| all.saturating_mul(one));
+    fn picked<T: Copy>(values: &[T], places: &[usize], extent: usize, inner: usize, count: usize) -> Vec<T> {
+        let mut picked = Vec::with_capacity(count);
+        while picked.len() < count {
+            let outer = picked.len() / (places.len() * inner);
+            for place in places {
+                picked.extend_from_slice(&values[(outer * extent + place) * inner..][..inner]);
+            }
+        }
+        picked
+    }
+    let data = match &x.data {
+        Elements::Float(values) => Elements::Float(picked(values, &places, extent, inner, count)),
+        Elements::Int(values) => Elements::Int(picked(values, &places, extent, inner, count)),
+        Elements::Bool(values) => Elements::Bool(picked(values, &places, extent, inner, count)),
+    };
+    Ok(Tensor { shape, data, dtype: x.dtype.clone() })
 }
 
 /// First index and count of a slice, by Python's rules (`slice.indices`).

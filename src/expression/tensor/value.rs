@@ -1,5 +1,7 @@
 //! Tensors: a shape and its elements in row-major order.
 
+use std::borrow::Cow;
+
 use super::super::scalar::Scalar;
 
 /// Elements in row-major order.
@@ -52,6 +54,22 @@ impl Elements {
             Self::Float(_) => None,
             Self::Int(values) => Some(values.clone()),
             Self::Bool(values) => Some(values.iter().map(|&value| value.into()).collect()),
+        }
+    }
+
+    /// As doubles, copied only where they are none.
+    pub(super) fn floats(&self) -> Cow<'_, [f64]> {
+        match self {
+            Self::Float(values) => Cow::Borrowed(values),
+            _ => Cow::Owned(self.to_floats()),
+        }
+    }
+
+    /// As integers, where they are integers or bools; copied only where they are bools.
+    pub(super) fn ints(&self) -> Option<Cow<'_, [i64]>> {
+        match self {
+            Self::Int(values) => Some(Cow::Borrowed(values)),
+            _ => self.to_ints().map(Cow::Owned),
         }
     }
 
