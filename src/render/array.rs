@@ -95,6 +95,8 @@ pub fn both(cells: &Cells<'_>) -> (String, String) {
     });
     let format = FloatFormat::of(floats);
     let show = |element: &Option<Element>| match element {
+        // A single one in full.
+        Some(Element::Float(value)) if cells.shape.is_empty() && value.is_finite() => format!("{value:?}"),
         Some(Element::Float(value)) => format.show(*value),
         Some(Element::Text(text)) => text.clone(),
         None => "...".to_owned(),
@@ -250,6 +252,7 @@ mod tests {
     #[test]
     fn text_is_numpy_s() {
         assert_eq!(shown(&[], &[1.5], false), "1.5");
+        assert_eq!(shown(&[], &[268321234.375], false), "268321234.375");
         assert_eq!(shown(&[2, 2], &[1.0, -2.5, 0.125, f64::NAN], false), "[[ 1.000  -2.500]\n [ 0.125     nan]]");
         assert_eq!(shown(&[2, 1, 2], &[1.0, 2.0, 3.0, 4.0], false), "[[[1.0  2.0]]\n\n [[3.0  4.0]]]");
         assert_eq!(shown(&[2], &[1e-9, 1.0], false), "[1.0e-09  1.0e+00]");
