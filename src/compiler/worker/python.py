@@ -264,6 +264,9 @@ def bind(request, target, backend):
     report = {"configs": 0, "config": ""}
     values = dict(given)
     jit = peel(kernel, values, request.get("config"), report)
+    if request.get("config") is not None and not report["configs"]:
+        raise Refused("config", f"`{jit.__name__}` has no autotuner", argument="--config",
+                      help=["leave `--config` out, or decorate the kernel with `@triton.autotune`"])
     for name, value in request["options"].items():
         values.setdefault(name, value)
     missing = [p.name for p in jit.params if p.name not in values and not has_default(p)]

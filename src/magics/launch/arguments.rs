@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::compiler::Param;
 use crate::compiler::meta::{GivenArgument, GivenKind};
 use crate::compiler::{Argument, Binding, BoundParam};
-use crate::device::View;
+use crate::device::{Device, Dtype, View};
 use crate::diagnostic::{Diagnostic, Result, nearest};
 use crate::expression::{Expr, ExprKind, HeaderOption, LaunchHeader, Scalar, Scope, evaluate};
 use crate::workspace::{Workspace, resolve_view};
@@ -30,6 +30,8 @@ pub enum Value {
     Function(String),
     /// A tuple with a buffer in it.
     Tuple(Vec<Given>),
+    /// `addr(a, b)`: an array of device addresses, which is put into memory for the launch.
+    Addresses(Vec<u64>),
 }
 
 /// What the names of a header mean: its keyword values, the kernel's constants, the workspace's names.
@@ -74,6 +76,9 @@ pub fn evaluate_argument(expression: &Expr, workspace: &Workspace, constants: &[
         };
         return Ok(Given { value, span });
     }
+    if let Some(addresses) = addresses(expression, workspace)? {
+        return Ok(Given { value: Value::Addresses(addresses), span });
+    }
     let scope = HeaderScope { workspace, constants };
     if let ExprKind::Name(name) = &expression.kind
         && scope.name(name).is_none()
@@ -84,6 +89,26 @@ pub fn evaluate_argument(expression: &Expr, workspace: &Workspace, constants: &[
     evaluate(expression, &scope).map(|scalar| Given { value: Value::Scalar(scalar), span })
 }
 
+/// The addresses in `addr(a, b[64:])`.
+fn addresses(expression: &Expr, workspace: &Workspace) -> Result<Option<Vec<u64>>> {
+    let ExprKind::Call { callee, args, keywords } = &expression.kind else { return Ok(None) };
+    if !matches!(&callee.kind, ExprKind::Name(name) if name == "addr") {
+        return Ok(None);
+    }
+    let fail = |span: &Range<usize>| {
+        let error = Diagnostic::error("argument-kind", "`addr` takes buffers or views of them");
+        Box::new(error.at(span.clone(), ""))
+    };
+    if args.is_empty() || !keywords.is_empty() {
+        return Err(fail(&expression.span));
+    }
+    let address = |argument: &Expr| match resolve_view(argument, workspace)? {
+        Some(view) => Ok(view.address),
+        None => Err(fail(&argument.span)),
+    };
+    args.iter().map(address).collect::<Result<_>>().map(Some)
+}
+
 /// The arguments of a launch, evaluated.
 #[derive(Clone, Debug, Default)]
 pub struct Arguments {
@@ -91,6 +116,28 @@ pub struct Arguments {
     pub positional: Vec<Given>,
     /// Keyword arguments and their names.
     pub keywords: Vec<(String, Given)>,
+}
+
+impl Arguments {
+    /// Puts arrays of addresses into device memory, which is added to `temporary`: to be freed after the launch.
+    pub fn place(&mut self, device: &mut dyn Device, temporary: &mut Vec<u64>) -> Result<()> {
+        let keywords = self.keywords.iter_mut().map(|(_, given)| given);
+        for given in self.positional.iter_mut().chain(keywords) {
+            let Value::Addresses(addresses) = &given.value else { continue };
+            let bytes: Vec<u8> = addresses.iter().flat_map(|address| address.to_le_bytes()).collect();
+            let address = device.allocate("an array of addresses", bytes.len() as u64)?;
+            temporary.push(address);
+            device.write(address, &bytes)?;
+            given.value = Value::View(View {
+                buffer: String::new(),
+                dtype: Dtype::I64,
+                address,
+                shape: vec![addresses.len()],
+                strides: vec![1],
+            });
+        }
+        Ok(())
+    }
 }
 
 /// Evaluates every positional and keyword argument.
@@ -122,6 +169,13 @@ impl Given {
             Value::Scalar(scalar) => scalar_to_compiler(scalar),
             Value::Function(name) => Argument::Function(name.clone()),
             Value::Tuple(items) => Argument::Tuple(items.iter().map(Given::to_compiler).collect()),
+            // What PyTorch programs pass: a tensor of 64-bit integers. Device memory is aligned to 256 bytes.
+            Value::Addresses(addresses) => Argument::Buffer {
+                dtype: "i64".to_owned(),
+                address: 256,
+                shape: vec![addresses.len() as u64],
+                strides: vec![1],
+            },
         }
     }
 
@@ -137,6 +191,7 @@ impl Given {
             Value::Scalar(other) => return Err(self.no_parameter(other.kind())),
             Value::Function(_) => return Err(self.no_parameter("a function")),
             Value::Tuple(_) => return Err(self.no_parameter("a tuple")),
+            Value::Addresses(_) => return Err(self.no_parameter("an array of addresses that is not in memory")),
         };
         Ok(GivenArgument { span: self.span.clone(), label, kind })
     }
@@ -155,7 +210,7 @@ fn scalar_to_compiler(scalar: &Scalar) -> Argument {
         Scalar::None => Argument::None,
         Scalar::Str(text) => Argument::Str(text.clone()),
         Scalar::Dtype(name) => {
-            Argument::Dtype(crate::device::Dtype::parse(name).map_or_else(|| name.clone(), |d| d.triton().to_owned()))
+            Argument::Dtype(Dtype::parse(name).map_or_else(|| name.clone(), |d| d.triton().to_owned()))
         }
         Scalar::Tuple(items) => Argument::Tuple(items.iter().map(scalar_to_compiler).collect()),
     }

@@ -20,6 +20,16 @@ pub const STAGE_OPTIONS: &[OptionSpec] = &[
     OptionSpec { name: "--scratch", value: "SIZE/ALIGN", help: "global scratch per program, in bytes" },
 ];
 
+/// Options of `%%cubin`.
+pub const CUBIN_OPTIONS: &[OptionSpec] = &[
+    STAGE_OPTIONS[0],
+    STAGE_OPTIONS[1],
+    OptionSpec { name: "--file", value: "PATH", help: "read the cubin from a file; the cell has no body then" },
+    STAGE_OPTIONS[4],
+    STAGE_OPTIONS[5],
+    STAGE_OPTIONS[6],
+];
+
 /// Options of `%%triton` and `%%gluon` besides.
 pub const PYTHON_OPTIONS: &[OptionSpec] = &[
     STAGE_OPTIONS[0],

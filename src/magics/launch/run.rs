@@ -1,6 +1,5 @@
 //! One launch: arguments to bytes, scratch, snapshot, the launch itself, repetitions, and what it changed.
 
-use std::ops::Range;
 use std::time::Duration;
 
 use super::arguments::{self, Arguments};
@@ -41,88 +40,28 @@ impl Plan<'_> {
 
 /// Runs it. Buffers get their values back when it fails.
 pub fn run(plan: &Plan<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<(LaunchLines, Vec<String>)> {
-    let located = |error: Box<Diagnostic>| Box::new(error.in_source(plan.source));
-    let mut warnings = Vec::new();
-    let version = plan.version;
-    let mut meta = version.meta.clone();
-    if version.binding.is_none() {
-        // It was compiled without a launch.
-        resolve_scratch(&mut meta, plan.arguments.positional.len());
-    }
-    let grid = arguments::evaluate_grid(plan.header, workspace, &grid_constants(plan)).map_err(located)?;
-    let whole: Range<usize> = plan.header.call_span.clone();
-    let given = match &version.binding {
-        Some(binding) => arguments::bind(binding, plan.arguments, &whole).map_err(located)?,
-        None => arguments::in_order(&meta.params.value, plan.arguments).map_err(located)?,
-    };
-    let mut args = encode(&meta.params.value, &given, &whole).map_err(located)?;
-
-    let (code_stage, code) = match (version.artifact(Stage::Ptx), version.artifact(Stage::Cubin)) {
-        (Some(ptx), _) => (Stage::Ptx, ptx),
-        (None, Some(cubin)) => (Stage::Cubin, cubin),
-        (None, None) => return Err(Box::new(Diagnostic::error("no-code", "this version has no PTX and no cubin"))),
-    };
-    let loaded = match (code_stage, code.text()) {
-        (Stage::Ptx, Some(text)) => workspace.device.load(Code::Ptx(text), &meta.entry.value),
-        _ => workspace.device.load(Code::Cubin(&code.content), &meta.entry.value),
-    };
-    let function = loaded.map_err(|error| Box::new(plan.in_own_text(*error, workspace)))?;
-
-    let mut scratch = Vec::new();
-    let blocks: u64 = grid.iter().map(|&extent| u64::from(extent)).product();
-    for (index, area) in [meta.global_scratch.value, meta.profile_scratch.value]
-        .into_iter()
-        .take(meta.scratch_params.value as usize)
-        .enumerate()
-    {
-        let bytes = area.size.saturating_mul(blocks);
-        let label = if index == 0 { "Triton's global scratch" } else { "Triton's profile scratch" };
-        let address = match bytes {
-            0 => 0,
-            bytes => match workspace.device.allocate(label, bytes) {
-                Ok(address) => address,
-                Err(error) => {
-                    scratch.into_iter().for_each(|address| workspace.device.free(address));
-                    return Err(error);
-                }
-            },
-        };
-        if address != 0 {
-            scratch.push(address);
-        }
-        args.push(address.to_le_bytes().to_vec());
-    }
-    let mut shared = meta.shared.value;
-    let unknown_shared = matches!(meta.shared.origin, Origin::Default(_)) && shared > 0;
-    if unknown_shared {
-        shared =
-            shared.min(workspace.device.shared_limit().saturating_sub(workspace.device.info(function).static_shared));
-    }
-    let launch = Launch {
-        function,
-        grid,
-        block: [meta.threads.value, 1, 1],
-        cluster: meta.cluster.value,
-        shared,
-        args,
-        seed: 0,
-    };
-    let outcome = launch_all(plan, &launch, workspace, context);
-    for address in scratch {
+    let mut temporary = Vec::new();
+    let outcome = prepare(plan, workspace, &mut temporary).and_then(|prepared| {
+        let outcome = launch_all(plan, &prepared.launch, workspace, context)?;
+        Ok((prepared, outcome))
+    });
+    for address in temporary {
         workspace.device.free(address);
     }
-    let (report, samples, changes) = outcome?;
-    warnings.extend(report.warnings);
-    if unknown_shared {
+    let (Prepared { launch, guessed_shared }, (report, samples, changes)) = outcome?;
+    let mut warnings = report.warnings;
+    if guessed_shared {
+        let shared = launch.shared;
         warnings.push(match report.shared_touched {
             Some(touched) => format!(
-                "nothing says how much shared memory this needs: it was given {shared} bytes, and touched {touched} (`--shared {touched}`)"
+                "nothing says how much shared memory this needs: it was given {shared} bytes, and touched {touched} \
+                 (`--shared {touched}`)"
             ),
             None => format!("nothing says how much shared memory this needs: it was given {shared} bytes"),
         });
     }
     let lines = LaunchLines {
-        grid,
+        grid: launch.grid,
         device: workspace.device.name(),
         emulated: workspace.device.is_emulated(),
         elapsed: report.elapsed,
@@ -131,6 +70,62 @@ pub fn run(plan: &Plan<'_>, workspace: &mut Workspace, context: Context<'_>) -> 
         changes,
     };
     Ok((lines, warnings))
+}
+
+struct Prepared {
+    launch: Launch,
+    /// Whether nothing said how much dynamic shared memory is needed.
+    guessed_shared: bool,
+}
+
+/// Everything that the device has to be told. Memory for this launch alone goes to `temporary`.
+fn prepare(plan: &Plan<'_>, workspace: &mut Workspace, temporary: &mut Vec<u64>) -> Result<Prepared> {
+    let located = |error: Box<Diagnostic>| Box::new(error.in_source(plan.source));
+    let version = plan.version;
+    let mut meta = version.meta.clone();
+    if version.binding.is_none() {
+        // It was compiled without a launch.
+        resolve_scratch(&mut meta, plan.arguments.positional.len());
+    }
+    let grid = arguments::evaluate_grid(plan.header, workspace, &grid_constants(plan)).map_err(located)?;
+    let mut arguments = plan.arguments.clone();
+    arguments.place(workspace.device.as_mut(), temporary)?;
+    let whole = &plan.header.call_span;
+    let given = match &version.binding {
+        Some(binding) => arguments::bind(binding, &arguments, whole).map_err(located)?,
+        None => arguments::in_order(&meta.params.value, &arguments).map_err(located)?,
+    };
+    let mut args = encode(&meta.params.value, &given, whole).map_err(located)?;
+
+    let loaded = match (version.artifact(Stage::Ptx), version.artifact(Stage::Cubin)) {
+        (Some(ptx), _) => workspace.device.load(Code::Ptx(ptx.text().unwrap_or_default()), &meta.entry.value),
+        (None, Some(cubin)) => workspace.device.load(Code::Cubin(&cubin.content), &meta.entry.value),
+        (None, None) => return Err(Box::new(Diagnostic::error("no-code", "this version has no PTX and no cubin"))),
+    };
+    let function = loaded.map_err(|error| Box::new(plan.in_own_text(*error, workspace)))?;
+
+    let blocks: u64 = grid.iter().map(|&extent| u64::from(extent)).product();
+    let areas = [(meta.global_scratch.value, "global"), (meta.profile_scratch.value, "profile")];
+    for (area, name) in areas.into_iter().take(meta.scratch_params.value as usize) {
+        let address = match area.size.saturating_mul(blocks) {
+            0 => 0,
+            bytes => {
+                let address = workspace.device.allocate(&format!("Triton's {name} scratch"), bytes)?;
+                temporary.push(address);
+                address
+            }
+        };
+        args.push(address.to_le_bytes().to_vec());
+    }
+    let guessed_shared = matches!(meta.shared.origin, Origin::Default(_)) && meta.shared.value > 0;
+    let mut shared = meta.shared.value;
+    if guessed_shared {
+        let own = workspace.device.info(function).static_shared;
+        shared = shared.min(workspace.device.shared_limit().saturating_sub(own));
+    }
+    let block = [meta.threads.value, 1, 1];
+    let launch = Launch { function, grid, block, cluster: meta.cluster.value, shared, args, seed: 0 };
+    Ok(Prepared { launch, guessed_shared })
 }
 
 type Outcome = (crate::device::LaunchReport, Vec<Duration>, Vec<String>);

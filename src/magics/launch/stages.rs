@@ -6,7 +6,7 @@ use std::sync::Arc;
 use base64::Engine;
 
 use super::arguments::{self, Arguments, Given, Value};
-use super::options::{self, PYTHON_OPTIONS, STAGE_OPTIONS, SWITCHES};
+use super::options::{self, CUBIN_OPTIONS, PYTHON_OPTIONS, STAGE_OPTIONS, SWITCHES};
 use super::report::{Report, StageLine};
 use super::run::{Plan, run};
 use crate::compiler::meta::comment::{self, Comment};
@@ -77,8 +77,8 @@ impl Magic for StageMagic {
             _ => spec!(
                 "cubin",
                 "launch a cubin",
-                "The body is base64. On the emulator the PTX that the cubin carries is run.",
-                STAGE_OPTIONS
+                "The body is base64, or `--file` names the ELF file. On the emulator the PTX that the cubin carries is run.",
+                CUBIN_OPTIONS
             ),
         }
     }
@@ -326,6 +326,17 @@ impl Cell<'_> {
     }
 
     fn cubin(&self) -> Result<Vec<u8>> {
+        if let Some(option) = self.header.option("--file") {
+            if !self.call.body_text().trim().is_empty() {
+                let error = Diagnostic::error("file-and-body", "with `--file` the cell has no body");
+                return Err(Box::new(error.at(self.call.body.clone(), "this would be ignored")));
+            }
+            let path = option.value.as_deref().unwrap_or_default();
+            return std::fs::read(path).map_err(|error| {
+                let failure = Diagnostic::error("file", format!("cannot read {path}"));
+                Box::new(failure.at(option.value_span.clone(), "").note(error.to_string()))
+            });
+        }
         // Base64 may begin with `//` too, but has no blanks.
         let is_comment = |line: &str| line.starts_with("//") && line.contains(' ');
         let lines = self.call.body_text().lines().filter(|line| !is_comment(line.trim()));
