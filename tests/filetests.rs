@@ -182,7 +182,8 @@ fn error_line(ptx: &str, error: &Diagnostic) -> String {
     let line = error.labels.first().map(|label| ptx[..label.span.start].matches('\n').count() + 1);
     let place = line.map_or(String::new(), |line| format!(" line {line}"));
     let notes = error.notes.iter().map(|note| format!("; {note}")).collect::<String>();
-    format!("error {}{place}: {}{notes}", error.code, error.message)
+    let origin = error.origin.as_ref().map(|at| format!("; from {}:{}:{}", at.path, at.line, at.column));
+    format!("error {}{place}: {}{notes}{}", error.code, error.message, origin.unwrap_or_default())
 }
 
 fn bless(path: &Path, text: &str, lines: &[String]) {
