@@ -5,6 +5,7 @@ import inspect
 import json
 import os
 import re
+import shutil
 import sys
 import tempfile
 import time
@@ -36,9 +37,63 @@ def prepare():
         from triton.experimental.gluon import language  # noqa: F401
     except ImportError:
         pass
+    warm_up()
     sys.path[:] = [os.getcwd() if entry == "" else entry for entry in sys.path]
     BEFORE.update(sys.modules)
     return {"version": triton.__version__, "files": sorted(files_of_triton())}
+
+
+# Enough of a kernel to load everything that a compilation needs.
+SMALL = """
+module {
+  tt.func public @small(%arg0: !tt.ptr<f32>, %arg1: i32) {
+    %0 = tt.make_range {end = 128 : i32, start = 0 : i32} : tensor<128xi32>
+    %1 = tt.splat %arg0 : !tt.ptr<f32> -> tensor<128x!tt.ptr<f32>>
+    %2 = tt.addptr %1, %0 : tensor<128x!tt.ptr<f32>>, tensor<128xi32>
+    %3 = tt.load %2 : tensor<128x!tt.ptr<f32>>
+    %4 = arith.addf %3, %3 : tensor<128xf32>
+    tt.store %2, %4 : tensor<128x!tt.ptr<f32>>
+    tt.return
+  }
+}
+"""
+
+
+def compile_small():
+    from triton.backends.compiler import GPUTarget
+    from triton.compiler.compiler import make_backend
+
+    directory = tempfile.mkdtemp(prefix="warpbook-")
+    try:
+        backend = make_backend(GPUTarget("cuda", 80, 32))
+        options = backend.parse_options({})
+        context = make_context(backend)
+        module = parse_module(SMALL, os.path.join(directory, "small.ttir"), context)
+        table, metadata = stages_of(backend, options, triton_language()), {**options.__dict__}
+        for stage in ("ttir", "ttgir", "llir", "ptx"):
+            module = table[stage](module, metadata)
+        # Its threads would not live in a fork.
+        context.disable_multithreading()
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def warm_up():
+    """Compiles a small kernel before the first fork: what LLVM loads and registers once, no fork does again.
+
+    A fork of its own tries first: LLVM answers what it does not like by ending the process.
+    """
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+            compile_small()
+            status = 0
+        finally:
+            os._exit(status)
+    if os.waitpid(child, 0)[1] == 0:
+        compile_small()
 
 
 BEFORE = set()
