@@ -57,7 +57,9 @@ pub fn write(path: &Path, arrays: &[(String, Contents)]) -> Result<()> {
         _ => return Err(FileError::UnknownFormat),
     };
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(directory)?;
+    // What the umask allows, as for any other file of the reader's.
+    let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o666);
+    let mut file = tempfile::Builder::new().permissions(permissions).tempfile_in(directory)?;
     file.write_all(&bytes)?;
     file.persist(path).map_err(|error| error.error)?;
     Ok(())
@@ -148,6 +150,19 @@ mod tests {
                 let _ = read(&path, Some("x"));
             }
         }
+    }
+
+    #[test]
+    fn headers_that_lie_are_errors() {
+        for shape in ["(0, 4611686018427387904, 8)", "(4611686018427387904, 8, 0)", "(4611686018427387904, 64)"] {
+            let mut bytes = b"\x93NUMPY\x01\x00v\x00".to_vec();
+            bytes.extend(format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}").bytes());
+            bytes.resize(127, b' ');
+            bytes.push(b'\n');
+            assert!(npy::read(&bytes).is_err(), "{shape}");
+        }
+        let long = b"\x93NUMPY\x02\x00\xff\xff\xff\xff".to_vec();
+        assert!(npy::read(&long).is_err());
     }
 
     #[test]

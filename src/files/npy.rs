@@ -9,6 +9,7 @@ use crate::device::{Contents, Dtype};
 
 /// The array in the bytes of a file.
 pub fn read(bytes: &[u8]) -> Result<Contents> {
+    check_extents(bytes)?;
     let mut rest = bytes;
     let header = NpyHeader::from_reader(&mut rest).map_err(malformed)?;
     let DType::Plain(ty) = header.dtype() else {
@@ -48,6 +49,29 @@ pub fn read(bytes: &[u8]) -> Result<Contents> {
         data = row_major(&data, &shape, dtype.size());
     }
     Ok(Contents { dtype, shape, bytes: data })
+}
+
+/// Refuses a header that is longer than the file, or whose extents' product overflows: the parser multiplies them, and
+/// takes room for the header, before anyone can look.
+fn check_extents(bytes: &[u8]) -> Result<()> {
+    let early = || FileError::Malformed("it ends within its header".to_owned());
+    let version = *bytes.get(6).ok_or_else(early)?;
+    let (start, length) = match version {
+        1 => (10, bytes.get(8..10).map(|two| usize::from(u16::from_le_bytes([two[0], two[1]])))),
+        _ => (12, bytes.get(8..12).map(|four| u32::from_le_bytes([four[0], four[1], four[2], four[3]]) as usize)),
+    };
+    let header = length.and_then(|length| bytes.get(start..start + length)).ok_or_else(early)?;
+    let text = String::from_utf8_lossy(header);
+    let shape = text.split_once("'shape'").and_then(|(_, rest)| rest.split_once('(')?.1.split_once(')'));
+    let extents = shape.map_or("", |(extents, _)| extents).split(',').map(str::trim).filter(|text| !text.is_empty());
+    // 16 bytes are more than any element that a buffer can hold.
+    let product = extents
+        .map(|text| text.trim_end_matches('L').parse::<u64>().ok())
+        .try_fold(16u64, |product, extent| product.checked_mul(extent?.max(1)));
+    match product {
+        Some(_) => Ok(()),
+        None => Err(FileError::Malformed("its shape is too large".to_owned())),
+    }
 }
 
 fn malformed(error: std::io::Error) -> FileError {

@@ -9,8 +9,11 @@ use zip::{ZipArchive, ZipWriter};
 use super::{FileError, Result, choose, npy};
 use crate::device::Contents;
 
-/// More than any array that fits this machine: an archive that says so is not believed.
-const LARGEST: u64 = 1 << 40;
+/// Half of the machine's memory: an array that inflates to more is no array for a buffer.
+fn largest() -> u64 {
+    let info = rustix::system::sysinfo();
+    u64::from(info.mem_unit.max(1)).saturating_mul(info.totalram) / 2
+}
 
 /// The array of that name, or the only one.
 pub fn read(path: &Path, name: Option<&str>) -> Result<Contents> {
@@ -20,8 +23,11 @@ pub fn read(path: &Path, name: Option<&str>) -> Result<Contents> {
     let chosen = choose(&names, name)?;
     let index = names.iter().position(|name| name == chosen).unwrap_or_default();
     let entry = archive.by_index(index).map_err(malformed)?;
-    let mut bytes = Vec::new();
-    entry.take(LARGEST).read_to_end(&mut bytes).map_err(|error| FileError::Malformed(error.to_string()))?;
+    let (mut bytes, limit) = (Vec::new(), largest());
+    entry.take(limit).read_to_end(&mut bytes).map_err(|error| FileError::Malformed(error.to_string()))?;
+    if bytes.len() as u64 == limit {
+        return Err(FileError::Malformed("the array does not fit this machine's memory".to_owned()));
+    }
     npy::read(&bytes)
 }
 

@@ -91,9 +91,11 @@ class Campaign:
         content = reply["content"]
         return "ok" if content["status"] == "ok" else content["ename"]
 
-    def check(self, kind):
-        """The next cells work, and nothing is lost."""
+    def check(self, kind, told=True):
+        """The next cells work, and nothing is lost. If nobody was told yet that variables are gone, a cell says so."""
         outcome = self.reply(self.run(self.cell(kind)))
+        if not told and kind in ("host", "evaluator") and outcome != "ok":
+            outcome = self.reply(self.run(self.cell(kind)))
         if outcome != "ok":
             raise AssertionError(f"the cell after the kill ended with {outcome}")
         if kind in ("worker", "fork"):
@@ -117,7 +119,7 @@ class Campaign:
             except ProcessLookupError:
                 target = None
         outcome = self.reply(request)
-        self.check(kind)
+        self.check(kind, told=outcome != "ok")
         return outcome if target is not None else "no victim"
 
     def campaign(self, kind):

@@ -80,7 +80,11 @@ impl Magic for Save {
         };
         let mut arrays = Vec::new();
         let mut notes = Vec::new();
-        for (name, span) in names {
+        for (index, (name, span)) in names.iter().enumerate() {
+            if let Some((_, first)) = names[..index].iter().find(|(earlier, _)| earlier == name) {
+                let error = Diagnostic::error("name-twice", format!("`{name}` is named twice")).at(span.clone(), "");
+                return Err(Box::new(error.because(first.clone(), "the first time")));
+            }
             let Some(buffer) = workspace.buffers.get(name) else {
                 let error = Diagnostic::error("unknown-buffer", format!("no buffer is named `{name}`"));
                 let error = error.at(span.clone(), "not found");

@@ -340,8 +340,12 @@ pub fn number_of(value: &Scalar, dtype: Dtype, span: &Range<usize>) -> Result<Nu
         (Number::Int(value), Some((low, high))) if !(low..=high).contains(&value) => {
             fail(format!("{value} does not fit {dtype}, which holds {low} to {high}"))
         }
+        // Infinity and NaN have no fraction that is 0.
         (Number::Float(value), Some(_)) if dtype != Dtype::I1 && value.fract() != 0.0 => {
             fail(format!("{value} is no integer, and the buffer is {dtype}"))
+        }
+        (Number::Float(value), Some((low, high))) if dtype != Dtype::I1 && !(low..=high).contains(&(value as i128)) => {
+            fail(format!("{value} does not fit {dtype}, which holds {low} to {high}"))
         }
         _ => Ok(number),
     }
@@ -349,7 +353,8 @@ pub fn number_of(value: &Scalar, dtype: Dtype, span: &Range<usize>) -> Result<Nu
 
 /// Room for the elements of a shape; an error where no machine has it.
 pub fn reserve(dtype: Dtype, shape: &[usize], span: &Range<usize>) -> Result<Vec<u8>> {
-    let bytes = shape.iter().try_fold(dtype.size(), |product, &extent| product.checked_mul(extent));
+    // An extent of 0 must not hide others that no address has: strides are products too.
+    let bytes = shape.iter().try_fold(dtype.size(), |product, &extent| product.checked_mul(extent.max(1)));
     let info = rustix::system::sysinfo();
     let memory = u64::from(info.mem_unit.max(1)).saturating_mul(info.totalram);
     let mut room = Vec::new();
