@@ -52,12 +52,12 @@ def launch(size, options=""):
 
 
 def run(session, cell):
-    """Runs a cell; (seconds from the request to reply and idle, reply, JSON of its result)."""
+    """Runs a cell; (seconds from the request to reply and idle, reply, facts of its result)."""
     results = []
 
     def collect(message):
         if message["msg_type"] == "execute_result":
-            results.append(message["content"]["data"].get("application/json"))
+            results.append(message["content"]["data"].get("application/vnd.warpbook+json"))
 
     start = kernel_latency.time.perf_counter()
     reply = session.client.execute_interactive(cell, timeout=300, output_hook=collect, allow_stdin=False)

@@ -335,7 +335,7 @@ impl<'a> Evaluation<'a> {
         let json = outputs.remove("application/json");
         let json = json.and_then(|text| serde_json::from_str(&text).ok());
         let text = text.unwrap_or_else(|| if html.is_some() { "<HTML>".into() } else { "<output>".into() });
-        Ending::Value(Output { text, html, svg, json })
+        Ending::Value(Output { text, html, svg, json, facts: None })
     }
 
     fn stderr(&mut self, bytes: &[u8]) {

@@ -6,6 +6,9 @@ pub mod table;
 
 use serde_json::Value;
 
+/// The media type of an output's numbers.
+pub const FACTS: &str = "application/vnd.warpbook+json";
+
 /// One output in several forms, richest last. `text` is always there, short and the same from run to run
 /// (measured times excepted); `html` is self-contained and readable with scripts off.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -16,8 +19,10 @@ pub struct Output {
     pub html: Option<String>,
     /// `image/svg+xml`
     pub svg: Option<String>,
-    /// `application/json`: the numbers.
+    /// `application/json`: an output that is JSON. JupyterLab shows it rather than the HTML.
     pub json: Option<Value>,
+    /// [`FACTS`]: the numbers, for programs; no frontend shows them.
+    pub facts: Option<Value>,
 }
 
 impl Output {
@@ -38,9 +43,9 @@ impl Output {
         self
     }
 
-    /// Adds `application/json`.
-    pub fn with_json(mut self, json: Value) -> Self {
-        self.json = Some(json);
+    /// Adds [`FACTS`].
+    pub fn with_facts(mut self, facts: Value) -> Self {
+        self.facts = Some(facts);
         self
     }
 }

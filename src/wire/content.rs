@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Message, PROTOCOL_VERSION, WireError};
 use crate::diagnostic::Diagnostic;
-use crate::render::Output;
+use crate::render::{FACTS, Output};
 
 /// Reads a request. Fields that the protocol lets a client leave out (or set to null) get their defaults first:
 /// `jupyter-protocol` requires them.
@@ -83,6 +83,7 @@ pub fn media(output: &Output) -> Media {
     forms.extend(output.html.clone().map(MediaType::Html));
     forms.extend(output.svg.clone().map(MediaType::Svg));
     forms.extend(output.json.clone().map(MediaType::Json));
+    forms.extend(output.facts.clone().map(|facts| MediaType::Other((FACTS.to_owned(), facts))));
     Media::new(forms)
 }
 

@@ -235,7 +235,7 @@ fn passed(text: &str, found: &Comparison, tolerance: &Tolerance) -> Output {
         line.push_str(&format!(" · {} NaN in both", grouped(found.nans as u64)));
     }
     let worst = found.worst.as_ref().map(|worst| json!({ "difference": worst.off, "index": worst.index }));
-    Output::text(line).with_json(json!({
+    Output::text(line).with_facts(json!({
         "elements": found.count, "rtol": tolerance.rtol, "atol": tolerance.atol, "worst": worst,
     }))
 }

@@ -47,7 +47,7 @@ impl Magic for Bufs {
             html.push_str(&format!("<div>{}</div>", crate::render::escape_html(&line)));
         }
         let list: Vec<_> = workspace.buffers.iter().map(facts).collect();
-        Ok(Some(Output::text(text).with_html(html).with_json(json!({ "buffers": list }))))
+        Ok(Some(Output::text(text).with_html(html).with_facts(json!({ "buffers": list }))))
     }
 }
 

@@ -85,7 +85,7 @@ impl Magic for Show {
             html.push_str(&rows);
             facts["stats"] = stats.json();
         }
-        Ok(Some(Output::text(text).with_html(html).with_json(facts)))
+        Ok(Some(Output::text(text).with_html(html).with_facts(facts)))
     }
 }
 

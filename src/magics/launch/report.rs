@@ -159,7 +159,7 @@ impl Report {
 
     /// Every form of the report.
     pub fn output(&self) -> Output {
-        let mut output = Output::text(self.text()).with_html(self.html()).with_json(self.json());
+        let mut output = Output::text(self.text()).with_html(self.html()).with_facts(self.facts_json());
         if let Some(svg) = self.plot() {
             output = output.with_svg(svg);
         }
@@ -207,7 +207,7 @@ impl Report {
         html
     }
 
-    fn json(&self) -> Value {
+    fn facts_json(&self) -> Value {
         let nanoseconds = |d: &Duration| json!(u64::try_from(d.as_nanos()).unwrap_or(u64::MAX));
         json!({
             "kernel": self.kernel,
