@@ -92,7 +92,8 @@ fn draw(
         .axis_desc_style(font(13))
         .x_desc(format!("time of one launch [{unit}]"))
         .y_desc("launches")
-        .y_label_formatter(&|count| format!("{count:.0}"))
+        // Launches are counted in whole numbers.
+        .y_label_formatter(&|count| if count.fract() == 0.0 { format!("{count:.0}") } else { String::new() })
         .draw()?;
     chart.draw_series(bars.iter().filter(|(_, count)| *count > 0).map(|&(start, count)| {
         Rectangle::new([(start, 0.0), (start + width, f64::from(count))], BAR.mix(0.8).filled())
