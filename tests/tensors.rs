@@ -72,6 +72,6 @@ fn forms_of_a_tensor_hold_the_same() {
     }
     // A page's own colours: nothing that only suits a light or a dark one.
     assert!(!html.contains("color:#") && !html.contains("background"), "{html}");
-    let json = output.json.expect("json");
+    let json = output.facts.expect("facts");
     assert_eq!((&json["dtype"], &json["stats"]["max"], &json["stats"]["inf"]), (&"f32".into(), &1.5.into(), &1.into()));
 }

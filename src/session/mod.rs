@@ -167,16 +167,18 @@ impl Session {
     /// What is known of the word at a byte offset; `detail` 1 asks for more.
     pub fn inspect(&mut self, cell: &str, cursor: usize, _detail: u8) -> Option<Output> {
         parts(cell).into_iter().find_map(|part| match part {
-            Part::Magic { arguments, .. } if arguments.start <= cursor && cursor <= arguments.end => {
+            Part::Magic { kind, name, .. } if name.start <= cursor && cursor <= name.end => {
+                let magic = find(cell[name].trim_start_matches('%'), kind)?;
+                Some(Output::text(help::text(magic.spec())))
+            }
+            Part::Magic { kind, name, arguments, .. } if arguments.start <= cursor && cursor <= arguments.end => {
                 let start = word_before(cell, cursor).start;
                 let end = cell[cursor..]
                     .find(|c: char| !(c == '_' || c.is_alphanumeric()))
                     .map_or(cell.len(), |n| cursor + n);
-                self.workspace.describe(&cell[start..end]).map(Output::text)
-            }
-            Part::Magic { kind, name, .. } if name.start <= cursor && cursor <= name.end => {
-                let magic = find(cell[name].trim_start_matches('%'), kind)?;
-                Some(Output::text(help::text(magic.spec())))
+                let described = self.workspace.describe(&cell[start..end]);
+                let magic = || find(cell[name].trim_start_matches('%'), kind).map(|magic| help::text(magic.spec()));
+                described.or_else(magic).map(Output::text)
             }
             _ => None,
         })

@@ -135,14 +135,18 @@ impl Kernels {
     pub fn add(&mut self, name: &str, mut version: Version) -> u32 {
         self.last = Some(name.to_owned());
         let kernel = self.entry(name);
-        if let Some(latest) = kernel.versions.last()
+        if let Some(latest) = kernel.versions.last_mut()
             && latest.entered == version.entered
             && latest.target == version.target
             && latest.triton == version.triton
             && latest.options == version.options
             && same_launch(&latest.meta, &version.meta)
-            && hashes(latest) == hashes(&version)
+            && same_stages(latest, &version)
         {
+            // One may have been taken further than the other.
+            if version.stages.len() > latest.stages.len() {
+                latest.stages = version.stages;
+            }
             return latest.number;
         }
         version.number = kernel.versions.last().map_or(1, |latest| latest.number + 1);
@@ -177,6 +181,8 @@ fn same_launch(a: &LaunchMeta, b: &LaunchMeta) -> bool {
         && a.scratch_params.value == b.scratch_params.value
 }
 
-fn hashes(version: &Version) -> Vec<[u8; 32]> {
-    version.stages.iter().map(|outcome| outcome.artifact.hash).collect()
+/// Whether the stages that both have are the same.
+fn same_stages(a: &Version, b: &Version) -> bool {
+    let pairs = a.stages.iter().filter_map(|outcome| Some((&outcome.artifact, b.artifact(outcome.artifact.stage)?)));
+    pairs.clone().next().is_some() && pairs.into_iter().all(|(ours, theirs)| ours.hash == theirs.hash)
 }

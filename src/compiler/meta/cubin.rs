@@ -2,7 +2,7 @@
 //!
 //! The section is a list of records: a format, an attribute, and a value of two bytes, or with its length before it.
 
-use object::{Object, ObjectSection};
+use object::{Object, ObjectSection, ObjectSymbol, SymbolIndex};
 
 use super::{LaunchMeta, Origin, Param, ParamKind, Scratch, Sourced, ptx};
 use crate::diagnostic::{Diagnostic, Result, nearest};
@@ -11,7 +11,9 @@ use crate::diagnostic::{Diagnostic, Result, nearest};
 const SIZED: u8 = 0x04;
 const MAX_THREADS: u8 = 0x05;
 const REQNTID: u8 = 0x10;
+const FRAME_SIZE: u8 = 0x11;
 const KPARAM_INFO: u8 = 0x17;
+const REGCOUNT: u8 = 0x2f;
 const CTA_PER_CLUSTER: u8 = 0x3d;
 /// Before the name of a kernel, in the names of its sections.
 const TEXT: &str = ".text.";
@@ -40,6 +42,30 @@ pub fn from_cubin(bytes: &[u8], name: Option<&str>) -> Result<LaunchMeta> {
     };
     take(&mut meta, &records(info));
     Ok(meta)
+}
+
+/// What a kernel's machine code takes of each thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Resources {
+    /// 32-bit registers.
+    pub registers: u32,
+    /// Bytes of local memory: spilled registers and local arrays.
+    pub local: u32,
+}
+
+/// What ptxas wrote into `.nv.info` of a kernel's use of registers and of local memory.
+pub fn resources(bytes: &[u8], kernel: &str) -> Option<Resources> {
+    let file = object::File::parse(bytes).ok()?;
+    let section = file.section_by_name(".nv.info")?;
+    let value_of = |wanted: u8| {
+        records(section.data().ok()?).into_iter().filter(|(code, _)| *code == wanted).find_map(|(_, value)| {
+            let (symbol, number) = value.split_first_chunk::<4>()?;
+            let symbol = file.symbol_by_index(SymbolIndex(u32::from_le_bytes(*symbol) as usize)).ok()?;
+            let number = u32::from_le_bytes(*number.first_chunk()?);
+            (symbol.name().ok()? == kernel).then_some(number)
+        })
+    };
+    Some(Resources { registers: value_of(REGCOUNT)?, local: value_of(FRAME_SIZE).unwrap_or(0) })
 }
 
 fn choose<'a>(kernels: &[&'a str], name: Option<&str>) -> Result<&'a str> {
@@ -227,7 +253,7 @@ mod tests {
     #[test]
     fn what_is_no_cubin_is_refused() {
         assert_eq!(from_cubin(b"no", None).expect_err("no ELF").code, "bad-cubin");
-        let error = choose(&["add", "mul"], Some("ad")).expect_err("unknown");
+        let error = choose(&["add", "mul"], Some("adds")).expect_err("unknown");
         assert_eq!((error.code, error.help.len()), ("unknown-entry", 1));
         assert_eq!(choose(&["add", "mul"], None).expect_err("which?").code, "which-entry");
     }

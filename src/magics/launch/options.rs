@@ -12,7 +12,11 @@ pub const SWITCHES: [&str; 1] = ["--compile"];
 /// Options of every stage magic.
 pub const STAGE_OPTIONS: &[OptionSpec] = &[
     OptionSpec { name: "--bench", value: "[N]", help: "launch N times more (default 20) and plot the latency" },
-    OptionSpec { name: "--compile", value: "", help: "compile and show, without launching" },
+    OptionSpec {
+        name: "--compile",
+        value: "",
+        help: "compile down to the cubin and show what it takes, without launching",
+    },
     OptionSpec { name: "--target", value: "ARCH", help: "compile this cell for another architecture" },
     OptionSpec { name: "--triton", value: "VERSION", help: "compile this cell with another Triton" },
     OptionSpec { name: "--shared", value: "BYTES", help: "dynamic shared memory, where the text does not say it" },

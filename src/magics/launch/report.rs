@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::compiler::meta::Resources;
 use crate::compiler::{Sourced, Stage};
 use crate::render::plot::{latency_histogram, time_text};
 use crate::render::{Output, bytes_text, escape_html, grouped};
@@ -62,6 +63,8 @@ pub struct Report {
     pub shared: Sourced<u32>,
     /// Values that the header does not say: `chosen by the kernel: BM = 128, num_warps = 4`.
     pub unsaid: Option<String>,
+    /// What the machine code takes, where there is some.
+    pub resources: Option<Resources>,
     /// The launch.
     pub launch: Option<LaunchLines>,
     /// What the reader should know.
@@ -121,6 +124,13 @@ impl Report {
             Some(launch) => format!("grid {} × {threads} · {shared}", grid_text(launch.grid)),
             None => format!("compiled, not launched · {threads} · {shared}"),
         });
+        if let Some(Resources { registers, local }) = self.resources {
+            let local = match local {
+                0 => "no local memory, no spills".to_owned(),
+                bytes => format!("{bytes} B of local memory per thread (spills, local arrays)"),
+            };
+            lines.push(format!("{registers} registers per thread · {local}"));
+        }
         if let Some(count) = self.launch.as_ref().and_then(|launch| launch.warp_instructions) {
             lines.push(format!("{} warp instructions", grouped(count)));
         }
@@ -218,6 +228,8 @@ impl Report {
             "triton": self.triton,
             "threads": self.threads.value,
             "shared_bytes": self.shared.value,
+            "registers": self.resources.map(|resources| resources.registers),
+            "local_bytes": self.resources.map(|resources| resources.local),
             "warnings": self.warnings,
             "stages": self.stages.iter().map(|line| json!({
                 "stage": line.stage.name(), "cached": line.cached, "nanoseconds": nanoseconds(&line.elapsed),
@@ -279,6 +291,7 @@ mod tests {
             threads: Sourced::new(128, Origin::IrAttribute("ttg.num-warps".into())),
             shared: Sourced::new(98304, Origin::IrAttribute("ttg.shared".into())),
             unsaid: None,
+            resources: None,
             launch: Some(LaunchLines {
                 grid: [64, 1, 1],
                 device: "emu:sm_90".into(),

@@ -10,7 +10,7 @@ use super::options::{self, CUBIN_OPTIONS, PYTHON_OPTIONS, STAGE_OPTIONS, SWITCHE
 use super::report::{Report, StageLine};
 use super::run::{Plan, run};
 use crate::compiler::meta::comment::{self, Comment};
-use crate::compiler::meta::resolve_scratch;
+use crate::compiler::meta::{resolve_scratch, resources};
 use crate::compiler::{ArgumentPlace, Artifact, Binding, CompileRequest, Compiled, Failure, Progress, Stage, Target};
 use crate::diagnostic::{Diagnostic, Result, Source};
 use crate::expression::{LaunchHeader, Scalar, parse_launch};
@@ -100,7 +100,9 @@ struct Cell<'a> {
 impl Cell<'_> {
     fn request(&self, workspace: &Workspace) -> Result<CompileRequest> {
         let target = options::target(&self.header)?.unwrap_or(workspace.target);
-        let mut request = CompileRequest::new(self.stage, Stage::Ptx, self.call.body_text(), target);
+        // An emulated launch takes the PTX; who only compiles wants to see what becomes of it.
+        let until = if self.header.option("--compile").is_some() { Stage::Cubin } else { Stage::Ptx };
+        let mut request = CompileRequest::new(self.stage, until, self.call.body_text(), target);
         request.triton = match self.header.option("--triton") {
             Some(option) => parse_triton(option.value.as_deref().unwrap_or_default())
                 .map_err(|error| Box::new(error.at(option.value_span.clone(), "")))?,
@@ -115,6 +117,16 @@ impl Cell<'_> {
         if let Some(version) = wrote.filter(|_| self.header.option("--triton").is_none()) {
             request.triton = version;
         }
+    }
+
+    /// The body as the reader knows it: lines of the cell, or of the text that a patch made.
+    fn own_text(&self) -> Source {
+        let cell = self.call.cell;
+        let mut text = Source::new(cell.name.clone(), self.call.body_text());
+        if cell.name == "cell" {
+            text.first_line += cell.text[..self.call.body.start].matches('\n').count();
+        }
+        text
     }
 
     /// Compiles; what fails is placed in the cell: in its body, or in the header that the arguments come from.
@@ -374,10 +386,7 @@ impl Cell<'_> {
         {
             None => None,
             Some((launch, arguments)) => {
-                let cell = &self.call.cell.text;
-                let lines_before = cell[..self.call.body.start].matches('\n').count();
-                let mut text = Source::new("cell", self.call.body_text());
-                text.first_line += lines_before;
+                let text = self.own_text();
                 let plan = Plan {
                     text: &text,
                     kernel: &name,
@@ -486,6 +495,9 @@ pub(super) fn report(
         threads: version.meta.threads.clone(),
         shared: version.meta.shared.clone(),
         unsaid,
+        resources: version
+            .artifact(Stage::Cubin)
+            .and_then(|cubin| resources(&cubin.content, &version.meta.entry.value)),
         launch,
         warnings,
     }

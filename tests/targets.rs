@@ -1,0 +1,55 @@
+//! Every stage compiles for every architecture on a machine without a GPU, and ptxas's own figures are shown.
+
+use warpbook::cancel::Cancel;
+use warpbook::compiler::{Target, environment};
+use warpbook::frontend::{Frontend, InputError, Stream};
+use warpbook::render::Output;
+use warpbook::session::Session;
+
+/// Nobody reads.
+struct Nobody;
+
+impl Frontend for Nobody {
+    fn stream(&self, _: Stream, _: &str) {}
+    fn display(&self, _: &Output, _: Option<&str>) {}
+    fn update_display(&self, _: &Output, _: &str) {}
+    fn clear_output(&self, _: bool) {}
+    fn set_next_input(&self, _: &str, _: bool) {}
+    fn input(&self, _: &str, _: bool) -> Result<String, InputError> {
+        Err(InputError::NotAllowed)
+    }
+}
+
+const MATMUL: &str = "@triton.jit
+def matmul(a_ptr, b_ptr, c_ptr, K: tl.constexpr, N: tl.constexpr, BLOCK: tl.constexpr):
+    rows, columns, k = tl.arange(0, BLOCK), tl.arange(0, BLOCK), tl.arange(0, BLOCK)
+    sum = tl.zeros((BLOCK, BLOCK), dtype=tl.float32)
+    for start in range(0, K, BLOCK):
+        a = tl.load(a_ptr + rows[:, None] * K + (start + k)[None, :])
+        b = tl.load(b_ptr + (start + k)[:, None] * N + columns[None, :])
+        sum = tl.dot(a, b, sum)
+    tl.store(c_ptr + rows[:, None] * N + columns[None, :], sum)
+";
+
+fn run(session: &mut Session, cell: &str) -> Output {
+    let output = session.execute(cell, &Nobody, &Cancel::new()).unwrap_or_else(|error| panic!("{cell}\n{error}"));
+    output.unwrap_or_default()
+}
+
+#[test]
+fn every_stage_compiles_for_every_target() {
+    environment::jupyter_python(&mut |line| println!("{line}"), &Cancel::new()).expect("a Python environment");
+    let mut session = Session::new();
+    run(&mut session, "%buf a = zeros(64, 64, dtype=f16)\n%buf b = zeros(64, 64, dtype=f16)\n%buf c = zeros(64, 64)");
+    for target in Target::SUPPORTED {
+        let cell = format!("%%triton matmul[1](a, b, c, 64, 64, BLOCK=64) --compile --target {target}\n{MATMUL}");
+        let output = run(&mut session, &cell);
+        assert!(output.text.contains("registers per thread"), "{}", output.text);
+        let facts = output.facts.expect("facts");
+        let stages: Vec<&str> =
+            facts["stages"].as_array().into_iter().flatten().filter_map(|s| s["stage"].as_str()).collect();
+        assert_eq!(stages, ["ttir", "ttgir", "llir", "ptx", "cubin"], "{target}");
+        assert_eq!(facts["target"], target.to_string());
+        assert!(facts["registers"].as_u64().is_some_and(|count| (8..=255).contains(&count)), "{facts}");
+    }
+}
