@@ -79,6 +79,14 @@ pub fn evaluate_argument(expression: &Expr, workspace: &Workspace, constants: &[
     if let Some(addresses) = addresses(expression, workspace)? {
         return Ok(Given { value: Value::Addresses(addresses), span });
     }
+    if let ExprKind::Call { callee, .. } = &expression.kind
+        && matches!(&callee.kind, ExprKind::Name(name) if name == "tma")
+    {
+        let error = Diagnostic::error("not-built-yet", "host tensor descriptors (`tma`) are not launch arguments yet");
+        return Err(Box::new(
+            error.at(span, "").help("make the descriptor in the kernel: `tl.make_tensor_descriptor`"),
+        ));
+    }
     let scope = HeaderScope { workspace, constants };
     if let ExprKind::Name(name) = &expression.kind
         && scope.name(name).is_none()
