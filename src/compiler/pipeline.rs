@@ -13,7 +13,8 @@ use super::cache::{Cache, Key};
 use super::failure::{self, Failure};
 use super::worker::{self, Lost, Worker};
 use super::{
-    Argument, Artifact, Binding, BoundParam, CompileRequest, Compiled, Stage, StageOutcome, environment, meta,
+    Argument, Artifact, Binding, BoundParam, CompileRequest, Compiled, LaunchMeta, Stage, StageOutcome, environment,
+    meta,
 };
 use crate::cancel::Cancel;
 use crate::diagnostic::{Diagnostic, Result};
@@ -180,16 +181,7 @@ impl Compiler {
 
     /// A cubin as it is, with what its own attributes say.
     pub fn open_cubin(&self, bytes: &[u8], name: Option<&str>) -> Result<Compiled> {
-        let meta = meta::from_cubin(bytes, name)?;
-        let artifact = Artifact::new(Stage::Cubin, bytes);
-        Ok(Compiled {
-            stages: vec![StageOutcome { artifact, elapsed: Duration::ZERO, cached: false }],
-            meta,
-            metadata: Value::Null,
-            triton_version: String::new(),
-            binding: None,
-            warnings: Vec::new(),
-        })
+        Ok(as_it_is(Artifact::new(Stage::Cubin, bytes), meta::from_cubin(bytes, name)?))
     }
 }
 
@@ -303,15 +295,19 @@ fn argument(argument: &Argument) -> Value {
 /// PTX as it is, with what its directives say.
 fn bare_ptx(request: &CompileRequest) -> Result<Compiled> {
     let meta = meta::from_ptx(&request.text, request.name.as_deref())?;
-    let artifact = Artifact::new(Stage::Ptx, request.text.as_bytes());
-    Ok(Compiled {
+    Ok(as_it_is(Artifact::new(Stage::Ptx, request.text.as_bytes()), meta))
+}
+
+/// What nothing had to be made of.
+fn as_it_is(artifact: Artifact, meta: LaunchMeta) -> Compiled {
+    Compiled {
         stages: vec![StageOutcome { artifact, elapsed: Duration::ZERO, cached: false }],
         meta,
         metadata: Value::Null,
         triton_version: String::new(),
         binding: None,
         warnings: Vec::new(),
-    })
+    }
 }
 
 /// The worker's result.

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::Workspace;
 use crate::device::{Dtype, View, contiguous_strides};
 use crate::diagnostic::{Diagnostic, Result};
-use crate::expression::{Expr, ExprKind, Keyword, Scalar, Subscript, evaluate};
+use crate::expression::{Expr, ExprKind, Keyword, Scalar, Subscript, evaluate, slice_extent};
 
 /// The view that an expression names; `None` where it names no buffer.
 pub fn resolve_view(expression: &Expr, workspace: &Workspace) -> Result<Option<View>> {
@@ -75,7 +75,7 @@ fn subscript(view: View, subscripts: &[Subscript], span: &Range<usize>, workspac
                 if step == 0 {
                     return Err(fail(span, "the step of a slice is not 0"));
                 }
-                let (first, count) = slice(start, stop, step, length);
+                let (first, count) = slice_extent(start, stop, step, length);
                 address = address.wrapping_add_signed(first * stride * size);
                 shape.push(count as usize);
                 strides.push(stride.saturating_mul(step));
@@ -83,18 +83,6 @@ fn subscript(view: View, subscripts: &[Subscript], span: &Range<usize>, workspac
         }
     }
     Ok(View { address, shape, strides, ..view })
-}
-
-/// First index and count of a slice, by Python's rules (`slice.indices`).
-fn slice(start: Option<i64>, stop: Option<i64>, step: i64, length: i64) -> (i64, i64) {
-    let (low, high) = if step > 0 { (0, length) } else { (-1, length - 1) };
-    let clamp = |bound: i64| if bound < 0 { bound.saturating_add(length).max(low) } else { bound.min(high) };
-    let start = start.map_or(if step > 0 { low } else { high }, clamp);
-    let stop = stop.map_or(if step > 0 { high } else { low }, clamp);
-    let distance = if step > 0 { stop - start } else { start - stop };
-    let stride = step.unsigned_abs().min(i64::MAX as u64) as i64;
-    let count = if distance <= 0 { 0 } else { (distance - 1) / stride + 1 };
-    (if count == 0 { 0 } else { start }, count)
 }
 
 fn call(

@@ -10,6 +10,7 @@ use super::matmul;
 use super::reduce::dimension;
 use super::value::{Elements, Tensor, Value, broadcast, elements_of, strides};
 use crate::diagnostic::Result;
+use crate::expression::slice_extent;
 
 /// `transpose`, `reshape`, `flip`, `tril` and the like.
 pub(super) fn rearrange(call: &Bound<'_>) -> Result<Tensor> {
@@ -299,7 +300,7 @@ impl Evaluator<'_> {
                     if step == 0 {
                         return Err(fail(span, "the step of a slice is not 0"));
                     }
-                    let (first, count) = slice(start, stop, step, length);
+                    let (first, count) = slice_extent(start, stop, step, length);
                     offset = offset.wrapping_add((first as isize).wrapping_mul(stride));
                     shape.push(count as usize);
                     steps.push(stride.wrapping_mul(step as isize));
@@ -374,18 +375,6 @@ fn take(x: &Tensor, axis: usize, indices: &Tensor) -> Result<Tensor, String> {
         Elements::Bool(values) => Elements::Bool(picked(values, &places, extent, inner, count)),
     };
     Ok(Tensor { shape, data, dtype: x.dtype.clone() })
-}
-
-/// First index and count of a slice, by Python's rules (`slice.indices`).
-fn slice(start: Option<i64>, stop: Option<i64>, step: i64, length: i64) -> (i64, i64) {
-    let (low, high) = if step > 0 { (0, length) } else { (-1, length - 1) };
-    let clamp = |bound: i64| if bound < 0 { bound.saturating_add(length).max(low) } else { bound.min(high) };
-    let start = start.map_or(if step > 0 { low } else { high }, clamp);
-    let stop = stop.map_or(if step > 0 { high } else { low }, clamp);
-    let distance = if step > 0 { stop - start } else { start - stop };
-    let stride = step.unsigned_abs().min(i64::MAX as u64) as i64;
-    let count = if distance <= 0 { 0 } else { (distance - 1) / stride + 1 };
-    (if count == 0 { 0 } else { start }, count)
 }
 
 /// Tensors of one rank one after another along an axis.
