@@ -1,4 +1,5 @@
-//! Every stage compiles for every architecture on a machine without a GPU, and ptxas's own figures are shown.
+//! Every stage compiles for every architecture on a machine without a GPU, and ptxas's own figures are shown; what
+//! host descriptors become depends on the architecture.
 
 use warpbook::cancel::Cancel;
 use warpbook::compiler::{Target, environment};
@@ -52,4 +53,26 @@ fn every_stage_compiles_for_every_target() {
         assert_eq!(facts["target"], target.to_string());
         assert!(facts["registers"].as_u64().is_some_and(|count| (8..=255).contains(&count)), "{facts}");
     }
+}
+
+const DOUBLE: &str = "@triton.jit
+def double(a, c, BLOCK: tl.constexpr):
+    row, column = tl.program_id(0) * BLOCK, tl.program_id(1) * BLOCK
+    c.store([row, column], a.load([row, column]) * 2)
+";
+
+#[test]
+fn host_descriptors_are_pointers_below_sm_90_and_refused_from_there_on() {
+    environment::jupyter_python(&mut |line| println!("{line}"), &Cancel::new()).expect("a Python environment");
+    let mut session = Session::new();
+    run(&mut session, "%buf a = randn(64, 64, dtype=f16, seed=1)\n%buf c = zeros(64, 64, dtype=f16)");
+    let cell = format!("%%triton double[2, 2](tma(a, [32, 32]), tma(c, [32, 32]), 32)\n{DOUBLE}");
+    run(&mut session, &cell);
+    run(&mut session, "%check c == 2 * a");
+    run(&mut session, "%%patch ttgir double\n2.000000e+00 -> 3.000000e+00");
+    run(&mut session, "%check c == 3 * a");
+    let error =
+        session.execute(&format!("%target sm_90\n{cell}"), &Nobody, &Cancel::new()).expect_err("no tensor maps");
+    assert_eq!(error.code, "not-built-yet");
+    run(&mut session, "%check c == 3 * a");
 }

@@ -273,12 +273,10 @@ fn encode(request: &CompileRequest) -> Value {
 fn argument(argument: &Argument) -> Value {
     match argument {
         Argument::Buffer { dtype, address, shape, strides } => {
-            // Only what alignment can tell of an address may reach the code, and so the cache's key.
-            let address = if *address == 0 { 0 } else { 1u64 << address.trailing_zeros().min(12) };
-            json!({"buffer": {"dtype": dtype, "address": address, "shape": shape, "strides": strides}})
+            json!({"buffer": {"dtype": dtype, "address": alignment(*address), "shape": shape, "strides": strides}})
         }
         Argument::Descriptor { dtype, address, shape, strides, block } => json!({"descriptor": {
-            "dtype": dtype, "address": address, "shape": shape, "strides": strides, "block": block,
+            "dtype": dtype, "address": alignment(*address), "shape": shape, "strides": strides, "block": block,
         }}),
         Argument::Int(value) => json!(value),
         // JSON has no infinity and no NaN.
@@ -290,6 +288,11 @@ fn argument(argument: &Argument) -> Value {
         Argument::Tuple(items) => json!({"tuple": items.iter().map(self::argument).collect::<Vec<_>>()}),
         Argument::Function(name) => json!({"function": name}),
     }
+}
+
+/// Only what alignment can tell of an address may reach the code, and so the cache's key.
+fn alignment(address: u64) -> u64 {
+    if address == 0 { 0 } else { 1 << address.trailing_zeros().min(12) }
 }
 
 /// PTX as it is, with what its directives say.

@@ -167,6 +167,24 @@ pub struct Binding {
     pub config: String,
 }
 
+impl Binding {
+    /// How many parameters the compiled kernel has, without Triton's scratch: a host descriptor is taken apart, into a
+    /// pointer (or a tensor map) with extents and strides, and a pointer has extents and strides of its own.
+    pub fn compiled_params(&self, tensor_maps: bool) -> usize {
+        let each = if tensor_maps { 2 } else { 4 };
+        self.params.iter().map(|param| 1 + each * param.descriptor_rank()).sum()
+    }
+}
+
+impl BoundParam {
+    /// The dimensions of a host descriptor; 0 for any other parameter.
+    pub fn descriptor_rank(&self) -> usize {
+        let described = self.ty.strip_prefix("tensordesc<").and_then(|rest| rest.split_once('['));
+        let extents = described.and_then(|(_, rest)| rest.split_once(']'));
+        extents.map_or(0, |(extents, _)| extents.split(',').filter(|extent| !extent.trim().is_empty()).count())
+    }
+}
+
 /// One runtime parameter of a compiled kernel.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BoundParam {

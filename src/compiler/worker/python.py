@@ -12,13 +12,19 @@ from warpbook_pipeline import Refused
 NAMESPACE = "__warpbook_cell__"
 
 
+class Dtype(str):
+    """A data type as PyTorch prints it, with what descriptors ask of it."""
+
+    itemsize = 0
+
+
 class Buffer:
     """What Triton's specialisation, and heuristics, read of a tensor."""
 
     def __init__(self, argument):
         import triton.language
 
-        self.dtype = "torch." + TORCH.get(argument["dtype"], argument["dtype"])
+        self.dtype = Dtype("torch." + TORCH.get(argument["dtype"], argument["dtype"]))
         self.element = argument["dtype"]
         self.address = argument["address"]
         self.shape = tuple(argument["shape"])
@@ -27,7 +33,7 @@ class Buffer:
         self.device = types.SimpleNamespace(type="cuda", index=0)
         self.is_cuda = True
         primitive = getattr(triton.language, LANGUAGE.get(argument["dtype"], argument["dtype"]))
-        self.itemsize = max(1, primitive.primitive_bitwidth // 8)
+        self.itemsize = self.dtype.itemsize = max(1, primitive.primitive_bitwidth // 8)
 
     def data_ptr(self):
         return self.address

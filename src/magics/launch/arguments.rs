@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use crate::compiler::Param;
 use crate::compiler::meta::{GivenArgument, GivenKind};
 use crate::compiler::{Argument, Binding, BoundParam};
+use crate::compiler::{Param, ParamKind};
 use crate::device::{Device, Dtype, View};
 use crate::diagnostic::{Diagnostic, Result, nearest};
 use crate::expression::{Expr, ExprKind, HeaderOption, LaunchHeader, Scalar, Scope, evaluate};
@@ -30,6 +30,13 @@ pub enum Value {
     Function(String),
     /// A tuple with a buffer in it.
     Tuple(Vec<Given>),
+    /// `tma(a, [128, 64])`: a host tensor descriptor.
+    Descriptor {
+        /// The tensor.
+        view: View,
+        /// Extents of the block that one access moves.
+        block: Vec<u32>,
+    },
     /// `addr(a, b)`: an array of device addresses, which is put into memory for the launch.
     Addresses(Vec<u64>),
 }
@@ -79,13 +86,8 @@ pub fn evaluate_argument(expression: &Expr, workspace: &Workspace, constants: &[
     if let Some(addresses) = addresses(expression, workspace)? {
         return Ok(Given { value: Value::Addresses(addresses), span });
     }
-    if let ExprKind::Call { callee, .. } = &expression.kind
-        && matches!(&callee.kind, ExprKind::Name(name) if name == "tma")
-    {
-        let error = Diagnostic::error("not-built-yet", "host tensor descriptors (`tma`) are not launch arguments yet");
-        return Err(Box::new(
-            error.at(span, "").help("make the descriptor in the kernel: `tl.make_tensor_descriptor`"),
-        ));
+    if let Some(value) = descriptor(expression, workspace, constants)? {
+        return Ok(Given { value, span });
     }
     let scope = HeaderScope { workspace, constants };
     if let ExprKind::Name(name) = &expression.kind
@@ -95,6 +97,37 @@ pub fn evaluate_argument(expression: &Expr, workspace: &Workspace, constants: &[
         return Ok(Given { value: Value::Function(name.clone()), span });
     }
     evaluate(expression, &scope).map(|scalar| Given { value: Value::Scalar(scalar), span })
+}
+
+/// The descriptor in `tma(a, [128, 64])`.
+fn descriptor(expression: &Expr, workspace: &Workspace, constants: &[(String, Scalar)]) -> Result<Option<Value>> {
+    let ExprKind::Call { callee, args, .. } = &expression.kind else { return Ok(None) };
+    if !matches!(&callee.kind, ExprKind::Name(name) if name == "tma") {
+        return Ok(None);
+    }
+    let fail = |span: &Range<usize>, message: &str| {
+        let error = Diagnostic::error("argument-kind", message).at(span.clone(), "");
+        Box::new(error.help("`tma(a, [128, 64])`: a buffer or view, and the extents of a block of it"))
+    };
+    let [tensor, block] = args.as_slice() else {
+        return Err(fail(&expression.span, "`tma` takes a buffer and the extents of a block"));
+    };
+    let Some(view) = resolve_view(tensor, workspace)? else { return Err(fail(&tensor.span, "this is no buffer")) };
+    let Scalar::Tuple(extents) = evaluate(block, &HeaderScope { workspace, constants })? else {
+        return Err(fail(&block.span, "the extents of a block are a list"));
+    };
+    let positive = |extent: &Scalar| extent.as_int().and_then(|extent| u32::try_from(extent).ok()).filter(|&e| e > 0);
+    let Some(extents) = extents.iter().map(positive).collect::<Option<Vec<u32>>>() else {
+        return Err(fail(&block.span, "the extents of a block are positive integers"));
+    };
+    if extents.len() != view.shape.len() {
+        let message = format!("the block has {} dimensions, and the tensor has {}", extents.len(), view.shape.len());
+        return Err(fail(&block.span, &message));
+    }
+    if view.strides.last() != Some(&1) {
+        return Err(fail(&tensor.span, "the last dimension of a descriptor's tensor has to be contiguous"));
+    }
+    Ok(Some(Value::Descriptor { view, block: extents }))
 }
 
 /// The addresses in `addr(a, b[64:])`.
@@ -177,6 +210,13 @@ impl Given {
             Value::Scalar(scalar) => scalar_to_compiler(scalar),
             Value::Function(name) => Argument::Function(name.clone()),
             Value::Tuple(items) => Argument::Tuple(items.iter().map(Given::to_compiler).collect()),
+            Value::Descriptor { view, block } => Argument::Descriptor {
+                dtype: view.dtype.triton().to_owned(),
+                address: view.address,
+                shape: view.shape.iter().map(|&extent| extent as u64).collect(),
+                strides: view.strides.clone(),
+                block: block.clone(),
+            },
             // What PyTorch programs pass: a tensor of 64-bit integers. Device memory is aligned to 256 bytes.
             Value::Addresses(addresses) => Argument::Buffer {
                 dtype: "i64".to_owned(),
@@ -199,6 +239,7 @@ impl Given {
             Value::Scalar(other) => return Err(self.no_parameter(other.kind())),
             Value::Function(_) => return Err(self.no_parameter("a function")),
             Value::Tuple(_) => return Err(self.no_parameter("a tuple")),
+            Value::Descriptor { .. } => return Err(self.no_parameter("a tensor descriptor")),
             Value::Addresses(_) => return Err(self.no_parameter("an array of addresses that is not in memory")),
         };
         Ok(GivenArgument { span: self.span.clone(), label, kind })
@@ -225,9 +266,29 @@ fn scalar_to_compiler(scalar: &Scalar) -> Argument {
 }
 
 /// The compiled parameters' values from Python-level arguments, in the order of the parameters.
-pub fn bind(binding: &Binding, arguments: &Arguments, whole: &Range<usize>) -> Result<Vec<GivenArgument>> {
+pub fn bind(
+    binding: &Binding,
+    params: &[Param],
+    arguments: &Arguments,
+    whole: &Range<usize>,
+) -> Result<Vec<GivenArgument>> {
     check_constants(binding, arguments)?;
-    binding.params.iter().map(|param| bind_one(binding, param, arguments, whole)).collect()
+    let tensor_maps = params.iter().any(|param| param.kind == ParamKind::TensorMap);
+    let mut given = Vec::with_capacity(binding.params.len());
+    for param in &binding.params {
+        match find(binding, param, arguments) {
+            Some(Given { value: Value::Descriptor { .. }, span }) if tensor_maps => {
+                let error = Diagnostic::error("not-built-yet", "tensor maps (TMA) cannot be made yet");
+                let error = error.at(span.clone(), "").note("from sm_90 on a host descriptor is a tensor map");
+                return Err(Box::new(error.help("for sm_75 to sm_89 the same cell runs: `%target sm_89`")));
+            }
+            Some(Given { value: Value::Descriptor { view, .. }, span }) if param.descriptor_rank() > 0 => {
+                given.extend(parts_of_descriptor(&param.name, view, span));
+            }
+            found => given.push(bind_one(param, found, arguments, whole)?),
+        }
+    }
+    Ok(given)
 }
 
 /// The compiled parameters' values from arguments that are the parameters themselves: in order, or by their names.
@@ -266,16 +327,35 @@ fn check_constants(binding: &Binding, arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
+/// What the launch gave for a parameter of the Python function.
+fn find<'a>(binding: &Binding, param: &BoundParam, arguments: &'a Arguments) -> Option<&'a Given> {
+    let position = binding.names.iter().position(|name| *name == param.name);
+    let given = position.and_then(|position| arguments.positional.get(position));
+    given.or_else(|| arguments.keywords.iter().find(|(name, _)| *name == param.name).map(|(_, given)| given))
+}
+
+/// A descriptor as Triton passes it where the target has no tensor maps: a pointer with extents and strides, and then
+/// extents and strides again.
+fn parts_of_descriptor(name: &str, view: &View, span: &Range<usize>) -> Vec<GivenArgument> {
+    let part = |label: String, kind: GivenKind| GivenArgument { span: span.clone(), label, kind };
+    let element = Some(view.dtype.triton().to_owned());
+    let mut parts = vec![part(name.to_owned(), GivenKind::Pointer { element, address: view.address })];
+    for _ in 0..2 {
+        let extents = view.shape.iter().enumerate();
+        parts.extend(extents.map(|(at, &n)| part(format!("{name}.shape[{at}]"), GivenKind::Int(n as i64))));
+        let strides = view.strides.iter().enumerate();
+        parts.extend(strides.map(|(at, &n)| part(format!("{name}.stride({at})"), GivenKind::Int(n))));
+    }
+    parts
+}
+
 fn bind_one(
-    binding: &Binding,
     param: &BoundParam,
+    given: Option<&Given>,
     arguments: &Arguments,
     whole: &Range<usize>,
 ) -> Result<GivenArgument> {
     let Arguments { positional: args, keywords } = arguments;
-    let position = binding.names.iter().position(|name| *name == param.name);
-    let given = position.and_then(|position| args.get(position));
-    let given = given.or_else(|| keywords.iter().find(|(name, _)| *name == param.name).map(|(_, given)| given));
     let Some(mut given) = given else {
         // A default value or a heuristic's result.
         let kind = match &param.value {

@@ -92,7 +92,7 @@ fn prepare(plan: &Plan<'_>, workspace: &mut Workspace, temporary: &mut Vec<u64>)
     arguments.place(workspace.device.as_mut(), temporary)?;
     let whole = &plan.header.call_span;
     let given = match &version.binding {
-        Some(binding) => arguments::bind(binding, &arguments, whole).map_err(located)?,
+        Some(binding) => arguments::bind(binding, &meta.params.value, &arguments, whole).map_err(located)?,
         None => arguments::in_order(&meta.params.value, &arguments).map_err(located)?,
     };
     let mut args = encode(&meta.params.value, &given, whole).map_err(located)?;

@@ -11,7 +11,9 @@ use super::report::{Report, StageLine};
 use super::run::{Plan, run};
 use crate::compiler::meta::comment::{self, Comment};
 use crate::compiler::meta::{resolve_scratch, resources};
-use crate::compiler::{ArgumentPlace, Artifact, Binding, CompileRequest, Compiled, Failure, Progress, Stage, Target};
+use crate::compiler::{
+    ArgumentPlace, Artifact, Binding, CompileRequest, Compiled, Failure, ParamKind, Progress, Stage, Target,
+};
 use crate::diagnostic::{Diagnostic, Result, Source};
 use crate::expression::{LaunchHeader, Scalar, parse_launch};
 use crate::frontend::Stream;
@@ -291,12 +293,13 @@ impl Cell<'_> {
         }
         // Python-level arguments are mapped as they were for the version that was edited; arguments that are the
         // compiled parameters themselves are taken as they come.
-        let params = compiled.meta.params.value.len();
+        let params = &compiled.meta.params.value;
+        let tensor_maps = params.iter().any(|param| param.kind == ParamKind::TensorMap);
         let binding = parent.as_ref().and_then(|parent| parent.binding.as_deref());
-        let are_parameters = self.header.has_call && arguments.positional.len() == params;
+        let are_parameters = self.header.has_call && arguments.positional.len() == params.len();
         compiled.binding = binding
-            .filter(|binding| binding.params.len() == params)
-            .filter(|binding| !are_parameters || binding.names.len() == params)
+            .filter(|binding| binding.compiled_params(tensor_maps) == params.len())
+            .filter(|binding| !are_parameters || binding.names.len() == params.len())
             .cloned();
         let launch = if self.header.has_call {
             Some((own, arguments))
