@@ -24,6 +24,15 @@ FILES = []
 NEVER_IMPORTED = {"torch", "transformers", "tensorflow", "jax", "einops", "datasets", "huggingface_hub"}
 
 
+# How often a stand-in was taken for a value: what was made of it is a guess.
+GUESSES = [0]
+
+
+def guess(value):
+    GUESSES[0] += 1
+    return value
+
+
 class _Nothing(type):
     """The type of stand-ins: classes that can be called, subclassed, compared, indexed and asked for anything."""
 
@@ -39,19 +48,25 @@ class _Nothing(type):
         return cls
 
     def __bool__(cls):
-        return False
+        return guess(False)
 
     def __iter__(cls):
-        return iter(())
+        return guess(iter(()))
+
+    def __eq__(cls, other):
+        return guess(cls is other)
+
+    def __hash__(cls):
+        return id(cls)
 
     def _zero(cls, *_):
-        return 0
+        return guess(0)
 
     def _itself(cls, *_):
         return cls
 
     def _false(cls, *_):
-        return False
+        return guess(False)
 
     def __exit__(cls, *_):
         return None
@@ -120,7 +135,7 @@ class Source:
                         "__package__": self.package()}
         self.module = _SourceModule(self)
         self.flags = 0
-        self.binders, self.stars, self.broken = {}, [], {}
+        self.binders, self.stars, self.broken, self.guessed = {}, [], {}, {}
         self.done, self.running = set(), set()
         for statement in self.tree.body:
             self.index(statement)
@@ -195,8 +210,11 @@ class Source:
         code = compile(module, self.pseudo, "exec", flags=self.flags, dont_inherit=True)
         # Statements inside (`try: import …`) import for themselves.
         self.globals["__builtins__"] = self.extraction.builtins_for(self)
+        before = GUESSES[0]
         try:
             exec(code, self.globals)
+            if GUESSES[0] > before:
+                self.guessed.update(dict.fromkeys(bound_names(statement), statement.lineno))
         except Refused:
             raise
         except Exception as error:  # noqa: BLE001 it may be one that the kernel has no use for
@@ -372,14 +390,36 @@ def is_kernel(value):
 
 
 def check_needs(value, source):
-    """Refuses a kernel that names what could not be evaluated."""
-    while hasattr(value, "fn") and not isinstance(value.fn, types.FunctionType):
-        value = value.fn
-    names = set(value.fn.__code__.co_names)
-    for name in sorted(names & set(source.broken)):
+    """Refuses a kernel that reads, itself or in a function that it calls, what is not known without absent modules."""
+    sources = {id(each.globals): each for each in source.extraction.sources.values()}
+    pending, seen = [value], set()
+    while pending:
+        function = pending.pop()
+        while not isinstance(function, types.FunctionType) and hasattr(function, "fn"):
+            function = function.fn
+        own = sources.get(id(getattr(function, "__globals__", None)))
+        if own is None or function in seen:
+            continue
+        seen.add(function)
+        for name in function.__code__.co_names:
+            check_name(name, own)
+            pending.append(own.globals.get(name))
+
+
+def check_name(name, source):
+    found = source.globals.get(name)
+    bare = getattr(found, "value", found) if type(found).__name__ == "constexpr" else found
+    if name in source.broken:
         line, error = source.broken[name]
-        raise Refused("from", f"the kernel needs `{name}`, which cannot be evaluated: {type(error).__name__}: {error}",
-                      path=source.pseudo, line=line, source=source.text)
+        reason = f"{type(error).__name__}: {error}"
+    elif isinstance(bare, _Nothing):
+        line, reason = next((entry[0].lineno for entry in source.binders.get(name, ())), 1), "it is not there"
+    elif name in source.guessed and isinstance(bare, (bool, int, float, str)):
+        line, reason = source.guessed[name], "its value depends on a module that is not imported"
+    else:
+        return
+    raise Refused("from", f"the kernel needs `{name}`, which cannot be evaluated: {reason}", path=source.pseudo,
+                  line=line, source=source.text, help=["put the kernel into a cell, with the value written out"])
 
 
 def of_module(name, search_path):
