@@ -76,3 +76,39 @@ fn host_descriptors_are_pointers_below_sm_90_and_refused_from_there_on() {
     assert_eq!(error.code, "not-built-yet");
     run(&mut session, "%check c == 3 * a");
 }
+
+const GUESS: &str = "import torch
+import triton
+import triton.language as tl
+
+WIDE = tl.constexpr(64 if torch.cuda.get_device_capability()[0] >= 9 else 32)
+THREE = tl.constexpr(3)
+
+@triton.jit
+def helper(p):
+    tl.store(p, WIDE)
+
+@triton.jit
+def guessed(p):
+    helper(p)
+
+@triton.jit
+def known(p):
+    tl.store(p, THREE)
+";
+
+#[test]
+fn a_constant_that_an_absent_module_decides_is_refused() {
+    environment::jupyter_python(&mut |line| println!("{line}"), &Cancel::new()).expect("a Python environment");
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("guess.py");
+    std::fs::write(&file, GUESS).expect("written");
+    let mut session = Session::new();
+    run(&mut session, "%buf p = zeros(1, dtype=i32)");
+    let cell = |name: &str| format!("%%triton {name}[1](p) --from {}:{name}", file.display());
+    run(&mut session, &cell("known"));
+    run(&mut session, "%check p == 3");
+    let error = session.execute(&cell("guessed"), &Nobody, &Cancel::new()).expect_err("torch is not there");
+    assert!(error.message.contains("the kernel needs `WIDE`"), "{error}");
+    assert!(error.to_plain().contains("5 | WIDE = tl.constexpr"), "{error}");
+}
