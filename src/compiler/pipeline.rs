@@ -62,12 +62,7 @@ impl Compiler {
     /// Starts the default version's worker, if its environment is there. Returns at once.
     pub fn warm_up(&mut self) {
         let default = Arc::clone(&self.default);
-        let receiver = in_background(move || {
-            let version = default.get_or_init(own_version);
-            let python =
-                existing(version).ok_or_else(|| Box::new(Diagnostic::error("no-environment", "not made yet")))?;
-            Worker::start(&python, &Cancel::new())
-        });
+        let receiver = in_background(move || start_existing(default.get_or_init(own_version)));
         if let Some(receiver) = receiver {
             self.workers.insert(String::new(), Slot::Starting(receiver));
         }
@@ -79,11 +74,7 @@ impl Compiler {
             return;
         }
         let asked = version.to_owned();
-        let receiver = in_background(move || {
-            let python =
-                existing(&asked).ok_or_else(|| Box::new(Diagnostic::error("no-environment", "not made yet")))?;
-            Worker::start(&python, &Cancel::new())
-        });
+        let receiver = in_background(move || start_existing(&asked));
         if let Some(receiver) = receiver {
             self.workers.insert(version.to_owned(), Slot::Starting(receiver));
         }
@@ -183,6 +174,12 @@ impl Compiler {
     pub fn open_cubin(&self, bytes: &[u8], name: Option<&str>) -> Result<Compiled> {
         Ok(as_it_is(Artifact::new(Stage::Cubin, bytes), meta::from_cubin(bytes, name)?))
     }
+}
+
+/// Starts a version's worker if its environment is there.
+fn start_existing(version: &str) -> Result<Worker> {
+    let missing = || Box::new(Diagnostic::error("no-environment", "not made yet"));
+    Worker::start(&existing(version).ok_or_else(missing)?, &Cancel::new())
 }
 
 fn in_background(start: impl FnOnce() -> Result<Worker> + Send + 'static) -> Option<Receiver<Result<Worker>>> {

@@ -17,6 +17,7 @@ import sys
 import types
 
 from warpbook_pipeline import Refused
+from warpbook_python import is_kernel
 
 # Files that were read, by their absolute paths: what was compiled depends on them.
 FILES = []
@@ -381,12 +382,6 @@ def kernel(spec, search_path):
                       argument="--from", notes=listed(jit_functions(source.tree)))
     check_needs(value, source)
     return value
-
-
-def is_kernel(value):
-    from triton.runtime.jit import KernelInterface
-
-    return isinstance(value, KernelInterface)
 
 
 def check_needs(value, source):
