@@ -5,12 +5,14 @@ mod contents;
 mod dtype;
 mod emulated;
 mod launch;
+mod tensor_map;
 
 pub use buffer::{Buffer, Recipe, View, contiguous_strides};
 pub use contents::Contents;
 pub use dtype::{Dtype, Number};
 pub use emulated::Emulated;
 pub use launch::{Code, FunctionId, FunctionInfo, Launch, LaunchReport};
+pub use tensor_map::{Broken, Interleave, Swizzle, TENSOR_MAP_BYTES, TensorMap, TensorMapType};
 
 use crate::cancel::Cancel;
 use crate::diagnostic::Result;
