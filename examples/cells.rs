@@ -42,6 +42,7 @@ impl Frontend for Terminal {
 }
 
 fn main() -> ExitCode {
+    warpbook::device::cuda::process_hook();
     let Some(text) = std::env::args().nth(1).and_then(|path| std::fs::read_to_string(path).ok()) else {
         eprintln!("usage: cells FILE");
         return ExitCode::FAILURE;

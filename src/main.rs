@@ -75,6 +75,7 @@ fn rust_host() -> Result<()> {
 
 fn main() -> ExitCode {
     warpbook::guest::process_hook();
+    warpbook::device::cuda::process_hook();
     let outcome = match Cli::parse().command {
         Command::Kernel { connection_file } => warpbook::server::run(&connection_file),
         Command::Run(run) => run.run(),

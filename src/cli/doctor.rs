@@ -92,7 +92,7 @@ fn gpu(report: &mut Report) {
             for (index, gpu) in list.lines().enumerate() {
                 report.line(Mark::Found, format!("cuda:{index}  {gpu}"));
             }
-            report.advice("this version runs every kernel on the CPU emulator; it does not use the GPU yet");
+            report.advice("`%device cuda:0` in a notebook runs kernels there");
         }
         Err(error) if libcuda.is_some() => {
             report.line(Mark::Missing, format!("nvidia-smi does not say which GPUs there are: {error}"));

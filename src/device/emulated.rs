@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use sha2::{Digest, Sha256};
 
-use super::{Code, Device, FunctionId, FunctionInfo, Launch, LaunchReport};
+use super::{Code, Device, FunctionId, FunctionInfo, Launch, LaunchReport, TensorMap, Timing, TimingPlan};
 use crate::cancel::Cancel;
 use crate::diagnostic::{Diagnostic, Result};
 use crate::emulator::{Arithmetic, GlobalMemory, LaunchConfig, Module, launch};
@@ -212,7 +212,8 @@ impl Device for Emulated {
             spills: None,
             static_shared: kernel.static_shared(),
             local: kernel.local_bytes(),
-            params: kernel.declaration.params.iter().map(|param| (param.size(), param.align)).collect(),
+            params: kernel.declaration.params.iter().map(|param| param.size()).collect(),
+            max_threads: None,
         }
     }
 
@@ -238,6 +239,19 @@ impl Device for Emulated {
             shared_touched: Some(stats.shared_touched),
             warnings: loaded.warning.iter().cloned().collect(),
         })
+    }
+
+    /// Samples are wall times of the emulator.
+    fn time(&mut self, launch: &Launch, plan: &TimingPlan, cancel: &Cancel) -> Result<Timing> {
+        let count = plan.samples.unwrap_or(20).max(1);
+        let quiet = |_: &str| {};
+        let samples = (0..count).map(|_| Ok(self.launch(launch, cancel, &quiet)?.elapsed)).collect::<Result<_>>()?;
+        Ok(Timing { samples, method: "wall time of the emulator".to_owned(), ..Timing::default() })
+    }
+
+    fn tensor_map(&self, _map: &TensorMap) -> Result<Vec<u8>> {
+        let error = Diagnostic::error("not-built-yet", "tensor maps (TMA) cannot be made for the emulator yet");
+        Err(Box::new(error.help("for sm_75 to sm_89 the same cell runs: `%target sm_89`")))
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// Code that a device can load.
 #[derive(Clone, Copy, Debug)]
 pub enum Code<'a> {
@@ -12,11 +14,11 @@ pub enum Code<'a> {
 }
 
 /// A function that a device has loaded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct FunctionId(pub u64);
 
 /// What a loaded function uses. `None` where the device cannot know (registers on the emulator).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FunctionInfo {
     /// Registers per thread.
     pub registers: Option<u32>,
@@ -26,12 +28,14 @@ pub struct FunctionInfo {
     pub static_shared: u32,
     /// Bytes of local memory per thread.
     pub local: u32,
-    /// Parameter sizes and alignments in bytes, in order, scratch pointers included.
-    pub params: Vec<(u32, u32)>,
+    /// Parameter sizes in bytes, in order, scratch pointers included.
+    pub params: Vec<u32>,
+    /// Threads that a block may have at most, for the registers that the function takes.
+    pub max_threads: Option<u32>,
 }
 
 /// A launch: the function, the geometry and the arguments as bytes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Launch {
     /// What to run.
     pub function: FunctionId,
@@ -45,6 +49,10 @@ pub struct Launch {
     pub shared: u32,
     /// The value of each parameter, exactly as wide as the parameter, scratch pointers included.
     pub args: Vec<Vec<u8>>,
+    /// Whether all blocks have to be resident together (`launch_cooperative_grid`).
+    pub cooperative: bool,
+    /// Whether it may begin before the kernel before it has ended (`launch_pdl`).
+    pub dependent: bool,
     /// Order of warps and of completion on the emulator; 0 is the default order.
     pub seed: u64,
 }
@@ -60,4 +68,80 @@ pub struct LaunchReport {
     pub shared_touched: Option<u32>,
     /// Things the reader should know, one sentence each.
     pub warnings: Vec<String>,
+}
+
+/// How many blocks of a launch fit on a streaming multiprocessor (SM), and what limits them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Occupancy {
+    /// Resident blocks per SM.
+    pub blocks: u32,
+    /// Warps that they have.
+    pub warps: u32,
+    /// Warps that an SM can hold.
+    pub warps_limit: u32,
+    /// What keeps one more block out.
+    pub limiter: Limiter,
+}
+
+/// What limits the resident blocks of an SM.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Limiter {
+    /// The register file.
+    Registers,
+    /// Shared memory.
+    Shared,
+    /// Threads that an SM can hold.
+    Threads,
+    /// Blocks that an SM can hold.
+    Blocks,
+}
+
+impl Limiter {
+    /// In words.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Registers => "registers",
+            Self::Shared => "shared memory",
+            Self::Threads => "threads",
+            Self::Blocks => "the number of blocks",
+        }
+    }
+}
+
+/// How a launch is to be timed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TimingPlan {
+    /// Samples; `None` takes as many as fit in about 100 ms, at least 20.
+    pub samples: Option<u32>,
+    /// Whether the L2 cache is flushed before each sample.
+    pub flush: bool,
+    /// Whether launches are also replayed from a CUDA graph, back to back.
+    pub graph: bool,
+}
+
+/// What was measured.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Timing {
+    /// Each sample.
+    pub samples: Vec<Duration>,
+    /// How they were taken: `CUDA events, L2 flushed (100 MiB)`.
+    pub method: String,
+    /// Launches before the first sample.
+    pub warmup: u32,
+    /// Time of one launch in a CUDA graph of many, back to back: the median of its replays.
+    pub graph: Option<GraphTiming>,
+    /// Clock of the SMs in MHz before and after.
+    pub clocks: Option<(u32, u32)>,
+    /// Things the reader should know, one sentence each.
+    pub warnings: Vec<String>,
+}
+
+/// Launches back to back from a CUDA graph, with what they left in the caches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GraphTiming {
+    /// Time of one launch.
+    pub each: Duration,
+    /// Launches in the graph.
+    pub launches: u32,
 }

@@ -2,6 +2,7 @@
 
 mod buffer;
 mod contents;
+pub mod cuda;
 mod dtype;
 mod emulated;
 mod launch;
@@ -11,18 +12,40 @@ pub use buffer::{Buffer, Recipe, View, contiguous_strides};
 pub use contents::Contents;
 pub use dtype::{Dtype, Number};
 pub use emulated::Emulated;
-pub use launch::{Code, FunctionId, FunctionInfo, Launch, LaunchReport};
+pub use launch::{
+    Code, FunctionId, FunctionInfo, GraphTiming, Launch, LaunchReport, Limiter, Occupancy, Timing, TimingPlan,
+};
 pub use tensor_map::{Broken, Interleave, Swizzle, TENSOR_MAP_BYTES, TensorMap, TensorMapType};
+
+use std::sync::Arc;
 
 use crate::cancel::Cancel;
 use crate::diagnostic::Result;
 
+/// An allocation that a restarted device has given another address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Moved {
+    /// Its name in reports.
+    pub label: String,
+    /// The old address.
+    pub from: u64,
+    /// The new one.
+    pub to: u64,
+    /// Whether it holds what it held when that was last known; else its contents are arbitrary.
+    pub restored: bool,
+}
+
 /// A device with its memory. One per name (`emu:sm_80`, `cuda:0`) in a session.
 ///
-/// Addresses are the ones that kernels see. All calls block; [`Device::launch`] ends early when cancelled.
+/// Addresses are the ones that kernels see. All calls block; [`Device::launch`] and [`Device::time`] end early when
+/// cancelled.
 pub trait Device: Send {
     /// The name that `%device` takes: `emu:sm_80`.
     fn name(&self) -> String;
+    /// Who it is, in a few words: the GPU's name and its driver's version.
+    fn description(&self) -> String {
+        "CPU emulator".to_owned()
+    }
     /// Whether results and times come from the CPU emulator; said in every output.
     fn is_emulated(&self) -> bool;
     /// The compute capability that runs the code: 80.
@@ -37,10 +60,40 @@ pub trait Device: Send {
     fn write(&mut self, address: u64, bytes: &[u8]) -> Result<()>;
     /// Copies device bytes to the host.
     fn read(&self, address: u64, bytes: &mut [u8]) -> Result<()>;
+    /// What whole allocations (address, bytes) hold now. A device behind a slow bus copies only what has changed.
+    fn snapshot(&mut self, spans: &[(u64, u64)]) -> Result<Vec<Arc<[u8]>>> {
+        let read = |&(address, bytes): &(u64, u64)| {
+            let mut copy = vec![0; bytes as usize];
+            self.read(address, &mut copy)?;
+            Ok(copy.into())
+        };
+        spans.iter().map(read).collect()
+    }
+    /// Whether everything that it held is gone: its context was poisoned, or its process has died.
+    fn is_lost(&self) -> bool {
+        false
+    }
+    /// Starts a lost device again. Allocations come back at other addresses, with what they held when that was last
+    /// known; loaded code does not.
+    fn restart(&mut self) -> Result<Vec<Moved>> {
+        Ok(Vec::new())
+    }
     /// Loads code and finds an entry function in it. The same code again costs a hash look-up.
     fn load(&mut self, code: Code<'_>, entry: &str) -> Result<FunctionId>;
     /// What the loaded function uses.
     fn info(&self, function: FunctionId) -> FunctionInfo;
+    /// How many blocks of a launch an SM holds, where that is known.
+    fn occupancy(&self, _launch: &Launch) -> Option<Occupancy> {
+        None
+    }
+    /// The 128 bytes of a tensor map. Its constraints were checked.
+    fn tensor_map(&self, map: &TensorMap) -> Result<Vec<u8>>;
     /// Runs a launch to its end. `print` receives what device code prints, in order, piece by piece.
     fn launch(&mut self, launch: &Launch, cancel: &Cancel, print: &(dyn Fn(&str) + Sync)) -> Result<LaunchReport>;
+    /// Runs a launch many times and measures each.
+    fn time(&mut self, launch: &Launch, plan: &TimingPlan, cancel: &Cancel) -> Result<Timing>;
+    /// Nanoseconds to submit a launch, without waiting for it: by the device's launch path, and by bare driver calls.
+    fn submit_cost(&mut self, _launch: &Launch, _count: u32, _cancel: &Cancel) -> Result<Option<(f64, f64)>> {
+        Ok(None)
+    }
 }

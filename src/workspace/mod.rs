@@ -17,8 +17,11 @@ pub use scalars::Scalars;
 pub use scope::WorkspaceScope;
 pub use views::resolve_view;
 
+use std::sync::Arc;
+
 use crate::cancel::Cancel;
 use crate::compiler::{Compiler, Stage, Target, environment};
+use crate::device::cuda::Hosted;
 use crate::device::{Buffer, Device, Emulated};
 use crate::diagnostic::Result;
 use crate::frontend::Frontend;
@@ -43,6 +46,8 @@ pub struct Workspace {
     pub triton: Option<String>,
     /// The architecture that is emulated whatever is compiled for; `None` follows the target.
     emulated: Option<Target>,
+    /// GPUs that were in use before, without memory.
+    parked: Vec<Box<dyn Device>>,
 }
 
 impl Default for Workspace {
@@ -58,6 +63,7 @@ impl Default for Workspace {
             compiler: Compiler::default(),
             triton: None,
             emulated: None,
+            parked: Vec::new(),
         }
     }
 }
@@ -145,24 +151,110 @@ impl Workspace {
         Ok(())
     }
 
+    /// Runs kernels on a GPU, `cuda:0`, and compiles for it from now on, if its architecture is a target. The process
+    /// that owns the GPU stays when another device is chosen, so that coming back is quick.
+    pub fn set_gpu(&mut self, name: &str) -> Result<()> {
+        let parked = self.parked.iter().position(|device| device.name() == name);
+        if self.device.name() != name {
+            let device = match parked.map(|index| self.parked.swap_remove(index)) {
+                Some(mut device) => {
+                    if device.is_lost() {
+                        device.restart()?;
+                    }
+                    device
+                }
+                None => Box::new(Hosted::start(name)?),
+            };
+            self.move_to(device)?;
+        }
+        let own = Target(self.device.capability());
+        if Target::SUPPORTED.contains(&own) {
+            self.target = own;
+        }
+        self.emulated = None;
+        Ok(())
+    }
+
     /// Moves every buffer to another device; nothing changes if that fails.
     fn move_to(&mut self, mut device: Box<dyn Device>) -> Result<()> {
         if device.name() == self.device.name() {
             return Ok(());
         }
+        self.revive()?;
         let mut addresses = Vec::new();
-        for buffer in self.buffers.iter() {
+        let moved = self.buffers.iter().try_for_each(|buffer| {
             let mut bytes = vec![0; buffer.bytes as usize];
             self.device.read(buffer.address, &mut bytes)?;
             let address = device.allocate(&buffer.name, buffer.bytes)?;
-            device.write(address, &bytes)?;
+            addresses.push(address);
+            device.write(address, &bytes)
+        });
+        if let Err(error) = moved {
+            addresses.into_iter().for_each(|address| device.free(address));
+            self.park(device);
+            return Err(error);
+        }
+        for address in self.place_buffers(addresses) {
+            self.device.free(address);
+        }
+        let old = std::mem::replace(&mut self.device, device);
+        self.park(old);
+        Ok(())
+    }
+
+    /// Keeps a GPU that is not in use now.
+    fn park(&mut self, device: Box<dyn Device>) {
+        if !device.is_emulated() {
+            self.parked.push(device);
+        }
+    }
+
+    /// Starts a lost device again. Returns the names of the buffers whose values could not be given back.
+    pub fn revive(&mut self) -> Result<Vec<String>> {
+        if !self.device.is_lost() {
+            return Ok(Vec::new());
+        }
+        let moved = self.device.restart()?;
+        let mut gone = Vec::new();
+        for buffer in self.buffers.iter_mut() {
+            if let Some(moved) = moved.iter().find(|moved| moved.from == buffer.address) {
+                buffer.address = moved.to;
+                if !moved.restored {
+                    gone.push(buffer.name.clone());
+                }
+            }
+        }
+        Ok(gone)
+    }
+
+    /// Puts another device in the place of the current one for a while, with buffers that hold what `contents` says.
+    /// Returns the current device and the buffers' addresses on it; `None`, and no change, if something is missing.
+    pub fn swap_device(
+        &mut self,
+        mut device: Box<dyn Device>,
+        contents: impl Fn(&str) -> Option<Arc<[u8]>>,
+    ) -> Option<(Box<dyn Device>, Vec<u64>)> {
+        let mut addresses = Vec::new();
+        for buffer in self.buffers.iter() {
+            let bytes = contents(&buffer.name)?;
+            let address = device.allocate(&buffer.name, buffer.bytes).ok()?;
+            device.write(address, &bytes).ok()?;
             addresses.push(address);
         }
-        for (buffer, address) in self.buffers.iter_mut().zip(addresses) {
-            buffer.address = address;
-        }
-        self.device = device;
-        Ok(())
+        let old = self.place_buffers(addresses);
+        Some((std::mem::replace(&mut self.device, device), old))
+    }
+
+    /// Undoes [`Self::swap_device`]; returns the device that stood in.
+    pub fn swap_back(&mut self, device: Box<dyn Device>, addresses: Vec<u64>) -> Box<dyn Device> {
+        self.place_buffers(addresses);
+        std::mem::replace(&mut self.device, device)
+    }
+
+    /// Gives every buffer another address, in order; returns the addresses that they had.
+    fn place_buffers(&mut self, addresses: Vec<u64>) -> Vec<u64> {
+        let buffers = self.buffers.iter_mut().zip(addresses);
+        buffers.map(|(buffer, address)| std::mem::replace(&mut buffer.address, address)).collect()
     }
 
     /// The device's name as `%device` takes it.

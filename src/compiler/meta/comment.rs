@@ -24,7 +24,7 @@ const TAG: &str = "warpbook:";
 /// Triton's name of the option that `fp_fusion` says.
 const FUSION: &str = "enable_fp_fusion";
 
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 15] = [
     "triton",
     "shared",
     "threads",
@@ -35,6 +35,8 @@ const KEYS: [&str; 13] = [
     "scratch_params",
     "tmem",
     "fp_fusion",
+    "cooperative",
+    "pdl",
     "options",
     "tensordesc",
     "params",
@@ -76,6 +78,10 @@ pub struct Comment {
     pub tmem: Option<u32>,
     /// Whether floating-point contraction is allowed.
     pub fp_fusion: Option<bool>,
+    /// Whether all blocks have to be resident together.
+    pub cooperative: Option<bool>,
+    /// Whether it is a programmatic dependent launch.
+    pub dependent: Option<bool>,
     /// Options that the compiler was given: integers and booleans.
     pub options: Option<Vec<(String, Value)>>,
     /// How each host descriptor is encoded.
@@ -148,6 +154,11 @@ fn fields(meta: &LaunchMeta, options: &str) -> String {
     }
     if !meta.fp_fusion.is_default() {
         field("fp_fusion", &meta.fp_fusion.value);
+    }
+    for (key, flag) in [("cooperative", &meta.cooperative), ("pdl", &meta.dependent)] {
+        if !flag.is_default() {
+            field(key, &flag.value);
+        }
     }
     if !options.is_empty() {
         field("options", &options);
@@ -230,6 +241,8 @@ fn parse(body: &str, offset: usize, span: Range<usize>) -> Result<Comment> {
             }
             "tmem" => set(&mut comment.tmem, number(value), "a number of columns"),
             "fp_fusion" => set(&mut comment.fp_fusion, value.parse().ok(), "true or false"),
+            "cooperative" => set(&mut comment.cooperative, value.parse().ok(), "true or false"),
+            "pdl" => set(&mut comment.dependent, value.parse().ok(), "true or false"),
             "options" => {
                 set(&mut comment.options, list(value, read_option), "name:value, apart by commas: num_stages:3")
             }
@@ -376,6 +389,8 @@ impl Comment {
         fill(&mut meta.profile_scratch, self.profile.as_ref());
         fill(&mut meta.tmem, self.tmem.as_ref());
         fill(&mut meta.fp_fusion, self.fp_fusion.as_ref());
+        fill(&mut meta.cooperative, self.cooperative.as_ref());
+        fill(&mut meta.dependent, self.dependent.as_ref());
         if meta.tensor_descs.is_empty() {
             meta.tensor_descs = self.tensor_descs.clone().unwrap_or_default();
         }

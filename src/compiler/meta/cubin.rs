@@ -111,6 +111,8 @@ fn without_ptx(kernel: &str) -> LaunchMeta {
         tmem: Sourced::default(0, absent("how much tensor memory")),
         tensor_descs: Vec::new(),
         fp_fusion: Sourced::default(true, "as ptxas does it"),
+        cooperative: Sourced::default(false, absent("whether it is cooperative")),
+        dependent: Sourced::default(false, absent("whether it is a dependent launch")),
     }
 }
 

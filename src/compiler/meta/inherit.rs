@@ -23,6 +23,8 @@ pub fn inherit(meta: &mut LaunchMeta, parent: &LaunchMeta, version: u32) {
     fill(&mut meta.profile_scratch, &parent.profile_scratch, version);
     fill(&mut meta.tmem, &parent.tmem, version);
     fill(&mut meta.fp_fusion, &parent.fp_fusion, version);
+    fill(&mut meta.cooperative, &parent.cooperative, version);
+    fill(&mut meta.dependent, &parent.dependent, version);
     if meta.tensor_descs.is_empty() {
         meta.tensor_descs.clone_from(&parent.tensor_descs);
     }

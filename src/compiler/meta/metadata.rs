@@ -28,6 +28,12 @@ pub fn from_compiler(
         meta.fp_fusion = Sourced::new(fusion, Origin::Compiler);
     }
     if is_ours {
+        for (key, field) in [("launch_cooperative_grid", &mut meta.cooperative), ("launch_pdl", &mut meta.dependent)] {
+            // The option's default is no fact about the text.
+            if metadata[key].as_bool() == Some(true) {
+                *field = Sourced::new(true, Origin::Compiler);
+            }
+        }
         if name.is_some() {
             meta.entry.origin = Origin::Compiler;
         }
@@ -96,6 +102,8 @@ fn without_code(name: &str) -> LaunchMeta {
         tmem: unknown(),
         tensor_descs: Vec::new(),
         fp_fusion: Sourced { value: true, ..unknown() },
+        cooperative: unknown(),
+        dependent: unknown(),
     }
 }
 

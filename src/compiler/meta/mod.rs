@@ -177,4 +177,8 @@ pub struct LaunchMeta {
     pub tensor_descs: Vec<TensorDesc>,
     /// Whether floating-point contraction was allowed when PTX was written and assembled.
     pub fp_fusion: Sourced<bool>,
+    /// Whether all blocks have to be resident together (`launch_cooperative_grid`).
+    pub cooperative: Sourced<bool>,
+    /// Whether it may begin before the kernel before it has ended: programmatic dependent launch (`launch_pdl`).
+    pub dependent: Sourced<bool>,
 }

@@ -80,6 +80,8 @@ pub(super) fn of_entry(module: &Module, entry: &Function) -> Result<LaunchMeta> 
         tmem: Sourced::default(0, absent("how much tensor memory")),
         tensor_descs: Vec::new(),
         fp_fusion: Sourced::default(true, "as ptxas does it"),
+        cooperative: Sourced::default(false, absent("whether it is cooperative")),
+        dependent: Sourced::default(false, absent("whether it is a dependent launch")),
     })
 }
 

@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
+use super::descriptor;
 use crate::compiler::meta::{GivenArgument, GivenKind};
-use crate::compiler::{Argument, Binding, BoundParam};
-use crate::compiler::{Param, ParamKind};
-use crate::device::{Device, Dtype, View};
+use crate::compiler::{Argument, Binding, BoundParam, LaunchMeta, Param, ParamKind};
+use crate::device::{Device, Dtype, Swizzle, View};
 use crate::diagnostic::{Diagnostic, Result, nearest};
 use crate::expression::{Expr, ExprKind, HeaderOption, LaunchHeader, Scalar, Scope, evaluate};
 use crate::workspace::{Workspace, resolve_view};
@@ -36,6 +36,8 @@ pub enum Value {
         view: View,
         /// Extents of the block that one access moves.
         block: Vec<u32>,
+        /// The swizzle in shared memory, for code that the compiler's metadata does not say it of.
+        swizzle: Option<Swizzle>,
     },
     /// `addr(a, b)`: an array of device addresses, which is put into memory for the launch.
     Addresses(Vec<u64>),
@@ -86,7 +88,7 @@ pub fn evaluate_argument(expression: &Expr, workspace: &Workspace, constants: &[
     if let Some(addresses) = addresses(expression, workspace)? {
         return Ok(Given { value: Value::Addresses(addresses), span });
     }
-    if let Some(value) = descriptor(expression, workspace, constants)? {
+    if let Some(value) = descriptor::evaluate_tma(expression, workspace, constants)? {
         return Ok(Given { value, span });
     }
     let scope = HeaderScope { workspace, constants };
@@ -97,37 +99,6 @@ pub fn evaluate_argument(expression: &Expr, workspace: &Workspace, constants: &[
         return Ok(Given { value: Value::Function(name.clone()), span });
     }
     evaluate(expression, &scope).map(|scalar| Given { value: Value::Scalar(scalar), span })
-}
-
-/// The descriptor in `tma(a, [128, 64])`.
-fn descriptor(expression: &Expr, workspace: &Workspace, constants: &[(String, Scalar)]) -> Result<Option<Value>> {
-    let ExprKind::Call { callee, args, .. } = &expression.kind else { return Ok(None) };
-    if !matches!(&callee.kind, ExprKind::Name(name) if name == "tma") {
-        return Ok(None);
-    }
-    let fail = |span: &Range<usize>, message: &str| {
-        let error = Diagnostic::error("argument-kind", message).at(span.clone(), "");
-        Box::new(error.help("`tma(a, [128, 64])`: a buffer or view, and the extents of a block of it"))
-    };
-    let [tensor, block] = args.as_slice() else {
-        return Err(fail(&expression.span, "`tma` takes a buffer and the extents of a block"));
-    };
-    let Some(view) = resolve_view(tensor, workspace)? else { return Err(fail(&tensor.span, "this is no buffer")) };
-    let Scalar::Tuple(extents) = evaluate(block, &HeaderScope { workspace, constants })? else {
-        return Err(fail(&block.span, "the extents of a block are a list"));
-    };
-    let positive = |extent: &Scalar| extent.as_int().and_then(|extent| u32::try_from(extent).ok()).filter(|&e| e > 0);
-    let Some(extents) = extents.iter().map(positive).collect::<Option<Vec<u32>>>() else {
-        return Err(fail(&block.span, "the extents of a block are positive integers"));
-    };
-    if extents.len() != view.shape.len() {
-        let message = format!("the block has {} dimensions, and the tensor has {}", extents.len(), view.shape.len());
-        return Err(fail(&block.span, &message));
-    }
-    if view.strides.last() != Some(&1) {
-        return Err(fail(&tensor.span, "the last dimension of a descriptor's tensor has to be contiguous"));
-    }
-    Ok(Some(Value::Descriptor { view, block: extents }))
 }
 
 /// The addresses in `addr(a, b[64:])`.
@@ -210,7 +181,7 @@ impl Given {
             Value::Scalar(scalar) => scalar_to_compiler(scalar),
             Value::Function(name) => Argument::Function(name.clone()),
             Value::Tuple(items) => Argument::Tuple(items.iter().map(Given::to_compiler).collect()),
-            Value::Descriptor { view, block } => Argument::Descriptor {
+            Value::Descriptor { view, block, .. } => Argument::Descriptor {
                 dtype: view.dtype.triton().to_owned(),
                 address: view.address,
                 shape: view.shape.iter().map(|&extent| extent as u64).collect(),
@@ -268,19 +239,22 @@ fn scalar_to_compiler(scalar: &Scalar) -> Argument {
 /// The compiled parameters' values from Python-level arguments, in the order of the parameters.
 pub fn bind(
     binding: &Binding,
-    params: &[Param],
+    meta: &LaunchMeta,
     arguments: &Arguments,
+    device: &dyn Device,
     whole: &Range<usize>,
 ) -> Result<Vec<GivenArgument>> {
     check_constants(binding, arguments)?;
-    let tensor_maps = params.iter().any(|param| param.kind == ParamKind::TensorMap);
+    let tensor_maps = meta.params.value.iter().any(|param| param.kind == ParamKind::TensorMap);
+    let mut encodings = meta.tensor_descs.iter();
     let mut given = Vec::with_capacity(binding.params.len());
     for param in &binding.params {
         match find(binding, param, arguments) {
-            Some(Given { value: Value::Descriptor { .. }, span }) if tensor_maps => {
-                let error = Diagnostic::error("not-built-yet", "tensor maps (TMA) cannot be made yet");
-                let error = error.at(span.clone(), "").note("from sm_90 on a host descriptor is a tensor map");
-                return Err(Box::new(error.help("for sm_75 to sm_89 the same cell runs: `%target sm_89`")));
+            Some(Given { value: Value::Descriptor { view, block, swizzle }, span }) if tensor_maps => {
+                let map = descriptor::tensor_map(view, block, *swizzle, encodings.next(), span)?;
+                let kind = descriptor::encode(&map, device, span)?;
+                given.push(GivenArgument { span: span.clone(), label: param.name.clone(), kind });
+                given.extend(descriptor::extents_and_strides(&param.name, view, span));
             }
             Some(Given { value: Value::Descriptor { view, .. }, span }) if param.descriptor_rank() > 0 => {
                 given.extend(parts_of_descriptor(&param.name, view, span));
@@ -293,13 +267,21 @@ pub fn bind(
 
 /// The compiled parameters' values from arguments that are the parameters themselves: in order, or by their names.
 /// A keyword that no parameter has is there for the grid.
-pub fn in_order(params: &[Param], arguments: &Arguments) -> Result<Vec<GivenArgument>> {
+pub fn in_order(params: &[Param], arguments: &Arguments, device: &dyn Device) -> Result<Vec<GivenArgument>> {
     let name = |index: usize| params.get(index).map_or_else(|| format!("argument {index}"), |param| param.name.clone());
+    let parameter = |given: &Given, label: String| match &given.value {
+        Value::Descriptor { view, block, swizzle } => {
+            let map = descriptor::tensor_map(view, block, *swizzle, None, &given.span)?;
+            let kind = descriptor::encode(&map, device, &given.span)?;
+            Ok(GivenArgument { span: given.span.clone(), label, kind })
+        }
+        _ => given.to_parameter(label),
+    };
     let positional = arguments.positional.iter().enumerate();
-    let mut given = positional.map(|(index, given)| given.to_parameter(name(index))).collect::<Result<Vec<_>>>()?;
+    let mut given = positional.map(|(index, given)| parameter(given, name(index))).collect::<Result<Vec<_>>>()?;
     for param in params.iter().skip(given.len()) {
         let Some((_, value)) = arguments.keywords.iter().find(|(name, _)| *name == param.name) else { break };
-        given.push(value.to_parameter(param.name.clone())?);
+        given.push(parameter(value, param.name.clone())?);
     }
     Ok(given)
 }
@@ -337,14 +319,11 @@ fn find<'a>(binding: &Binding, param: &BoundParam, arguments: &'a Arguments) -> 
 /// A descriptor as Triton passes it where the target has no tensor maps: a pointer with extents and strides, and then
 /// extents and strides again.
 fn parts_of_descriptor(name: &str, view: &View, span: &Range<usize>) -> Vec<GivenArgument> {
-    let part = |label: String, kind: GivenKind| GivenArgument { span: span.clone(), label, kind };
     let element = Some(view.dtype.triton().to_owned());
-    let mut parts = vec![part(name.to_owned(), GivenKind::Pointer { element, address: view.address })];
+    let kind = GivenKind::Pointer { element, address: view.address };
+    let mut parts = vec![GivenArgument { span: span.clone(), label: name.to_owned(), kind }];
     for _ in 0..2 {
-        let extents = view.shape.iter().enumerate();
-        parts.extend(extents.map(|(at, &n)| part(format!("{name}.shape[{at}]"), GivenKind::Int(n as i64))));
-        let strides = view.strides.iter().enumerate();
-        parts.extend(strides.map(|(at, &n)| part(format!("{name}.stride({at})"), GivenKind::Int(n))));
+        parts.extend(descriptor::extents_and_strides(name, view, span));
     }
     parts
 }

@@ -2,13 +2,16 @@
 
 mod arguments;
 mod changes;
+mod descriptor;
 mod locate;
 mod options;
 mod relaunch;
+mod replay;
 mod report;
 mod run;
 mod snapshot;
 mod stages;
+mod timeout;
 
 pub use arguments::check_options;
 pub use options::{STAGE_OPTIONS, SWITCHES};

@@ -1,17 +1,24 @@
 //! Options of the header that are not the compiler's: facts about a launch that no text carries, and how often.
 
+use std::time::Duration;
+
 use crate::compiler::meta::inherit;
 use crate::compiler::{LaunchMeta, Origin, Scratch, Sourced, Stage, Target};
+use crate::device::TimingPlan;
 use crate::diagnostic::{Diagnostic, Result};
 use crate::expression::{HeaderOption, LaunchHeader};
 use crate::magics::OptionSpec;
 
 /// Options that take no value.
-pub const SWITCHES: [&str; 1] = ["--compile"];
+pub const SWITCHES: [&str; 2] = ["--compile", "--warm"];
 
 /// Options of every stage magic.
 pub const STAGE_OPTIONS: &[OptionSpec] = &[
-    OptionSpec { name: "--bench", value: "[N]", help: "launch N times more (default 20) and plot the latency" },
+    OptionSpec {
+        name: "--bench",
+        value: "[N]",
+        help: "measure N more launches (as many as 100 ms hold, 20 on the emulator) and plot the latency",
+    },
     OptionSpec {
         name: "--compile",
         value: "",
@@ -22,6 +29,8 @@ pub const STAGE_OPTIONS: &[OptionSpec] = &[
     OptionSpec { name: "--shared", value: "BYTES", help: "dynamic shared memory, where the text does not say it" },
     OptionSpec { name: "--threads", value: "N", help: "threads per block, where the text does not say it" },
     OptionSpec { name: "--scratch", value: "SIZE/ALIGN", help: "global scratch per program, in bytes" },
+    OptionSpec { name: "--timeout", value: "SECONDS", help: "end the launch, with an error, after this time" },
+    OptionSpec { name: "--warm", value: "", help: "with `--bench`: do not flush the L2 cache before each launch" },
 ];
 
 /// Options of `%%cubin`.
@@ -32,6 +41,8 @@ pub const CUBIN_OPTIONS: &[OptionSpec] = &[
     STAGE_OPTIONS[4],
     STAGE_OPTIONS[5],
     STAGE_OPTIONS[6],
+    STAGE_OPTIONS[7],
+    STAGE_OPTIONS[8],
 ];
 
 /// Options of `%%triton` and `%%gluon` besides.
@@ -46,6 +57,8 @@ pub const PYTHON_OPTIONS: &[OptionSpec] = &[
         help: "take the kernel from an installed package, or from FILE.py:FUNCTION",
     },
     OptionSpec { name: "--config", value: "I", help: "which of the autotuner's configurations to take" },
+    STAGE_OPTIONS[7],
+    STAGE_OPTIONS[8],
 ];
 
 /// Options of `%launch`.
@@ -55,6 +68,8 @@ pub const LAUNCH_OPTIONS: &[OptionSpec] = &[
     STAGE_OPTIONS[4],
     STAGE_OPTIONS[5],
     STAGE_OPTIONS[6],
+    STAGE_OPTIONS[7],
+    STAGE_OPTIONS[8],
 ];
 
 /// The number that an option holds.
@@ -68,15 +83,35 @@ fn wrong(option: &HeaderOption, expected: &str) -> Box<Diagnostic> {
     Box::new(Diagnostic::error("option-value", message).at(option.value_span.clone(), ""))
 }
 
-/// How many launches `--bench` asks for.
-pub fn repetitions(header: &LaunchHeader) -> Result<usize> {
-    match header.option("--bench") {
-        None => Ok(0),
-        Some(option) if option.value.is_none() => Ok(20),
-        Some(option) => match number(option, "a number of launches from 1 to 100000")? {
-            count @ 1..=100_000 => Ok(count),
-            _ => Err(wrong(option, "a number of launches from 1 to 100000")),
+/// How `--bench` and `--warm` want the launch to be timed.
+pub fn timing(header: &LaunchHeader) -> Result<Option<TimingPlan>> {
+    let Some(option) = header.option("--bench") else {
+        return match header.option("--warm") {
+            Some(warm) => {
+                let error = Diagnostic::error("option-value", "`--warm` says how to measure, and nothing is measured");
+                Err(Box::new(error.at(warm.span.clone(), "").help("`--bench --warm`")))
+            }
+            None => Ok(None),
+        };
+    };
+    let samples = match option.value {
+        None => None,
+        Some(_) => match number(option, "a number of launches from 1 to 100000")? {
+            count @ 1..=100_000 => Some(count),
+            _ => return Err(wrong(option, "a number of launches from 1 to 100000")),
         },
+    };
+    Ok(Some(TimingPlan { samples, flush: header.option("--warm").is_none(), graph: true }))
+}
+
+/// How long a launch may take.
+pub fn timeout(header: &LaunchHeader) -> Result<Option<Duration>> {
+    let Some(option) = header.option("--timeout") else { return Ok(None) };
+    let expected = "a number of seconds, such as 2 or 0.5";
+    let seconds: f64 = number(option, expected)?;
+    match Duration::try_from_secs_f64(seconds) {
+        Ok(limit) if !limit.is_zero() && seconds < 1e6 => Ok(Some(limit)),
+        _ => Err(wrong(option, expected)),
     }
 }
 

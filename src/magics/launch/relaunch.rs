@@ -98,7 +98,8 @@ impl Magic for Relaunch {
             header: &launch.header,
             source: &launch.source,
             arguments: &evaluated,
-            repetitions: options::repetitions(&header)?,
+            timing: options::timing(&header)?,
+            timeout: options::timeout(&header)?,
         };
         let (lines, warnings) = run(&plan, workspace, context)?;
         workspace.kernels.launched(&name, launch);

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::compiler::meta::Resources;
 use crate::compiler::{Sourced, Stage};
+use crate::device::{Occupancy, Timing};
 use crate::render::plot::{latency_histogram, time_text};
 use crate::render::{Output, bytes_text, escape_html, grouped};
 
@@ -28,12 +29,18 @@ pub struct LaunchLines {
     pub grid: [u32; 3],
     /// The device's name.
     pub device: String,
+    /// Who a GPU is: its model and its driver.
+    pub description: Option<String>,
     /// Whether times are emulated.
     pub emulated: bool,
     /// Time of the launch.
     pub elapsed: Duration,
     /// Times of repeated launches (`--bench`).
-    pub samples: Vec<Duration>,
+    pub timing: Option<Timing>,
+    /// Registers per thread of the loaded function, where the device tells.
+    pub registers: Option<u32>,
+    /// How many blocks an SM holds, where the device tells.
+    pub occupancy: Option<Occupancy>,
     /// Warp instructions executed, where the device counts them.
     pub warp_instructions: Option<u64>,
     /// One line for each buffer that the launch changed.
@@ -108,6 +115,9 @@ impl Report {
         }
         if let Some(launch) = &self.launch {
             let _ = write!(line, " · {}", launch.device);
+            if let Some(description) = &launch.description {
+                let _ = write!(line, " {description}");
+            }
         }
         line
     }
@@ -124,17 +134,32 @@ impl Report {
             Some(launch) => format!("grid {} × {threads} · {shared}", grid_text(launch.grid)),
             None => format!("compiled, not launched · {threads} · {shared}"),
         });
+        let mut resources = Vec::new();
         if let Some(Resources { registers, local }) = self.resources {
-            let local = match local {
+            resources.push(format!("{registers} registers per thread"));
+            resources.push(match local {
                 0 => "no local memory, no spills".to_owned(),
                 bytes => format!("{bytes} B of local memory per thread (spills, local arrays)"),
-            };
-            lines.push(format!("{registers} registers per thread · {local}"));
+            });
+        } else if let Some(registers) = self.launch.as_ref().and_then(|launch| launch.registers) {
+            resources.push(format!("{registers} registers per thread (compiled by the driver)"));
+        }
+        if let Some(Occupancy { blocks, warps, warps_limit, limiter }) = self.occupancy() {
+            let plural = if blocks == 1 { "" } else { "s" };
+            let limiter = limiter.name();
+            resources.push(format!("{blocks} block{plural}/SM ({warps} of {warps_limit} warps), limited by {limiter}"));
+        }
+        if !resources.is_empty() {
+            lines.push(resources.join(" · "));
         }
         if let Some(count) = self.launch.as_ref().and_then(|launch| launch.warp_instructions) {
             lines.push(format!("{} warp instructions", grouped(count)));
         }
         lines
+    }
+
+    fn occupancy(&self) -> Option<Occupancy> {
+        self.launch.as_ref()?.occupancy
     }
 
     fn times(&self) -> String {
@@ -152,15 +177,8 @@ impl Report {
         }
         if let Some(launch) = &self.launch {
             let kind = if launch.emulated { "emulated launch" } else { "launch" };
-            parts.push(match Quantiles::of(&launch.samples) {
-                Some(q) => format!(
-                    "{kind} {} median (5–95 %: {}–{}; {} launches, {})",
-                    time_text(q.median),
-                    time_text(q.low),
-                    time_text(q.high),
-                    launch.samples.len(),
-                    if launch.emulated { "wall time of the emulator" } else { "device time" },
-                ),
+            parts.push(match &launch.timing {
+                Some(timing) => timing_text(timing, kind),
                 None => format!("{kind} {}", time_text(launch.elapsed)),
             });
         }
@@ -178,17 +196,18 @@ impl Report {
 
     fn plot(&self) -> Option<String> {
         let launch = self.launch.as_ref()?;
-        let quantiles = Quantiles::of(&launch.samples)?;
+        let samples = &launch.timing.as_ref()?.samples;
+        let quantiles = Quantiles::of(samples)?;
         let title = format!(
             "{} v{}: median {} over {} launches on {}{}",
             self.kernel,
             self.version,
             time_text(quantiles.median),
-            launch.samples.len(),
+            samples.len(),
             launch.device,
             if launch.emulated { " (emulated time)" } else { "" },
         );
-        latency_histogram(&title, &launch.samples)
+        latency_histogram(&title, samples)
     }
 
     fn html(&self) -> String {
@@ -240,10 +259,50 @@ impl Report {
                 "grid": launch.grid,
                 "warp_instructions": launch.warp_instructions,
                 "nanoseconds": nanoseconds(&launch.elapsed),
-                "samples_nanoseconds": launch.samples.iter().map(nanoseconds).collect::<Vec<_>>(),
+                "description": launch.description,
+                "registers": launch.registers,
+                "blocks_per_sm": launch.occupancy.map(|occupancy| occupancy.blocks),
+                "occupancy_limiter": launch.occupancy.map(|occupancy| occupancy.limiter.name()),
+                "samples_nanoseconds":
+                    launch.timing.iter().flat_map(|timing| &timing.samples).map(nanoseconds).collect::<Vec<_>>(),
+                "timing": launch.timing.as_ref().map(|timing| json!({
+                    "method": timing.method,
+                    "warmup": timing.warmup,
+                    "graph_nanoseconds": timing.graph.map(|graph| nanoseconds(&graph.each)),
+                    "graph_launches": timing.graph.map(|graph| graph.launches),
+                    "sm_clock_mhz": timing.clocks,
+                })),
             })),
         })
     }
+}
+
+/// Median and spread of the samples, how they were taken, and the graph's figure beside them.
+fn timing_text(timing: &Timing, kind: &str) -> String {
+    let Some(q) = Quantiles::of(&timing.samples) else { return kind.to_owned() };
+    let mut text = format!(
+        "{kind} {} median (5–95 %: {}–{}; {}; {}",
+        time_text(q.median),
+        time_text(q.low),
+        time_text(q.high),
+        match timing.warmup {
+            0 => format!("{} samples", timing.samples.len()),
+            warmup => format!("{} samples after {warmup} to warm up", timing.samples.len()),
+        },
+        timing.method,
+    );
+    if let Some((before, after)) = timing.clocks {
+        let _ = match before == after {
+            true => write!(text, "; SM clock {before} MHz"),
+            false => write!(text, "; SM clock {before} → {after} MHz"),
+        };
+    }
+    text.push(')');
+    if let Some(graph) = timing.graph {
+        let each = time_text(graph.each);
+        let _ = write!(text, " · {each} each, back to back in a CUDA graph of {} (caches warm)", graph.launches);
+    }
+    text
 }
 
 struct Quantiles {
@@ -295,9 +354,12 @@ mod tests {
             launch: Some(LaunchLines {
                 grid: [64, 1, 1],
                 device: "emu:sm_90".into(),
+                description: None,
                 emulated: true,
                 elapsed: Duration::from_micros(41_200),
-                samples: Vec::new(),
+                timing: None,
+                registers: None,
+                occupancy: None,
                 warp_instructions: Some(1_234_567),
                 changes: vec!["c  f16 [512, 512]  all 262144 elements written".into()],
             }),
@@ -327,10 +389,12 @@ mod tests {
     fn a_benchmark_is_plotted_and_called_emulated() {
         let mut report = report();
         if let Some(launch) = &mut report.launch {
-            launch.samples = (1..=20).map(Duration::from_millis).collect();
+            let samples = (1..=20).map(Duration::from_millis).collect();
+            let method = "wall time of the emulator".to_owned();
+            launch.timing = Some(Timing { samples, method, ..Timing::default() });
         }
         let output = report.output();
-        assert!(output.text.contains("20 launches, wall time of the emulator"), "{}", output.text);
+        assert!(output.text.contains("20 samples; wall time of the emulator"), "{}", output.text);
         assert!(output.svg.is_some_and(|svg| svg.contains("(emulated time)")));
     }
 }

@@ -4,17 +4,21 @@ use std::time::Duration;
 
 use super::arguments::{self, Arguments};
 use super::locate::in_own_text;
+use super::replay;
 use super::report::LaunchLines;
 use super::snapshot::Snapshot;
+use super::timeout::limited;
+use crate::cancel::Cancel;
 use crate::compiler::meta::{encode, resolve_scratch};
-use crate::compiler::{Origin, Stage};
-use crate::device::{Code, Launch};
+use crate::compiler::{Origin, Stage, Target};
+use crate::device::{Code, Device, Launch, LaunchReport, Timing, TimingPlan};
 use crate::diagnostic::{Diagnostic, Result, Source};
 use crate::expression::{LaunchHeader, Scalar};
 use crate::frontend::Stream;
 use crate::workspace::{Context, Version, Workspace};
 
 /// A launch, ready but for its arguments' bytes.
+#[derive(Clone, Copy)]
 pub struct Plan<'a> {
     /// The kernel's name.
     pub kernel: &'a str,
@@ -28,28 +32,44 @@ pub struct Plan<'a> {
     pub text: &'a Source,
     /// The evaluated arguments.
     pub arguments: &'a Arguments,
-    /// More launches for `--bench`.
-    pub repetitions: usize,
+    /// How to time it (`--bench`).
+    pub timing: Option<TimingPlan>,
+    /// How long one launch may take (`--timeout`).
+    pub timeout: Option<Duration>,
 }
 
 impl Plan<'_> {
-    fn in_own_text(&self, error: Diagnostic, workspace: &Workspace) -> Diagnostic {
+    /// An error in the kernel's PTX, told in the text that the reader wrote.
+    pub fn in_own_text(&self, error: Diagnostic, workspace: &Workspace) -> Diagnostic {
         in_own_text(error, self.kernel, self.version, self.text, &workspace.definitions)
     }
 }
 
 /// Runs it. Buffers get their values back when it fails.
 pub fn run(plan: &Plan<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<(LaunchLines, Vec<String>)> {
+    let gone = workspace.revive()?;
+    let mut good = Snapshot::take(workspace)?;
     let mut temporary = Vec::new();
+    let mut launched = false;
     let outcome = prepare(plan, workspace, &mut temporary).and_then(|prepared| {
-        let outcome = launch_all(plan, &prepared.launch, workspace, context)?;
+        launched = true;
+        let outcome = launch_all(plan, &prepared.launch, &mut good, workspace, context)?;
         Ok((prepared, outcome))
     });
     for address in temporary {
         workspace.device.free(address);
     }
-    let (Prepared { launch, guessed_shared }, (report, samples, changes)) = outcome?;
+    let (Prepared { launch, guessed_shared }, Outcome { report, timing, changes }) = match outcome {
+        Ok(outcome) => outcome,
+        Err(error) if launched || workspace.device.is_lost() => {
+            return Err(Box::new(failed(plan, *error, &good, workspace, context)?));
+        }
+        Err(error) => return Err(error),
+    };
     let mut warnings = report.warnings;
+    if !gone.is_empty() {
+        warnings.push(format!("the device was lost before this launch, and with it: {}", gone.join(", ")));
+    }
     if guessed_shared {
         let shared = launch.shared;
         warnings.push(match report.shared_touched {
@@ -60,16 +80,54 @@ pub fn run(plan: &Plan<'_>, workspace: &mut Workspace, context: Context<'_>) -> 
             None => format!("nothing says how much shared memory this needs: it was given {shared} bytes"),
         });
     }
+    if let Some(timing) = &timing {
+        warnings.extend(timing.warnings.iter().cloned());
+    }
+    let device = workspace.device.as_ref();
     let lines = LaunchLines {
-        grid: launch.grid,
-        device: workspace.device.name(),
-        emulated: workspace.device.is_emulated(),
+        grid: std::array::from_fn(|axis| launch.grid[axis] / launch.cluster[axis].max(1)),
+        device: device.name(),
+        description: (!device.is_emulated()).then(|| device.description()),
+        emulated: device.is_emulated(),
         elapsed: report.elapsed,
-        samples,
+        timing,
+        registers: device.info(launch.function).registers,
+        occupancy: device.occupancy(&launch),
         warp_instructions: report.warp_instructions,
         changes,
     };
     Ok((lines, warnings))
+}
+
+/// Runs a plan once on the workspace's device, whatever becomes of the buffers.
+pub fn emulate(plan: &Plan<'_>, workspace: &mut Workspace, cancel: &Cancel) -> Result<()> {
+    let mut temporary = Vec::new();
+    let prepared = prepare(plan, workspace, &mut temporary)?;
+    workspace.device.launch(&prepared.launch, cancel, &|_| {}).map(drop)
+}
+
+/// A launch that failed: buffers get their values back, and the error says where and why, as far as can be known.
+fn failed(
+    plan: &Plan<'_>,
+    error: Diagnostic,
+    good: &Snapshot,
+    workspace: &mut Workspace,
+    context: Context<'_>,
+) -> Result<Diagnostic> {
+    let is_fault = workspace.device.is_lost() && !error.is_interrupted() && error.code != "timeout";
+    let kept = good.restore(workspace)?;
+    let mut error = plan.in_own_text(error, workspace);
+    if !error.is_interrupted() {
+        error = error.note(format!("kernel `{}` v{}", plan.kernel, plan.version.number));
+    }
+    let found = if is_fault { replay::locate(plan, good, workspace, context) } else { None };
+    if let Some(found) = found {
+        // The emulator knows more: its error is the one to show, and the GPU's words are added.
+        let words = std::iter::once(format!("found by the same launch on the emulator; {}", error.message));
+        let notes = words.chain(error.notes);
+        error = notes.fold(found, Diagnostic::note);
+    }
+    Ok(error.note(kept))
 }
 
 struct Prepared {
@@ -92,15 +150,16 @@ fn prepare(plan: &Plan<'_>, workspace: &mut Workspace, temporary: &mut Vec<u64>)
     arguments.place(workspace.device.as_mut(), temporary)?;
     let whole = &plan.header.call_span;
     let given = match &version.binding {
-        Some(binding) => arguments::bind(binding, &meta.params.value, &arguments, whole).map_err(located)?,
-        None => arguments::in_order(&meta.params.value, &arguments).map_err(located)?,
+        Some(binding) => {
+            arguments::bind(binding, &meta, &arguments, workspace.device.as_ref(), whole).map_err(located)?
+        }
+        None => arguments::in_order(&meta.params.value, &arguments, workspace.device.as_ref()).map_err(located)?,
     };
     let mut args = encode(&meta.params.value, &given, whole).map_err(located)?;
 
-    let loaded = match (version.artifact(Stage::Ptx), version.artifact(Stage::Cubin)) {
-        (Some(ptx), _) => workspace.device.load(Code::Ptx(ptx.text().unwrap_or_default()), &meta.entry.value),
-        (None, Some(cubin)) => workspace.device.load(Code::Cubin(&cubin.content), &meta.entry.value),
-        (None, None) => return Err(Box::new(Diagnostic::error("no-code", "this version has no PTX and no cubin"))),
+    let loaded = match code_for(workspace.device.as_ref(), version) {
+        Some(code) => workspace.device.load(code, &meta.entry.value),
+        None => return Err(Box::new(Diagnostic::error("no-code", "this version has no PTX and no cubin"))),
     };
     let function = loaded.map_err(|error| Box::new(plan.in_own_text(*error, workspace)))?;
 
@@ -124,48 +183,73 @@ fn prepare(plan: &Plan<'_>, workspace: &mut Workspace, temporary: &mut Vec<u64>)
         shared = shared.min(workspace.device.shared_limit().saturating_sub(own));
     }
     let block = [meta.threads.value, 1, 1];
-    let launch = Launch { function, grid, block, cluster: meta.cluster.value, shared, args, seed: 0 };
+    let cluster = meta.cluster.value;
+    let mut blocks = [0; 3];
+    for (axis, extent) in blocks.iter_mut().enumerate() {
+        // As Triton counts, a program is a cluster of blocks.
+        *extent = grid[axis].checked_mul(cluster[axis].max(1)).ok_or_else(|| {
+            let error =
+                Diagnostic::error("grid", format!("{} programs of {cluster:?} blocks are too many", grid[axis]));
+            Box::new(error.at(whole.clone(), "").in_source(plan.source))
+        })?;
+    }
+    let launch = Launch {
+        function,
+        grid: blocks,
+        block,
+        cluster,
+        shared,
+        args,
+        cooperative: meta.cooperative.value,
+        dependent: meta.dependent.value,
+        seed: 0,
+    };
     Ok(Prepared { launch, guessed_shared })
 }
 
-type Outcome = (crate::device::LaunchReport, Vec<Duration>, Vec<String>);
+/// The code of a version that a device takes: PTX for the emulator; a GPU's own cubin where there is one, which ptxas
+/// made as Triton would; else PTX, for the driver to compile.
+fn code_for<'a>(device: &dyn Device, version: &'a Version) -> Option<Code<'a>> {
+    let ptx = || Some(Code::Ptx(version.artifact(Stage::Ptx)?.text()?));
+    let cubin = || Some(Code::Cubin(&version.artifact(Stage::Cubin)?.content));
+    if takes_cubin(device, version.target) { cubin().or_else(ptx) } else { ptx().or_else(cubin) }
+}
 
-fn launch_all(plan: &Plan<'_>, launch: &Launch, workspace: &mut Workspace, context: Context<'_>) -> Result<Outcome> {
-    let before = Snapshot::take(workspace)?;
+/// Whether a device runs cubins of this target: its own, and those of lesser minor versions but for `a` targets.
+pub fn takes_cubin(device: &dyn Device, target: Target) -> bool {
+    let (own, theirs) = (device.capability(), target.0);
+    !device.is_emulated() && (own == theirs || (own / 10 == theirs / 10 && own > theirs && own < 90))
+}
+
+struct Outcome {
+    report: LaunchReport,
+    timing: Option<Timing>,
+    changes: Vec<String>,
+}
+
+/// The launch, and the launches that time it. `good` holds what the buffers are to hold if it fails.
+fn launch_all(
+    plan: &Plan<'_>,
+    launch: &Launch,
+    good: &mut Snapshot,
+    workspace: &mut Workspace,
+    context: Context<'_>,
+) -> Result<Outcome> {
     let print = |text: &str| context.frontend.stream(Stream::Stdout, text);
-    let report = match workspace.device.launch(launch, context.cancel, &print) {
-        Ok(report) => report,
-        Err(error) => {
-            before.restore(workspace)?;
-            let mut error = plan.in_own_text(*error, workspace);
-            if !error.is_interrupted() {
-                error = error.note(format!("kernel `{}` v{}", plan.kernel, plan.version.number));
-            }
-            let kept = match before.left_out.as_slice() {
-                [] => "every buffer has the value that it had before the launch".to_owned(),
-                names => format!("too large to be restored, and perhaps changed: {}", names.join(", ")),
-            };
-            return Err(Box::new(error.note(kept)));
+    let report = limited(plan.timeout, context.cancel, |cancel| workspace.device.launch(launch, cancel, &print))?;
+    let after = Snapshot::take(workspace)?;
+    let changes = after.changes_since(good, workspace);
+    *good = after;
+    let timing = match plan.timing {
+        None => None,
+        Some(timing) => {
+            let timing = workspace.device.time(launch, &timing, context.cancel)?;
+            // The buffers hold what one launch made of them.
+            good.restore(workspace)?;
+            Some(timing)
         }
     };
-    let changes = before.changes(workspace)?;
-    let mut samples = Vec::with_capacity(plan.repetitions);
-    if plan.repetitions > 0 {
-        let after = Snapshot::take(workspace)?;
-        let quiet = |_: &str| {};
-        for _ in 0..plan.repetitions {
-            match workspace.device.launch(launch, context.cancel, &quiet) {
-                Ok(again) => samples.push(again.elapsed),
-                Err(error) => {
-                    after.restore(workspace)?;
-                    return Err(Box::new(plan.in_own_text(*error, workspace)));
-                }
-            }
-        }
-        // The buffers hold what one launch made of them.
-        after.restore(workspace)?;
-    }
-    Ok((report, samples, changes))
+    Ok(Outcome { report, timing, changes })
 }
 
 /// What a grid may name besides the workspace: keyword values, and the constants that the kernel was compiled with.

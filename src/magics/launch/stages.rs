@@ -8,7 +8,7 @@ use base64::Engine;
 use super::arguments::{self, Arguments, Given, Value};
 use super::options::{self, CUBIN_OPTIONS, PYTHON_OPTIONS, STAGE_OPTIONS, SWITCHES};
 use super::report::{Report, StageLine};
-use super::run::{Plan, run};
+use super::run::{Plan, run, takes_cubin};
 use crate::compiler::meta::comment::{self, Comment};
 use crate::compiler::meta::{resolve_scratch, resources};
 use crate::compiler::{
@@ -102,8 +102,9 @@ struct Cell<'a> {
 impl Cell<'_> {
     fn request(&self, workspace: &Workspace) -> Result<CompileRequest> {
         let target = options::target(&self.header)?.unwrap_or(workspace.target);
-        // An emulated launch takes the PTX; who only compiles wants to see what becomes of it.
-        let until = if self.header.option("--compile").is_some() { Stage::Cubin } else { Stage::Ptx };
+        // An emulated launch takes the PTX, a GPU its cubin; who only compiles wants to see what becomes of it.
+        let wants_cubin = self.header.option("--compile").is_some() || takes_cubin(workspace.device.as_ref(), target);
+        let until = if wants_cubin { Stage::Cubin } else { Stage::Ptx };
         let mut request = CompileRequest::new(self.stage, until, self.call.body_text(), target);
         request.triton = match self.header.option("--triton") {
             Some(option) => parse_triton(option.value.as_deref().unwrap_or_default())
@@ -397,7 +398,8 @@ impl Cell<'_> {
                     header: &launch.header,
                     source: &launch.source,
                     arguments: &arguments,
-                    repetitions: options::repetitions(&self.header)?,
+                    timing: options::timing(&self.header)?,
+                    timeout: options::timeout(&self.header)?,
                 };
                 let (lines, more) = run(&plan, workspace, context)?;
                 warnings.extend(more);

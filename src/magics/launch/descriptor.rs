@@ -1,0 +1,168 @@
+//! `tma(a, [128, 64])`: a host tensor descriptor, and the tensor map that it becomes from sm_90 on.
+
+use std::ops::Range;
+
+use super::arguments::{HeaderScope, Value};
+use crate::compiler::TensorDesc;
+use crate::compiler::meta::{GivenArgument, GivenKind};
+use crate::device::{Device, Interleave, Swizzle, TensorMap, TensorMapType, View};
+use crate::diagnostic::{Diagnostic, Result};
+use crate::expression::{Expr, ExprKind, Scalar, evaluate};
+use crate::workspace::{Workspace, resolve_view};
+
+/// What Triton's launcher asks the driver for: 128 bytes.
+const L2_PROMOTION: u8 = 2;
+
+/// The descriptor in `tma(a, [128, 64], swizzle=128)`; `None` for any other expression.
+pub fn evaluate_tma(expression: &Expr, workspace: &Workspace, constants: &[(String, Scalar)]) -> Result<Option<Value>> {
+    let ExprKind::Call { callee, args, keywords } = &expression.kind else { return Ok(None) };
+    if !matches!(&callee.kind, ExprKind::Name(name) if name == "tma") {
+        return Ok(None);
+    }
+    let fail = |span: &Range<usize>, message: &str| {
+        let error = Diagnostic::error("argument-kind", message).at(span.clone(), "");
+        Box::new(error.help("`tma(a, [128, 64])`: a buffer or view, and the extents of a block of it"))
+    };
+    let [tensor, block] = args.as_slice() else {
+        return Err(fail(&expression.span, "`tma` takes a buffer and the extents of a block"));
+    };
+    let Some(view) = resolve_view(tensor, workspace)? else { return Err(fail(&tensor.span, "this is no buffer")) };
+    let scope = HeaderScope { workspace, constants };
+    let Scalar::Tuple(extents) = evaluate(block, &scope)? else {
+        return Err(fail(&block.span, "the extents of a block are a list"));
+    };
+    let positive = |extent: &Scalar| extent.as_int().and_then(|extent| u32::try_from(extent).ok()).filter(|&e| e > 0);
+    let Some(extents) = extents.iter().map(positive).collect::<Option<Vec<u32>>>() else {
+        return Err(fail(&block.span, "the extents of a block are positive integers"));
+    };
+    if extents.len() != view.shape.len() {
+        let message = format!("the block has {} dimensions, and the tensor has {}", extents.len(), view.shape.len());
+        return Err(fail(&block.span, &message));
+    }
+    if view.strides.last() != Some(&1) {
+        return Err(fail(&tensor.span, "the last dimension of a descriptor's tensor has to be contiguous"));
+    }
+    let mut swizzle = None;
+    for (name, value) in keywords.iter().map(|keyword| (keyword.name.as_str(), &keyword.value)) {
+        if name != "swizzle" {
+            return Err(fail(&value.span, &format!("`tma` has no `{name}`: it has `swizzle`")));
+        }
+        swizzle = Some(match evaluate(value, &scope)?.as_int() {
+            Some(0) => Swizzle::None,
+            Some(32) => Swizzle::B32,
+            Some(64) => Swizzle::B64,
+            Some(128) => Swizzle::B128,
+            _ => return Err(fail(&value.span, "`swizzle` is 0, 32, 64 or 128 bytes")),
+        });
+    }
+    Ok(Some(Value::Descriptor { view, block: extents, swizzle }))
+}
+
+/// The element type of Triton's metadata as the driver numbers it. Triton's numbers are the device's
+/// (`tensormap.replace`): they differ in three.
+fn element_type(number: u32) -> Option<TensorMapType> {
+    TensorMapType::from_number(match number {
+        8 => 10,
+        9 => 8,
+        10 => 9,
+        other => other,
+    })
+}
+
+/// The tensor map of a view. `compiled` is the compiler's choice of box, swizzle and element type; without it the
+/// block itself is the box.
+pub fn tensor_map(
+    view: &View,
+    block: &[u32],
+    swizzle: Option<Swizzle>,
+    compiled: Option<&TensorDesc>,
+    span: &Range<usize>,
+) -> Result<TensorMap> {
+    let fail = |message: String| Box::new(Diagnostic::error("tensor-map", message).at(span.clone(), ""));
+    let size = view.dtype.size() as u64;
+    let (mut element, mut tile, mut chosen) = (TensorMapType::from(view.dtype), block.to_vec(), swizzle);
+    if let Some(compiled) = compiled {
+        if u64::from(compiled.element_size) != size {
+            let expected = compiled.element_size;
+            return Err(fail(format!("the code moves elements of {expected} bytes, and {} has {size}", view.dtype)));
+        }
+        let fits = compiled.block_size.len() == block.len()
+            && compiled.block_size.iter().zip(block).all(|(&part, &whole)| part > 0 && whole.is_multiple_of(part));
+        if !fits {
+            let error = fail(format!("the code was compiled for boxes of {:?} elements", compiled.block_size));
+            return Err(Box::new(error.note(format!("this descriptor has blocks of {block:?}"))));
+        }
+        let known = Swizzle::from_number(compiled.swizzle);
+        if let Some(asked) = swizzle.filter(|asked| Some(*asked) != known) {
+            let own = known.and_then(Swizzle::bytes).unwrap_or(0);
+            let asked = asked.bytes().unwrap_or(0);
+            return Err(fail(format!("the code was compiled for a swizzle of {own} bytes, not {asked}")));
+        }
+        if compiled.fp4_padded {
+            return Err(fail("padded fp4 tensor maps are not supported".to_owned()));
+        }
+        element = element_type(compiled.element_type)
+            .ok_or_else(|| fail(format!("the code names the unknown element type {}", compiled.element_type)))?;
+        tile.clone_from(&compiled.block_size);
+        chosen = known;
+    }
+    let bytes = |&stride: &i64| u64::try_from(stride).ok().and_then(|stride| stride.checked_mul(size));
+    let mut strides = view
+        .strides
+        .iter()
+        .rev()
+        .skip(1)
+        .map(bytes)
+        .collect::<Option<Vec<u64>>>()
+        .ok_or_else(|| fail("a tensor map needs positive strides".to_owned()))?;
+    let dims: Vec<u64> = view.shape.iter().rev().map(|&extent| extent as u64).collect();
+    // The stride of an extent of one element is never used; the driver checks it all the same.
+    for (index, stride) in strides.iter_mut().enumerate() {
+        if dims.get(index + 1) == Some(&1) && *stride == 0 {
+            *stride = dims[0].saturating_mul(size).next_multiple_of(16);
+        }
+    }
+    tile.reverse();
+    Ok(TensorMap {
+        element,
+        address: view.address,
+        element_strides: vec![1; dims.len()],
+        dims,
+        strides,
+        tile,
+        interleave: Interleave::None,
+        swizzle: chosen.unwrap_or_default(),
+        l2_promotion: L2_PROMOTION,
+        fill_nan: false,
+    })
+}
+
+/// The bytes of a tensor map whose constraints hold; else the error names each that does not.
+pub fn encode(map: &TensorMap, device: &dyn Device, span: &Range<usize>) -> Result<GivenKind> {
+    let broken = map.broken();
+    if let Some(first) = broken.first() {
+        let message = format!("this tensor map is not possible: {}", first.problem);
+        let error = Diagnostic::error("tensor-map", message).at(span.clone(), first.field.clone());
+        let error = error.note(format!("{}: expected {}", first.field, first.expected));
+        let more = broken.iter().skip(1).map(|b| format!("{}: {}; expected {}", b.field, b.problem, b.expected));
+        let error = more.fold(error, Diagnostic::note);
+        return Err(Box::new(error.help("dimensions are counted from the innermost one, as the driver does")));
+    }
+    let bytes = device.tensor_map(map).map_err(|error| Box::new(error.at(span.clone(), "")))?;
+    match bytes.try_into() {
+        Ok(bytes) => Ok(GivenKind::TensorMap(bytes)),
+        Err(_) => Err(Box::new(Diagnostic::error("tensor-map", "a tensor map has 128 bytes").at(span.clone(), ""))),
+    }
+}
+
+/// The parameters that follow a descriptor: its extents, then its strides, in elements.
+pub fn extents_and_strides<'a>(
+    name: &'a str,
+    view: &'a View,
+    span: &'a Range<usize>,
+) -> impl Iterator<Item = GivenArgument> + 'a {
+    let part = |label: String, value: i64| GivenArgument { span: span.clone(), label, kind: GivenKind::Int(value) };
+    let extents = view.shape.iter().enumerate().map(move |(at, &n)| (format!("{name}.shape[{at}]"), n as i64));
+    let strides = view.strides.iter().enumerate().map(move |(at, &n)| (format!("{name}.stride({at})"), n));
+    extents.chain(strides).map(move |(label, value)| part(label, value))
+}

@@ -1,0 +1,41 @@
+//! Where a kernel failed that failed on a GPU: the same launch on the emulator, which knows the line, the thread and
+//! the buffer. The GPU only knows that it failed.
+
+use std::time::Duration;
+
+use super::arguments;
+use super::run::{Plan, emulate};
+use super::snapshot::Snapshot;
+use super::timeout::limited;
+use crate::device::Emulated;
+use crate::diagnostic::Diagnostic;
+use crate::workspace::{Context, Workspace};
+
+/// No longer than this.
+const LIMIT: Duration = Duration::from_secs(5);
+/// No more bytes of buffers than this are copied.
+const MOST_BYTES: u64 = 1 << 30;
+
+/// What the emulator has to say of the failed launch; `None` where it finds nothing wrong, or not in time.
+pub fn locate(
+    plan: &Plan<'_>,
+    before: &Snapshot,
+    workspace: &mut Workspace,
+    context: Context<'_>,
+) -> Option<Diagnostic> {
+    if before.bytes() > MOST_BYTES || context.cancel.is_cancelled() {
+        return None;
+    }
+    let emulated = Box::new(Emulated::new(workspace.device.capability()));
+    let (gpu, addresses) = workspace.swap_device(emulated, |name| before.of(name).cloned())?;
+    let outcome = limited(Some(LIMIT), context.cancel, |cancel| {
+        let arguments = arguments::evaluate_all(plan.header, workspace)?;
+        emulate(&Plan { arguments: &arguments, ..*plan }, workspace, cancel)
+    });
+    workspace.swap_back(gpu, addresses);
+    match outcome {
+        Err(error) if error.is_interrupted() || error.code == "timeout" || error.code == "not-built-yet" => None,
+        Err(error) => Some(plan.in_own_text(*error, workspace)),
+        Ok(()) => None,
+    }
+}
