@@ -158,6 +158,8 @@ impl Case {
             cluster: [1; 3],
             shared: self.extents["shared"],
             args: args.collect(),
+            cooperative: false,
+            dependent: false,
             seed: 0,
         };
         let printed = Mutex::new(String::new());

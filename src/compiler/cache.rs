@@ -79,6 +79,15 @@ impl Cache {
         let _ = self.try_put(key, answer, files);
     }
 
+    /// Makes an entry found by a second key too.
+    pub fn link(&self, key: Key, second: Key) {
+        if let (Some(path), Some(link)) = (self.path(key), self.path(second)) {
+            // A cache that cannot be written is no error.
+            let _ = fs::remove_file(&link);
+            let _ = fs::hard_link(path, link);
+        }
+    }
+
     fn try_put(&self, key: Key, answer: &Value, files: &[&str]) -> Option<()> {
         let path = self.path(key)?;
         let files: Option<Vec<Value>> =

@@ -138,6 +138,13 @@ impl Compiler {
         }
         let body = encode(request);
         let cache = self.cache.clone();
+        let carried = carried_key(&body, &request.triton);
+        if !self.workers.contains_key(&request.triton)
+            && existing(&request.triton).is_none()
+            && let Some(answer) = cache.get(carried)
+        {
+            return Ok(decode(request, &answer, true)?);
+        }
         let mut lost = 0;
         loop {
             let worker = self.worker(&request.triton, cancel, progress)?;
@@ -152,6 +159,7 @@ impl Compiler {
                     let files = result["files"].as_array().into_iter().flatten().filter_map(Value::as_str);
                     let files: Vec<&str> = files.collect();
                     cache.put(key, result, &files);
+                    cache.link(key, carried);
                     return Ok(decode(request, result, false)?);
                 }
                 Ok(answer) => return Err(failure::failure(&answer, request)),
@@ -215,6 +223,17 @@ fn own_version() -> String {
 fn existing(version: &str) -> Option<PathBuf> {
     let own = environment::chosen().filter(|python| environment::triton_version(python).as_deref() == Some(version));
     own.or_else(|| environment::managed().into_iter().find(|(made, _)| made == version).map(|(_, python)| python))
+}
+
+/// The key of an entry that another machine made: of the request and the version alone, since nothing more can be
+/// known where that Triton is not installed. A cache directory that is carried there answers by it.
+fn carried_key(body: &Value, version: &str) -> Key {
+    let request = body.to_string();
+    let mut texts: Vec<&str> = vec!["carried", FORMAT, version, &request];
+    for module in worker::program() {
+        texts.push(module);
+    }
+    Key::of(texts)
 }
 
 fn key(body: &Value, worker: &Worker) -> Key {

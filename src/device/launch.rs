@@ -131,6 +131,8 @@ pub struct Timing {
     pub warmup: u32,
     /// Time of one launch in a CUDA graph of many, back to back: the median of its replays.
     pub graph: Option<GraphTiming>,
+    /// What submitting costs the host; for short kernels.
+    pub submit: Option<SubmitCost>,
     /// Clock of the SMs in MHz before and after.
     pub clocks: Option<(u32, u32)>,
     /// Things the reader should know, one sentence each.
@@ -144,4 +146,13 @@ pub struct GraphTiming {
     pub each: Duration,
     /// Launches in the graph.
     pub launches: u32,
+}
+
+/// Host time to submit one launch without waiting for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SubmitCost {
+    /// By the device host's launch path (`cuLaunchKernelEx`, checked).
+    pub ours: Duration,
+    /// By a bare loop of `cuLaunchKernel`.
+    pub bare: Duration,
 }

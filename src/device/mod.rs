@@ -13,7 +13,8 @@ pub use contents::Contents;
 pub use dtype::{Dtype, Number};
 pub use emulated::Emulated;
 pub use launch::{
-    Code, FunctionId, FunctionInfo, GraphTiming, Launch, LaunchReport, Limiter, Occupancy, Timing, TimingPlan,
+    Code, FunctionId, FunctionInfo, GraphTiming, Launch, LaunchReport, Limiter, Occupancy, SubmitCost, Timing,
+    TimingPlan,
 };
 pub use tensor_map::{Broken, Interleave, Swizzle, TENSOR_MAP_BYTES, TensorMap, TensorMapType};
 
@@ -92,8 +93,4 @@ pub trait Device: Send {
     fn launch(&mut self, launch: &Launch, cancel: &Cancel, print: &(dyn Fn(&str) + Sync)) -> Result<LaunchReport>;
     /// Runs a launch many times and measures each.
     fn time(&mut self, launch: &Launch, plan: &TimingPlan, cancel: &Cancel) -> Result<Timing>;
-    /// Nanoseconds to submit a launch, without waiting for it: by the device's launch path, and by bare driver calls.
-    fn submit_cost(&mut self, _launch: &Launch, _count: u32, _cancel: &Cancel) -> Result<Option<(f64, f64)>> {
-        Ok(None)
-    }
 }

@@ -8,6 +8,10 @@ use super::Dtype;
 /// Bytes of an encoded tensor map.
 pub const TENSOR_MAP_BYTES: usize = 128;
 
+/// The hardware's numbers of the element types, in the order of [`TensorMapType::ALL`]: those of `tensormap.replace`
+/// (PTX ISA). TF32 has the number of `f32` and a bit of its own.
+const HARDWARE_TYPES: [u64; 13] = [0, 1, 2, 3, 4, 5, 6, 7, 9, 10, 8, 7, 8];
+
 /// The type of a tensor map's elements, with the driver's number (`CUtensorMapDataType`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)]
@@ -253,6 +257,92 @@ impl TensorMap {
         broken
     }
 
+    /// The 128 bytes that the hardware reads. NVIDIA does not document them: every field was found by encoding 395 maps
+    /// that differ in one field each with `cuTensorMapEncodeTiled` on an H100 (driver 580.159), and all of them are
+    /// reproduced bit for bit.
+    pub fn encode(&self) -> [u8; TENSOR_MAP_BYTES] {
+        let at = |values: &[u64], index: usize| values.get(index).copied().unwrap_or(0);
+        let less_one = |values: &[u32], index: usize| values.get(index).map_or(0, |&value| u64::from(value) - 1);
+        let mut words = [0u64; TENSOR_MAP_BYTES / 8];
+        words[0] = self.address;
+        let tf32 = matches!(self.element, TensorMapType::Tf32 | TensorMapType::Tf32Ftz);
+        words[1] = (self.rank() as u64 - 1) << 4
+            | HARDWARE_TYPES[self.element as usize] << 7
+            | (self.interleave as u64) << 11
+            | (self.swizzle as u64) << 13
+            | u64::from(self.fill_nan) << 15
+            | u64::from(tf32) << 16
+            | u64::from(self.l2_promotion) << 17;
+        // Strides count 16 bytes: 32 bits here, the four bits above them in word 3.
+        for (index, &stride) in self.strides.iter().enumerate().take(4) {
+            let stride = stride >> 4;
+            words[1 + (index + 1) / 2] |= (stride & 0xffff_ffff) << if index % 2 == 0 { 32 } else { 0 };
+            words[3] |= (stride >> 32) << (32 + 4 * index);
+        }
+        for index in 0..5 {
+            let extent = at(&self.dims, index).saturating_sub(1) & 0xffff_ffff;
+            words[4 + index / 2] |= extent << (32 * (index % 2));
+            words[6] |= less_one(&self.element_strides, index) << (32 + 3 * index);
+        }
+        words[6] |= less_one(&self.tile, 0) << 56;
+        for index in 1..5 {
+            words[7] |= less_one(&self.tile, index) << (8 * (index - 1));
+        }
+        // Rounded down, unlike the elements that are really copied.
+        let steps = self.tile.iter().zip(&self.element_strides);
+        let elements: u64 = steps.map(|(&extent, &step)| u64::from(extent / step.max(1))).product();
+        words[8] = elements * self.element.size();
+        words[9] = match self.swizzle {
+            Swizzle::None => 0x10,
+            Swizzle::B32 => 0x100,
+            Swizzle::B64 => 0x200,
+            Swizzle::B128 => 0x400,
+        };
+        let mut bytes = [0; TENSOR_MAP_BYTES];
+        for (slot, word) in bytes.chunks_exact_mut(8).zip(words) {
+            slot.copy_from_slice(&word.to_le_bytes());
+        }
+        bytes
+    }
+
+    /// The map of 128 bytes, as the hardware reads them; `None` if a field holds what no map has.
+    pub fn decode(bytes: &[u8; TENSOR_MAP_BYTES]) -> Option<Self> {
+        let mut words = [0u64; TENSOR_MAP_BYTES / 8];
+        for (word, eight) in words.iter_mut().zip(bytes.as_chunks::<8>().0) {
+            *word = u64::from_le_bytes(*eight);
+        }
+        let field = |word: usize, low: usize, bits: usize| words[word] >> low & ((1 << bits) - 1);
+        let rank = field(1, 4, 3) as usize + 1;
+        let (number, tf32) = (field(1, 7, 4), field(1, 16, 1) == 1);
+        let element = TensorMapType::ALL.into_iter().find(|&known| {
+            let is_tf32 = matches!(known, TensorMapType::Tf32 | TensorMapType::Tf32Ftz);
+            HARDWARE_TYPES[known as usize] == number && is_tf32 == tf32
+        })?;
+        let strides = (0..rank.min(5) - 1).map(|index| {
+            let low = field(1 + (index + 1) / 2, if index % 2 == 0 { 32 } else { 0 }, 32);
+            (low | field(3, 32 + 4 * index, 4) << 32) << 4
+        });
+        let tile = (0..rank.min(5)).map(|index| match index {
+            0 => field(6, 56, 8) as u32 + 1,
+            _ => field(7, 8 * (index - 1), 8) as u32 + 1,
+        });
+        if rank > 5 {
+            return None;
+        }
+        Some(Self {
+            element,
+            address: words[0],
+            dims: (0..rank).map(|index| field(4 + index / 2, 32 * (index % 2), 32) + 1).collect(),
+            strides: strides.collect(),
+            tile: tile.collect(),
+            element_strides: (0..rank).map(|index| field(6, 32 + 3 * index, 3) as u32 + 1).collect(),
+            interleave: [Interleave::None, Interleave::B16, Interleave::B32].get(field(1, 11, 2) as usize).copied()?,
+            swizzle: Swizzle::from_number(field(1, 13, 2) as u32)?,
+            l2_promotion: field(1, 17, 2) as u8,
+            fill_nan: field(1, 15, 1) == 1,
+        })
+    }
+
     /// Bytes that one copy writes to shared memory, out-of-bounds elements included.
     pub fn tile_bytes(&self) -> u64 {
         let elements = self.tile.iter().zip(&self.element_strides).map(|(&extent, &step)| extent.div_ceil(step.max(1)));
@@ -283,6 +373,23 @@ mod tests {
     fn a_usual_map_is_whole() {
         assert_eq!(map().broken(), []);
         assert_eq!(map().tile_bytes(), 64 * 128 * 2);
+    }
+
+    /// Each map that the driver encoded (benches/gpu/tensor_maps.py), with its fields.
+    #[test]
+    fn the_bits_are_the_driver_s() {
+        let lines =
+            include_str!("../../tests/hardware/tensor_maps.h100.txt").lines().filter(|line| !line.starts_with('#'));
+        let mut count = 0;
+        for line in lines {
+            let (fields, bytes) = line.split_once(" = ").expect("fields = bytes");
+            let map: TensorMap = serde_json::from_str(fields).expect("a map");
+            let hex: String = map.encode().iter().map(|byte| format!("{byte:02x}")).collect();
+            assert_eq!(hex.trim_end_matches('0'), bytes, "{fields}");
+            assert_eq!(TensorMap::decode(&map.encode()), Some(map));
+            count += 1;
+        }
+        assert_eq!(count, 395);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::buffers::{Buf, Bufs, Check, Free, Let, Load, Reset, Save, Show};
-use super::launch::{Relaunch, StageMagic};
+use super::launch::{CompareDevices, Relaunch, StageMagic};
 use super::settings::{DeviceMagic, TargetMagic, TritonMagic};
 use crate::compiler::Stage;
 use crate::diagnostic::{Diagnostic, Result, Source};
@@ -106,6 +106,7 @@ pub fn registry() -> &'static [&'static dyn Magic] {
         &StageMagic(Stage::Ptx),
         &StageMagic(Stage::Cubin),
         &Relaunch,
+        &CompareDevices,
         &super::edit::Edit,
         &super::patch::Patch,
         &Let,

@@ -23,7 +23,7 @@ use crate::cancel::Cancel;
 use crate::compiler::{Compiler, Stage, Target, environment};
 use crate::device::cuda::Hosted;
 use crate::device::{Buffer, Device, Emulated};
-use crate::diagnostic::Result;
+use crate::diagnostic::{Diagnostic, Result};
 use crate::frontend::Frontend;
 
 /// The state of a session.
@@ -245,10 +245,43 @@ impl Workspace {
         Some((std::mem::replace(&mut self.device, device), old))
     }
 
-    /// Undoes [`Self::swap_device`]; returns the device that stood in.
-    pub fn swap_back(&mut self, device: Box<dyn Device>, addresses: Vec<u64>) -> Box<dyn Device> {
-        self.place_buffers(addresses);
-        std::mem::replace(&mut self.device, device)
+    /// The device of a name, to stand in for a while: a GPU that was in use before or a new one, or an emulator. `emu`
+    /// emulates the current device's architecture, or the target's.
+    pub fn other_device(&mut self, name: &str) -> Result<Box<dyn Device>> {
+        if let Some(index) = self.parked.iter().position(|device| device.name() == name) {
+            let mut device = self.parked.swap_remove(index);
+            if device.is_lost() {
+                device.restart()?;
+            }
+            return Ok(device);
+        }
+        let own = if self.device.is_emulated() { self.target.0 } else { self.device.capability() };
+        let emulated = |capability: u32| Ok(Box::new(Emulated::new(capability)) as Box<dyn Device>);
+        match name.split_once(':') {
+            Some(("cuda", number)) if number.parse::<u32>().is_ok() => Ok(Box::new(Hosted::start(name)?)),
+            Some(("emu", architecture)) if architecture.parse::<Target>().is_ok() => {
+                emulated(architecture.parse::<Target>().map_or(own, |target| target.0))
+            }
+            None if name == "emu" => emulated(own),
+            _ => Err(Box::new(
+                Diagnostic::error("unknown-device", format!("there is no device `{name}`"))
+                    .help("`emu`, `emu:ARCH` or `cuda:N`"),
+            )),
+        }
+    }
+
+    /// Frees the buffers' memory on a device that stood in, and keeps it if it is a GPU.
+    pub fn dismiss(&mut self, mut device: Box<dyn Device>, addresses: Vec<u64>) {
+        for address in addresses {
+            device.free(address);
+        }
+        self.park(device);
+    }
+
+    /// Undoes [`Self::swap_device`]; returns the device that stood in, and the buffers' addresses on it.
+    pub fn swap_back(&mut self, device: Box<dyn Device>, addresses: Vec<u64>) -> (Box<dyn Device>, Vec<u64>) {
+        let old = self.place_buffers(addresses);
+        (std::mem::replace(&mut self.device, device), old)
     }
 
     /// Gives every buffer another address, in order; returns the addresses that they had.

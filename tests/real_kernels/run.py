@@ -38,6 +38,8 @@ class Notebook:
         self.files = options.scratch / name
         self.files.mkdir(parents=True, exist_ok=True)
         self.session.run(f"%target sm_{options.capability}")
+        if options.device:
+            self.session.run(f"%device {options.device}")
 
     def load(self, case):
         """Makes the case's buffers anew."""
@@ -208,6 +210,7 @@ def main():
     parser.add_argument("--packages", required=True, type=Path, help="where the packages of the cases are installed")
     parser.add_argument("--scratch", required=True, type=Path, help="for arrays on their way in and out")
     parser.add_argument("--capability", type=int, default=80)
+    parser.add_argument("--device", default="", help="where to run them, such as cuda:0; the emulator by default")
     parser.add_argument("--mode", default="source,stages,edits")
     parser.add_argument("--only", default="", help="only these cases, by name")
     options = parser.parse_args()

@@ -316,12 +316,19 @@ def captured(jit, values):
         jit.device_caches.clear()
         jit.device_caches.default_factory = create_binder
     compiler.compile = stop
+    # From 3.6 on the specialisation asks for torch's classes. The arguments here are none of them, and the import takes
+    # seconds, in each fork anew.
+    hidden = "torch" not in sys.modules
+    if hidden:
+        sys.modules["torch"] = None
     try:
         jit.run(grid=(1, 1, 1), warmup=True, **values)
     except _Captured as found:
         return found.source, found.options
     finally:
         compiler.compile = original
+        if hidden:
+            del sys.modules["torch"]
     raise Refused("internal", "Triton did not call its compiler")
 
 

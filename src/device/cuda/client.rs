@@ -415,11 +415,4 @@ impl Device for Hosted {
             other => Err(self.unexpected(&other)),
         }
     }
-
-    fn submit_cost(&mut self, launch: &Launch, count: u32, cancel: &Cancel) -> Result<Option<(f64, f64)>> {
-        match self.ask_cancellable(&Request::SubmitCost { launch: launch.clone(), count }, cancel)? {
-            Reply::SubmitCost { ours, bare } => Ok(Some((ours, bare))),
-            other => Err(self.unexpected(&other)),
-        }
-    }
 }

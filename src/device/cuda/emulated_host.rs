@@ -106,7 +106,7 @@ impl Backend for EmulatedHost {
                     refused(error)
                 })?,
             },
-            Request::Occupancy { .. } | Request::SubmitCost { .. } | Request::TensorMap { .. } => {
+            Request::Occupancy { .. } | Request::TensorMap { .. } => {
                 return Err(DriverError {
                     call: "the emulator".into(),
                     name: "not a GPU".into(),

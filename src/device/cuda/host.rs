@@ -4,7 +4,6 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::time::Instant;
 
 use rustix::fs::MemfdFlags;
 
@@ -156,7 +155,6 @@ impl Backend for Host {
                 let flush = self.flush.as_ref().filter(|_| plan.flush);
                 Reply::Timed { timing: timing::time(&self.context, &prepared, &plan, flush, &self.meter)? }
             }
-            Request::SubmitCost { launch, count } => self.submit_cost(&launch, count)?,
             Request::TensorMap { map } => Reply::TensorMap { bytes: self.context.tensor_map(&map)? },
         })
     }
@@ -186,31 +184,6 @@ impl Host {
         let prepared = Prepared::new(&loaded.function, &loaded.info, launch)?;
         let nanoseconds = self.context.timed(|| self.context.submit(&prepared))?;
         Ok(Reply::Launched { nanoseconds, printed: self.printed.take().0 })
-    }
-
-    /// The cost of submitting: `count` launches without a wait, three rounds of each kind in turn, the best of each.
-    fn submit_cost(&self, launch: &Launch, count: u32) -> Answer {
-        let loaded = self.function(launch.function)?;
-        let prepared = Prepared::new(&loaded.function, &loaded.info, launch)?;
-        let round = |submit: &dyn Fn() -> Result<(), DriverError>| {
-            // The queue of a stream holds about a thousand launches; a full one would be waited for.
-            let (mut spent, mut left) = (std::time::Duration::ZERO, count.max(1));
-            while left > 0 {
-                let some = left.min(200);
-                let start = Instant::now();
-                (0..some).try_for_each(|_| submit())?;
-                spent += start.elapsed();
-                self.context.synchronize()?;
-                left -= some;
-            }
-            Ok(spent.as_nanos() as f64 / f64::from(count.max(1)))
-        };
-        let (mut ours, mut bare) = (f64::INFINITY, f64::INFINITY);
-        for _ in 0..3 {
-            bare = bare.min(round(&|| self.context.submit_bare(&prepared))?);
-            ours = ours.min(round(&|| self.context.submit(&prepared))?);
-        }
-        Ok(Reply::SubmitCost { ours, bare })
     }
 
     fn digests(&mut self, spans: &[(u64, u64)]) -> Result<Vec<u64>, DriverError> {

@@ -41,8 +41,6 @@ pub enum Request {
     Launch { launch: Launch },
     /// Run a launch many times.
     Time { launch: Launch, plan: TimingPlan },
-    /// Submit a launch many times without waiting, through the launch path and through a bare loop of driver calls.
-    SubmitCost { launch: Launch, count: u32 },
     /// Encode a tensor map with the driver.
     TensorMap { map: super::super::TensorMap },
 }
@@ -67,8 +65,6 @@ pub enum Reply {
     Launched { nanoseconds: u64, printed: String },
     /// The samples of [`Request::Time`].
     Timed { timing: super::super::Timing },
-    /// Nanoseconds for each launch, submitted by our launch path and by a bare loop.
-    SubmitCost { ours: f64, bare: f64 },
     /// An encoded tensor map.
     TensorMap { bytes: Vec<u8> },
     /// The driver refused; the device is as it was.

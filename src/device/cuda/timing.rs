@@ -3,14 +3,14 @@
 //!
 //! The method is that of `triton.testing.do_bench` and `do_bench_cudagraph`, so that figures can be compared.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nvml_wrapper::Nvml;
 use nvml_wrapper::bitmasks::device::ThrottleReasons;
 use nvml_wrapper::enum_wrappers::device::Clock;
 
 use super::driver::{Context, Event, Prepared, Result};
-use crate::device::{GraphTiming, Timing, TimingPlan};
+use crate::device::{GraphTiming, SubmitCost, Timing, TimingPlan};
 
 /// Samples are taken for about this long, unless their number is given.
 const SAMPLING: Duration = Duration::from_millis(100);
@@ -20,6 +20,12 @@ const WARM_UP: Duration = Duration::from_millis(25);
 const MOST_SAMPLES: u32 = 10_000;
 /// Launches in a graph take about this long together.
 const GRAPH: Duration = Duration::from_millis(5);
+/// Kernels shorter than this are submitted slower than they run: the cost of submitting matters.
+const SHORT: Duration = Duration::from_micros(50);
+/// Launches that a stream's queue takes without a wait.
+const QUEUE: u32 = 200;
+/// Rounds of which the best counts.
+const ROUNDS: u32 = 7;
 /// Replays of the graph, of which the median is taken.
 const REPLAYS: usize = 11;
 
@@ -135,6 +141,10 @@ pub fn time(
         true => Some(graph(context, prepared, estimate)?),
         false => None,
     };
+    let submit = match graph {
+        Some(graph) if graph.each < SHORT => Some(submit_cost(context, prepared)?),
+        _ => None,
+    };
     let mut warnings = Vec::new();
     if let Some(reason) = throttled {
         warnings.push(format!("the GPU's clocks were held down by {reason}"));
@@ -154,7 +164,7 @@ pub fn time(
         Some(flush) => format!("CUDA events, L2 flushed ({} MiB written before each)", flush.bytes >> 20),
         None => "CUDA events, L2 as the launch before left it".to_owned(),
     };
-    Ok(Timing { samples, method, warmup, graph, clocks: before.zip(after), warnings })
+    Ok(Timing { samples, method, warmup, graph, submit, clocks: before.zip(after), warnings })
 }
 
 /// The time of one launch among many back to back.
@@ -167,6 +177,23 @@ fn graph(context: &Context, prepared: &Prepared<'_>, estimate: Duration) -> Resu
         replays.push(Duration::from_nanos(context.timed(|| context.replay(&graph))?));
     }
     Ok(GraphTiming { each: median(&mut replays) / launches, launches })
+}
+
+/// The cost of submitting: launches without a wait, in rounds of both kinds by turns, the best of each.
+fn submit_cost(context: &Context, prepared: &Prepared<'_>) -> Result<SubmitCost> {
+    let round = |submit: &dyn Fn() -> Result<()>| {
+        let start = Instant::now();
+        (0..QUEUE).try_for_each(|_| submit())?;
+        let spent = start.elapsed();
+        context.synchronize()?;
+        Ok(spent / QUEUE)
+    };
+    let (mut ours, mut bare) = (Duration::MAX, Duration::MAX);
+    for _ in 0..ROUNDS {
+        bare = bare.min(round(&|| context.submit_bare(prepared))?);
+        ours = ours.min(round(&|| context.submit(prepared))?);
+    }
+    Ok(SubmitCost { ours, bare })
 }
 
 fn median(samples: &mut [Duration]) -> Duration {

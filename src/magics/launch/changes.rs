@@ -18,7 +18,7 @@ pub fn changes(before: &[u8], after: &[u8], buffer: &Buffer) -> Option<String> {
 }
 
 /// The index along each dimension of an element in row-major order.
-fn index_of(mut flat: usize, shape: &[usize]) -> Vec<usize> {
+pub fn index_of(mut flat: usize, shape: &[usize]) -> Vec<usize> {
     let mut index = vec![0; shape.len()];
     for (slot, &extent) in index.iter_mut().zip(shape).rev() {
         *slot = flat % extent.max(1);

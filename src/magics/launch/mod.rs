@@ -2,6 +2,7 @@
 
 mod arguments;
 mod changes;
+mod compare;
 mod descriptor;
 mod locate;
 mod options;
@@ -14,6 +15,7 @@ mod stages;
 mod timeout;
 
 pub use arguments::check_options;
+pub use compare::CompareDevices;
 pub use options::{STAGE_OPTIONS, SWITCHES};
 pub use relaunch::Relaunch;
 pub use stages::StageMagic;

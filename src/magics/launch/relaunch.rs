@@ -8,10 +8,10 @@ use super::run::{Plan, run};
 use super::stages::report;
 use crate::compiler::Artifact;
 use crate::diagnostic::{Diagnostic, Result, Source, nearest};
-use crate::expression::parse_launch;
-use crate::magics::{Call, Kind, Magic, Spec};
+use crate::expression::{LaunchHeader, parse_launch};
+use crate::magics::{Call, Kind, Magic, OptionSpec, Spec};
 use crate::render::Output;
-use crate::workspace::{Context, LaunchSpec, Workspace};
+use crate::workspace::{Context, LaunchSpec, Version, Workspace};
 
 /// `%launch [NAME][GRID](ARGUMENTS)`
 pub struct Relaunch;
@@ -30,8 +30,46 @@ impl Magic for Relaunch {
     }
 
     fn run(&self, call: &Call<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
+        let again = Again::find(call, LAUNCH_OPTIONS, workspace)?;
+        let text = again.text();
+        let Again { name, mut version, launch, header } = again;
+        let evaluated = arguments::evaluate_all(&launch.header, workspace);
+        let evaluated = evaluated.map_err(|error| Box::new(error.in_source(&launch.source)))?;
+        let plan = Plan {
+            text: &text,
+            kernel: &name,
+            version: &version,
+            header: &launch.header,
+            source: &launch.source,
+            arguments: &evaluated,
+            timing: options::timing(&header)?,
+            timeout: options::timeout(&header)?,
+        };
+        let (lines, warnings) = run(&plan, workspace, context)?;
+        workspace.kernels.launched(&name, launch);
+        // Nothing was compiled.
+        version.stages.truncate(1);
+        Ok(Some(report(&name, &version, Some(lines), None, warnings).output()))
+    }
+}
+
+/// A version of a kernel, and how it is to be launched.
+pub struct Again {
+    /// The kernel's name.
+    pub name: String,
+    /// Which of its versions.
+    pub version: Version,
+    /// Grid and arguments: the call's own, or those of the last launch.
+    pub launch: LaunchSpec,
+    /// What the magic was called with.
+    pub header: LaunchHeader,
+}
+
+impl Again {
+    /// What a call of `%launch`, or of a magic that is written like it, names. `known` are the magic's options.
+    pub fn find(call: &Call<'_>, known: &[OptionSpec], workspace: &Workspace) -> Result<Self> {
         let header = parse_launch(&call.cell.text, call.arguments.clone(), &SWITCHES)?;
-        arguments::check_options(&header.options, LAUNCH_OPTIONS)?;
+        arguments::check_options(&header.options, known)?;
         let kernel = match &header.name {
             Some((name, span)) => workspace.kernels.get(name).ok_or_else(|| {
                 let error =
@@ -86,25 +124,13 @@ impl Magic for Relaunch {
             return Err(Box::new(error.help(format!("`%launch {name}[GRID](ARGUMENTS)`"))));
         }
         options::complete(&mut version.meta, &header, None, version.entered)?;
-        let evaluated = arguments::evaluate_all(&launch.header, workspace);
-        let evaluated = evaluated.map_err(|error| Box::new(error.in_source(&launch.source)))?;
-        let extension = if version.entered.is_python() { "py" } else { version.entered.name() };
-        let entered = version.artifact(version.entered).and_then(Artifact::text).unwrap_or_default();
-        let text = Source::new(format!("{name}.{extension}"), entered);
-        let plan = Plan {
-            text: &text,
-            kernel: &name,
-            version: &version,
-            header: &launch.header,
-            source: &launch.source,
-            arguments: &evaluated,
-            timing: options::timing(&header)?,
-            timeout: options::timeout(&header)?,
-        };
-        let (lines, warnings) = run(&plan, workspace, context)?;
-        workspace.kernels.launched(&name, launch);
-        // Nothing was compiled.
-        version.stages.truncate(1);
-        Ok(Some(report(&name, &version, Some(lines), None, warnings).output()))
+        Ok(Self { name, version, launch, header })
+    }
+
+    /// The kernel's text as the reader knows it.
+    pub fn text(&self) -> Source {
+        let extension = if self.version.entered.is_python() { "py" } else { self.version.entered.name() };
+        let entered = self.version.artifact(self.version.entered).and_then(Artifact::text).unwrap_or_default();
+        Source::new(format!("{}.{extension}", self.name), entered)
     }
 }

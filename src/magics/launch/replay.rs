@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::arguments;
-use super::run::{Plan, emulate};
+use super::run::{Plan, launch_once};
 use super::snapshot::Snapshot;
 use super::timeout::limited;
 use crate::device::Emulated;
@@ -30,9 +30,10 @@ pub fn locate(
     let (gpu, addresses) = workspace.swap_device(emulated, |name| before.of(name).cloned())?;
     let outcome = limited(Some(LIMIT), context.cancel, |cancel| {
         let arguments = arguments::evaluate_all(plan.header, workspace)?;
-        emulate(&Plan { arguments: &arguments, ..*plan }, workspace, cancel)
+        launch_once(&Plan { arguments: &arguments, ..*plan }, workspace, cancel)
     });
-    workspace.swap_back(gpu, addresses);
+    let (emulated, addresses) = workspace.swap_back(gpu, addresses);
+    workspace.dismiss(emulated, addresses);
     match outcome {
         Err(error) if error.is_interrupted() || error.code == "timeout" || error.code == "not-built-yet" => None,
         Err(error) => Some(plan.in_own_text(*error, workspace)),

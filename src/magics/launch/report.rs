@@ -35,6 +35,8 @@ pub struct LaunchLines {
     pub emulated: bool,
     /// Time of the launch.
     pub elapsed: Duration,
+    /// What the cell did around and for the launch, with its time: for who wants to know where it goes.
+    pub parts: Vec<(&'static str, Duration)>,
     /// Times of repeated launches (`--bench`).
     pub timing: Option<Timing>,
     /// Registers per thread of the loaded function, where the device tells.
@@ -260,6 +262,8 @@ impl Report {
                 "warp_instructions": launch.warp_instructions,
                 "nanoseconds": nanoseconds(&launch.elapsed),
                 "description": launch.description,
+                "parts_nanoseconds": launch.parts.iter().map(|(part, time)| ((*part).to_owned(), nanoseconds(time)))
+                    .collect::<serde_json::Map<_, _>>(),
                 "registers": launch.registers,
                 "blocks_per_sm": launch.occupancy.map(|occupancy| occupancy.blocks),
                 "occupancy_limiter": launch.occupancy.map(|occupancy| occupancy.limiter.name()),
@@ -270,6 +274,8 @@ impl Report {
                     "warmup": timing.warmup,
                     "graph_nanoseconds": timing.graph.map(|graph| nanoseconds(&graph.each)),
                     "graph_launches": timing.graph.map(|graph| graph.launches),
+                    "submit_nanoseconds":
+                        timing.submit.map(|submit| [nanoseconds(&submit.ours), nanoseconds(&submit.bare)]),
                     "sm_clock_mhz": timing.clocks,
                 })),
             })),
@@ -301,6 +307,10 @@ fn timing_text(timing: &Timing, kind: &str) -> String {
     if let Some(graph) = timing.graph {
         let each = time_text(graph.each);
         let _ = write!(text, " · {each} each, back to back in a CUDA graph of {} (caches warm)", graph.launches);
+    }
+    if let Some(submit) = timing.submit {
+        let (ours, bare) = (time_text(submit.ours), time_text(submit.bare));
+        let _ = write!(text, " · {ours} for the host to submit (a bare driver call {bare})");
     }
     text
 }
@@ -357,6 +367,7 @@ mod tests {
                 description: None,
                 emulated: true,
                 elapsed: Duration::from_micros(41_200),
+                parts: Vec::new(),
                 timing: None,
                 registers: None,
                 occupancy: None,

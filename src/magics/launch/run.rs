@@ -1,6 +1,6 @@
 //! One launch: arguments to bytes, scratch, snapshot, the launch itself, repetitions, and what it changed.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::arguments::{self, Arguments};
 use super::locate::in_own_text;
@@ -48,12 +48,15 @@ impl Plan<'_> {
 /// Runs it. Buffers get their values back when it fails.
 pub fn run(plan: &Plan<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<(LaunchLines, Vec<String>)> {
     let gone = workspace.revive()?;
+    let mut parts = Parts::start();
     let mut good = Snapshot::take(workspace)?;
+    parts.end("snapshot");
     let mut temporary = Vec::new();
     let mut launched = false;
     let outcome = prepare(plan, workspace, &mut temporary).and_then(|prepared| {
         launched = true;
-        let outcome = launch_all(plan, &prepared.launch, &mut good, workspace, context)?;
+        parts.end("arguments");
+        let outcome = launch_all(plan, &prepared.launch, &mut good, &mut parts, workspace, context)?;
         Ok((prepared, outcome))
     });
     for address in temporary {
@@ -90,6 +93,7 @@ pub fn run(plan: &Plan<'_>, workspace: &mut Workspace, context: Context<'_>) -> 
         description: (!device.is_emulated()).then(|| device.description()),
         emulated: device.is_emulated(),
         elapsed: report.elapsed,
+        parts: parts.done,
         timing,
         registers: device.info(launch.function).registers,
         occupancy: device.occupancy(&launch),
@@ -99,11 +103,15 @@ pub fn run(plan: &Plan<'_>, workspace: &mut Workspace, context: Context<'_>) -> 
     Ok((lines, warnings))
 }
 
-/// Runs a plan once on the workspace's device, whatever becomes of the buffers.
-pub fn emulate(plan: &Plan<'_>, workspace: &mut Workspace, cancel: &Cancel) -> Result<()> {
+/// Runs a plan once on the workspace's device. The buffers keep what it made of them.
+pub fn launch_once(plan: &Plan<'_>, workspace: &mut Workspace, cancel: &Cancel) -> Result<()> {
     let mut temporary = Vec::new();
-    let prepared = prepare(plan, workspace, &mut temporary)?;
-    workspace.device.launch(&prepared.launch, cancel, &|_| {}).map(drop)
+    let outcome = prepare(plan, workspace, &mut temporary)
+        .and_then(|prepared| workspace.device.launch(&prepared.launch, cancel, &|_| {}).map(drop));
+    for address in temporary {
+        workspace.device.free(address);
+    }
+    outcome
 }
 
 /// A launch that failed: buffers get their values back, and the error says where and why, as far as can be known.
@@ -221,6 +229,25 @@ pub fn takes_cubin(device: &dyn Device, target: Target) -> bool {
     !device.is_emulated() && (own == theirs || (own / 10 == theirs / 10 && own > theirs && own < 90))
 }
 
+/// Where the time of a cell goes.
+struct Parts {
+    done: Vec<(&'static str, Duration)>,
+    since: Instant,
+}
+
+impl Parts {
+    fn start() -> Self {
+        Self { done: Vec::new(), since: Instant::now() }
+    }
+
+    /// Ends a part; the next one begins.
+    fn end(&mut self, part: &'static str) {
+        let now = Instant::now();
+        self.done.push((part, now - self.since));
+        self.since = now;
+    }
+}
+
 struct Outcome {
     report: LaunchReport,
     timing: Option<Timing>,
@@ -232,14 +259,17 @@ fn launch_all(
     plan: &Plan<'_>,
     launch: &Launch,
     good: &mut Snapshot,
+    parts: &mut Parts,
     workspace: &mut Workspace,
     context: Context<'_>,
 ) -> Result<Outcome> {
     let print = |text: &str| context.frontend.stream(Stream::Stdout, text);
     let report = limited(plan.timeout, context.cancel, |cancel| workspace.device.launch(launch, cancel, &print))?;
+    parts.end("launch");
     let after = Snapshot::take(workspace)?;
     let changes = after.changes_since(good, workspace);
     *good = after;
+    parts.end("changes");
     let timing = match plan.timing {
         None => None,
         Some(timing) => {

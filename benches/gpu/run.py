@@ -1,0 +1,70 @@
+"""What Warpbook does on an NVIDIA GPU, in one run: every stage, faults, latency, throughput.
+
+    cargo build --release
+    python benches/gpu/run.py [--warpbook PROGRAM] [--parts stages,faults,latency,throughput] [--rounds N]
+
+Needs a GPU of compute capability 9.0 and an interpreter with Triton, PyTorch, numpy and jupyter_client; Triton compiles
+the cells (WARPBOOK_PYTHON is set to this interpreter). Where `--old` names another Triton version, its stages come from
+the compile cache, which has to hold them (`--device emu --parts cache --old VERSION` makes them, on any machine). Prints tables; the exit status is 1 if anything is not as it should be.
+"""
+
+import argparse
+import datetime
+import importlib.metadata
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+sys.path.insert(0, str(HERE.parent.parent / "tests" / "real_kernels"))
+
+import faults  # noqa: E402
+import latency  # noqa: E402
+import stages  # noqa: E402
+import throughput  # noqa: E402
+from notebook import Notebook  # noqa: E402
+
+PARTS = {"stages": stages.run, "faults": faults.run, "latency": latency.run, "throughput": throughput.run}
+# Needs no GPU, and is asked for by name: `--device emu --parts cache --old 3.4.0`.
+MORE = {"cache": stages.fill_cache}
+
+
+def package(name):
+    try:
+        return f"{name} {importlib.metadata.version(name)}"
+    except importlib.metadata.PackageNotFoundError:
+        return f"no {name}"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--warpbook", default="target/release/warpbook", type=Path)
+    parser.add_argument("--parts", default=",".join(PARTS))
+    parser.add_argument("--rounds", default=20, type=int, help="how often each fault is made")
+    parser.add_argument("--device", default="cuda:0")
+    parser.add_argument("--old", default="", help="another Triton version, whose compilations are in the cache")
+    options = parser.parse_args()
+    os.environ.setdefault("WARPBOOK_PYTHON", sys.executable)
+    failures = []
+    with tempfile.TemporaryDirectory() as folder:
+        prefix = Path(folder, "jupyter")
+        subprocess.run([options.warpbook, "install", "--prefix", prefix], check=True, stdout=subprocess.DEVNULL)
+        options.prefix, options.scratch = prefix, Path(folder)
+        with Notebook(options) as notebook:
+            device = notebook.run("%device").strip()
+        version = subprocess.run([options.warpbook, "--version"], check=True, capture_output=True, text=True).stdout
+        packages = ", ".join(map(package, ("triton", "torch", "triton-runner")))
+        print(f"{datetime.date.today()}  {version.strip()}, Python {platform.python_version()}, {packages}\n{device}")
+        for part in options.parts.split(","):
+            print(f"\n== {part}", flush=True)
+            failures += {**PARTS, **MORE}[part](options)
+    print(f"\nfailed: {len(failures)}" + "".join(f"\n  {failure}" for failure in failures))
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

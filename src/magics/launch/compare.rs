@@ -1,0 +1,165 @@
+//! `%compare`: the same launch on several devices, from the same buffers, compared bit for bit.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::arguments;
+use super::relaunch::Again;
+use super::run::{Plan, launch_once};
+use super::snapshot::Snapshot;
+use crate::device::{Buffer, Number};
+use crate::diagnostic::{Diagnostic, Result};
+use crate::magics::{Call, Kind, Magic, OptionSpec, Spec};
+use crate::render::plot::time_text;
+use crate::render::{Output, table};
+use crate::workspace::{Context, Workspace};
+
+/// `%compare [NAME][GRID](ARGUMENTS) --devices A,B`
+pub struct CompareDevices;
+
+const OPTIONS: &[OptionSpec] = &[
+    OptionSpec { name: "--devices", value: "A,B", help: "the devices, such as cuda:0,emu" },
+    OptionSpec { name: "--version", value: "N", help: "this version of the kernel rather than the newest" },
+];
+
+impl Magic for CompareDevices {
+    fn spec(&self) -> &'static Spec {
+        &Spec {
+            name: "compare",
+            kind: Kind::Line,
+            summary: "launch a kernel on several devices and compare the results bit for bit",
+            usage: "[NAME][GRID](ARGUMENTS) --devices cuda:0,emu",
+            details: "Each device begins with what the buffers hold now; the buffers keep it. `emu` emulates the \
+                      architecture of the GPU. Without arguments, the last launch is repeated.",
+            options: OPTIONS,
+        }
+    }
+
+    fn run(&self, call: &Call<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
+        let again = Again::find(call, OPTIONS, workspace)?;
+        let missing = || {
+            let error = Diagnostic::error("option-value", "`%compare` needs the devices").at(call.name.clone(), "");
+            Box::new(error.help("`%compare matmul --devices cuda:0,emu`"))
+        };
+        let option = again.header.option("--devices").ok_or_else(missing)?;
+        let names: Vec<&str> = option.value.as_deref().unwrap_or_default().split(',').map(str::trim).collect();
+        if names.len() < 2 || names.iter().any(|name| name.is_empty()) {
+            let error = Diagnostic::error("option-value", "two devices or more are compared");
+            return Err(Box::new(error.at(option.value_span.clone(), "").help("`--devices cuda:0,emu`")));
+        }
+        workspace.revive()?;
+        let before = Snapshot::take(workspace)?;
+        let mut results: Vec<(String, Duration, Snapshot)> = Vec::new();
+        for name in names {
+            let located = |error: Box<Diagnostic>| match error.code {
+                "unknown-device" | "no-gpu" => Box::new(error.at(option.value_span.clone(), "")),
+                _ => error,
+            };
+            let result = on_device(name, &again, &before, workspace, context).map_err(located);
+            results.push(result.map_err(|error| Box::new(error.note(format!("on {name}"))))?);
+        }
+        Ok(Some(report(&again.name, &before, &results, workspace)))
+    }
+}
+
+/// One launch on a device, and what the buffers hold after it. The workspace is as it was.
+fn on_device(
+    name: &str,
+    again: &Again,
+    before: &Snapshot,
+    workspace: &mut Workspace,
+    context: Context<'_>,
+) -> Result<(String, Duration, Snapshot)> {
+    let launch = |workspace: &mut Workspace| {
+        let Again { name, version, launch, .. } = again;
+        let evaluated = arguments::evaluate_all(&launch.header, workspace)
+            .map_err(|error| Box::new(error.in_source(&launch.source)))?;
+        let text = again.text();
+        let plan = Plan {
+            text: &text,
+            kernel: name,
+            version,
+            header: &launch.header,
+            source: &launch.source,
+            arguments: &evaluated,
+            timing: None,
+            timeout: None,
+        };
+        let start = Instant::now();
+        let launched = launch_once(&plan, workspace, context.cancel);
+        launched.map_err(|error| Box::new(plan.in_own_text(*error, workspace)))?;
+        let elapsed = start.elapsed();
+        Ok((workspace.device_name(), elapsed, Snapshot::take(workspace)?))
+    };
+    if name == workspace.device_name() {
+        let result = launch(workspace);
+        before.restore(workspace)?;
+        return result;
+    }
+    let device = workspace.other_device(name)?;
+    let Some((own, addresses)) = workspace.swap_device(device, |buffer| before.of(buffer).cloned()) else {
+        return Err(Box::new(Diagnostic::error("out-of-memory", format!("{name} cannot hold the session's buffers"))));
+    };
+    let result = launch(workspace);
+    let (device, addresses) = workspace.swap_back(own, addresses);
+    workspace.dismiss(device, addresses);
+    result
+}
+
+fn report(kernel: &str, before: &Snapshot, results: &[(String, Duration, Snapshot)], workspace: &Workspace) -> Output {
+    let mut rows = vec![vec!["buffer".to_owned(), "devices".to_owned(), "difference".to_owned()]];
+    let mut all_same = true;
+    let Some(((first, _, reference), others)) = results.split_first() else { return Output::text("") };
+    for buffer in workspace.buffers.iter() {
+        let unchanged = results.iter().all(|(.., after)| after.of(&buffer.name) == before.of(&buffer.name));
+        let Some(expected) = reference.of(&buffer.name).filter(|_| !unchanged) else { continue };
+        for (name, _, after) in others {
+            let Some(found) = after.of(&buffer.name) else { continue };
+            let difference = difference(buffer, expected, found);
+            all_same &= difference.is_none();
+            rows.push(vec![
+                format!("{}  {} {:?}", buffer.name, buffer.dtype, buffer.shape),
+                format!("{first}, {name}"),
+                difference.unwrap_or_else(|| format!("none: {} elements bit-identical", buffer.numel())),
+            ]);
+        }
+    }
+    let verdict = match (rows.len(), all_same) {
+        (1, _) => "no buffer was changed",
+        (_, true) => "bit-identical on every device",
+        (_, false) => "the devices disagree",
+    };
+    let times: Vec<String> =
+        results.iter().map(|(name, elapsed, _)| format!("{name} {}", time_text(*elapsed))).collect();
+    let (text, html) = table::both(&rows);
+    let text = format!("{kernel}: {verdict}\n{text}\nlaunch with its preparation: {}", times.join(", "));
+    let html = format!(
+        "<div><b>{kernel}: {verdict}</b>{html}<div>launch with its preparation: {}</div></div>",
+        times.join(", ")
+    );
+    Output::text(text).with_html(html)
+}
+
+/// How two contents of a buffer differ; `None` if they are the same bytes.
+fn difference(buffer: &Buffer, expected: &Arc<[u8]>, found: &Arc<[u8]>) -> Option<String> {
+    let size = buffer.dtype.size();
+    let pairs = expected.chunks_exact(size).zip(found.chunks_exact(size)).enumerate();
+    let (mut count, mut first, mut largest) = (0usize, None, 0.0f64);
+    for (index, (a, b)) in pairs.filter(|(_, (a, b))| a != b) {
+        count += 1;
+        let (a, b) = (buffer.dtype.decode(a), buffer.dtype.decode(b));
+        first.get_or_insert((index, a, b));
+        let off = (a.to_f64() - b.to_f64()).abs();
+        if off > largest || off.is_nan() {
+            largest = off;
+        }
+    }
+    let (index, a, b) = first?;
+    let show = |number: Number| match number {
+        Number::Int(value) => value.to_string(),
+        Number::Float(value) => format!("{value:?}"),
+    };
+    let (numel, at) = (buffer.numel(), super::changes::index_of(index, &buffer.shape));
+    let (a, b) = (show(a), show(b));
+    Some(format!("{count} of {numel} elements, by up to {largest:e}; first at {at:?}: {a}, {b}"))
+}
