@@ -62,7 +62,7 @@ def double(a, c, BLOCK: tl.constexpr):
 ";
 
 #[test]
-fn host_descriptors_are_pointers_below_sm_90_and_refused_from_there_on() {
+fn host_descriptors_are_pointers_below_sm_90_and_tensor_maps_from_there_on() {
     environment::jupyter_python(&mut |line| println!("{line}"), &Cancel::new()).expect("a Python environment");
     let mut session = Session::new();
     run(&mut session, "%buf a = randn(64, 64, dtype=f16, seed=1)\n%buf c = zeros(64, 64, dtype=f16)");
@@ -72,8 +72,8 @@ fn host_descriptors_are_pointers_below_sm_90_and_refused_from_there_on() {
     run(&mut session, "%%patch ttgir double\n2.000000e+00 -> 3.000000e+00");
     run(&mut session, "%check c == 3 * a");
     let error =
-        session.execute(&format!("%target sm_90\n{cell}"), &Nobody, &Cancel::new()).expect_err("no tensor maps");
-    assert_eq!(error.code, "not-built-yet");
+        session.execute(&format!("%target sm_90\n{cell}"), &Nobody, &Cancel::new()).expect_err("bulk copies are not emulated");
+    assert_eq!(error.code, "ptx-unsupported");
     run(&mut session, "%check c == 3 * a");
 }
 
