@@ -71,8 +71,9 @@ fn host_descriptors_are_pointers_below_sm_90_and_tensor_maps_from_there_on() {
     run(&mut session, "%check c == 2 * a");
     run(&mut session, "%%patch ttgir double\n2.000000e+00 -> 3.000000e+00");
     run(&mut session, "%check c == 3 * a");
-    let error =
-        session.execute(&format!("%target sm_90\n{cell}"), &Nobody, &Cancel::new()).expect_err("bulk copies are not emulated");
+    let error = session
+        .execute(&format!("%target sm_90\n{cell}"), &Nobody, &Cancel::new())
+        .expect_err("bulk copies are not emulated");
     assert_eq!(error.code, "ptx-unsupported");
     run(&mut session, "%check c == 3 * a");
 }
