@@ -276,7 +276,7 @@ impl TensorMap {
         // Strides count 16 bytes: 32 bits here, the four bits above them in word 3.
         for (index, &stride) in self.strides.iter().enumerate().take(4) {
             let stride = stride >> 4;
-            words[1 + (index + 1) / 2] |= (stride & 0xffff_ffff) << if index % 2 == 0 { 32 } else { 0 };
+            words[1 + index.div_ceil(2)] |= (stride & 0xffff_ffff) << if index % 2 == 0 { 32 } else { 0 };
             words[3] |= (stride >> 32) << (32 + 4 * index);
         }
         for index in 0..5 {
@@ -319,7 +319,7 @@ impl TensorMap {
             HARDWARE_TYPES[known as usize] == number && is_tf32 == tf32
         })?;
         let strides = (0..rank.min(5) - 1).map(|index| {
-            let low = field(1 + (index + 1) / 2, if index % 2 == 0 { 32 } else { 0 }, 32);
+            let low = field(1 + index.div_ceil(2), if index % 2 == 0 { 32 } else { 0 }, 32);
             (low | field(3, 32 + 4 * index, 4) << 32) << 4
         });
         let tile = (0..rank.min(5)).map(|index| match index {

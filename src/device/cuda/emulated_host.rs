@@ -25,6 +25,7 @@ impl EmulatedHost {
     }
 }
 
+#[allow(clippy::boxed_local)] // the shape of `map_err`
 fn refused(error: Box<Diagnostic>) -> DriverError {
     DriverError {
         call: "the emulator".into(),

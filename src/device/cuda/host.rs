@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 
 use rustix::fs::MemfdFlags;
@@ -23,7 +23,7 @@ const FLUSH: u64 = 256 << 20;
 /// `emu:sm_80` puts the emulator behind the same socket: what the kernel's side does when a host dies can be tried
 /// without a GPU.
 pub fn serve(device: &str) -> io::Result<()> {
-    let mut socket = UnixStream::from(OwnedFd::from(io::stdin().as_fd().try_clone_to_owned()?));
+    let mut socket = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     let shared = SharedMemory::map(receive_file(&socket)?)?;
     let backend: Result<Box<dyn Backend>, DriverError> = match device.split_once(':') {
         Some(("cuda", ordinal)) => match ordinal.parse() {
