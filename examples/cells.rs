@@ -2,6 +2,7 @@
 //!
 //! ```sh
 //! cargo run --example cells -- cells.txt
+//! cargo run --example cells -- cells.txt html-directory
 //! ```
 
 use std::process::ExitCode;
@@ -44,17 +45,27 @@ impl Frontend for Terminal {
 fn main() -> ExitCode {
     warpbook::device::cuda::process_hook();
     let Some(text) = std::env::args().nth(1).and_then(|path| std::fs::read_to_string(path).ok()) else {
-        eprintln!("usage: cells FILE");
+        eprintln!("usage: cells FILE [HTML-DIRECTORY]");
         return ExitCode::FAILURE;
     };
+    // The HTML of each cell, to be looked at in a browser.
+    let directory = std::env::args().nth(2).map(std::path::PathBuf::from);
     let mut session = Session::new();
     session.warm_up();
     let mut failed = false;
-    for cell in text.split("\n----") {
+    for (number, cell) in text.split("\n----").enumerate() {
         // The rest of the line of dashes.
         let cell = cell.trim_start_matches('-').trim_start_matches('\n');
         match session.execute(cell, &Terminal, &Cancel::new()) {
-            Ok(Some(output)) => println!("{}", output.text),
+            Ok(Some(output)) => {
+                println!("{}", output.text);
+                if let (Some(directory), Some(html)) = (&directory, &output.html) {
+                    let page = format!("<!doctype html><meta charset=utf-8>{html}");
+                    if let Err(error) = std::fs::write(directory.join(format!("{number}.html")), page) {
+                        eprintln!("{error}");
+                    }
+                }
+            }
             Ok(None) => {}
             Err(error) => {
                 failed = true;

@@ -3,6 +3,7 @@
 mod cache;
 pub mod environment;
 mod failure;
+mod inspect;
 pub mod meta;
 mod patch;
 mod pipeline;

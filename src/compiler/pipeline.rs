@@ -136,43 +136,57 @@ impl Compiler {
         if request.entry == Stage::Ptx && request.until == Stage::Ptx {
             return Ok(bare_ptx(request)?);
         }
-        let body = encode(request);
+        let (answer, cached) = self.answer(&request.triton, &encode(request), cancel, progress)?;
+        match answer.get("result") {
+            Some(result) => Ok(decode(request, result, cached)?),
+            None => Err(failure::failure(&answer, request)),
+        }
+    }
+
+    /// What a worker answers to a request, and whether the cache had it.
+    pub(super) fn answer(
+        &mut self,
+        triton: &str,
+        body: &Value,
+        cancel: &Cancel,
+        progress: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<(Value, bool)> {
         let cache = self.cache.clone();
-        let carried = carried_key(&body, &request.triton);
-        if !self.workers.contains_key(&request.triton)
-            && existing(&request.triton).is_none()
-            && let Some(answer) = cache.get(carried)
+        let carried = carried_key(body, triton);
+        if !self.workers.contains_key(triton)
+            && existing(triton).is_none()
+            && let Some(result) = cache.get(carried)
         {
-            return Ok(decode(request, &answer, true)?);
+            return Ok((json!({"result": result}), true));
         }
         let mut lost = 0;
         loop {
-            let worker = self.worker(&request.triton, cancel, progress)?;
-            let key = key(&body, worker);
-            if let Some(answer) = cache.get(key) {
-                return Ok(decode(request, &answer, true)?);
+            let worker = self.worker(triton, cancel, progress)?;
+            let key = key(body, worker);
+            if let Some(result) = cache.get(key) {
+                return Ok((json!({"result": result}), true));
             }
             let answer = worker.ask(body.clone(), cancel, &mut |stage| progress(Progress::Stage(stage)));
             match answer {
-                Ok(answer) if answer.get("result").is_some() => {
-                    let result = &answer["result"];
-                    let files = result["files"].as_array().into_iter().flatten().filter_map(Value::as_str);
-                    let files: Vec<&str> = files.collect();
-                    cache.put(key, result, &files);
-                    cache.link(key, carried);
-                    return Ok(decode(request, result, false)?);
+                Ok(answer) => {
+                    if let Some(result) = answer.get("result") {
+                        let files = result["files"].as_array().into_iter().flatten().filter_map(Value::as_str);
+                        let files: Vec<&str> = files.collect();
+                        cache.put(key, result, &files);
+                        cache.link(key, carried);
+                    }
+                    return Ok((answer, false));
                 }
-                Ok(answer) => return Err(failure::failure(&answer, request)),
-                Err(Lost::Cancelled) => return Err(Box::new(Diagnostic::interrupted()).into()),
+                Err(Lost::Cancelled) => return Err(Box::new(Diagnostic::interrupted())),
                 Err(Lost::Gone) if lost == 0 => {
                     // Killed from outside, most likely: the request itself is run in a process of its own.
                     lost += 1;
-                    self.workers.remove(&request.triton);
+                    self.workers.remove(triton);
                 }
                 Err(Lost::Gone) => {
-                    self.workers.remove(&request.triton);
+                    self.workers.remove(triton);
                     let error = Diagnostic::error("worker", "the compile worker ended twice during this compilation");
-                    return Err(Box::new(error.help("run the cell again: a new worker is started")).into());
+                    return Err(Box::new(error.help("run the cell again: a new worker is started")));
                 }
             }
         }

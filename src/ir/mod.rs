@@ -2,3 +2,6 @@
 
 pub mod locations;
 pub mod mlir;
+pub mod operations;
+pub mod places;
+pub mod sass;

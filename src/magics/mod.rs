@@ -10,6 +10,7 @@ mod launch;
 mod patch;
 mod registry;
 mod settings;
+mod views;
 
 pub use cell::{Part, parts};
 pub use registry::{Call, Kind, Magic, OptionSpec, Spec, find, names, no_arguments, registry};

@@ -109,6 +109,7 @@ pub fn registry() -> &'static [&'static dyn Magic] {
         &CompareDevices,
         &super::edit::Edit,
         &super::patch::Patch,
+        &super::views::Stages,
         &Let,
         &Buf,
         &Bufs,

@@ -2,6 +2,7 @@
 
 pub mod array;
 pub mod plot;
+pub mod stages;
 pub mod table;
 
 use serde_json::Value;

@@ -21,10 +21,11 @@ use crate::diagnostic::{Diagnostic, Result};
 const BOOTSTRAP: &str = include_str!("bootstrap.py");
 
 /// The modules of the worker, in the order in which they import one another.
-const MODULES: [(&str, &str); 4] = [
+const MODULES: [(&str, &str); 5] = [
     ("warpbook_pipeline", include_str!("pipeline.py")),
     ("warpbook_python", include_str!("python.py")),
     ("warpbook_extract", include_str!("extract.py")),
+    ("warpbook_inspect", include_str!("inspect.py")),
     ("warpbook_server", include_str!("server.py")),
 ];
 

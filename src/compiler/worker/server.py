@@ -74,7 +74,12 @@ def run_child(request, answers, scratch, log):
         write_frame(answers, {"id": request["id"], "progress": text})
 
     try:
-        answer = {"result": warpbook_pipeline.run(request, progress)}
+        if request.get("task") == "disassemble":
+            import warpbook_inspect
+
+            answer = {"result": warpbook_inspect.disassemble(request)}
+        else:
+            answer = {"result": warpbook_pipeline.run(request, progress)}
     except BaseException as error:  # noqa: BLE001 whatever it is, the other side reports it
         try:
             answer = {"error": warpbook_pipeline.describe(error)}

@@ -1,0 +1,397 @@
+//! The texts of all stages of a kernel, and which lines of one belong to which of the others.
+//!
+//! One stage is the hinge: TTGIR where there is one, or else the text that entered. It is compiled again without its
+//! locations, so that the debug information of LLVM IR and PTX names its own lines; `nvdisasm` knows the PTX line of
+//! each machine instruction; and what the original locations say leads back to Python.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::subject::{Subject, compile, told};
+use crate::compiler::{Compiled, Stage};
+use crate::diagnostic::Result;
+use crate::ir::places::{self, Place, Places};
+use crate::ir::{locations, operations, sass};
+use crate::ptx;
+use crate::workspace::{Context, Workspace};
+
+/// One line as it is shown.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TracedLine {
+    /// Its number in the stage's own text, from 1.
+    pub number: u32,
+    /// Without its newline.
+    pub text: String,
+    /// Bytes of the operation's name.
+    pub operation: Option<std::ops::Range<usize>>,
+    /// Lines of the hinge that it belongs to.
+    pub hinges: Vec<u32>,
+    /// The PTX line, for PTX and machine code.
+    pub ptx_line: Option<u32>,
+}
+
+/// One stage.
+#[derive(Clone, Debug)]
+pub struct TracedStage {
+    /// Which.
+    pub stage: Stage,
+    /// Its lines, without debug information.
+    pub lines: Vec<TracedLine>,
+    /// Bytes of the whole artifact.
+    pub bytes: usize,
+    /// How long the compiler took.
+    pub elapsed: Option<Duration>,
+}
+
+impl TracedStage {
+    /// Operations by name, most frequent first.
+    pub fn counts(&self) -> Vec<(String, usize)> {
+        let name = |line: &TracedLine| {
+            let name = &line.text[line.operation.clone()?];
+            Some(match self.stage {
+                Stage::Ptx => operations::ptx_family(name),
+                Stage::Sass => name.split('.').next().unwrap_or(name).to_owned(),
+                _ => name.to_owned(),
+            })
+        };
+        operations::count(self.lines.iter().filter_map(name))
+    }
+
+    /// (operations, operations whose line leads to the hinge)
+    pub fn linked(&self) -> (usize, usize) {
+        let operations = self.lines.iter().filter(|line| line.operation.is_some());
+        (operations.clone().count(), operations.filter(|line| !line.hinges.is_empty()).count())
+    }
+}
+
+/// All stages.
+#[derive(Clone, Debug)]
+pub struct Trace {
+    /// In the order of lowering.
+    pub stages: Vec<TracedStage>,
+    /// The stage whose lines link the others.
+    pub hinge: Stage,
+    /// (operations of the hinge, those that lead to a line of Python); where there is Python.
+    pub to_python: Option<(usize, usize)>,
+    /// What the reader should know.
+    pub notes: Vec<String>,
+}
+
+/// Traces a version.
+pub fn trace(subject: &Subject, workspace: &mut Workspace, context: Context<'_>) -> Result<Trace> {
+    let version = &subject.version;
+    let text_of = |stage| version.artifact(stage).and_then(|artifact| artifact.text());
+    let hinge = [Stage::Ttgir, version.entered].into_iter().find(|stage| text_of(*stage).is_some());
+    let mut notes = Vec::new();
+    let (hinge, compiled) = match hinge {
+        Some(hinge) => {
+            let request = subject.request(hinge, Stage::Cubin, text_of(hinge).unwrap_or_default(), workspace);
+            match compile(&request, workspace, context) {
+                Ok(compiled) => (hinge, Some(compiled)),
+                Err(error) if error.is_interrupted() => return Err(error),
+                // What ptxas refuses still has its PTX.
+                Err(error) => {
+                    let request = crate::compiler::CompileRequest { until: Stage::Ptx, ..request };
+                    let compiled =
+                        if hinge < Stage::Ptx { compile(&request, workspace, context) } else { Err(error.clone()) };
+                    notes.push(format!("no machine code: {}", error.message));
+                    (hinge, compiled.ok())
+                }
+            }
+        }
+        None => (Stage::Ptx, None),
+    };
+    let artifact = |stage| compiled.as_ref().and_then(|compiled: &Compiled| compiled.stage(stage)).map(|o| &o.artifact);
+    let cubin = artifact(Stage::Cubin).or_else(|| version.artifact(Stage::Cubin)).cloned();
+    let code = match &cubin {
+        Some(cubin) => {
+            let triton = subject.triton(workspace);
+            let listing = workspace
+                .compiler
+                .disassemble(&cubin.content, &triton, context.cancel, &mut |news| told(news, context))?;
+            sass::parse(&listing)
+        }
+        None => Vec::new(),
+    };
+    let mut links = Links { hinge, file: format!("{}.{hinge}", subject.name), numbers: HashMap::new() };
+    let mut stages: Vec<TracedStage> = Vec::new();
+    let own_elapsed = |stage| {
+        let own = version.stages.iter().find(|outcome| outcome.artifact.stage == stage);
+        own.filter(|_| stage != version.entered).map(|outcome| outcome.elapsed)
+    };
+
+    // From the hinge upwards.
+    let mut to_python = None;
+    if hinge == Stage::Ttgir {
+        let ttgir = text_of(Stage::Ttgir).unwrap_or_default();
+        let origins = places::of_mlir(ttgir);
+        if let Some((python, stage)) = [Stage::Triton, Stage::Gluon].into_iter().find_map(|s| Some((text_of(s)?, s))) {
+            let (lines, linked) = python_lines(python, ttgir, &origins);
+            to_python = Some(linked);
+            stages.push(TracedStage { stage, lines, bytes: python.len(), elapsed: None });
+        }
+        if let Some(ttir) = text_of(Stage::Ttir) {
+            let hinges = ttir_hinges(subject, ttir, ttgir, &origins, workspace, context)?;
+            let lines = mlir_lines(ttir, |number| hinges.get(&number).cloned().unwrap_or_default());
+            stages.push(TracedStage {
+                stage: Stage::Ttir,
+                lines,
+                bytes: ttir.len(),
+                elapsed: own_elapsed(Stage::Ttir),
+            });
+        }
+        let lines = mlir_lines(ttgir, |number| vec![number]);
+        stages.push(TracedStage { stage: Stage::Ttgir, lines, bytes: ttgir.len(), elapsed: own_elapsed(Stage::Ttgir) });
+    } else if hinge < Stage::Ttgir
+        && let Some(text) = text_of(hinge)
+    {
+        // It went no further than its own text.
+        let lines = text.lines().enumerate().map(|(at, line)| TracedLine {
+            number: at as u32 + 1,
+            text: line.to_owned(),
+            ..TracedLine::default()
+        });
+        stages.push(TracedStage { stage: hinge, lines: lines.collect(), bytes: text.len(), elapsed: None });
+    }
+
+    // And downwards.
+    let below = |stage: Stage| {
+        let outcome = compiled.as_ref().and_then(|compiled| compiled.stage(stage));
+        outcome.map(|outcome| (outcome.artifact.clone(), outcome.elapsed))
+    };
+    if let Some((artifact, elapsed)) = below(Stage::Llir)
+        && let Some(text) = artifact.text()
+    {
+        let lines = llvm_lines(text, &mut links);
+        let elapsed = own_elapsed(Stage::Llir).or_else(|| (hinge != Stage::Llir).then_some(elapsed));
+        stages.push(TracedStage { stage: Stage::Llir, lines, bytes: text.len(), elapsed });
+    }
+    let carried = cubin.as_ref().and_then(|cubin| {
+        let file = object::File::parse(&*cubin.content).ok()?;
+        ptx::embedded_in(&file)
+    });
+    let made = below(Stage::Ptx).and_then(|(artifact, elapsed)| Some((artifact.text()?.to_owned(), Some(elapsed))));
+    let made = made.or_else(|| text_of(Stage::Ptx).map(|text| (text.to_owned(), None)));
+    let mut hinges_of_ptx: HashMap<u32, Vec<u32>> = HashMap::new();
+    if let Some((text, elapsed)) = made.or_else(|| carried.map(|text| (text, None))) {
+        if let Some(own) = text_of(Stage::Ptx) {
+            let differ = instructions(own).zip(instructions(&text)).filter(|(a, b)| a != b).count()
+                + instructions(own).count().abs_diff(instructions(&text).count());
+            if differ > 0 {
+                notes.push(format!(
+                    "compiled again from its {hinge} for this view, {differ} PTX lines differ from those that were run"
+                ));
+            }
+        }
+        let lines = ptx_lines(&text, &mut links);
+        hinges_of_ptx.extend(lines.iter().map(|line| (line.number, line.hinges.clone())));
+        let elapsed = own_elapsed(Stage::Ptx).or_else(|| elapsed.filter(|_| hinge != Stage::Ptx));
+        stages.push(TracedStage { stage: Stage::Ptx, lines, bytes: text.len(), elapsed });
+    }
+    if let Some(cubin) = &cubin
+        && !code.is_empty()
+    {
+        let lines = sass_lines(&code, &hinges_of_ptx);
+        let elapsed = below(Stage::Cubin).map(|(_, elapsed)| elapsed).filter(|elapsed| !elapsed.is_zero());
+        stages.push(TracedStage { stage: Stage::Sass, lines, bytes: cubin.content.len(), elapsed });
+    }
+    Ok(Trace { stages, hinge, to_python, notes })
+}
+
+/// The PTX lines that hold instructions.
+fn instructions(text: &str) -> impl Iterator<Item = &str> + Clone {
+    text.lines().map(str::trim).filter(|line| places::is_ptx_instruction(line))
+}
+
+/// What places of debug information mean in lines of the hinge.
+struct Links {
+    hinge: Stage,
+    file: String,
+    /// Where the hinge is LLVM IR: its own debug information, each place a number.
+    numbers: HashMap<Place, u32>,
+}
+
+impl Links {
+    fn hinges(&mut self, places: &[Place]) -> Vec<u32> {
+        match self.hinge {
+            Stage::Llir => {
+                let next = self.numbers.len() as u32 + 1;
+                places.first().map(|place| *self.numbers.entry(place.clone()).or_insert(next)).into_iter().collect()
+            }
+            _ => places
+                .iter()
+                .filter(|place| place.file == self.file && place.line > 0)
+                .map(|place| place.line)
+                .collect(),
+        }
+    }
+}
+
+/// The lines of TTIR or TTGIR without locations.
+pub fn mlir_lines(text: &str, hinges: impl Fn(u32) -> Vec<u32>) -> Vec<TracedLine> {
+    let kept = text.lines().zip(1..).filter(|(line, _)| !(line.starts_with("#loc") && line.contains("= loc(")));
+    let shown = locations::remove(text);
+    kept.zip(shown.lines())
+        .map(|((_, number), shown)| {
+            let operation = operations::in_mlir(shown);
+            let hinges = if operation.is_some() { hinges(number) } else { Vec::new() };
+            TracedLine { number, text: shown.to_owned(), operation, hinges, ptx_line: None }
+        })
+        .collect()
+}
+
+/// The lines of the kernel's Python, and (operations of the TTGIR, those that lead to one of them).
+fn python_lines(python: &str, ttgir: &str, origins: &Places) -> (Vec<TracedLine>, (usize, usize)) {
+    // The kernel's own location is the line of its `def`; a kernel of a package has its file's numbers.
+    let function = ttgir.lines().position(|line| line.contains("tt.func public"));
+    let own = function.and_then(|at| origins.get(at)?.last().cloned());
+    let name = crate::ir::mlir::functions(ttgir).into_iter().find(|function| !function.is_private).map(|f| f.name);
+    let defined = python.lines().position(|line| {
+        let rest = line.trim_start().strip_prefix("def ").unwrap_or_default();
+        name.as_ref().is_some_and(|name| rest.starts_with(name.as_str()))
+    });
+    let (file, offset) = match (&own, defined) {
+        (Some(own), Some(at)) => (own.file.clone(), i64::from(own.line) - at as i64 - 1),
+        (Some(own), None) => (own.file.clone(), 0),
+        _ => (String::new(), 0),
+    };
+    let mut hinges: HashMap<i64, Vec<u32>> = HashMap::new();
+    let (mut operations, mut linked) = (0, 0);
+    let count = python.lines().count() as i64;
+    for ((line, places), number) in ttgir.lines().zip(origins).zip(1..) {
+        if operations::in_mlir(line).is_none() {
+            continue;
+        }
+        operations += 1;
+        let mut found = false;
+        for place in places.iter().filter(|place| place.file == file) {
+            let own = i64::from(place.line) - offset;
+            if (1..=count).contains(&own) {
+                hinges.entry(own).or_default().push(number);
+                found = true;
+            }
+        }
+        linked += usize::from(found);
+    }
+    let lines = python.lines().zip(1..).map(|(line, number): (&str, u32)| TracedLine {
+        number,
+        text: line.to_owned(),
+        operation: None,
+        hinges: hinges.remove(&i64::from(number)).unwrap_or_default(),
+        ptx_line: None,
+    });
+    (lines.collect(), (operations, linked))
+}
+
+/// For each line of the TTIR the lines of the TTGIR that were made of it: from its own locations where compiling it
+/// again gives the same TTGIR, and otherwise through the lines of Python that both come from.
+fn ttir_hinges(
+    subject: &Subject,
+    ttir: &str,
+    ttgir: &str,
+    origins: &Places,
+    workspace: &mut Workspace,
+    context: Context<'_>,
+) -> Result<HashMap<u32, Vec<u32>>> {
+    let mut hinges: HashMap<u32, Vec<u32>> = HashMap::new();
+    let request = subject.request(Stage::Ttir, Stage::Ttgir, ttir, workspace);
+    let again = match compile(&request, workspace, context) {
+        Err(error) if error.is_interrupted() => return Err(error),
+        other => other.ok(),
+    };
+    let again = again.as_ref().and_then(|compiled| compiled.stage(Stage::Ttgir)?.artifact.text());
+    let file = format!("{}.ttir", subject.name);
+    if let Some(again) = again.filter(|again| locations::remove(again) == locations::remove(ttgir)) {
+        // The locations' aliases may stand elsewhere: lines are counted without them.
+        let kept = |text: &str| -> Vec<u32> {
+            let lines = text.lines().zip(1..);
+            lines.filter(|(line, _)| !line.starts_with("#loc")).map(|(_, number)| number).collect()
+        };
+        let places = places::of_mlir(again);
+        for (theirs, own) in kept(again).into_iter().zip(kept(ttgir)) {
+            for place in places.get(theirs as usize - 1).into_iter().flatten().filter(|place| place.file == file) {
+                hinges.entry(place.line).or_default().push(own);
+            }
+        }
+        return Ok(hinges);
+    }
+    let mut by_place: HashMap<&Place, Vec<u32>> = HashMap::new();
+    for (places, number) in origins.iter().zip(1..) {
+        places.first().into_iter().for_each(|place| by_place.entry(place).or_default().push(number));
+    }
+    for (places, number) in places::of_mlir(ttir).iter().zip(1..) {
+        if let Some(lines) = places.first().and_then(|place| by_place.get(place)) {
+            hinges.insert(number, lines.clone());
+        }
+    }
+    Ok(hinges)
+}
+
+fn llvm_lines(text: &str, links: &mut Links) -> Vec<TracedLine> {
+    let mut lines: Vec<TracedLine> = text
+        .lines()
+        .zip(places::of_llvm(text))
+        .zip(1..)
+        .filter(|((line, _), _)| !line.starts_with(['!', ';']) && !line.starts_with("source_filename"))
+        .map(|((line, places), number)| {
+            let shown = line.find(", !dbg !").map_or(line, |at| &line[..at]);
+            let text = if line.ends_with('{') { line } else { shown };
+            let operation = operations::in_llvm(text);
+            let hinges = if operation.is_some() { links.hinges(&places) } else { Vec::new() };
+            TracedLine { number, text: text.to_owned(), operation, hinges, ptx_line: None }
+        })
+        .collect();
+    while lines.last().is_some_and(|line| line.text.trim().is_empty()) {
+        lines.pop();
+    }
+    lines
+}
+
+fn ptx_lines(text: &str, links: &mut Links) -> Vec<TracedLine> {
+    let mut lines = Vec::new();
+    for ((line, places), number) in text.lines().zip(places::of_ptx(text)).zip(1..) {
+        let trimmed = line.trim();
+        // The debug sections come last.
+        if trimmed.starts_with(".section") {
+            break;
+        }
+        let is_debug = trimmed.starts_with(".loc") || trimmed.starts_with(".file") || trimmed.starts_with("$L__tmp");
+        if is_debug || trimmed == "//" || trimmed.is_empty() || trimmed.starts_with("$L__func_") {
+            continue;
+        }
+        let operation = operations::in_ptx(line);
+        let hinges = match (links.hinge, operation.is_some()) {
+            (_, false) => Vec::new(),
+            (Stage::Ptx, true) => vec![number],
+            (_, true) => links.hinges(&places),
+        };
+        let ptx_line = operation.is_some().then_some(number);
+        lines.push(TracedLine { number, text: line.replace('\t', "  "), operation: None, hinges, ptx_line });
+        if let Some(last) = lines.last_mut() {
+            last.operation = operations::in_ptx(&last.text);
+        }
+    }
+    lines
+}
+
+fn sass_lines(code: &[sass::Function], hinges: &HashMap<u32, Vec<u32>>) -> Vec<TracedLine> {
+    let mut lines = Vec::new();
+    for function in code {
+        for instruction in &function.instructions {
+            for label in &instruction.labels {
+                lines.push(TracedLine { text: format!("{label}:"), ..TracedLine::default() });
+            }
+            let control = instruction.control.map(sass::Control::text).unwrap_or_default();
+            let text = format!("{control}  {}", instruction.text);
+            let at = text.len() - instruction.text.len() + instruction.text.find(instruction.opcode()).unwrap_or(0);
+            lines.push(TracedLine {
+                number: u32::try_from(instruction.address).unwrap_or(u32::MAX),
+                operation: Some(at..at + instruction.opcode().len()),
+                text,
+                hinges: instruction.ptx_line.and_then(|line| hinges.get(&line).cloned()).unwrap_or_default(),
+                ptx_line: instruction.ptx_line,
+            });
+        }
+    }
+    lines
+}

@@ -1,0 +1,150 @@
+//! Texts side by side whose lines belong to one another. Without scripts each is a text to read; a click, a hover or
+//! the arrow keys mark a line and all that belong to it.
+
+use std::fmt::Write;
+use std::ops::Range;
+
+use super::escape_html;
+
+const STYLE: &str = include_str!("stages.css");
+const SCRIPT: &str = include_str!("stages.js");
+
+/// A line.
+#[derive(Clone, Debug, Default)]
+pub struct Line {
+    /// What stands before it.
+    pub label: String,
+    /// Its text.
+    pub text: String,
+    /// Bytes that are set off.
+    pub strong: Option<Range<usize>>,
+    /// Lines with a key in common belong together.
+    pub keys: Vec<u32>,
+    /// Lines with the same one belong together more closely.
+    pub fine: Option<u32>,
+}
+
+/// A text.
+#[derive(Clone, Debug)]
+pub struct Pane {
+    /// `TTGIR`
+    pub title: String,
+    /// A few words beside the title.
+    pub note: String,
+    /// Whether it is open at first.
+    pub open: bool,
+    /// Its lines.
+    pub lines: Vec<Line>,
+}
+
+/// Lines that the browser lays out together, and only when they are seen.
+const CHUNK: usize = 80;
+/// Lines of a text that are shown; the middle of a longer one is left out.
+pub const LONGEST: usize = 3000;
+
+/// Characters of a line that are shown.
+const WIDEST: usize = 400;
+
+/// All panes as HTML, under a headline.
+pub fn html(headline: &str, panes: &[Pane]) -> String {
+    let mut html =
+        format!("<div class=\"wb-s\"><style>{STYLE}</style><div><strong>{}</strong></div>", escape_html(headline));
+    html.push_str("<div class=\"wb-row\">");
+    for pane in panes {
+        let open = if pane.open { " open" } else { "" };
+        let _ = write!(
+            html,
+            "<details{open}><summary>{} <small>{}</small></summary><div class=\"wb-t\" tabindex=\"0\">",
+            escape_html(&pane.title),
+            escape_html(&pane.note)
+        );
+        let cut = pane.lines.len().saturating_sub(LONGEST);
+        let (head, tail) = if cut > 0 {
+            (&pane.lines[..LONGEST / 2], &pane.lines[LONGEST / 2 + cut..])
+        } else {
+            (pane.lines.as_slice(), [].as_slice())
+        };
+        head.chunks(CHUNK).for_each(|lines| chunk(lines, &mut html));
+        if cut > 0 {
+            let _ = write!(html, "<p>… {cut} lines left out …</p>");
+        }
+        tail.chunks(CHUNK).for_each(|lines| chunk(lines, &mut html));
+        html.push_str("</div></details>");
+    }
+    html.push_str("</div><script>");
+    html.push_str(SCRIPT);
+    html.push_str("</script></div>");
+    html
+}
+
+fn chunk(lines: &[Line], html: &mut String) {
+    html.push_str("<div class=\"wb-c\">");
+    for line in lines {
+        let _ = write!(html, "<div n=\"{}\"", line.label);
+        if !line.keys.is_empty() {
+            let keys: Vec<String> = line.keys.iter().map(u32::to_string).collect();
+            let _ = write!(html, " k=\"{}\"", keys.join(" "));
+        }
+        if let Some(fine) = line.fine {
+            let _ = write!(html, " p=\"{fine}\"");
+        }
+        html.push('>');
+        if let Some((end, _)) = line.text.char_indices().nth(WIDEST) {
+            let left = line.text[end..].chars().count();
+            let _ = write!(html, "{} <i>… {left} characters</i></div>", escape_html(&line.text[..end]));
+            continue;
+        }
+        match line.strong.clone().filter(|span| line.text.get(span.clone()).is_some()) {
+            Some(span) => {
+                html.push_str(&escape_html(&line.text[..span.start]));
+                let _ = write!(html, "<b>{}</b>", escape_html(&line.text[span.clone()]));
+                comment(&line.text[span.end..], html);
+            }
+            None => html.push_str(&escape_html(&line.text)),
+        }
+        html.push_str("</div>");
+    }
+    html.push_str("</div>");
+}
+
+/// The rest of a line, its comment set back.
+fn comment(text: &str, html: &mut String) {
+    match text.find("//") {
+        Some(at) => {
+            html.push_str(&escape_html(&text[..at]));
+            let _ = write!(html, "<i>{}</i>", escape_html(&text[at..]));
+        }
+        None => html.push_str(&escape_html(text)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pane(count: usize) -> Pane {
+        let line = |at: usize| Line {
+            label: at.to_string(),
+            text: "tt.load <x> // y".into(),
+            strong: Some(0..7),
+            keys: vec![at as u32, 7],
+            fine: Some(3),
+        };
+        Pane { title: "TTIR".into(), note: "1 line".into(), open: true, lines: (0..count).map(line).collect() }
+    }
+
+    #[test]
+    fn lines_carry_their_keys() {
+        let html = html("k <v1>", &[pane(2)]);
+        assert!(html.contains("<div n=\"1\" k=\"1 7\" p=\"3\"><b>tt.load</b> &lt;x&gt; <i>// y</i></div>"), "{html}");
+        assert!(html.contains("k &lt;v1&gt;") && html.contains("<details open><summary>TTIR <small>1 line"));
+        assert!(!html.contains("http"));
+    }
+
+    #[test]
+    fn the_middle_of_a_long_text_is_left_out() {
+        let html = html("", &[pane(LONGEST + 5)]);
+        assert!(html.contains("… 5 lines left out …"));
+        assert_eq!(html.matches("<b>tt.load</b>").count(), LONGEST);
+    }
+}
