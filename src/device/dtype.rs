@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::emulator::TensorMapType;
 use crate::emulator::arithmetic::formats::{BF16, E4M3, E5M2, F16, F32, Format};
 
 /// The type of a buffer's elements.
@@ -214,6 +215,23 @@ impl Dtype {
         let mut bytes = Vec::with_capacity(8);
         self.encode(Number::Float(value), &mut bytes);
         self.decode(&bytes).to_f64()
+    }
+}
+
+impl From<Dtype> for TensorMapType {
+    fn from(dtype: Dtype) -> Self {
+        match dtype {
+            Dtype::I1 | Dtype::I8 | Dtype::U8 | Dtype::F8E4m3 | Dtype::F8E5m2 => Self::U8,
+            Dtype::I16 | Dtype::U16 => Self::U16,
+            Dtype::I32 => Self::I32,
+            Dtype::U32 => Self::U32,
+            Dtype::I64 => Self::I64,
+            Dtype::U64 => Self::U64,
+            Dtype::F16 => Self::F16,
+            Dtype::Bf16 => Self::Bf16,
+            Dtype::F32 => Self::F32,
+            Dtype::F64 => Self::F64,
+        }
     }
 }
 

@@ -6,8 +6,8 @@ pub mod cuda;
 mod dtype;
 mod emulated;
 mod launch;
-mod tensor_map;
 
+pub use crate::emulator::{Broken, Interleave, Swizzle, TENSOR_MAP_BYTES, TensorMap, TensorMapType};
 pub use buffer::{Buffer, Recipe, View, contiguous_strides};
 pub use contents::Contents;
 pub use dtype::{Dtype, Number};
@@ -16,7 +16,6 @@ pub use launch::{
     Code, FunctionId, FunctionInfo, GraphTiming, Launch, LaunchReport, Limiter, Occupancy, SubmitCost, Timing,
     TimingPlan,
 };
-pub use tensor_map::{Broken, Interleave, Swizzle, TENSOR_MAP_BYTES, TensorMap, TensorMapType};
 
 use std::sync::Arc;
 

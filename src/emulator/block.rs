@@ -1,7 +1,9 @@
 //! A block: its warps, its shared and local memory, its barriers. It can be paused and resumed anywhere.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::bulk_copy::PendingLoad;
 use super::fault::{Fault, FaultKind, Thread};
 use super::launch::Arithmetic;
 use super::memory::GlobalMemory;
@@ -51,6 +53,8 @@ pub(super) struct BlockMemory {
     /// The allocation that the last global access hit.
     pub last_allocation: usize,
     pub printed: String,
+    /// Bulk loads that have not landed, oldest first.
+    pub loads: VecDeque<PendingLoad>,
     /// Working space of the tensor core.
     pub operands: Box<Operands>,
 }
@@ -96,6 +100,8 @@ pub(super) enum Stop {
     Turn,
     /// It came to a barrier; the instruction is done.
     Barrier(Arrival),
+    /// It tested the phase of an mbarrier that has not ended.
+    Poll,
     /// All lanes have exited.
     Exit,
 }
@@ -119,6 +125,7 @@ impl Block {
             shared_touched: 0,
             last_allocation: 0,
             printed: String::new(),
+            loads: VecDeque::new(),
             operands: Box::default(),
         };
         Self { shape, warps, memory, barriers: vec![Barrier::default(); 16] }
@@ -138,15 +145,18 @@ impl Block {
                 if self.warps[index].state != State::Ready {
                     continue;
                 }
-                progressed = true;
                 if environment.stop.load(Ordering::Relaxed) {
                     let kind = FaultKind::Cancelled;
                     return Err(Box::new(Fault { kind, thread: None, span: 0..0, source: None }));
                 }
                 let warp = &mut self.warps[index];
-                match warp.run(environment, &self.shape, &mut self.memory, WARP_TURN)? {
+                let stop = warp.run(environment, &self.shape, &mut self.memory, WARP_TURN)?;
+                progressed |= !matches!(stop, Stop::Poll);
+                match stop {
                     Stop::Turn => {}
+                    Stop::Poll => progressed |= warp.polled_something_new(),
                     Stop::Exit => {
+                        warp.finish_stores(environment, &self.shape, &mut self.memory)?;
                         warp.state = State::Done;
                         self.release_barriers();
                     }
@@ -156,11 +166,24 @@ impl Block {
             if self.warps.iter().all(|warp| warp.state == State::Done) {
                 return Ok(Progress::Done);
             }
-            if !progressed {
+            // Every warp waits: now what is under way comes, one after the other.
+            if !progressed && !self.land_one(environment)? {
                 return Err(self.deadlock(environment));
             }
             if self.executed() > limit {
                 return Ok(Progress::Paused);
+            }
+        }
+    }
+
+    /// The oldest bulk load lands; `false` if there is none.
+    fn land_one(&mut self, environment: &Environment<'_>) -> Result<bool, Box<Fault>> {
+        let Some((load, outcome)) = self.memory.land_one(environment) else { return Ok(false) };
+        match outcome {
+            Ok(()) => Ok(true),
+            Err(kind) => {
+                let warp = &self.warps[(load.thread / 32) as usize % self.warps.len().max(1)];
+                Err(warp.fault(environment, &self.shape, kind, load.thread % 32, load.pc))
             }
         }
     }

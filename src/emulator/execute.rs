@@ -7,7 +7,7 @@ use super::block::{Arrival, BlockMemory, BlockShape, Environment, Stop};
 use super::copy_async::commit_copies;
 use super::fault::{Fault, FaultKind, Thread};
 use super::launch::Arithmetic;
-use super::memory_access::{Access, LOCAL_WINDOW, SHARED_WINDOW, resolve_generic};
+use super::memory_access::{Access, LOCAL_WINDOW, PARAM_WINDOW, SHARED_WINDOW, resolve_generic};
 use super::print;
 use super::program::{
     AddressOperand, BarrierReduction, Base, Data, Logic, Long, MemorySpace, Op, Reduction, Shuffle, Slot, Word,
@@ -61,6 +61,19 @@ impl Warp {
                     self.advance();
                     return Ok(Stop::Barrier(arrival));
                 }
+                Op::MbarrierWait { d, address, phase } => {
+                    let mut step = Step { warp: self, environment, memory, active, pc };
+                    match step.mbarrier_wait(*d, address, *phase) {
+                        Ok(ended) => {
+                            self.advance();
+                            if !ended {
+                                self.poll(pc);
+                                return Ok(Stop::Poll);
+                            }
+                        }
+                        Err((kind, lane)) => return Err(self.fault(environment, shape, kind, lane, pc)),
+                    }
+                }
                 op => {
                     let mut step = Step { warp: self, environment, memory, active, pc };
                     if let Err((kind, lane)) = step.execute(op) {
@@ -78,7 +91,24 @@ impl Warp {
         Ok(Stop::Turn)
     }
 
-    fn fault(
+    /// What bulk stores are left when the warp ends.
+    pub(super) fn finish_stores(
+        &mut self,
+        environment: &Environment<'_>,
+        shape: &BlockShape,
+        memory: &mut BlockMemory,
+    ) -> Result<(), Box<Fault>> {
+        let mut step = Step { warp: self, environment, memory, active: u32::MAX, pc: 0 };
+        match step.wait_for_stores(None) {
+            Ok(()) => Ok(()),
+            Err((kind, lane)) => {
+                let pc = step.pc;
+                Err(self.fault(environment, shape, kind, lane, pc))
+            }
+        }
+    }
+
+    pub(super) fn fault(
         &self,
         environment: &Environment<'_>,
         shape: &BlockShape,
@@ -426,6 +456,24 @@ impl Step<'_, '_> {
                     }
                 }
             }
+            Op::Wgmma(wgmma) => self.issue_wgmma(wgmma),
+            // `Warp::run` does it.
+            Op::MbarrierWait { .. } => {}
+            Op::WgmmaCommit => self.commit_wgmmas(),
+            Op::WgmmaWait { pending, .. } => return self.wait_for_wgmmas(*pending),
+            Op::MbarrierInit { address, count } => return self.mbarrier_init(address, *count),
+            Op::MbarrierInvalidate { address } => return self.mbarrier_invalidate(address),
+            Op::MbarrierArrive { address, arrivals, bytes, d } => {
+                return self.mbarrier_arrive(address, *arrivals, *bytes, *d);
+            }
+            Op::BulkLoad { shared, source, mbarrier } => return self.issue_load(shared, source, mbarrier),
+            Op::BulkStore { shared, target, reduce } => return self.issue_store(shared, target, *reduce),
+            Op::BulkCommit => self.commit_stores(),
+            Op::BulkWait { pending } => return self.wait_for_stores(Some(*pending)),
+            Op::TensorMapReplace { field, index, address, space, value } => {
+                return self.replace_in_map(*field, *index, (*space, address), *value);
+            }
+            Op::TensorMapCopy { global, shared } => return self.copy_map(global, shared),
             Op::MmaF64 { d, a, b, c } => {
                 let (a, b) = (*self.long(*a), *self.long(*b));
                 let c = c.map(|slot| *self.long(slot));
@@ -810,6 +858,7 @@ fn window(space: MemorySpace) -> u64 {
     match space {
         MemorySpace::Shared => SHARED_WINDOW,
         MemorySpace::Local => LOCAL_WINDOW,
+        MemorySpace::Param => PARAM_WINDOW,
         _ => 0,
     }
 }

@@ -47,6 +47,18 @@ pub enum FaultKind {
     },
     /// `trap`
     Trap,
+    /// An mbarrier operation on memory that holds none.
+    NoMbarrier {
+        /// The shared address.
+        address: u64,
+    },
+    /// A number of arrivals that an mbarrier cannot have.
+    MbarrierCount {
+        /// It.
+        count: u64,
+    },
+    /// A tensor map that breaks a rule.
+    TensorMap(String),
     /// `__assertfail`
     Assert {
         /// The message.
@@ -102,6 +114,13 @@ impl Fault {
             FaultKind::Misaligned { address, size } => {
                 ("misaligned", format!("misaligned access of {size} bytes at address 0x{address:x}"))
             }
+            FaultKind::NoMbarrier { address } => {
+                ("mbarrier", format!("there is no initialised mbarrier at shared address {address:#x}"))
+            }
+            FaultKind::MbarrierCount { count } => {
+                ("mbarrier", format!("{count} arrivals are not what this mbarrier can have"))
+            }
+            FaultKind::TensorMap(problem) => ("tensor-map", format!("this tensor map cannot be used: {problem}")),
             FaultKind::Trap => ("trap", "the kernel executed `trap`".into()),
             FaultKind::Assert { message, .. } => ("device-assert", format!("device assertion failed: {message}")),
             FaultKind::Deadlock { waiting } => {

@@ -11,6 +11,8 @@ use crate::emulator::arithmetic::formats::{BF16, F16, Format, Rounding};
 pub(super) const SHARED_WINDOW: u64 = 1 << 56;
 /// Generic addresses of local memory begin here.
 pub(super) const LOCAL_WINDOW: u64 = 2 << 56;
+/// Generic addresses of the kernel's parameters begin here.
+pub(super) const PARAM_WINDOW: u64 = 3 << 56;
 const WINDOW_SIZE: u64 = 1 << 32;
 
 /// The space of a generic address, and the address in it.
@@ -19,6 +21,8 @@ pub(super) fn resolve_generic(address: u64) -> (MemorySpace, u64) {
         (MemorySpace::Shared, address - SHARED_WINDOW)
     } else if address.wrapping_sub(LOCAL_WINDOW) < WINDOW_SIZE {
         (MemorySpace::Local, address - LOCAL_WINDOW)
+    } else if address.wrapping_sub(PARAM_WINDOW) < WINDOW_SIZE {
+        (MemorySpace::Param, address - PARAM_WINDOW)
     } else {
         (MemorySpace::Global, address)
     }
@@ -218,7 +222,7 @@ impl BlockMemory {
     }
 }
 
-fn out_of_bounds(environment: &Environment<'_>, access: Access, address: u64) -> FaultKind {
+pub(super) fn out_of_bounds(environment: &Environment<'_>, access: Access, address: u64) -> FaultKind {
     let allocations = environment.memory.allocations();
     let below = environment.memory.nearest(address).map(|index| &allocations[index]);
     let above = allocations.get(environment.memory.nearest(address).map_or(0, |index| index + 1));

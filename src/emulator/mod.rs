@@ -5,24 +5,29 @@
 
 pub mod arithmetic;
 mod block;
+mod bulk_copy;
 mod copy_async;
 mod decode;
 mod execute;
 mod fault;
 mod lanes;
 mod launch;
+mod mbarrier;
 mod memory;
 mod memory_access;
 mod print;
 mod program;
+mod tensor_map;
 mod visit;
 mod warp;
+mod wgmma;
 
 use std::collections::BTreeMap;
 
 pub use fault::{Fault, FaultKind, Thread};
 pub use launch::{Arithmetic, LaunchConfig, Stats, launch};
 pub use memory::{ALIGNMENT, Allocation, GlobalMemory};
+pub use tensor_map::{Broken, Interleave, Swizzle, TENSOR_MAP_BYTES, TensorMap, TensorMapType};
 
 use crate::diagnostic::{Diagnostic, Result, Source};
 use crate::ptx::{self, Function, Initializer};

@@ -115,6 +115,58 @@ pub enum AtomicType {
     B16,
 }
 
+/// The global side of a bulk copy.
+#[derive(Clone, Debug)]
+pub enum BulkSource {
+    /// So many contiguous bytes.
+    Plain { address: AddressOperand, bytes: Slot },
+    /// A box of a tensor: the map's generic address, and coordinates, innermost first.
+    Tensor { map: AddressOperand, coordinates: Box<[Slot]> },
+}
+
+/// The fields that `tensormap.replace` changes (PTX ISA 9.7.9.28).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MapField {
+    GlobalAddress,
+    Rank,
+    BoxDim,
+    GlobalDim,
+    GlobalStride,
+    ElementStride,
+    ElementType,
+    InterleaveLayout,
+    SwizzleMode,
+    FillMode,
+}
+
+/// Where the A matrix of a `wgmma` lies.
+#[derive(Clone, Debug)]
+pub enum WgmmaSource {
+    /// In registers, as the fragments of `mma.sync`.
+    Registers(Elements),
+    /// In shared memory: a slot with the matrix descriptor, and whether it is MN-major.
+    Shared(Slot, bool),
+}
+
+/// One `wgmma.mma_async`.
+#[derive(Clone, Debug)]
+pub struct Wgmma {
+    /// The shape and types of a step of 8 columns, as an `mma.sync` has them.
+    pub step: Mma,
+    /// Columns: a multiple of 8, up to 256.
+    pub n: usize,
+    /// Accumulator: the registers that are read, and the same ones, which are written.
+    pub c: Elements,
+    pub d: Elements,
+    pub a: WgmmaSource,
+    /// Descriptor of B, and whether it is MN-major.
+    pub b: (Slot, bool),
+    /// Whether D is added; `None` for always.
+    pub add: Option<Slot>,
+    /// Signs of A and of B.
+    pub negate: [bool; 2],
+}
+
 /// How lanes find their partner in `shfl`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shuffle {
@@ -381,6 +433,67 @@ pub enum Op {
         a: Slot,
         b: Slot,
         c: [Slot; 2],
+    },
+    /// `wgmma.mma_async`: this warp's 16 rows of the 64. It is carried out when it is waited for.
+    Wgmma(Box<Wgmma>),
+    WgmmaCommit,
+    /// Carries out all but the `pending` latest groups. `registers` are those of every accumulator of the kernel: they
+    /// are in use until here.
+    WgmmaWait {
+        pending: u32,
+        registers: Elements,
+    },
+    /// `mbarrier.init`
+    MbarrierInit {
+        address: AddressOperand,
+        count: Slot,
+    },
+    /// `mbarrier.inval`
+    MbarrierInvalidate {
+        address: AddressOperand,
+    },
+    /// `mbarrier.arrive`, `.arrive.expect_tx` and `.expect_tx`: `arrivals` of each lane, bytes to expect, and where the
+    /// state goes.
+    MbarrierArrive {
+        address: AddressOperand,
+        arrivals: Option<Slot>,
+        bytes: Option<Slot>,
+        d: Option<Slot>,
+    },
+    /// `mbarrier.try_wait` and `.test_wait`, of a parity or of a state.
+    MbarrierWait {
+        d: Slot,
+        address: AddressOperand,
+        phase: Data,
+    },
+    /// `cp.async.bulk(.tensor)` from global to shared memory.
+    BulkLoad {
+        shared: AddressOperand,
+        source: BulkSource,
+        mbarrier: AddressOperand,
+    },
+    /// `cp.async.bulk(.tensor)` and `cp.reduce.async.bulk.tensor` from shared to global memory.
+    BulkStore {
+        shared: AddressOperand,
+        target: BulkSource,
+        reduce: Option<AtomicOp>,
+    },
+    BulkCommit,
+    BulkWait {
+        pending: u32,
+    },
+    /// `tensormap.replace.tile`: a field of a tensor map in memory.
+    TensorMapReplace {
+        field: MapField,
+        index: u32,
+        address: AddressOperand,
+        space: MemorySpace,
+        value: Data,
+    },
+    /// `tensormap.cp_fenceproxy`: 128 bytes from shared to global memory.
+    TensorMapCopy {
+        global: AddressOperand,
+        shared: AddressOperand,
     },
     /// Warp collectives.
     Shuffle {

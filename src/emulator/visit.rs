@@ -43,6 +43,22 @@ fn data(data: &mut Data, how: Use, visit: &mut impl FnMut(File, Use, &mut Slot))
     }
 }
 
+fn bulk(side: &mut super::program::BulkSource, visit: &mut impl FnMut(File, Use, &mut Slot)) {
+    use super::program::BulkSource::{Plain, Tensor};
+    match side {
+        Plain { address, bytes } => {
+            base(&mut address.base, visit);
+            visit(Word, Read, bytes);
+        }
+        Tensor { map, coordinates } => {
+            base(&mut map.base, visit);
+            for slot in coordinates.iter_mut() {
+                visit(Word, Read, slot);
+            }
+        }
+    }
+}
+
 fn all(elements: &mut [Data], how: Use, visit: &mut impl FnMut(File, Use, &mut Slot)) {
     for element in elements {
         data(element, how, visit);
@@ -252,7 +268,59 @@ impl Op {
                     visit(file, Write, d);
                 }
             }
+            Op::Wgmma(wgmma) => {
+                match &mut wgmma.a {
+                    super::program::WgmmaSource::Registers(a) => all(a, Read, visit),
+                    super::program::WgmmaSource::Shared(slot, _) => visit(Long, Read, slot),
+                }
+                visit(Long, Read, &mut wgmma.b.0);
+                if let Some(add) = &mut wgmma.add {
+                    visit(Predicate, Read, add);
+                }
+                all(&mut wgmma.c, Read, visit);
+                all(&mut wgmma.d, Write, visit);
+            }
+            Op::WgmmaWait { registers, .. } => all(registers, Read, visit),
+            Op::MbarrierInit { address, count } => {
+                base(&mut address.base, visit);
+                visit(Word, Read, count);
+            }
+            Op::MbarrierInvalidate { address } => base(&mut address.base, visit),
+            Op::MbarrierArrive { address, arrivals, bytes, d } => {
+                base(&mut address.base, visit);
+                for slot in [arrivals, bytes].into_iter().flatten() {
+                    visit(Word, Read, slot);
+                }
+                if let Some(d) = d {
+                    visit(Long, Write, d);
+                }
+            }
+            Op::MbarrierWait { d, address, phase } => {
+                base(&mut address.base, visit);
+                data(phase, Read, visit);
+                visit(Predicate, Write, d);
+            }
+            Op::BulkLoad { shared, source, mbarrier } => {
+                base(&mut shared.base, visit);
+                base(&mut mbarrier.base, visit);
+                bulk(source, visit);
+            }
+            Op::BulkStore { shared, target, .. } => {
+                base(&mut shared.base, visit);
+                bulk(target, visit);
+            }
+            Op::TensorMapReplace { address, value, .. } => {
+                base(&mut address.base, visit);
+                data(value, Read, visit);
+            }
+            Op::TensorMapCopy { global, shared } => {
+                base(&mut global.base, visit);
+                base(&mut shared.base, visit);
+            }
             Op::CopyCommit
+            | Op::WgmmaCommit
+            | Op::BulkCommit
+            | Op::BulkWait { .. }
             | Op::CopyWait { .. }
             | Op::Branch { .. }
             | Op::Nothing

@@ -1,8 +1,12 @@
 //! A warp: 32 lanes, their registers, and where they are in the program.
 
+use std::collections::VecDeque;
+
 use super::block::BlockShape;
+use super::bulk_copy::PendingStore;
 use super::copy_async::PendingCopies;
 use super::program::{Long, Program, Slot, Special, Word};
+use super::wgmma::PendingWgmma;
 
 /// All lanes.
 pub(super) const FULL: u32 = u32::MAX;
@@ -38,8 +42,20 @@ pub(super) struct Warp {
     pub copies: Vec<PendingCopies>,
     /// Groups that each lane has committed.
     pub committed: Word,
+    /// `wgmma`s that have not been carried out, oldest first, and groups of them so far.
+    pub wgmmas: VecDeque<PendingWgmma>,
+    pub wgmma_groups: u32,
+    /// Bulk stores that have not been carried out, and the groups of them that each lane has committed.
+    pub stores: Vec<PendingStore>,
+    pub store_groups: Word,
+    /// Where it last tested a phase that had not ended, and how much it had executed then.
+    polled: Option<(u32, u64)>,
+    polls_again: bool,
     pub executed: u64,
 }
+
+/// Instructions of a loop that only waits: more between two tests of one phase are work.
+const WAITING_LOOP: u64 = 64;
 
 impl Warp {
     pub fn new(program: &Program, index: u32, shape: &BlockShape, globals: &[u64]) -> Self {
@@ -55,6 +71,12 @@ impl Warp {
             index,
             copies: Vec::new(),
             committed: [0; 32],
+            wgmmas: VecDeque::new(),
+            wgmma_groups: 0,
+            stores: Vec::new(),
+            store_groups: [0; 32],
+            polled: None,
+            polls_again: false,
             executed: 0,
         };
         for &(slot, value) in &program.word_constants {
@@ -86,6 +108,18 @@ impl Warp {
                 return Some((frame.pc, frame.mask));
             }
         }
+    }
+
+    /// Remembers a test of a phase that had not ended.
+    pub fn poll(&mut self, pc: u32) {
+        let again = self.polled.is_some_and(|(at, then)| at == pc && self.executed - then <= WAITING_LOOP);
+        self.polls_again = again;
+        self.polled = Some((pc, self.executed));
+    }
+
+    /// Whether it did anything between its last two tests of a phase but to wait.
+    pub fn polled_something_new(&self) -> bool {
+        !self.polls_again
     }
 
     /// Goes to the next instruction.

@@ -240,6 +240,24 @@ impl Mma {
         }
     }
 
+    /// As [`Mma::execute`], with the sums of `wgmma`: those of fp8 differ.
+    pub fn execute_wgmma(
+        &self,
+        architecture: Architecture,
+        fast: bool,
+        operands: &mut Operands,
+        [a, b, c]: [&[&Plane]; 3],
+        d: &mut [Plane; 4],
+    ) {
+        if let Accumulator::S32 { saturate } = self.accumulator {
+            return self.integer(a, b, c, saturate, d);
+        }
+        let sum = FusedSum::of(architecture, self.a, self.k);
+        if fast || !operands.multiply_accumulate(self, sum, [a, b, c], d) {
+            self.float(sum, fast, a, b, c, d);
+        }
+    }
+
     fn is_fp8(&self) -> bool {
         matches!(self.a, Element::E4m3 | Element::E5m2)
     }

@@ -224,8 +224,11 @@ impl Decoder<'_> {
     }
 
     pub(super) fn copy_async(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
-        if !m.take("async") || m.has("bulk") || m.has("mbarrier") || m.has("reduce") {
-            return Err(self.unsupported("bulk and tensor copies (`cp.async.bulk`), and `cp.async.mbarrier`"));
+        if m.has("bulk") {
+            return self.bulk_copy(m, o);
+        }
+        if !m.take("async") || m.has("mbarrier") || m.has("reduce") {
+            return Err(self.unsupported("`cp.async.mbarrier`"));
         }
         if m.take("commit_group") {
             self.emit(Op::CopyCommit);
@@ -270,7 +273,7 @@ impl Decoder<'_> {
             Some("global" | "const") => Ok(MemorySpace::Global),
             Some("shared" | "shared::cta") => Ok(MemorySpace::Shared),
             Some("local") => Ok(MemorySpace::Local),
-            Some(_) => Err(self.unsupported("generic addresses of parameters")),
+            Some(_) => Ok(MemorySpace::Param),
             None => Err(self.malformed("the opcode has no state space")),
         }
     }

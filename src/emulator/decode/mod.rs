@@ -1,6 +1,7 @@
 //! From the syntax tree of an entry function to a [`Program`], once per module.
 
 mod allocate;
+mod asynchronous;
 mod call;
 mod flow;
 mod memory_ops;
@@ -173,6 +174,7 @@ impl<'a> Decoder<'a> {
                 *target = to;
             }
         }
+        self.hold_accumulators();
         let blocks = flow::blocks(&self.code);
         let meeting = flow::post_dominators(&blocks);
         for (block, meeting) in blocks.iter().zip(meeting) {

@@ -26,6 +26,14 @@ impl Decoder<'_> {
             "cp" => self.copy_async(&mut m, o)?,
             "ldmatrix" | "stmatrix" => self.matrix_memory(name, &mut m, o)?,
             "mma" => self.mma(&mut m, o)?,
+            "wgmma" => self.wgmma(&mut m, o)?,
+            "mbarrier" => self.mbarrier(&mut m, o)?,
+            "tensormap" => self.tensor_map(&mut m, o)?,
+            "setmaxnreg" if m.take_any(&["inc", "dec"]).is_some() => {
+                // Registers are not scarce here.
+                while m.take_any(&["sync", "aligned", "u32"]).is_some() {}
+                self.emit(Op::Nothing);
+            }
             "cvta" => self.convert_address(&mut m, o)?,
             "isspacep" => self.is_space(&mut m, o)?,
             "prefetch" | "prefetchu" | "applypriority" | "discard" => {
@@ -85,6 +93,11 @@ impl Decoder<'_> {
                     .take_any(&["sc", "acq_rel", "acquire", "release", "cta", "cluster", "gpu", "sys", "gl", "level"])
                     .is_some()
                 {}
+                if m.take("proxy") {
+                    let known = ["async", "tensormap::generic", "alias", "shared::cta", "shared", "global"];
+                    while m.take_any(&known).is_some() {}
+                }
+                m.take("mbarrier_init");
                 self.emit(Op::Nothing);
             }
             "bra" => {

@@ -1,6 +1,7 @@
 //! `mma.sync`, `ldmatrix`, `stmatrix`.
 
 use super::Decoder;
+use super::asynchronous::element;
 use super::modifiers::Modifiers;
 use crate::diagnostic::Result;
 use crate::emulator::arithmetic::tensor::{Accumulator, Element, Mma};
@@ -29,18 +30,6 @@ impl Decoder<'_> {
             return Ok(());
         }
         let refused = || format!("`mma` {shape} of .{a_type} and .{b_type} into .{d_type}");
-        let element = |ty| {
-            Some(match ty {
-                PtxType::F16 => Element::F16,
-                PtxType::Bf16 => Element::Bf16,
-                PtxType::Tf32 => Element::Tf32,
-                PtxType::E4m3 => Element::E4m3,
-                PtxType::E5m2 => Element::E5m2,
-                PtxType::S8 => Element::S8,
-                PtxType::U8 => Element::U8,
-                _ => return None,
-            })
-        };
         let (Some(a), Some(b)) = (element(a_type), element(b_type)) else { return Err(self.unsupported(refused())) };
         let accumulator = match (d_type, c_type) {
             (PtxType::F32, PtxType::F32) => Accumulator::F32,

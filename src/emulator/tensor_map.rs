@@ -3,7 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Dtype;
+use super::fault::FaultKind;
+use super::program::MapField;
 
 /// Bytes of an encoded tensor map.
 pub const TENSOR_MAP_BYTES: usize = 128;
@@ -69,23 +70,6 @@ impl TensorMapType {
     /// Whether elements out of bounds may be filled with NaN.
     pub fn is_float(self) -> bool {
         !matches!(self, Self::U8 | Self::U16 | Self::U32 | Self::I32 | Self::U64 | Self::I64)
-    }
-}
-
-impl From<Dtype> for TensorMapType {
-    fn from(dtype: Dtype) -> Self {
-        match dtype {
-            Dtype::I1 | Dtype::I8 | Dtype::U8 | Dtype::F8E4m3 | Dtype::F8E5m2 => Self::U8,
-            Dtype::I16 | Dtype::U16 => Self::U16,
-            Dtype::I32 => Self::I32,
-            Dtype::U32 => Self::U32,
-            Dtype::I64 => Self::I64,
-            Dtype::U64 => Self::U64,
-            Dtype::F16 => Self::F16,
-            Dtype::Bf16 => Self::Bf16,
-            Dtype::F32 => Self::F32,
-            Dtype::F64 => Self::F64,
-        }
     }
 }
 
@@ -348,6 +332,48 @@ impl TensorMap {
         let elements = self.tile.iter().zip(&self.element_strides).map(|(&extent, &step)| extent.div_ceil(step.max(1)));
         elements.map(u64::from).product::<u64>() * self.element.size()
     }
+}
+
+/// `tensormap.replace`: one field of the 128 bytes, whatever the others hold: kernels begin with zeros and fill them in.
+/// Values are those of the PTX ISA (9.7.9.28); extents and steps are written as they are, less one by the caller only
+/// where the ISA says so (the rank).
+pub(super) fn replace_field(
+    bytes: &mut [u8; TENSOR_MAP_BYTES],
+    field: MapField,
+    index: u32,
+    value: u64,
+) -> Result<(), FaultKind> {
+    let mut set = |word: usize, low: usize, bits: usize, value: u64| {
+        let slot = &mut bytes.as_chunks_mut::<8>().0[word];
+        let mask = if bits == 64 { u64::MAX } else { ((1u64 << bits) - 1) << low };
+        *slot = (u64::from_le_bytes(*slot) & !mask | value << low & mask).to_le_bytes();
+    };
+    let at = index as usize;
+    if at > 4 {
+        return Err(FaultKind::TensorMap(format!("a tensor map has no dimension {index}")));
+    }
+    match field {
+        MapField::GlobalAddress => set(0, 0, 64, value),
+        MapField::Rank => set(1, 4, 3, value),
+        MapField::ElementType => set(1, 7, 4, value),
+        MapField::InterleaveLayout => set(1, 11, 2, value),
+        MapField::SwizzleMode => {
+            set(1, 13, 2, value);
+            set(9, 0, 16, if value == 0 { 0x10 } else { 0x80 << value });
+        }
+        MapField::FillMode => set(1, 15, 1, value),
+        MapField::GlobalDim => set(4 + at / 2, 32 * (at % 2), 32, value.wrapping_sub(1)),
+        MapField::GlobalStride if at < 4 => {
+            let stride = value >> 4;
+            set(1 + at.div_ceil(2), if at % 2 == 0 { 32 } else { 0 }, 32, stride & 0xffff_ffff);
+            set(3, 32 + 4 * at, 4, stride >> 32);
+        }
+        MapField::GlobalStride => return Err(FaultKind::TensorMap("a tensor map has four strides".to_owned())),
+        MapField::BoxDim if at == 0 => set(6, 56, 8, value.wrapping_sub(1)),
+        MapField::BoxDim => set(7, 8 * (at - 1), 8, value.wrapping_sub(1)),
+        MapField::ElementStride => set(6, 32 + 3 * at, 3, value.wrapping_sub(1)),
+    }
+    Ok(())
 }
 
 #[cfg(test)]

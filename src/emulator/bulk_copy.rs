@@ -1,0 +1,438 @@
+//! Bulk copies between global and shared memory, of bytes or of a box of a tensor (TMA). PTX ISA 9.7.9.25.
+//!
+//! They are late: a load lands when every warp of the block waits, a store when its group is waited for or the block
+//! ends. So a kernel that does not wait sees what was there before.
+
+use super::block::{BlockMemory, Environment};
+use super::execute::{LaneFault, Step, lanes_of};
+use super::fault::FaultKind;
+use super::memory_access::{Access, Place};
+use super::program::{AddressOperand, AtomicOp, AtomicType, BulkSource, Data, MapField, MemorySpace};
+use super::tensor_map::{Interleave, Swizzle, TENSOR_MAP_BYTES, TensorMap, TensorMapType};
+use super::wgmma::swizzled;
+
+/// The global side, with its operands known.
+#[derive(Clone, Debug)]
+enum Side {
+    Plain { address: u64, bytes: u32 },
+    Tensor { map: Box<TensorMap>, first: [i64; 5] },
+}
+
+/// A load that was issued.
+#[derive(Clone, Debug)]
+pub(super) struct PendingLoad {
+    side: Side,
+    shared: u64,
+    mbarrier: u64,
+    /// Its instruction and thread, for reports.
+    pub pc: u32,
+    pub thread: u32,
+}
+
+/// A store that a lane issued.
+#[derive(Clone, Debug)]
+pub(super) struct PendingStore {
+    lane: u32,
+    /// `None` before `commit_group`.
+    group: Option<u32>,
+    side: Side,
+    shared: u64,
+    reduce: Option<AtomicOp>,
+    pc: u32,
+}
+
+/// One row of a box: contiguous in shared memory, and as far as it is inside of the tensor in global memory too.
+struct Row {
+    /// Offset in the box as it lies in shared memory, before the swizzle.
+    offset: u64,
+    /// Global address of its first element that is inside.
+    address: u64,
+    /// Bytes before that element, and bytes that are inside.
+    skipped: usize,
+    inside: usize,
+}
+
+impl TensorMap {
+    /// Bytes of a row of the box.
+    fn row_bytes(&self) -> usize {
+        self.tile.first().map_or(0, |&extent| extent as usize) * self.element.size() as usize
+    }
+
+    fn pattern(&self) -> u64 {
+        self.swizzle.bytes().unwrap_or(16).into()
+    }
+
+    /// Calls `each` for every row of the box at these coordinates.
+    fn rows(&self, first: &[i64; 5], mut each: impl FnMut(&Row) -> Result<(), FaultKind>) -> Result<(), FaultKind> {
+        let size = self.element.size() as i64;
+        let (Some(&width), Some(&extent)) = (self.tile.first(), self.dims.first()) else { return Ok(()) };
+        let begin = first[0].max(0);
+        let end = (first[0] + i64::from(width)).min(extent as i64);
+        let (skipped, inside) = ((begin - first[0]) * size, (end - begin).max(0) * size);
+        let count: u64 = self.tile.iter().skip(1).map(|&extent| u64::from(extent)).product();
+        let mut index = [0i64; 5];
+        for number in 0..count {
+            let mut address = self.address as i64 + begin * size;
+            let mut outside = false;
+            for dimension in 1..self.rank() {
+                let at = first[dimension] + index[dimension];
+                outside |= at < 0 || at >= self.dims[dimension] as i64;
+                address = address.wrapping_add(at.wrapping_mul(self.strides[dimension - 1] as i64));
+            }
+            each(&Row {
+                offset: number * self.row_bytes() as u64,
+                address: address as u64,
+                skipped: skipped.min(self.row_bytes() as i64) as usize,
+                inside: if outside { 0 } else { inside as usize },
+            })?;
+            for dimension in 1..self.rank() {
+                index[dimension] += 1;
+                if index[dimension] < i64::from(self.tile[dimension]) {
+                    break;
+                }
+                index[dimension] = 0;
+            }
+        }
+        Ok(())
+    }
+
+    /// What fills the elements outside of the tensor.
+    fn filler(&self, bytes: &mut [u8]) {
+        bytes.fill(0);
+        if self.fill_nan {
+            let nan: &[u8] = match self.element {
+                TensorMapType::F16 => &0x7fffu16.to_le_bytes(),
+                TensorMapType::Bf16 => &0x7fffu16.to_le_bytes(),
+                TensorMapType::F64 => &0x7fff_ffff_ffff_ffffu64.to_le_bytes(),
+                _ => &0x7fff_ffffu32.to_le_bytes(),
+            };
+            for element in bytes.chunks_exact_mut(nan.len()) {
+                element.copy_from_slice(nan);
+            }
+        }
+    }
+}
+
+impl BlockMemory {
+    /// The oldest load lands; `false` if there is none.
+    pub(super) fn land_one(&mut self, environment: &Environment<'_>) -> Option<(PendingLoad, Result<(), FaultKind>)> {
+        let load = self.loads.pop_front()?;
+        let outcome = self.land(environment, &load);
+        Some((load, outcome))
+    }
+
+    fn land(&mut self, environment: &Environment<'_>, load: &PendingLoad) -> Result<(), FaultKind> {
+        let bytes = match &load.side {
+            Side::Plain { address, bytes } => {
+                let mut copy = vec![0; *bytes as usize];
+                self.read_global(environment, *address, &mut copy)?;
+                self.put_row(load.shared, 0, 16, &copy)?;
+                u64::from(*bytes)
+            }
+            Side::Tensor { map, first } => {
+                let mut row_bytes = vec![0; map.row_bytes()];
+                map.rows(first, |row| {
+                    map.filler(&mut row_bytes);
+                    if row.inside > 0
+                        && let Some(inside) = row_bytes.get_mut(row.skipped..row.skipped + row.inside)
+                    {
+                        self.read_global(environment, row.address, inside)?;
+                    }
+                    self.put_row(load.shared, row.offset, map.pattern(), &row_bytes)
+                })?;
+                map.tile_bytes()
+            }
+        };
+        self.complete_bytes(load.mbarrier, bytes)
+    }
+
+    fn read_global(&self, environment: &Environment<'_>, address: u64, bytes: &mut [u8]) -> Result<(), FaultKind> {
+        if environment.memory.read(address, bytes) {
+            return Ok(());
+        }
+        Err(super::memory_access::out_of_bounds(environment, access("bulk read", bytes.len()), address))
+    }
+
+    /// Writes bytes in pieces of 16, each where the swizzle has it.
+    fn put_row(&mut self, base: u64, offset: u64, pattern: u64, bytes: &[u8]) -> Result<(), FaultKind> {
+        for (piece, at) in bytes.chunks(16).zip((base + offset..).step_by(16)) {
+            let at = swizzled(at, pattern);
+            let end = at + piece.len() as u64;
+            let outside = || FaultKind::OutOfBounds {
+                access: "bulk write",
+                space: "shared",
+                address: at,
+                size: piece.len() as u32,
+                near: None,
+            };
+            let target = self.shared.get_mut(at as usize..end as usize).ok_or_else(outside)?;
+            target.copy_from_slice(piece);
+            self.shared_touched = self.shared_touched.max(end);
+        }
+        Ok(())
+    }
+
+    fn get_row(&mut self, base: u64, offset: u64, pattern: u64, bytes: &mut [u8]) -> Result<(), FaultKind> {
+        for (piece, at) in bytes.chunks_mut(16).zip((base + offset..).step_by(16)) {
+            let at = swizzled(at, pattern);
+            let end = at + piece.len() as u64;
+            let outside = || FaultKind::OutOfBounds {
+                access: "bulk read",
+                space: "shared",
+                address: at,
+                size: piece.len() as u32,
+                near: None,
+            };
+            piece.copy_from_slice(self.shared.get(at as usize..end as usize).ok_or_else(outside)?);
+            self.shared_touched = self.shared_touched.max(end);
+        }
+        Ok(())
+    }
+
+    fn store(&mut self, environment: &Environment<'_>, store: &PendingStore) -> Result<(), FaultKind> {
+        match &store.side {
+            Side::Plain { address, bytes } => {
+                let mut copy = vec![0; *bytes as usize];
+                self.get_row(store.shared, 0, 16, &mut copy)?;
+                self.write_global(environment, *address, &copy)
+            }
+            Side::Tensor { map, first } => {
+                let mut row_bytes = vec![0; map.row_bytes()];
+                map.rows(first, |row| {
+                    self.get_row(store.shared, row.offset, map.pattern(), &mut row_bytes)?;
+                    let Some(inside) = row_bytes.get(row.skipped..row.skipped + row.inside) else { return Ok(()) };
+                    match store.reduce {
+                        None if inside.is_empty() => Ok(()),
+                        None => self.write_global(environment, row.address, inside),
+                        Some(op) => self.reduce_global(environment, op, map.element, row.address, inside),
+                    }
+                })
+            }
+        }
+    }
+
+    fn write_global(&self, environment: &Environment<'_>, address: u64, bytes: &[u8]) -> Result<(), FaultKind> {
+        if environment.memory.write(address, bytes) {
+            return Ok(());
+        }
+        Err(super::memory_access::out_of_bounds(environment, access("bulk write", bytes.len()), address))
+    }
+
+    fn reduce_global(
+        &mut self,
+        environment: &Environment<'_>,
+        op: AtomicOp,
+        element: TensorMapType,
+        address: u64,
+        bytes: &[u8],
+    ) -> Result<(), FaultKind> {
+        let ty = match element {
+            TensorMapType::F32 | TensorMapType::F32Ftz => AtomicType::F32,
+            TensorMapType::F64 => AtomicType::F64,
+            TensorMapType::F16 => AtomicType::F16,
+            TensorMapType::Bf16 => AtomicType::Bf16,
+            TensorMapType::U32 => AtomicType::U32,
+            TensorMapType::I32 => AtomicType::S32,
+            TensorMapType::U64 => AtomicType::U64,
+            TensorMapType::I64 => AtomicType::S64,
+            other => return Err(FaultKind::Unsupported(format!("a bulk reduction of {other:?}"))),
+        };
+        if op != AtomicOp::Add && matches!(ty, AtomicType::F32 | AtomicType::F64) {
+            return Err(FaultKind::Unsupported("this bulk reduction of floating-point numbers".to_owned()));
+        }
+        let size = element.size() as usize;
+        for (value, at) in bytes.chunks_exact(size).zip((address..).step_by(size)) {
+            let bits = value.iter().rev().fold(0u64, |bits, &byte| bits << 8 | u64::from(byte));
+            let access = Access { space: MemorySpace::Global, name: "bulk reduction", size: size as u32 };
+            if !at.is_multiple_of(size as u64) {
+                return Err(FaultKind::Misaligned { address: at, size: size as u32 });
+            }
+            let (allocation, offset) = self.global(environment, access, at)?;
+            let place = Place::Global(allocation, offset);
+            self.atomic(environment, &place, 0, ty, |old| ty.apply(op, old, bits, 0));
+        }
+        Ok(())
+    }
+}
+
+fn access(name: &'static str, bytes: usize) -> Access {
+    Access { space: MemorySpace::Global, name, size: bytes as u32 }
+}
+
+impl Step<'_, '_> {
+    fn side(&mut self, source: &BulkSource, lane: usize) -> Result<Side, FaultKind> {
+        match source {
+            BulkSource::Plain { address, bytes } => {
+                let bytes = self.word(*bytes)[lane];
+                let address = self.addresses(address)[lane];
+                if !bytes.is_multiple_of(16) || !address.is_multiple_of(16) {
+                    return Err(FaultKind::Misaligned { address, size: 16 });
+                }
+                Ok(Side::Plain { address, bytes })
+            }
+            BulkSource::Tensor { map, coordinates } => {
+                let address = self.addresses(map)[lane];
+                let map = self.read_map(MemorySpace::Generic, address, lane)?;
+                if map.rank() != coordinates.len() {
+                    let message = format!("the tensor map has {} dimensions, not {}", map.rank(), coordinates.len());
+                    return Err(FaultKind::TensorMap(message));
+                }
+                if map.interleave != Interleave::None || map.element_strides.iter().any(|&step| step != 1) {
+                    return Err(FaultKind::Unsupported("an interleaved or strided tensor map".to_owned()));
+                }
+                if matches!(map.element, TensorMapType::F32Ftz | TensorMapType::Tf32 | TensorMapType::Tf32Ftz) {
+                    return Err(FaultKind::Unsupported(format!("a tensor map of {:?}", map.element)));
+                }
+                if let Some(broken) = map.broken().first() {
+                    let message = format!("{}: {}; expected {}", broken.field, broken.problem, broken.expected);
+                    return Err(FaultKind::TensorMap(message));
+                }
+                let mut first = [0; 5];
+                for (to, slot) in first.iter_mut().zip(coordinates) {
+                    *to = i64::from(self.word(*slot)[lane] as i32);
+                }
+                Ok(Side::Tensor { map: Box::new(map), first })
+            }
+        }
+    }
+
+    fn read_map(&mut self, space: MemorySpace, address: u64, lane: usize) -> Result<TensorMap, FaultKind> {
+        let mut bytes = [0; TENSOR_MAP_BYTES];
+        let access = Access { space, name: "tensor map read", size: 8 };
+        let thread = self.thread(lane);
+        for (word, at) in bytes.chunks_exact_mut(8).zip((address..).step_by(8)) {
+            let place = self.memory.place(self.environment, access, at, thread)?;
+            word.copy_from_slice(&self.memory.read(self.environment, &place, 0, 8).to_le_bytes());
+        }
+        TensorMap::decode(&bytes).ok_or_else(|| FaultKind::TensorMap("these 128 bytes are no tensor map".to_owned()))
+    }
+
+    fn write_map(&mut self, space: MemorySpace, address: u64, lane: usize, bytes: &[u8]) -> Result<(), FaultKind> {
+        let access = Access { space, name: "tensor map write", size: 8 };
+        let thread = self.thread(lane);
+        for (word, at) in bytes.chunks_exact(8).zip((address..).step_by(8)) {
+            let place = self.memory.place(self.environment, access, at, thread)?;
+            let bits = word.iter().rev().fold(0u64, |bits, &byte| bits << 8 | u64::from(byte));
+            self.memory.write(&place, 0, 8, bits);
+        }
+        Ok(())
+    }
+
+    pub(super) fn issue_load(
+        &mut self,
+        shared: &AddressOperand,
+        source: &BulkSource,
+        mbarrier: &AddressOperand,
+    ) -> Result<(), LaneFault> {
+        let (targets, mbarriers) = (self.addresses(shared), self.addresses(mbarrier));
+        for lane in lanes_of(self.active) {
+            let fail = |kind| (kind, lane as u32);
+            let side = self.side(source, lane).map_err(fail)?;
+            let shared = targets[lane];
+            self.check_alignment(&side, shared).map_err(fail)?;
+            let (mbarrier, thread) = (mbarriers[lane], self.thread(lane));
+            self.memory.loads.push_back(PendingLoad { side, shared, mbarrier, pc: self.pc, thread });
+        }
+        Ok(())
+    }
+
+    /// "CUDA Driver API", swizzle modes: the pattern repeats every 8 rows, and the box begins where it does.
+    fn check_alignment(&self, side: &Side, shared: u64) -> Result<(), FaultKind> {
+        let alignment = match side {
+            Side::Plain { .. } => 16,
+            Side::Tensor { map, .. } if map.swizzle == Swizzle::None => 128,
+            // 16 bytes do; but then the pattern is that of the address, which the code has to know.
+            Side::Tensor { .. } => 128,
+        };
+        if shared.is_multiple_of(alignment) {
+            return Ok(());
+        }
+        Err(FaultKind::Misaligned { address: shared, size: alignment as u32 })
+    }
+
+    pub(super) fn issue_store(
+        &mut self,
+        shared: &AddressOperand,
+        target: &BulkSource,
+        reduce: Option<AtomicOp>,
+    ) -> Result<(), LaneFault> {
+        let sources = self.addresses(shared);
+        for lane in lanes_of(self.active) {
+            let fail = |kind| (kind, lane as u32);
+            let side = self.side(target, lane).map_err(fail)?;
+            let shared = sources[lane];
+            self.check_alignment(&side, shared).map_err(fail)?;
+            self.warp.stores.push(PendingStore { lane: lane as u32, group: None, side, shared, reduce, pc: self.pc });
+        }
+        Ok(())
+    }
+
+    pub(super) fn commit_stores(&mut self) {
+        for store in &mut self.warp.stores {
+            if store.group.is_none() && self.active >> store.lane & 1 != 0 {
+                store.group = Some(self.warp.store_groups[store.lane as usize]);
+            }
+        }
+        for lane in lanes_of(self.active) {
+            self.warp.store_groups[lane] += 1;
+        }
+    }
+
+    /// Carries out the stores of the active lanes but those of the `pending` latest groups of each; `None` for all.
+    pub(super) fn wait_for_stores(&mut self, pending: Option<u32>) -> Result<(), LaneFault> {
+        let stores = std::mem::take(&mut self.warp.stores);
+        for store in stores {
+            let groups = self.warp.store_groups[store.lane as usize];
+            let due = match (pending, store.group) {
+                (None, _) => true,
+                (Some(pending), Some(group)) => self.active >> store.lane & 1 != 0 && group + pending < groups,
+                (Some(_), None) => false,
+            };
+            if due {
+                let waited_at = std::mem::replace(&mut self.pc, store.pc);
+                self.memory.store(self.environment, &store).map_err(|kind| (kind, store.lane))?;
+                self.pc = waited_at;
+            } else {
+                self.warp.stores.push(store);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn replace_in_map(
+        &mut self,
+        field: MapField,
+        index: u32,
+        (space, address): (MemorySpace, &AddressOperand),
+        value: Data,
+    ) -> Result<(), LaneFault> {
+        let addresses = self.addresses(address);
+        for lane in lanes_of(self.active) {
+            let value = match value {
+                Data::Word(slot) => u64::from(self.word(slot)[lane]),
+                Data::Long(slot) => self.warp.longs[slot as usize][lane],
+                Data::Sink => 0,
+            };
+            let fail = |kind| (kind, lane as u32);
+            let mut bytes = [0; TENSOR_MAP_BYTES];
+            let access = Access { space, name: "tensor map read", size: 8 };
+            let thread = self.thread(lane);
+            for (word, at) in bytes.chunks_exact_mut(8).zip((addresses[lane]..).step_by(8)) {
+                let place = self.memory.place(self.environment, access, at, thread).map_err(fail)?;
+                word.copy_from_slice(&self.memory.read(self.environment, &place, 0, 8).to_le_bytes());
+            }
+            super::tensor_map::replace_field(&mut bytes, field, index, value).map_err(fail)?;
+            self.write_map(space, addresses[lane], lane, &bytes).map_err(fail)?;
+        }
+        Ok(())
+    }
+
+    /// One copy for the warp: it is `.aligned`.
+    pub(super) fn copy_map(&mut self, global: &AddressOperand, shared: &AddressOperand) -> Result<(), LaneFault> {
+        let lane = self.active.trailing_zeros() as usize & 31;
+        let fail = |kind| (kind, lane as u32);
+        let (to, from) = (self.addresses(global)[lane], self.addresses(shared)[lane]);
+        let map = self.read_map(MemorySpace::Shared, from, lane).map_err(fail)?;
+        self.write_map(MemorySpace::Global, to, lane, &map.encode()).map_err(fail)
+    }
+}

@@ -1,0 +1,183 @@
+//! `mbarrier`: a barrier in shared memory with phases, arrivals and bytes to come. PTX ISA 9.7.13.15.
+//!
+//! Its 64 bits are opaque in the ISA. Here, from the lowest: 20 bits of arrivals that are still missing, 20 bits of
+//! arrivals per phase, 22 bits of bytes to come (signed), a bit that says that it is initialised, the phase's parity.
+
+use super::block::BlockMemory;
+use super::execute::{LaneFault, Step, lanes_of};
+use super::fault::FaultKind;
+use super::memory_access::Access;
+use super::program::{AddressOperand, Data, MemorySpace, Slot};
+
+const COUNT_BITS: u32 = 20;
+const COUNT_MASK: u64 = (1 << COUNT_BITS) - 1;
+const BYTES_BITS: u32 = 22;
+
+/// The object, taken apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Mbarrier {
+    /// Arrivals that the current phase still lacks.
+    missing: u64,
+    /// Arrivals that complete a phase.
+    expected: u64,
+    /// Bytes that the current phase still lacks.
+    bytes: i64,
+    valid: bool,
+    /// Parity of the current phase.
+    parity: bool,
+}
+
+impl Mbarrier {
+    fn of(bits: u64) -> Self {
+        let bytes = bits >> (2 * COUNT_BITS) & ((1 << BYTES_BITS) - 1);
+        Self {
+            missing: bits & COUNT_MASK,
+            expected: bits >> COUNT_BITS & COUNT_MASK,
+            bytes: (bytes << (64 - BYTES_BITS)) as i64 >> (64 - BYTES_BITS),
+            valid: bits >> 62 & 1 != 0,
+            parity: bits >> 63 != 0,
+        }
+    }
+
+    fn bits(self) -> u64 {
+        let bytes = self.bytes as u64 & ((1 << BYTES_BITS) - 1);
+        self.missing
+            | self.expected << COUNT_BITS
+            | bytes << (2 * COUNT_BITS)
+            | u64::from(self.valid) << 62
+            | u64::from(self.parity) << 63
+    }
+
+    /// A phase ends when nothing is missing.
+    fn settle(&mut self) {
+        if self.missing == 0 && self.bytes == 0 {
+            self.parity = !self.parity;
+            self.missing = self.expected;
+        }
+    }
+}
+
+impl BlockMemory {
+    fn mbarrier_place(&mut self, address: u64) -> Result<usize, FaultKind> {
+        if !address.is_multiple_of(8) {
+            return Err(FaultKind::Misaligned { address, size: 8 });
+        }
+        self.shared(Access { space: MemorySpace::Shared, name: "mbarrier access", size: 8 }, address)
+    }
+
+    fn mbarrier(&mut self, address: u64) -> Result<(usize, Mbarrier), FaultKind> {
+        let at = self.mbarrier_place(address)?;
+        let mut bytes = [0; 8];
+        bytes.copy_from_slice(&self.shared[at..at + 8]);
+        let found = Mbarrier::of(u64::from_le_bytes(bytes));
+        if found.valid { Ok((at, found)) } else { Err(FaultKind::NoMbarrier { address }) }
+    }
+
+    fn put_mbarrier(&mut self, at: usize, mbarrier: Mbarrier) {
+        self.shared[at..at + 8].copy_from_slice(&mbarrier.bits().to_le_bytes());
+    }
+
+    /// Bytes of an asynchronous copy have come.
+    pub(super) fn complete_bytes(&mut self, address: u64, bytes: u64) -> Result<(), FaultKind> {
+        let (at, mut mbarrier) = self.mbarrier(address)?;
+        mbarrier.bytes -= bytes as i64;
+        mbarrier.settle();
+        self.put_mbarrier(at, mbarrier);
+        Ok(())
+    }
+}
+
+impl Step<'_, '_> {
+    pub(super) fn mbarrier_init(&mut self, address: &AddressOperand, count: Slot) -> Result<(), LaneFault> {
+        let addresses = self.addresses(address);
+        for lane in lanes_of(self.active) {
+            let count = u64::from(self.word(count)[lane]);
+            if count == 0 || count > COUNT_MASK {
+                return Err((FaultKind::MbarrierCount { count }, lane as u32));
+            }
+            let at = self.memory.mbarrier_place(addresses[lane]).map_err(|kind| (kind, lane as u32))?;
+            let fresh = Mbarrier { missing: count, expected: count, bytes: 0, valid: true, parity: false };
+            self.memory.put_mbarrier(at, fresh);
+        }
+        Ok(())
+    }
+
+    pub(super) fn mbarrier_invalidate(&mut self, address: &AddressOperand) -> Result<(), LaneFault> {
+        let addresses = self.addresses(address);
+        for lane in lanes_of(self.active) {
+            let (at, mbarrier) = self.memory.mbarrier(addresses[lane]).map_err(|kind| (kind, lane as u32))?;
+            self.memory.put_mbarrier(at, Mbarrier { valid: false, ..mbarrier });
+        }
+        Ok(())
+    }
+
+    pub(super) fn mbarrier_arrive(
+        &mut self,
+        address: &AddressOperand,
+        arrivals: Option<Slot>,
+        bytes: Option<Slot>,
+        d: Option<Slot>,
+    ) -> Result<(), LaneFault> {
+        let addresses = self.addresses(address);
+        for lane in lanes_of(self.active) {
+            let fail = |kind| (kind, lane as u32);
+            let (at, mut mbarrier) = self.memory.mbarrier(addresses[lane]).map_err(fail)?;
+            let state = mbarrier.bits();
+            if let Some(slot) = bytes {
+                mbarrier.bytes += i64::from(self.word(slot)[lane]);
+            }
+            if let Some(slot) = arrivals {
+                let count = u64::from(self.word(slot)[lane]);
+                mbarrier.missing =
+                    mbarrier.missing.checked_sub(count).ok_or(fail(FaultKind::MbarrierCount { count }))?;
+            }
+            mbarrier.settle();
+            self.memory.put_mbarrier(at, mbarrier);
+            if let Some(d) = d {
+                self.warp.longs[d as usize][lane] = state;
+            }
+        }
+        Ok(())
+    }
+
+    /// Tests a phase; whether every lane's has ended.
+    pub(super) fn mbarrier_wait(&mut self, d: Slot, address: &AddressOperand, phase: Data) -> Result<bool, LaneFault> {
+        let addresses = self.addresses(address);
+        let mut ended = 0;
+        for lane in lanes_of(self.active) {
+            let (_, mbarrier) = self.memory.mbarrier(addresses[lane]).map_err(|kind| (kind, lane as u32))?;
+            let waited_for = match phase {
+                Data::Word(slot) => self.word(slot)[lane] & 1 != 0,
+                Data::Long(slot) => Mbarrier::of(self.warp.longs[slot as usize][lane]).parity,
+                Data::Sink => false,
+            };
+            ended |= u32::from(mbarrier.parity != waited_for) << lane;
+        }
+        self.warp.write_predicate(d, ended, self.active);
+        Ok(ended == self.active)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bits_hold_every_field() {
+        let one = Mbarrier { missing: 3, expected: COUNT_MASK, bytes: -5, valid: true, parity: true };
+        assert_eq!(Mbarrier::of(one.bits()), one);
+        let other = Mbarrier { missing: COUNT_MASK, expected: 1, bytes: (1 << 21) - 1, valid: false, parity: false };
+        assert_eq!(Mbarrier::of(other.bits()), other);
+    }
+
+    #[test]
+    fn a_phase_wants_arrivals_and_bytes() {
+        let mut mbarrier = Mbarrier { missing: 1, expected: 1, bytes: 16, valid: true, parity: false };
+        mbarrier.missing = 0;
+        mbarrier.settle();
+        assert!(!mbarrier.parity);
+        mbarrier.bytes = 0;
+        mbarrier.settle();
+        assert!(mbarrier.parity && mbarrier.missing == 1);
+    }
+}
