@@ -10,12 +10,14 @@
 //! ```
 //!
 //! Parameters are the buffers and scalars in order. `WARPBOOK_BLESS=1` writes what came out over what was expected.
+//! `WARPBOOK_FILETESTS_DEVICE=cuda:0` runs the files on an H100 or H200 instead: the same bits are expected.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use warpbook::cancel::Cancel;
+use warpbook::device::cuda::Hosted;
 use warpbook::device::{Code, Device, Emulated, Launch};
 use warpbook::diagnostic::{Diagnostic, Result};
 
@@ -137,7 +139,10 @@ impl Case {
     }
 
     fn run(&self, ptx: &str) -> Result<Vec<String>> {
-        let mut device = Emulated::new(self.extents["sm"]);
+        let mut device: Box<dyn Device> = match gpu() {
+            Some((name, program)) => Box::new(Hosted::start_by(&name, &program)?),
+            None => Box::new(Emulated::new(self.extents["sm"])),
+        };
         let entry = ptx.split_once(".entry").map_or("", |(_, rest)| rest.trim_start());
         let entry = entry.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default();
         let function = device.load(Code::Ptx(ptx), entry)?;
@@ -180,6 +185,27 @@ impl Case {
     }
 }
 
+/// The GPU that the files are run on instead of the emulator, and the program that hosts it.
+fn gpu() -> Option<(String, PathBuf)> {
+    let device = std::env::var("WARPBOOK_FILETESTS_DEVICE").ok()?;
+    let program = std::env::var_os("WARPBOOK_PROGRAM").unwrap_or_else(|| env!("CARGO_BIN_EXE_warpbook").into());
+    Some((device, program.into()))
+}
+
+/// Why a file says nothing about a GPU of compute capability 9.0, if it does not.
+fn emulator_only(case: &Case, text: &str) -> Option<&'static str> {
+    let architecture = case.extents["sm"];
+    if case.expected.iter().any(|line| line.starts_with("error")) {
+        Some("its error is the emulator's own")
+    } else if text.contains("mma.sync") && architecture != 90 {
+        Some("it is another architecture's arithmetic")
+    } else if text.contains("// Not on a GPU") {
+        Some("it says so")
+    } else {
+        None
+    }
+}
+
 fn error_line(ptx: &str, error: &Diagnostic) -> String {
     let line = error.labels.first().map(|label| ptx[..label.span.start].matches('\n').count() + 1);
     let place = line.map_or(String::new(), |line| format!(" line {line}"));
@@ -209,13 +235,20 @@ fn filetests() {
     let mut paths: Vec<_> = std::fs::read_dir(folder).expect("a folder").map(|e| e.expect("an entry").path()).collect();
     paths.sort();
     assert!(!paths.is_empty());
-    let mut wrong = Vec::new();
+    let (mut wrong, mut ran) = (Vec::new(), 0);
     for path in paths.iter().filter(|path| path.extension().is_some_and(|extension| extension == "ptx")) {
         let text = std::fs::read_to_string(path).expect("reads");
         let case = Case::parse(&text);
+        if gpu().is_some()
+            && let Some(reason) = emulator_only(&case, &text)
+        {
+            println!("not run on the GPU: {}: {reason}", path.file_name().unwrap_or_default().display());
+            continue;
+        }
+        ran += 1;
         let found = case.run(&text).unwrap_or_else(|error| vec![error_line(&text, &error)]);
         if found != case.expected {
-            if std::env::var_os("WARPBOOK_BLESS").is_some() {
+            if std::env::var_os("WARPBOOK_BLESS").is_some() && gpu().is_none() {
                 bless(path, &text, &found);
             } else {
                 let name = path.file_name().unwrap_or_default().display().to_string();
@@ -223,5 +256,6 @@ fn filetests() {
             }
         }
     }
+    println!("{ran} files, {} wrong", wrong.len());
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

@@ -242,16 +242,18 @@ impl Block {
 
     fn deadlock(&mut self, environment: &Environment<'_>) -> Box<Fault> {
         let waiting = self.warps.iter().filter(|warp| matches!(warp.state, State::AtBarrier(_))).count() as u32;
-        let first = self.warps.iter_mut().find(|warp| matches!(warp.state, State::AtBarrier(_)));
-        let (thread, span) = match first.map(|warp| (warp.index, warp.current())) {
-            // The program counter is past the barrier.
-            Some((index, Some((pc, mask)))) => {
+        let polling = self.warps.iter().filter(|warp| warp.state == State::Ready).count() as u32;
+        let first = self.warps.iter_mut().find(|warp| warp.state != State::Done);
+        let (thread, span) = match first.map(|warp| (warp.index, warp.last_poll(), warp.current())) {
+            // The program counter is past the barrier, or past the test.
+            Some((index, poll, Some((pc, mask)))) => {
                 let thread = self.shape.thread(index, mask.trailing_zeros());
-                let at = environment.program.spans.get((pc as usize).saturating_sub(1)).cloned().unwrap_or(0..0);
+                let at = poll.unwrap_or(pc.saturating_sub(1));
+                let at = environment.program.spans.get(at as usize).cloned().unwrap_or(0..0);
                 (Some(Thread { block: self.shape.index, thread }), at)
             }
             _ => (None, 0..0),
         };
-        Box::new(Fault { kind: FaultKind::Deadlock { waiting }, thread, span, source: None })
+        Box::new(Fault { kind: FaultKind::Deadlock { waiting, polling }, thread, span, source: None })
     }
 }

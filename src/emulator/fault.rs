@@ -74,6 +74,8 @@ pub enum FaultKind {
     Deadlock {
         /// How many warps wait at barriers.
         waiting: u32,
+        /// How many test the phase of an mbarrier again and again.
+        polling: u32,
     },
     /// The reader's interrupt.
     Cancelled,
@@ -123,8 +125,17 @@ impl Fault {
             FaultKind::TensorMap(problem) => ("tensor-map", format!("this tensor map cannot be used: {problem}")),
             FaultKind::Trap => ("trap", "the kernel executed `trap`".into()),
             FaultKind::Assert { message, .. } => ("device-assert", format!("device assertion failed: {message}")),
-            FaultKind::Deadlock { waiting } => {
-                ("deadlock", format!("deadlock: {waiting} warps wait at a barrier that nobody can complete"))
+            FaultKind::Deadlock { waiting, polling } => {
+                let warps =
+                    |count: u32| if count == 1 { "1 warp waits".to_owned() } else { format!("{count} warps wait") };
+                let at_barrier = format!("{} at a barrier", warps(*waiting));
+                let for_phase = format!("{} for a phase of an mbarrier", warps(*polling));
+                let who = match (waiting, polling) {
+                    (_, 0) => at_barrier,
+                    (0, _) => for_phase,
+                    _ => format!("{at_barrier} and {for_phase}"),
+                };
+                ("deadlock", format!("deadlock: {who} that nobody can complete"))
             }
             FaultKind::Cancelled => return Diagnostic::interrupted(),
             FaultKind::Unsupported(what) => ("ptx-unsupported", format!("{what} is not supported by the emulator")),

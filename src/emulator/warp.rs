@@ -122,6 +122,11 @@ impl Warp {
         !self.polls_again
     }
 
+    /// Where it tests a phase again and again; `None` if it does something else.
+    pub fn last_poll(&self) -> Option<u32> {
+        self.polled.filter(|_| self.state == State::Ready).map(|(pc, _)| pc)
+    }
+
     /// Goes to the next instruction.
     #[inline(always)]
     pub fn advance(&mut self) {

@@ -17,11 +17,13 @@ pub(super) fn return_label(id: u32) -> String {
 }
 
 impl<'a> Decoder<'a> {
-    /// A label of the text, told apart in each inlined call.
+    /// A label of the text, told apart in each block in braces that defines it and in each inlined call.
     pub(super) fn label(&self, name: &str) -> String {
+        let block = self.label_blocks.iter().rev().find(|(_, labels)| labels.contains(name));
+        let block = block.map_or(String::new(), |(id, _)| format!(" in {id}"));
         match self.inlined.last() {
-            Some(id) => format!("{name} {id}"),
-            None => name.to_owned(),
+            Some(id) => format!("{name}{block} {id}"),
+            None => format!("{name}{block}"),
         }
     }
 

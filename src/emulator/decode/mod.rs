@@ -11,7 +11,7 @@ mod scope;
 mod select;
 mod tensor_ops;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use super::program::{Instruction, Op, Program, Slot, Special};
@@ -52,6 +52,9 @@ struct Decoder<'a> {
     branches: Vec<(usize, String, Range<usize>)>,
     constants: Constants,
     next: [Slot; 3],
+    /// The blocks in braces that the instruction lies in: a number, and the labels defined there.
+    label_blocks: Vec<(u32, HashSet<&'a str>)>,
+    blocks: u32,
     /// Numbers of the inlined calls that the instruction lies in, and how many there were.
     inlined: Vec<u32>,
     calls: u32,
@@ -72,6 +75,8 @@ impl<'a> Decoder<'a> {
             branches: Vec::new(),
             constants: Constants::default(),
             next: [0; 3],
+            label_blocks: Vec::new(),
+            blocks: 0,
             inlined: Vec::new(),
             calls: 0,
             span: entry.span.clone(),
@@ -91,9 +96,16 @@ impl<'a> Decoder<'a> {
                 }
                 Statement::Line(line) => self.line = (line.line != 0).then_some(*line),
                 Statement::Block(statements) => {
+                    let labels = statements.iter().filter_map(|statement| match statement {
+                        Statement::Label(name, _) => Some(name.as_str()),
+                        _ => None,
+                    });
+                    self.blocks += 1;
+                    self.label_blocks.push((self.blocks, labels.collect()));
                     self.symbols.enter();
                     self.statements(statements)?;
                     self.symbols.leave();
+                    self.label_blocks.pop();
                 }
                 Statement::Instruction(instruction) => {
                     self.span = instruction.span.clone();

@@ -1,0 +1,147 @@
+//! Whole kernels for sm_90 on the emulator: `wgmma` with and without tensor maps, from host and device descriptors, A
+//! from shared memory and from registers; compiled by the real Triton when the test runs.
+
+use warpbook::cancel::Cancel;
+use warpbook::compiler::environment;
+use warpbook::frontend::{Frontend, InputError, Stream};
+use warpbook::render::Output;
+use warpbook::session::Session;
+
+/// Nobody reads.
+struct Nobody;
+
+impl Frontend for Nobody {
+    fn stream(&self, _: Stream, _: &str) {}
+    fn display(&self, _: &Output, _: Option<&str>) {}
+    fn update_display(&self, _: &Output, _: &str) {}
+    fn clear_output(&self, _: bool) {}
+    fn set_next_input(&self, _: &str, _: bool) {}
+    fn input(&self, _: &str, _: bool) -> Result<String, InputError> {
+        Err(InputError::NotAllowed)
+    }
+}
+
+fn run(session: &mut Session, cell: &str) -> Output {
+    let output = session.execute(cell, &Nobody, &Cancel::new()).unwrap_or_else(|error| panic!("{cell}\n{error}"));
+    output.unwrap_or_default()
+}
+
+/// A kernel of the GPU campaign: one source for both.
+fn kernel(name: &str) -> String {
+    let python = include_str!("../benches/gpu/kernels.py");
+    let (_, rest) = python.split_once(&format!("{name} = \"\"\"")).expect("the kernel");
+    rest.split_once("\"\"\"").expect("its end").0.to_owned()
+}
+
+fn session() -> Session {
+    environment::jupyter_python(&mut |line| println!("{line}"), &Cancel::new()).expect("a Python environment");
+    let mut session = Session::new();
+    run(&mut session, "%target sm_90");
+    session
+}
+
+#[test]
+fn matmuls_of_every_type_with_and_without_tensor_maps() {
+    let mut session = session();
+    // Operands are rounded to 11, 8, 11 (TF32) and 4 bits; sums of 256 products of such numbers, about 16 in size.
+    let types = [
+        ("f16", "f16", 64, "ieee", 5e-2),
+        ("bf16", "bf16", 64, "ieee", 5e-1),
+        ("f32", "f32", 32, "tf32", 1e-1),
+        ("e4m3", "f16", 64, "ieee", 1e-1),
+    ];
+    for (inputs, output, k, precision, absolute) in types {
+        run(
+            &mut session,
+            &format!(
+                "%buf a = randn(256, 256, dtype={inputs}, seed=1)\n%buf b = randn(256, 256, dtype={inputs}, seed=2)"
+            ),
+        );
+        let check = format!("%check c == a.to(f64) @ b.to(f64), rtol=1e-2, atol={absolute}");
+        let constants = format!("BM=128, BN=128, BK={k}, PRECISION='{precision}', num_warps=8");
+        run(&mut session, &format!("%buf c = zeros(256, 256, dtype={output})"));
+        let matmul = kernel("MATMUL");
+        run(&mut session, &format!("%%triton matmul[4](a, b, c, 256, 256, 256, {constants}, GROUP=8)\n{matmul}"));
+        run(&mut session, &check);
+        run(&mut session, &format!("%buf d = c\n%buf c = zeros(256, 256, dtype={output})"));
+        let matmul = kernel("MATMUL_TMA");
+        let call = format!("tma(a, [128, {k}]), tma(b, [{k}, 128]), tma(c, [128, 128]), 256, {constants}");
+        run(&mut session, &format!("%%triton matmul_tma[2, 2]({call})\n{matmul}"));
+        run(&mut session, &check);
+        // Both add the same products in the same order.
+        run(&mut session, "%check c == d, rtol=0, atol=0");
+    }
+}
+
+const DEVICE_DESCRIPTORS: &str = "@triton.jit
+def matmul(a_ptr, b_ptr, c_ptr, M, N, K, BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr):
+    a = tl.make_tensor_descriptor(a_ptr, [M, K], [K, 1], [BM, BK])
+    b = tl.make_tensor_descriptor(b_ptr, [K, N], [N, 1], [BK, BN])
+    c = tl.make_tensor_descriptor(c_ptr, [M, N], [N, 1], [BM, BN])
+    row, column = tl.program_id(0) * BM, tl.program_id(1) * BN
+    accumulator = tl.zeros((BM, BN), dtype=tl.float32)
+    for k in range(0, K, BK):
+        accumulator = tl.dot(a.load([row, k]), b.load([k, column]), accumulator)
+    c.store([row, column], accumulator.to(tl.float16))
+";
+
+/// The kernel writes its own tensor maps (`tensormap.replace`); extents that the blocks do not divide.
+#[test]
+fn descriptors_made_by_the_kernel() {
+    let mut session = session();
+    run(&mut session, "%buf a = randn(200, 136, dtype=f16, seed=1)\n%buf b = randn(136, 168, dtype=f16, seed=2)");
+    run(&mut session, "%buf c = zeros(200, 168, dtype=f16)");
+    let call = "matmul[2, 2](a, b, c, 200, 168, 136, BM=128, BN=128, BK=64, num_warps=4)";
+    run(&mut session, &format!("%%triton {call}\n{DEVICE_DESCRIPTORS}"));
+    run(&mut session, "%check c == a.to(f64) @ b.to(f64), rtol=1e-2, atol=5e-2");
+}
+
+const ATTENTION: &str = "@triton.jit
+def attention(q_ptr, k_ptr, v_ptr, o_ptr, N, scale, BM: tl.constexpr, BN: tl.constexpr, D: tl.constexpr):
+    rows = tl.program_id(0) * BM + tl.arange(0, BM)
+    d = tl.arange(0, D)
+    q = tl.load(q_ptr + rows[:, None] * D + d[None, :])
+    m = tl.full((BM,), -float(\"inf\"), tl.float32)
+    l = tl.zeros((BM,), tl.float32)
+    acc = tl.zeros((BM, D), tl.float32)
+    for start in range(0, N, BN):
+        n = start + tl.arange(0, BN)
+        k = tl.load(k_ptr + n[:, None] * D + d[None, :])
+        v = tl.load(v_ptr + n[:, None] * D + d[None, :])
+        s = tl.dot(q, tl.trans(k)) * scale
+        new = tl.maximum(m, tl.max(s, 1))
+        p = tl.exp(s - new[:, None])
+        alpha = tl.exp(m - new)
+        l = l * alpha + tl.sum(p, 1)
+        acc = tl.dot(p.to(tl.float16), v, acc * alpha[:, None])
+        m = new
+    tl.store(o_ptr + rows[:, None] * D + d[None, :], (acc / l[:, None]).to(tl.float16))
+";
+
+/// The second product has A in registers; K is transposed in shared memory.
+#[test]
+fn attention() {
+    let mut session = session();
+    for (name, seed) in [("q", 1), ("k", 2), ("v", 3)] {
+        run(&mut session, &format!("%buf {name} = randn(256, 64, dtype=f16, seed={seed})"));
+    }
+    run(&mut session, "%buf o = zeros(256, 64, dtype=f16)");
+    run(&mut session, &format!("%%triton attention[2](q, k, v, o, 256, 0.125, BM=128, BN=64, D=64)\n{ATTENTION}"));
+    run(&mut session, "%check o == softmax(q.to(f64) @ k.to(f64).T * 0.125) @ v.to(f64), rtol=1e-2, atol=1e-3");
+}
+
+/// A wait that is taken out of the PTX: the result is wrong, as it would be on a GPU whose compiler did not repair it.
+#[test]
+fn a_missing_wait_is_seen() {
+    let mut session = session();
+    run(&mut session, "%buf a = randn(128, 64, dtype=f16, seed=1)\n%buf b = randn(64, 128, dtype=f16, seed=2)");
+    run(&mut session, "%buf c = zeros(128, 128)");
+    let matmul = kernel("MATMUL");
+    let constants = "BM=128, BN=128, BK=64, PRECISION='ieee', GROUP=8, num_warps=4";
+    run(&mut session, &format!("%%triton matmul[1](a, b, c, 128, 128, 64, {constants})\n{matmul}"));
+    run(&mut session, "%check c == a.to(f64) @ b.to(f64), rtol=1e-2, atol=5e-2");
+    run(&mut session, "%buf c = zeros(128, 128)");
+    run(&mut session, "%%patch ptx matmul\nwgmma.wait_group.sync.aligned 0; ->  ");
+    let wrong = session.execute("%check c == a.to(f64) @ b.to(f64), rtol=1e-2, atol=5e-2", &Nobody, &Cancel::new());
+    assert_eq!(wrong.expect_err("the accumulator was read too early").code, "check-failed");
+}
