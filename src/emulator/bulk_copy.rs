@@ -3,6 +3,9 @@
 //! They are late: a load lands when every warp of the block waits, a store when its group is waited for or the block
 //! ends. So a kernel that does not wait sees what was there before.
 
+// Dimensions are indices into several arrays at once.
+#![allow(clippy::needless_range_loop)]
+
 use super::block::{BlockMemory, Environment};
 use super::execute::{LaneFault, Step, lanes_of};
 use super::fault::FaultKind;

@@ -365,7 +365,7 @@ pub(super) fn replace_field(
         MapField::GlobalDim => set(4 + at / 2, 32 * (at % 2), 32, value.wrapping_sub(1)),
         MapField::GlobalStride if at < 4 => {
             let stride = value >> 4;
-            set(1 + at.div_ceil(2), if at % 2 == 0 { 32 } else { 0 }, 32, stride & 0xffff_ffff);
+            set(1 + at.div_ceil(2), if at.is_multiple_of(2) { 32 } else { 0 }, 32, stride & 0xffff_ffff);
             set(3, 32 + 4 * at, 4, stride >> 32);
         }
         MapField::GlobalStride => return Err(FaultKind::TensorMap("a tensor map has four strides".to_owned())),
