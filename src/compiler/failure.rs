@@ -69,7 +69,7 @@ pub fn failure(answer: &Value, request: &CompileRequest) -> Failure {
 }
 
 /// The kinds that the worker gives to the reader's mistakes.
-const KINDS: [&str; 17] = [
+const KINDS: [&str; 18] = [
     "unknown-option",
     "no-num-warps",
     "option-conflict",
@@ -87,6 +87,7 @@ const KINDS: [&str; 17] = [
     "internal",
     "argument-kind",
     "triton-version",
+    "unknown-pass",
 ];
 
 /// An exception of Python's, Triton's front end's, or a mistake that the worker found.
@@ -131,7 +132,7 @@ fn exception(error: &Value, log: &str, request: &CompileRequest) -> Diagnostic {
     }
     let candidates: Vec<&str> =
         error["candidates"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    let wrong = error["argument"].as_str().filter(|name| !name.is_empty());
+    let wrong = error["argument"].as_str().filter(|name| !name.is_empty() && !name.starts_with("--"));
     let wrong = wrong.or_else(|| said.split('`').nth(1)).unwrap_or_default();
     if let Some(near) = nearest(wrong, candidates.iter().copied().filter(|candidate| *candidate != wrong)) {
         diagnostic = diagnostic.help(format!("did you mean `{near}`?"));

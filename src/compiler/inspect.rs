@@ -1,11 +1,53 @@
 //! What is looked at besides compiling.
 
+use std::time::Duration;
+
 use base64::Engine;
 use serde_json::json;
 
-use super::{Compiler, Progress};
+use super::failure::{self, Failure};
+use super::{CompileRequest, Compiler, Progress, Stage};
 use crate::cancel::Cancel;
 use crate::diagnostic::{Diagnostic, Result};
+
+/// One pass that ran, or that was left out.
+#[derive(Clone, Debug)]
+pub struct Pass {
+    /// The stage that it is of.
+    pub stage: Stage,
+    /// `ttgpuir.coalesce`
+    pub name: String,
+    /// Which one of that name, from 1, over all stages.
+    pub count: usize,
+    /// What it was given.
+    pub arguments: Vec<String>,
+    /// How long it took.
+    pub elapsed: Duration,
+    /// Why it was left out.
+    pub skipped: Option<String>,
+    /// The module after it, where it changed it.
+    pub text: Option<String>,
+    /// What the compiler said, where it failed.
+    pub failed: Option<String>,
+}
+
+impl Pass {
+    /// The name that selects this pass alone: `common.cse#2`; the first one needs no number.
+    pub fn label(&self) -> String {
+        if self.count == 1 { self.name.clone() } else { format!("{}#{}", self.name, self.count) }
+    }
+}
+
+/// All passes of a compilation.
+#[derive(Clone, Debug)]
+pub struct Passes {
+    /// The module before the first one.
+    pub start: String,
+    /// In the order in which they ran.
+    pub passes: Vec<Pass>,
+    /// What the compiler wrote besides.
+    pub log: String,
+}
 
 impl Compiler {
     /// A cubin's machine code as the `nvdisasm` of a version of Triton lists it: encodings, and the PTX line of each
@@ -29,5 +71,51 @@ impl Compiler {
                 Err(Box::new(notes.filter_map(|note| note.as_str()).fold(error, Diagnostic::note)))
             }
         }
+    }
+
+    /// Compiles as far as LLVM IR, one pass at a time, and tells what each one made.
+    pub fn passes(
+        &mut self,
+        request: &CompileRequest,
+        cancel: &Cancel,
+        progress: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<Passes, Failure> {
+        let mut body = super::pipeline::encode(request);
+        body["record"] = json!(true);
+        body["until"] = json!(Stage::Llir.name());
+        let mut last = String::new();
+        let mut listen = |news: Progress<'_>| {
+            if let Progress::Stage(stage) = news {
+                stage.clone_into(&mut last);
+            }
+            progress(news);
+        };
+        let (answer, _) = self.answer(&request.triton, &body, cancel, &mut listen)?;
+        let Some(records) = answer["result"]["passes"].as_array() else {
+            let mut failure = failure::failure(&answer, request);
+            // A pass that ends the process has no record: the last one that began is the one.
+            if answer.get("crashed").is_some() && last.contains(": ") {
+                failure.diagnostic.notes.insert(0, format!("it was in the pass {last}"));
+            }
+            return Err(failure);
+        };
+        let text = |value: &serde_json::Value| value.as_str().map(str::to_owned);
+        let pass = |record: &serde_json::Value| {
+            Some(Pass {
+                stage: record["stage"].as_str()?.parse().ok()?,
+                name: text(&record["name"])?,
+                count: usize::try_from(record["count"].as_u64()?).ok()?,
+                arguments: record["arguments"].as_array()?.iter().filter_map(text).collect(),
+                elapsed: Duration::try_from_secs_f64(record["seconds"].as_f64()?).ok()?,
+                skipped: text(&record["skipped"]),
+                text: text(&record["text"]),
+                failed: text(&record["failed"]),
+            })
+        };
+        Ok(Passes {
+            start: records.first().and_then(|record| text(&record["text"])).unwrap_or_default(),
+            passes: records.iter().skip(1).filter_map(pass).collect(),
+            log: text(&answer["log"]).unwrap_or_default(),
+        })
     }
 }

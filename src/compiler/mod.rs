@@ -13,9 +13,10 @@ mod target;
 mod worker;
 
 pub use failure::{ArgumentPlace, Failure};
+pub use inspect::{Pass, Passes};
 pub use meta::{LaunchMeta, Origin, Param, ParamKind, Scratch, Sourced, TensorDesc};
 pub use patch::apply_patch;
 pub use pipeline::{Compiler, Progress};
-pub use request::{Argument, Binding, BoundParam, CompileRequest, Compiled, Definition, StageOutcome};
+pub use request::{Argument, Binding, BoundParam, CompileRequest, Compiled, Definition, PassEdits, StageOutcome};
 pub use stage::{Artifact, Stage};
 pub use target::Target;

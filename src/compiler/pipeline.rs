@@ -13,8 +13,8 @@ use super::cache::{Cache, Key};
 use super::failure::{self, Failure};
 use super::worker::{self, Lost, Worker};
 use super::{
-    Argument, Artifact, Binding, BoundParam, CompileRequest, Compiled, LaunchMeta, Stage, StageOutcome, environment,
-    meta,
+    Argument, Artifact, Binding, BoundParam, CompileRequest, Compiled, LaunchMeta, PassEdits, Stage, StageOutcome,
+    environment, meta,
 };
 use crate::cancel::Cancel;
 use crate::diagnostic::{Diagnostic, Result};
@@ -275,12 +275,12 @@ fn key(body: &Value, worker: &Worker) -> Key {
 }
 
 /// The request as the worker reads it.
-fn encode(request: &CompileRequest) -> Value {
+pub(super) fn encode(request: &CompileRequest) -> Value {
     let text = match request.entry {
         Stage::Ttir | Stage::Ttgir => locations::blank(&request.text),
         _ => request.text.to_string(),
     };
-    json!({
+    let mut body = json!({
         "entry": request.entry.name(),
         "until": request.until.name(),
         "capability": request.target.0,
@@ -297,7 +297,17 @@ fn encode(request: &CompileRequest) -> Value {
         "args": request.args.iter().map(argument).collect::<Vec<_>>(),
         "keywords": request.keywords.iter().map(|(name, value)| json!([name, argument(value)])).collect::<Vec<_>>(),
         "config": request.config,
-    })
+    });
+    let PassEdits { skip, until, after } = &request.passes;
+    if !skip.is_empty() {
+        body["skip"] = json!(skip);
+    }
+    for (name, pass) in [("until_pass", until), ("after", after)] {
+        if let Some(pass) = pass {
+            body[name] = json!(pass);
+        }
+    }
+    body
 }
 
 fn argument(argument: &Argument) -> Value {
@@ -351,7 +361,10 @@ fn decode(request: &CompileRequest, answer: &Value, cached: bool) -> Result<Comp
     };
     let mut stages = vec![StageOutcome { artifact: entry, elapsed: Duration::ZERO, cached }];
     for outcome in answer["stages"].as_array().into_iter().flatten() {
-        stages.push(outcome_of(outcome, cached).ok_or_else(|| broken("stages"))?);
+        let outcome = outcome_of(outcome, cached).ok_or_else(|| broken("stages"))?;
+        // A text from the middle of a stage became that stage's own.
+        stages.retain(|entry: &StageOutcome| entry.artifact.stage != outcome.artifact.stage);
+        stages.push(outcome);
     }
     let binding = match &answer["binding"] {
         Value::Null => None,

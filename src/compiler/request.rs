@@ -37,6 +37,20 @@ pub struct CompileRequest {
     pub keywords: Vec<(String, Argument)>,
     /// Which of the autotuner's configurations to take; `None` takes the first one that is valid.
     pub config: Option<usize>,
+    /// Passes that are not to run as the compiler has them.
+    pub passes: PassEdits,
+}
+
+/// Changes to the compiler's own list of passes. A pass is named as `%passes` names it: `ttgpuir.pipeline`, or
+/// `common.canonicalizer#2` for the second one of that name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PassEdits {
+    /// Left out.
+    pub skip: Vec<String>,
+    /// The last one of its stage: those after it are left out.
+    pub until: Option<String>,
+    /// The text is what this pass left: those up to it are left out.
+    pub after: Option<String>,
 }
 
 impl CompileRequest {
@@ -56,6 +70,7 @@ impl CompileRequest {
             args: Vec::new(),
             keywords: Vec::new(),
             config: None,
+            passes: PassEdits::default(),
         }
     }
 }

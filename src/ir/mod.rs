@@ -1,5 +1,6 @@
 //! Text models of the compiler's intermediate representations. Nothing here runs Triton.
 
+pub mod difference;
 pub mod locations;
 pub mod mlir;
 pub mod operations;

@@ -110,6 +110,7 @@ pub fn registry() -> &'static [&'static dyn Magic] {
         &super::edit::Edit,
         &super::patch::Patch,
         &super::views::Stages,
+        &super::views::PassesMagic,
         &Let,
         &Buf,
         &Bufs,

@@ -1,6 +1,7 @@
 //! Bundles of text, HTML, SVG and JSON: what a cell shows.
 
 pub mod array;
+pub mod diff;
 pub mod plot;
 pub mod stages;
 pub mod table;

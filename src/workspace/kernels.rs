@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::compiler::{Artifact, Binding, LaunchMeta, Stage, StageOutcome, Target};
+use crate::compiler::{Artifact, Binding, CompileRequest, LaunchMeta, Stage, StageOutcome, Target};
 use crate::diagnostic::Source;
 use crate::expression::LaunchHeader;
 
@@ -35,6 +35,8 @@ pub struct Version {
     pub meta: LaunchMeta,
     /// How the Python-level arguments became parameters; `None` where the arguments are the parameters.
     pub binding: Option<Arc<Binding>>,
+    /// The compilation that made it; `None` for what nothing had to be made of.
+    pub request: Option<Arc<CompileRequest>>,
     /// Options that the compiler worked with (`num_warps`, `num_stages`, …): an edited text is compiled with them again.
     pub options: BTreeMap<String, serde_json::Value>,
 }

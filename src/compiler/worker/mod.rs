@@ -21,8 +21,9 @@ use crate::diagnostic::{Diagnostic, Result};
 const BOOTSTRAP: &str = include_str!("bootstrap.py");
 
 /// The modules of the worker, in the order in which they import one another.
-const MODULES: [(&str, &str); 5] = [
+const MODULES: [(&str, &str); 6] = [
     ("warpbook_pipeline", include_str!("pipeline.py")),
+    ("warpbook_passes", include_str!("passes.py")),
     ("warpbook_python", include_str!("python.py")),
     ("warpbook_extract", include_str!("extract.py")),
     ("warpbook_inspect", include_str!("inspect.py")),

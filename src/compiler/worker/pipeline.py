@@ -207,6 +207,8 @@ def run(request, progress):
     from triton.backends.compiler import GPUTarget
     from triton.compiler.compiler import make_backend
 
+    import warpbook_passes
+
     entry, until, capability = request["entry"], request["until"], request["capability"]
     target = GPUTarget("cuda", capability, 32)
     backend = make_backend(target)
@@ -239,7 +241,8 @@ def run(request, progress):
         if entry in ("ttir", "ttgir"):
             context = make_context(backend)
             module = parse_module(text, f"{request.get('path') or 'kernel'}.{entry}", context)
-            if entry == "ttgir":
+            # A text from the middle of the stage goes through the rest of its passes.
+            if entry == "ttgir" and not request.get("after"):
                 first = "llir"
         else:
             module, first = text, ORDER[ORDER.index(entry) + 1]
@@ -247,14 +250,21 @@ def run(request, progress):
     metadata = {"target": vars(target) if hasattr(target, "__dict__") else target._asdict(), **options.__dict__}
     outcomes, again = [], 0.0
     table = stages_of(backend, options, language)
+    recorder = warpbook_passes.Recorder(request, progress)
+    if recorder.wanted():
+        recorder.install(backend)
     for stage in ORDER[ORDER.index(first):ORDER.index(until) + 1]:
         if stage not in table:
             raise Refused("stage", f"this compiler has no stage `{stage}`")
+        recorder.enter(stage)
         progress(stage)
         started = time.perf_counter()
-        module = table[stage](module, metadata)
+        try:
+            module = table[stage](module, metadata)
+        except warpbook_passes.PassFailed:
+            break
         elapsed = time.perf_counter() - started
-        if stage == entry:
+        if stage == entry and not recorder.after:
             # An edited TTIR goes through the passes of TTIR again, but it is the reader's text that counts.
             again = elapsed
             continue
@@ -263,8 +273,13 @@ def run(request, progress):
             outcomes.append({"stage": stage, "seconds": elapsed, "base64": base64.b64encode(module).decode()})
         else:
             outcomes.append({"stage": stage, "seconds": elapsed, "text": str(module)})
+    recorder.finish()
+    if recorder.edited:
+        notes.append(f"compiled without {', '.join(recorder.edited)}")
     answer = {"stages": outcomes, "metadata": json.loads(json.dumps(metadata, default=plain)), "binding": binding,
             "warnings": notes, "files": files_since()}
+    if recorder.keep_texts:
+        answer["passes"] = recorder.records
     if request.get("from"):
         answer["source"] = warpbook_python.source_of(source.fn)
     return answer

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::compiler::meta::inherit;
-use crate::compiler::{LaunchMeta, Origin, Scratch, Sourced, Stage, Target};
+use crate::compiler::{LaunchMeta, Origin, PassEdits, Scratch, Sourced, Stage, Target};
 use crate::device::TimingPlan;
 use crate::diagnostic::{Diagnostic, Result};
 use crate::expression::{HeaderOption, LaunchHeader};
@@ -33,6 +33,33 @@ pub const STAGE_OPTIONS: &[OptionSpec] = &[
     OptionSpec { name: "--warm", value: "", help: "with `--bench`: do not flush the L2 cache before each launch" },
 ];
 
+/// Options of the stages that passes run on.
+const SKIP: OptionSpec = OptionSpec {
+    name: "--skip",
+    value: "PASS",
+    help: "leave a pass out, as `%passes` names it; several are apart by commas",
+};
+const UNTIL: OptionSpec =
+    OptionSpec { name: "--until", value: "PASS", help: "leave the passes after this one of its stage out" };
+const AFTER: OptionSpec = OptionSpec {
+    name: "--after",
+    value: "PASS",
+    help: "the text is what this pass left: the rest of its stage goes on from there (`%passes --edit PASS`)",
+};
+
+/// Options of `%%ttir` and `%%ttgir`.
+pub const MLIR_OPTIONS: &[OptionSpec] = &{
+    let mut options = [AFTER; STAGE_OPTIONS.len() + 3];
+    let mut index = 0;
+    while index < STAGE_OPTIONS.len() {
+        options[index] = STAGE_OPTIONS[index];
+        index += 1;
+    }
+    options[index] = SKIP;
+    options[index + 1] = UNTIL;
+    options
+};
+
 /// Options of `%%cubin`.
 pub const CUBIN_OPTIONS: &[OptionSpec] = &[
     STAGE_OPTIONS[0],
@@ -57,6 +84,8 @@ pub const PYTHON_OPTIONS: &[OptionSpec] = &[
         help: "take the kernel from an installed package, or from FILE.py:FUNCTION",
     },
     OptionSpec { name: "--config", value: "I", help: "which of the autotuner's configurations to take" },
+    SKIP,
+    UNTIL,
     STAGE_OPTIONS[7],
     STAGE_OPTIONS[8],
 ];
@@ -71,6 +100,17 @@ pub const LAUNCH_OPTIONS: &[OptionSpec] = &[
     STAGE_OPTIONS[7],
     STAGE_OPTIONS[8],
 ];
+
+/// What is changed of the compiler's own passes.
+pub fn passes(header: &LaunchHeader) -> PassEdits {
+    let value = |name: &str| header.option(name).and_then(|option| option.value.clone());
+    let skip = value("--skip").unwrap_or_default();
+    PassEdits {
+        skip: skip.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect(),
+        until: value("--until"),
+        after: value("--after"),
+    }
+}
 
 /// The number that an option holds.
 pub fn number<T: std::str::FromStr>(option: &HeaderOption, expected: &str) -> Result<T> {

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use base64::Engine;
 
 use super::arguments::{self, Arguments, Given, Value};
-use super::options::{self, CUBIN_OPTIONS, PYTHON_OPTIONS, STAGE_OPTIONS, SWITCHES};
+use super::options::{self, CUBIN_OPTIONS, MLIR_OPTIONS, PYTHON_OPTIONS, STAGE_OPTIONS, SWITCHES};
 use super::report::{Report, StageLine};
 use super::run::{Plan, run, takes_cubin};
 use crate::compiler::meta::comment::{self, Comment};
 use crate::compiler::meta::{resolve_scratch, resources};
 use crate::compiler::{
-    ArgumentPlace, Artifact, Binding, CompileRequest, Compiled, Failure, ParamKind, Progress, Stage, Target,
+    ArgumentPlace, Artifact, Binding, CompileRequest, Compiled, Failure, ParamKind, Progress, Stage,
 };
 use crate::diagnostic::{Diagnostic, Result, Source};
 use crate::expression::{LaunchHeader, Scalar, parse_launch};
@@ -62,9 +62,9 @@ impl Magic for StageMagic {
                 "As `%%triton`, with `gluon` and its language `gl` imported; compiled by Triton 3.6.0 or newer.",
                 PYTHON_OPTIONS
             ),
-            Stage::Ttir => spec!("ttir", "compile Triton IR and launch it", "The body is MLIR text.", STAGE_OPTIONS),
+            Stage::Ttir => spec!("ttir", "compile Triton IR and launch it", "The body is MLIR text.", MLIR_OPTIONS),
             Stage::Ttgir => {
-                spec!("ttgir", "compile Triton GPU IR and launch it", "The body is MLIR text.", STAGE_OPTIONS)
+                spec!("ttgir", "compile Triton GPU IR and launch it", "The body is MLIR text.", MLIR_OPTIONS)
             }
             Stage::Llir => {
                 spec!("llir", "compile LLVM IR and launch it", "The body is LLVM IR for NVPTX.", STAGE_OPTIONS)
@@ -112,6 +112,7 @@ impl Cell<'_> {
             None => workspace.triton_for(self.stage),
         };
         request.name = self.header.name.as_ref().map(|(name, _)| name.clone());
+        request.passes = options::passes(&self.header);
         Ok(request)
     }
 
@@ -244,7 +245,7 @@ impl Cell<'_> {
         }
         let unsaid = compiled.binding.as_ref().and_then(|binding| chosen(binding, &arguments));
         self.finish(
-            Done { name, compiled, target: request.target, parent: None, launch: Some((launch, arguments)), unsaid },
+            Done { name, compiled, request, parent: None, launch: Some((launch, arguments)), unsaid },
             workspace,
             context,
         )
@@ -314,7 +315,7 @@ impl Cell<'_> {
             }
         };
         let parent = parent.map(|parent| parent.number);
-        self.finish(Done { name, compiled, target: request.target, parent, launch, unsaid }, workspace, context)
+        self.finish(Done { name, compiled, request, parent, launch, unsaid }, workspace, context)
     }
 
     fn compiler_options(&self, keywords: &[(String, Given)]) -> Result<BTreeMap<String, serde_json::Value>> {
@@ -364,17 +365,18 @@ impl Cell<'_> {
     }
 
     fn finish(&self, done: Done, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
-        let Done { name, compiled, target, parent, launch, unsaid } = done;
+        let Done { name, compiled, request, parent, launch, unsaid } = done;
         let cached_only = compiled.stages.len() <= 1;
         let version = Version {
             number: 0,
             parent,
             entered: self.stage,
-            target,
+            target: request.target,
             triton: (!cached_only && !compiled.triton_version.is_empty()).then(|| compiled.triton_version.clone()),
             stages: compiled.stages,
             meta: compiled.meta,
             binding: compiled.binding.map(Arc::new),
+            request: (!compiled.metadata.is_null()).then(|| Arc::new(request)),
             options: OPTIONS
                 .into_iter()
                 .filter_map(|name| Some((name.to_owned(), compiled.metadata.get(name)?.clone())))
@@ -416,7 +418,10 @@ impl Cell<'_> {
 fn inherit(request: &mut CompileRequest, parent: &Version) -> Option<String> {
     let mut said = Vec::new();
     for (name, value) in &parent.options {
-        let in_text = request.entry != Stage::Ttir && ["num_warps", "num_stages", "num_ctas"].contains(&name.as_str());
+        // The passes that follow a text from the middle want more than the text says.
+        let in_text = request.entry != Stage::Ttir
+            && ["num_warps", "num_stages", "num_ctas"].contains(&name.as_str())
+            && !(request.passes.after.is_some() && name == "num_stages");
         if in_text || request.options.contains_key(name) || (request.entry == Stage::Ptx && name != "enable_fp_fusion")
         {
             continue;
@@ -449,7 +454,7 @@ fn span_of(place: &ArgumentPlace, header: &LaunchHeader) -> std::ops::Range<usiz
 struct Done {
     name: String,
     compiled: Compiled,
-    target: Target,
+    request: CompileRequest,
     parent: Option<u32>,
     launch: Option<(LaunchSpec, Arguments)>,
     unsaid: Option<String>,
