@@ -1,6 +1,7 @@
 //! Text models of the compiler's intermediate representations. Nothing here runs Triton.
 
 pub mod difference;
+pub mod filecheck;
 pub mod locations;
 pub mod mlir;
 pub mod operations;

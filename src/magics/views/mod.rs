@@ -1,9 +1,15 @@
 //! Looking inside a kernel: its stages, passes, machine code, differences, layouts.
 
+mod expect;
 mod passes;
+mod resources;
+mod sass;
 mod stages;
 mod subject;
 mod trace;
 
+pub use expect::Expect;
 pub use passes::PassesMagic;
+pub use resources::ResourcesMagic;
+pub use sass::Sass;
 pub use stages::Stages;

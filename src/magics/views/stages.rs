@@ -55,7 +55,7 @@ impl Magic for Stages {
 }
 
 /// The stage as it is written over a text.
-fn title(stage: Stage) -> &'static str {
+pub(super) fn title(stage: Stage) -> &'static str {
     match stage {
         Stage::Triton => "Triton",
         Stage::Gluon => "Gluon",
@@ -144,8 +144,18 @@ fn pane(stage: &TracedStage, trace: &Trace, opened: &[Stage]) -> Pane {
         Stage::Ttgir => matches!(stage.stage, Stage::Triton | Stage::Gluon | Stage::Ttgir | Stage::Ptx),
         _ => stage.stage != Stage::Llir,
     };
-    let line = |line: &TracedLine| Line {
-        label: match stage.stage {
+    Pane {
+        title: title(stage.stage).to_owned(),
+        note: note.join(" · "),
+        open,
+        lines: stage.lines.iter().map(|line| pane_line(stage.stage, line)).collect(),
+    }
+}
+
+/// A line as it is rendered.
+pub(super) fn pane_line(stage: Stage, line: &TracedLine) -> Line {
+    Line {
+        label: match stage {
             Stage::Sass if line.text.ends_with(':') => String::new(),
             Stage::Sass => format!("{:04x}", line.number),
             _ => line.number.to_string(),
@@ -154,11 +164,5 @@ fn pane(stage: &TracedStage, trace: &Trace, opened: &[Stage]) -> Pane {
         strong: line.operation.clone(),
         keys: line.hinges.clone(),
         fine: line.ptx_line,
-    };
-    Pane {
-        title: title(stage.stage).to_owned(),
-        note: note.join(" · "),
-        open,
-        lines: stage.lines.iter().map(line).collect(),
     }
 }

@@ -73,8 +73,19 @@ pub struct Trace {
     pub hinge: Stage,
     /// (operations of the hinge, those that lead to a line of Python); where there is Python.
     pub to_python: Option<(usize, usize)>,
+    /// The machine code.
+    pub code: Vec<sass::Function>,
+    /// The cubin that it is of.
+    pub cubin: Option<crate::compiler::Artifact>,
     /// What the reader should know.
     pub notes: Vec<String>,
+}
+
+impl Trace {
+    /// A stage, if the kernel has it.
+    pub fn stage(&self, stage: Stage) -> Option<&TracedStage> {
+        self.stages.iter().find(|traced| traced.stage == stage)
+    }
 }
 
 /// Traces a version.
@@ -195,7 +206,7 @@ pub fn trace(subject: &Subject, workspace: &mut Workspace, context: Context<'_>)
         let elapsed = below(Stage::Cubin).map(|(_, elapsed)| elapsed).filter(|elapsed| !elapsed.is_zero());
         stages.push(TracedStage { stage: Stage::Sass, lines, bytes: cubin.content.len(), elapsed });
     }
-    Ok(Trace { stages, hinge, to_python, notes })
+    Ok(Trace { stages, hinge, to_python, code, cubin, notes })
 }
 
 /// The PTX lines that hold instructions.

@@ -1,0 +1,125 @@
+//! `%%expect`: claims about a stage's text that hold or fail in the notebook.
+
+use serde_json::json;
+
+use super::subject::{Subject, Words};
+use super::trace::trace;
+use crate::compiler::Stage;
+use crate::diagnostic::{Diagnostic, Result, Source};
+use crate::ir::filecheck::{self, Kind as Claims, Problem};
+use crate::magics::edit::{artifact, readable};
+use crate::magics::{Call, Kind, Magic, Spec, edit};
+use crate::render::{Output, escape_html};
+use crate::workspace::{Context, Workspace};
+
+/// `%%expect STAGE [KERNEL[@VERSION]]`.
+pub struct Expect;
+
+const SPEC: Spec = Spec {
+    name: "expect",
+    kind: Kind::Cell,
+    summary: "claims about a stage's text, as FileCheck has them",
+    usage: "STAGE [KERNEL[@VERSION]]",
+    details: "Each line of the body is a claim: `CHECK: mma.sync`, `CHECK-NEXT:`, `CHECK-SAME:`, `CHECK-NOT:`, \
+              `CHECK-COUNT-8:`. Claims hold in order. `{{…}}` is a regular expression, `[[R:%r\\d+]]` names what it \
+              matches, `[[R]]` wants the same again. The cell fails at the first claim that does not hold. STAGE may be \
+              `sass` too.",
+    options: &[],
+};
+
+impl Magic for Expect {
+    fn spec(&self) -> &'static Spec {
+        &SPEC
+    }
+
+    fn words(&self) -> Vec<String> {
+        Stage::ENTRIES.into_iter().chain([Stage::Sass]).map(|stage| stage.name().to_owned()).collect()
+    }
+
+    fn run(&self, call: &Call<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
+        let words = Words::of(call, &SPEC)?;
+        words.at_most(2, call, &SPEC)?;
+        let named = words.positional.first().cloned();
+        let is_sass = named.as_ref().is_some_and(|span| &call.cell.text[span.clone()] == Stage::Sass.name());
+        let stage = if is_sass { Stage::Sass } else { edit::stage(call, named.clone())? };
+        let subject = Subject::of(words.positional.get(1), call, workspace)?;
+        let place = named.unwrap_or_else(|| call.name.clone());
+        let text = match stage {
+            Stage::Sass => {
+                let trace = trace(&subject, workspace, context)?;
+                let lines = trace.stage(Stage::Sass).map(|stage| stage.lines.iter().map(|line| line.text.clone()));
+                lines.map(|lines| lines.collect::<Vec<_>>().join("\n")).unwrap_or_default()
+            }
+            _ => {
+                let kernel = edit::kernel(workspace, Some((&subject.name, place.clone())), call)?;
+                let found = artifact(kernel, &subject.version, stage);
+                readable(stage, found.map_err(|error| Box::new(error.at(place.clone(), "")))?)
+            }
+        };
+        let body = call.body.start;
+        let malformed = |error: filecheck::Malformed| {
+            let span = error.span.start + body..error.span.end + body;
+            Box::new(Diagnostic::error("expect-syntax", error.message).at(span, "").help(
+                "known are CHECK, CHECK-NEXT, CHECK-SAME, CHECK-NOT, CHECK-COUNT-n and CHECK-LABEL, each with a colon",
+            ))
+        };
+        let claims = filecheck::parse(call.body_text()).map_err(malformed)?;
+        if claims.is_empty() {
+            let error = Diagnostic::error("expect-syntax", "nothing is claimed").at(call.name.clone(), "");
+            return Err(Box::new(error.help("a line of the body: `CHECK: mma.sync`")));
+        }
+        let found = match filecheck::check(&claims, &text) {
+            Ok(found) => found,
+            Err(Problem::Malformed(error)) => return Err(malformed(error)),
+            Err(Problem::Failed(failed)) => {
+                let span = claims.get(failed.claim).map_or(0..0, |claim| claim.span.clone());
+                let what = format!("the {stage} of {} is not as claimed", subject.name);
+                let error = Diagnostic::error("expect", what);
+                let error = error.at(span.start + body..span.end + body, failed.why.clone());
+                return Err(Box::new(error.note(surroundings(&text, failed.line, stage))));
+            }
+        };
+        Ok(Some(output(&subject.headline(), stage, &claims, &found, call.cell, body)))
+    }
+}
+
+/// A few lines of the text around the place that was reached.
+fn surroundings(text: &str, line: usize, stage: Stage) -> String {
+    let from = line.saturating_sub(2).max(1);
+    let lines = text.lines().enumerate().skip(from - 1).take(4);
+    let lines: Vec<String> =
+        lines.map(|(at, content)| format!("{:>5} {}", at + 1, content.chars().take(100).collect::<String>())).collect();
+    format!("the {stage} around line {line}:\n{}", lines.join("\n"))
+}
+
+fn output(
+    headline: &str,
+    stage: Stage,
+    claims: &[filecheck::Claim],
+    found: &[filecheck::Found],
+    cell: &Source,
+    body: usize,
+) -> Output {
+    let count = claims.len();
+    let head = format!("{count} of {count} claims about the {stage} hold · {headline}");
+    let mut text = head.clone();
+    let mut html = format!(
+        "<div style=\"font-family:var(--jp-code-font-family,monospace);font-size:12px;border-left:4px solid #2d9a4e;\
+         padding-left:8px\"><div><strong>{}</strong></div>",
+        escape_html(&head)
+    );
+    for (claim, lines) in claims.iter().zip(found) {
+        let pattern = &cell.text[claim.span.start + body..claim.span.end + body];
+        let what = match (claim.kind, lines.as_slice()) {
+            (Claims::Not, _) => "nowhere".to_owned(),
+            (Claims::Count(count), [first, .., last]) => format!("{count} ×, lines {first} to {last}"),
+            (_, [line, ..]) => format!("line {line}"),
+            (_, []) => String::new(),
+        };
+        text += &format!("\n✓ {pattern}  ({what})");
+        html += &format!("<div>✓ {} <small style=\"opacity:.7\">{what}</small></div>", escape_html(pattern));
+    }
+    html += "</div>";
+    let facts = json!({"stage": stage.name(), "claims": count, "lines": found});
+    Output::text(text).with_html(html).with_facts(facts)
+}

@@ -1,0 +1,96 @@
+//! `%resources`: what a kernel takes of a multiprocessor.
+
+use serde_json::json;
+
+use super::subject::{Subject, Words};
+use super::trace::trace;
+use crate::compiler::meta::resources;
+use crate::compiler::occupancy::{Occupancy, occupancy};
+use crate::diagnostic::{Diagnostic, Result};
+use crate::magics::{Call, Kind, Magic, Spec};
+use crate::render::{Output, bytes_text, grouped, table};
+use crate::workspace::{Context, Workspace};
+
+/// `%resources [KERNEL[@VERSION]]`.
+pub struct ResourcesMagic;
+
+const SPEC: Spec = Spec {
+    name: "resources",
+    kind: Kind::Line,
+    summary: "registers, spills, shared memory, and how many blocks fit on a multiprocessor",
+    usage: "[KERNEL[@VERSION]]",
+    details: "Registers and local memory are ptxas's own figures; occupancy is computed from the limits of the \
+              architecture that it was compiled for, and says what keeps more blocks from fitting.",
+    options: &[],
+};
+
+impl Magic for ResourcesMagic {
+    fn spec(&self) -> &'static Spec {
+        &SPEC
+    }
+
+    fn run(&self, call: &Call<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
+        let words = Words::of(call, &SPEC)?;
+        words.at_most(1, call, &SPEC)?;
+        let subject = Subject::of(words.positional.first(), call, workspace)?;
+        let trace = trace(&subject, workspace, context)?;
+        let version = &subject.version;
+        let taken = trace.cubin.as_ref().and_then(|cubin| resources(&cubin.content, &version.meta.entry.value));
+        let Some(taken) = taken else {
+            let error = Diagnostic::error("no-machine-code", format!("{} has no machine code", subject.headline()));
+            let error = error.at(call.arguments.clone(), "");
+            return Err(Box::new(trace.notes.iter().cloned().fold(error, Diagnostic::note)));
+        };
+        let (threads, shared) = (version.meta.threads.value, version.meta.shared.value);
+        let full = occupancy(version.target, threads, taken.registers, shared);
+        let code = || trace.code.iter().flat_map(|function| &function.instructions);
+        let local = |prefix: &str| code().filter(|one| one.opcode().split('.').next() == Some(prefix)).count();
+        let spills = match (taken.local, local("STL"), local("LDL")) {
+            (0, 0, 0) => "none".to_owned(),
+            (bytes, stores, loads) => {
+                format!("{} local per thread, {stores} stores and {loads} loads in the code", bytes_text(bytes.into()))
+            }
+        };
+        let limits = full.limits;
+        let share = f64::from(full.warps) / f64::from(limits.warps) * 100.0;
+        let mut rows = vec![vec!["resource".to_owned(), "of a block".to_owned(), "blocks that would fit".to_owned()]];
+        for (limiter, blocks) in full.each {
+            let own = match limiter.name() {
+                "registers" => format!("{} × {threads} threads", taken.registers),
+                "shared memory" => format!("{} ({})", bytes_text(shared.into()), version.meta.shared.origin),
+                "warps" => threads.div_ceil(32).to_string(),
+                _ => "1".to_owned(),
+            };
+            rows.push(vec![limiter.name().to_owned(), own, blocks.to_string()]);
+        }
+        let (text, html) = table::both(&rows);
+        let verdict = verdict(&full, share);
+        let text = format!("{}\n{text}\nspills: {spills}\n{verdict}", subject.headline());
+        let html = format!(
+            "<div style=\"font-family:var(--jp-code-font-family,monospace);font-size:12px\"><strong>{}</strong>{html}\
+             <div>spills: {spills}</div><div style=\"width:300px;height:10px;border:1px solid rgba(128,128,128,.5)\">\
+             <div style=\"width:{share:.0}%;height:100%;background:#4285d6\"></div></div><div>{verdict}</div></div>",
+            crate::render::escape_html(&subject.headline())
+        );
+        let facts = json!({
+            "registers": taken.registers, "local_bytes": taken.local, "shared_bytes": shared, "threads": threads,
+            "blocks_per_multiprocessor": full.blocks, "warps_per_multiprocessor": full.warps,
+            "occupancy": share / 100.0, "limited_by": full.each[0].0.name(),
+        });
+        Ok(Some(Output::text(text).with_html(html).with_facts(facts)))
+    }
+}
+
+fn verdict(full: &Occupancy, share: f64) -> String {
+    if full.blocks == 0 {
+        return format!("not one block fits: {} is short", full.each[0].0.name());
+    }
+    let blocks = if full.blocks == 1 { "block" } else { "blocks" };
+    format!(
+        "occupancy {share:.1} %: {} {blocks}, {} of {} warps per multiprocessor, limited by {}",
+        grouped(full.blocks.into()),
+        full.warps,
+        full.limits.warps,
+        full.each[0].0.name()
+    )
+}
