@@ -130,7 +130,8 @@ fn without_names(line: &str) -> String {
         at = span.end;
     }
     text.push_str(&line[at..]);
-    text
+    // Blanks are no change.
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// Bytes of the names in a line: `%27`, `%r12`, `^bb1`, `$L__BB0_2`, and aliases of attributes (`#blocked1`, but not

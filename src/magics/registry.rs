@@ -111,6 +111,7 @@ pub fn registry() -> &'static [&'static dyn Magic] {
         &super::patch::Patch,
         &super::views::Stages,
         &super::views::PassesMagic,
+        &super::views::Diff,
         &super::views::Sass,
         &super::views::ResourcesMagic,
         &super::views::Expect,

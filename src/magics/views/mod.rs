@@ -1,5 +1,6 @@
 //! Looking inside a kernel: its stages, passes, machine code, differences, layouts.
 
+mod diff;
 mod expect;
 mod passes;
 mod resources;
@@ -8,6 +9,7 @@ mod stages;
 mod subject;
 mod trace;
 
+pub use diff::Diff;
 pub use expect::Expect;
 pub use passes::PassesMagic;
 pub use resources::ResourcesMagic;
