@@ -23,6 +23,7 @@ pub mod frontend;
 pub mod guest;
 pub mod ir;
 pub mod kernelspec;
+pub mod layout;
 pub mod magics;
 pub mod ptx;
 pub mod render;

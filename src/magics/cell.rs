@@ -105,15 +105,18 @@ fn end_of_arguments(text: &str, lines: &[Range<usize>], first: usize, from: usiz
     (first, false)
 }
 
-/// Where the comment on a line begins (a `#` behind a blank, outside of quotes), or else the line's end.
+/// Where the comment on a line begins (a `#` between blanks, outside of quotes; `#mma` is a name), or else the line's
+/// end.
 fn without_comment(text: &str, start: usize, end: usize) -> usize {
-    let mut quote = None;
-    let mut before = ' ';
+    let is_name = |c: char| c.is_ascii_alphabetic();
+    let (mut quote, mut before) = (None, ' ');
     for (at, c) in text[start..end].char_indices() {
         match (quote, c) {
             (Some(open), c) if c == open => quote = None,
             (None, '"' | '\'') => quote = Some(c),
-            (None, '#') if before.is_whitespace() => return start + at,
+            (None, '#') if before.is_whitespace() && !text[start + at + 1..end].starts_with(is_name) => {
+                return start + at;
+            }
             _ => {}
         }
         before = c;
@@ -169,6 +172,7 @@ mod tests {
         assert_eq!(show("%let a = 1\n\n%show a\r\n1 + 1\n"), "[%let|a = 1|][%show|a|]{1 + 1\n}");
         assert_eq!(show("%buf a = zeros(\n  2, # two)\n  3)\n%bufs"), "[%buf|a = zeros(\n  2, # two)\n  3)|][%bufs||]");
         assert_eq!(show("%target sm_90 # Hopper\n%load a 'x #1' # y"), "[%target|sm_90|][%load|a 'x #1'|]");
+        assert_eq!(show("%layout k #mma # drawn"), "[%layout|k #mma|]");
         assert_eq!(show("%load a 'x(y.npy'\n%bufs"), "[%load|a 'x(y.npy'|][%bufs||]");
     }
 

@@ -112,6 +112,7 @@ pub fn registry() -> &'static [&'static dyn Magic] {
         &super::views::Stages,
         &super::views::PassesMagic,
         &super::views::Diff,
+        &super::views::LayoutMagic,
         &super::views::Sass,
         &super::views::ResourcesMagic,
         &super::views::Expect,

@@ -2,6 +2,7 @@
 
 pub mod array;
 pub mod diff;
+pub mod grid;
 pub mod plot;
 pub mod stages;
 pub mod table;

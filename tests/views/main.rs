@@ -1,6 +1,7 @@
 //! Looking inside a kernel: what each view says of a small matmul, with the installed Triton.
 
 mod diff;
+mod layout;
 mod machine;
 mod passes;
 mod stages;

@@ -2,6 +2,7 @@
 
 mod diff;
 mod expect;
+mod layout;
 mod passes;
 mod resources;
 mod sass;
@@ -11,6 +12,7 @@ mod trace;
 
 pub use diff::Diff;
 pub use expect::Expect;
+pub use layout::LayoutMagic;
 pub use passes::PassesMagic;
 pub use resources::ResourcesMagic;
 pub use sass::Sass;

@@ -1,0 +1,16 @@
+use super::*;
+
+#[test]
+fn layouts_of_the_kernel_s_own_ttgir() {
+    let mut session = session();
+    insta::assert_snapshot!("layouts", run(&mut session, "%layout matmul").text);
+    let output = run(&mut session, "%layout matmul #mma");
+    insta::assert_snapshot!("mma", output.text);
+    let html = output.html.expect("HTML");
+    // Row 1 of the accumulator begins with the thread 4.
+    assert!(html.contains(">T0:0</td>") && html.contains("<tr><th>1</th><td style=\"background:hsla(190"), "{html}");
+    insta::assert_snapshot!("shared", run(&mut session, "%layout #shared").text);
+    let unknown = fails(&mut session, "%layout matmul #mna");
+    assert_eq!(unknown.help, ["did you mean `#mma`?"]);
+    assert_eq!(fails(&mut session, "%layout matmul #mma --shape 3x4").code, "option-value");
+}
