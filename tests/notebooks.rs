@@ -1,0 +1,70 @@
+//! The tutorials run, cell by cell, and what they claim holds.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+use warpbook::cancel::Cancel;
+use warpbook::compiler::environment;
+use warpbook::frontend::{Frontend, InputError, Stream};
+use warpbook::render::Output;
+use warpbook::session::Session;
+
+/// Nobody reads.
+struct Nobody;
+
+impl Frontend for Nobody {
+    fn stream(&self, _: Stream, _: &str) {}
+    fn display(&self, _: &Output, _: Option<&str>) {}
+    fn update_display(&self, _: &Output, _: &str) {}
+    fn clear_output(&self, _: bool) {}
+    fn set_next_input(&self, _: &str, _: bool) {}
+    fn input(&self, _: &str, _: bool) -> Result<String, InputError> {
+        Err(InputError::NotAllowed)
+    }
+}
+
+/// Runs a notebook; a cell tagged `raises-exception` has to fail, any other not. Its outputs stay light.
+fn run(name: &str) {
+    environment::jupyter_python(&mut |line| println!("{line}"), &Cancel::new()).expect("a Python environment");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("notebooks").join(name);
+    let notebook: Value = serde_json::from_str(&fs::read_to_string(path).expect("a notebook")).expect("JSON");
+    let mut session = Session::new();
+    let mut bytes = 0;
+    let code = notebook["cells"].as_array().into_iter().flatten().filter(|cell| cell["cell_type"] == "code");
+    for cell in code {
+        let lines = cell["source"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        let source: String = lines.collect();
+        let may_fail = cell["metadata"]["tags"].as_array().into_iter().flatten().any(|tag| tag == "raises-exception");
+        match session.execute(&source, &Nobody, &Cancel::new()) {
+            Ok(_) if may_fail => panic!("{name}: this cell was to fail:\n{source}"),
+            Err(error) if !may_fail => panic!("{name}:\n{source}\n{}", error.to_plain()),
+            Ok(Some(output)) => {
+                assert!(output.text.len() < 4096, "{name}: {} bytes of text:\n{source}", output.text.len());
+                bytes += output.html.map_or(0, |html| html.len());
+            }
+            _ => {}
+        }
+    }
+    assert!(bytes < 3 << 20, "{name}: {bytes} bytes of HTML");
+}
+
+#[test]
+fn every_stage() {
+    run("02-every-stage.ipynb");
+}
+
+#[test]
+fn what_each_pass_does() {
+    run("03-what-each-pass-does.ipynb");
+}
+
+#[test]
+fn layouts_and_conversions() {
+    run("04-layouts-and-conversions.ipynb");
+}
+
+#[test]
+fn from_dot_to_mma() {
+    run("05-from-dot-to-mma.ipynb");
+}
