@@ -113,6 +113,7 @@ pub fn registry() -> &'static [&'static dyn Magic] {
         &super::views::PassesMagic,
         &super::views::Diff,
         &super::views::LayoutMagic,
+        &super::views::Mma,
         &super::views::Sass,
         &super::views::ResourcesMagic,
         &super::views::Expect,

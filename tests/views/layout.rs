@@ -14,3 +14,11 @@ fn layouts_of_the_kernel_s_own_ttgir() {
     assert_eq!(unknown.help, ["did you mean `#mma`?"]);
     assert_eq!(fails(&mut session, "%layout matmul #mma --shape 3x4").code, "option-value");
 }
+
+#[test]
+fn fragments_of_the_kernel_s_own_instructions() {
+    let mut session = session();
+    let output = run(&mut session, "%mma matmul");
+    insta::assert_snapshot!("fragments", output.text);
+    assert!(output.html.expect("HTML").contains("B, 16×8: thread and register of each element"));
+}

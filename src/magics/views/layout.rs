@@ -212,20 +212,8 @@ fn thread(place: Place) -> u32 {
     place.warp * 32 + place.lane
 }
 
-fn draw_distributed(head: &str, attribute: &str, layout: &Layout) -> Output {
-    let Place { warp, lane, register, .. } = layout.places();
-    let held = match layout.holders() {
-        1 => "each element once".to_owned(),
-        count => format!("each element {count} times"),
-    };
-    let text = format!(
-        "{head}\n{attribute}\n{} elements over {warp} warps × {lane} lanes × {register} registers, {held}\n\
-         register {:?}\nlane {:?}\nwarp {:?}",
-        by_x(&layout.shape),
-        layout.register,
-        layout.lane,
-        layout.warp
-    );
+/// The thread and register that hold each element, as a grid; of a large tensor its first rows and columns.
+pub(super) fn distributed_grid(what: &str, layout: &Layout) -> String {
     // A vector is drawn as one row.
     let (rows, columns) = match layout.shape.as_slice() {
         [columns] => (1, *columns),
@@ -253,6 +241,26 @@ fn draw_distributed(head: &str, attribute: &str, layout: &Layout) -> Output {
             (row.to_string(), (0..shown_columns).map(cell).collect())
         })
         .collect();
+    let numbers = |count: u32| (0..count).map(|number| number.to_string()).collect::<Vec<_>>();
+    let cut = if (shown_rows, shown_columns) == (rows, columns) { "" } else { " (its first rows and columns)" };
+    let caption = format!("{what}{cut}: thread and register of each element");
+    grid::html(&caption, &numbers(shown_columns), &tensor)
+}
+
+fn draw_distributed(head: &str, attribute: &str, layout: &Layout) -> Output {
+    let Place { warp, lane, register, .. } = layout.places();
+    let held = match layout.holders() {
+        1 => "each element once".to_owned(),
+        count => format!("each element {count} times"),
+    };
+    let text = format!(
+        "{head}\n{attribute}\n{} elements over {warp} warps × {lane} lanes × {register} registers, {held}\n\
+         register {:?}\nlane {:?}\nwarp {:?}",
+        by_x(&layout.shape),
+        layout.register,
+        layout.lane,
+        layout.warp
+    );
     let hardware: Vec<(String, Vec<Cell>)> = (0..lane)
         .map(|lane| {
             let cell = |register| {
@@ -263,16 +271,13 @@ fn draw_distributed(head: &str, attribute: &str, layout: &Layout) -> Output {
             (format!("T{lane}"), (0..register.min(REGISTERS)).map(cell).collect())
         })
         .collect();
-    let numbers = |count: u32| (0..count).map(|number| number.to_string()).collect::<Vec<_>>();
-    let cut = if (shown_rows, shown_columns) == (rows, columns) { "" } else { " (its first rows and columns)" };
     let mut html = format!(
         "<div><style>{}</style><strong>{}</strong><pre style=\"margin:2px 0;white-space:pre-wrap\">{}</pre>",
         grid::STYLE,
         escape_html(head),
         escape_html(text.split_once('\n').map_or("", |(_, rest)| rest))
     );
-    let caption = format!("the tensor{cut}: thread and register of each element");
-    html.push_str(&grid::html(&caption, &numbers(shown_columns), &tensor));
+    html.push_str(&distributed_grid("the tensor", layout));
     let labels: Vec<String> = (0..register.min(REGISTERS)).map(|register| format!("r{register}")).collect();
     let cut =
         if register > REGISTERS { format!(" (the first {REGISTERS} of {register} registers)") } else { String::new() };

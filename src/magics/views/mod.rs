@@ -3,6 +3,7 @@
 mod diff;
 mod expect;
 mod layout;
+mod mma;
 mod passes;
 mod resources;
 mod sass;
@@ -13,6 +14,7 @@ mod trace;
 pub use diff::Diff;
 pub use expect::Expect;
 pub use layout::LayoutMagic;
+pub use mma::Mma;
 pub use passes::PassesMagic;
 pub use resources::ResourcesMagic;
 pub use sass::Sass;
