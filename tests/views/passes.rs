@@ -43,3 +43,32 @@ fn a_pass_can_be_left_out() {
     let error = fails(&mut session, &cell.replace("sccp", "convert_to_ttgpuir"));
     assert!(error.to_plain().contains("number of warps"), "{}", error.to_plain());
 }
+
+/// The oldest and the newest supported Triton, where they are installed.
+#[test]
+fn other_versions_of_triton_have_their_own_passes() {
+    for version in [environment::VERSIONS.first(), environment::VERSIONS.last()].into_iter().flatten() {
+        if !environment::managed().iter().any(|(made, _)| made == version) {
+            println!("skipped: Triton {version} is not installed");
+            continue;
+        }
+        let mut session = Session::new();
+        run(&mut session, &format!("%target sm_80\n%triton {version}"));
+        run(&mut session, "%buf a = randn(64, 64, dtype=f16, seed=1)\n%buf b = randn(64, 64, dtype=f16, seed=2)");
+        run(&mut session, "%buf c = zeros(64, 64)");
+        let header = "%%triton matmul[1](a, b, c, 64, 64, BLOCK=64)";
+        run(&mut session, &format!("{header}\n{MATMUL}"));
+        let listed = run(&mut session, "%passes matmul").text;
+        assert!(listed.contains("ttgpuir.accelerate_matmul −"), "{version}: {listed}");
+        let again = run(&mut session, &format!("{header} --until di_scope\n{MATMUL}")).text;
+        assert!(again.starts_with("matmul v1 "), "{version}: {again}");
+        run(&mut session, "%buf c = zeros(64, 64)");
+        let skipped = run(&mut session, &format!("{header} --skip reorder_instructions\n{MATMUL}")).text;
+        assert!(skipped.contains("compiled without ttgpuir.reorder_instructions"), "{version}: {skipped}");
+        run(&mut session, "%check c == f32(a) @ f32(b)");
+        let cell = edited(&mut session, "%passes matmul@1 --edit accelerate_matmul");
+        run(&mut session, "%buf c = zeros(64, 64)");
+        run(&mut session, &cell);
+        run(&mut session, "%check c == f32(a) @ f32(b)");
+    }
+}

@@ -4,7 +4,6 @@ The stage functions see stand-ins for `ir`, `passes` and `nvidia`. They build th
 stand-in for the pass manager keeps the list, and runs each pass in a pass manager of its own.
 """
 
-import sys
 import time
 
 from warpbook_pipeline import Refused
@@ -32,7 +31,8 @@ class Recorder:
         """Puts the stand-ins where the stage functions look for the real ones."""
         from triton._C.libtriton import ir, nvidia, passes
 
-        names = vars(sys.modules[type(backend).__module__])
+        # 3.2 loads the backend without a name that one could import.
+        names = type(backend).make_ttir.__globals__
         real = {"ir": ir, "passes": passes, "nvidia": nvidia}
         for name, module in real.items():
             if names.get(name) is module:
