@@ -1,5 +1,6 @@
 """Faults of a kernel, each made many times in a session that holds ten buffers: nothing may be lost."""
 
+import subprocess
 import threading
 import time
 
@@ -37,9 +38,19 @@ KINDS = {
     "illegal address": ("st.global.b32 [%rd3], %r2;", 1 << 46, ("not allocated", "illegal", "outside")),
     "misaligned address": ("add.u64 %rd2, %rd2, 1;\n    st.global.b32 [%rd2], %r2;", 0, ("align", "divide")),
     "illegal instruction": ("trap;", 0, ("illegal", "trap")),
+    "assertion": (None, 0, ("assert",)),
+    "host killed": ("trap;", 0, ("trap", "launch failure")),
     "endless, interrupted": ("$again:\n    bra $again;", 0, ("interrupt",)),
     "endless, --timeout": ("$again:\n    bra $again;", 0, ("--timeout",)),
 }
+
+
+ASSERT = """@triton.jit
+def asserted(p, q):
+    i = tl.arange(0, 128)
+    tl.store(p + i, tl.load(q + i) * 0 + float("nan"))
+    tl.device_assert(tl.load(q + i) < -1e30, "as it has to")
+"""
 
 
 def kernel(name, fault):
@@ -74,8 +85,14 @@ def run(options):
             spent = []
             for number in range(options.rounds):
                 option = " --timeout 0.5" if "timeout" in kind else ""
-                cell = (f"%%ptx {name}[2](b{number % BUFFERS}, b{(number + 3) % BUFFERS}, {where}) --threads 128{option}\n"
-                        f"{kernel(name, fault)}")
+                spoilt = f"b{number % BUFFERS}, b{(number + 3) % BUFFERS}"
+                cell = f"%%ptx {name}[2]({spoilt}, {where}) --threads 128{option}\n{kernel(name, fault)}"
+                if fault is None:
+                    cell = f"%%triton asserted[1]({spoilt}, debug=True)\n{ASSERT}"
+                if kind == "host killed":
+                    # Between two cells: the next one has to find everything as it was.
+                    subprocess.run(["pkill", "-9", "-f", "device-host cuda"], check=True)
+                    cell = f"%%ptx {name}[2](b0, b9, 0) --threads 128\n{kernel(name, 'trap;')}"
                 start = time.perf_counter()
                 try:
                     run_interrupted(notebook, cell) if "interrupted" in kind else notebook.run(cell)

@@ -102,6 +102,8 @@ fn f32_binary_table<const FLUSH: bool, const SATURATE: bool>(name: &str) -> Opti
         "sub" => operation!(|a, b| a - b),
         "mul" => operation!(|a, b| a * b),
         "div" => operation!(|a, b| a / b),
+        "div.full" => operation!(|a, b| approximate::divide(a, b, true)),
+        "div.approx" => operation!(|a, b| approximate::divide(a, b, false)),
         "min" => operation!(|a, b| f32::from_bits(float::min32(a, b))),
         "max" => operation!(|a, b| f32::from_bits(float::max32(a, b))),
         "min.nan" => {
@@ -137,7 +139,7 @@ pub fn f32_fma(flush: bool, saturate: bool) -> WordTernary {
 }
 
 /// One-operand f32 functions.
-pub fn f32_unary(name: &str, flush: bool) -> Option<WordUnary> {
+pub fn f32_unary(name: &str, approximately: bool, flush: bool) -> Option<WordUnary> {
     macro_rules! approximate {
         ($f:ident) => {
             if flush {
@@ -147,11 +149,28 @@ pub fn f32_unary(name: &str, flush: bool) -> Option<WordUnary> {
             }
         };
     }
+    macro_rules! rounded {
+        (|$a:ident| $value:expr) => {
+            if flush {
+                lanes!(Word; |a: Word| {
+                    let $a = float::flush(f32::from_bits(a));
+                    float::bits32(float::flush($value))
+                })
+            } else {
+                lanes!(Word; |a: Word| {
+                    let $a = f32::from_bits(a);
+                    float::bits32($value)
+                })
+            }
+        };
+    }
     Some(match name {
         "neg" if flush => lanes!(Word; |a: Word| float::bits32(-float::flush(f32::from_bits(a)))),
         "neg" => lanes!(Word; |a: Word| float::bits32(-f32::from_bits(a))),
         "abs" if flush => lanes!(Word; |a: Word| float::bits32(float::flush(f32::from_bits(a)).abs())),
         "abs" => lanes!(Word; |a: Word| float::bits32(f32::from_bits(a).abs())),
+        "rcp" if !approximately => rounded!(|a| 1.0 / a),
+        "sqrt" if !approximately => rounded!(|a| a.sqrt()),
         "ex2" => approximate!(ex2),
         "lg2" => approximate!(lg2),
         "rcp" => approximate!(rcp),

@@ -351,7 +351,13 @@ impl Device for Hosted {
     }
 
     fn load(&mut self, code: Code<'_>, entry: &str) -> Result<FunctionId> {
+        let ascii: String;
         let bytes = match code {
+            // The driver's compiler refuses other characters even in comments.
+            Code::Ptx(text) if !text.is_ascii() => {
+                ascii = text.chars().map(|c| if c.is_ascii() { c } else { '?' }).collect();
+                ascii.as_bytes()
+            }
             Code::Ptx(text) => text.as_bytes(),
             Code::Cubin(bytes) => bytes,
         };

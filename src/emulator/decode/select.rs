@@ -355,12 +355,11 @@ impl Decoder<'_> {
         let saturate = m.take("sat");
         let propagate = m.take("NaN");
         let full = if propagate { format!("{name}.nan") } else { name.to_owned() };
-        // `div.full` and `div.approx` are the correctly rounded quotient here.
-        let rounding = if name == "div" && m.take_any(&["full", "approx"]).is_some() {
-            Rounding::NearestEven
-        } else {
-            m.take_rounding().unwrap_or(Rounding::NearestEven)
+        let full = match m.take_any(&["full", "approx"]) {
+            Some(how) if name == "div" => format!("div.{how}"),
+            _ => full,
         };
+        let rounding = m.take_rounding().unwrap_or(Rounding::NearestEven);
         let refused = || format!("`{full}.{ty}`");
         if rounding != Rounding::NearestEven {
             return self.rounded_binary(name, ty, rounding, flush, saturate, o);
@@ -476,7 +475,7 @@ impl Decoder<'_> {
     fn unary(&mut self, name: &str, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
         let ty = self.take_type(m)?;
         let flush = m.take("ftz");
-        m.take("approx");
+        let approximate = m.take("approx");
         let rounding = m.take_rounding();
         if ty == PtxType::Pred && name == "not" {
             let a = self.predicate(o, 1)?;
@@ -520,7 +519,9 @@ impl Decoder<'_> {
         }
         let narrow = ty.size() < 4;
         let f: lanes::WordUnary = match name {
-            _ if ty == PtxType::F32 => lanes::f32_unary(name, flush).ok_or_else(|| self.unsupported(refused()))?,
+            _ if ty == PtxType::F32 => {
+                lanes::f32_unary(name, approximate, flush).ok_or_else(|| self.unsupported(refused()))?
+            }
             _ if ty.is_float() => lanes::half_unary(name, ty).ok_or_else(|| self.unsupported(refused()))?,
             "neg" if narrow => lanes!(Word; |a: Word| a.wrapping_neg() & 0xffff),
             "neg" => lanes!(Word; |a: Word| a.wrapping_neg()),

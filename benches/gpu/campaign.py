@@ -1,7 +1,7 @@
 """What Warpbook does on an NVIDIA GPU, in one run: every stage, faults, latency, throughput.
 
     cargo build --release
-    python benches/gpu/run.py [--warpbook PROGRAM] [--parts stages,faults,latency,throughput] [--rounds N]
+    python benches/gpu/campaign.py [--warpbook PROGRAM] [--parts stages,exact,faults,latency,throughput] [--rounds N]
 
 Needs a GPU of compute capability 9.0 and an interpreter with Triton, PyTorch, numpy and jupyter_client; Triton compiles
 the cells (WARPBOOK_PYTHON is set to this interpreter). Where `--old` names another Triton version, its stages come from
@@ -22,13 +22,15 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 sys.path.insert(0, str(HERE.parent.parent / "tests" / "real_kernels"))
 
+import exact  # noqa: E402
 import faults  # noqa: E402
 import latency  # noqa: E402
 import stages  # noqa: E402
 import throughput  # noqa: E402
 from notebook import Notebook  # noqa: E402
 
-PARTS = {"stages": stages.run, "faults": faults.run, "latency": latency.run, "throughput": throughput.run}
+PARTS = {"stages": stages.run, "exact": exact.run, "faults": faults.run, "latency": latency.run,
+         "throughput": throughput.run}
 # Needs no GPU, and is asked for by name: `--device emu --parts cache --old 3.4.0`.
 MORE = {"cache": stages.fill_cache}
 
@@ -46,6 +48,7 @@ def main():
     parser.add_argument("--parts", default=",".join(PARTS))
     parser.add_argument("--rounds", default=20, type=int, help="how often each fault is made")
     parser.add_argument("--device", default="cuda:0")
+    parser.add_argument("--packages", type=Path, help="where liger-kernel 0.8.5 and fla-core 0.6.0 are installed, for `exact`")
     parser.add_argument("--old", default="", help="another Triton version, whose compilations are in the cache")
     options = parser.parse_args()
     os.environ.setdefault("WARPBOOK_PYTHON", sys.executable)
