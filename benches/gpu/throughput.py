@@ -3,7 +3,7 @@
 import statistics
 
 from latency import cell
-from notebook import Notebook
+from notebook import CellError, Notebook
 
 M, N, K = 8192, 4096, 4096
 LEAST = 0.98
@@ -46,6 +46,11 @@ def run(options):
             facts, _, _ = notebook.facts("%launch matmul --bench")
             ours = statistics.median(facts["launch"]["samples_nanoseconds"]) / 1e9
             rounds.append((ours, *theirs()))
+        try:
+            print(notebook.run("%ncu matmul"))
+        except CellError as error:
+            # The machine may not permit it; the reason is what the reader gets.
+            print(error)
     ours, triton, cublas = (statistics.median(column) for column in zip(*rounds))
     for name, seconds in (("Warpbook, from TTGIR", ours), ("Triton's launch", triton), ("cuBLAS", cublas)):
         print(f"{name:22} {flops / seconds / 1e12:7.1f} TFLOP/s  ({seconds * 1e6:.1f} µs)")

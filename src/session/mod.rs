@@ -91,7 +91,29 @@ impl Session {
             let error = Diagnostic::error("open-bracket", "a bracket is never closed");
             return Err(Box::new(error.at(arguments.clone(), "opened here")));
         }
+        self.revive_device(frontend);
         magic.run(&call, &mut self.workspace, Context { frontend, cancel })
+    }
+
+    /// A GPU whose process died since the last cell is started again; what that cost is said.
+    fn revive_device(&mut self, frontend: &dyn Frontend) {
+        if !self.workspace.device.is_lost() {
+            return;
+        }
+        let name = self.workspace.device_name();
+        let said = match self.workspace.revive() {
+            Ok(gone) if gone.is_empty() => {
+                format!(
+                    "warning: the process that owned {name} had died; it was started again, and every buffer restored"
+                )
+            }
+            Ok(gone) => format!(
+                "warning: the process that owned {name} had died; it was started again. Their values are lost: {}",
+                gone.join(", ")
+            ),
+            Err(error) => format!("warning: {name} is lost and cannot be started again: {}", error.message),
+        };
+        frontend.stream(Stream::Stderr, &format!("{said}\n"));
     }
 
     fn run_rust(

@@ -27,15 +27,25 @@ use crate::diagnostic::{Diagnostic, Result};
 
 /// The command line's first word of a device host.
 const COMMAND: &str = "device-host";
+/// The command line's first word of a process that runs one launch for a profiler.
+pub const REPLAY_COMMAND: &str = "device-replay";
 
 /// Becomes a device host if the command line says so: `warpbook device-host cuda:0`. Called before anything else.
 pub fn process_hook() {
     let mut arguments = std::env::args().skip(1);
-    if arguments.next().as_deref() != Some(COMMAND) {
+    let command = arguments.next();
+    if command.as_deref() != Some(COMMAND) && command.as_deref() != Some(REPLAY_COMMAND) {
         return;
     }
     let device = arguments.next().unwrap_or_default();
-    match serve(&device) {
+    let outcome = match (command.as_deref(), arguments.next()) {
+        (Some(REPLAY_COMMAND), Some(folder)) => {
+            let ordinal = device.strip_prefix("cuda:").and_then(|number| number.parse().ok()).unwrap_or(0);
+            super::replay::run(ordinal, Path::new(&folder))
+        }
+        _ => serve(&device),
+    };
+    match outcome {
         Ok(()) => std::process::exit(0),
         Err(error) => {
             eprintln!("device host `{device}`: {error}");
@@ -328,7 +338,12 @@ impl Device for Hosted {
     }
 
     fn is_lost(&self) -> bool {
-        self.link.borrow().is_none()
+        let mut slot = self.link.borrow_mut();
+        // It may have died between two requests.
+        if slot.as_mut().is_some_and(|link| !matches!(link.process.try_wait(), Ok(None))) {
+            *slot = None;
+        }
+        slot.is_none()
     }
 
     fn restart(&mut self) -> Result<Vec<Moved>> {

@@ -12,8 +12,9 @@ mod emulated_host;
 mod fault;
 mod host;
 mod protocol;
+pub mod replay;
 mod shared;
 mod timing;
 
-pub use client::{Hosted, process_hook};
+pub use client::{Hosted, REPLAY_COMMAND, process_hook};
 pub use protocol::Properties;

@@ -131,14 +131,14 @@ pub struct Arguments {
 }
 
 impl Arguments {
-    /// Puts arrays of addresses into device memory, which is added to `temporary`: to be freed after the launch.
-    pub fn place(&mut self, device: &mut dyn Device, temporary: &mut Vec<u64>) -> Result<()> {
+    /// Puts arrays of addresses into device memory, which is added to `temporary`, address and bytes: to be freed after the launch.
+    pub fn place(&mut self, device: &mut dyn Device, temporary: &mut Vec<(u64, u64)>) -> Result<()> {
         let keywords = self.keywords.iter_mut().map(|(_, given)| given);
         for given in self.positional.iter_mut().chain(keywords) {
             let Value::Addresses(addresses) = &given.value else { continue };
             let bytes: Vec<u8> = addresses.iter().flat_map(|address| address.to_le_bytes()).collect();
             let address = device.allocate("an array of addresses", bytes.len() as u64)?;
-            temporary.push(address);
+            temporary.push((address, bytes.len() as u64));
             device.write(address, &bytes)?;
             given.value = Value::View(View {
                 buffer: String::new(),

@@ -5,6 +5,7 @@ mod changes;
 mod compare;
 mod descriptor;
 mod locate;
+mod ncu;
 mod options;
 mod relaunch;
 mod replay;
@@ -16,6 +17,7 @@ mod timeout;
 
 pub use arguments::check_options;
 pub use compare::CompareDevices;
+pub use ncu::Ncu;
 pub use options::{STAGE_OPTIONS, SWITCHES};
 pub use relaunch::Relaunch;
 pub use stages::StageMagic;

@@ -37,6 +37,6 @@ pub fn locate(
     match outcome {
         Err(error) if error.is_interrupted() || error.code == "timeout" || error.code == "not-built-yet" => None,
         Err(error) => Some(plan.in_own_text(*error, workspace)),
-        Ok(()) => None,
+        Ok(_) => None,
     }
 }

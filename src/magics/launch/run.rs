@@ -47,9 +47,16 @@ impl Plan<'_> {
 
 /// Runs it. Buffers get their values back when it fails.
 pub fn run(plan: &Plan<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<(LaunchLines, Vec<String>)> {
-    let gone = workspace.revive()?;
+    let mut gone = workspace.revive()?;
     let mut parts = Parts::start();
-    let mut good = Snapshot::take(workspace)?;
+    let mut good = match Snapshot::take(workspace) {
+        // It died since it was last asked; nothing was launched yet.
+        Err(_) if workspace.device.is_lost() => {
+            gone = workspace.revive()?;
+            Snapshot::take(workspace)?
+        }
+        taken => taken?,
+    };
     parts.end("snapshot");
     let mut temporary = Vec::new();
     let mut launched = false;
@@ -59,7 +66,7 @@ pub fn run(plan: &Plan<'_>, workspace: &mut Workspace, context: Context<'_>) -> 
         let outcome = launch_all(plan, &prepared.launch, &mut good, &mut parts, workspace, context)?;
         Ok((prepared, outcome))
     });
-    for address in temporary {
+    for (address, _) in temporary {
         workspace.device.free(address);
     }
     let (Prepared { launch, guessed_shared }, Outcome { report, timing, changes }) = match outcome {
@@ -104,11 +111,20 @@ pub fn run(plan: &Plan<'_>, workspace: &mut Workspace, context: Context<'_>) -> 
 }
 
 /// Runs a plan once on the workspace's device. The buffers keep what it made of them.
-pub fn launch_once(plan: &Plan<'_>, workspace: &mut Workspace, cancel: &Cancel) -> Result<()> {
+pub fn launch_once(plan: &Plan<'_>, workspace: &mut Workspace, cancel: &Cancel) -> Result<LaunchReport> {
+    with_prepared(plan, workspace, |workspace, launch, _| workspace.device.launch(launch, cancel, &|_| {}))
+}
+
+/// Does something with a launch that is ready, and frees what was allocated for it alone, which `work` is told.
+pub fn with_prepared<T>(
+    plan: &Plan<'_>,
+    workspace: &mut Workspace,
+    work: impl FnOnce(&mut Workspace, &Launch, &[(u64, u64)]) -> Result<T>,
+) -> Result<T> {
     let mut temporary = Vec::new();
-    let outcome = prepare(plan, workspace, &mut temporary)
-        .and_then(|prepared| workspace.device.launch(&prepared.launch, cancel, &|_| {}).map(drop));
-    for address in temporary {
+    let outcome =
+        prepare(plan, workspace, &mut temporary).and_then(|prepared| work(workspace, &prepared.launch, &temporary));
+    for (address, _) in temporary {
         workspace.device.free(address);
     }
     outcome
@@ -144,8 +160,8 @@ struct Prepared {
     guessed_shared: bool,
 }
 
-/// Everything that the device has to be told. Memory for this launch alone goes to `temporary`.
-fn prepare(plan: &Plan<'_>, workspace: &mut Workspace, temporary: &mut Vec<u64>) -> Result<Prepared> {
+/// Everything that the device has to be told. Memory for this launch alone goes to `temporary`: address and bytes.
+fn prepare(plan: &Plan<'_>, workspace: &mut Workspace, temporary: &mut Vec<(u64, u64)>) -> Result<Prepared> {
     let located = |error: Box<Diagnostic>| Box::new(error.in_source(plan.source));
     let version = plan.version;
     let mut meta = version.meta.clone();
@@ -178,7 +194,7 @@ fn prepare(plan: &Plan<'_>, workspace: &mut Workspace, temporary: &mut Vec<u64>)
             0 => 0,
             bytes => {
                 let address = workspace.device.allocate(&format!("Triton's {name} scratch"), bytes)?;
-                temporary.push(address);
+                temporary.push((address, bytes));
                 address
             }
         };
@@ -217,7 +233,7 @@ fn prepare(plan: &Plan<'_>, workspace: &mut Workspace, temporary: &mut Vec<u64>)
 
 /// The code of a version that a device takes: PTX for the emulator; a GPU's own cubin where there is one, which ptxas
 /// made as Triton would; else PTX, for the driver to compile.
-fn code_for<'a>(device: &dyn Device, version: &'a Version) -> Option<Code<'a>> {
+pub fn code_for<'a>(device: &dyn Device, version: &'a Version) -> Option<Code<'a>> {
     let ptx = || Some(Code::Ptx(version.artifact(Stage::Ptx)?.text()?));
     let cubin = || Some(Code::Cubin(&version.artifact(Stage::Cubin)?.content));
     if takes_cubin(device, version.target) { cubin().or_else(ptx) } else { ptx().or_else(cubin) }
