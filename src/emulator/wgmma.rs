@@ -61,21 +61,41 @@ impl Matrix {
         Some(Self { start: field(0), leading: field(16), stride: field(32), row, mn_major })
     }
 
-    /// Shared address of the element in row or column `mn`, `k`; `size` is that of an element.
-    pub fn address(&self, mn: u64, k: u64, size: u64) -> u64 {
-        // Along the contiguous dimension, and across it.
-        let (along, across) = if self.mn_major { (mn * size, k) } else { (k * size, mn) };
-        let groups = across / 8;
-        let pieces = along / self.row;
-        let far = match (self.mn_major, self.row) {
+    /// What row or column `mn` adds to an address, before the swizzle; `size` is that of an element.
+    #[inline(always)]
+    fn of_mn(&self, mn: u64, size: u64) -> u64 {
+        if self.mn_major { self.along(mn * size) } else { self.across(mn) }
+    }
+
+    /// What `k` adds.
+    #[inline(always)]
+    fn of_k(&self, k: u64, size: u64) -> u64 {
+        if self.mn_major { self.across(k) } else { self.along(k * size) }
+    }
+
+    /// Along the contiguous dimension, in bytes: rows of the pattern lie side by side.
+    #[inline(always)]
+    fn along(&self, bytes: u64) -> u64 {
+        let apart = match (self.mn_major, self.row) {
             // Core matrices of 8 rows of 16 bytes.
-            (false, 16) => groups * self.stride + pieces * self.leading,
-            (true, 16) => groups * self.leading + pieces * self.stride,
-            (false, _) => groups * self.stride + pieces * self.row,
-            (true, _) => groups * self.stride + pieces * self.leading,
+            (true, 16) => self.stride,
+            (false, 16) | (true, _) => self.leading,
+            (false, _) => self.row,
         };
-        let address = self.start + far + across % 8 * self.row + along % self.row;
-        swizzled(address, self.row)
+        (bytes >> self.row.trailing_zeros()) * apart + (bytes & (self.row - 1))
+    }
+
+    /// Across it: rows of the pattern in groups of 8.
+    #[inline(always)]
+    fn across(&self, index: u64) -> u64 {
+        let apart = if self.mn_major && self.row == 16 { self.leading } else { self.stride };
+        (index >> 3) * apart + (index & 7) * self.row
+    }
+
+    /// Shared address of the element in row or column `mn`, `k`.
+    #[cfg(test)]
+    fn address(&self, mn: u64, k: u64, size: u64) -> u64 {
+        swizzled(self.start + self.of_mn(mn, size) + self.of_k(k, size), self.row)
     }
 }
 
@@ -150,11 +170,8 @@ impl Step<'_, '_> {
                 let matrix = matrix(*descriptor, *mn_major)?;
                 for (register, plane) in a.iter_mut().enumerate().take(registers) {
                     let (rows, columns) = (register & 1, register >> 1);
-                    self.gather(&matrix, step.a, plane, |lane| {
-                        let k = (lane % 4 + columns * 4) * step.a.per_register();
-                        (first_row + (lane / 4 + 8 * rows) as u64, k as u64)
-                    })
-                    .map_err(located)?;
+                    let first = (first_row + 8 * rows as u64, 4 * columns * step.a.per_register());
+                    self.gather(&matrix, step.a, plane, first).map_err(located)?;
                 }
             }
             (Operand::Planes(planes), _) => {
@@ -173,11 +190,8 @@ impl Step<'_, '_> {
         for tile in 0..wgmma.n / 8 {
             let mut b: [Plane; 2] = [[0; 32]; 2];
             for (register, plane) in b.iter_mut().enumerate().take(step.b_registers()) {
-                self.gather(&b_matrix, step.b, plane, |lane| {
-                    let k = (lane % 4 + register * 4) * step.b.per_register();
-                    ((tile * 8 + lane / 4) as u64, k as u64)
-                })
-                .map_err(located)?;
+                let first = (8 * tile as u64, 4 * register * step.b.per_register());
+                self.gather(&b_matrix, step.b, plane, first).map_err(located)?;
             }
             if wgmma.negate[1] {
                 b.iter_mut().for_each(|plane| negate(step.b, plane));
@@ -203,44 +217,46 @@ impl Step<'_, '_> {
         Ok(())
     }
 
-    /// A register of a fragment: for each lane the elements from (mn, k) on, along k.
+    /// A register of a fragment: 8 rows or columns from `mn` on, for each of them 4 lanes with neighbours along k.
     #[inline(always)]
     fn gather(
         &mut self,
         matrix: &Matrix,
         element: Element,
         plane: &mut Plane,
-        place: impl Fn(usize) -> (u64, u64),
+        (mn, k): (u64, usize),
     ) -> Result<(), FaultKind> {
-        let size = size_of(element);
+        let (size, per) = (size_of(element), element.per_register());
+        let rows: [u64; 8] = std::array::from_fn(|index| matrix.start + matrix.of_mn(mn + index as u64, size));
+        let columns: [u64; 16] = std::array::from_fn(|index| matrix.of_k((k + index) as u64, size));
+        // Elements of a register lie side by side, or each in a row of its own.
+        let scattered = matrix.mn_major && per > 1;
         let shared = &self.memory.shared;
-        let outside = |address: u64| FaultKind::OutOfBounds {
-            access: "`wgmma` read",
-            space: "shared",
-            address,
-            size: 4,
-            near: Some(("shared memory".to_owned(), shared.len() as u64, address as i64)),
-        };
-        let mut highest = 0;
+        let (mut highest, length) = (0, if scattered { size } else { 4 });
         for lane in 0..32 {
-            let (mn, k) = place(lane);
-            if matrix.mn_major && size < 4 {
-                let mut register = 0;
-                for index in 0..4 / size {
-                    let address = matrix.address(mn, k + index, size);
-                    let bytes = shared.get(address as usize..(address + size) as usize);
-                    let bytes = bytes.ok_or_else(|| outside(address))?;
-                    let bits = bytes.iter().rev().fold(0u32, |bits, &byte| bits << 8 | u32::from(byte));
-                    register |= bits << (8 * size * index);
-                    highest = highest.max(address + size);
-                }
-                plane[lane] = register;
-            } else {
-                let address = matrix.address(mn, k, size);
-                let bytes = shared.get(address as usize..).and_then(|bytes| bytes.first_chunk::<4>());
-                plane[lane] = u32::from_le_bytes(*bytes.ok_or_else(|| outside(address))?);
-                highest = highest.max(address + 4);
+            let (row, column) = (rows[lane / 4], lane % 4 * per);
+            let mut register = 0;
+            for index in 0..if scattered { per } else { 1 } {
+                let address = swizzled(row + columns[column + index], matrix.row);
+                highest = highest.max(address + length);
+                let bytes = shared.get(address as usize..).unwrap_or_default();
+                register |= match (length, bytes) {
+                    (4, [a, b, c, d, ..]) => u32::from_le_bytes([*a, *b, *c, *d]),
+                    (2, [a, b, ..]) => u32::from(u16::from_le_bytes([*a, *b])) << (16 * index),
+                    (1, [a, ..]) => u32::from(*a) << (8 * index),
+                    _ => 0,
+                };
             }
+            plane[lane] = register;
+        }
+        if highest > shared.len() as u64 {
+            return Err(FaultKind::OutOfBounds {
+                access: "`wgmma` read",
+                space: "shared",
+                address: highest - length,
+                size: length as u32,
+                near: Some(("shared memory".to_owned(), shared.len() as u64, (highest - length) as i64)),
+            });
         }
         self.memory.shared_touched = self.memory.shared_touched.max(highest);
         Ok(())
