@@ -68,3 +68,13 @@ fn layouts_and_conversions() {
 fn from_dot_to_mma() {
     run("05-from-dot-to-mma.ipynb");
 }
+
+#[test]
+fn wgmma() {
+    run("08-wgmma.ipynb");
+}
+
+#[test]
+fn tensor_maps_and_mbarriers() {
+    run("09-tensor-maps-and-mbarriers.ipynb");
+}
