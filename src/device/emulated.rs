@@ -214,6 +214,7 @@ impl Device for Emulated {
             local: kernel.local_bytes(),
             params: kernel.declaration.params.iter().map(|param| param.size()).collect(),
             max_threads: None,
+            log: String::new(),
         }
     }
 

@@ -32,6 +32,8 @@ pub struct FunctionInfo {
     pub params: Vec<u32>,
     /// Threads that a block may have at most, for the registers that the function takes.
     pub max_threads: Option<u32>,
+    /// What the driver's compiler had to say when it made the code from PTX.
+    pub log: String,
 }
 
 /// A launch: the function, the geometry and the arguments as bytes.

@@ -386,7 +386,7 @@ impl Device for Hosted {
         }
         let request = Request::Load { bytes: bytes.len(), entry: entry.to_owned() };
         match self.ask_with(&request, |shared| shared.bytes_mut(bytes.len()).copy_from_slice(bytes), |_| {})? {
-            Reply::Function { function, info, .. } => {
+            Reply::Function { function, info } => {
                 let function = FunctionId(function);
                 let index = function.0 as usize;
                 if self.functions.len() <= index {

@@ -501,6 +501,7 @@ impl Function {
             local,
             params,
             max_threads: Some(self.attribute(A::CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK)?),
+            log: String::new(),
         })
     }
 }

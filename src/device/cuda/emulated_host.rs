@@ -85,7 +85,7 @@ impl Backend for EmulatedHost {
                 let code = self.shared.bytes(bytes);
                 let code = std::str::from_utf8(code).map_or(Code::Cubin(code), Code::Ptx);
                 let function = device.load(code, &entry).map_err(refused)?;
-                Reply::Function { function: function.0, info: device.info(function), log: String::new() }
+                Reply::Function { function: function.0, info: device.info(function) }
             }
             Request::Launch { launch } => {
                 let printed = std::sync::Mutex::new(String::new());

@@ -173,10 +173,10 @@ impl Host {
     fn load(&mut self, bytes: usize, entry: &str) -> Answer {
         let (module, log) = self.context.load(self.shared.bytes(bytes))?;
         let function = module.function(entry)?;
-        let info = function.info()?;
+        let info = FunctionInfo { log, ..function.info()? };
         self.modules.push(module);
         self.functions.push(Loaded { function, info: info.clone() });
-        Ok(Reply::Function { function: self.functions.len() as u64 - 1, info, log })
+        Ok(Reply::Function { function: self.functions.len() as u64 - 1, info })
     }
 
     fn launch(&mut self, launch: &Launch) -> Answer {

@@ -57,8 +57,8 @@ pub enum Reply {
     Address { address: u64 },
     /// The answer to [`Request::Digest`].
     Digests { digests: Vec<u64> },
-    /// A loaded function; `log` is what the driver's compiler had to say.
-    Function { function: u64, info: FunctionInfo, log: String },
+    /// A loaded function.
+    Function { function: u64, info: FunctionInfo },
     /// The answer to [`Request::Occupancy`].
     Occupancy { occupancy: Occupancy },
     /// A launch has ended well.

@@ -7,6 +7,7 @@ mod descriptor;
 mod locate;
 mod ncu;
 mod options;
+mod ptx_target;
 mod relaunch;
 mod replay;
 mod report;

@@ -41,6 +41,8 @@ pub struct LaunchLines {
     pub timing: Option<Timing>,
     /// Registers per thread of the loaded function, where the device tells.
     pub registers: Option<u32>,
+    /// What the driver's compiler had to say where it made the code from PTX; empty where it had the code already.
+    pub driver_log: Option<String>,
     /// How many blocks an SM holds, where the device tells.
     pub occupancy: Option<Occupancy>,
     /// Warp instructions executed, where the device counts them.
@@ -154,6 +156,9 @@ impl Report {
         if !resources.is_empty() {
             lines.push(resources.join(" · "));
         }
+        if let Some(launch) = &self.launch {
+            lines.extend(launch.driver_log.iter().flat_map(|log| driver_lines(log)));
+        }
         if let Some(count) = self.launch.as_ref().and_then(|launch| launch.warp_instructions) {
             lines.push(format!("{} warp instructions", grouped(count)));
         }
@@ -265,6 +270,7 @@ impl Report {
                 "parts_nanoseconds": launch.parts.iter().map(|(part, time)| ((*part).to_owned(), nanoseconds(time)))
                     .collect::<serde_json::Map<_, _>>(),
                 "registers": launch.registers,
+                "driver_log": launch.driver_log,
                 "blocks_per_sm": launch.occupancy.map(|occupancy| occupancy.blocks),
                 "occupancy_limiter": launch.occupancy.map(|occupancy| occupancy.limiter.name()),
                 "samples_nanoseconds":
@@ -331,6 +337,14 @@ impl Quantiles {
     }
 }
 
+/// The driver's log without the lines that it writes for every kernel.
+fn driver_lines(log: &str) -> impl Iterator<Item = String> {
+    const USUAL: [&str; 5] =
+        ["bytes gmem", "Compile time", "Compiling entry function", "Function properties for", "Overriding"];
+    let telling = |line: &&str| !line.is_empty() && !USUAL.iter().any(|usual| line.contains(usual));
+    log.lines().map(str::trim).filter(telling).map(|line| format!("the driver's compiler: {line}"))
+}
+
 /// `64`, `64 × 2` or `64 × 2 × 3` blocks.
 fn grid_text([x, y, z]: [u32; 3]) -> String {
     match (y, z) {
@@ -370,6 +384,7 @@ mod tests {
                 parts: Vec::new(),
                 timing: None,
                 registers: None,
+                driver_log: None,
                 occupancy: None,
                 warp_instructions: Some(1_234_567),
                 changes: vec!["c  f16 [512, 512]  all 262144 elements written".into()],

@@ -94,6 +94,8 @@ pub fn run(plan: &Plan<'_>, workspace: &mut Workspace, context: Context<'_>) -> 
         warnings.extend(timing.warnings.iter().cloned());
     }
     let device = workspace.device.as_ref();
+    let info = device.info(launch.function);
+    let by_driver = !device.is_emulated() && matches!(code_for(device, plan.version), Some(Code::Ptx(_)));
     let lines = LaunchLines {
         grid: std::array::from_fn(|axis| launch.grid[axis] / launch.cluster[axis].max(1)),
         device: device.name(),
@@ -102,7 +104,8 @@ pub fn run(plan: &Plan<'_>, workspace: &mut Workspace, context: Context<'_>) -> 
         elapsed: report.elapsed,
         parts: parts.done,
         timing,
-        registers: device.info(launch.function).registers,
+        registers: info.registers,
+        driver_log: by_driver.then_some(info.log),
         occupancy: device.occupancy(&launch),
         warp_instructions: report.warp_instructions,
         changes,

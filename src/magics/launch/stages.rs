@@ -7,6 +7,7 @@ use base64::Engine;
 
 use super::arguments::{self, Arguments, Given, Value};
 use super::options::{self, CUBIN_OPTIONS, MLIR_OPTIONS, PYTHON_OPTIONS, STAGE_OPTIONS, SWITCHES};
+use super::ptx_target;
 use super::report::{Report, StageLine};
 use super::run::{Plan, run, takes_cubin};
 use crate::compiler::meta::comment::{self, Comment};
@@ -146,6 +147,10 @@ impl Cell<'_> {
                 context.frontend.stream(Stream::Stderr, &format!("{line}\n"));
             }
         };
+        if self.stage == Stage::Ptx {
+            ptx_target::check(self.call.body_text(), request.target)
+                .map_err(|error| Box::new(error.shifted(self.call.body.start)))?;
+        }
         let failure = match workspace.compiler.compile(request, context.cancel, &mut progress) {
             Ok(compiled) => return Ok(compiled),
             Err(failure) => failure,
