@@ -115,6 +115,7 @@ pub fn registry() -> &'static [&'static dyn Magic] {
         &super::views::Diff,
         &super::views::LayoutMagic,
         &super::views::Mma,
+        &super::views::Tma,
         &super::views::Sass,
         &super::views::ResourcesMagic,
         &super::views::Expect,

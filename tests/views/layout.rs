@@ -22,3 +22,18 @@ fn fragments_of_the_kernel_s_own_instructions() {
     insta::assert_snapshot!("fragments", output.text);
     assert!(output.html.expect("HTML").contains("B, 16×8: thread and register of each element"));
 }
+
+const DOUBLE: &str = "@triton.jit
+def double(a, c, BLOCK: tl.constexpr):
+    row, column = tl.program_id(0) * BLOCK, tl.program_id(1) * BLOCK
+    c.store([row, column], a.load([row, column]) * 2)
+";
+
+#[test]
+fn descriptors_of_a_kernel() {
+    let mut session = session();
+    assert_eq!(fails(&mut session, "%tma matmul").code, "no-descriptor");
+    let header = "%%triton double[2, 2](tma(a, [32, 32]), tma(c, [32, 32]), 32) --compile --target sm_90";
+    run(&mut session, &format!("{header}\n{DOUBLE}"));
+    insta::assert_snapshot!("descriptors", run(&mut session, "%tma double").text);
+}

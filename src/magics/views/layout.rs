@@ -304,6 +304,25 @@ fn element_bytes(element: &str) -> Option<u32> {
     digits.parse::<u32>().ok().map(|bits| bits.div_ceil(8)).filter(|bytes| [1, 2, 4, 8].contains(bytes))
 }
 
+/// The bank of each word of a matrix in shared memory, as a grid.
+pub(super) fn banks_grid(shared: &Shared, [rows, columns]: [u32; 2], bytes: u32) -> String {
+    let (shown_rows, shown) = (rows.min(DRAWN), columns.min(64));
+    let grid_rows: Vec<(String, Vec<Cell>)> = (0..shown_rows)
+        .map(|row| {
+            // A cell for each word of four bytes.
+            let step = (4 / bytes).max(1) as usize;
+            let cell = |column| {
+                let bank = Shared::bank(shared.byte(row, column, [rows, columns], bytes));
+                Cell { text: bank.to_string(), group: bank }
+            };
+            (row.to_string(), (0..shown).step_by(step).map(cell).collect())
+        })
+        .collect();
+    let labels: Vec<String> =
+        (0..shown).step_by((4 / bytes).max(1) as usize).map(|column| column.to_string()).collect();
+    grid::html(&format!("the bank (of {BANKS}) that holds each word"), &labels, &grid_rows)
+}
+
 fn draw_shared(
     head: &str,
     attribute: &str,
@@ -333,26 +352,12 @@ fn draw_shared(
             if ways <= 1 { "no conflict".to_owned() } else { format!("{ways} rounds ({ways}-way conflict)") };
         text += &format!("\n{what}: {conflict}");
     }
-    let (shown_rows, shown) = (rows.min(DRAWN), columns.min(64));
-    let grid_rows: Vec<(String, Vec<Cell>)> = (0..shown_rows)
-        .map(|row| {
-            // A cell for each word of four bytes.
-            let step = (4 / bytes).max(1) as usize;
-            let cell = |column| {
-                let bank = Shared::bank(byte(row, column));
-                Cell { text: bank.to_string(), group: bank }
-            };
-            (row.to_string(), (0..shown).step_by(step).map(cell).collect())
-        })
-        .collect();
-    let labels: Vec<String> =
-        (0..shown).step_by((4 / bytes).max(1) as usize).map(|column| column.to_string()).collect();
     let html = format!(
         "<div><style>{}</style><strong>{}</strong><pre style=\"margin:2px 0;white-space:pre-wrap\">{}</pre>{}</div>",
         grid::STYLE,
         escape_html(head),
         escape_html(text.split_once('\n').map_or("", |(_, rest)| rest)),
-        grid::html(&format!("the bank (of {BANKS}) that holds each word"), &labels, &grid_rows)
+        banks_grid(shared, [rows, columns], bytes)
     );
     let facts = json!({"shape": [rows, columns], "rounds": accesses.map(|(what, ways)| json!({"access": what, "rounds": ways}))});
     Ok(Output::text(text).with_html(html).with_facts(facts))

@@ -9,6 +9,7 @@ mod resources;
 mod sass;
 mod stages;
 mod subject;
+mod tma;
 mod trace;
 
 pub use diff::Diff;
@@ -19,3 +20,4 @@ pub use passes::PassesMagic;
 pub use resources::ResourcesMagic;
 pub use sass::Sass;
 pub use stages::Stages;
+pub use tma::Tma;
