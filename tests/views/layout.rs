@@ -33,7 +33,7 @@ def double(a, c, BLOCK: tl.constexpr):
 fn descriptors_of_a_kernel() {
     let mut session = session();
     assert_eq!(fails(&mut session, "%tma matmul").code, "no-descriptor");
-    let header = "%%triton double[2, 2](tma(a, [32, 32]), tma(c, [32, 32]), 32) --compile --target sm_90";
+    let header = "%%triton double[2, 2](tma(a, [32, 32]), tma(b, [32, 32]), 32) --compile --target sm_90";
     run(&mut session, &format!("{header}\n{DOUBLE}"));
     insta::assert_snapshot!("descriptors", run(&mut session, "%tma double").text);
 }
