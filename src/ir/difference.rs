@@ -20,16 +20,29 @@ pub enum Line<'a> {
     Added(&'a str, Vec<Range<usize>>),
 }
 
-/// How long a comparison may take; after it, it is coarser.
-const PATIENCE: Duration = Duration::from_millis(800);
+/// Lines of both texts up to which a comparison takes the time that it needs, so that its result is always the same.
+const EXACT_LINES: usize = 20_000;
+
+/// How long a longer comparison may take; after it, it is coarser.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Bytes of a line above which changes in it are not looked for word by word.
+const LONGEST_LINE: usize = 2000;
 
 /// Compares two texts line by line.
 pub fn compare<'a>(old: &'a str, new: &'a str) -> Vec<Line<'a>> {
     let (old_lines, new_lines): (Vec<&str>, Vec<&str>) = (old.lines().collect(), new.lines().collect());
-    let nameless = |lines: &[&str]| lines.iter().map(|line| without_names(line)).collect::<Vec<_>>();
-    let deadline = std::time::Instant::now() + PATIENCE;
+    let mut known = HashMap::new();
+    let mut nameless = |lines: &[&str]| -> Vec<usize> {
+        let number = |line: &&str| {
+            let next = known.len();
+            *known.entry(without_names(line)).or_insert(next)
+        };
+        lines.iter().map(number).collect()
+    };
     let (a, b) = (nameless(&old_lines), nameless(&new_lines));
-    let operations = capture_diff_slices_deadline(Algorithm::Myers, &a, &b, Some(deadline));
+    let deadline = (a.len() + b.len() > EXACT_LINES).then(|| std::time::Instant::now() + PATIENCE);
+    let operations = capture_diff_slices_deadline(Algorithm::Myers, &a, &b, deadline);
     let mut renamed = Renaming::default();
     let mut found = Vec::new();
     for operation in operations {
@@ -63,7 +76,10 @@ fn changed<'a>(old: &[&'a str], new: &[&'a str], found: &mut Vec<Line<'a>>) {
         for (at, (old, new)) in old.iter().zip(new).enumerate() {
             let (mut before, mut after) = (0, 0);
             let mut own = (Vec::new(), Vec::new());
-            let diff = TextDiff::configure().timeout(PATIENCE / 8).diff_words(*old, *new);
+            if old.len() + new.len() > LONGEST_LINE {
+                continue;
+            }
+            let diff = TextDiff::configure().diff_words(*old, *new);
             for change in diff.iter_all_changes() {
                 let length = change.value().len();
                 match change.tag() {
