@@ -264,6 +264,13 @@ pub enum Statement {
     Variable(Variable),
     /// `name:`
     Label(String, Range<usize>),
+    /// `name: .branchtargets a, b;`: where a `brx.idx` may go, by index.
+    BranchTargets {
+        /// The name of the list.
+        name: String,
+        /// Labels.
+        targets: Vec<String>,
+    },
     /// `.loc`
     Line(LineInfo),
     /// An instruction.

@@ -396,7 +396,11 @@ impl<'a> Parser<'a> {
                     self.next();
                     self.next();
                     match self.peek() {
-                        Some(Token::Word(directive @ (".branchtargets" | ".callprototype" | ".calltargets"))) => {
+                        Some(Token::Word(".branchtargets")) => {
+                            self.next();
+                            statements.push(self.branch_targets(word)?);
+                        }
+                        Some(Token::Word(directive @ (".callprototype" | ".calltargets"))) => {
                             return Err(self.refuse(directive));
                         }
                         _ => statements.push(Statement::Label(word.to_owned(), span)),
@@ -408,6 +412,19 @@ impl<'a> Parser<'a> {
                 _ => return Err(self.unexpected("an instruction or `}`")),
             }
         }
+    }
+
+    /// After `name: .branchtargets`, up to and with `;`.
+    fn branch_targets(&mut self, name: &str) -> Result<Statement> {
+        let mut targets = Vec::new();
+        loop {
+            targets.push(self.word("a label")?.to_owned());
+            if !self.accept(',') {
+                break;
+            }
+        }
+        self.expect(';')?;
+        Ok(Statement::BranchTargets { name: name.to_owned(), targets })
     }
 
     fn registers(&mut self) -> Result<Statement> {

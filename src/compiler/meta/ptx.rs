@@ -134,7 +134,11 @@ fn mentions(body: Option<&[Statement]>, wanted: &dyn Fn(&str) -> bool) -> bool {
     body.unwrap_or_default().iter().any(|statement| match statement {
         Statement::Block(inner) => mentions(Some(inner), wanted),
         Statement::Instruction(instruction) => instruction.operands.iter().any(|operand| names(operand, wanted)),
-        Statement::Registers { .. } | Statement::Variable(_) | Statement::Label(..) | Statement::Line(_) => false,
+        Statement::Registers { .. }
+        | Statement::Variable(_)
+        | Statement::Label(..)
+        | Statement::BranchTargets { .. }
+        | Statement::Line(_) => false,
     })
 }
 

@@ -3,8 +3,10 @@
 use super::modifiers::Modifiers;
 use super::{Decoder, Place};
 use crate::diagnostic::Result;
+use crate::emulator::lanes;
 use crate::emulator::program::Op;
-use crate::ptx::Operand;
+use crate::emulator::visit::File;
+use crate::ptx::{Operand, PtxType};
 
 /// Calls within calls; deeper is taken for recursion.
 const MAX_DEPTH: usize = 32;
@@ -30,6 +32,29 @@ impl<'a> Decoder<'a> {
     pub(super) fn branch(&mut self, label: String) {
         self.branches.push((self.code.len(), label, self.span.clone()));
         self.emit(Op::Branch { target: 0, reconverge: u32::MAX });
+    }
+
+    /// `brx.idx`: a comparison and a branch for each target. An index beyond the list is undefined; here it traps.
+    pub(super) fn branch_by_index(&mut self, o: &[Operand], guarded: bool) -> Result<()> {
+        if guarded {
+            return Err(self.unsupported("a guard of `brx.idx`"));
+        }
+        let Some(Operand::Name(list)) = o.get(1) else { return Err(self.malformed("expected a list of labels")) };
+        let Some(&targets) = self.branch_targets.get(list.as_str()) else {
+            return Err(self.malformed(format!("there is no list of branch targets `{list}`")));
+        };
+        let equals = lanes::compare_words("eq", PtxType::U32, false)
+            .ok_or_else(|| self.unsupported("a comparison of `brx.idx`"))?;
+        let index = self.word(o, 0)?;
+        for (number, target) in targets.iter().enumerate() {
+            let (number, equal) = (self.word_constant(number as u32), self.fresh(File::Predicate));
+            self.emit(Op::CompareW { f: equals, d: equal, complement: None, a: index, b: number, combine: None });
+            let branch = self.code.len();
+            self.branch(self.label(target));
+            self.code[branch].guard = Some((equal, false));
+        }
+        self.emit(Op::Trap);
+        Ok(())
     }
 
     /// The callee's parameters and return value are the caller's `.param` variables.

@@ -52,6 +52,8 @@ struct Decoder<'a> {
     branches: Vec<(usize, String, Range<usize>)>,
     constants: Constants,
     next: [Slot; 3],
+    /// Lists of branch targets by name.
+    branch_targets: HashMap<&'a str, &'a [String]>,
     /// The blocks in braces that the instruction lies in: a number, and the labels defined there.
     label_blocks: Vec<(u32, HashSet<&'a str>)>,
     blocks: u32,
@@ -73,6 +75,7 @@ impl<'a> Decoder<'a> {
             line: None,
             labels: HashMap::new(),
             branches: Vec::new(),
+            branch_targets: HashMap::new(),
             constants: Constants::default(),
             next: [0; 3],
             label_blocks: Vec::new(),
@@ -85,6 +88,11 @@ impl<'a> Decoder<'a> {
 
     fn statements(&mut self, statements: &'a [Statement]) -> Result<()> {
         for statement in statements {
+            if let Statement::BranchTargets { name, targets } = statement {
+                self.branch_targets.insert(name, targets);
+            }
+        }
+        for statement in statements {
             match statement {
                 Statement::Registers { ty, names } => self.symbols.declare_registers(*ty, names),
                 Statement::Variable(variable) => self.symbols.declare_variable(variable),
@@ -94,6 +102,7 @@ impl<'a> Decoder<'a> {
                         return Err(error("ptx-syntax", format!("label `{name}` is defined twice"), span.clone()));
                     }
                 }
+                Statement::BranchTargets { .. } => {}
                 Statement::Line(line) => self.line = (line.line != 0).then_some(*line),
                 Statement::Block(statements) => {
                     let labels = statements.iter().filter_map(|statement| match statement {

@@ -106,6 +106,10 @@ impl Decoder<'_> {
                 let label = self.label(label);
                 self.branch(label);
             }
+            "brx" if m.take("idx") => {
+                m.take("uni");
+                self.branch_by_index(o, instruction.guard.is_some())?;
+            }
             "ret" => {
                 m.take("uni");
                 match self.inlined.last() {
