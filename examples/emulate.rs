@@ -69,7 +69,9 @@ fn main() -> Result<(), Error> {
         globals.push(address);
     }
     let arithmetic = Arithmetic::Exact;
-    let config = LaunchConfig { grid, block: [threads, 1, 1], shared, parameters, globals, capability, arithmetic };
+    let block = [threads, 1, 1];
+    let (check, seed) = (false, 0);
+    let config = LaunchConfig { grid, block, shared, parameters, globals, capability, arithmetic, check, seed };
     for _ in 0..repeat {
         let start = std::time::Instant::now();
         let stop = AtomicBool::new(false);

@@ -7,6 +7,7 @@
 //! //! expect out = 0 1 2                           the rest of the buffer is zero
 //! //! print "text\n"
 //! //! error out-of-bounds line 12: message
+//! //! check                                        the launch is checked: each finding is an error line
 //! ```
 //!
 //! Parameters are the buffers and scalars in order. `WARPBOOK_BLESS=1` writes what came out over what was expected.
@@ -98,13 +99,15 @@ struct Case {
     /// Index of a buffer, or the bytes of a scalar.
     arguments: Vec<std::result::Result<usize, Vec<u8>>>,
     expected: Vec<String>,
+    /// Whether the emulator looks for races and the like; what it finds are `error` lines.
+    check: bool,
 }
 
 impl Case {
     fn parse(text: &str) -> Self {
         let defaults = [("grid", 1), ("block", 32), ("shared", 0), ("sm", 80)];
         let extents = defaults.map(|(name, value)| (name.to_owned(), value)).into();
-        let mut case = Self { extents, buffers: Vec::new(), arguments: Vec::new(), expected: Vec::new() };
+        let mut case = Self { extents, buffers: Vec::new(), arguments: Vec::new(), expected: Vec::new(), check: false };
         for line in text.lines().filter_map(|line| line.strip_prefix("//! ")) {
             let (kind, rest) = line.split_once(' ').unwrap_or((line, ""));
             match kind {
@@ -131,6 +134,7 @@ impl Case {
                     let (ty, value) = rest.split_once(' ').expect("scalar TYPE VALUE");
                     case.arguments.push(Err(values(element(ty), value)));
                 }
+                "check" => case.check = true,
                 "expect" | "print" | "error" => case.expected.push(line.trim_end().to_owned()),
                 _ => panic!("no `{kind}` in a filetest"),
             }
@@ -166,10 +170,13 @@ impl Case {
             cooperative: false,
             dependent: false,
             seed: 0,
+            check: self.check,
         };
         let printed = Mutex::new(String::new());
-        device.launch(&launch, &Cancel::new(), &|text| printed.lock().expect("no panic").push_str(text))?;
-        let mut lines = Vec::new();
+        let report =
+            device.launch(&launch, &Cancel::new(), &|text| printed.lock().expect("no panic").push_str(text))?;
+        let findings = report.checked.iter().flat_map(|checked| &checked.findings);
+        let mut lines: Vec<String> = findings.map(|finding| error_line(ptx, finding)).collect();
         for ((name, element, before), address) in self.buffers.iter().zip(addresses) {
             let mut after = vec![0; before.len()];
             device.read(address, &mut after)?;

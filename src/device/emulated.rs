@@ -229,6 +229,8 @@ impl Device for Emulated {
             globals: loaded.globals.clone(),
             capability: self.capability,
             arithmetic: self.arithmetic,
+            check: request.check,
+            seed: request.seed,
         };
         let start = Instant::now();
         let outcome = launch(&loaded.module, kernel, &config, &self.memory, cancel.flag(), print);
@@ -239,6 +241,7 @@ impl Device for Emulated {
             warp_instructions: Some(stats.warp_instructions),
             shared_touched: Some(stats.shared_touched),
             warnings: loaded.warning.iter().cloned().collect(),
+            checked: stats.checked,
         })
     }
 

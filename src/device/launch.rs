@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::emulator::Checked;
+
 /// Code that a device can load.
 #[derive(Clone, Copy, Debug)]
 pub enum Code<'a> {
@@ -57,10 +59,12 @@ pub struct Launch {
     pub dependent: bool,
     /// Order of warps and of completion on the emulator; 0 is the default order.
     pub seed: u64,
+    /// Whether the emulator looks for races, missing waits and reads of what nothing wrote.
+    pub check: bool,
 }
 
 /// What a launch that ended well has to tell.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct LaunchReport {
     /// Wall time of the run itself: emulation time, or GPU time by events.
     pub elapsed: Duration,
@@ -70,6 +74,8 @@ pub struct LaunchReport {
     pub shared_touched: Option<u32>,
     /// Things the reader should know, one sentence each.
     pub warnings: Vec<String>,
+    /// What the emulator's checks say, where they were asked for.
+    pub checked: Option<Checked>,
 }
 
 /// How many blocks of a launch fit on a streaming multiprocessor (SM), and what limits them.

@@ -8,6 +8,8 @@ use super::fault::{Fault, FaultKind, Thread};
 use super::launch::Arithmetic;
 use super::memory::GlobalMemory;
 use super::program::{BarrierReduction, Program, Slot};
+use super::sanitizer::{Checks, Sanitizer};
+use super::schedule::Schedule;
 use super::warp::{State, Warp};
 use crate::emulator::arithmetic::fused_lanes::Operands;
 use crate::emulator::arithmetic::tensor::Architecture;
@@ -41,6 +43,10 @@ pub(super) struct Environment<'a> {
     pub architecture: Architecture,
     pub arithmetic: Arithmetic,
     pub stop: &'a AtomicBool,
+    /// What a checked launch keeps.
+    pub checks: Option<&'a Checks>,
+    /// Order of warps; 0 for the usual one.
+    pub seed: u64,
 }
 
 /// The memory of one block.
@@ -57,6 +63,8 @@ pub(super) struct BlockMemory {
     pub loads: VecDeque<PendingLoad>,
     /// Working space of the tensor core.
     pub operands: Box<Operands>,
+    /// The records of a checked launch.
+    pub sanitizer: Option<Box<Sanitizer>>,
 }
 
 #[derive(Clone, Default)]
@@ -81,6 +89,7 @@ pub(super) struct Block {
     warps: Vec<Warp>,
     pub memory: BlockMemory,
     barriers: Vec<Barrier>,
+    schedule: Schedule,
 }
 
 /// An arrival at a barrier, as the instruction says it.
@@ -119,16 +128,21 @@ impl Block {
         let shared = program.dynamic_shared_offset as usize + shape.dynamic_shared as usize;
         let warps =
             (0..threads.div_ceil(32)).map(|index| Warp::new(program, index, &shape, environment.globals)).collect();
+        let shared = shared.max(program.static_shared as usize);
+        let count = threads.div_ceil(32) as usize;
+        let sanitizer = environment.checks.map(|_| Box::new(Sanitizer::new(&shape, count, shared)));
+        let schedule = Schedule::new(environment.seed, shape.linear_index, count);
         let memory = BlockMemory {
-            shared: vec![0; shared.max(program.static_shared as usize)],
+            shared: vec![0; shared],
             local: vec![0; program.local_bytes as usize * threads as usize],
             shared_touched: 0,
             last_allocation: 0,
             printed: String::new(),
             loads: VecDeque::new(),
             operands: Box::default(),
+            sanitizer,
         };
-        Self { shape, warps, memory, barriers: vec![Barrier::default(); 16] }
+        Self { shape, warps, memory, barriers: vec![Barrier::default(); 16], schedule }
     }
 
     /// Warp instructions executed so far.
@@ -141,7 +155,9 @@ impl Block {
         let limit = self.executed() + budget;
         loop {
             let mut progressed = false;
-            for index in 0..self.warps.len() {
+            self.schedule.next_round();
+            for turn in 0..self.warps.len() {
+                let index = self.schedule.warp(turn);
                 if self.warps[index].state != State::Ready {
                     continue;
                 }
@@ -150,7 +166,7 @@ impl Block {
                     return Err(Box::new(Fault { kind, thread: None, span: 0..0, source: None }));
                 }
                 let warp = &mut self.warps[index];
-                let stop = warp.run(environment, &self.shape, &mut self.memory, WARP_TURN)?;
+                let stop = warp.run(environment, &self.shape, &mut self.memory, self.schedule.turn(WARP_TURN))?;
                 progressed |= !matches!(stop, Stop::Poll);
                 match stop {
                     Stop::Turn => {}
@@ -165,6 +181,10 @@ impl Block {
             }
             if self.warps.iter().all(|warp| warp.state == State::Done) {
                 return Ok(Progress::Done);
+            }
+            // With a seed, what is under way may come at any time.
+            if self.schedule.lands_early() {
+                progressed |= self.land_one(environment)?;
             }
             // Every warp waits: now what is under way comes, one after the other.
             if !progressed && !self.land_one(environment)? {
@@ -190,6 +210,9 @@ impl Block {
 
     fn arrive(&mut self, index: usize, arrival: &Arrival) {
         let Some(barrier) = self.barriers.get_mut(arrival.barrier as usize) else { return };
+        if let Some(sanitizer) = &mut self.memory.sanitizer {
+            sanitizer.barrier_arrive(arrival.barrier, index as u32);
+        }
         if barrier.arrived == 0 {
             (barrier.and, barrier.or, barrier.count) = (true, false, 0);
         }
@@ -227,6 +250,9 @@ impl Block {
 
     fn release(&mut self, number: usize) {
         let barrier = std::mem::take(&mut self.barriers[number]);
+        if let Some(sanitizer) = &mut self.memory.sanitizer {
+            sanitizer.barrier_release(number as u32, barrier.waiting.iter().map(|waiting| waiting.warp as u32));
+        }
         for Waiting { warp, mask, reduction } in barrier.waiting {
             let warp = &mut self.warps[warp];
             warp.state = State::Ready;

@@ -11,6 +11,7 @@ use super::execute::{LaneFault, Step, lanes_of};
 use super::fault::FaultKind;
 use super::memory_access::{Access, Place};
 use super::program::{AddressOperand, AtomicOp, AtomicType, BulkSource, Data, MapField, MemorySpace};
+use super::sanitizer::{Snapshot, Who};
 use super::tensor_map::{Interleave, Swizzle, TENSOR_MAP_BYTES, TensorMap, TensorMapType};
 use super::wgmma::swizzled;
 
@@ -19,6 +20,16 @@ use super::wgmma::swizzled;
 enum Side {
     Plain { address: u64, bytes: u32 },
     Tensor { map: Box<TensorMap>, first: [i64; 5] },
+}
+
+impl Side {
+    /// Bytes of shared memory.
+    fn shared_bytes(&self) -> usize {
+        match self {
+            Self::Plain { bytes, .. } => *bytes as usize,
+            Self::Tensor { map, .. } => map.tile_bytes() as usize,
+        }
+    }
 }
 
 /// A load that was issued.
@@ -42,6 +53,8 @@ pub(super) struct PendingStore {
     shared: u64,
     reduce: Option<AtomicOp>,
     pc: u32,
+    /// What the warp knew when it issued it, in a checked launch.
+    then: Option<Box<Snapshot>>,
 }
 
 /// One row of a box: contiguous in shared memory, and as far as it is inside of the tensor in global memory too.
@@ -334,6 +347,10 @@ impl Step<'_, '_> {
             let shared = targets[lane];
             self.check_alignment(&side, shared).map_err(fail)?;
             let (mbarrier, thread) = (mbarriers[lane], self.thread(lane));
+            let who = self.who(lane);
+            if let Some(sanitizer) = &mut self.memory.sanitizer {
+                sanitizer.load_issued(who, mbarrier, shared as usize, side.shared_bytes());
+            }
             self.memory.loads.push_back(PendingLoad { side, shared, mbarrier, pc: self.pc, thread });
         }
         Ok(())
@@ -365,7 +382,9 @@ impl Step<'_, '_> {
             let side = self.side(target, lane).map_err(fail)?;
             let shared = sources[lane];
             self.check_alignment(&side, shared).map_err(fail)?;
-            self.warp.stores.push(PendingStore { lane: lane as u32, group: None, side, shared, reduce, pc: self.pc });
+            let then = self.memory.sanitizer.as_mut().and_then(|sanitizer| sanitizer.issue(self.warp.index));
+            let (lane, pc) = (lane as u32, self.pc);
+            self.warp.stores.push(PendingStore { lane, group: None, side, shared, reduce, pc, then });
         }
         Ok(())
     }
@@ -393,6 +412,10 @@ impl Step<'_, '_> {
             };
             if due {
                 let waited_at = std::mem::replace(&mut self.pc, store.pc);
+                if let Some((sanitizer, then)) = self.memory.sanitizer.as_mut().zip(store.then.as_ref()) {
+                    let who = Who { warp: self.warp.index, lane: store.lane, pc: store.pc };
+                    sanitizer.read_later(who, then, store.shared as usize, store.side.shared_bytes());
+                }
                 self.memory.store(self.environment, &store).map_err(|kind| (kind, store.lane))?;
                 self.pc = waited_at;
             } else {

@@ -82,6 +82,14 @@ impl Step<'_, '_> {
             source_sizes: (!whole).then(|| Box::new(source_sizes)),
             pc: self.pc,
         };
+        if self.memory.sanitizer.is_some() {
+            for lane in lanes_of(self.active) {
+                let who = self.who(lane);
+                if let Some(sanitizer) = &mut self.memory.sanitizer {
+                    sanitizer.copy_issued(who, copies.shared[lane] as usize, size as usize);
+                }
+            }
+        }
         self.warp.copies.push(copies);
     }
 
@@ -148,6 +156,10 @@ impl Step<'_, '_> {
         }
         let at = self.memory.shared(write, to)?;
         let size = size as usize;
+        let who = self.who(lane);
+        if let Some(sanitizer) = &mut self.memory.sanitizer {
+            sanitizer.copy_landed(who, at, size);
+        }
         self.memory.shared[at..at + size].copy_from_slice(&bytes[..size]);
         Ok(())
     }

@@ -7,11 +7,13 @@ use super::block::{Arrival, BlockMemory, BlockShape, Environment, Stop};
 use super::copy_async::commit_copies;
 use super::fault::{Fault, FaultKind, Thread};
 use super::launch::Arithmetic;
-use super::memory_access::{Access, LOCAL_WINDOW, PARAM_WINDOW, SHARED_WINDOW, resolve_generic};
+use super::memory_access::{Access, LOCAL_WINDOW, PARAM_WINDOW, Place, SHARED_WINDOW, resolve_generic};
 use super::print;
 use super::program::{
     AddressOperand, BarrierReduction, Base, Data, Logic, Long, MemorySpace, Op, Reduction, Shuffle, Slot, Word,
 };
+use super::sanitizer::{self, Who};
+use super::visit::File;
 use super::warp::Warp;
 use crate::emulator::arithmetic::convert::Conversion;
 use crate::emulator::arithmetic::float;
@@ -41,6 +43,9 @@ impl Warp {
                     mask & if negated { !holds } else { holds }
                 }
             };
+            if memory.sanitizer.is_some() {
+                self.check_registers(environment, memory, pc, active);
+            }
             match &instruction.op {
                 Op::Branch { target, reconverge } => self.branch(*target, *reconverge, active),
                 Op::Exit => {
@@ -50,6 +55,11 @@ impl Warp {
                 _ if active == 0 => self.advance(),
                 Op::Barrier { id, threads, arrive, reduction } => {
                     let lane = active.trailing_zeros() as usize;
+                    if let Some(sanitizer) = &mut memory.sanitizer
+                        && active != self.live()
+                    {
+                        sanitizer.divergent(Who { warp: self.index, lane: lane as u32, pc });
+                    }
                     let arrival = Arrival {
                         barrier: self.words[*id as usize][lane] & 15,
                         threads: threads.map(|slot| self.words[slot as usize][lane]),
@@ -104,6 +114,27 @@ impl Warp {
             Err((kind, lane)) => {
                 let pc = step.pc;
                 Err(self.fault(environment, shape, kind, lane, pc))
+            }
+        }
+    }
+
+    /// In a checked launch: whether an instruction touches what a `wgmma` is still working on.
+    fn check_registers(&self, environment: &Environment<'_>, memory: &mut BlockMemory, pc: u32, active: u32) {
+        let Some((sanitizer, checks)) = memory.sanitizer.as_mut().zip(environment.checks) else { return };
+        if self.wgmmas.is_empty() || active == 0 {
+            return;
+        }
+        let code = &environment.program.code;
+        if matches!(code.get(pc as usize).map(|i| &i.op), Some(Op::Wgmma(_) | Op::WgmmaWait { .. })) {
+            return;
+        }
+        let Some(uses) = checks.uses.get(pc as usize) else { return };
+        for pending in &self.wgmmas {
+            let Some(Op::Wgmma(wgmma)) = code.get(pending.pc as usize).map(|i| &i.op) else { continue };
+            let touches = uses.iter().any(|&(file, _, slot)| file == File::Word && wgmma.holds(slot));
+            if touches {
+                let who = Who { warp: self.index, lane: active.trailing_zeros(), pc };
+                return sanitizer.wgmma_register(who, pending.pc);
             }
         }
     }
@@ -202,6 +233,44 @@ impl Step<'_, '_> {
 
     pub(super) fn thread(&self, lane: usize) -> u32 {
         self.warp.index * 32 + lane as u32
+    }
+
+    pub(super) fn who(&self, lane: usize) -> Who {
+        Who { warp: self.warp.index, lane: lane as u32, pc: self.pc }
+    }
+
+    /// In a checked launch: a lane reads.
+    #[cold]
+    fn check_read(&mut self, place: &Place<'_>, size: u32, lane: usize) {
+        let (who, environment) = (self.who(lane), self.environment);
+        let Some((sanitizer, checks)) = self.memory.sanitizer.as_mut().zip(environment.checks) else { return };
+        match place {
+            Place::Shared(at) => sanitizer.read(who, *at, size as usize),
+            Place::Global(allocation, offset) => {
+                let address = allocation.address + offset;
+                let label = || sanitizer::place_in_global(environment, address);
+                sanitizer.global_read(checks, who, address, size, label);
+            }
+            Place::Local(_) | Place::Param(_) => {}
+        }
+    }
+
+    /// In a checked launch: a lane is about to write an element.
+    #[cold]
+    fn check_write(&mut self, place: &Place<'_>, offset: usize, size: u32, value: u64, lane: usize) {
+        let (who, environment) = (self.who(lane), self.environment);
+        let unused = 64 - 8 * size;
+        let same = self.memory.read(environment, place, offset, size) << unused == value << unused;
+        let Some((sanitizer, checks)) = self.memory.sanitizer.as_mut().zip(environment.checks) else { return };
+        match place {
+            Place::Shared(at) => sanitizer.write(who, at + offset, size as usize, same),
+            Place::Global(allocation, at) => {
+                let address = allocation.address + at + offset as u64;
+                let label = || sanitizer::place_in_global(environment, address);
+                sanitizer.global_write(checks, who, (address, size), same, label);
+            }
+            Place::Local(_) | Place::Param(_) => {}
+        }
     }
 
     fn execute(&mut self, op: &Op) -> Result<(), LaneFault> {
@@ -418,6 +487,18 @@ impl Step<'_, '_> {
                         .memory
                         .place(self.environment, access, addresses[lane], thread)
                         .map_err(|kind| (kind, lane as u32))?;
+                    let who = self.who(lane);
+                    if let Some((sanitizer, checks)) = self.memory.sanitizer.as_mut().zip(self.environment.checks) {
+                        match &place {
+                            Place::Shared(at) => {
+                                sanitizer.atomic(checks, who, true, *at as u64, access.size as usize);
+                            }
+                            Place::Global(allocation, at) => {
+                                sanitizer.atomic(checks, who, false, allocation.address + at, access.size as usize);
+                            }
+                            Place::Local(_) | Place::Param(_) => {}
+                        }
+                    }
                     for (index, &element) in a.iter().enumerate() {
                         let (x, y) = (self.value(element, lane), b.map_or(0, |b| self.value(b, lane)));
                         let update = |old| ty.apply(*op, old, x, y);
@@ -430,6 +511,11 @@ impl Step<'_, '_> {
             }
             Op::CopyAsync { size, shared, global, source_size, ignore } => {
                 self.issue_copies(*size, [shared, global], *source_size, *ignore);
+            }
+            Op::ProxyFence => {
+                if let Some(sanitizer) = &mut self.memory.sanitizer {
+                    sanitizer.proxy_fence(self.warp.index);
+                }
             }
             Op::CopyCommit => commit_copies(self.warp, self.active),
             Op::CopyWait { pending } => return self.wait_for_copies(*pending),
@@ -613,6 +699,9 @@ impl Step<'_, '_> {
                 .memory
                 .place(self.environment, access, addresses[lane], thread)
                 .map_err(|kind| (kind, lane as u32))?;
+            if self.memory.sanitizer.is_some() {
+                self.check_read(&place, access.size, lane);
+            }
             for (index, &element) in d.iter().enumerate() {
                 let mut value = self.memory.read(self.environment, &place, index * size as usize, size);
                 if signed {
@@ -657,6 +746,9 @@ impl Step<'_, '_> {
                 .map_err(|kind| (kind, lane as u32))?;
             for (index, &element) in a.iter().enumerate() {
                 let value = self.value(element, lane);
+                if self.memory.sanitizer.is_some() {
+                    self.check_write(&place, index * size as usize, size, value, lane);
+                }
                 self.memory.write(&place, index * size as usize, size, value);
             }
         }
@@ -684,6 +776,9 @@ impl Step<'_, '_> {
                     Err(FaultKind::Misaligned { address, size: 16 })
                 };
                 let at = at.map_err(|kind| (kind, lane as u32))?;
+                if self.memory.sanitizer.is_some() {
+                    self.check_read(&Place::Shared(at), 16, lane);
+                }
                 for (word, bytes) in words.iter_mut().zip(self.memory.shared[at..at + 16].as_chunks().0) {
                     *word = u32::from_le_bytes(*bytes);
                 }
@@ -724,6 +819,9 @@ impl Step<'_, '_> {
                 for column in 0..8 {
                     let (i, j) = if transpose { (column, row) } else { (row, column) };
                     let value = fragment[4 * i + j / 2] >> (16 * (j % 2)) & 0xffff;
+                    if self.memory.sanitizer.is_some() {
+                        self.check_write(&place, 2 * column, 2, value.into(), lane);
+                    }
                     self.memory.write(&place, 2 * column, 2, value.into());
                 }
             }

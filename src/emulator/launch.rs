@@ -8,7 +8,9 @@ use super::arithmetic::tensor::Architecture;
 use super::block::{Block, BlockShape, Environment, Progress};
 use super::fault::{Fault, FaultKind};
 use super::memory::GlobalMemory;
+use super::sanitizer::{Checks, Finding, Sanitizer};
 use super::{Kernel, Module};
+use crate::diagnostic::Diagnostic;
 
 /// Warp instructions that a block executes before another gets its turn.
 const BLOCK_TURN: u64 = 1 << 22;
@@ -42,15 +44,32 @@ pub struct LaunchConfig {
     pub capability: u32,
     /// Whose bits.
     pub arithmetic: Arithmetic,
+    /// Whether races, missing waits and fences, and reads of what nothing wrote are looked for.
+    pub check: bool,
+    /// Chooses the order of warps and when copies land; 0 for the usual: in turn, and as late as they may be.
+    pub seed: u64,
+}
+
+/// What the checks of a launch say.
+#[derive(Clone, Debug, Default)]
+pub struct Checked {
+    /// What was found, in the order of the instructions.
+    pub findings: Vec<Diagnostic>,
+    /// Accesses that were checked.
+    pub accesses: u64,
+    /// Whether more global memory was touched than is watched.
+    pub incomplete: bool,
 }
 
 /// What a launch did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Stats {
     /// Instructions executed, counted once per warp.
     pub warp_instructions: u64,
     /// One past the highest byte of dynamic shared memory that was touched, in any block.
     pub shared_touched: u32,
+    /// What the checks say, where they were asked for.
+    pub checked: Option<Checked>,
 }
 
 /// Runs a grid to its end. Printed text comes in the order of the blocks, when they end.
@@ -68,6 +87,7 @@ pub fn launch(
         parameters.extend_from_slice(value);
         parameters.resize((offset + size) as usize, 0);
     }
+    let checks = config.check.then(|| Checks::new(&kernel.program));
     let environment = Environment {
         program: &kernel.program,
         memory,
@@ -76,11 +96,22 @@ pub fn launch(
         architecture: Architecture::from_capability(config.capability),
         arithmetic: config.arithmetic,
         stop,
+        checks: checks.as_ref(),
+        seed: config.seed,
     };
     let total: u64 = config.grid.iter().map(|&extent| u64::from(extent)).product();
-    let queue = Mutex::new(Queue { next: 0, total, paused: VecDeque::new(), failure: None, stats: Stats::default() });
+    let queue = Mutex::new(Queue {
+        next: 0,
+        total,
+        paused: VecDeque::new(),
+        failure: None,
+        stats: Stats::default(),
+        checked: Collected::default(),
+    });
     let printer = Mutex::new(Printer { next: 0, waiting: BTreeMap::new() });
-    let workers = std::thread::available_parallelism().map_or(1, usize::from).min(total.max(1) as usize);
+    // A checked launch runs its blocks one after the other: the same report from run to run.
+    let cores = if config.check { 1 } else { std::thread::available_parallelism().map_or(1, usize::from) };
+    let workers = cores.min(total.max(1) as usize);
     std::thread::scope(|scope| {
         for _ in 1..workers {
             scope.spawn(|| work(&environment, config, &queue, &printer, workers, print));
@@ -97,7 +128,10 @@ pub fn launch(
             }
             Err(fault)
         }
-        None => Ok(queue.stats),
+        None => {
+            let checked = checks.map(|checks| queue.checked.told(module, kernel, &checks));
+            Ok(Stats { checked, ..queue.stats })
+        }
     }
 }
 
@@ -108,6 +142,37 @@ struct Queue {
     /// The fault of the lowest block, so that the report is the same from run to run where it can be.
     failure: Option<(u64, Box<Fault>)>,
     stats: Stats,
+    checked: Collected,
+}
+
+/// Findings of the blocks that have ended.
+#[derive(Default)]
+struct Collected {
+    findings: Vec<Finding>,
+    accesses: u64,
+}
+
+impl Collected {
+    fn add(&mut self, sanitizer: Sanitizer) {
+        self.accesses += sanitizer.accesses;
+        for finding in sanitizer.findings {
+            let known = self.findings.iter_mut().find(|known| (known.rule, known.pc) == (finding.rule, finding.pc));
+            match known {
+                Some(known) => known.count += finding.count,
+                None => self.findings.push(finding),
+            }
+        }
+    }
+
+    fn told(mut self, module: &Module, kernel: &Kernel, checks: &Checks) -> Checked {
+        self.findings.sort_by_key(|finding| finding.pc);
+        let file = |index| module.file(index).map(str::to_owned);
+        let findings = self.findings.into_iter();
+        let findings =
+            findings.map(|finding| finding.into_diagnostic(&kernel.program, module.source(), file)).collect();
+        let incomplete = checks.global.lock().unwrap_or_else(PoisonError::into_inner).incomplete;
+        Checked { findings, accesses: self.accesses, incomplete }
+    }
 }
 
 struct Printer {
@@ -168,6 +233,9 @@ fn work(
                 let dynamic = u64::from(environment.program.dynamic_shared_offset);
                 let touched = block.memory.shared_touched.saturating_sub(dynamic) as u32;
                 queue.stats.shared_touched = queue.stats.shared_touched.max(touched);
+                if let Some(sanitizer) = block.memory.sanitizer.take() {
+                    queue.checked.add(*sanitizer);
+                }
                 drop(queue);
                 locked(printer).finished(index, std::mem::take(&mut block.memory.printed), print);
             }
@@ -228,6 +296,8 @@ mod tests {
             globals: Vec::new(),
             capability: 80,
             arithmetic: Arithmetic::Exact,
+            check: false,
+            seed: 0,
         };
         let stop = AtomicBool::new(false);
         std::thread::scope(|scope| {

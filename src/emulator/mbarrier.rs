@@ -48,12 +48,14 @@ impl Mbarrier {
             | u64::from(self.parity) << 63
     }
 
-    /// A phase ends when nothing is missing.
-    fn settle(&mut self) {
-        if self.missing == 0 && self.bytes == 0 {
+    /// A phase ends when nothing is missing; whether it did.
+    fn settle(&mut self) -> bool {
+        let ends = self.missing == 0 && self.bytes == 0;
+        if ends {
             self.parity = !self.parity;
             self.missing = self.expected;
         }
+        ends
     }
 }
 
@@ -81,8 +83,11 @@ impl BlockMemory {
     pub(super) fn complete_bytes(&mut self, address: u64, bytes: u64) -> Result<(), FaultKind> {
         let (at, mut mbarrier) = self.mbarrier(address)?;
         mbarrier.bytes -= bytes as i64;
-        mbarrier.settle();
+        let ended = mbarrier.settle();
         self.put_mbarrier(at, mbarrier);
+        if let Some(sanitizer) = self.sanitizer.as_mut().filter(|_| ended) {
+            sanitizer.mbarrier_ended(address);
+        }
         Ok(())
     }
 }
@@ -131,8 +136,14 @@ impl Step<'_, '_> {
                 mbarrier.missing =
                     mbarrier.missing.checked_sub(count).ok_or(fail(FaultKind::MbarrierCount { count }))?;
             }
-            mbarrier.settle();
+            let ended = mbarrier.settle();
             self.memory.put_mbarrier(at, mbarrier);
+            if let Some(sanitizer) = &mut self.memory.sanitizer {
+                sanitizer.mbarrier_arrive(addresses[lane], self.warp.index);
+                if ended {
+                    sanitizer.mbarrier_ended(addresses[lane]);
+                }
+            }
             if let Some(d) = d {
                 self.warp.longs[d as usize][lane] = state;
             }
@@ -152,6 +163,9 @@ impl Step<'_, '_> {
                 Data::Sink => false,
             };
             ended |= u32::from(mbarrier.parity != waited_for) << lane;
+            if let Some(sanitizer) = self.memory.sanitizer.as_mut().filter(|_| mbarrier.parity != waited_for) {
+                sanitizer.mbarrier_waited(addresses[lane], self.warp.index);
+            }
         }
         self.warp.write_predicate(d, ended, self.active);
         Ok(ended == self.active)

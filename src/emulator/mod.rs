@@ -17,6 +17,8 @@ mod memory;
 mod memory_access;
 mod print;
 mod program;
+mod sanitizer;
+mod schedule;
 mod tensor_map;
 mod visit;
 mod warp;
@@ -25,7 +27,7 @@ mod wgmma;
 use std::collections::BTreeMap;
 
 pub use fault::{Fault, FaultKind, Thread};
-pub use launch::{Arithmetic, LaunchConfig, Stats, launch};
+pub use launch::{Arithmetic, Checked, LaunchConfig, Stats, launch};
 pub use memory::{ALIGNMENT, Allocation, GlobalMemory};
 pub use tensor_map::{Broken, Interleave, Swizzle, TENSOR_MAP_BYTES, TensorMap, TensorMapType};
 

@@ -407,6 +407,8 @@ pub enum Op {
         ignore: Option<Slot>,
     },
     CopyCommit,
+    /// `fence.proxy.async`
+    ProxyFence,
     CopyWait {
         pending: u32,
     },
@@ -623,4 +625,14 @@ pub struct Program {
     pub static_shared: u32,
     /// Offset at which dynamic shared memory begins.
     pub dynamic_shared_offset: u32,
+}
+
+impl Program {
+    /// Whether it has atomics that other blocks can see.
+    pub fn has_global_atomics(&self) -> bool {
+        self.code.iter().any(|instruction| match &instruction.op {
+            Op::Atomic { space, .. } => matches!(space, MemorySpace::Global | MemorySpace::Generic),
+            _ => false,
+        })
+    }
 }

@@ -318,6 +318,7 @@ impl Op {
                 base(&mut shared.base, visit);
             }
             Op::CopyCommit
+            | Op::ProxyFence
             | Op::WgmmaCommit
             | Op::BulkCommit
             | Op::BulkWait { .. }

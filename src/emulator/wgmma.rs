@@ -11,13 +11,14 @@ use super::arithmetic::tensor::{Element, Plane};
 use super::execute::{LaneFault, Step};
 use super::fault::FaultKind;
 use super::launch::Arithmetic;
-use super::program::{Data, Op, Wgmma, WgmmaSource, Word};
+use super::program::{Data, Op, Slot, Wgmma, WgmmaSource, Word};
+use super::sanitizer::Snapshot;
 
 /// A `wgmma` that was issued.
 #[derive(Clone, Debug)]
 pub(super) struct PendingWgmma {
     /// Its instruction.
-    pc: u32,
+    pub pc: u32,
     /// `None` before `commit_group`.
     group: Option<u32>,
     /// A's registers, or its descriptor.
@@ -26,6 +27,8 @@ pub(super) struct PendingWgmma {
     b: u64,
     /// Whether D is added.
     add: bool,
+    /// What the warp knew then, in a checked launch.
+    then: Option<Box<Snapshot>>,
 }
 
 #[derive(Clone, Debug)]
@@ -109,6 +112,13 @@ fn size_of(element: Element) -> u64 {
     4 / element.per_register() as u64
 }
 
+impl Wgmma {
+    /// Whether a word is its accumulator. A's registers may be other values' by now: they were taken when it was issued.
+    pub(super) fn holds(&self, slot: Slot) -> bool {
+        self.d.iter().any(|element| matches!(element, Data::Word(own) if *own == slot))
+    }
+}
+
 impl Step<'_, '_> {
     /// Takes what is to be known now: the registers of A and the descriptors.
     pub(super) fn issue_wgmma(&mut self, wgmma: &Wgmma) {
@@ -121,7 +131,9 @@ impl Step<'_, '_> {
             ),
             WgmmaSource::Shared(slot, _) => Operand::Descriptor(self.warp.longs[*slot as usize][lane]),
         };
+        let then = self.memory.sanitizer.as_mut().and_then(|sanitizer| sanitizer.issue(self.warp.index));
         let pending = PendingWgmma {
+            then,
             pc: self.pc,
             group: None,
             a,
@@ -171,7 +183,7 @@ impl Step<'_, '_> {
                 for (register, plane) in a.iter_mut().enumerate().take(registers) {
                     let (rows, columns) = (register & 1, register >> 1);
                     let first = (first_row + 8 * rows as u64, 4 * columns * step.a.per_register());
-                    self.gather(&matrix, step.a, plane, first).map_err(located)?;
+                    self.gather(&matrix, step.a, plane, first, pending.then.as_deref()).map_err(located)?;
                 }
             }
             (Operand::Planes(planes), _) => {
@@ -191,7 +203,7 @@ impl Step<'_, '_> {
             let mut b: [Plane; 2] = [[0; 32]; 2];
             for (register, plane) in b.iter_mut().enumerate().take(step.b_registers()) {
                 let first = (8 * tile as u64, 4 * register * step.b.per_register());
-                self.gather(&b_matrix, step.b, plane, first).map_err(located)?;
+                self.gather(&b_matrix, step.b, plane, first, pending.then.as_deref()).map_err(located)?;
             }
             if wgmma.negate[1] {
                 b.iter_mut().for_each(|plane| negate(step.b, plane));
@@ -225,6 +237,7 @@ impl Step<'_, '_> {
         element: Element,
         plane: &mut Plane,
         (mn, k): (u64, usize),
+        then: Option<&Snapshot>,
     ) -> Result<(), FaultKind> {
         let (size, per) = (size_of(element), element.per_register());
         let rows: [u64; 8] = std::array::from_fn(|index| matrix.start + matrix.of_mn(mn + index as u64, size));
@@ -259,6 +272,17 @@ impl Step<'_, '_> {
             });
         }
         self.memory.shared_touched = self.memory.shared_touched.max(highest);
+        if let Some(then) = then {
+            for lane in 0..32 {
+                for index in 0..if scattered { per } else { 1 } {
+                    let address = swizzled(rows[lane / 4] + columns[lane % 4 * per + index], matrix.row);
+                    let who = self.who(lane);
+                    if let Some(sanitizer) = &mut self.memory.sanitizer {
+                        sanitizer.read_later(who, then, address as usize, length as usize);
+                    }
+                }
+            }
+        }
         Ok(())
     }
 }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::buffers::{Buf, Bufs, Check, Free, Let, Load, Reset, Save, Show};
-use super::launch::{CompareDevices, Ncu, Relaunch, StageMagic};
+use super::launch::{CompareDevices, Ncu, Relaunch, Sanitize, StageMagic};
 use super::settings::{DeviceMagic, TargetMagic, TritonMagic};
 use crate::compiler::Stage;
 use crate::diagnostic::{Diagnostic, Result, Source};
@@ -107,6 +107,7 @@ pub fn registry() -> &'static [&'static dyn Magic] {
         &StageMagic(Stage::Cubin),
         &Relaunch,
         &CompareDevices,
+        &Sanitize,
         &Ncu,
         &super::edit::Edit,
         &super::patch::Patch,

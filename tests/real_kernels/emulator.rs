@@ -66,6 +66,8 @@ fn emulate(directory: &Path, job: &Job, capability: u32) {
         globals,
         capability,
         arithmetic: Arithmetic::Exact,
+        check: false,
+        seed: 0,
     };
     launch(&module, kernel, &config, &memory, &AtomicBool::new(false), &|text| print!("{text}"))
         .unwrap_or_else(|fault| panic!("{}: {fault:?}", job.name));

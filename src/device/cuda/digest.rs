@@ -64,6 +64,7 @@ mod tests {
             cooperative: false,
             dependent: false,
             seed: 0,
+            check: false,
         };
         device.launch(&launch, &Cancel::new(), &|_| {}).expect("launched");
         let mut found = [0; 8];

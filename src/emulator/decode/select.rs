@@ -93,12 +93,15 @@ impl Decoder<'_> {
                     .take_any(&["sc", "acq_rel", "acquire", "release", "cta", "cluster", "gpu", "sys", "gl", "level"])
                     .is_some()
                 {}
+                let mut of_proxy = false;
                 if m.take("proxy") {
                     let known = ["async", "tensormap::generic", "alias", "shared::cta", "shared", "global"];
-                    while m.take_any(&known).is_some() {}
+                    while let Some(word) = m.take_any(&known) {
+                        of_proxy |= word == "async";
+                    }
                 }
                 m.take("mbarrier_init");
-                self.emit(Op::Nothing);
+                self.emit(if of_proxy { Op::ProxyFence } else { Op::Nothing });
             }
             "bra" => {
                 m.take("uni");

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use super::arguments;
 use super::relaunch::Again;
-use super::run::{Plan, launch_once};
+use super::run::{Checks, Plan, launch_once, refuse_findings};
 use super::snapshot::Snapshot;
-use crate::device::{Buffer, Number};
+use crate::device::{Buffer, LaunchReport, Number};
 use crate::diagnostic::{Diagnostic, Result};
 use crate::magics::{Call, Kind, Magic, OptionSpec, Spec};
 use crate::render::plot::time_text;
@@ -55,21 +55,35 @@ impl Magic for CompareDevices {
                 "unknown-device" | "no-gpu" => Box::new(error.at(option.value_span.clone(), "")),
                 _ => error,
             };
-            let result = on_device(name, &again, &before, workspace, context).map_err(located);
-            results.push(result.map_err(|error| Box::new(error.note(format!("on {name}"))))?);
+            let result = on_device(name, &again, &before, Checks::default(), workspace, context).map_err(located);
+            let result = result.map_err(|error| Box::new(error.note(format!("on {name}"))))?;
+            results.push((result.device, result.elapsed, result.after));
         }
         Ok(Some(report(&again.name, &before, &results, workspace)))
     }
 }
 
+/// A launch on a device.
+pub struct OnDevice {
+    /// Its name.
+    pub device: String,
+    /// How long it took.
+    pub elapsed: Duration,
+    /// What the device says.
+    pub report: LaunchReport,
+    /// What the buffers held after it.
+    pub after: Snapshot,
+}
+
 /// One launch on a device, and what the buffers hold after it. The workspace is as it was.
-fn on_device(
+pub fn on_device(
     name: &str,
     again: &Again,
     before: &Snapshot,
+    checks: Checks,
     workspace: &mut Workspace,
     context: Context<'_>,
-) -> Result<(String, Duration, Snapshot)> {
+) -> Result<OnDevice> {
     let launch = |workspace: &mut Workspace| {
         let Again { name, version, launch, .. } = again;
         let evaluated = arguments::evaluate_all(&launch.header, workspace)
@@ -84,12 +98,14 @@ fn on_device(
             arguments: &evaluated,
             timing: None,
             timeout: None,
+            checks,
         };
         let start = Instant::now();
         let launched = launch_once(&plan, workspace, context.cancel);
-        launched.map_err(|error| Box::new(plan.in_own_text(*error, workspace)))?;
+        let report = launched.map_err(|error| Box::new(plan.in_own_text(*error, workspace)))?;
         let elapsed = start.elapsed();
-        Ok((workspace.device_name(), elapsed, Snapshot::take(workspace)?))
+        refuse_findings(&plan, &report, workspace)?;
+        Ok(OnDevice { device: workspace.device_name(), elapsed, report, after: Snapshot::take(workspace)? })
     };
     if name == workspace.device_name() {
         let result = launch(workspace);

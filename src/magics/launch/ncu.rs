@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use super::arguments;
 use super::relaunch::Again;
-use super::run::{Plan, code_for, with_prepared};
+use super::run::{Checks, Plan, code_for, with_prepared};
 use super::snapshot::Snapshot;
 use super::timeout::limited;
 use crate::child::ChildProcess;
@@ -77,6 +77,7 @@ impl Magic for Ncu {
             arguments: &evaluated,
             timing: None,
             timeout: None,
+            checks: Checks::default(),
         };
         let folder = tempfile::tempdir().map_err(|error| failed("no folder for the launch", &error.to_string()))?;
         let code = match code_for(workspace.device.as_ref(), &again.version) {
@@ -219,6 +220,7 @@ fn emulated_instructions(
             arguments: &evaluated,
             timing: None,
             timeout: None,
+            checks: Checks::default(),
         };
         super::run::launch_once(&plan, workspace, cancel)
     });

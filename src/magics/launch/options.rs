@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::run::Checks;
 use crate::compiler::meta::inherit;
 use crate::compiler::{LaunchMeta, Origin, PassEdits, Scratch, Sourced, Stage, Target};
 use crate::device::TimingPlan;
@@ -10,7 +11,7 @@ use crate::expression::{HeaderOption, LaunchHeader};
 use crate::magics::OptionSpec;
 
 /// Options that take no value.
-pub const SWITCHES: [&str; 2] = ["--compile", "--warm"];
+pub const SWITCHES: [&str; 3] = ["--compile", "--warm", "--check"];
 
 /// Options of every stage magic.
 pub const STAGE_OPTIONS: &[OptionSpec] = &[
@@ -31,6 +32,12 @@ pub const STAGE_OPTIONS: &[OptionSpec] = &[
     OptionSpec { name: "--scratch", value: "SIZE/ALIGN", help: "global scratch per program, in bytes" },
     OptionSpec { name: "--timeout", value: "SECONDS", help: "end the launch, with an error, after this time" },
     OptionSpec { name: "--warm", value: "", help: "with `--bench`: do not flush the L2 cache before each launch" },
+    OptionSpec {
+        name: "--check",
+        value: "",
+        help: "on the emulator: data races, missing waits and fences, shared memory that nothing wrote",
+    },
+    OptionSpec { name: "--seed", value: "N", help: "on the emulator: another order of warps and of copies that land" },
 ];
 
 /// Options of the stages that passes run on.
@@ -70,6 +77,8 @@ pub const CUBIN_OPTIONS: &[OptionSpec] = &[
     STAGE_OPTIONS[6],
     STAGE_OPTIONS[7],
     STAGE_OPTIONS[8],
+    STAGE_OPTIONS[9],
+    STAGE_OPTIONS[10],
 ];
 
 /// Options of `%%triton` and `%%gluon` besides.
@@ -142,6 +151,12 @@ pub fn timing(header: &LaunchHeader) -> Result<Option<TimingPlan>> {
         },
     };
     Ok(Some(TimingPlan { samples, flush: header.option("--warm").is_none(), graph: true }))
+}
+
+/// How the emulator runs a launch.
+pub fn checks(header: &LaunchHeader) -> Result<Checks> {
+    let seed = header.option("--seed").map_or(Ok(0), |option| number(option, "a number: the seed"))?;
+    Ok(Checks { check: header.option("--check").is_some(), seed })
 }
 
 /// How long a launch may take.

@@ -44,6 +44,7 @@ impl Magic for Relaunch {
             arguments: &evaluated,
             timing: options::timing(&header)?,
             timeout: options::timeout(&header)?,
+            checks: options::checks(&header)?,
         };
         let (lines, warnings) = run(&plan, workspace, context)?;
         workspace.kernels.launched(&name, launch);

@@ -47,6 +47,8 @@ pub struct LaunchLines {
     pub occupancy: Option<Occupancy>,
     /// Warp instructions executed, where the device counts them.
     pub warp_instructions: Option<u64>,
+    /// What the checks say, where they were asked for.
+    pub checked: Option<String>,
     /// One line for each buffer that the launch changed.
     pub changes: Vec<String>,
 }
@@ -162,6 +164,7 @@ impl Report {
         if let Some(count) = self.launch.as_ref().and_then(|launch| launch.warp_instructions) {
             lines.push(format!("{} warp instructions", grouped(count)));
         }
+        lines.extend(self.launch.as_ref().and_then(|launch| launch.checked.clone()));
         lines
     }
 
@@ -387,6 +390,7 @@ mod tests {
                 driver_log: None,
                 occupancy: None,
                 warp_instructions: Some(1_234_567),
+                checked: None,
                 changes: vec!["c  f16 [512, 512]  all 262144 elements written".into()],
             }),
             warnings: Vec::new(),

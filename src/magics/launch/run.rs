@@ -13,8 +13,10 @@ use crate::compiler::meta::{encode, resolve_scratch};
 use crate::compiler::{Origin, Stage, Target};
 use crate::device::{Code, Device, Launch, LaunchReport, Timing, TimingPlan};
 use crate::diagnostic::{Diagnostic, Result, Source};
+use crate::emulator::Checked;
 use crate::expression::{LaunchHeader, Scalar};
 use crate::frontend::Stream;
+use crate::render::grouped;
 use crate::workspace::{Context, Version, Workspace};
 
 /// A launch, ready but for its arguments' bytes.
@@ -36,6 +38,17 @@ pub struct Plan<'a> {
     pub timing: Option<TimingPlan>,
     /// How long one launch may take (`--timeout`).
     pub timeout: Option<Duration>,
+    /// What the emulator looks for, and in which order it runs warps (`--check`, `--seed`).
+    pub checks: Checks,
+}
+
+/// How the emulator runs a launch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Checks {
+    /// Races, missing waits and fences, reads of what nothing wrote.
+    pub check: bool,
+    /// The order of warps; 0 for the usual.
+    pub seed: u64,
 }
 
 impl Plan<'_> {
@@ -108,6 +121,7 @@ pub fn run(plan: &Plan<'_>, workspace: &mut Workspace, context: Context<'_>) -> 
         driver_log: by_driver.then_some(info.log),
         occupancy: device.occupancy(&launch),
         warp_instructions: report.warp_instructions,
+        checked: report.checked.as_ref().map(checked_line),
         changes,
     };
     Ok((lines, warnings))
@@ -172,6 +186,14 @@ fn prepare(plan: &Plan<'_>, workspace: &mut Workspace, temporary: &mut Vec<(u64,
         // It was compiled without a launch.
         resolve_scratch(&mut meta, plan.arguments.positional.len());
     }
+    if plan.checks != Checks::default() && !workspace.device.is_emulated() {
+        let error = Diagnostic::error("needs-emulator", "checks and seeds are the emulator's");
+        return Err(located(Box::new(
+            error
+                .at(plan.header.call_span.clone(), "")
+                .help("`%sanitize` runs the last launch there, or `%device emu`"),
+        )));
+    }
     let grid = arguments::evaluate_grid(plan.header, workspace, &grid_constants(plan)).map_err(located)?;
     let mut arguments = plan.arguments.clone();
     arguments.place(workspace.device.as_mut(), temporary)?;
@@ -229,7 +251,8 @@ fn prepare(plan: &Plan<'_>, workspace: &mut Workspace, temporary: &mut Vec<(u64,
         args,
         cooperative: meta.cooperative.value,
         dependent: meta.dependent.value,
-        seed: 0,
+        seed: plan.checks.seed,
+        check: plan.checks.check,
     };
     Ok(Prepared { launch, guessed_shared })
 }
@@ -284,6 +307,7 @@ fn launch_all(
 ) -> Result<Outcome> {
     let print = |text: &str| context.frontend.stream(Stream::Stdout, text);
     let report = limited(plan.timeout, context.cancel, |cancel| workspace.device.launch(launch, cancel, &print))?;
+    refuse_findings(plan, &report, workspace)?;
     parts.end("launch");
     let after = Snapshot::take(workspace)?;
     let changes = after.changes_since(good, workspace);
@@ -299,6 +323,46 @@ fn launch_all(
         }
     };
     Ok(Outcome { report, timing, changes })
+}
+
+/// Findings besides the first that are told.
+const MOST_TOLD: usize = 8;
+
+/// The first finding of the checks as an error, with the others as notes.
+pub fn refuse_findings(plan: &Plan<'_>, report: &LaunchReport, workspace: &Workspace) -> Result<()> {
+    let findings = report.checked.iter().flat_map(|checked| &checked.findings);
+    let mut told = findings.map(|finding| plan.in_own_text(finding.clone(), workspace));
+    let Some(first) = told.next() else { return Ok(()) };
+    let mut others: Vec<(String, usize)> = Vec::new();
+    for other in told {
+        let line = format!("also{}: {}", line_of(&other), other.message);
+        match others.iter_mut().find(|(known, _)| *known == line) {
+            Some((_, count)) => *count += 1,
+            None => others.push((line, 1)),
+        }
+    }
+    let more = others.len().saturating_sub(MOST_TOLD);
+    let others = others.into_iter().take(MOST_TOLD).map(|(line, count)| match count {
+        1 => line,
+        _ => format!("{line} ({count} instructions)"),
+    });
+    let others = others.chain((more > 0).then(|| format!("and {more} more")));
+    Err(Box::new(others.fold(first, Diagnostic::note)))
+}
+
+/// ` in line 12`, where the error has a place.
+fn line_of(error: &Diagnostic) -> String {
+    let line = error.source.as_ref().zip(error.labels.first()).and_then(|(source, label)| {
+        Some(source.text.get(..label.span.start)?.matches('\n').count() + source.first_line)
+    });
+    line.map_or(String::new(), |line| format!(" in line {line}"))
+}
+
+/// One line on the checks of a launch that found nothing.
+pub fn checked_line(checked: &Checked) -> String {
+    let accesses = grouped(checked.accesses);
+    let left_out = if checked.incomplete { "; more global memory was touched than is watched (64 MiB)" } else { "" };
+    format!("checked: nothing found in {accesses} accesses{left_out}")
 }
 
 /// What a grid may name besides the workspace: keyword values, and the constants that the kernel was compiled with.

@@ -65,6 +65,12 @@ impl Snapshot {
         })
     }
 
+    /// Names of the buffers that hold other bytes than in another snapshot.
+    pub fn differing_from(&self, other: &Self) -> Vec<&str> {
+        let differ = |(name, bytes): &&(String, Arc<[u8]>)| other.of(name).is_some_and(|theirs| theirs != bytes);
+        self.saved.iter().filter(differ).map(|(name, _)| name.as_str()).collect()
+    }
+
     /// One line for each buffer that was different before, in the order of the workspace.
     pub fn changes_since(&self, before: &Self, workspace: &Workspace) -> Vec<String> {
         let mut lines = Vec::new();

@@ -407,6 +407,7 @@ impl Cell<'_> {
                     arguments: &arguments,
                     timing: options::timing(&self.header)?,
                     timeout: options::timeout(&self.header)?,
+                    checks: options::checks(&self.header)?,
                 };
                 let (lines, more) = run(&plan, workspace, context)?;
                 warnings.extend(more);

@@ -1,0 +1,45 @@
+//! Vector clocks: what an agent of a block knows of the others' past.
+
+/// The latest event of each agent that happened before. Agents are warps, then mbarriers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Clock(Vec<u32>);
+
+impl Clock {
+    /// The latest event of an agent that is known; 0 for none.
+    pub fn get(&self, agent: usize) -> u32 {
+        self.0.get(agent).copied().unwrap_or(0)
+    }
+
+    /// Learns of an event.
+    pub fn learn(&mut self, agent: usize, event: u32) {
+        if self.0.len() <= agent {
+            self.0.resize(agent + 1, 0);
+        }
+        self.0[agent] = self.0[agent].max(event);
+    }
+
+    /// Learns everything that another knows.
+    pub fn join(&mut self, other: &Self) {
+        if self.0.len() < other.0.len() {
+            self.0.resize(other.0.len(), 0);
+        }
+        for (own, theirs) in self.0.iter_mut().zip(&other.0) {
+            *own = (*own).max(*theirs);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn joining_keeps_the_later_event_of_each() {
+        let (mut a, mut b) = (Clock::default(), Clock::default());
+        a.learn(0, 5);
+        b.learn(0, 3);
+        b.learn(2, 7);
+        a.join(&b);
+        assert_eq!((a.get(0), a.get(1), a.get(2), a.get(9)), (5, 0, 7, 0));
+    }
+}

@@ -1,0 +1,133 @@
+//! Races in global memory, between blocks and between the warps of a block.
+
+use std::collections::HashMap;
+
+use super::clock::Clock;
+
+/// Bytes that are watched together.
+const PAGE: u64 = 4096;
+/// Pages that are watched at most: 64 MiB of global memory, with some 24 times as much for the records.
+const MOST_PAGES: usize = 1 << 14;
+
+/// Who accessed a byte last.
+#[derive(Clone, Copy, Debug, Default)]
+struct Last {
+    /// Number of the block, from 1; 0 for nobody.
+    block: u32,
+    warp: u16,
+    atomic: bool,
+    event: u32,
+    pc: u32,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Cell {
+    write: Last,
+    read: Last,
+}
+
+/// Who asks.
+pub(super) struct Asker<'a> {
+    /// Number of the block.
+    pub block: u64,
+    pub warp: u32,
+    pub event: u32,
+    pub pc: u32,
+    /// What the warp knows of its block.
+    pub knows: &'a Clock,
+}
+
+/// An access that is not in order with an earlier one.
+pub(super) struct Conflict {
+    /// The earlier one's instruction and warp.
+    pub pc: u32,
+    pub warp: u32,
+    pub same_block: bool,
+}
+
+/// The records of a launch.
+pub struct GlobalShadow {
+    pages: HashMap<u64, Box<[Cell]>>,
+    /// Whether blocks may order themselves, through atomics: then only the warps of one block are compared.
+    blocks_synchronise: bool,
+    /// Whether memory was left out.
+    pub incomplete: bool,
+}
+
+impl GlobalShadow {
+    /// Nothing was accessed yet.
+    pub fn new(blocks_synchronise: bool) -> Self {
+        Self { pages: HashMap::new(), blocks_synchronise, incomplete: false }
+    }
+
+    /// Records an access of `size` bytes; the first conflict, if there is one. `same` tells that a write leaves the
+    /// value as it is, which races with nothing that was written.
+    pub(super) fn access(&mut self, asker: &Asker<'_>, address: u64, size: u32, kind: Kind) -> Option<Conflict> {
+        let mut found = None;
+        for address in address..address + u64::from(size) {
+            if self.pages.len() >= MOST_PAGES && !self.pages.contains_key(&(address / PAGE)) {
+                self.incomplete = true;
+                return found;
+            }
+            let page = self
+                .pages
+                .entry(address / PAGE)
+                .or_insert_with(|| vec![Cell::default(); PAGE as usize].into_boxed_slice());
+            let Some(cell) = page.get_mut((address % PAGE) as usize) else { continue };
+            let block = asker.block as u32 + 1;
+            let in_order = |last: &Last| {
+                last.block == 0
+                    || if last.block == block {
+                        last.event <= asker.knows.get(last.warp.into())
+                    } else {
+                        self.blocks_synchronise
+                    }
+            };
+            let conflict =
+                |last: &Last| Conflict { pc: last.pc, warp: last.warp.into(), same_block: last.block == block };
+            let now =
+                Last { block, warp: asker.warp as u16, atomic: kind == Kind::Atomic, event: asker.event, pc: asker.pc };
+            let Cell { write, read } = *cell;
+            match kind {
+                Kind::Read => {
+                    if !in_order(&write) {
+                        found = found.or(Some(conflict(&write)));
+                    }
+                    // An earlier reader of another block stays: it conflicts with more.
+                    if read.block == 0 || read.block == block {
+                        cell.read = now;
+                    }
+                }
+                Kind::Write { same } => {
+                    if !same && !in_order(&write) {
+                        found = found.or(Some(conflict(&write)));
+                    }
+                    if !same && !in_order(&read) {
+                        found = found.or(Some(conflict(&read)));
+                    }
+                    if !same || write.block == 0 {
+                        cell.write = now;
+                    }
+                }
+                Kind::Atomic => {
+                    if !write.atomic && !in_order(&write) {
+                        found = found.or(Some(conflict(&write)));
+                    }
+                    cell.write = now;
+                }
+            }
+        }
+        found
+    }
+}
+
+/// What an access does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Read,
+    /// `same`: the bytes were there already.
+    Write {
+        same: bool,
+    },
+    Atomic,
+}

@@ -1,0 +1,436 @@
+//! Checks of a launch: data races, missing fences and waits, reads of memory that nothing wrote.
+//!
+//! Every warp has a vector clock; barriers, mbarriers and atomics hand on what a warp knows (Lamport's happened-before).
+//! An access that does not know of an earlier one to the same bytes races with it. What an asynchronous operation touches
+//! is its own from the moment it is issued until it is waited for. A second clock holds the writes of the generic proxy
+//! that a `fence.proxy.async` has made visible to the asynchronous one (PTX ISA 8.7, "Memory Consistency Model").
+//!
+//! Lanes of one warp are not compared with each other.
+
+mod clock;
+mod finding;
+mod global;
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use clock::Clock;
+pub use finding::{Finding, Rule};
+pub use global::GlobalShadow;
+use global::{Asker, Kind};
+
+use super::block::{BlockShape, Environment};
+use super::fault::Thread;
+use super::program::Program;
+use super::visit::{File, Use};
+
+/// Findings that are told apart in a block.
+const MOST: usize = 64;
+/// An event that nobody knows of: an operation that has not landed.
+const NEVER: u32 = u32::MAX;
+/// No writer.
+const NOBODY: u16 = u16::MAX;
+
+/// What all blocks of a checked launch share.
+pub struct Checks {
+    /// Accesses to global memory.
+    pub(super) global: Mutex<GlobalShadow>,
+    /// The registers of each instruction.
+    pub(super) uses: Vec<Vec<(File, Use, u32)>>,
+}
+
+impl Checks {
+    /// For launches of a program.
+    pub fn new(program: &Program) -> Self {
+        let mut code = program.code.clone();
+        let uses = code.iter_mut().map(|instruction| {
+            let mut uses = Vec::new();
+            instruction.visit(&mut |file, how, slot| uses.push((file, how, *slot)));
+            uses
+        });
+        let uses = uses.collect();
+        Self { global: Mutex::new(GlobalShadow::new(program.has_global_atomics())), uses }
+    }
+}
+
+/// The instruction of a lane.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Who {
+    pub warp: u32,
+    pub lane: u32,
+    pub pc: u32,
+}
+
+/// What a warp knew when it issued an asynchronous operation.
+#[derive(Clone, Debug)]
+pub(super) struct Snapshot {
+    clock: Clock,
+    proxy: Clock,
+}
+
+/// A byte of shared memory.
+#[derive(Clone, Copy, Debug)]
+struct Cell {
+    writer: u16,
+    /// By an ordinary store: other proxies need a fence. `cp.async` is of the generic proxy too; but Triton and CUTLASS
+    /// put no fence between it and `wgmma`, and the hardware wants none.
+    generic: bool,
+    atomic: bool,
+    event: u32,
+    pc: u32,
+}
+
+/// A place through which warps hand on what they know.
+#[derive(Clone, Debug, Default)]
+struct Meeting {
+    clock: Clock,
+    proxy: Clock,
+}
+
+struct Phases {
+    /// Its agent: asynchronous writes that it counts.
+    agent: usize,
+    /// Phases that have ended.
+    ended: u32,
+    /// What those who arrived know, and what those who waited for the last phase learn.
+    arrived: Meeting,
+    released: Meeting,
+}
+
+/// The records of one block.
+pub(super) struct Sanitizer {
+    shape: BlockShape,
+    warps: usize,
+    clocks: Vec<Clock>,
+    proxies: Vec<Clock>,
+    cells: Vec<Cell>,
+    /// For each byte, the last event of each warp that read it.
+    readers: Vec<u32>,
+    reader_pcs: Vec<u32>,
+    barriers: HashMap<u32, Meeting>,
+    mbarriers: HashMap<u64, Phases>,
+    /// Atomics hand on knowledge too, by address.
+    atomics: HashMap<(bool, u64), Meeting>,
+    found: HashMap<(Rule, u32), usize>,
+    pub findings: Vec<Finding>,
+    /// Accesses checked.
+    pub accesses: u64,
+}
+
+impl Sanitizer {
+    pub fn new(shape: &BlockShape, warps: usize, shared: usize) -> Self {
+        let own = |warp| {
+            let mut clock = Clock::default();
+            clock.learn(warp, 1);
+            clock
+        };
+        let untouched = Cell { writer: NOBODY, generic: false, atomic: false, event: 0, pc: 0 };
+        Self {
+            shape: shape.clone(),
+            warps,
+            clocks: (0..warps).map(own).collect(),
+            proxies: vec![Clock::default(); warps],
+            cells: vec![untouched; shared],
+            readers: vec![0; shared * warps],
+            reader_pcs: vec![0; shared],
+            barriers: HashMap::new(),
+            mbarriers: HashMap::new(),
+            atomics: HashMap::new(),
+            found: HashMap::new(),
+            findings: Vec::new(),
+            accesses: 0,
+        }
+    }
+
+    fn tell(&mut self, rule: Rule, who: Who, other: Option<String>, place: impl FnOnce() -> String) {
+        if let Some(&index) = self.found.get(&(rule, who.pc)) {
+            if let Some(finding) = self.findings.get_mut(index) {
+                finding.count += 1;
+            }
+            return;
+        }
+        if self.findings.len() >= MOST {
+            return;
+        }
+        self.found.insert((rule, who.pc), self.findings.len());
+        let thread = Thread { block: self.shape.index, thread: self.shape.thread(who.warp, who.lane) };
+        self.findings.push(Finding { rule, pc: who.pc, thread, other, place: place(), count: 1 });
+    }
+
+    fn tick(&mut self, warp: u32) {
+        let warp = warp as usize;
+        if let Some(clock) = self.clocks.get_mut(warp) {
+            let now = clock.get(warp);
+            clock.learn(warp, now + 1);
+        }
+    }
+
+    fn now(&self, warp: u32) -> u32 {
+        self.clocks.get(warp as usize).map_or(0, |clock| clock.get(warp as usize))
+    }
+
+    fn agent_name(&self, agent: usize) -> String {
+        if agent < self.warps { format!("warp {agent}") } else { "the asynchronous proxy".to_owned() }
+    }
+
+    fn race(&mut self, who: Who, other: u32, by: usize, at: usize) {
+        let by = self.agent_name(by);
+        self.tell(Rule::Race { shared: true, other }, who, Some(by), || format!("shared address {at:#x}"));
+    }
+
+    /// Bytes of shared memory are read, by `clock`'s knowledge.
+    fn check_read(&mut self, who: Who, clock: &Clock, at: usize, size: usize) {
+        self.accesses += 1;
+        for byte in at..at + size {
+            let Some(&Cell { writer, event, pc, .. }) = self.cells.get(byte) else { return };
+            if writer == NOBODY {
+                return self.tell(Rule::Uninitialised, who, None, || format!("shared address {byte:#x}"));
+            }
+            if event > clock.get(writer.into()) {
+                return self.race(who, pc, writer.into(), byte);
+            }
+        }
+    }
+
+    fn note_read(&mut self, who: Who, at: usize, size: usize) {
+        let now = self.now(who.warp);
+        for byte in at..at + size {
+            if let Some(reader) = self.readers.get_mut(byte * self.warps + who.warp as usize) {
+                *reader = now;
+            }
+            if let Some(pc) = self.reader_pcs.get_mut(byte) {
+                *pc = who.pc;
+            }
+        }
+    }
+
+    fn check_write(&mut self, who: Who, clock: &Clock, at: usize, size: usize, atomic: bool) {
+        self.accesses += 1;
+        for byte in at..at + size {
+            let Some(&cell) = self.cells.get(byte) else { return };
+            let writer = usize::from(cell.writer);
+            if cell.writer != NOBODY && cell.event > clock.get(writer) && !(atomic && cell.atomic) {
+                return self.race(who, cell.pc, writer, byte);
+            }
+            let readers = self.readers.get(byte * self.warps..(byte + 1) * self.warps).unwrap_or_default();
+            if let Some(reader) = readers.iter().enumerate().position(|(warp, &event)| event > clock.get(warp)) {
+                return self.race(who, self.reader_pcs[byte], reader, byte);
+            }
+        }
+    }
+
+    fn note_write(&mut self, at: usize, size: usize, cell: Cell) {
+        let end = (at + size).min(self.cells.len());
+        if let Some(cells) = self.cells.get_mut(at..end) {
+            cells.fill(cell);
+        }
+    }
+
+    fn with_clock(&mut self, warp: u32, work: impl FnOnce(&mut Self, &Clock)) {
+        let Some(slot) = self.clocks.get_mut(warp as usize) else { return };
+        let clock = std::mem::take(slot);
+        work(self, &clock);
+        self.clocks[warp as usize] = clock;
+    }
+
+    /// An ordinary read of shared memory.
+    pub fn read(&mut self, who: Who, at: usize, size: usize) {
+        self.with_clock(who.warp, |this, clock| this.check_read(who, clock, at, size));
+        self.note_read(who, at, size);
+    }
+
+    /// An ordinary write of shared memory. `same` tells that the bytes were there already: such a write races with none.
+    pub fn write(&mut self, who: Who, at: usize, size: usize, same: bool) {
+        let unwritten =
+            self.cells.get(at..at + size).is_none_or(|cells| cells.iter().any(|cell| cell.writer == NOBODY));
+        if same && !unwritten {
+            return;
+        }
+        self.with_clock(who.warp, |this, clock| this.check_write(who, clock, at, size, false));
+        let event = self.now(who.warp);
+        self.note_write(at, size, Cell { writer: who.warp as u16, generic: true, atomic: false, event, pc: who.pc });
+    }
+
+    /// An atomic: it hands on what its warp knows to the next one at the same address.
+    pub fn atomic(&mut self, checks: &Checks, who: Who, shared: bool, address: u64, size: usize) {
+        let Some((clock, proxy)) = self.clocks.get_mut(who.warp as usize).zip(self.proxies.get_mut(who.warp as usize))
+        else {
+            return;
+        };
+        let meeting = self.atomics.entry((shared, address)).or_default();
+        clock.join(&meeting.clock);
+        proxy.join(&meeting.proxy);
+        meeting.clock = clock.clone();
+        meeting.proxy = proxy.clone();
+        if shared {
+            let at = address as usize;
+            self.with_clock(who.warp, |this, clock| this.check_write(who, clock, at, size, true));
+            let event = self.now(who.warp);
+            let cell = Cell { writer: who.warp as u16, generic: true, atomic: true, event, pc: who.pc };
+            self.note_write(at, size, cell);
+        } else {
+            self.global(checks, who, address, size as u32, Kind::Atomic, String::new);
+        }
+        self.tick(who.warp);
+    }
+
+    /// An ordinary read or write of global memory; `label` names the place.
+    pub fn global_read(&mut self, checks: &Checks, who: Who, address: u64, size: u32, label: impl Fn() -> String) {
+        self.global(checks, who, address, size, Kind::Read, label);
+    }
+
+    /// See [`Self::global_read`]; `same` as in [`Self::write`].
+    pub fn global_write(
+        &mut self,
+        checks: &Checks,
+        who: Who,
+        (address, size): (u64, u32),
+        same: bool,
+        label: impl Fn() -> String,
+    ) {
+        self.global(checks, who, address, size, Kind::Write { same }, label);
+    }
+
+    fn global(&mut self, checks: &Checks, who: Who, address: u64, size: u32, kind: Kind, label: impl Fn() -> String) {
+        self.accesses += 1;
+        let Some(knows) = self.clocks.get(who.warp as usize) else { return };
+        let asker =
+            Asker { block: self.shape.linear_index, warp: who.warp, event: self.now(who.warp), pc: who.pc, knows };
+        let conflict = checks.global.lock().unwrap_or_else(PoisonError::into_inner).access(&asker, address, size, kind);
+        if let Some(conflict) = conflict {
+            let other =
+                if conflict.same_block { format!("warp {}", conflict.warp) } else { "another block".to_owned() };
+            self.tell(Rule::Race { shared: false, other: conflict.pc }, who, Some(other), label);
+        }
+    }
+
+    /// `fence.proxy.async`: what the warp knows of is visible to the asynchronous proxy from now on.
+    pub fn proxy_fence(&mut self, warp: u32) {
+        if let Some((clock, proxy)) = self.clocks.get(warp as usize).zip(self.proxies.get_mut(warp as usize)) {
+            proxy.join(clock);
+        }
+    }
+
+    /// A warp comes to a barrier.
+    pub fn barrier_arrive(&mut self, barrier: u32, warp: u32) {
+        let meeting = self.barriers.entry(barrier).or_default();
+        if let Some((clock, proxy)) = self.clocks.get(warp as usize).zip(self.proxies.get(warp as usize)) {
+            meeting.clock.join(clock);
+            meeting.proxy.join(proxy);
+        }
+        self.tick(warp);
+    }
+
+    /// A barrier is complete; these warps go on.
+    pub fn barrier_release(&mut self, barrier: u32, warps: impl Iterator<Item = u32>) {
+        let meeting = self.barriers.remove(&barrier).unwrap_or_default();
+        for warp in warps {
+            self.learn(warp, &meeting);
+        }
+    }
+
+    fn learn(&mut self, warp: u32, meeting: &Meeting) {
+        if let Some((clock, proxy)) = self.clocks.get_mut(warp as usize).zip(self.proxies.get_mut(warp as usize)) {
+            clock.join(&meeting.clock);
+            proxy.join(&meeting.proxy);
+        }
+    }
+
+    fn phases(&mut self, address: u64) -> &mut Phases {
+        let agent = self.warps + self.mbarriers.len();
+        self.mbarriers.entry(address).or_insert_with(|| Phases {
+            agent,
+            ended: 0,
+            arrived: Meeting::default(),
+            released: Meeting::default(),
+        })
+    }
+
+    /// A warp arrives at an mbarrier.
+    pub fn mbarrier_arrive(&mut self, address: u64, warp: u32) {
+        let knows = self.clocks.get(warp as usize).cloned().zip(self.proxies.get(warp as usize).cloned());
+        let Some((clock, proxy)) = knows else { return };
+        let phases = self.phases(address);
+        phases.arrived.clock.join(&clock);
+        phases.arrived.proxy.join(&proxy);
+        self.tick(warp);
+    }
+
+    /// A phase of an mbarrier ends.
+    pub fn mbarrier_ended(&mut self, address: u64) {
+        let phases = self.phases(address);
+        phases.ended += 1;
+        phases.arrived.clock.learn(phases.agent, phases.ended);
+        phases.released = phases.arrived.clone();
+    }
+
+    /// A warp has waited for a phase that has ended.
+    pub fn mbarrier_waited(&mut self, address: u64, warp: u32) {
+        let released = self.phases(address).released.clone();
+        self.learn(warp, &released);
+    }
+
+    /// A bulk load is issued: its bytes are the asynchronous proxy's until the mbarrier's phase has ended.
+    pub fn load_issued(&mut self, who: Who, mbarrier: u64, at: usize, size: usize) {
+        self.with_clock(who.warp, |this, clock| this.check_write(who, clock, at, size, false));
+        let phases = self.phases(mbarrier);
+        let (agent, event) = (phases.agent, phases.ended + 1);
+        self.note_write(at, size, Cell { writer: agent as u16, generic: false, atomic: false, event, pc: who.pc });
+    }
+
+    /// A `cp.async` is issued: nobody may touch its bytes until it was waited for.
+    pub fn copy_issued(&mut self, who: Who, at: usize, size: usize) {
+        self.with_clock(who.warp, |this, clock| this.check_write(who, clock, at, size, false));
+        let cell = Cell { writer: who.warp as u16, generic: false, atomic: false, event: NEVER, pc: who.pc };
+        self.note_write(at, size, cell);
+    }
+
+    /// A `cp.async` that was waited for has landed.
+    pub fn copy_landed(&mut self, who: Who, at: usize, size: usize) {
+        let event = self.now(who.warp);
+        self.note_write(at, size, Cell { writer: who.warp as u16, generic: false, atomic: false, event, pc: who.pc });
+    }
+
+    /// What a warp knows when it issues an operation that reads later; what it does from now on comes after that.
+    pub fn issue(&mut self, warp: u32) -> Option<Box<Snapshot>> {
+        let clock = self.clocks.get(warp as usize)?.clone();
+        let proxy = self.proxies.get(warp as usize)?.clone();
+        self.tick(warp);
+        Some(Box::new(Snapshot { clock, proxy }))
+    }
+
+    /// An asynchronous operation reads, by what its warp knew when it issued it.
+    pub fn read_later(&mut self, who: Who, then: &Snapshot, at: usize, size: usize) {
+        self.check_read(who, &then.clock, at, size);
+        for byte in at..at + size {
+            let Some(&Cell { writer, generic, event, pc, .. }) = self.cells.get(byte) else { break };
+            if writer != NOBODY && generic && event <= then.clock.get(writer.into()) {
+                let seen = then.proxy.get(writer.into());
+                if event > seen {
+                    let by = self.agent_name(writer.into());
+                    self.tell(Rule::ProxyFence { other: pc }, who, Some(by), || format!("shared address {byte:#x}"));
+                    break;
+                }
+            }
+        }
+        self.note_read(who, at, size);
+    }
+
+    /// A register of a `wgmma` at `other` that has not been waited for is used.
+    pub fn wgmma_register(&mut self, who: Who, other: u32) {
+        self.tell(Rule::WgmmaRegister { other }, who, None, String::new);
+    }
+
+    /// Only some lanes of a warp come to a barrier.
+    pub fn divergent(&mut self, who: Who) {
+        self.tell(Rule::Divergent, who, None, String::new);
+    }
+}
+
+/// `byte 16 of x`, for a report.
+pub(super) fn place_in_global(environment: &Environment<'_>, address: u64) -> String {
+    match environment.memory.find(address, 1) {
+        Some(allocation) => format!("byte {} of {}", address - allocation.address, allocation.label),
+        None => format!("global address {address:#x}"),
+    }
+}
