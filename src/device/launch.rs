@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::emulator::Checked;
+use super::Checked;
 
 /// Code that a device can load.
 #[derive(Clone, Copy, Debug)]
