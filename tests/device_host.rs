@@ -47,6 +47,7 @@ fn launch(function: FunctionId, word: u64, wild: u64, forever: u32) -> Launch {
         args: vec![word.to_le_bytes().into(), wild.to_le_bytes().into(), forever.to_le_bytes().into()],
         cooperative: false,
         dependent: false,
+        check: false,
         seed: 0,
     }
 }

@@ -8,6 +8,7 @@
 //! //! print "text\n"
 //! //! error out-of-bounds line 12: message
 //! //! check                                        the launch is checked: each finding is an error line
+//! //! without A: error race line 12: message       what is found once the lines marked `// A` are gone
 //! ```
 //!
 //! Parameters are the buffers and scalars in order. `WARPBOOK_BLESS=1` writes what came out over what was expected.
@@ -135,7 +136,7 @@ impl Case {
                     case.arguments.push(Err(values(element(ty), value)));
                 }
                 "check" => case.check = true,
-                "expect" | "print" | "error" => case.expected.push(line.trim_end().to_owned()),
+                "expect" | "print" | "error" | "without" => case.expected.push(line.trim_end().to_owned()),
                 _ => panic!("no `{kind}` in a filetest"),
             }
         }
@@ -192,6 +193,23 @@ impl Case {
     }
 }
 
+/// The marks of a text in order, and the text without the lines that have each.
+fn mutants(text: &str) -> Vec<(String, String)> {
+    let mark = |line: &str| {
+        let (_, mark) = line.rsplit_once("// ").filter(|_| !line.starts_with("//"))?;
+        (mark.len() == 1 && mark.chars().all(|c| c.is_ascii_uppercase())).then(|| mark.to_owned())
+    };
+    let mut marks: Vec<String> = text.lines().filter_map(mark).collect();
+    marks.sort();
+    marks.dedup();
+    let without = |gone: String| {
+        let lines = text.lines().map(|line| if mark(line).as_ref() == Some(&gone) { "" } else { line });
+        let text = lines.collect::<Vec<_>>().join("\n");
+        (gone, text)
+    };
+    marks.into_iter().map(without).collect()
+}
+
 /// The GPU that the files are run on instead of the emulator, and the program that hosts it.
 fn gpu() -> Option<(String, PathBuf)> {
     let device = std::env::var("WARPBOOK_FILETESTS_DEVICE").ok()?;
@@ -223,7 +241,7 @@ fn error_line(ptx: &str, error: &Diagnostic) -> String {
 
 fn bless(path: &Path, text: &str, lines: &[String]) {
     let is_expectation =
-        |line: &str| ["//! expect", "//! print", "//! error"].iter().any(|kind| line.starts_with(kind));
+        |line: &str| ["//! expect", "//! print", "//! error", "//! without"].iter().any(|kind| line.starts_with(kind));
     let (head, body): (Vec<&str>, Vec<&str>) = {
         let kept = text.lines().filter(|line| !is_expectation(line));
         kept.partition(|line| line.starts_with("//"))
@@ -253,7 +271,17 @@ fn filetests() {
             continue;
         }
         ran += 1;
-        let found = case.run(&text).unwrap_or_else(|error| vec![error_line(&text, &error)]);
+        let mut found = case.run(&text).unwrap_or_else(|error| vec![error_line(&text, &error)]);
+        if case.check && gpu().is_none() {
+            for (mark, mutant) in mutants(&text) {
+                let lines = case.run(&mutant).unwrap_or_else(|error| vec![error_line(&mutant, &error)]);
+                let mut errors: Vec<String> = lines.into_iter().filter(|line| line.starts_with("error")).collect();
+                if errors.is_empty() {
+                    errors.push("nothing is found".to_owned());
+                }
+                found.extend(errors.into_iter().map(|line| format!("without {mark}: {line}")));
+            }
+        }
         if found != case.expected {
             if std::env::var_os("WARPBOOK_BLESS").is_some() && gpu().is_none() {
                 bless(path, &text, &found);

@@ -163,7 +163,7 @@ impl Block {
                 }
                 if environment.stop.load(Ordering::Relaxed) {
                     let kind = FaultKind::Cancelled;
-                    return Err(Box::new(Fault { kind, thread: None, span: 0..0, source: None }));
+                    return Err(Box::new(Fault { kind, thread: None, span: 0..0, source: None, before: Vec::new() }));
                 }
                 let warp = &mut self.warps[index];
                 let stop = warp.run(environment, &self.shape, &mut self.memory, self.schedule.turn(WARP_TURN))?;
@@ -280,6 +280,12 @@ impl Block {
             }
             _ => (None, 0..0),
         };
-        Box::new(Fault { kind: FaultKind::Deadlock { waiting, polling }, thread, span, source: None })
+        Box::new(Fault {
+            kind: FaultKind::Deadlock { waiting, polling },
+            thread,
+            span,
+            source: None,
+            before: Vec::new(),
+        })
     }
 }

@@ -13,8 +13,9 @@ use super::program::{
     AddressOperand, BarrierReduction, Base, Data, Logic, Long, MemorySpace, Op, Reduction, Shuffle, Slot, Word,
 };
 use super::sanitizer::{self, Who};
-use super::visit::File;
+use super::visit::{File, Use};
 use super::warp::Warp;
+use super::wgmma::PendingWgmma;
 use crate::emulator::arithmetic::convert::Conversion;
 use crate::emulator::arithmetic::float;
 use crate::emulator::arithmetic::formats::Format;
@@ -118,23 +119,32 @@ impl Warp {
         }
     }
 
-    /// In a checked launch: whether an instruction touches what a `wgmma` is still working on.
+    /// In a checked launch: whether an instruction touches what a `wgmma` is still working on, and whether a
+    /// `wgmma.fence` stands between a register's write and a `wgmma` that takes it.
     fn check_registers(&self, environment: &Environment<'_>, memory: &mut BlockMemory, pc: u32, active: u32) {
         let Some((sanitizer, checks)) = memory.sanitizer.as_mut().zip(environment.checks) else { return };
-        if self.wgmmas.is_empty() || active == 0 {
+        if checks.wgmma_words.is_empty() || active == 0 {
             return;
         }
+        let who = Who { warp: self.index, lane: active.trailing_zeros(), pc };
         let code = &environment.program.code;
-        if matches!(code.get(pc as usize).map(|i| &i.op), Some(Op::Wgmma(_) | Op::WgmmaWait { .. })) {
-            return;
+        match code.get(pc as usize).map(|instruction| &instruction.op) {
+            Some(Op::Wgmma(wgmma)) => return sanitizer.wgmma_takes(who, wgmma.words()),
+            Some(Op::WgmmaWait { .. }) | None => return,
+            _ => {}
         }
-        let Some(uses) = checks.uses.get(pc as usize) else { return };
-        for pending in &self.wgmmas {
-            let Some(Op::Wgmma(wgmma)) = code.get(pending.pc as usize).map(|i| &i.op) else { continue };
-            let touches = uses.iter().any(|&(file, _, slot)| file == File::Word && wgmma.holds(slot));
-            if touches {
-                let who = Who { warp: self.index, lane: active.trailing_zeros(), pc };
+        let uses = checks.uses.get(pc as usize).map(Vec::as_slice).unwrap_or_default();
+        let words = uses.iter().filter(|(file, _, slot)| *file == File::Word && checks.wgmma_words.contains(slot));
+        for &(_, how, slot) in words {
+            let holds = |pending: &&PendingWgmma| match code.get(pending.pc as usize).map(|i| &i.op) {
+                Some(Op::Wgmma(wgmma)) => wgmma.holds(slot),
+                _ => false,
+            };
+            if let Some(pending) = self.wgmmas.iter().find(holds) {
                 return sanitizer.wgmma_register(who, pending.pc);
+            }
+            if how == Use::Write {
+                sanitizer.register_written(who, slot);
             }
         }
     }
@@ -151,7 +161,7 @@ impl Warp {
         let span = environment.program.spans.get(pc as usize).cloned().unwrap_or(0..0);
         let line = environment.program.lines.get(pc as usize).copied().flatten();
         let source = line.map(|line| (line.file.to_string(), line.line, line.column));
-        Box::new(Fault { kind, thread: Some(thread), span, source })
+        Box::new(Fault { kind, thread: Some(thread), span, source, before: Vec::new() })
     }
 }
 
@@ -515,6 +525,11 @@ impl Step<'_, '_> {
             Op::ProxyFence => {
                 if let Some(sanitizer) = &mut self.memory.sanitizer {
                     sanitizer.proxy_fence(self.warp.index);
+                }
+            }
+            Op::WgmmaFence => {
+                if let Some(sanitizer) = &mut self.memory.sanitizer {
+                    sanitizer.wgmma_fence(self.warp.index);
                 }
             }
             Op::CopyCommit => commit_copies(self.warp, self.active),

@@ -94,6 +94,8 @@ pub struct Fault {
     pub span: Range<usize>,
     /// Source file, line and column by `.loc`, where the PTX says.
     pub source: Option<(String, u32, u32)>,
+    /// What the checks had found by then, in a checked launch: a sentence each.
+    pub before: Vec<String>,
 }
 
 impl Fault {
@@ -149,6 +151,9 @@ impl Fault {
         }
         if let FaultKind::Assert { file, line, function, .. } = &self.kind {
             diagnostic = diagnostic.note(format!("asserted in `{function}`, {file}:{line}"));
+        }
+        for sentence in self.before {
+            diagnostic = diagnostic.note(format!("before that: {sentence}"));
         }
         diagnostic.origin = self.source.map(|(path, line, column)| Place { path, line, column });
         diagnostic

@@ -126,6 +126,9 @@ pub fn launch(
             {
                 *file = name.to_owned();
             }
+            if let Some(checks) = checks {
+                fault.before = queue.checked.in_sentences(module, kernel, &checks);
+            }
             Err(fault)
         }
         None => {
@@ -145,6 +148,9 @@ struct Queue {
     checked: Collected,
 }
 
+/// Findings that are told beside a fault.
+const SENTENCES: usize = 3;
+
 /// Findings of the blocks that have ended.
 #[derive(Default)]
 struct Collected {
@@ -162,6 +168,22 @@ impl Collected {
                 None => self.findings.push(finding),
             }
         }
+    }
+
+    /// The first findings, a sentence each.
+    fn in_sentences(self, module: &Module, kernel: &Kernel, checks: &Checks) -> Vec<String> {
+        let sentence = |finding: Diagnostic| {
+            let place = match (&finding.origin, finding.labels.first()) {
+                (Some(origin), _) => format!("{}:{}", origin.path, origin.line),
+                (None, Some(label)) => {
+                    let before = module.source().text.get(..label.span.start).unwrap_or_default();
+                    format!("line {} of the PTX", before.matches('\n').count() + 1)
+                }
+                (None, None) => return finding.message,
+            };
+            format!("{} ({place})", finding.message)
+        };
+        self.told(module, kernel, checks).findings.into_iter().take(SENTENCES).map(sentence).collect()
     }
 
     fn told(mut self, module: &Module, kernel: &Kernel, checks: &Checks) -> Checked {
@@ -241,6 +263,9 @@ fn work(
             }
             Err(fault) => {
                 let mut queue = locked(queue);
+                if let Some(sanitizer) = block.memory.sanitizer.take() {
+                    queue.checked.add(*sanitizer);
+                }
                 let first = queue.failure.as_ref().is_none_or(|(failed, _)| index < *failed);
                 if first {
                     queue.failure = Some((index, fault));

@@ -8,6 +8,7 @@ use super::execute::{LaneFault, Step, lanes_of};
 use super::fault::FaultKind;
 use super::memory_access::Access;
 use super::program::{AddressOperand, Data, MemorySpace, Slot};
+use super::sanitizer::MBARRIER_BYTES;
 
 const COUNT_BITS: u32 = 20;
 const COUNT_MASK: u64 = (1 << COUNT_BITS) - 1;
@@ -103,6 +104,10 @@ impl Step<'_, '_> {
             let at = self.memory.mbarrier_place(addresses[lane]).map_err(|kind| (kind, lane as u32))?;
             let fresh = Mbarrier { missing: count, expected: count, bytes: 0, valid: true, parity: false };
             self.memory.put_mbarrier(at, fresh);
+            let who = self.who(lane);
+            if let Some(sanitizer) = &mut self.memory.sanitizer {
+                sanitizer.mbarrier_set(who, at);
+            }
         }
         Ok(())
     }
@@ -112,6 +117,10 @@ impl Step<'_, '_> {
         for lane in lanes_of(self.active) {
             let (at, mbarrier) = self.memory.mbarrier(addresses[lane]).map_err(|kind| (kind, lane as u32))?;
             self.memory.put_mbarrier(at, Mbarrier { valid: false, ..mbarrier });
+            let who = self.who(lane);
+            if let Some(sanitizer) = &mut self.memory.sanitizer {
+                sanitizer.mbarrier_set(who, at);
+            }
         }
         Ok(())
     }
@@ -138,7 +147,9 @@ impl Step<'_, '_> {
             }
             let ended = mbarrier.settle();
             self.memory.put_mbarrier(at, mbarrier);
+            let who = self.who(lane);
             if let Some(sanitizer) = &mut self.memory.sanitizer {
+                sanitizer.read(who, at, MBARRIER_BYTES);
                 sanitizer.mbarrier_arrive(addresses[lane], self.warp.index);
                 if ended {
                     sanitizer.mbarrier_ended(addresses[lane]);
@@ -156,7 +167,11 @@ impl Step<'_, '_> {
         let addresses = self.addresses(address);
         let mut ended = 0;
         for lane in lanes_of(self.active) {
-            let (_, mbarrier) = self.memory.mbarrier(addresses[lane]).map_err(|kind| (kind, lane as u32))?;
+            let (at, mbarrier) = self.memory.mbarrier(addresses[lane]).map_err(|kind| (kind, lane as u32))?;
+            let who = self.who(lane);
+            if let Some(sanitizer) = &mut self.memory.sanitizer {
+                sanitizer.read(who, at, MBARRIER_BYTES);
+            }
             let waited_for = match phase {
                 Data::Word(slot) => self.word(slot)[lane] & 1 != 0,
                 Data::Long(slot) => Mbarrier::of(self.warp.longs[slot as usize][lane]).parity,

@@ -409,6 +409,8 @@ pub enum Op {
     CopyCommit,
     /// `fence.proxy.async`
     ProxyFence,
+    /// `wgmma.fence`: only a check notes it; registers are taken when the operation is carried out.
+    WgmmaFence,
     CopyWait {
         pending: u32,
     },

@@ -319,6 +319,7 @@ impl Op {
             }
             Op::CopyCommit
             | Op::ProxyFence
+            | Op::WgmmaFence
             | Op::WgmmaCommit
             | Op::BulkCommit
             | Op::BulkWait { .. }

@@ -117,6 +117,12 @@ impl Wgmma {
     pub(super) fn holds(&self, slot: Slot) -> bool {
         self.d.iter().any(|element| matches!(element, Data::Word(own) if *own == slot))
     }
+
+    /// Its registers of 32 bits: the accumulator, and A where it lies in registers.
+    pub(super) fn words(&self) -> impl Iterator<Item = Slot> {
+        let a = if let WgmmaSource::Registers(a) = &self.a { a.iter() } else { [].iter() };
+        self.d.iter().chain(a).filter_map(|element| if let Data::Word(slot) = element { Some(*slot) } else { None })
+    }
 }
 
 impl Step<'_, '_> {

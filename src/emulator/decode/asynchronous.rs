@@ -21,8 +21,7 @@ impl Decoder<'_> {
         match what {
             Some("mma_async") => self.mma_async(m, o),
             Some("fence") => {
-                // Registers and shared memory are read when the operation is carried out.
-                self.emit(Op::Nothing);
+                self.emit(Op::WgmmaFence);
                 Ok(())
             }
             Some("commit_group") => {

@@ -26,6 +26,11 @@ pub enum Rule {
         /// The `wgmma`.
         other: u32,
     },
+    /// A `wgmma` whose registers were written with no `wgmma.fence` since.
+    WgmmaFence {
+        /// What wrote one; `None` where there was no fence at all.
+        other: Option<u32>,
+    },
     /// A barrier that only some lanes of a warp execute together.
     Divergent,
 }
@@ -57,6 +62,10 @@ fn name_of(op: &Op) -> &'static str {
         Op::BulkLoad { .. } => "bulk load",
         Op::BulkStore { .. } => "bulk store",
         Op::Wgmma(_) => "`wgmma`",
+        Op::MbarrierInit { .. } => "`mbarrier.init`",
+        Op::MbarrierInvalidate { .. } => "`mbarrier.inval`",
+        Op::MbarrierArrive { .. } => "arrival",
+        Op::MbarrierWait { .. } => "`mbarrier` wait",
         _ => "access",
     }
 }
@@ -108,6 +117,15 @@ impl Finding {
                 "a register of a `wgmma` is used before the `wgmma` was waited for".to_owned(),
                 "`wgmma.wait_group` has to come before; ptxas repairs it silently, at the price of serial `wgmma`s",
                 Some((other, "still at work")),
+            ),
+            Rule::WgmmaFence { other } => (
+                "wgmma-fence",
+                match other {
+                    Some(_) => "a register of this `wgmma` was written, and no `wgmma.fence` came after".to_owned(),
+                    None => "no `wgmma.fence` comes before the first `wgmma`".to_owned(),
+                },
+                "`wgmma.fence` has to come before; ptxas repairs it silently, at the price of serial `wgmma`s",
+                other.map(|other| (other, "written here")),
             ),
             Rule::Divergent => (
                 "divergent-barrier",

@@ -11,7 +11,7 @@ mod clock;
 mod finding;
 mod global;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 
 use clock::Clock;
@@ -21,13 +21,15 @@ use global::{Asker, Kind};
 
 use super::block::{BlockShape, Environment};
 use super::fault::Thread;
-use super::program::Program;
+use super::program::{Op, Program, Slot};
 use super::visit::{File, Use};
 
 /// Findings that are told apart in a block.
 const MOST: usize = 64;
 /// An event that nobody knows of: an operation that has not landed.
 const NEVER: u32 = u32::MAX;
+/// Bytes of an mbarrier object.
+pub(super) const MBARRIER_BYTES: usize = 8;
 /// No writer.
 const NOBODY: u16 = u16::MAX;
 
@@ -36,7 +38,9 @@ pub struct Checks {
     /// Accesses to global memory.
     pub(super) global: Mutex<GlobalShadow>,
     /// The registers of each instruction.
-    pub(super) uses: Vec<Vec<(File, Use, u32)>>,
+    pub(super) uses: Vec<Vec<(File, Use, Slot)>>,
+    /// Registers that some `wgmma` takes.
+    pub(super) wgmma_words: HashSet<Slot>,
 }
 
 impl Checks {
@@ -49,7 +53,9 @@ impl Checks {
             uses
         });
         let uses = uses.collect();
-        Self { global: Mutex::new(GlobalShadow::new(program.has_global_atomics())), uses }
+        let wgmmas = program.code.iter().filter_map(|i| if let Op::Wgmma(wgmma) = &i.op { Some(wgmma) } else { None });
+        let wgmma_words = wgmmas.flat_map(|wgmma| wgmma.words()).collect();
+        Self { global: Mutex::new(GlobalShadow::new(program.has_global_atomics())), uses, wgmma_words }
     }
 }
 
@@ -111,6 +117,8 @@ pub(super) struct Sanitizer {
     mbarriers: HashMap<u64, Phases>,
     /// Atomics hand on knowledge too, by address.
     atomics: HashMap<(bool, u64), Meeting>,
+    /// For each warp, the registers that were written since its last `wgmma.fence`, and by what; `None` before the first.
+    unfenced: Vec<Option<HashMap<Slot, u32>>>,
     found: HashMap<(Rule, u32), usize>,
     pub findings: Vec<Finding>,
     /// Accesses checked.
@@ -136,6 +144,7 @@ impl Sanitizer {
             barriers: HashMap::new(),
             mbarriers: HashMap::new(),
             atomics: HashMap::new(),
+            unfenced: vec![None; warps],
             found: HashMap::new(),
             findings: Vec::new(),
             accesses: 0,
@@ -346,6 +355,11 @@ impl Sanitizer {
         })
     }
 
+    /// An mbarrier is initialised or invalidated: whoever uses it has to know of that. Its bytes are no data.
+    pub fn mbarrier_set(&mut self, who: Who, at: usize) {
+        self.write(who, at, MBARRIER_BYTES, false);
+    }
+
     /// A warp arrives at an mbarrier.
     pub fn mbarrier_arrive(&mut self, address: u64, warp: u32) {
         let knows = self.clocks.get(warp as usize).cloned().zip(self.proxies.get(warp as usize).cloned());
@@ -372,6 +386,7 @@ impl Sanitizer {
 
     /// A bulk load is issued: its bytes are the asynchronous proxy's until the mbarrier's phase has ended.
     pub fn load_issued(&mut self, who: Who, mbarrier: u64, at: usize, size: usize) {
+        self.read(who, mbarrier as usize, MBARRIER_BYTES);
         self.with_clock(who.warp, |this, clock| this.check_write(who, clock, at, size, false));
         let phases = self.phases(mbarrier);
         let (agent, event) = (phases.agent, phases.ended + 1);
@@ -418,7 +433,36 @@ impl Sanitizer {
 
     /// A register of a `wgmma` at `other` that has not been waited for is used.
     pub fn wgmma_register(&mut self, who: Who, other: u32) {
-        self.tell(Rule::WgmmaRegister { other }, who, None, String::new);
+        let rule = Rule::WgmmaRegister { other };
+        // One missing wait, many registers.
+        if self.findings.iter().all(|finding| finding.rule != rule || finding.pc == who.pc) {
+            self.tell(rule, who, None, String::new);
+        }
+    }
+
+    /// `wgmma.fence`: what was written to registers is ordered before the next `wgmma`.
+    pub fn wgmma_fence(&mut self, warp: u32) {
+        if let Some(unfenced) = self.unfenced.get_mut(warp as usize) {
+            *unfenced = Some(HashMap::new());
+        }
+    }
+
+    /// A register that some `wgmma` takes is written by another instruction.
+    pub fn register_written(&mut self, who: Who, slot: Slot) {
+        if let Some(Some(unfenced)) = self.unfenced.get_mut(who.warp as usize) {
+            unfenced.insert(slot, who.pc);
+        }
+    }
+
+    /// A `wgmma` with these registers is issued.
+    pub fn wgmma_takes(&mut self, who: Who, mut words: impl Iterator<Item = Slot>) {
+        let other = match self.unfenced.get(who.warp as usize) {
+            Some(Some(unfenced)) => words.find_map(|slot| unfenced.get(&slot).copied()).map(Some),
+            _ => Some(None),
+        };
+        if let Some(other) = other {
+            self.tell(Rule::WgmmaFence { other }, who, None, String::new);
+        }
     }
 
     /// Only some lanes of a warp come to a barrier.
