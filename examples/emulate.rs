@@ -70,8 +70,9 @@ fn main() -> Result<(), Error> {
     }
     let arithmetic = Arithmetic::Exact;
     let block = [threads, 1, 1];
-    let (check, seed) = (false, 0);
-    let config = LaunchConfig { grid, block, shared, parameters, globals, capability, arithmetic, check, seed };
+    let (check, seed, observe) = (false, 0, None);
+    let config =
+        LaunchConfig { grid, block, shared, parameters, globals, capability, arithmetic, check, seed, observe };
     for _ in 0..repeat {
         let start = std::time::Instant::now();
         let stop = AtomicBool::new(false);

@@ -49,6 +49,7 @@ fn launch(function: FunctionId, word: u64, wild: u64, forever: u32) -> Launch {
         dependent: false,
         check: false,
         seed: 0,
+        observe: None,
     }
 }
 

@@ -171,6 +171,7 @@ impl Case {
             cooperative: false,
             dependent: false,
             seed: 0,
+            observe: None,
             check: self.check,
         };
         let printed = Mutex::new(String::new());

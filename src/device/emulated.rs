@@ -231,6 +231,7 @@ impl Device for Emulated {
             arithmetic: self.arithmetic,
             check: request.check,
             seed: request.seed,
+            observe: request.observe.clone(),
         };
         let start = Instant::now();
         let outcome = launch(&loaded.module, kernel, &config, &self.memory, cancel.flag(), print);
@@ -242,6 +243,7 @@ impl Device for Emulated {
             shared_touched: Some(stats.shared_touched),
             warnings: loaded.warning.iter().cloned().collect(),
             checked: stats.checked,
+            observed: stats.observed,
         })
     }
 

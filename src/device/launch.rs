@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::Checked;
+use super::observe::{Observe, Observed};
 
 /// Code that a device can load.
 #[derive(Clone, Copy, Debug)]
@@ -61,6 +62,9 @@ pub struct Launch {
     pub seed: u64,
     /// Whether the emulator looks for races, missing waits and reads of what nothing wrote.
     pub check: bool,
+    /// What the emulator observes; a GPU does not.
+    #[serde(skip)]
+    pub observe: Option<Observe>,
 }
 
 /// What a launch that ended well has to tell.
@@ -76,6 +80,8 @@ pub struct LaunchReport {
     pub warnings: Vec<String>,
     /// What the emulator's checks say, where they were asked for.
     pub checked: Option<Checked>,
+    /// What the emulator observed, where that was asked for.
+    pub observed: Option<Observed>,
 }
 
 /// How many blocks of a launch fit on a streaming multiprocessor (SM), and what limits them.

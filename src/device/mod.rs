@@ -7,6 +7,7 @@ mod dtype;
 mod emulated;
 mod launch;
 
+pub use crate::emulator::observe;
 pub use crate::emulator::{Broken, Checked, Interleave, Swizzle, TENSOR_MAP_BYTES, TensorMap, TensorMapType};
 pub use buffer::{Buffer, Recipe, View, contiguous_strides};
 pub use contents::Contents;

@@ -7,6 +7,7 @@ use super::bulk_copy::PendingLoad;
 use super::fault::{Fault, FaultKind, Thread};
 use super::launch::Arithmetic;
 use super::memory::GlobalMemory;
+use super::observe::{Observe, Observer};
 use super::program::{BarrierReduction, Program, Slot};
 use super::sanitizer::{Checks, Sanitizer};
 use super::schedule::Schedule;
@@ -45,6 +46,8 @@ pub(super) struct Environment<'a> {
     pub stop: &'a AtomicBool,
     /// What a checked launch keeps.
     pub checks: Option<&'a Checks>,
+    /// What to observe.
+    pub observe: Option<&'a Observe>,
     /// Order of warps; 0 for the usual one.
     pub seed: u64,
 }
@@ -65,6 +68,8 @@ pub(super) struct BlockMemory {
     pub operands: Box<Operands>,
     /// The records of a checked launch.
     pub sanitizer: Option<Box<Sanitizer>>,
+    /// The records of an observed launch.
+    pub observer: Option<Box<Observer>>,
 }
 
 #[derive(Clone, Default)]
@@ -131,6 +136,7 @@ impl Block {
         let shared = shared.max(program.static_shared as usize);
         let count = threads.div_ceil(32) as usize;
         let sanitizer = environment.checks.map(|_| Box::new(Sanitizer::new(&shape, count, shared)));
+        let observer = environment.observe.and_then(|observe| Observer::new(observe, program, &shape));
         let schedule = Schedule::new(environment.seed, shape.linear_index, count);
         let memory = BlockMemory {
             shared: vec![0; shared],
@@ -141,6 +147,7 @@ impl Block {
             loads: VecDeque::new(),
             operands: Box::default(),
             sanitizer,
+            observer,
         };
         Self { shape, warps, memory, barriers: vec![Barrier::default(); 16], schedule }
     }

@@ -351,9 +351,20 @@ impl Step<'_, '_> {
             if let Some(sanitizer) = &mut self.memory.sanitizer {
                 sanitizer.load_issued(who, mbarrier, shared as usize, side.shared_bytes());
             }
+            self.observe_bulk(true, &side);
             self.memory.loads.push_back(PendingLoad { side, shared, mbarrier, pc: self.pc, thread });
         }
         Ok(())
+    }
+
+    /// Tells the observer of a copy that is issued.
+    fn observe_bulk(&mut self, load: bool, side: &Side) {
+        let Some(observer) = &mut self.memory.observer else { return };
+        let address = match side {
+            Side::Plain { address, .. } => *address,
+            Side::Tensor { map, .. } => map.address,
+        };
+        observer.bulk(self.environment, self.pc, load, side.shared_bytes() as u64, address);
     }
 
     /// "CUDA Driver API", swizzle modes: the pattern repeats every 8 rows, and the box begins where it does.
@@ -382,6 +393,7 @@ impl Step<'_, '_> {
             let side = self.side(target, lane).map_err(fail)?;
             let shared = sources[lane];
             self.check_alignment(&side, shared).map_err(fail)?;
+            self.observe_bulk(false, &side);
             let then = self.memory.sanitizer.as_mut().and_then(|sanitizer| sanitizer.issue(self.warp.index));
             let (lane, pc) = (lane as u32, self.pc);
             self.warp.stores.push(PendingStore { lane, group: None, side, shared, reduce, pc, then });

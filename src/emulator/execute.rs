@@ -47,6 +47,9 @@ impl Warp {
             if memory.sanitizer.is_some() {
                 self.check_registers(environment, memory, pc, active);
             }
+            if memory.observer.is_some() {
+                Step { warp: self, environment, memory, active, pc }.observe(&instruction.op, mask);
+            }
             match &instruction.op {
                 Op::Branch { target, reconverge } => self.branch(*target, *reconverge, active),
                 Op::Exit => {
@@ -76,6 +79,9 @@ impl Warp {
                     let mut step = Step { warp: self, environment, memory, active, pc };
                     match step.mbarrier_wait(*d, address, *phase) {
                         Ok(ended) => {
+                            if let Some(observer) = &mut memory.observer {
+                                observer.tested(pc, ended);
+                            }
                             self.advance();
                             if !ended {
                                 self.poll(pc);

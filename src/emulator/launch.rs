@@ -8,6 +8,7 @@ use super::arithmetic::tensor::Architecture;
 use super::block::{Block, BlockShape, Environment, Progress};
 use super::fault::{Fault, FaultKind};
 use super::memory::GlobalMemory;
+use super::observe::{Observe, Observed, Observer};
 use super::sanitizer::{Checks, Finding, Sanitizer};
 use super::{Kernel, Module};
 use crate::diagnostic::Diagnostic;
@@ -48,6 +49,8 @@ pub struct LaunchConfig {
     pub check: bool,
     /// Chooses the order of warps and when copies land; 0 for the usual: in turn, and as late as they may be.
     pub seed: u64,
+    /// What to observe.
+    pub observe: Option<Observe>,
 }
 
 /// What the checks of a launch say.
@@ -70,6 +73,8 @@ pub struct Stats {
     pub shared_touched: u32,
     /// What the checks say, where they were asked for.
     pub checked: Option<Checked>,
+    /// What was observed, where that was asked for.
+    pub observed: Option<Observed>,
 }
 
 /// Runs a grid to its end. Printed text comes in the order of the blocks, when they end.
@@ -97,6 +102,7 @@ pub fn launch(
         arithmetic: config.arithmetic,
         stop,
         checks: checks.as_ref(),
+        observe: config.observe.as_ref(),
         seed: config.seed,
     };
     let total: u64 = config.grid.iter().map(|&extent| u64::from(extent)).product();
@@ -107,10 +113,15 @@ pub fn launch(
         failure: None,
         stats: Stats::default(),
         checked: Collected::default(),
+        observed: None,
     });
     let printer = Mutex::new(Printer { next: 0, waiting: BTreeMap::new() });
-    // A checked launch runs its blocks one after the other: the same report from run to run.
-    let cores = if config.check { 1 } else { std::thread::available_parallelism().map_or(1, usize::from) };
+    // A checked or observed launch runs its blocks one after the other: the same report from run to run.
+    let cores = if config.check || config.observe.is_some() {
+        1
+    } else {
+        std::thread::available_parallelism().map_or(1, usize::from)
+    };
     let workers = cores.min(total.max(1) as usize);
     std::thread::scope(|scope| {
         for _ in 1..workers {
@@ -133,7 +144,8 @@ pub fn launch(
         }
         None => {
             let checked = checks.map(|checks| queue.checked.told(module, kernel, &checks));
-            Ok(Stats { checked, ..queue.stats })
+            let observed = queue.observed.map(|observer| observer.told(module, &kernel.program));
+            Ok(Stats { checked, observed, ..queue.stats })
         }
     }
 }
@@ -146,6 +158,7 @@ struct Queue {
     failure: Option<(u64, Box<Fault>)>,
     stats: Stats,
     checked: Collected,
+    observed: Option<Box<Observer>>,
 }
 
 /// Findings that are told beside a fault.
@@ -258,6 +271,12 @@ fn work(
                 if let Some(sanitizer) = block.memory.sanitizer.take() {
                     queue.checked.add(*sanitizer);
                 }
+                if let Some(observer) = block.memory.observer.take() {
+                    match &mut queue.observed {
+                        Some(all) => all.join(*observer),
+                        none => *none = Some(observer),
+                    }
+                }
                 drop(queue);
                 locked(printer).finished(index, std::mem::take(&mut block.memory.printed), print);
             }
@@ -323,6 +342,7 @@ mod tests {
             arithmetic: Arithmetic::Exact,
             check: false,
             seed: 0,
+            observe: None,
         };
         let stop = AtomicBool::new(false);
         std::thread::scope(|scope| {

@@ -15,6 +15,7 @@ mod launch;
 mod mbarrier;
 mod memory;
 mod memory_access;
+pub mod observe;
 mod print;
 mod program;
 mod sanitizer;

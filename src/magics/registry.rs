@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::buffers::{Buf, Bufs, Check, Free, Let, Load, Reset, Save, Show};
-use super::launch::{CompareDevices, Ncu, Relaunch, Sanitize, StageMagic};
+use super::launch::{CompareDevices, CountersMagic, Ncu, Relaunch, Sanitize, StageMagic};
 use super::settings::{DeviceMagic, TargetMagic, TritonMagic};
 use crate::compiler::Stage;
 use crate::diagnostic::{Diagnostic, Result, Source};
@@ -108,6 +108,7 @@ pub fn registry() -> &'static [&'static dyn Magic] {
         &Relaunch,
         &CompareDevices,
         &Sanitize,
+        &CountersMagic,
         &Ncu,
         &super::edit::Edit,
         &super::patch::Patch,

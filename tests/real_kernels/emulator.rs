@@ -68,6 +68,7 @@ fn emulate(directory: &Path, job: &Job, capability: u32) {
         arithmetic: Arithmetic::Exact,
         check: false,
         seed: 0,
+        observe: None,
     };
     launch(&module, kernel, &config, &memory, &AtomicBool::new(false), &|text| print!("{text}"))
         .unwrap_or_else(|fault| panic!("{}: {fault:?}", job.name));

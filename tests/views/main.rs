@@ -3,6 +3,7 @@
 mod diff;
 mod layout;
 mod machine;
+mod observe;
 mod passes;
 mod stages;
 

@@ -64,6 +64,7 @@ mod tests {
             cooperative: false,
             dependent: false,
             seed: 0,
+            observe: None,
             check: false,
         };
         device.launch(&launch, &Cancel::new(), &|_| {}).expect("launched");

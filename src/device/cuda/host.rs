@@ -216,6 +216,7 @@ impl Host {
                     cooperative: false,
                     dependent: false,
                     seed: 0,
+                    observe: None,
                     check: false,
                 };
                 context.submit(&Prepared::new(&digest.function, &digest.info, &launch)?)?;

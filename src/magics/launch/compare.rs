@@ -80,7 +80,7 @@ pub fn on_device(
     name: &str,
     again: &Again,
     before: &Snapshot,
-    checks: Checks,
+    checks: Checks<'_>,
     workspace: &mut Workspace,
     context: Context<'_>,
 ) -> Result<OnDevice> {

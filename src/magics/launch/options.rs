@@ -154,9 +154,9 @@ pub fn timing(header: &LaunchHeader) -> Result<Option<TimingPlan>> {
 }
 
 /// How the emulator runs a launch.
-pub fn checks(header: &LaunchHeader) -> Result<Checks> {
+pub fn checks(header: &LaunchHeader) -> Result<Checks<'static>> {
     let seed = header.option("--seed").map_or(Ok(0), |option| number(option, "a number: the seed"))?;
-    Ok(Checks { check: header.option("--check").is_some(), seed })
+    Ok(Checks { check: header.option("--check").is_some(), seed, observe: None })
 }
 
 /// How long a launch may take.

@@ -12,6 +12,7 @@ use crate::cancel::Cancel;
 use crate::compiler::meta::{encode, resolve_scratch};
 use crate::compiler::{Origin, Stage, Target};
 use crate::device::Checked;
+use crate::device::observe::Observe;
 use crate::device::{Code, Device, Launch, LaunchReport, Timing, TimingPlan};
 use crate::diagnostic::{Diagnostic, Result, Source};
 use crate::expression::{LaunchHeader, Scalar};
@@ -39,16 +40,18 @@ pub struct Plan<'a> {
     /// How long one launch may take (`--timeout`).
     pub timeout: Option<Duration>,
     /// What the emulator looks for, and in which order it runs warps (`--check`, `--seed`).
-    pub checks: Checks,
+    pub checks: Checks<'a>,
 }
 
 /// How the emulator runs a launch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Checks {
+pub struct Checks<'a> {
     /// Races, missing waits and fences, reads of what nothing wrote.
     pub check: bool,
     /// The order of warps; 0 for the usual.
     pub seed: u64,
+    /// What is to be observed.
+    pub observe: Option<&'a Observe>,
 }
 
 impl Plan<'_> {
@@ -253,6 +256,7 @@ fn prepare(plan: &Plan<'_>, workspace: &mut Workspace, temporary: &mut Vec<(u64,
         dependent: meta.dependent.value,
         seed: plan.checks.seed,
         check: plan.checks.check,
+        observe: plan.checks.observe.cloned(),
     };
     Ok(Prepared { launch, guessed_shared })
 }

@@ -1,0 +1,142 @@
+//! What the memory system makes of the addresses of a warp: sectors of global memory, wavefronts of shared memory.
+//!
+//! Shared memory has 32 banks of 4 bytes; a wavefront takes one word of each. Lanes that read one word share it. An
+//! access of 8 bytes a lane goes by half-warps, one of 16 bytes by quarter-warps ("CUDA C++ Programming Guide", shared
+//! memory; Nsight Compute counts wavefronts beyond those as bank conflicts).
+
+use crate::emulator::execute::lanes_of;
+use crate::emulator::program::Long;
+
+const BANKS: usize = 32;
+/// Bytes of a sector.
+pub const SECTOR: u64 = 32;
+
+/// (sectors that an access of global memory touches, sectors that its bytes would fill at least)
+pub fn sectors(addresses: &Long, lanes: u32, size: u32) -> (u32, u32) {
+    let mut starts: Vec<u64> = lanes_of(lanes).map(|lane| addresses[lane]).collect();
+    starts.sort_unstable();
+    starts.dedup();
+    let least = (starts.len() as u64 * u64::from(size)).div_ceil(SECTOR) as u32;
+    // Accesses are aligned to their size, so that only those wider than a sector have more than one.
+    let each = u64::from(size).div_ceil(SECTOR);
+    let mut touched: Vec<u64> =
+        starts.iter().flat_map(|start| (0..each).map(move |index| start / SECTOR + index)).collect();
+    touched.dedup();
+    (touched.len() as u32, least)
+}
+
+/// What an access of shared memory takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wavefronts {
+    /// How many.
+    pub taken: u32,
+    /// How many without conflicts.
+    pub least: u32,
+    /// The most words of one bank that one part of the warp wants: 1 for no conflict.
+    pub ways: u32,
+    /// That bank, and the lanes that want those words.
+    pub bank: u32,
+    /// See `bank`.
+    pub lanes: u32,
+}
+
+impl Wavefronts {
+    /// Of loads and stores of `size` bytes a lane.
+    pub fn of(addresses: &Long, lanes: u32, size: u32) -> Self {
+        let together = match size {
+            0..=4 => 32,
+            8 => 16,
+            _ => 8,
+        };
+        Self::in_parts(addresses, lanes, size, together, true)
+    }
+
+    /// Of atomics: lanes at one address take turns.
+    pub fn of_atomics(addresses: &Long, lanes: u32, size: u32) -> Self {
+        Self::in_parts(addresses, lanes, size, if size > 4 { 16 } else { 32 }, false)
+    }
+
+    fn in_parts(addresses: &Long, lanes: u32, size: u32, together: u32, shared: bool) -> Self {
+        let mut all = Self::default();
+        let mut wanted: Vec<(u64, usize)> = Vec::with_capacity(BANKS);
+        for part in 0..32 / together {
+            let mask = if together == 32 { u32::MAX } else { ((1 << together) - 1) << (part * together) };
+            wanted.clear();
+            for lane in lanes_of(lanes & mask) {
+                let words = u64::from(size.div_ceil(4));
+                wanted.extend((0..words).map(|word| (addresses[lane] / 4 + word, lane)));
+            }
+            let mut ways = [0u32; BANKS];
+            let mut holders = [0u32; BANKS];
+            wanted.sort_unstable();
+            let mut last = None;
+            for &(word, lane) in &wanted {
+                let bank = word as usize % BANKS;
+                if !shared || last != Some(word) {
+                    ways[bank] += 1;
+                    holders[bank] |= 1 << lane;
+                }
+                last = Some(word);
+            }
+            let (bank, most) = ways
+                .iter()
+                .copied()
+                .enumerate()
+                .fold((0, 0), |best, (bank, ways)| if ways > best.1 { (bank, ways) } else { best });
+            all.taken += most;
+            all.least += u32::from(most > 0);
+            if most > all.ways {
+                (all.ways, all.bank, all.lanes) = (most, bank as u32, holders[bank]);
+            }
+        }
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn strided(stride: u64) -> Long {
+        std::array::from_fn(|lane| lane as u64 * stride)
+    }
+
+    #[test]
+    fn sectors_are_counted_once() {
+        assert_eq!(sectors(&strided(4), u32::MAX, 4), (4, 4));
+        assert_eq!(sectors(&strided(128), u32::MAX, 4), (32, 4));
+        assert_eq!(sectors(&strided(16), u32::MAX, 16), (16, 16));
+        assert_eq!(sectors(&strided(0), u32::MAX, 4), (1, 1));
+        // Off by one word: a fifth sector.
+        assert_eq!(sectors(&strided(4).map(|address| address + 4), u32::MAX, 4), (5, 4));
+        assert_eq!(sectors(&strided(2), 0xffff, 2), (1, 1));
+    }
+
+    #[test]
+    fn words_of_one_bank_conflict() {
+        let of = |stride, size| {
+            let found = Wavefronts::of(&strided(stride), u32::MAX, size);
+            (found.taken, found.least, found.ways)
+        };
+        assert_eq!(of(4, 4), (1, 1, 1));
+        assert_eq!(of(8, 4), (2, 1, 2));
+        assert_eq!(of(128, 4), (32, 1, 32));
+        // One word for all, and an odd stride.
+        assert_eq!((of(0, 4), of(132, 4)), ((1, 1, 1), (1, 1, 1)));
+        // Two halves of a word.
+        assert_eq!(of(2, 2), (1, 1, 1));
+        // Half-warps and quarter-warps.
+        assert_eq!(of(8, 8), (2, 2, 1));
+        assert_eq!(of(16, 16), (4, 4, 1));
+        assert_eq!(of(16, 8), (4, 2, 2));
+        assert_eq!(of(128, 16), (32, 4, 8));
+        let worst = Wavefronts::of(&strided(128), 0b101, 4);
+        assert_eq!((worst.taken - worst.least, worst.bank, worst.lanes), (1, 0, 0b101));
+    }
+
+    #[test]
+    fn atomics_at_one_address_take_turns() {
+        assert_eq!(Wavefronts::of_atomics(&strided(0), u32::MAX, 4).taken, 32);
+        assert_eq!(Wavefronts::of_atomics(&strided(4), u32::MAX, 4).taken, 1);
+    }
+}

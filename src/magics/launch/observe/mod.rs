@@ -1,0 +1,23 @@
+//! Views of a launch that the emulator watches: `%counters`.
+
+mod counters;
+mod lines;
+
+pub use counters::CountersMagic;
+
+use super::compare::{OnDevice, on_device};
+use super::relaunch::Again;
+use super::run::Checks;
+use super::snapshot::Snapshot;
+use crate::device::observe::Observe;
+use crate::diagnostic::Result;
+use crate::workspace::{Context, Workspace};
+
+/// The launch again on the emulator, observed; the buffers keep what they hold.
+fn observed(again: &Again, observe: &Observe, workspace: &mut Workspace, context: Context<'_>) -> Result<OnDevice> {
+    workspace.revive()?;
+    let before = Snapshot::take(workspace)?;
+    let device = if workspace.device.is_emulated() { workspace.device_name() } else { "emu".to_owned() };
+    let checks = Checks { observe: Some(observe), ..Checks::default() };
+    on_device(&device, again, &before, checks, workspace, context)
+}

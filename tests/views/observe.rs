@@ -1,0 +1,20 @@
+use super::*;
+
+#[test]
+fn counters_are_exact_and_the_same_again() {
+    let mut session = session();
+    let output = run(&mut session, "%counters matmul");
+    insta::assert_snapshot!("counters", output.text);
+    assert_eq!(run(&mut session, "%counters matmul"), output);
+    let facts = output.facts.expect("facts");
+    // 2·M·N·K
+    assert_eq!(facts["tensor_flops"], 2 * 64 * 64 * 64);
+    // m16n8k16
+    assert_eq!(facts["smsp__inst_executed_pipe_tensor.sum"], 64 * 64 * 64 / (16 * 8 * 16));
+    assert_eq!(facts["l1tex__data_bank_conflicts_pipe_lsu.sum"], 0);
+    assert_eq!(facts["buffers"][2]["stored"], 64 * 64 * 4);
+    let html = output.html.expect("HTML");
+    assert!(html.contains("<summary>PTX <small>executed") && html.contains("<summary>Triton <small>executed"));
+    assert_eq!(fails(&mut session, "%counters matmull").help, ["did you mean `matmul`?"]);
+    assert_eq!(fails(&mut session, "%counters matmul --seed 3").code, "unknown-option");
+}
