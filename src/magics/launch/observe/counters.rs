@@ -59,6 +59,9 @@ struct View<'a> {
     texts: &'a Texts,
 }
 
+/// Bytes of a buffer that moved in one way.
+type Moved = fn(&Traffic) -> u64;
+
 /// A part of the output.
 struct Part {
     rows: Vec<Vec<String>>,
@@ -159,7 +162,7 @@ impl View<'_> {
 
     fn buffers(&self) -> Part {
         let buffers = &self.counters.buffers;
-        let columns: [(&str, fn(&Traffic) -> u64); 5] = [
+        let columns: [(&str, Moved); 5] = [
             ("loaded", |traffic| traffic.loaded),
             ("stored", |traffic| traffic.stored),
             ("atomics", |traffic| traffic.atomic),
