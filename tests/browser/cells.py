@@ -1,0 +1,79 @@
+"""The cells that the tests click through: one of each view, on a matmul."""
+
+MATMUL = """\
+@triton.jit
+def matmul(a_ptr, b_ptr, c_ptr, M, N, K, BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr):
+    pid = tl.program_id(0)
+    columns = tl.cdiv(N, BN)
+    rm = (pid // columns) * BM + tl.arange(0, BM)
+    rn = (pid % columns) * BN + tl.arange(0, BN)
+    rk = tl.arange(0, BK)
+    a = a_ptr + rm[:, None] * K + rk[None, :]
+    b = b_ptr + rk[:, None] * N + rn[None, :]
+    acc = tl.zeros((BM, BN), tl.float32)
+    for k in range(0, K, BK):
+        acc = tl.dot(tl.load(a), tl.load(b), acc)
+        a += BK
+        b += BK * N
+    tl.store(c_ptr + rm[:, None] * N + rn[None, :], acc)"""
+
+WRONG = """\
+%%ttir wrong[1](a)
+module {
+  tt.func public @wrong(%p: !tt.ptr<f16>) {
+    %x = arith.addi %y, %y : i32
+    tt.return
+  }
+}"""
+
+# The tag of a cell that may fail.
+FAILS = "raises-exception"
+
+# By name, in the order in which they run. One that may fail is a tuple.
+VIEWS = {
+    "buffers": """\
+%target sm_80
+%let M = 128
+%buf a = randn(M, M, dtype=f16, seed=1)
+%buf b = randn(M, M, dtype=f16, seed=2)
+%buf c = zeros(M, M)
+%bufs""",
+    "launch": "%%triton matmul[cdiv(M, BM) * cdiv(M, BN)](a, b, c, M, M, M, BM=64, BN=64, BK=32)\n" + MATMUL,
+    "check": "%check c == f32(a) @ f32(b)",
+    "show": "%show c",
+    "bench": "%launch matmul --bench 10",
+    "stages": "%stages matmul",
+    "passes": "%passes matmul",
+    "layouts": "%layout matmul",
+    "layout": "%layout matmul #mma",
+    "shared": "%layout matmul #shared",
+    "mma": "%mma matmul",
+    "sass": "%sass matmul",
+    "resources": "%resources matmul",
+    "expect": "%%expect ptx matmul\nCHECK: cp.async.cg.shared.global\nCHECK-COUNT-16: mma.sync\nCHECK-NOT: mma.sync",
+    "hopper": "%target sm_90\n%%triton matmul[cdiv(M, BM) * cdiv(M, BN)](a, b, c, M, M, M, BM=64, BN=64, BK=32)\n" + MATMUL,
+    "diff": "%diff matmul@1 matmul@2",
+    "expect fails": ("%%expect ptx matmul@1\nCHECK-COUNT-17: mma.sync", FAILS),
+    "check fails": ("%check c == f32(a) @ f32(b) + 1", FAILS),
+    "error": (WRONG, FAILS),
+}
+FAILING = {name for name, cell in VIEWS.items() if FAILS in cell[1:]}
+
+# What stands in an output at first, with no fold opened.
+SHOWN = {
+    "stages": "tt.get_program_id",
+    "passes": "ttgpuir.accelerate_matmul",
+    "layout": "T127:3",
+    "shared": "no conflict",
+    "mma": "16 × mma.sync.aligned.m16n8k16",
+    "sass": "S2R",
+    "resources": "limited by registers",
+    "expect": "3 of 3 claims",
+    "expect fails": "found 16 times, not 17",
+}
+
+
+def first_line(view):
+    """The first line of a cell."""
+    cell = VIEWS[view]
+    return (cell if isinstance(cell, str) else cell[0]).split("\n")[0]

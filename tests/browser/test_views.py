@@ -1,0 +1,207 @@
+"""Clicks through each view as a reader would, in the light and in the dark theme."""
+
+import contextlib
+import subprocess
+import sys
+import unittest
+from pathlib import Path
+
+import cells
+import lab
+
+NAMES = list(cells.VIEWS)
+# WCAG 2.2, 1.4.3: the least contrast of text with what is behind it.
+CONTRAST = 4.5
+# The texts of an element with less contrast than that.
+PALE = (Path(__file__).parent / "contrast.js").read_text()
+# Whether a marked line of a box is in sight.
+IN_SIGHT = """box => Array.from(box.querySelectorAll('.wb-h')).some(line => {
+  const outer = box.getBoundingClientRect(), inner = line.getBoundingClientRect();
+  return inner.top >= outer.top && inner.bottom <= outer.bottom;
+})"""
+
+
+def setUpModule():
+    """One notebook for all tests; each leaves it as it found it."""
+    global chromium, notebook, errors, saved
+    stack = contextlib.ExitStack()
+    unittest.addModuleCleanup(stack.close)
+    chromium, server = stack.enter_context(lab.browser())
+    lab.write(server.notebooks / "views.ipynb", cells.VIEWS.values())
+    notebook, errors = lab.open_notebook(chromium, server, "views.ipynb")
+    notebook.run_all()
+    saved = notebook.save()
+
+
+def output(view):
+    """The last output of a cell."""
+    return notebook.output(NAMES.index(view))
+
+
+def press(*keys):
+    for key in keys:
+        notebook.page.keyboard.press(key)
+
+
+def unfold(fold):
+    """Opens or closes a fold as its reader does."""
+    fold.locator("summary").first.click()
+
+
+class Views:
+    """What holds in each theme."""
+
+    theme = None
+
+    def setUp(self):
+        notebook.theme(self.theme)
+
+    def tearDown(self):
+        self.assertEqual(errors, [])
+
+    def test_texts_have_contrast(self):
+        for name in NAMES:
+            # The colours of an error are JupyterLab's own.
+            if name not in cells.FAILING:
+                with self.subTest(view=name):
+                    self.assertEqual(output(name).evaluate(PALE, CONTRAST), [])
+
+    def test_stages_mark_what_belongs_together(self):
+        view = output("stages")
+        panes = view.locator("details")
+        self.assertEqual(panes.count(), 6)
+        python, ttgir, ptx = panes.nth(0), panes.nth(2), panes.nth(4)
+        line = python.locator("div[k]", has_text="tl.dot")
+        line.click()
+        for pane, operation in ((ttgir, "tt.dot"), (ptx, "mma.sync")):
+            marked = pane.locator(".wb-h b").all_text_contents()
+            self.assertTrue(any(operation in text for text in marked), marked)
+        self.assertTrue(ptx.locator(".wb-t").evaluate(IN_SIGHT))
+        # A second click lets go: the mouse marks again.
+        line.click()
+        other = python.locator("div[k]", has_text="tl.store")
+        other.hover()
+        self.assertEqual(python.locator(".wb-x").inner_text(), other.inner_text())
+
+    def test_stages_from_the_keyboard(self):
+        view = output("stages")
+        ttir = view.locator("details").nth(1)
+        ttir.locator("summary").focus()
+        self.assertFalse(ttir.locator(".wb-t").is_visible())
+        press("Enter", "Tab")
+        marked = []
+        for _ in range(3):
+            press("ArrowDown")
+            marked.append(ttir.locator(".wb-x").first.inner_text())
+        self.assertEqual(len(set(marked)), 3, marked)
+        press("ArrowUp")
+        self.assertEqual(ttir.locator(".wb-x").first.inner_text(), marked[1])
+        press("Escape")
+        self.assertEqual(view.locator(".wb-h, .wb-x").count(), 0)
+        unfold(ttir)
+
+    def test_passes_open_one_at_a_time(self):
+        view = output("passes")
+        passes = view.locator("details")
+        accelerate = passes.filter(has_text="ttgpuir.accelerate_matmul").first
+        unfold(accelerate)
+        diff = accelerate.locator(".wb-d")
+        self.assertTrue(any("nvidia_mma" in text for text in diff.locator(".a").all_inner_texts()))
+        pipeline = passes.filter(has_text="ttgpuir.pipeline").first
+        pipeline.locator("summary").focus()
+        press("Enter")
+        self.assertTrue(pipeline.locator(".wb-d").is_visible())
+        self.assertFalse(diff.is_visible())
+        self.assertEqual(view.locator("details[open]").count(), 1)
+        # Words of a line that changed are set off.
+        self.assertGreater(pipeline.locator("del").count(), 0)
+        press("Enter")
+
+    def test_layouts_are_drawn(self):
+        self.assertIn("#mma", output("layouts").inner_text())
+        view = output("layout")
+        first = view.locator("table.wb-g").first.locator("tr").nth(1)
+        self.assertEqual(first.locator("td").all_inner_texts()[:3], ["T0:0", "T0:1", "T1:0"])
+        hardware = view.locator("details").first
+        unfold(hardware)
+        self.assertTrue(hardware.locator("table.wb-g").is_visible())
+        unfold(hardware)
+        self.assertIn("no conflict", output("shared").inner_text())
+        self.assertIn("mma.sync.aligned.m16n8k16", output("mma").inner_text())
+        self.assertEqual(output("mma").locator("table.wb-g").count(), 3)
+
+    def test_sass_is_linked(self):
+        view = output("sass")
+        line = view.locator("details").nth(0).locator("div[k]", has_text="tl.dot")
+        line.click()
+        marked = view.locator("details").nth(2).locator(".wb-h b").all_text_contents()
+        self.assertTrue(any("HMMA" in text for text in marked), marked)
+        line.click()
+
+    def test_resources_and_buffers(self):
+        self.assertIn("limited by registers", output("resources").inner_text())
+        self.assertIn("32 KiB", output("buffers").inner_text())
+
+    def test_diff_unfolds(self):
+        view = output("diff")
+        ttgir = view.locator("details", has_text="TTGIR")
+        unfold(ttgir)
+        self.assertTrue(ttgir.locator(".wb-d .r").first.is_visible())
+        unfold(ttgir)
+        self.assertIn("sm_90", view.locator("table").inner_text())
+
+    def test_claims_hold_and_fail(self):
+        self.assertIn("3 of 3 claims", output("expect").inner_text())
+        self.assertIn("found 16 times, not 17", output("expect fails").inner_text())
+
+    def test_errors_stand_under_their_text(self):
+        lines = output("error").inner_text().splitlines()
+        quoted = next(at for at, line in enumerate(lines) if "arith.addi" in line)
+        caret = lines[quoted + 1].index("^")
+        self.assertEqual(lines[quoted][caret : caret + 2], "%y")
+
+
+class Light(Views, unittest.TestCase):
+    theme = "light"
+
+
+class Dark(Views, unittest.TestCase):
+    theme = "dark"
+
+
+class Outputs(unittest.TestCase):
+    """What has no theme."""
+
+    def test_cells_succeed_and_fail_as_they_should(self):
+        for cell, name in zip(saved.cells, NAMES, strict=True):
+            failed = [output.evalue for output in cell.outputs if output.output_type == "error"]
+            self.assertEqual(bool(failed), name in cells.FAILING, (name, failed))
+            self.assertTrue(cell.outputs, name)
+
+    def test_outputs_are_light_and_self_contained(self):
+        for name, cell in zip(NAMES, saved.cells, strict=True):
+            for output in cell.outputs:
+                data = output.get("data", {})
+                html = data.get("text/html", "")
+                self.assertLess(len(data.get("text/plain", "").encode()), 4096, name)
+                self.assertLess(len(html.encode()), 1_000_000, name)
+                for outside in ("src=", "url(", "<link", "@import"):
+                    self.assertNotIn(outside, html, name)
+
+    def test_readable_with_scripts_off(self):
+        path = notebook.path
+        convert = [sys.executable, "-m", "nbconvert", "--to", "html", "--log-level", "ERROR", str(path)]
+        subprocess.run(convert, check=True)
+        page = chromium.new_context(java_script_enabled=False).new_page()
+        page.goto(path.with_suffix(".html").as_uri())
+        for view, text in cells.SHOWN.items():
+            place = page.locator(".jp-Cell", has_text=cells.first_line(view)).get_by_text(text).filter(visible=True)
+            place.first.scroll_into_view_if_needed()
+        # A fold opens without a script.
+        fold = page.locator(".wb-p details", has_text="ttgpuir.accelerate_matmul").first
+        unfold(fold)
+        self.assertTrue(fold.locator(".wb-d").is_visible())
+
+
+if __name__ == "__main__":
+    unittest.main()
