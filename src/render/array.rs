@@ -151,7 +151,7 @@ fn text(rows: &[Row], is_single: bool, show: &dyn Fn(&Option<Element>) -> String
 /// A row or a matrix with its indices. Colours are the page's own, so that it suits light and dark.
 fn table(rows: &[Row], cells: &Cells<'_>, show: &dyn Fn(&Option<Element>) -> String) -> String {
     const CELL: &str = "padding:1px 8px;text-align:right;font-family:monospace";
-    let heading = |text: &str| format!("<th style=\"{CELL};opacity:0.6;font-weight:normal\">{text}</th>");
+    let heading = |text: &str| format!("<th style=\"{CELL};opacity:0.75;font-weight:normal\">{text}</th>");
     let index_text = |index: &Option<usize>| index.map_or_else(|| "…".to_owned(), |index| index.to_string());
     let columns = cells.indices(cells.shape.len() - 1);
     let mut html = String::from("<table style=\"border-collapse:collapse\"><tr>");

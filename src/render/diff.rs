@@ -26,7 +26,7 @@ pub const STYLE: &str = ".wb-d{font-family:var(--jp-code-font-family,ui-monospac
     line-height:1.4;overflow-x:auto;margin:0}.wb-d div{white-space:pre;min-height:1.4em;width:max-content;\
     min-width:100%}.wb-d .r{background:rgba(220,60,60,.16)}.wb-d .a{background:rgba(50,170,80,.18)}\
     .wb-d del{text-decoration:none;background:rgba(220,60,60,.38)}.wb-d ins{text-decoration:none;\
-    background:rgba(50,170,80,.42)}.wb-d .o{opacity:.55}";
+    background:rgba(50,170,80,.42)}.wb-d .o{opacity:.75}";
 
 /// At most `longest` lines of a comparison; changed lines alone say little, so some stand around them.
 pub fn html(lines: &[DiffLine], longest: usize) -> String {

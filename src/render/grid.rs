@@ -16,7 +16,7 @@ pub struct Cell {
 /// The style of [`html`], once in an output.
 pub const STYLE: &str = ".wb-g{border-collapse:collapse;font:9px/1.25 var(--jp-code-font-family,ui-monospace,monospace);\
     margin:4px 0}.wb-g td,.wb-g th{border:1px solid rgba(128,128,128,.3);padding:1px 3px;text-align:center;\
-    white-space:nowrap;min-width:20px}.wb-g th{opacity:.6;font-weight:normal}.wb-gs{overflow:auto;max-height:640px}";
+    white-space:nowrap;min-width:20px}.wb-g th{opacity:.75;font-weight:normal}.wb-gs{overflow:auto;max-height:640px}";
 
 /// A grid with a caption; labels of columns and of rows stand beside it.
 pub fn html(caption: &str, columns: &[String], rows: &[(String, Vec<Cell>)]) -> String {
@@ -32,7 +32,8 @@ pub fn html(caption: &str, columns: &[String], rows: &[(String, Vec<Cell>)]) -> 
         for cell in cells {
             // The golden angle keeps neighbours apart; half transparent, it suits any page.
             let hue = (f64::from(cell.group) * 137.508) % 360.0;
-            let _ = write!(html, "<td style=\"background:hsla({hue:.0},70%,55%,.4)\">{}</td>", escape_html(&cell.text));
+            let _ =
+                write!(html, "<td style=\"background:hsla({hue:.0},70%,55%,.35)\">{}</td>", escape_html(&cell.text));
         }
         html.push_str("</tr>");
     }
@@ -48,7 +49,7 @@ mod tests {
     fn cells_are_coloured_by_their_group() {
         let row = vec![Cell { text: "T0:0".into(), group: 0 }, Cell { text: "T1<".into(), group: 1 }];
         let html = html("a & b", &["0".into(), "1".into()], &[("0".into(), row)]);
-        assert!(html.contains("<td style=\"background:hsla(0,70%,55%,.4)\">T0:0</td>"), "{html}");
-        assert!(html.contains("hsla(138,70%,55%,.4)\">T1&lt;</td>") && html.contains("a &amp; b"), "{html}");
+        assert!(html.contains("<td style=\"background:hsla(0,70%,55%,.35)\">T0:0</td>"), "{html}");
+        assert!(html.contains("hsla(138,70%,55%,.35)\">T1&lt;</td>") && html.contains("a &amp; b"), "{html}");
     }
 }

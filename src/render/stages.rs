@@ -51,11 +51,13 @@ pub fn html(headline: &str, panes: &[Pane]) -> String {
         format!("<div class=\"wb-s\"><style>{STYLE}</style><div><strong>{}</strong></div>", escape_html(headline));
     html.push_str("<div class=\"wb-row\">");
     for pane in panes {
+        let title = escape_html(&pane.title);
+        let widest = pane.lines.iter().map(|line| line.label.chars().count()).max().unwrap_or(0);
         let open = if pane.open { " open" } else { "" };
         let _ = write!(
             html,
-            "<details{open}><summary>{} <small>{}</small></summary><div class=\"wb-t\" tabindex=\"0\">",
-            escape_html(&pane.title),
+            "<details{open}><summary>{title} <small>{}</small></summary>\
+             <div class=\"wb-t\" tabindex=\"0\" aria-label=\"{title}\" style=\"--n:{widest}ch\">",
             escape_html(&pane.note)
         );
         let cut = pane.lines.len().saturating_sub(LONGEST);

@@ -20,7 +20,7 @@ from playwright.sync_api import sync_playwright
 CHROMIUM = os.environ.get("WARPBOOK_TEST_CHROMIUM", "/usr/bin/chromium")
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 # The longest that anything may take, in seconds: the first compilation of a machine that is busy.
-PATIENCE = float(os.environ.get("PATIENCE",300))
+PATIENCE = float(os.environ.get("WARPBOOK_TEST_PATIENCE", 300))
 
 
 class Server:

@@ -107,14 +107,14 @@ class Views:
         unfold(accelerate)
         diff = accelerate.locator(".wb-d")
         self.assertTrue(any("nvidia_mma" in text for text in diff.locator(".a").all_inner_texts()))
-        pipeline = passes.filter(has_text="ttgpuir.pipeline").first
-        pipeline.locator("summary").focus()
+        loops = passes.filter(has_text="ttgpuir.schedule_loops").first
+        loops.locator("summary").focus()
         press("Enter")
-        self.assertTrue(pipeline.locator(".wb-d").is_visible())
+        self.assertTrue(loops.locator(".wb-d").is_visible())
         self.assertFalse(diff.is_visible())
         self.assertEqual(view.locator("details[open]").count(), 1)
         # Words of a line that changed are set off.
-        self.assertGreater(pipeline.locator("del").count(), 0)
+        self.assertGreater(loops.locator("ins").count(), 0)
         press("Enter")
 
     def test_layouts_are_drawn(self):

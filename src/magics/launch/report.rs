@@ -238,7 +238,7 @@ impl Report {
         for warning in &self.warnings {
             line(&format!("warning: {warning}"), "border-left:3px solid #d98200;padding-left:6px");
         }
-        line(&self.times(), "opacity:0.75");
+        line(&self.times(), "opacity:0.8");
         if let Some(svg) = self.plot() {
             html.push_str(&svg);
         }

@@ -117,7 +117,7 @@ fn output(
             (_, []) => String::new(),
         };
         text += &format!("\n✓ {pattern}  ({what})");
-        html += &format!("<div>✓ {} <small style=\"opacity:.7\">{what}</small></div>", escape_html(pattern));
+        html += &format!("<div>✓ {} <small style=\"opacity:.8\">{what}</small></div>", escape_html(pattern));
     }
     html += "</div>";
     let facts = json!({"stage": stage.name(), "claims": count, "lines": found});

@@ -196,8 +196,11 @@ fn output(headline: &str, passes: &Passes) -> Output {
 
 const STYLE: &str = ".wb-p{font-family:var(--jp-code-font-family,ui-monospace,monospace);font-size:12px}\
     .wb-p h4{margin:8px 0 2px}.wb-p details{border:1px solid rgba(128,128,128,.35);border-radius:4px;margin:2px 0}\
-    .wb-p summary{cursor:pointer;padding:2px 8px;background:rgba(128,128,128,.1)}.wb-p small{opacity:.7}\
-    .wb-p .u{opacity:.6;padding:1px 8px}.wb-p b.r{color:#c94040}.wb-p b.a{color:#2d9a4e}\
+    .wb-p summary{cursor:pointer;padding:2px 8px;background:rgba(128,128,128,.1)}.wb-p small{opacity:.8}\
+    .wb-p .u{opacity:.75;padding:1px 8px}.wb-p b.r{color:#c02f2f}.wb-p b.a{color:#1f7a3a}\
+    @media (prefers-color-scheme:dark){.wb-p b.r{color:#ff8a80}.wb-p b.a{color:#6fcf87}}\
+    body[data-jp-theme-light=\"true\"] .wb-p b.r{color:#c02f2f}body[data-jp-theme-light=\"true\"] .wb-p b.a{color:#1f7a3a}\
+    body[data-jp-theme-light=\"false\"] .wb-p b.r{color:#ff8a80}body[data-jp-theme-light=\"false\"] .wb-p b.a{color:#6fcf87}\
     .wb-p .wb-d{max-height:520px;overflow:auto;padding:4px 8px}";
 
 /// The IR after a pass in a new cell that goes on from there.
