@@ -70,9 +70,20 @@ fn main() -> Result<(), Error> {
     }
     let arithmetic = Arithmetic::Exact;
     let block = [threads, 1, 1];
-    let (check, seed, observe) = (false, 0, None);
-    let config =
-        LaunchConfig { grid, block, shared, parameters, globals, capability, arithmetic, check, seed, observe };
+    let (cluster, check, seed, observe) = ([1; 3], false, 0, None);
+    let config = LaunchConfig {
+        grid,
+        block,
+        cluster,
+        shared,
+        parameters,
+        globals,
+        capability,
+        arithmetic,
+        check,
+        seed,
+        observe,
+    };
     for _ in 0..repeat {
         let start = std::time::Instant::now();
         let stop = AtomicBool::new(false);

@@ -1,7 +1,7 @@
 //! PTX filetests: each `tests/filetests/*.ptx` says in its first comments how it is launched and what comes out.
 //!
 //! ```text
-//! //! launch grid=1 block=32 shared=64 sm=80      (each has a default: 1, 32, 0, 80)
+//! //! launch grid=1 block=32 cluster=1 shared=64 sm=80      (each has a default: 1, 32, 1, 0, 80)
 //! //! buffer out u32[32]                           zeros, unless values follow: `= 1 2 3*4` (three, four times)
 //! //! scalar f32 1.5
 //! //! expect out = 0 1 2                           the rest of the buffer is zero
@@ -106,7 +106,7 @@ struct Case {
 
 impl Case {
     fn parse(text: &str) -> Self {
-        let defaults = [("grid", 1), ("block", 32), ("shared", 0), ("sm", 80)];
+        let defaults = [("grid", 1), ("block", 32), ("cluster", 1), ("shared", 0), ("sm", 80)];
         let extents = defaults.map(|(name, value)| (name.to_owned(), value)).into();
         let mut case = Self { extents, buffers: Vec::new(), arguments: Vec::new(), expected: Vec::new(), check: false };
         for line in text.lines().filter_map(|line| line.strip_prefix("//! ")) {
@@ -165,7 +165,7 @@ impl Case {
             function,
             grid: [self.extents["grid"], 1, 1],
             block: [self.extents["block"], 1, 1],
-            cluster: [1; 3],
+            cluster: [self.extents["cluster"], 1, 1],
             shared: self.extents["shared"],
             args: args.collect(),
             cooperative: false,

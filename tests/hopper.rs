@@ -253,3 +253,41 @@ fn a_persistent_matmul_that_triton_specialises() {
     run(&mut session, &format!("%%triton matmul[3]({call}, num_warps=4)\n{AUTOMATIC}"));
     run(&mut session, "%check c == a.to(f64) @ b.to(f64), rtol=1e-2, atol=5e-2");
 }
+
+const TWO_BLOCKS: &str = "@triton.jit
+def matmul(a, b, c, N, K, BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr):
+    row, column = tl.program_id(0) * BM, tl.program_id(1) * BN
+    accumulator = tl.zeros((BM, BN), dtype=tl.float32)
+    for k in range(0, K, BK):
+        accumulator = tl.dot(a.load([row, k]), b.load([k, column]), accumulator)
+    c.store([row, column], accumulator.to(tl.float16))
+";
+
+const TRANSPOSE: &str = "@triton.jit
+def transpose(a, c, N, B: tl.constexpr):
+    rows = tl.program_id(0) * B + tl.arange(0, B)
+    columns = tl.program_id(1) * B + tl.arange(0, B)
+    x = tl.load(a + rows[:, None] * N + columns[None, :])
+    tl.store(c + columns[:, None] * N + rows[None, :], tl.trans(x))
+";
+
+/// A program is a cluster of two or four blocks (`num_ctas`): each has a part of a tile, and a change of layout goes
+/// through the other blocks' shared memory.
+#[test]
+fn programs_of_several_blocks() {
+    let mut session = session();
+    run(&mut session, "%buf a = randn(256, 256, dtype=f16, seed=1)\n%buf b = randn(256, 256, dtype=f16, seed=2)");
+    for blocks in [2, 4] {
+        run(&mut session, "%buf c = zeros(256, 256, dtype=f16)");
+        let call = format!(
+            "tma(a, [128, 64]), tma(b, [64, 256]), tma(c, [128, 256]), 256, 256, BM=128, BN=256, BK=64, num_ctas={blocks}"
+        );
+        run(&mut session, &format!("%%triton matmul[2, 1]({call})\n{TWO_BLOCKS}"));
+        run(&mut session, "%check c == a.to(f64) @ b.to(f64), rtol=1e-2, atol=5e-2");
+        run(&mut session, "%sanitize matmul --seeds 8");
+        run(&mut session, "%buf c = zeros(256, 256, dtype=f16)");
+        run(&mut session, &format!("%%triton transpose[2, 2](a, c, 256, B=128, num_ctas={blocks})\n{TRANSPOSE}"));
+        run(&mut session, "%check c == a.T, rtol=0, atol=0");
+        run(&mut session, "%sanitize transpose --seeds 8");
+    }
+}

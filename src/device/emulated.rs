@@ -132,9 +132,7 @@ impl Emulated {
             let limit = self.shared_limit();
             return fail(format!("{shared} bytes of shared memory are more than sm_{} has ({limit})", self.capability));
         }
-        if launch.cluster != [1, 1, 1] {
-            return fail("clusters are not emulated yet".into());
-        }
+        check_cluster(launch, declaration.cluster, self.capability)?;
         let expected: Vec<u32> = declaration.params.iter().map(crate::ptx::Param::size).collect();
         let given: Vec<u32> = launch.args.iter().map(|value| value.len() as u32).collect();
         if expected != given {
@@ -224,6 +222,7 @@ impl Device for Emulated {
         let config = LaunchConfig {
             grid: request.grid,
             block: request.block,
+            cluster: request.cluster,
             shared: request.shared,
             parameters: request.args.clone(),
             globals: loaded.globals.clone(),
@@ -258,6 +257,34 @@ impl Device for Emulated {
     fn tensor_map(&self, map: &TensorMap) -> Result<Vec<u8>> {
         Ok(map.encode().into())
     }
+}
+
+/// CUDA Programming Guide, "Thread Block Clusters": from compute capability 9.0 on, of at most 8 blocks unless the
+/// launch asks for 16, and no cluster is cut off by the grid's end.
+fn check_cluster(launch: &Launch, required: Option<[u32; 3]>, capability: u32) -> Result<()> {
+    let fail = |message: String| Err(Box::new(Diagnostic::error("launch-config", message)));
+    let cluster = launch.cluster;
+    if let Some(required) = required
+        && required != cluster
+    {
+        return fail(format!(
+            "the kernel was compiled for clusters of {required:?} blocks (.reqnctapercluster), not {cluster:?}"
+        ));
+    }
+    if cluster == [1; 3] {
+        return Ok(());
+    }
+    if capability < 90 {
+        return fail(format!("sm_{capability} has no clusters of blocks: sm_90 is the first that does"));
+    }
+    let blocks: u64 = cluster.iter().map(|&extent| u64::from(extent)).product();
+    if blocks == 0 || blocks > 16 {
+        return fail(format!("a cluster has 1 to 16 blocks, not {blocks}"));
+    }
+    if launch.grid.iter().zip(cluster).any(|(extent, each)| !extent.is_multiple_of(each)) {
+        return fail(format!("the grid {:?} is no multiple of the cluster {cluster:?}", launch.grid));
+    }
+    Ok(())
 }
 
 fn outside(address: u64, bytes: usize) -> Box<Diagnostic> {

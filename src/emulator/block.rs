@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::bulk_copy::PendingLoad;
+use super::cluster::Cluster;
 use super::fault::{Fault, FaultKind, Thread};
 use super::launch::Arithmetic;
 use super::memory::GlobalMemory;
@@ -27,6 +28,9 @@ pub(super) struct BlockShape {
     pub index: [u32; 3],
     pub linear_index: u64,
     pub dynamic_shared: u32,
+    /// Blocks of its cluster, and its own rank among them.
+    pub cluster: [u32; 3],
+    pub rank: u32,
 }
 
 impl BlockShape {
@@ -54,6 +58,8 @@ pub(super) struct Environment<'a> {
 
 /// The memory of one block.
 pub(super) struct BlockMemory {
+    /// The block's rank in its cluster.
+    pub rank: u32,
     pub shared: Vec<u8>,
     /// Of all threads, one after the other.
     pub local: Vec<u8>,
@@ -97,6 +103,11 @@ pub(super) struct Block {
     schedule: Schedule,
 }
 
+/// What the checks call a phase of the cluster's barrier: a block's own barriers have 16 numbers.
+fn cluster_barrier(phase: u64) -> u32 {
+    16 + phase as u32
+}
+
 /// An arrival at a barrier, as the instruction says it.
 pub(super) struct Arrival {
     pub barrier: u32,
@@ -114,6 +125,10 @@ pub(super) enum Stop {
     Turn,
     /// It came to a barrier; the instruction is done.
     Barrier(Arrival),
+    /// So many threads arrived at the cluster's barrier.
+    ClusterArrive(u32),
+    /// It waits for the phase of the cluster's barrier in which it arrived.
+    ClusterWait,
     /// It tested the phase of an mbarrier that has not ended.
     Poll,
     /// All lanes have exited.
@@ -124,6 +139,10 @@ pub(super) enum Stop {
 pub(super) enum Progress {
     Done,
     Paused,
+    /// Every warp waits for what others have to do; whether any worked before that.
+    Waiting {
+        worked: bool,
+    },
 }
 
 impl Block {
@@ -139,6 +158,7 @@ impl Block {
         let observer = environment.observe.and_then(|observe| Observer::new(observe, program, &shape));
         let schedule = Schedule::new(environment.seed, shape.linear_index, count);
         let memory = BlockMemory {
+            rank: shape.rank,
             shared: vec![0; shared],
             local: vec![0; program.local_bytes as usize * threads as usize],
             shared_touched: 0,
@@ -158,13 +178,20 @@ impl Block {
     }
 
     /// Runs until the block is done or has used up about `budget` warp instructions.
-    pub fn run(&mut self, environment: &Environment<'_>, budget: u64) -> Result<Progress, Box<Fault>> {
+    pub fn run(
+        &mut self,
+        environment: &Environment<'_>,
+        cluster: &mut Cluster,
+        budget: u64,
+    ) -> Result<Progress, Box<Fault>> {
         let limit = self.executed() + budget;
+        let mut worked = false;
         loop {
             let mut progressed = false;
             self.schedule.next_round();
             for turn in 0..self.warps.len() {
                 let index = self.schedule.warp(turn);
+                self.leave_cluster_barrier(index, cluster.phase());
                 if self.warps[index].state != State::Ready {
                     continue;
                 }
@@ -173,39 +200,69 @@ impl Block {
                     return Err(Box::new(Fault { kind, thread: None, span: 0..0, source: None, before: Vec::new() }));
                 }
                 let warp = &mut self.warps[index];
-                let stop = warp.run(environment, &self.shape, &mut self.memory, self.schedule.turn(WARP_TURN))?;
+                let budget = self.schedule.turn(WARP_TURN);
+                let stop = warp.run(environment, &self.shape, &mut self.memory, cluster, budget)?;
                 progressed |= !matches!(stop, Stop::Poll);
                 match stop {
                     Stop::Turn => {}
                     Stop::Poll => progressed |= warp.polled_something_new(),
                     Stop::Exit => {
-                        warp.finish_stores(environment, &self.shape, &mut self.memory)?;
+                        warp.finish_stores(environment, &self.shape, &mut self.memory, cluster)?;
                         warp.state = State::Done;
                         self.release_barriers();
                     }
+                    Stop::ClusterArrive(threads) => {
+                        let phase = cluster.phase();
+                        warp.cluster_phase = Some(phase);
+                        if let Some(sanitizer) = &mut self.memory.sanitizer {
+                            sanitizer.barrier_arrive(cluster_barrier(phase), index as u32);
+                        }
+                        cluster.arrive(threads, self.live_threads());
+                    }
+                    // Without an arrival there is no phase to wait for.
+                    Stop::ClusterWait => warp.state = State::AtClusterBarrier(warp.cluster_phase.unwrap_or(u64::MAX)),
                     Stop::Barrier(arrival) => self.arrive(index, &arrival),
                 }
             }
-            if self.warps.iter().all(|warp| warp.state == State::Done) {
+            if self.is_done() {
                 return Ok(Progress::Done);
             }
             // With a seed, what is under way may come at any time.
             if self.schedule.lands_early() {
-                progressed |= self.land_one(environment)?;
+                progressed |= self.land_one(environment, cluster)?;
             }
-            // Every warp waits: now what is under way comes, one after the other.
-            if !progressed && !self.land_one(environment)? {
-                return Err(self.deadlock(environment));
+            if !progressed {
+                return Ok(Progress::Waiting { worked });
             }
+            worked = true;
             if self.executed() > limit {
                 return Ok(Progress::Paused);
             }
         }
     }
 
+    /// Whether every warp has ended.
+    pub fn is_done(&self) -> bool {
+        self.warps.iter().all(|warp| warp.state == State::Done)
+    }
+
+    /// A warp goes on when the phase has ended in which it arrived at the cluster's barrier.
+    fn leave_cluster_barrier(&mut self, index: usize, ended: u64) {
+        let warp = &mut self.warps[index];
+        if let State::AtClusterBarrier(phase) = warp.state
+            && phase < ended
+        {
+            warp.state = State::Ready;
+            if let Some(sanitizer) = &mut self.memory.sanitizer {
+                sanitizer.barrier_passed(cluster_barrier(phase), index as u32);
+            }
+        }
+    }
+
     /// The oldest bulk load lands; `false` if there is none.
-    fn land_one(&mut self, environment: &Environment<'_>) -> Result<bool, Box<Fault>> {
-        let Some((load, outcome)) = self.memory.land_one(environment) else { return Ok(false) };
+    pub fn land_one(&mut self, environment: &Environment<'_>, cluster: &mut Cluster) -> Result<bool, Box<Fault>> {
+        let done = self.is_done();
+        let Some((load, outcome)) = self.memory.land_one(environment, cluster, done) else { return Ok(false) };
         match outcome {
             Ok(()) => Ok(true),
             Err(kind) => {
@@ -240,7 +297,8 @@ impl Block {
         }
     }
 
-    fn live_threads(&self) -> u32 {
+    /// Threads that have not exited.
+    pub fn live_threads(&self) -> u32 {
         self.warps.iter().map(|warp| warp.live().count_ones()).sum()
     }
 
@@ -273,9 +331,16 @@ impl Block {
         }
     }
 
-    fn deadlock(&mut self, environment: &Environment<'_>) -> Box<Fault> {
-        let waiting = self.warps.iter().filter(|warp| matches!(warp.state, State::AtBarrier(_))).count() as u32;
+    /// Warps that wait at barriers, and warps that test the phase of an mbarrier again and again.
+    pub fn stuck(&self) -> (u32, u32) {
+        let at_barrier = |warp: &&Warp| matches!(warp.state, State::AtBarrier(_) | State::AtClusterBarrier(_));
+        let waiting = self.warps.iter().filter(at_barrier).count() as u32;
         let polling = self.warps.iter().filter(|warp| warp.state == State::Ready).count() as u32;
+        (waiting, polling)
+    }
+
+    /// A fault at the place where the first warp waits.
+    pub fn stuck_at(&mut self, environment: &Environment<'_>, kind: FaultKind) -> Box<Fault> {
         let first = self.warps.iter_mut().find(|warp| warp.state != State::Done);
         let (thread, span) = match first.map(|warp| (warp.index, warp.last_poll(), warp.current())) {
             // The program counter is past the barrier, or past the test.
@@ -287,12 +352,6 @@ impl Block {
             }
             _ => (None, 0..0),
         };
-        Box::new(Fault {
-            kind: FaultKind::Deadlock { waiting, polling },
-            thread,
-            span,
-            source: None,
-            before: Vec::new(),
-        })
+        Box::new(Fault { kind, thread, span, source: None, before: Vec::new() })
     }
 }

@@ -7,10 +7,11 @@
 #![allow(clippy::needless_range_loop)]
 
 use super::block::{BlockMemory, Environment};
+use super::cluster::{Cluster, RANK_SHIFT, named_block};
 use super::execute::{LaneFault, Step, lanes_of};
 use super::fault::FaultKind;
 use super::memory_access::{Access, Place};
-use super::program::{AddressOperand, AtomicOp, AtomicType, BulkSource, Data, MapField, MemorySpace};
+use super::program::{AddressOperand, AtomicOp, AtomicType, BulkSource, Data, MapField, MemorySpace, Slot};
 use super::sanitizer::{Snapshot, Who};
 use super::tensor_map::{Interleave, Swizzle, TENSOR_MAP_BYTES, TensorMap, TensorMapType};
 use super::wgmma::swizzled;
@@ -18,15 +19,26 @@ use super::wgmma::swizzled;
 /// The global side, with its operands known.
 #[derive(Clone, Debug)]
 enum Side {
-    Plain { address: u64, bytes: u32 },
-    Tensor { map: Box<TensorMap>, first: [i64; 5] },
+    Plain {
+        address: u64,
+        bytes: u32,
+    },
+    Tensor {
+        map: Box<TensorMap>,
+        first: [i64; 5],
+    },
+    /// The block's own shared memory.
+    Shared {
+        address: u64,
+        bytes: u32,
+    },
 }
 
 impl Side {
     /// Bytes of shared memory.
     fn shared_bytes(&self) -> usize {
         match self {
-            Self::Plain { bytes, .. } => *bytes as usize,
+            Self::Plain { bytes, .. } | Self::Shared { bytes, .. } => *bytes as usize,
             Self::Tensor { map, .. } => map.tile_bytes() as usize,
         }
     }
@@ -38,6 +50,8 @@ pub(super) struct PendingLoad {
     side: Side,
     shared: u64,
     mbarrier: u64,
+    /// Ranks of the blocks that it goes to, a bit for each; `None` for the block that issued it.
+    ranks: Option<u32>,
     /// Its instruction and thread, for reports.
     pub pc: u32,
     pub thread: u32,
@@ -130,15 +144,56 @@ impl TensorMap {
 }
 
 impl BlockMemory {
-    /// The oldest load lands; `false` if there is none.
-    pub(super) fn land_one(&mut self, environment: &Environment<'_>) -> Option<(PendingLoad, Result<(), FaultKind>)> {
+    /// The oldest load lands; `None` if there is none. `done` tells that the block itself has ended.
+    pub(super) fn land_one(
+        &mut self,
+        environment: &Environment<'_>,
+        cluster: &mut Cluster,
+        done: bool,
+    ) -> Option<(PendingLoad, Result<(), FaultKind>)> {
         let load = self.loads.pop_front()?;
-        let outcome = self.land(environment, &load);
+        let outcome = self.land_in_blocks(environment, cluster, done, &load);
         Some((load, outcome))
     }
 
-    fn land(&mut self, environment: &Environment<'_>, load: &PendingLoad) -> Result<(), FaultKind> {
+    fn land_in_blocks(
+        &mut self,
+        environment: &Environment<'_>,
+        cluster: &mut Cluster,
+        done: bool,
+        load: &PendingLoad,
+    ) -> Result<(), FaultKind> {
+        let bytes = match load.side {
+            Side::Shared { address, bytes } => {
+                let mut copy = vec![0; bytes as usize];
+                self.get_row(address, 0, 16, &mut copy)?;
+                Some(copy)
+            }
+            _ => None,
+        };
+        let own = 1 << self.rank;
+        let ranks = load.ranks.unwrap_or(own);
+        // Nobody can see what comes after the end.
+        if ranks & own != 0 && !done {
+            self.land(environment, load, bytes.as_deref())?;
+        }
+        for rank in lanes_of(ranks & !own) {
+            cluster.memory(rank as u32)?.land(environment, load, bytes.as_deref())?;
+        }
+        Ok(())
+    }
+
+    fn land(
+        &mut self,
+        environment: &Environment<'_>,
+        load: &PendingLoad,
+        from_block: Option<&[u8]>,
+    ) -> Result<(), FaultKind> {
         let bytes = match &load.side {
+            Side::Shared { bytes, .. } => {
+                self.put_row(load.shared, 0, 16, from_block.unwrap_or_default())?;
+                u64::from(*bytes)
+            }
             Side::Plain { address, bytes } => {
                 let mut copy = vec![0; *bytes as usize];
                 self.read_global(environment, *address, &mut copy)?;
@@ -207,6 +262,8 @@ impl BlockMemory {
 
     fn store(&mut self, environment: &Environment<'_>, store: &PendingStore) -> Result<(), FaultKind> {
         match &store.side {
+            // Decoding makes none.
+            Side::Shared { .. } => Ok(()),
             Side::Plain { address, bytes } => {
                 let mut copy = vec![0; *bytes as usize];
                 self.get_row(store.shared, 0, 16, &mut copy)?;
@@ -271,6 +328,12 @@ impl BlockMemory {
     }
 }
 
+/// An address of the cluster's window: that in the block's memory, and the block's rank where it is named.
+fn split(address: u64) -> (u64, Option<u32>) {
+    let rank = (named_block(MemorySpace::Cluster, address)).checked_sub(1);
+    (address & ((1 << RANK_SHIFT) - 1), rank)
+}
+
 fn access(name: &'static str, bytes: usize) -> Access {
     Access { space: MemorySpace::Global, name, size: bytes as u32 }
 }
@@ -285,6 +348,13 @@ impl Step<'_, '_> {
                     return Err(FaultKind::Misaligned { address, size: 16 });
                 }
                 Ok(Side::Plain { address, bytes })
+            }
+            BulkSource::Shared { address, bytes } => {
+                let (address, bytes) = (self.addresses(address)[lane], self.word(*bytes)[lane]);
+                if !bytes.is_multiple_of(16) || !address.is_multiple_of(16) {
+                    return Err(FaultKind::Misaligned { address, size: 16 });
+                }
+                Ok(Side::Shared { address, bytes })
             }
             BulkSource::Tensor { map, coordinates } => {
                 let address = self.addresses(map)[lane];
@@ -339,20 +409,57 @@ impl Step<'_, '_> {
         shared: &AddressOperand,
         source: &BulkSource,
         mbarrier: &AddressOperand,
+        multicast: Option<Slot>,
     ) -> Result<(), LaneFault> {
         let (targets, mbarriers) = (self.addresses(shared), self.addresses(mbarrier));
         for lane in lanes_of(self.active) {
             let fail = |kind| (kind, lane as u32);
             let side = self.side(source, lane).map_err(fail)?;
-            let shared = targets[lane];
-            self.check_alignment(&side, shared).map_err(fail)?;
-            let (mbarrier, thread) = (mbarriers[lane], self.thread(lane));
-            let who = self.who(lane);
-            if let Some(sanitizer) = &mut self.memory.sanitizer {
-                sanitizer.load_issued(who, mbarrier, shared as usize, side.shared_bytes());
-            }
+            self.check_alignment(&side, targets[lane]).map_err(fail)?;
+            let (shared, to) = split(targets[lane]);
+            let (mbarrier, signalled) = split(mbarriers[lane]);
+            // The same place of every block whose bit is set; else the block of the address.
+            let ranks = match multicast {
+                Some(mask) => Some(self.word(mask)[lane] & 0xffff),
+                None if to != signalled && to.unwrap_or(self.memory.rank) != signalled.unwrap_or(self.memory.rank) => {
+                    let what = "a bulk copy whose mbarrier is not in the block that it goes to";
+                    return Err(fail(FaultKind::Unsupported(what.to_owned())));
+                }
+                None => match to.filter(|&rank| rank != self.memory.rank) {
+                    Some(rank) => {
+                        self.cluster.memory(rank).map_err(fail)?;
+                        Some(1 << rank)
+                    }
+                    None => None,
+                },
+            };
+            let thread = self.thread(lane);
+            self.check_load(ranks, lane, mbarrier, shared as usize, side.shared_bytes()).map_err(fail)?;
             self.observe_bulk(true, &side);
-            self.memory.loads.push_back(PendingLoad { side, shared, mbarrier, pc: self.pc, thread });
+            self.memory.loads.push_back(PendingLoad { side, shared, mbarrier, ranks, pc: self.pc, thread });
+        }
+        Ok(())
+    }
+
+    /// The blocks that a load goes to are there; in a checked launch, its bytes are its own from now on.
+    fn check_load(
+        &mut self,
+        ranks: Option<u32>,
+        lane: usize,
+        mbarrier: u64,
+        at: usize,
+        size: usize,
+    ) -> Result<(), FaultKind> {
+        let own = 1 << self.memory.rank;
+        let ranks = ranks.unwrap_or(own);
+        let who = self.who(lane);
+        if let Some(sanitizer) = self.memory.sanitizer.as_mut().filter(|_| ranks & own != 0) {
+            sanitizer.load_issued(who, mbarrier, at, size);
+        }
+        for rank in lanes_of(ranks & !own) {
+            if let Some(sanitizer) = &mut self.cluster.memory(rank as u32)?.sanitizer {
+                sanitizer.load_issued_by_peer(who.pc, mbarrier, at, size);
+            }
         }
         Ok(())
     }
@@ -363,6 +470,8 @@ impl Step<'_, '_> {
         let address = match side {
             Side::Plain { address, .. } => *address,
             Side::Tensor { map, .. } => map.address,
+            // No byte of global memory is moved.
+            Side::Shared { .. } => return,
         };
         observer.bulk(self.environment, self.pc, load, side.shared_bytes() as u64, address);
     }
@@ -370,7 +479,7 @@ impl Step<'_, '_> {
     /// "CUDA Driver API", swizzle modes: the pattern repeats every 8 rows, and the box begins where it does.
     fn check_alignment(&self, side: &Side, shared: u64) -> Result<(), FaultKind> {
         let alignment = match side {
-            Side::Plain { .. } => 16,
+            Side::Plain { .. } | Side::Shared { .. } => 16,
             Side::Tensor { map, .. } if map.swizzle == Swizzle::None => 128,
             // 16 bytes do; but then the pattern is that of the address, which the code has to know.
             Side::Tensor { .. } => 128,

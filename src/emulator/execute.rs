@@ -4,6 +4,7 @@
 #![allow(clippy::needless_range_loop)]
 
 use super::block::{Arrival, BlockMemory, BlockShape, Environment, Stop};
+use super::cluster::{Cluster, RANK_SHIFT, named_block};
 use super::copy_async::commit_copies;
 use super::fault::{Fault, FaultKind, Thread};
 use super::launch::Arithmetic;
@@ -31,6 +32,7 @@ impl Warp {
         environment: &Environment<'_>,
         shape: &BlockShape,
         memory: &mut BlockMemory,
+        cluster: &mut Cluster,
         turn: u32,
     ) -> Result<Stop, Box<Fault>> {
         for _ in 0..turn {
@@ -48,7 +50,7 @@ impl Warp {
                 self.check_registers(environment, memory, pc, active);
             }
             if memory.observer.is_some() {
-                Step { warp: self, environment, memory, active, pc }.observe(&instruction.op, mask);
+                Step { warp: self, environment, memory, cluster, active, pc }.observe(&instruction.op, mask);
             }
             match &instruction.op {
                 Op::Branch { target, reconverge } => self.branch(*target, *reconverge, active),
@@ -75,8 +77,16 @@ impl Warp {
                     self.advance();
                     return Ok(Stop::Barrier(arrival));
                 }
+                Op::ClusterArrive => {
+                    self.advance();
+                    return Ok(Stop::ClusterArrive(active.count_ones()));
+                }
+                Op::ClusterWait => {
+                    self.advance();
+                    return Ok(Stop::ClusterWait);
+                }
                 Op::MbarrierWait { d, address, phase } => {
-                    let mut step = Step { warp: self, environment, memory, active, pc };
+                    let mut step = Step { warp: self, environment, memory, cluster, active, pc };
                     match step.mbarrier_wait(*d, address, *phase) {
                         Ok(ended) => {
                             if let Some(observer) = &mut memory.observer {
@@ -92,7 +102,7 @@ impl Warp {
                     }
                 }
                 op => {
-                    let mut step = Step { warp: self, environment, memory, active, pc };
+                    let mut step = Step { warp: self, environment, memory, cluster, active, pc };
                     if let Err((kind, lane)) = step.execute(op) {
                         let pc = step.pc;
                         return Err(self.fault(environment, shape, kind, lane, pc));
@@ -114,8 +124,9 @@ impl Warp {
         environment: &Environment<'_>,
         shape: &BlockShape,
         memory: &mut BlockMemory,
+        cluster: &mut Cluster,
     ) -> Result<(), Box<Fault>> {
-        let mut step = Step { warp: self, environment, memory, active: u32::MAX, pc: 0 };
+        let mut step = Step { warp: self, environment, memory, cluster, active: u32::MAX, pc: 0 };
         match step.wait_for_stores(None) {
             Ok(()) => Ok(()),
             Err((kind, lane)) => {
@@ -175,6 +186,8 @@ pub(super) struct Step<'s, 'e> {
     pub warp: &'s mut Warp,
     pub environment: &'s Environment<'e>,
     pub memory: &'s mut BlockMemory,
+    /// The block's peers.
+    pub cluster: &'s mut Cluster,
     /// The lanes that take part.
     pub active: u32,
     pub pc: u32,
@@ -217,7 +230,7 @@ impl Step<'_, '_> {
         self.warp.write_predicate(slot, value, self.active);
     }
 
-    fn value(&self, data: Data, lane: usize) -> u64 {
+    pub(super) fn value(&self, data: Data, lane: usize) -> u64 {
         match data {
             Data::Sink => 0,
             Data::Word(slot) => self.word(slot)[lane].into(),
@@ -225,7 +238,7 @@ impl Step<'_, '_> {
         }
     }
 
-    fn set_lane(&mut self, data: Data, lane: usize, value: u64) {
+    pub(super) fn set_lane(&mut self, data: Data, lane: usize, value: u64) {
         match data {
             Data::Sink => {}
             Data::Word(slot) => self.warp.words[slot as usize][lane] = value as u32,
@@ -498,6 +511,12 @@ impl Step<'_, '_> {
                 let size = ty.size();
                 let access = Access { space: *space, name: "atomic access", size: size * a.len() as u32 };
                 for lane in lanes_of(self.active) {
+                    if self.is_peer(*space, addresses[lane]) {
+                        let operation = (*op, *ty, &a[..], *b);
+                        self.atomic_of_peer(access, addresses[lane], d, operation, lane)
+                            .map_err(|kind| (kind, lane as u32))?;
+                        continue;
+                    }
                     let thread = self.thread(lane);
                     let place = self
                         .memory
@@ -570,10 +589,10 @@ impl Step<'_, '_> {
             Op::WgmmaWait { pending, .. } => return self.wait_for_wgmmas(*pending),
             Op::MbarrierInit { address, count } => return self.mbarrier_init(address, *count),
             Op::MbarrierInvalidate { address } => return self.mbarrier_invalidate(address),
-            Op::MbarrierArrive { address, arrivals, bytes, d } => {
-                return self.mbarrier_arrive(address, *arrivals, *bytes, *d);
+            Op::MbarrierArrive { arrival, d } => return self.mbarrier_arrive(arrival, *d),
+            Op::BulkLoad { shared, source, mbarrier, multicast } => {
+                return self.issue_load(shared, source, mbarrier, *multicast);
             }
-            Op::BulkLoad { shared, source, mbarrier } => return self.issue_load(shared, source, mbarrier),
             Op::BulkStore { shared, target, reduce } => return self.issue_store(shared, target, *reduce),
             Op::BulkCommit => self.commit_stores(),
             Op::BulkWait { pending } => return self.wait_for_stores(Some(*pending)),
@@ -655,8 +674,32 @@ impl Step<'_, '_> {
             }
             Op::IsSpace { space, d, a } => {
                 let a = self.long(*a);
-                let mask = (0..32).fold(0, |mask, lane| mask | u32::from(resolve_generic(a[lane]).0 == *space) << lane);
+                let own = self.memory.rank + 1;
+                let is = |address: u64| match (resolve_generic(address).0, space) {
+                    (MemorySpace::Shared, MemorySpace::Cluster) => true,
+                    (MemorySpace::Shared, MemorySpace::Shared) => {
+                        let named = named_block(MemorySpace::Generic, address);
+                        named == 0 || named == own
+                    }
+                    (found, space) => found == *space,
+                };
+                let mask = (0..32).fold(0, |mask, lane| mask | u32::from(is(a[lane])) << lane);
                 self.set_predicate(*d, mask);
+            }
+            Op::MapAddress { d, a, rank } => {
+                for lane in lanes_of(self.active) {
+                    let rank = u64::from(self.word(*rank)[lane]).wrapping_add(1) & 0xff;
+                    let address = self.value(*a, lane) & !(0xff << RANK_SHIFT) | rank << RANK_SHIFT;
+                    self.set_lane(*d, lane, address);
+                }
+            }
+            Op::RankOf { d, a } => {
+                let own = self.memory.rank;
+                let value = std::array::from_fn(|lane| match self.value(*a, lane) >> RANK_SHIFT & 0xff {
+                    0 => own,
+                    named => named as u32 - 1,
+                });
+                self.set_word(*d, &value);
             }
             // A clock that only counts this warp's instructions: the same from run to run.
             Op::Clock { d } => {
@@ -668,7 +711,7 @@ impl Step<'_, '_> {
             Op::Trap => return Err((FaultKind::Trap, self.active.trailing_zeros())),
             Op::Print { d, format, arguments } => return self.print(*d, *format, *arguments),
             Op::Assert { parameters } => return self.assert(*parameters),
-            Op::Nothing | Op::Branch { .. } | Op::Exit | Op::Barrier { .. } => {}
+            Op::Nothing | Op::Branch { .. } | Op::Exit | Op::Barrier { .. } | Op::ClusterArrive | Op::ClusterWait => {}
         }
         Ok(())
     }
@@ -715,6 +758,10 @@ impl Step<'_, '_> {
         let access = Access { space, name: "read", size: size * d.len() as u32 };
         let unused = 64 - 8 * size;
         for lane in lanes_of(self.active) {
+            if self.is_peer(space, addresses[lane]) {
+                self.load_from_peer(access, addresses[lane], d, signed, lane).map_err(|kind| (kind, lane as u32))?;
+                continue;
+            }
             let thread = self.thread(lane);
             let place = self
                 .memory
@@ -760,6 +807,10 @@ impl Step<'_, '_> {
         let addresses = self.addresses(address);
         let access = Access { space, name: "write", size: size * a.len() as u32 };
         for lane in lanes_of(self.active) {
+            if self.is_peer(space, addresses[lane]) {
+                self.store_to_peer(access, addresses[lane], a, lane).map_err(|kind| (kind, lane as u32))?;
+                continue;
+            }
             let thread = self.thread(lane);
             let place = self
                 .memory
@@ -975,7 +1026,7 @@ fn all_or_none(holds: bool) -> u32 {
 
 fn window(space: MemorySpace) -> u64 {
     match space {
-        MemorySpace::Shared => SHARED_WINDOW,
+        MemorySpace::Shared | MemorySpace::Cluster => SHARED_WINDOW,
         MemorySpace::Local => LOCAL_WINDOW,
         MemorySpace::Param => PARAM_WINDOW,
         _ => 0,

@@ -57,6 +57,18 @@ pub enum FaultKind {
         /// It.
         count: u64,
     },
+    /// A shared address of a block that the cluster does not have.
+    NoBlock {
+        /// The rank that the address names.
+        rank: u32,
+        /// Blocks of the cluster.
+        blocks: u32,
+    },
+    /// Shared memory of a block that has ended.
+    BlockExited {
+        /// Its rank in the cluster.
+        rank: u32,
+    },
     /// A tensor map that breaks a rule.
     TensorMap(String),
     /// `__assertfail`
@@ -123,6 +135,13 @@ impl Fault {
             }
             FaultKind::MbarrierCount { count } => {
                 ("mbarrier", format!("{count} arrivals are not what this mbarrier can have"))
+            }
+            FaultKind::NoBlock { rank, blocks } => {
+                let s = if *blocks == 1 { "" } else { "s" };
+                ("cluster", format!("the cluster has {blocks} block{s}: none of them has rank {rank}"))
+            }
+            FaultKind::BlockExited { rank } => {
+                ("cluster", format!("block {rank} of the cluster has ended: its shared memory is gone"))
             }
             FaultKind::TensorMap(problem) => ("tensor-map", format!("this tensor map cannot be used: {problem}")),
             FaultKind::Trap => ("trap", "the kernel executed `trap`".into()),

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::arithmetic::tensor::Architecture;
-use super::block::{Block, BlockShape, Environment, Progress};
+use super::block::{Environment, Progress};
+use super::cluster::{self, Cluster};
 use super::fault::{Fault, FaultKind};
 use super::memory::GlobalMemory;
 use super::observe::{Observe, Observed, Observer};
@@ -13,8 +14,8 @@ use super::sanitizer::{Checks, Finding, Sanitizer};
 use super::{Kernel, Module};
 use crate::diagnostic::Diagnostic;
 
-/// Warp instructions that a block executes before another gets its turn.
-const BLOCK_TURN: u64 = 1 << 22;
+/// Warp instructions that a cluster executes before another gets its turn.
+const CLUSTER_TURN: u64 = 1 << 22;
 /// Paused blocks for each core; further blocks wait, as on a GPU whose multiprocessors are full.
 const RESIDENT_PER_WORKER: usize = 16;
 
@@ -35,6 +36,8 @@ pub struct LaunchConfig {
     pub grid: [u32; 3],
     /// Threads per block.
     pub block: [u32; 3],
+    /// Blocks of a cluster, along each axis; the grid is a multiple of it.
+    pub cluster: [u32; 3],
     /// Dynamic shared memory in bytes.
     pub shared: u32,
     /// The value of each parameter, as wide as the parameter.
@@ -105,7 +108,7 @@ pub fn launch(
         observe: config.observe.as_ref(),
         seed: config.seed,
     };
-    let total: u64 = config.grid.iter().map(|&extent| u64::from(extent)).product();
+    let total = cluster::count(config);
     let queue = Mutex::new(Queue {
         next: 0,
         total,
@@ -116,7 +119,7 @@ pub fn launch(
         observed: None,
     });
     let printer = Mutex::new(Printer { next: 0, waiting: BTreeMap::new() });
-    // A checked or observed launch runs its blocks one after the other: the same report from run to run.
+    // A checked or observed launch runs its clusters one after the other: the same report from run to run.
     let cores = if config.check || config.observe.is_some() {
         1
     } else {
@@ -153,8 +156,8 @@ pub fn launch(
 struct Queue {
     next: u64,
     total: u64,
-    paused: VecDeque<Block>,
-    /// The fault of the lowest block, so that the report is the same from run to run where it can be.
+    paused: VecDeque<Cluster>,
+    /// The fault of the lowest cluster, so that the report is the same from run to run where it can be.
     failure: Option<(u64, Box<Fault>)>,
     stats: Stats,
     checked: Collected,
@@ -239,51 +242,61 @@ fn work(
     workers: usize,
     print: &(dyn Fn(&str) + Sync),
 ) {
+    let ranks: u32 = config.cluster.iter().map(|extent| extent.max(&1)).product();
+    let resident = (RESIDENT_PER_WORKER / ranks as usize).max(1);
     loop {
-        let mut block = {
+        let mut cluster = {
             let mut queue = locked(queue);
-            let full = queue.paused.len() >= RESIDENT_PER_WORKER * workers;
-            // After a fault only earlier blocks go on, to find the first fault.
+            let full = queue.paused.len() >= resident * workers;
+            // After a fault only earlier clusters go on, to find the first fault.
             let limit = queue.failure.as_ref().map_or(queue.total, |(failed, _)| *failed);
             if queue.next < limit && !full {
                 let index = queue.next;
                 queue.next += 1;
                 drop(queue);
-                Block::new(environment, shape(config, index))
-            } else if let Some(block) = queue.paused.pop_front() {
-                if block.shape.linear_index >= limit {
+                Cluster::new(environment, config, index)
+            } else if let Some(cluster) = queue.paused.pop_front() {
+                if cluster.index >= limit {
                     continue;
                 }
-                block
+                cluster
             } else {
                 return;
             }
         };
-        let index = block.shape.linear_index;
-        match block.run(environment, BLOCK_TURN) {
-            Ok(Progress::Paused) => locked(queue).paused.push_back(block),
+        let index = cluster.index;
+        match cluster.run(environment, CLUSTER_TURN) {
+            // Its blocks all wait only within `run`.
+            Ok(Progress::Paused | Progress::Waiting { .. }) => locked(queue).paused.push_back(cluster),
             Ok(Progress::Done) => {
-                let mut queue = locked(queue);
-                queue.stats.warp_instructions += block.executed();
-                let dynamic = u64::from(environment.program.dynamic_shared_offset);
-                let touched = block.memory.shared_touched.saturating_sub(dynamic) as u32;
-                queue.stats.shared_touched = queue.stats.shared_touched.max(touched);
-                if let Some(sanitizer) = block.memory.sanitizer.take() {
-                    queue.checked.add(*sanitizer);
-                }
-                if let Some(observer) = block.memory.observer.take() {
-                    match &mut queue.observed {
-                        Some(all) => all.join(*observer),
-                        none => *none = Some(observer),
+                for mut block in cluster.into_blocks() {
+                    let mut queue = locked(queue);
+                    queue.stats.warp_instructions += block.executed();
+                    let dynamic = u64::from(environment.program.dynamic_shared_offset);
+                    let touched = block.memory.shared_touched.saturating_sub(dynamic) as u32;
+                    queue.stats.shared_touched = queue.stats.shared_touched.max(touched);
+                    if let Some(sanitizer) = block.memory.sanitizer.take() {
+                        queue.checked.add(*sanitizer);
                     }
+                    if let Some(observer) = block.memory.observer.take() {
+                        match &mut queue.observed {
+                            Some(all) => all.join(*observer),
+                            none => *none = Some(observer),
+                        }
+                    }
+                    drop(queue);
+                    let text = std::mem::take(&mut block.memory.printed);
+                    locked(printer).finished(block.shape.linear_index, text, print);
                 }
-                drop(queue);
-                locked(printer).finished(index, std::mem::take(&mut block.memory.printed), print);
             }
             Err(fault) => {
+                let mut printed = Vec::new();
                 let mut queue = locked(queue);
-                if let Some(sanitizer) = block.memory.sanitizer.take() {
-                    queue.checked.add(*sanitizer);
+                for mut block in cluster.into_blocks() {
+                    if let Some(sanitizer) = block.memory.sanitizer.take() {
+                        queue.checked.add(*sanitizer);
+                    }
+                    printed.push(block.memory.printed);
                 }
                 let first = queue.failure.as_ref().is_none_or(|(failed, _)| index < *failed);
                 if first {
@@ -298,22 +311,11 @@ fn work(
                 }
                 drop(queue);
                 // What was printed before the fault helps to find it.
-                if !block.memory.printed.is_empty() {
-                    print(&block.memory.printed);
+                for text in printed.iter().filter(|text| !text.is_empty()) {
+                    print(text);
                 }
             }
         }
-    }
-}
-
-fn shape(config: &LaunchConfig, index: u64) -> BlockShape {
-    let [x, y, _] = config.grid.map(|extent| u64::from(extent.max(1)));
-    BlockShape {
-        grid: config.grid,
-        block: config.block,
-        index: [(index % x) as u32, (index / x % y) as u32, (index / (x * y)) as u32],
-        linear_index: index,
-        dynamic_shared: config.shared,
     }
 }
 
@@ -335,6 +337,7 @@ mod tests {
         let config = LaunchConfig {
             grid,
             block: [threads, 1, 1],
+            cluster: [1; 3],
             shared: 0,
             parameters: vec![flag.to_le_bytes().to_vec()],
             globals: Vec::new(),

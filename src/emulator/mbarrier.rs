@@ -7,8 +7,8 @@ use super::block::BlockMemory;
 use super::execute::{LaneFault, Step, lanes_of};
 use super::fault::FaultKind;
 use super::memory_access::Access;
-use super::program::{AddressOperand, Data, MemorySpace, Slot};
-use super::sanitizer::MBARRIER_BYTES;
+use super::program::{AddressOperand, Data, MbarrierArrival, MemorySpace, Slot};
+use super::sanitizer::{MBARRIER_BYTES, Who};
 
 const COUNT_BITS: u32 = 20;
 const COUNT_MASK: u64 = (1 << COUNT_BITS) - 1;
@@ -125,34 +125,37 @@ impl Step<'_, '_> {
         Ok(())
     }
 
-    pub(super) fn mbarrier_arrive(
-        &mut self,
-        address: &AddressOperand,
-        arrivals: Option<Slot>,
-        bytes: Option<Slot>,
-        d: Option<Slot>,
-    ) -> Result<(), LaneFault> {
-        let addresses = self.addresses(address);
+    pub(super) fn mbarrier_arrive(&mut self, arrival: &MbarrierArrival, d: Option<Slot>) -> Result<(), LaneFault> {
+        let addresses = self.addresses(&arrival.address);
         for lane in lanes_of(self.active) {
             let fail = |kind| (kind, lane as u32);
-            let (at, mut mbarrier) = self.memory.mbarrier(addresses[lane]).map_err(fail)?;
+            let count = arrival.arrivals.map_or(0, |slot| u64::from(self.word(slot)[lane]));
+            let bytes = arrival.bytes.map_or(0, |slot| i64::from(self.word(slot)[lane] as i32));
+            let is_peer = self.is_peer(arrival.space, addresses[lane]);
+            let (memory, address) = if is_peer {
+                self.cluster.peer(addresses[lane]).map_err(fail)?
+            } else {
+                (&mut *self.memory, addresses[lane])
+            };
+            let (at, mut mbarrier) = memory.mbarrier(address).map_err(fail)?;
             let state = mbarrier.bits();
-            if let Some(slot) = bytes {
-                mbarrier.bytes += i64::from(self.word(slot)[lane]);
-            }
-            if let Some(slot) = arrivals {
-                let count = u64::from(self.word(slot)[lane]);
-                mbarrier.missing =
-                    mbarrier.missing.checked_sub(count).ok_or(fail(FaultKind::MbarrierCount { count }))?;
+            mbarrier.bytes += bytes;
+            mbarrier.missing = mbarrier.missing.checked_sub(count).ok_or(fail(FaultKind::MbarrierCount { count }))?;
+            if arrival.drop {
+                // What is expected never is less than what is missing.
+                mbarrier.expected -= count.min(mbarrier.expected);
             }
             let ended = mbarrier.settle();
-            self.memory.put_mbarrier(at, mbarrier);
-            let who = self.who(lane);
-            if let Some(sanitizer) = &mut self.memory.sanitizer {
-                sanitizer.read(who, at, MBARRIER_BYTES);
-                sanitizer.mbarrier_arrive(addresses[lane], self.warp.index);
+            memory.put_mbarrier(at, mbarrier);
+            let who = Who { warp: self.warp.index, lane: lane as u32, pc: self.pc };
+            if let Some(sanitizer) = &mut memory.sanitizer {
+                // What another block's warp knows says nothing about this block's memory.
+                if !is_peer {
+                    sanitizer.read(who, at, MBARRIER_BYTES);
+                    sanitizer.mbarrier_arrive(address, self.warp.index);
+                }
                 if ended {
-                    sanitizer.mbarrier_ended(addresses[lane]);
+                    sanitizer.mbarrier_ended(address);
                 }
             }
             if let Some(d) = d {

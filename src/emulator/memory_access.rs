@@ -1,6 +1,7 @@
 //! One lane's access to a state space: where it goes, whether it may.
 
 use super::block::{BlockMemory, Environment};
+use super::cluster::RANK_SHIFT;
 use super::fault::FaultKind;
 use super::memory::Allocation;
 use super::program::{AtomicOp, AtomicType, MemorySpace};
@@ -72,7 +73,7 @@ impl BlockMemory {
             MemorySpace::Global | MemorySpace::Generic => {
                 self.global(environment, access, address).map(|(allocation, offset)| Place::Global(allocation, offset))
             }
-            MemorySpace::Shared => self.shared(access, address).map(Place::Shared),
+            MemorySpace::Shared | MemorySpace::Cluster => self.shared(access, address).map(Place::Shared),
             MemorySpace::Local => {
                 let each = u64::from(environment.program.local_bytes);
                 if address < end && end <= each {
@@ -133,13 +134,17 @@ impl BlockMemory {
             self.shared_touched = self.shared_touched.max(end);
             return Ok(address as usize);
         }
-        Err(self.outside_shared(access, address))
+        self.outside_shared(access, address)
     }
 
     #[cold]
-    fn outside_shared(&self, access: Access, address: u64) -> FaultKind {
+    fn outside_shared(&mut self, access: Access, address: u64) -> Result<usize, FaultKind> {
+        // An address of the cluster's window that is the block's own.
+        if address < 1 << 32 && address >> RANK_SHIFT == u64::from(self.rank) + 1 {
+            return self.shared(access, address & ((1 << RANK_SHIFT) - 1));
+        }
         let near = Some(("shared memory".to_owned(), self.shared.len() as u64, address as i64));
-        FaultKind::OutOfBounds { access: access.name, space: "shared", address, size: access.size, near }
+        Err(FaultKind::OutOfBounds { access: access.name, space: "shared", address, size: access.size, near })
     }
 
     /// Reads an element of `size` bytes, zero-extended. The place has been checked for the whole vector.

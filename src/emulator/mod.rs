@@ -6,6 +6,7 @@
 pub mod arithmetic;
 mod block;
 mod bulk_copy;
+mod cluster;
 mod copy_async;
 mod decode;
 mod execute;
@@ -16,6 +17,7 @@ mod mbarrier;
 mod memory;
 mod memory_access;
 pub mod observe;
+mod peer;
 mod print;
 mod program;
 mod sanitizer;

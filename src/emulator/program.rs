@@ -32,6 +32,20 @@ pub enum Special {
     NctaidX,
     NctaidY,
     NctaidZ,
+    ClusterIdX,
+    ClusterIdY,
+    ClusterIdZ,
+    NumClustersX,
+    NumClustersY,
+    NumClustersZ,
+    ClusterCtaidX,
+    ClusterCtaidY,
+    ClusterCtaidZ,
+    ClusterNctaidX,
+    ClusterNctaidY,
+    ClusterNctaidZ,
+    ClusterRank,
+    ClusterSize,
     LaneId,
     WarpId,
     NumWarps,
@@ -48,7 +62,10 @@ pub enum Special {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MemorySpace {
     Global,
+    /// The block's own.
     Shared,
+    /// That of the cluster's blocks.
+    Cluster,
     Local,
     /// The parameter block of the kernel.
     Param,
@@ -122,6 +139,22 @@ pub enum BulkSource {
     Plain { address: AddressOperand, bytes: Slot },
     /// A box of a tensor: the map's generic address, and coordinates, innermost first.
     Tensor { map: AddressOperand, coordinates: Box<[Slot]> },
+    /// So many bytes of the block's own shared memory, to another block's.
+    Shared { address: AddressOperand, bytes: Slot },
+}
+
+/// What comes to an mbarrier.
+#[derive(Clone, Debug)]
+pub struct MbarrierArrival {
+    /// `Cluster` where it may be another block's.
+    pub space: MemorySpace,
+    pub address: AddressOperand,
+    /// Of each lane.
+    pub arrivals: Option<Slot>,
+    /// Whether later phases want so many fewer.
+    pub drop: bool,
+    /// Bytes to expect; negative ones have come.
+    pub bytes: Option<Slot>,
 }
 
 /// The fields that `tensormap.replace` changes (PTX ISA 9.7.9.28).
@@ -456,12 +489,9 @@ pub enum Op {
     MbarrierInvalidate {
         address: AddressOperand,
     },
-    /// `mbarrier.arrive`, `.arrive.expect_tx` and `.expect_tx`: `arrivals` of each lane, bytes to expect, and where the
-    /// state goes.
+    /// `mbarrier.arrive`, `.arrive_drop`, `.arrive.expect_tx`, `.expect_tx` and `.complete_tx`; where the state goes.
     MbarrierArrive {
-        address: AddressOperand,
-        arrivals: Option<Slot>,
-        bytes: Option<Slot>,
+        arrival: MbarrierArrival,
         d: Option<Slot>,
     },
     /// `mbarrier.try_wait` and `.test_wait`, of a parity or of a state.
@@ -470,11 +500,12 @@ pub enum Op {
         address: AddressOperand,
         phase: Data,
     },
-    /// `cp.async.bulk(.tensor)` from global to shared memory.
+    /// `cp.async.bulk(.tensor)` from global to shared memory, of one block or of all whose bits are set.
     BulkLoad {
         shared: AddressOperand,
         source: BulkSource,
         mbarrier: AddressOperand,
+        multicast: Option<Slot>,
     },
     /// `cp.async.bulk(.tensor)` and `cp.reduce.async.bulk.tensor` from shared to global memory.
     BulkStore {
@@ -561,6 +592,20 @@ pub enum Op {
         d: Slot,
         a: Slot,
     },
+    /// `mapa`: the address of the same place in the memory of the block of a rank.
+    MapAddress {
+        d: Data,
+        a: Data,
+        rank: Slot,
+    },
+    /// `getctarank`: the rank of the block that a shared address names.
+    RankOf {
+        d: Slot,
+        a: Data,
+    },
+    /// `barrier.cluster`
+    ClusterArrive,
+    ClusterWait,
     Clock {
         d: Data,
     },
@@ -630,10 +675,12 @@ pub struct Program {
 }
 
 impl Program {
-    /// Whether it has atomics that other blocks can see.
-    pub fn has_global_atomics(&self) -> bool {
+    /// Whether its blocks can order themselves: by atomics that other blocks see, or by a cluster's barriers.
+    pub fn orders_blocks(&self) -> bool {
         self.code.iter().any(|instruction| match &instruction.op {
             Op::Atomic { space, .. } => matches!(space, MemorySpace::Global | MemorySpace::Generic),
+            Op::ClusterArrive => true,
+            Op::MbarrierArrive { arrival, .. } => arrival.space == MemorySpace::Cluster,
             _ => false,
         })
     }

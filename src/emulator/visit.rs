@@ -44,9 +44,9 @@ fn data(data: &mut Data, how: Use, visit: &mut impl FnMut(File, Use, &mut Slot))
 }
 
 fn bulk(side: &mut super::program::BulkSource, visit: &mut impl FnMut(File, Use, &mut Slot)) {
-    use super::program::BulkSource::{Plain, Tensor};
+    use super::program::BulkSource::{Plain, Shared, Tensor};
     match side {
-        Plain { address, bytes } => {
+        Plain { address, bytes } | Shared { address, bytes } => {
             base(&mut address.base, visit);
             visit(Word, Read, bytes);
         }
@@ -256,6 +256,15 @@ impl Op {
             }
             Op::ToGeneric { d, a, .. } | Op::FromGeneric { d, a, .. } => slots!(Long Read a, Long Write d),
             Op::IsSpace { d, a, .. } => slots!(Long Read a, Predicate Write d),
+            Op::MapAddress { d, a, rank } => {
+                data(a, Read, visit);
+                visit(Word, Read, rank);
+                data(d, Write, visit);
+            }
+            Op::RankOf { d, a } => {
+                data(a, Read, visit);
+                visit(Word, Write, d);
+            }
             Op::Clock { d } => data(d, Write, visit),
             Op::Barrier { id, threads, reduction, .. } => {
                 visit(Word, Read, id);
@@ -286,9 +295,9 @@ impl Op {
                 visit(Word, Read, count);
             }
             Op::MbarrierInvalidate { address } => base(&mut address.base, visit),
-            Op::MbarrierArrive { address, arrivals, bytes, d } => {
-                base(&mut address.base, visit);
-                for slot in [arrivals, bytes].into_iter().flatten() {
+            Op::MbarrierArrive { arrival, d } => {
+                base(&mut arrival.address.base, visit);
+                for slot in [&mut arrival.arrivals, &mut arrival.bytes].into_iter().flatten() {
                     visit(Word, Read, slot);
                 }
                 if let Some(d) = d {
@@ -300,10 +309,13 @@ impl Op {
                 data(phase, Read, visit);
                 visit(Predicate, Write, d);
             }
-            Op::BulkLoad { shared, source, mbarrier } => {
+            Op::BulkLoad { shared, source, mbarrier, multicast } => {
                 base(&mut shared.base, visit);
                 base(&mut mbarrier.base, visit);
                 bulk(source, visit);
+                if let Some(mask) = multicast {
+                    visit(Word, Read, mask);
+                }
             }
             Op::BulkStore { shared, target, .. } => {
                 base(&mut shared.base, visit);
@@ -320,6 +332,8 @@ impl Op {
             Op::CopyCommit
             | Op::ProxyFence
             | Op::WgmmaFence
+            | Op::ClusterArrive
+            | Op::ClusterWait
             | Op::WgmmaCommit
             | Op::BulkCommit
             | Op::BulkWait { .. }

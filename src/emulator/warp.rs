@@ -27,6 +27,8 @@ pub(super) enum State {
     Ready,
     /// Waits at the barrier of this number.
     AtBarrier(u32),
+    /// Waits for this phase of the cluster's barrier to end.
+    AtClusterBarrier(u64),
     Done,
 }
 
@@ -48,6 +50,8 @@ pub(super) struct Warp {
     /// Bulk stores that have not been carried out, and the groups of them that each lane has committed.
     pub stores: Vec<PendingStore>,
     pub store_groups: Word,
+    /// The phase of the cluster's barrier in which it arrived last.
+    pub cluster_phase: Option<u64>,
     /// Where it last tested a phase that had not ended, and how much it had executed then.
     polled: Option<(u32, u64)>,
     polls_again: bool,
@@ -75,6 +79,7 @@ impl Warp {
             wgmma_groups: 0,
             stores: Vec::new(),
             store_groups: [0; 32],
+            cluster_phase: None,
             polled: None,
             polls_again: false,
             executed: 0,
@@ -227,6 +232,20 @@ impl BlockShape {
             Special::NctaidX => self.grid[0],
             Special::NctaidY => self.grid[1],
             Special::NctaidZ => self.grid[2],
+            Special::ClusterIdX => self.index[0] / self.cluster[0],
+            Special::ClusterIdY => self.index[1] / self.cluster[1],
+            Special::ClusterIdZ => self.index[2] / self.cluster[2],
+            Special::NumClustersX => self.grid[0] / self.cluster[0],
+            Special::NumClustersY => self.grid[1] / self.cluster[1],
+            Special::NumClustersZ => self.grid[2] / self.cluster[2],
+            Special::ClusterCtaidX => self.index[0] % self.cluster[0],
+            Special::ClusterCtaidY => self.index[1] % self.cluster[1],
+            Special::ClusterCtaidZ => self.index[2] % self.cluster[2],
+            Special::ClusterNctaidX => self.cluster[0],
+            Special::ClusterNctaidY => self.cluster[1],
+            Special::ClusterNctaidZ => self.cluster[2],
+            Special::ClusterRank => self.rank,
+            Special::ClusterSize => self.cluster.iter().product(),
             Special::LaneId => lane,
             Special::WarpId => warp,
             Special::NumWarps => self.threads().div_ceil(32),

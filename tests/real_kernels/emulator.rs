@@ -61,6 +61,7 @@ fn emulate(directory: &Path, job: &Job, capability: u32) {
     let config = LaunchConfig {
         grid: job.grid,
         block: [job.threads, 1, 1],
+        cluster: [1; 3],
         shared: job.shared,
         parameters,
         globals,

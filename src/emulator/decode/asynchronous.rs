@@ -6,8 +6,9 @@ use super::modifiers::Modifiers;
 use super::scope::file_of;
 use crate::diagnostic::Result;
 use crate::emulator::arithmetic::tensor::{Accumulator, Element, Mma};
+use crate::emulator::lanes::lanes;
 use crate::emulator::program::{
-    AddressOperand, AtomicOp, BulkSource, Data, MapField, MemorySpace, Op, Wgmma, WgmmaSource,
+    AddressOperand, AtomicOp, BulkSource, Data, MapField, MbarrierArrival, MemorySpace, Op, Wgmma, WgmmaSource, Word,
 };
 use crate::emulator::visit::File;
 use crate::ptx::{Address, Immediate, Operand, PtxType};
@@ -157,9 +158,8 @@ impl Decoder<'_> {
         ]);
         m.take("b64");
         while m.take_any(&["cta", "cluster", "release", "acquire", "relaxed", "shared::cta", "shared"]).is_some() {}
-        if m.has("shared::cluster") {
-            return Err(self.unsupported("mbarriers of another block of the cluster"));
-        }
+        let remote = matches!(what, Some("arrive" | "arrive_drop" | "expect_tx" | "complete_tx"));
+        let space = if remote && m.take("shared::cluster") { MemorySpace::Cluster } else { MemorySpace::Shared };
         match what {
             Some("init") => {
                 let address = self.shared_address(o.first())?;
@@ -170,16 +170,21 @@ impl Decoder<'_> {
                 let address = self.shared_address(o.first())?;
                 self.emit(Op::MbarrierInvalidate { address });
             }
-            Some("expect_tx") => {
+            Some(what @ ("expect_tx" | "complete_tx")) => {
                 let address = self.shared_address(o.first())?;
-                let bytes = Some(self.word(o, 1)?);
-                self.emit(Op::MbarrierArrive { address, arrivals: None, bytes, d: None });
-            }
-            Some("arrive") => {
-                let expects = m.take("expect_tx");
-                if m.has("noComplete") {
-                    return Err(self.unsupported("`mbarrier.arrive.noComplete`"));
+                let mut bytes = self.word(o, 1)?;
+                if what == "complete_tx" {
+                    let negated = self.fresh(File::Word);
+                    self.emit(Op::W1(lanes!(Word; |a: Word| a.wrapping_neg()), negated, bytes));
+                    bytes = negated;
                 }
+                let arrival = MbarrierArrival { space, address, arrivals: None, drop: false, bytes: Some(bytes) };
+                self.emit(Op::MbarrierArrive { arrival, d: None });
+            }
+            Some(what @ ("arrive" | "arrive_drop")) => {
+                let expects = m.take("expect_tx");
+                // To complete the phase all the same is undefined.
+                m.take("noComplete");
                 let has_state = !matches!(o.first(), Some(Operand::Address(_)));
                 let rest = if has_state { o.get(1..).unwrap_or_default() } else { o };
                 let address = self.shared_address(rest.first())?;
@@ -189,10 +194,15 @@ impl Decoder<'_> {
                     (false, _) => (self.word(rest, 1)?, None),
                 };
                 let d = match o.first() {
+                    Some(Operand::Name(_)) if space == MemorySpace::Cluster => {
+                        return Err(self.malformed("an arrival at another block's mbarrier gives no state: `_`"));
+                    }
                     Some(Operand::Name(_)) => Some(self.long_out(o, 0)?),
                     _ => None,
                 };
-                self.emit(Op::MbarrierArrive { address, arrivals: Some(arrivals), bytes, d });
+                let drop = what == "arrive_drop";
+                let arrival = MbarrierArrival { space, address, arrivals: Some(arrivals), drop, bytes };
+                self.emit(Op::MbarrierArrive { arrival, d });
             }
             Some("try_wait" | "test_wait") => {
                 let parity = m.take("parity");
@@ -228,9 +238,6 @@ impl Decoder<'_> {
             self.emit(Op::Nothing);
             return Ok(());
         }
-        if m.has("multicast::cluster") {
-            return Err(self.unsupported("multicast to the blocks of a cluster"));
-        }
         if m.take_prefixed("im2col").is_some() {
             return Err(self.unsupported("`im2col` copies"));
         }
@@ -240,7 +247,11 @@ impl Decoder<'_> {
         while m.take_prefixed("L2::").is_some() {}
         let loads = m.take("mbarrier::complete_tx::bytes");
         m.take("bulk_group");
-        while m.take_any(&["shared::cluster", "shared::cta", "global"]).is_some() {}
+        let multicasts = m.take("multicast::cluster");
+        m.take("shared::cluster");
+        m.take("shared::cta");
+        // Without a global side, a copy goes from the block to another of its cluster.
+        let has_global = m.take("global");
         let reduce = match reduces.then(|| m.take_any(&["add", "min", "max", "and", "or", "xor"])) {
             None => None,
             Some(Some("add")) => Some(AtomicOp::Add),
@@ -256,11 +267,19 @@ impl Decoder<'_> {
         }
         // A load names the destination first, a store the global side.
         let (shared, global) = if loads { (o.first(), o.get(1)) } else { (o.get(1), o.first()) };
-        let side = if tensor { self.tensor_side(global, rank)? } else { self.plain_side(global, o)? };
+        let side = if tensor {
+            self.tensor_side(global, rank)?
+        } else if has_global {
+            self.plain_side(global, o)?
+        } else {
+            BulkSource::Shared { address: self.shared_address(global)?, bytes: self.word(o, 2)? }
+        };
         let shared = self.shared_address(shared)?;
         if loads {
-            let mbarrier = self.shared_address(o.get(if tensor { 2 } else { 3 }))?;
-            self.emit(Op::BulkLoad { shared, source: side, mbarrier });
+            let at = if tensor { 2 } else { 3 };
+            let mbarrier = self.shared_address(o.get(at))?;
+            let multicast = if multicasts { Some(self.word(o, at + 1)?) } else { None };
+            self.emit(Op::BulkLoad { shared, source: side, mbarrier, multicast });
         } else {
             self.emit(Op::BulkStore { shared, target: side, reduce });
         }

@@ -19,7 +19,7 @@ impl Decoder<'_> {
         while m.take_any(&CACHE_HINTS).is_some() || m.take_any(&SCOPES).is_some() || m.take_any(&ORDERINGS).is_some() {}
         while m.take_prefixed("L1::").is_some() || m.take_prefixed("L2::").is_some() {}
         if m.take("shared::cluster") {
-            return Err(self.unsupported("distributed shared memory"));
+            return Ok(MemorySpace::Cluster);
         }
         let space =
             m.take_any(&["global", "shared::cta", "shared", "local", "param::entry", "param::func", "param", "const"]);
@@ -269,8 +269,9 @@ impl Decoder<'_> {
     }
 
     fn take_window(&self, m: &mut Modifiers<'_>) -> Result<MemorySpace> {
-        match m.take_any(&["global", "const", "shared::cta", "shared", "local", "param"]) {
+        match m.take_any(&["global", "const", "shared::cluster", "shared::cta", "shared", "local", "param"]) {
             Some("global" | "const") => Ok(MemorySpace::Global),
+            Some("shared::cluster") => Ok(MemorySpace::Cluster),
             Some("shared" | "shared::cta") => Ok(MemorySpace::Shared),
             Some("local") => Ok(MemorySpace::Local),
             Some(_) => Ok(MemorySpace::Param),
@@ -285,6 +286,32 @@ impl Decoder<'_> {
         let a = self.long(o, 1)?;
         let d = self.long_out(o, 0)?;
         self.emit(if from_generic { Op::FromGeneric { space, d, a } } else { Op::ToGeneric { space, d, a } });
+        Ok(())
+    }
+
+    /// `mapa`: of an address in shared memory, or of a generic one. PTX ISA 9.7.9.23.
+    pub(super) fn map_address(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
+        let in_shared = m.take("shared::cluster");
+        let size = match m.take_type() {
+            Some(ty @ (PtxType::U32 | PtxType::U64)) if in_shared || ty == PtxType::U64 => ty.size(),
+            _ => return Err(self.malformed("`mapa` is of .u32 or .u64, of generic addresses of .u64")),
+        };
+        let a = self.data(self.operand(o, 1)?, size)?;
+        let rank = self.word(o, 2)?;
+        let d = if size == 8 { Data::Long(self.long_out(o, 0)?) } else { Data::Word(self.word_out(o, 0)?) };
+        self.emit(Op::MapAddress { d, a, rank });
+        Ok(())
+    }
+
+    /// `getctarank`. PTX ISA 9.7.9.24.
+    pub(super) fn rank_of(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
+        m.take("shared::cluster");
+        let Some(ty @ (PtxType::U32 | PtxType::U64)) = m.take_type() else {
+            return Err(self.malformed("`getctarank` is of .u32 or .u64"));
+        };
+        let a = self.data(self.operand(o, 1)?, ty.size())?;
+        let d = self.word_out(o, 0)?;
+        self.emit(Op::RankOf { d, a });
         Ok(())
     }
 

@@ -35,6 +35,8 @@ impl Decoder<'_> {
                 self.emit(Op::Nothing);
             }
             "cvta" => self.convert_address(&mut m, o)?,
+            "mapa" => self.map_address(&mut m, o)?,
+            "getctarank" => self.rank_of(&mut m, o)?,
             "isspacep" => self.is_space(&mut m, o)?,
             "prefetch" | "prefetchu" | "applypriority" | "discard" => {
                 // Hints about caches, which are not modelled.
@@ -1070,8 +1072,19 @@ impl Decoder<'_> {
     }
 
     fn barrier(&mut self, name: &str, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
-        if m.has("cluster") {
-            return Err(self.unsupported("cluster barriers"));
+        if name == "barrier" && m.take("cluster") {
+            m.take("aligned");
+            let op = if m.take("arrive") {
+                m.take_any(&["release", "relaxed"]);
+                Op::ClusterArrive
+            } else if m.take("wait") {
+                m.take("acquire");
+                Op::ClusterWait
+            } else {
+                return Err(self.malformed("`barrier.cluster` has no operation"));
+            };
+            self.emit(op);
+            return Ok(());
         }
         m.take("cta");
         m.take("aligned");
@@ -1081,7 +1094,6 @@ impl Decoder<'_> {
             self.emit(Op::Nothing);
             return Ok(());
         }
-        let _ = name;
         if m.take("red") {
             m.take_type();
             let (kind, d) = match m.take_any(&["and", "or", "popc"]) {

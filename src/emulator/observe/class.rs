@@ -81,7 +81,7 @@ impl Class {
             "mbarrier" => Self::Mbarrier,
             "bar" | "barrier" => Self::Barrier,
             "membar" | "fence" => Self::Fence,
-            "bra" | "call" | "ret" | "exit" | "trap" => Self::Branch,
+            "bra" | "brx" | "call" | "ret" | "exit" | "trap" => Self::Branch,
             "mov" => Self::Move,
             "cvt" => Self::Conversion,
             "setp" | "set" | "selp" | "testp" => Self::Compare,

@@ -20,6 +20,7 @@ pub(super) fn observed(body: &str, observe: &Observe, grid: u32, threads: u32) -
     let config = LaunchConfig {
         grid: [grid, 1, 1],
         block: [threads, 1, 1],
+        cluster: [1; 3],
         shared: 32 << 10,
         parameters: vec![x.to_le_bytes().to_vec()],
         globals: Vec::new(),

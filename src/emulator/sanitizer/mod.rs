@@ -55,7 +55,7 @@ impl Checks {
         let uses = uses.collect();
         let wgmmas = program.code.iter().filter_map(|i| if let Op::Wgmma(wgmma) = &i.op { Some(wgmma) } else { None });
         let wgmma_words = wgmmas.flat_map(|wgmma| wgmma.words()).collect();
-        Self { global: Mutex::new(GlobalShadow::new(program.has_global_atomics())), uses, wgmma_words }
+        Self { global: Mutex::new(GlobalShadow::new(program.orders_blocks())), uses, wgmma_words }
     }
 }
 
@@ -338,6 +338,19 @@ impl Sanitizer {
         }
     }
 
+    /// A warp goes on from a barrier whose other warps may do so later.
+    pub fn barrier_passed(&mut self, barrier: u32, warp: u32) {
+        if let Some(meeting) = self.barriers.get(&barrier).cloned() {
+            self.learn(warp, &meeting);
+        }
+    }
+
+    /// Another block of the cluster writes, which only the cluster's barriers and mbarriers order: what it does is not
+    /// compared with anything.
+    pub fn written_by_peer(&mut self, at: usize, size: usize, pc: u32) {
+        self.note_write(at, size, Cell { writer: 0, generic: false, atomic: false, event: 0, pc });
+    }
+
     fn learn(&mut self, warp: u32, meeting: &Meeting) {
         if let Some((clock, proxy)) = self.clocks.get_mut(warp as usize).zip(self.proxies.get_mut(warp as usize)) {
             clock.join(&meeting.clock);
@@ -391,6 +404,13 @@ impl Sanitizer {
         let phases = self.phases(mbarrier);
         let (agent, event) = (phases.agent, phases.ended + 1);
         self.note_write(at, size, Cell { writer: agent as u16, generic: false, atomic: false, event, pc: who.pc });
+    }
+
+    /// A bulk load of another block of the cluster is issued, to this block's memory and mbarrier.
+    pub fn load_issued_by_peer(&mut self, pc: u32, mbarrier: u64, at: usize, size: usize) {
+        let phases = self.phases(mbarrier);
+        let (agent, event) = (phases.agent, phases.ended + 1);
+        self.note_write(at, size, Cell { writer: agent as u16, generic: false, atomic: false, event, pc });
     }
 
     /// A `cp.async` is issued: nobody may touch its bytes until it was waited for.
