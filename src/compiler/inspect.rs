@@ -73,6 +73,23 @@ impl Compiler {
         }
     }
 
+    /// The type of a value in a text of TTIR or TTGIR, as MLIR writes it without aliases. The text of `request` is to
+    /// use the value as an `i7`: the parser says what it is instead.
+    pub fn value_type(
+        &mut self,
+        request: &CompileRequest,
+        cancel: &Cancel,
+        progress: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<String, Failure> {
+        let (answer, _) = self.answer(&request.triton, &super::pipeline::encode(request), cancel, progress)?;
+        let log = answer["log"].as_str().unwrap_or_default();
+        let said = log.split_once("expects different type than prior uses: 'i7' vs '");
+        match said.and_then(|(_, rest)| rest.lines().next()?.strip_suffix('\'')) {
+            Some(ty) => Ok(ty.to_owned()),
+            None => Err(failure::failure(&answer, request)),
+        }
+    }
+
     /// Compiles as far as LLVM IR, one pass at a time, and tells what each one made.
     pub fn passes(
         &mut self,

@@ -14,13 +14,15 @@ pub enum Recipe {
     Expression(String),
     /// Copied from another buffer's contents at that time.
     Copy(String),
+    /// A value in the middle of a kernel, as `%dump` stored it: `%27 of matmul v1, program (0, 0, 0)`.
+    Dump(String),
 }
 
 impl Recipe {
     /// A few words for `%bufs`.
     pub fn text(&self) -> String {
         match self {
-            Self::Initialiser(text) | Self::Expression(text) => text.clone(),
+            Self::Initialiser(text) | Self::Expression(text) | Self::Dump(text) => text.clone(),
             Self::File(path) => format!("file {path}"),
             Self::Copy(of) => format!("copy of {of}"),
         }

@@ -126,7 +126,7 @@ fn closing(text: &str, open: usize) -> Option<usize> {
 }
 
 /// The parts between commas that are in no bracket, trimmed; no empty ones.
-fn split(text: &str, span: Range<usize>) -> Vec<Range<usize>> {
+pub(super) fn split(text: &str, span: Range<usize>) -> Vec<Range<usize>> {
     let content = &text[span.clone()];
     let mut commas: Vec<usize> = top_level(content).filter(|&(_, c)| c == ',').map(|(at, _)| at).collect();
     commas.push(content.len());
@@ -159,7 +159,7 @@ fn top_level(text: &str) -> impl Iterator<Item = (usize, char)> {
 }
 
 /// Characters that are in no string.
-fn unquoted(text: &str) -> impl Iterator<Item = (usize, char)> {
+pub(super) fn unquoted(text: &str) -> impl Iterator<Item = (usize, char)> {
     let (mut inside, mut escaped) = (false, false);
     text.char_indices().filter(move |&(_, c)| {
         let was_inside = inside;

@@ -6,4 +6,6 @@ pub mod locations;
 pub mod mlir;
 pub mod operations;
 pub mod places;
+pub mod probe;
 pub mod sass;
+pub mod values;

@@ -116,6 +116,7 @@ pub fn registry() -> &'static [&'static dyn Magic] {
         &super::views::PassesMagic,
         &super::views::Diff,
         &super::views::LayoutMagic,
+        &super::views::Dump,
         &super::views::Mma,
         &super::views::Tma,
         &super::views::Sass,

@@ -1,6 +1,7 @@
 //! Looking inside a kernel: what each view says of a small matmul, with the installed Triton.
 
 mod diff;
+mod dump;
 mod layout;
 mod machine;
 mod observe;

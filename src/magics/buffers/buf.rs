@@ -99,12 +99,7 @@ fn with_initialisers(error: Box<Diagnostic>, expression: &Expr) -> Box<Diagnosti
 }
 
 /// Puts contents on the device under a name.
-pub(super) fn store<'a>(
-    workspace: &'a mut Workspace,
-    name: &str,
-    contents: &Contents,
-    recipe: Recipe,
-) -> Result<&'a Buffer> {
+pub fn store<'a>(workspace: &'a mut Workspace, name: &str, contents: &Contents, recipe: Recipe) -> Result<&'a Buffer> {
     let bytes = contents.bytes.len() as u64;
     let address = workspace.device.allocate(name, bytes)?;
     if let Err(error) = workspace.device.write(address, &contents.bytes) {
@@ -124,7 +119,7 @@ pub(super) fn store<'a>(
 }
 
 /// `a  f16 [512, 512]  512 KiB  randn(512, 512, dtype=f16, seed=1)`
-pub(super) fn line(buffer: &Buffer) -> String {
+pub fn line(buffer: &Buffer) -> String {
     format!(
         "{}  {} {:?}  {}  {}",
         buffer.name,

@@ -1,6 +1,6 @@
 //! Named buffers and scalars: making, listing, forgetting.
 
-mod buf;
+pub(super) mod buf;
 mod check;
 mod compare;
 mod expressions;
@@ -10,7 +10,7 @@ mod initialise;
 mod list;
 mod random;
 mod scalar;
-mod show;
+pub(super) mod show;
 
 pub use buf::Buf;
 pub use check::Check;

@@ -89,6 +89,13 @@ impl Magic for Show {
     }
 }
 
+/// The elements of contents, cut as those of any large tensor are: text and HTML.
+pub fn elements(contents: Contents) -> (String, String) {
+    let shown = Shown::Buffer(contents);
+    let Shown::Buffer(Contents { shape, .. }) = &shown else { return Default::default() };
+    array::both(&Cells { shape, element: &|index| shown.element(index), is_full: false })
+}
+
 /// The name of a tensor's type, or of its kind where it has none.
 fn kind(tensor: &Tensor) -> &str {
     match (&tensor.dtype, &tensor.data) {

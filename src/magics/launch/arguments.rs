@@ -128,6 +128,8 @@ pub struct Arguments {
     pub positional: Vec<Given>,
     /// Keyword arguments and their names.
     pub keywords: Vec<(String, Given)>,
+    /// What the compiled code takes after all others, and no header says.
+    pub extra: Vec<GivenArgument>,
 }
 
 impl Arguments {
@@ -165,7 +167,7 @@ pub fn evaluate_all(header: &LaunchHeader, workspace: &Workspace) -> Result<Argu
     }
     let positional =
         header.args.iter().map(|argument| evaluate_argument(argument, workspace, &constants)).collect::<Result<_>>()?;
-    Ok(Arguments { positional, keywords })
+    Ok(Arguments { positional, keywords, extra: Vec::new() })
 }
 
 impl Given {
@@ -334,7 +336,7 @@ fn bind_one(
     arguments: &Arguments,
     whole: &Range<usize>,
 ) -> Result<GivenArgument> {
-    let Arguments { positional: args, keywords } = arguments;
+    let Arguments { positional: args, keywords, .. } = arguments;
     let Some(mut given) = given else {
         // A default value or a heuristic's result.
         let kind = match &param.value {

@@ -1,6 +1,6 @@
 //! Cells that compile and launch: `%%triton` to `%%cubin`, and `%launch`.
 
-mod arguments;
+pub(super) mod arguments;
 mod changes;
 mod compare;
 mod descriptor;
@@ -12,9 +12,9 @@ mod ptx_target;
 mod relaunch;
 mod replay;
 mod report;
-mod run;
+pub(super) mod run;
 mod sanitize;
-mod snapshot;
+pub(super) mod snapshot;
 mod stages;
 mod timeout;
 

@@ -180,6 +180,12 @@ struct Prepared {
     guessed_shared: bool,
 }
 
+/// How many programs run along each axis.
+pub fn grid(plan: &Plan<'_>, workspace: &Workspace) -> Result<[u32; 3]> {
+    arguments::evaluate_grid(plan.header, workspace, &grid_constants(plan))
+        .map_err(|error| Box::new(error.in_source(plan.source)))
+}
+
 /// Everything that the device has to be told. Memory for this launch alone goes to `temporary`: address and bytes.
 fn prepare(plan: &Plan<'_>, workspace: &mut Workspace, temporary: &mut Vec<(u64, u64)>) -> Result<Prepared> {
     let located = |error: Box<Diagnostic>| Box::new(error.in_source(plan.source));
@@ -187,7 +193,7 @@ fn prepare(plan: &Plan<'_>, workspace: &mut Workspace, temporary: &mut Vec<(u64,
     let mut meta = version.meta.clone();
     if version.binding.is_none() {
         // It was compiled without a launch.
-        resolve_scratch(&mut meta, plan.arguments.positional.len());
+        resolve_scratch(&mut meta, plan.arguments.positional.len() + plan.arguments.extra.len());
     }
     if plan.checks != Checks::default() && !workspace.device.is_emulated() {
         let error = Diagnostic::error("needs-emulator", "checks and seeds are the emulator's");
@@ -197,16 +203,17 @@ fn prepare(plan: &Plan<'_>, workspace: &mut Workspace, temporary: &mut Vec<(u64,
                 .help("`%sanitize` runs the last launch there, or `%device emu`"),
         )));
     }
-    let grid = arguments::evaluate_grid(plan.header, workspace, &grid_constants(plan)).map_err(located)?;
+    let grid = grid(plan, workspace)?;
     let mut arguments = plan.arguments.clone();
     arguments.place(workspace.device.as_mut(), temporary)?;
     let whole = &plan.header.call_span;
-    let given = match &version.binding {
+    let mut given = match &version.binding {
         Some(binding) => {
             arguments::bind(binding, &meta, &arguments, workspace.device.as_ref(), whole).map_err(located)?
         }
         None => arguments::in_order(&meta.params.value, &arguments, workspace.device.as_ref()).map_err(located)?,
     };
+    given.extend(arguments.extra);
     let mut args = encode(&meta.params.value, &given, whole).map_err(located)?;
 
     let loaded = match code_for(workspace.device.as_ref(), version) {

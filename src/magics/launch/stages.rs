@@ -468,7 +468,7 @@ struct Done {
 
 /// What the autotuner, heuristics and defaults chose, which the header does not say.
 fn chosen(binding: &Binding, arguments: &Arguments) -> Option<String> {
-    let Arguments { positional, keywords } = arguments;
+    let Arguments { positional, keywords, .. } = arguments;
     let mut chosen = Vec::new();
     if !binding.config.is_empty() {
         chosen.push(format!("{} (1 of {} configurations)", binding.config, binding.configs));

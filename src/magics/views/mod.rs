@@ -1,6 +1,7 @@
 //! Looking inside a kernel: its stages, passes, machine code, differences, layouts.
 
 mod diff;
+mod dump;
 mod expect;
 mod layout;
 mod mma;
@@ -13,6 +14,7 @@ mod tma;
 mod trace;
 
 pub use diff::Diff;
+pub use dump::Dump;
 pub use expect::Expect;
 pub use layout::LayoutMagic;
 pub use mma::Mma;

@@ -1,0 +1,377 @@
+//! The kernel with stores of the wanted values: compiled, launched until all executions fit, read back.
+
+use super::select::{self, Selection, Which};
+use super::{Wanted, in_text};
+use crate::compiler::meta::{GivenArgument, GivenKind};
+use crate::compiler::{Compiled, Stage};
+use crate::device::{Contents, Dtype};
+use crate::diagnostic::{Diagnostic, Result, Source};
+use crate::ir::probe::{self, PROGRAM_LEVELS, Probe};
+use crate::ir::{locations, operations};
+use crate::magics::launch::arguments::{self, Arguments};
+use crate::magics::launch::run::{Checks, Plan, grid, launch_once, takes_cubin};
+use crate::magics::launch::snapshot::Snapshot;
+use crate::magics::views::subject::{Subject, told};
+use crate::render::bytes_text;
+use crate::workspace::{Context, LaunchSpec, Version, Workspace};
+
+/// Iterations of a loop that are made room for before its own number is known.
+const FIRST_GUESS: u32 = 16;
+/// No dump is larger.
+const MOST_BYTES: u64 = 2 << 30;
+
+/// What is dumped of what.
+pub struct Dumping<'a> {
+    pub subject: &'a Subject,
+    pub stage: Stage,
+    /// The stage's text, without locations.
+    pub text: &'a str,
+    /// The launch that is repeated.
+    pub launched: &'a LaunchSpec,
+    pub wanted: &'a [Wanted],
+}
+
+/// One value, read back.
+pub struct Collected {
+    /// Its elements; a dimension for each level that is wanted whole comes first.
+    pub contents: Contents,
+    /// Of which program and iterations, in words.
+    pub which: String,
+    /// Executions of a wanted program or iteration that did not come.
+    pub missing: usize,
+}
+
+/// The memory of one probe.
+struct Area {
+    data: u64,
+    table: u64,
+    bytes: u64,
+    entries: usize,
+}
+
+impl Dumping<'_> {
+    /// Does all of it. The notes say what the reader should know of it.
+    pub fn run(
+        &self,
+        selection: &Selection,
+        workspace: &mut Workspace,
+        context: Context<'_>,
+    ) -> Result<(Vec<Collected>, Vec<String>)> {
+        let (compiled, text, mut notes) = self.compile(workspace, context)?;
+        notes.extend(self.changes(&compiled, workspace, context)?);
+        let version = self.version(compiled);
+        workspace.revive()?;
+        let arguments = arguments::evaluate_all(&self.launched.header, workspace);
+        let arguments = arguments.map_err(|error| Box::new(error.in_source(&self.launched.source)))?;
+        let source = Source::new(format!("{}.{}", self.subject.name, self.stage), text);
+        let plan = Plan {
+            kernel: &self.subject.name,
+            version: &version,
+            header: &self.launched.header,
+            source: &self.launched.source,
+            text: &source,
+            arguments: &arguments,
+            timing: None,
+            timeout: None,
+            checks: Checks::default(),
+        };
+        let extents = grid(&plan, workspace)?;
+        let levels = self.wanted.iter().map(|wanted| selection.levels(&wanted.definition, extents));
+        let levels = levels.collect::<Result<Vec<_>>>()?;
+        let collected = self.collect(&plan, &levels, extents, workspace, context)?;
+        Ok((collected, notes))
+    }
+
+    /// The probes' text, compiled. Values are stored in their own layouts where the compiler does that, and otherwise
+    /// in a blocked one.
+    fn compile(&self, workspace: &mut Workspace, context: Context<'_>) -> Result<(Compiled, String, Vec<String>)> {
+        let is_old = self.text.contains("triton_gpu.");
+        let warps = self.subject.version.meta.num_warps.value;
+        let blocked = |wanted: &Wanted| {
+            let shape = wanted.ty.shape.as_ref().filter(|_| self.stage == Stage::Ttgir)?;
+            Some(probe::blocked(shape, warps, is_old))
+        };
+        let mut first = None;
+        for converts in [false, true] {
+            let mut probes = Vec::new();
+            for wanted in self.wanted {
+                let Wanted { definition, ty, .. } = wanted;
+                let converts = converts && !ty.layout.is_empty() || ty.memory.is_some();
+                probes.push(Probe { definition, ty: ty.clone(), convert: blocked(wanted).filter(|_| converts) });
+            }
+            let entry = &self.subject.version.meta.entry.value;
+            let Some(text) = probe::instrument(self.text, entry, &probes) else {
+                let message = format!("the {} has no function `{entry}`", self.stage);
+                return Err(Box::new(Diagnostic::error("not-dumped", message)));
+            };
+            let device = workspace.device.as_ref();
+            let until = if takes_cubin(device, self.subject.version.target) { Stage::Cubin } else { Stage::Ptx };
+            let mut request = self.subject.request(self.stage, until, &text, workspace);
+            if let Some(own) = self.subject.version.request.as_ref().filter(|_| self.stage == Stage::Ttir) {
+                request.passes.skip.clone_from(&own.passes.skip);
+                request.passes.until.clone_from(&own.passes.until);
+            }
+            let compiled = workspace.compiler.compile(&request, context.cancel, &mut |news| told(news, context));
+            match compiled {
+                Ok(compiled) => {
+                    let note = |probe: &Probe<'_>| {
+                        let name = &probe.definition.name;
+                        match (&probe.ty.memory, &probe.convert) {
+                            (Some(_), _) => Some(format!("{name} is shared memory: what it holds where it is defined")),
+                            (None, Some(_)) => Some(format!("{name} was brought into a blocked layout to be stored")),
+                            (None, None) => None,
+                        }
+                    };
+                    let notes = probes.iter().filter_map(note).collect();
+                    return Ok((compiled, text, notes));
+                }
+                Err(failure) if failure.diagnostic.is_interrupted() => return Err(failure.diagnostic),
+                Err(failure) => {
+                    first.get_or_insert_with(|| in_text(*failure.diagnostic, self.subject, &request));
+                }
+            }
+        }
+        let error = first.unwrap_or_else(|| Box::new(Diagnostic::error("not-dumped", "nothing was compiled")));
+        let error = error.note(format!("in the {} with stores of the dumped values added", self.stage));
+        let is_deep = |wanted: &&Wanted| wanted.ty.memory.is_some() && wanted.ty.shape.iter().flatten().count() > 2;
+        Err(Box::new(match self.wanted.iter().find(is_deep) {
+            Some(wanted) => {
+                error.help(format!("of several buffers one can be dumped: a view of `{}`", wanted.definition.name))
+            }
+            None => error,
+        }))
+    }
+
+    /// What the stores change of what comes later.
+    fn changes(&self, compiled: &Compiled, workspace: &mut Workspace, context: Context<'_>) -> Result<Vec<String>> {
+        let mut notes = Vec::new();
+        let version = &self.subject.version;
+        if self.stage == Stage::Ttir {
+            let text = |stages: &[crate::compiler::StageOutcome]| {
+                let found = stages.iter().find(|outcome| outcome.artifact.stage == Stage::Ttgir);
+                found.and_then(|outcome| outcome.artifact.text()).map(locations::remove)
+            };
+            let own = match text(&version.stages) {
+                Some(own) => Some(own),
+                None => {
+                    let request = self.subject.request(Stage::Ttir, Stage::Ttgir, self.text, workspace);
+                    text(&super::super::subject::compile(&request, workspace, context)?.stages)
+                }
+            };
+            if let (Some(own), Some(dumped)) = (own, text(&compiled.stages)) {
+                notes.extend(differences(&own, &dumped));
+            }
+        }
+        let (own, dumped) = (version.meta.shared.value, compiled.meta.shared.value);
+        if own != dumped {
+            notes.push(format!("with the dump the kernel takes {dumped} bytes of shared memory, and {own} without"));
+        }
+        Ok(notes)
+    }
+
+    /// The compiled text as a version that is launched as the original is.
+    fn version(&self, compiled: Compiled) -> Version {
+        let own = &self.subject.version;
+        let mut meta = compiled.meta;
+        meta.cooperative.clone_from(&own.meta.cooperative);
+        meta.dependent.clone_from(&own.meta.dependent);
+        let tensor_maps = meta.params.value.iter().any(|param| param.kind == crate::compiler::ParamKind::TensorMap);
+        let fits = |params: usize| params + 2 * self.wanted.len() == meta.params.value.len();
+        let binding = own.binding.clone().filter(|binding| fits(binding.compiled_params(tensor_maps)));
+        Version { stages: compiled.stages, meta, binding, ..own.clone() }
+    }
+
+    /// Launches with more room until every wanted execution has some, and reads what was stored.
+    fn collect(
+        &self,
+        plan: &Plan<'_>,
+        levels: &[Vec<Which>],
+        grid: [u32; PROGRAM_LEVELS],
+        workspace: &mut Workspace,
+        context: Context<'_>,
+    ) -> Result<Vec<Collected>> {
+        let room = |level: usize, which: &Which| match which {
+            Which::One(_) => 1,
+            Which::All => grid.get(level).copied().unwrap_or(FIRST_GUESS),
+        };
+        let mut counts: Vec<Vec<u32>> = levels
+            .iter()
+            .map(|own| own.iter().enumerate().map(|(level, which)| room(level, which)).collect())
+            .collect();
+        let before = Snapshot::take(workspace)?;
+        loop {
+            let mut areas = Vec::new();
+            let read = self.launch(plan, levels, &counts, &mut areas, workspace, context);
+            for area in areas {
+                workspace.device.free(area.data);
+                workspace.device.free(area.table);
+            }
+            let read = match read {
+                Ok(read) => read,
+                Err(error) => {
+                    let error = plan.in_own_text(*error, workspace);
+                    return Err(Box::new(error.note(before.restore(workspace)?)));
+                }
+            };
+            before.restore(workspace)?;
+            let mut grown = false;
+            for ((own, levels), (_, table)) in counts.iter_mut().zip(levels).zip(&read) {
+                for (level, which) in levels.iter().enumerate().skip(PROGRAM_LEVELS) {
+                    let needed = table.get(2 * levels.len() + level).copied().unwrap_or(0);
+                    if *which == Which::All && needed > own[level] {
+                        own[level] = needed.max(own[level].saturating_mul(2));
+                        grown = true;
+                    }
+                }
+            }
+            if !grown {
+                let all = self.wanted.iter().zip(levels).zip(&counts).zip(read);
+                return all
+                    .map(|(((wanted, levels), counts), (data, table))| cropped(wanted, levels, counts, data, &table))
+                    .collect();
+            }
+        }
+    }
+
+    /// One launch: the stored bytes and the table of each value.
+    fn launch(
+        &self,
+        plan: &Plan<'_>,
+        levels: &[Vec<Which>],
+        counts: &[Vec<u32>],
+        areas: &mut Vec<Area>,
+        workspace: &mut Workspace,
+        context: Context<'_>,
+    ) -> Result<Vec<(Vec<u8>, Vec<u32>)>> {
+        let mut extra = Vec::new();
+        for ((wanted, levels), counts) in self.wanted.iter().zip(levels).zip(counts) {
+            let slots = counts.iter().map(|&count| u64::from(count)).product::<u64>();
+            let elements: u64 = wanted.ty.shape.iter().flatten().product();
+            let bytes = slots.saturating_mul(elements).saturating_mul(dtype(wanted).size() as u64);
+            if bytes > MOST_BYTES {
+                let message = format!("`{}` is {} in all", wanted.definition.name, bytes_text(bytes));
+                let error = Diagnostic::error("too-large", message).at(wanted.span.clone(), "");
+                return Err(Box::new(error.help("`--program 0` or `--iteration 0` takes a part of it")));
+            }
+            let mut table: Vec<u32> = Vec::new();
+            for (which, &count) in levels.iter().zip(counts) {
+                table.extend([if let Which::One(number) = which { *number } else { 0 }, count]);
+            }
+            table.resize(3 * levels.len() + slots as usize, 0);
+            let raw: Vec<u8> = table.iter().flat_map(|entry| entry.to_le_bytes()).collect();
+            let data = workspace.device.allocate(&wanted.buffer, bytes)?;
+            let place = workspace.device.allocate("the table of a dump", raw.len() as u64);
+            let place = place.inspect_err(|_| workspace.device.free(data))?;
+            areas.push(Area { data, table: place, bytes, entries: table.len() });
+            workspace.device.write(data, &vec![0; bytes as usize])?;
+            workspace.device.write(place, &raw)?;
+            for address in [data, place] {
+                let kind = GivenKind::Pointer { element: None, address };
+                extra.push(GivenArgument { span: plan.header.call_span.clone(), label: wanted.buffer.clone(), kind });
+            }
+        }
+        let arguments = Arguments { extra, ..plan.arguments.clone() };
+        launch_once(&Plan { arguments: &arguments, ..*plan }, workspace, context.cancel)?;
+        let read = |area: &Area| {
+            let (mut data, mut table) = (vec![0; area.bytes as usize], vec![0; area.entries * 4]);
+            workspace.device.read(area.data, &mut data)?;
+            workspace.device.read(area.table, &mut table)?;
+            let entries = table.as_chunks::<4>().0.iter().map(|entry| u32::from_le_bytes(*entry));
+            Ok((data, entries.collect()))
+        };
+        areas.iter().map(read).collect()
+    }
+}
+
+/// The type of a value's buffer.
+fn dtype(wanted: &Wanted) -> Dtype {
+    let element = wanted.ty.element.as_str();
+    match element {
+        "i1" => Dtype::I1,
+        // Types that buffers do not have, as their bits.
+        "f8E4M3FNUZ" | "f8E5M2FNUZ" | "f8E4M3B11FNUZ" => Dtype::U8,
+        _ => Dtype::parse(&element.to_lowercase()).unwrap_or(Dtype::I64),
+    }
+}
+
+/// What was stored, without the room that was not needed.
+fn cropped(wanted: &Wanted, levels: &[Which], counts: &[u32], data: Vec<u8>, table: &[u32]) -> Result<Collected> {
+    let flags = table.get(3 * levels.len()..).unwrap_or_default();
+    // The number on each level of a slot.
+    let numbers = |slot: usize| {
+        let mut rest = slot;
+        let mut numbers: Vec<usize> = counts
+            .iter()
+            .rev()
+            .map(|&count| {
+                let own = rest % (count.max(1) as usize);
+                rest /= count.max(1) as usize;
+                own
+            })
+            .collect();
+        numbers.reverse();
+        numbers
+    };
+    let mut extents: Vec<usize> = counts.iter().map(|&count| count as usize).collect();
+    extents.iter_mut().skip(PROGRAM_LEVELS).for_each(|extent| *extent = 0);
+    for (slot, _) in flags.iter().enumerate().filter(|(_, flag)| **flag != 0) {
+        for (extent, number) in extents.iter_mut().zip(numbers(slot)).skip(PROGRAM_LEVELS) {
+            *extent = (*extent).max(number + 1);
+        }
+    }
+    let which = select::words(levels);
+    if !flags.contains(&1) {
+        let message = format!("`{}` was never computed: {which}", wanted.definition.name);
+        let error = Diagnostic::error("never-computed", message).at(wanted.span.clone(), "");
+        return Err(Box::new(error.note("its branch was not taken, or its loop did not come that far")));
+    }
+    let dtype = dtype(wanted);
+    let size = wanted.ty.shape.iter().flatten().product::<u64>() as usize * dtype.size();
+    let (mut bytes, mut missing) = (Vec::new(), 0);
+    for ((slot, flag), part) in flags.iter().enumerate().zip(data.chunks_exact(size.max(1))) {
+        if numbers(slot).iter().zip(&extents).all(|(number, extent)| number < extent) {
+            bytes.extend_from_slice(part);
+            missing += usize::from(*flag == 0);
+        }
+    }
+    let whole = levels.iter().zip(&extents).filter(|(which, _)| **which == Which::All).map(|(_, extent)| *extent);
+    let own = wanted.ty.shape.iter().flatten().map(|&extent| extent as usize);
+    let contents = Contents { dtype, shape: whole.chain(own).collect(), bytes };
+    Ok(Collected { contents, which, missing })
+}
+
+/// Operations whose number says whether the kernel is compiled as it was.
+const TELLING: [&str; 9] = [
+    "convert_layout",
+    "local_alloc",
+    "local_load",
+    "local_store",
+    "async_copy_global_to_local",
+    "async_tma_copy_global_to_local",
+    "dot",
+    "warp_group_dot",
+    "tc_gen5_mma",
+];
+
+/// How a TTGIR with a dump differs from the one without in what matters.
+fn differences(own: &str, dumped: &str) -> Vec<String> {
+    let count = |text: &str, name: &str| {
+        let operation = |line: &str| operations::in_mlir(line).map(|span| line[span].to_owned());
+        text.lines().filter_map(operation).filter(|known| known.rsplit('.').next() == Some(name)).count()
+    };
+    let layouts = |text: &str| -> Vec<String> {
+        let lines = text.lines().filter(|line| line.starts_with('#'));
+        lines.filter_map(|line| line.split_once(" = ")).map(|(_, layout)| layout.to_owned()).collect()
+    };
+    let mut notes = Vec::new();
+    for name in TELLING {
+        let (before, after) = (count(own, name), count(dumped, name));
+        if before != after {
+            notes.push(format!("the dump changed the TTGIR: {after} {name} instead of {before}"));
+        }
+    }
+    let (before, after) = (layouts(own), layouts(dumped));
+    let gone: Vec<&String> = before.iter().filter(|layout| !after.contains(layout)).collect();
+    notes.extend(gone.into_iter().map(|layout| format!("the dump changed the TTGIR: no value has {layout} any more")));
+    notes
+}
