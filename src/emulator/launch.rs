@@ -65,6 +65,8 @@ pub struct Checked {
     pub accesses: u64,
     /// Whether more global memory was touched than is watched.
     pub incomplete: bool,
+    /// Accesses out of order that are none of a value's: one warp of several that hold a copy of a tensor has stored.
+    pub copies: u64,
 }
 
 /// What a launch did.
@@ -208,8 +210,8 @@ impl Collected {
         let findings = self.findings.into_iter();
         let findings =
             findings.map(|finding| finding.into_diagnostic(&kernel.program, module.source(), file)).collect();
-        let incomplete = checks.global.lock().unwrap_or_else(PoisonError::into_inner).incomplete;
-        Checked { findings, accesses: self.accesses, incomplete }
+        let shadow = checks.global.lock().unwrap_or_else(PoisonError::into_inner);
+        Checked { findings, accesses: self.accesses, incomplete: shadow.incomplete, copies: shadow.copies }
     }
 }
 

@@ -6,6 +6,7 @@ use std::process::Command;
 use std::sync::atomic::AtomicBool;
 
 use serde::Deserialize;
+use warpbook::diagnostic::Diagnostic;
 use warpbook::emulator::{Arithmetic, GlobalMemory, LaunchConfig, Module, launch};
 
 use super::{packages, python, run};
@@ -31,10 +32,18 @@ enum Parameter {
     Bytes(Vec<u8>),
 }
 
-/// Runs a job on its `.in` files and writes `.out` files.
-fn emulate(directory: &Path, job: &Job, capability: u32) {
-    let text = std::fs::read_to_string(directory.join(format!("{}.ptx", job.name))).expect("the PTX");
-    let module = Module::load(&text).unwrap_or_else(|error| panic!("{}: {error}", job.name));
+/// What a launch left in each buffer.
+type Results = BTreeMap<String, Vec<u8>>;
+
+/// Runs PTX as a job says, on its `.in` files; `seed` and checks where they are asked for.
+fn emulate(
+    directory: &Path,
+    job: &Job,
+    text: &str,
+    capability: u32,
+    check: Option<u64>,
+) -> Result<(Results, Vec<Diagnostic>), Box<Diagnostic>> {
+    let module = Module::load(text)?;
     let kernel = module.kernel(&job.entry).unwrap_or_else(|| panic!("{}: no entry {}", job.name, job.entry));
     let mut memory = GlobalMemory::default();
     let mut place = |label: &str, bytes: &[u8]| {
@@ -67,37 +76,81 @@ fn emulate(directory: &Path, job: &Job, capability: u32) {
         globals,
         capability,
         arithmetic: Arithmetic::Exact,
-        check: false,
-        seed: 0,
+        check: check.is_some(),
+        seed: check.unwrap_or(0),
         observe: None,
     };
-    launch(&module, kernel, &config, &memory, &AtomicBool::new(false), &|text| print!("{text}"))
-        .unwrap_or_else(|fault| panic!("{}: {fault:?}", job.name));
-    for (name, (address, length)) in buffers {
+    let stats = launch(&module, kernel, &config, &memory, &AtomicBool::new(false), &|text| print!("{text}"))
+        .map_err(|fault| Box::new(fault.into_diagnostic(module.source())))?;
+    let results = buffers.into_iter().map(|(name, (address, length))| {
         let mut bytes = vec![0; length];
         assert!(memory.read(address, &mut bytes));
-        std::fs::write(directory.join(format!("{}.{name}.out", job.name)), bytes).expect("an output");
-    }
+        (name.to_owned(), bytes)
+    });
+    Ok((results.collect(), stats.checked.map_or_else(Vec::new, |checked| checked.findings)))
+}
+
+/// The launches of plain Triton's PTX for one architecture, in a directory.
+fn export(directory: &Path, capability: u32) -> Vec<Job> {
+    let python = python();
+    run(ptx(&python, "export", directory).arg(packages(&python)).arg(capability.to_string()));
+    let jobs = std::fs::read(directory.join("jobs.json")).expect("jobs.json");
+    let jobs: Vec<Job> = serde_json::from_slice(&jobs).expect("jobs");
+    assert!(jobs.len() > 60, "{} launches", jobs.len());
+    jobs
+}
+
+fn ptx(python: &Path, command: &str, directory: &Path) -> Command {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/real_kernels/ptx.py");
+    let mut process = Command::new(python);
+    process.arg(&script).arg(command).arg(directory).env("PYTHONDONTWRITEBYTECODE", "1");
+    process
+}
+
+fn text_of(directory: &Path, job: &Job) -> String {
+    std::fs::read_to_string(directory.join(format!("{}.ptx", job.name))).expect("the PTX")
 }
 
 /// Plain Triton's PTX for one architecture, as it is and with one constant changed.
 fn real_ptx(capability: u32) {
-    let python = python();
     let directory = tempfile::tempdir().expect("a directory");
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/real_kernels/ptx.py");
-    let ptx = |command: &str| {
-        let mut process = Command::new(&python);
-        process.arg(&script).arg(command).arg(directory.path()).env("PYTHONDONTWRITEBYTECODE", "1");
-        process
-    };
-    run(ptx("export").arg(packages(&python)).arg(capability.to_string()));
-    let jobs = std::fs::read(directory.path().join("jobs.json")).expect("jobs.json");
-    let jobs: Vec<Job> = serde_json::from_slice(&jobs).expect("jobs");
-    assert!(jobs.len() > 60, "{} launches", jobs.len());
-    for job in &jobs {
-        emulate(directory.path(), job, capability);
+    let directory = directory.path();
+    for job in export(directory, capability) {
+        let (results, _) = emulate(directory, &job, &text_of(directory, &job), capability, None)
+            .unwrap_or_else(|error| panic!("{}: {error}", job.name));
+        for (name, bytes) in results {
+            std::fs::write(directory.join(format!("{}.{name}.out", job.name)), bytes).expect("an output");
+        }
     }
-    run(&mut ptx("check"));
+    run(&mut ptx(&python(), "check", directory));
+}
+
+/// Right kernels, checked in some orders of warps: nothing is found.
+#[test]
+fn nothing_is_found_in_real_ptx() {
+    let seeds: u64 = std::env::var("WARPBOOK_SEEDS").map_or(2, |seeds| seeds.parse().expect("a number of orders"));
+    let (mut found, mut launches) = (Vec::new(), 0);
+    for capability in [80, 90] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let directory = directory.path();
+        for job in export(directory, capability).iter().filter(|job| job.name == job.case) {
+            let text = text_of(directory, job);
+            for seed in 0..seeds {
+                launches += 1;
+                let findings = match emulate(directory, job, &text, capability, Some(seed)) {
+                    Ok((_, findings)) => findings,
+                    Err(fault) => vec![*fault],
+                };
+                found.extend(
+                    findings.into_iter().map(|finding| {
+                        format!("{} for sm_{capability}, seed {seed}: {}", job.name, finding.to_plain())
+                    }),
+                );
+            }
+        }
+    }
+    println!("{launches} checked launches, {} findings", found.len());
+    assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use super::clock::Clock;
 
 /// Bytes that are watched together.
 const PAGE: u64 = 4096;
-/// Pages that are watched at most: 64 MiB of global memory, with some 24 times as much for the records.
+/// Pages that are watched at most: 64 MiB of global memory, with 40 times as much for the records.
 const MOST_PAGES: usize = 1 << 14;
 
 /// Who accessed a byte last.
@@ -24,6 +24,10 @@ struct Last {
 struct Cell {
     write: Last,
     read: Last,
+    /// The warps that have read it by the instruction of `read`, as bits.
+    readers: u32,
+    /// The instruction by which the last writer had read it before, plus one.
+    replaced: u32,
 }
 
 /// Who asks.
@@ -52,12 +56,15 @@ pub struct GlobalShadow {
     blocks_synchronise: bool,
     /// Whether memory was left out.
     pub incomplete: bool,
+    /// Reads of bytes that another warp of the block had read by the same instruction, and then wrote. Triton gives a
+    /// small tensor to several warps, and lets one of them store: what the others read is not used.
+    pub copies: u64,
 }
 
 impl GlobalShadow {
     /// Nothing was accessed yet.
     pub fn new(blocks_synchronise: bool) -> Self {
-        Self { pages: HashMap::new(), blocks_synchronise, incomplete: false }
+        Self { pages: HashMap::new(), blocks_synchronise, incomplete: false, copies: 0 }
     }
 
     /// Records an access of `size` bytes; the first conflict, if there is one. `same` tells that a write leaves the
@@ -87,14 +94,21 @@ impl GlobalShadow {
                 |last: &Last| Conflict { pc: last.pc, warp: last.warp.into(), same_block: last.block == block };
             let now =
                 Last { block, warp: asker.warp as u16, atomic: kind == Kind::Atomic, event: asker.event, pc: asker.pc };
-            let Cell { write, read } = *cell;
+            let Cell { write, read, readers, replaced } = *cell;
+            let bit = 1u32.checked_shl(asker.warp).unwrap_or(0);
             match kind {
                 Kind::Read => {
                     if !in_order(&write) {
-                        found = found.or(Some(conflict(&write)));
+                        if write.block == block && replaced == asker.pc + 1 {
+                            self.copies += 1;
+                        } else {
+                            found = found.or(Some(conflict(&write)));
+                        }
                     }
                     // An earlier reader of another block stays: it conflicts with more.
                     if read.block == 0 || read.block == block {
+                        let together = read.block == block && read.pc == asker.pc;
+                        cell.readers = if together { readers | bit } else { bit };
                         cell.read = now;
                     }
                 }
@@ -102,11 +116,17 @@ impl GlobalShadow {
                     if !same && !in_order(&write) {
                         found = found.or(Some(conflict(&write)));
                     }
+                    let own_read = read.block == block && readers & bit != 0;
                     if !same && !in_order(&read) {
-                        found = found.or(Some(conflict(&read)));
+                        if own_read {
+                            self.copies += 1;
+                        } else {
+                            found = found.or(Some(conflict(&read)));
+                        }
                     }
                     if !same || write.block == 0 {
                         cell.write = now;
+                        cell.replaced = if own_read { read.pc + 1 } else { 0 };
                     }
                 }
                 Kind::Atomic => {

@@ -373,7 +373,14 @@ fn line_of(error: &Diagnostic) -> String {
 pub fn checked_line(checked: &Checked) -> String {
     let accesses = grouped(checked.accesses);
     let left_out = if checked.incomplete { "; more global memory was touched than is watched (64 MiB)" } else { "" };
-    format!("checked: nothing found in {accesses} accesses{left_out}")
+    let copies = match checked.copies {
+        0 => String::new(),
+        count => format!(
+            "; {} read a copy of what another warp stored then, which is harmless where only that warp's copy is used",
+            grouped(count)
+        ),
+    };
+    format!("checked: nothing found in {accesses} accesses{copies}{left_out}")
 }
 
 /// What a grid may name besides the workspace: keyword values, and the constants that the kernel was compiled with.
