@@ -3,13 +3,20 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
-use std::sync::atomic::AtomicBool;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::Duration;
 
 use serde::Deserialize;
 use warpbook::diagnostic::Diagnostic;
 use warpbook::emulator::{Arithmetic, GlobalMemory, LaunchConfig, Module, launch};
 
+use super::mutations::{Table, Verdict, mutants};
 use super::{packages, python, run};
+
+/// After this a launch is stopped.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// One launch, as `ptx.py export` describes it.
 #[derive(Deserialize)]
@@ -80,8 +87,18 @@ fn emulate(
         seed: check.unwrap_or(0),
         observe: None,
     };
-    let stats = launch(&module, kernel, &config, &memory, &AtomicBool::new(false), &|text| print!("{text}"))
-        .map_err(|fault| Box::new(fault.into_diagnostic(module.source())))?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let (ended, end) = std::sync::mpsc::channel::<()>();
+    let watchdog = stop.clone();
+    std::thread::spawn(move || {
+        // A mutant may run for ever.
+        if end.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+            watchdog.store(true, Ordering::Relaxed);
+        }
+    });
+    let stats = launch(&module, kernel, &config, &memory, &stop, &|text| print!("{text}"));
+    drop(ended);
+    let stats = stats.map_err(|fault| Box::new(fault.into_diagnostic(module.source())))?;
     let results = buffers.into_iter().map(|(name, (address, length))| {
         let mut bytes = vec![0; length];
         assert!(memory.read(address, &mut bytes));
@@ -123,6 +140,32 @@ fn real_ptx(capability: u32) {
         }
     }
     run(&mut ptx(&python(), "check", directory));
+}
+
+/// What becomes of each mutant of the packages' kernels: `cargo test --test real_kernels -- --ignored --nocapture mutants`.
+#[test]
+#[ignore = "some minutes: by name"]
+fn mutants_of_real_ptx() {
+    let mut table = Table::default();
+    for capability in [80, 90] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let directory = directory.path();
+        for job in export(directory, capability).iter().filter(|job| job.name == job.case) {
+            let text = text_of(directory, job);
+            let (right, _) = emulate(directory, job, &text, capability, Some(0)).expect("the kernel is right");
+            for mutant in mutants(&text) {
+                let verdict = match emulate(directory, job, &mutant.text, capability, Some(0)) {
+                    Err(fault) if fault.code == "interrupted" => Verdict::Endless,
+                    Err(_) => Verdict::Reported,
+                    Ok((_, findings)) if !findings.is_empty() => Verdict::Reported,
+                    Ok((results, _)) if results != right => Verdict::Wrong,
+                    Ok(_) => Verdict::Silent,
+                };
+                table.add(&format!("{} for sm_{capability}", job.name), &mutant, verdict);
+            }
+        }
+    }
+    println!("{}\n{}", table.show(), table.unreported.join("\n"));
 }
 
 /// Right kernels, checked in some orders of warps: nothing is found.

@@ -5,6 +5,8 @@
 //! packages.
 
 mod emulator;
+#[path = "../mutations/mod.rs"]
+mod mutations;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -86,6 +86,15 @@ struct Cell {
     pc: u32,
 }
 
+/// Which earlier writes a write may meet with nothing between them.
+#[derive(Clone, Copy, Debug, Default)]
+struct Overlap {
+    /// Atomics.
+    atomic: bool,
+    /// Any, as it leaves the bytes as they are.
+    same: bool,
+}
+
 /// A place through which warps hand on what they know.
 #[derive(Clone, Debug, Default)]
 struct Meeting {
@@ -213,12 +222,13 @@ impl Sanitizer {
         }
     }
 
-    fn check_write(&mut self, who: Who, clock: &Clock, at: usize, size: usize, atomic: bool) {
+    fn check_write(&mut self, who: Who, clock: &Clock, at: usize, size: usize, with: Overlap) {
         self.accesses += 1;
         for byte in at..at + size {
             let Some(&cell) = self.cells.get(byte) else { return };
             let writer = usize::from(cell.writer);
-            if cell.writer != NOBODY && cell.event > clock.get(writer) && !(atomic && cell.atomic) {
+            let allowed = with.same || with.atomic && cell.atomic;
+            if cell.writer != NOBODY && cell.event > clock.get(writer) && !allowed {
                 return self.race(who, cell.pc, writer, byte);
             }
             let readers = self.readers.get(byte * self.warps..(byte + 1) * self.warps).unwrap_or_default();
@@ -248,16 +258,24 @@ impl Sanitizer {
         self.note_read(who, at, size);
     }
 
-    /// An ordinary write of shared memory. `same` tells that the bytes were there already: such a write races with none.
+    /// An ordinary write of shared memory. `same` tells that the bytes were there already: such a write races with no
+    /// other write (Triton lets several warps store what they all have), but with reads it does.
     pub fn write(&mut self, who: Who, at: usize, size: usize, same: bool) {
-        let unwritten =
-            self.cells.get(at..at + size).is_none_or(|cells| cells.iter().any(|cell| cell.writer == NOBODY));
-        if same && !unwritten {
-            return;
-        }
-        self.with_clock(who.warp, |this, clock| this.check_write(who, clock, at, size, false));
+        self.with_clock(who.warp, |this, clock| {
+            this.check_write(who, clock, at, size, Overlap { atomic: false, same })
+        });
         let event = self.now(who.warp);
-        self.note_write(at, size, Cell { writer: who.warp as u16, generic: true, atomic: false, event, pc: who.pc });
+        let known = |clock: &Clock, cell: &Cell| cell.event <= clock.get(cell.writer.into());
+        let Some(clock) = self.clocks.get(who.warp as usize) else { return };
+        let cells = self.cells.get(at..at + size).unwrap_or_default();
+        // What an earlier writer has put there stays its own where this warp does not know of it.
+        if !same || cells.iter().all(|cell| cell.writer == NOBODY || known(clock, cell)) {
+            self.note_write(
+                at,
+                size,
+                Cell { writer: who.warp as u16, generic: true, atomic: false, event, pc: who.pc },
+            );
+        }
     }
 
     /// An atomic: it hands on what its warp knows to the next one at the same address.
@@ -273,7 +291,9 @@ impl Sanitizer {
         meeting.proxy = proxy.clone();
         if shared {
             let at = address as usize;
-            self.with_clock(who.warp, |this, clock| this.check_write(who, clock, at, size, true));
+            self.with_clock(who.warp, |this, clock| {
+                this.check_write(who, clock, at, size, Overlap { atomic: true, same: false })
+            });
             let event = self.now(who.warp);
             let cell = Cell { writer: who.warp as u16, generic: true, atomic: true, event, pc: who.pc };
             self.note_write(at, size, cell);
@@ -400,7 +420,7 @@ impl Sanitizer {
     /// A bulk load is issued: its bytes are the asynchronous proxy's until the mbarrier's phase has ended.
     pub fn load_issued(&mut self, who: Who, mbarrier: u64, at: usize, size: usize) {
         self.read(who, mbarrier as usize, MBARRIER_BYTES);
-        self.with_clock(who.warp, |this, clock| this.check_write(who, clock, at, size, false));
+        self.with_clock(who.warp, |this, clock| this.check_write(who, clock, at, size, Overlap::default()));
         let phases = self.phases(mbarrier);
         let (agent, event) = (phases.agent, phases.ended + 1);
         self.note_write(at, size, Cell { writer: agent as u16, generic: false, atomic: false, event, pc: who.pc });
@@ -415,7 +435,7 @@ impl Sanitizer {
 
     /// A `cp.async` is issued: nobody may touch its bytes until it was waited for.
     pub fn copy_issued(&mut self, who: Who, at: usize, size: usize) {
-        self.with_clock(who.warp, |this, clock| this.check_write(who, clock, at, size, false));
+        self.with_clock(who.warp, |this, clock| this.check_write(who, clock, at, size, Overlap::default()));
         let cell = Cell { writer: who.warp as u16, generic: false, atomic: false, event: NEVER, pc: who.pc };
         self.note_write(at, size, cell);
     }
