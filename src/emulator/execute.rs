@@ -557,6 +557,11 @@ impl Step<'_, '_> {
                     sanitizer.wgmma_fence(self.warp.index);
                 }
             }
+            Op::WarpSync => {
+                if let Some(sanitizer) = &mut self.memory.sanitizer {
+                    sanitizer.warp_sync(self.warp.index);
+                }
+            }
             Op::CopyCommit => commit_copies(self.warp, self.active),
             Op::CopyWait { pending } => return self.wait_for_copies(*pending),
             Op::LoadMatrix { count, transpose, d, address } => return self.load_matrix(*count, *transpose, d, address),

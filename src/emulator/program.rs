@@ -444,6 +444,8 @@ pub enum Op {
     ProxyFence,
     /// `wgmma.fence`: only a check notes it; registers are taken when the operation is carried out.
     WgmmaFence,
+    /// `bar.warp.sync`: likewise; lanes run in step, and those that diverged meet at their post-dominator.
+    WarpSync,
     CopyWait {
         pending: u32,
     },

@@ -334,6 +334,7 @@ impl Op {
             | Op::WgmmaFence
             | Op::ClusterArrive
             | Op::ClusterWait
+            | Op::WarpSync
             | Op::WgmmaCommit
             | Op::BulkCommit
             | Op::BulkWait { .. }

@@ -1089,9 +1089,8 @@ impl Decoder<'_> {
         m.take("cta");
         m.take("aligned");
         if m.take("warp") {
-            // Lanes of a warp run in step; those that diverged meet at their post-dominator.
             m.take("sync");
-            self.emit(Op::Nothing);
+            self.emit(Op::WarpSync);
             return Ok(());
         }
         if m.take("red") {

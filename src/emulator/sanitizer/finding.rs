@@ -93,7 +93,9 @@ impl Finding {
                     (_, Some(Op::BulkLoad { .. })) => {
                         "its last reader has to say that it is done: a barrier or an mbarrier"
                     }
-                    _ if shared => "a barrier (`bar.sync`) has to stand between them",
+                    _ if shared => {
+                        "a barrier (`bar.sync`; between lanes of one warp, `bar.warp.sync`) has to stand between them"
+                    }
                     _ => "blocks and warps see each other's writes in order only through barriers and atomics",
                 };
                 let message =

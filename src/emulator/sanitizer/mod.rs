@@ -4,8 +4,8 @@
 //! An access that does not know of an earlier one to the same bytes races with it. What an asynchronous operation touches
 //! is its own from the moment it is issued until it is waited for. A second clock holds the writes of the generic proxy
 //! that a `fence.proxy.async` has made visible to the asynchronous one (PTX ISA 8.7, "Memory Consistency Model").
-//!
-//! Lanes of one warp are not compared with each other.
+//! Lanes of one warp see what another one has put into shared memory after a barrier or `bar.warp.sync` only; in global
+//! memory they are not compared.
 
 mod clock;
 mod finding;
@@ -32,6 +32,8 @@ const NEVER: u32 = u32::MAX;
 pub(super) const MBARRIER_BYTES: usize = 8;
 /// No writer.
 const NOBODY: u16 = u16::MAX;
+/// Several lanes.
+const LANES: u8 = 32;
 
 /// What all blocks of a checked launch share.
 pub struct Checks {
@@ -84,6 +86,23 @@ struct Cell {
     atomic: bool,
     event: u32,
     pc: u32,
+    /// Which lane of a warp wrote it.
+    lane: u8,
+}
+
+impl Cell {
+    /// An ordinary write.
+    fn of(who: Who, event: u32) -> Self {
+        let (writer, lane) = (who.warp as u16, who.lane as u8);
+        Self { writer, generic: true, atomic: false, event, pc: who.pc, lane }
+    }
+
+    /// Whether another lane of the same warp wrote it, and nothing has put the two in order.
+    fn is_of_another_lane(&self, who: Who, clock: &Clock) -> bool {
+        u32::from(self.writer) == who.warp
+            && u32::from(self.lane) != who.lane
+            && self.event == clock.get(who.warp as usize)
+    }
 }
 
 /// Which earlier writes a write may meet with nothing between them.
@@ -122,6 +141,8 @@ pub(super) struct Sanitizer {
     /// For each byte, the last event of each warp that read it.
     readers: Vec<u32>,
     reader_pcs: Vec<u32>,
+    /// For each byte, warp and lane of its last reader.
+    last_readers: Vec<(u16, u8)>,
     barriers: HashMap<u32, Meeting>,
     mbarriers: HashMap<u64, Phases>,
     /// Atomics hand on knowledge too, by address.
@@ -141,7 +162,7 @@ impl Sanitizer {
             clock.learn(warp, 1);
             clock
         };
-        let untouched = Cell { writer: NOBODY, generic: false, atomic: false, event: 0, pc: 0 };
+        let untouched = Cell { writer: NOBODY, generic: false, atomic: false, event: 0, pc: 0, lane: 0 };
         Self {
             shape: shape.clone(),
             warps,
@@ -150,6 +171,7 @@ impl Sanitizer {
             cells: vec![untouched; shared],
             readers: vec![0; shared * warps],
             reader_pcs: vec![0; shared],
+            last_readers: vec![(NOBODY, 0); shared],
             barriers: HashMap::new(),
             mbarriers: HashMap::new(),
             atomics: HashMap::new(),
@@ -196,16 +218,25 @@ impl Sanitizer {
         self.tell(Rule::Race { shared: true, other }, who, Some(by), || format!("shared address {at:#x}"));
     }
 
+    fn race_of_lanes(&mut self, who: Who, other: u32, lane: u8, at: usize) {
+        let by = if lane == LANES { "other lanes".to_owned() } else { format!("lane {lane} of its warp") };
+        self.tell(Rule::Race { shared: true, other }, who, Some(by), || format!("shared address {at:#x}"));
+    }
+
     /// Bytes of shared memory are read, by `clock`'s knowledge.
     fn check_read(&mut self, who: Who, clock: &Clock, at: usize, size: usize) {
         self.accesses += 1;
         for byte in at..at + size {
-            let Some(&Cell { writer, event, pc, .. }) = self.cells.get(byte) else { return };
+            let Some(&cell) = self.cells.get(byte) else { return };
+            let Cell { writer, event, pc, .. } = cell;
             if writer == NOBODY {
                 return self.tell(Rule::Uninitialised, who, None, || format!("shared address {byte:#x}"));
             }
             if event > clock.get(writer.into()) {
                 return self.race(who, pc, writer.into(), byte);
+            }
+            if cell.is_of_another_lane(who, clock) {
+                return self.race_of_lanes(who, pc, cell.lane, byte);
             }
         }
     }
@@ -213,11 +244,14 @@ impl Sanitizer {
     fn note_read(&mut self, who: Who, at: usize, size: usize) {
         let now = self.now(who.warp);
         for byte in at..at + size {
-            if let Some(reader) = self.readers.get_mut(byte * self.warps + who.warp as usize) {
-                *reader = now;
-            }
+            let reader = self.readers.get_mut(byte * self.warps + who.warp as usize);
+            let before = reader.map_or(0, |reader| std::mem::replace(reader, now));
             if let Some(pc) = self.reader_pcs.get_mut(byte) {
                 *pc = who.pc;
+            }
+            if let Some(last) = self.last_readers.get_mut(byte) {
+                let together = u32::from(last.0) == who.warp && before == now && u32::from(last.1) != who.lane;
+                *last = (who.warp as u16, if together { LANES } else { who.lane as u8 });
             }
         }
     }
@@ -231,9 +265,20 @@ impl Sanitizer {
             if cell.writer != NOBODY && cell.event > clock.get(writer) && !allowed {
                 return self.race(who, cell.pc, writer, byte);
             }
+            // Lanes that store to one place by one instruction: Triton's copies of one value, whose last bits may differ
+            // (a butterfly sum with a contracted step is not the same in every lane).
+            if cell.is_of_another_lane(who, clock) && !allowed && cell.pc != who.pc {
+                return self.race_of_lanes(who, cell.pc, cell.lane, byte);
+            }
             let readers = self.readers.get(byte * self.warps..(byte + 1) * self.warps).unwrap_or_default();
             if let Some(reader) = readers.iter().enumerate().position(|(warp, &event)| event > clock.get(warp)) {
                 return self.race(who, self.reader_pcs[byte], reader, byte);
+            }
+            let own = readers.get(who.warp as usize).copied().unwrap_or_default();
+            let (warp, lane) = self.last_readers.get(byte).copied().unwrap_or((NOBODY, 0));
+            let another = u32::from(warp) == who.warp && u32::from(lane) != who.lane;
+            if another && own == clock.get(who.warp as usize) {
+                return self.race_of_lanes(who, self.reader_pcs[byte], lane, byte);
             }
         }
     }
@@ -270,11 +315,7 @@ impl Sanitizer {
         let cells = self.cells.get(at..at + size).unwrap_or_default();
         // What an earlier writer has put there stays its own where this warp does not know of it.
         if !same || cells.iter().all(|cell| cell.writer == NOBODY || known(clock, cell)) {
-            self.note_write(
-                at,
-                size,
-                Cell { writer: who.warp as u16, generic: true, atomic: false, event, pc: who.pc },
-            );
+            self.note_write(at, size, Cell::of(who, event));
         }
     }
 
@@ -295,7 +336,7 @@ impl Sanitizer {
                 this.check_write(who, clock, at, size, Overlap { atomic: true, same: false })
             });
             let event = self.now(who.warp);
-            let cell = Cell { writer: who.warp as u16, generic: true, atomic: true, event, pc: who.pc };
+            let cell = Cell { atomic: true, ..Cell::of(who, event) };
             self.note_write(at, size, cell);
         } else {
             self.global(checks, who, address, size as u32, Kind::Atomic, String::new);
@@ -347,6 +388,11 @@ impl Sanitizer {
             meeting.clock.join(clock);
             meeting.proxy.join(proxy);
         }
+        self.tick(warp);
+    }
+
+    /// `bar.warp.sync`: the lanes of a warp know of each other.
+    pub fn warp_sync(&mut self, warp: u32) {
         self.tick(warp);
     }
 
@@ -423,7 +469,7 @@ impl Sanitizer {
         self.with_clock(who.warp, |this, clock| this.check_write(who, clock, at, size, Overlap::default()));
         let phases = self.phases(mbarrier);
         let (agent, event) = (phases.agent, phases.ended + 1);
-        self.note_write(at, size, Cell { writer: agent as u16, generic: false, atomic: false, event, pc: who.pc });
+        self.note_write(at, size, Cell { writer: agent as u16, generic: false, ..Cell::of(who, event) });
     }
 
     /// A bulk load of another block of the cluster is issued, to this block's memory and mbarrier.
@@ -436,14 +482,14 @@ impl Sanitizer {
     /// A `cp.async` is issued: nobody may touch its bytes until it was waited for.
     pub fn copy_issued(&mut self, who: Who, at: usize, size: usize) {
         self.with_clock(who.warp, |this, clock| this.check_write(who, clock, at, size, Overlap::default()));
-        let cell = Cell { writer: who.warp as u16, generic: false, atomic: false, event: NEVER, pc: who.pc };
+        let cell = Cell { generic: false, ..Cell::of(who, NEVER) };
         self.note_write(at, size, cell);
     }
 
     /// A `cp.async` that was waited for has landed.
     pub fn copy_landed(&mut self, who: Who, at: usize, size: usize) {
         let event = self.now(who.warp);
-        self.note_write(at, size, Cell { writer: who.warp as u16, generic: false, atomic: false, event, pc: who.pc });
+        self.note_write(at, size, Cell { generic: false, ..Cell::of(who, event) });
     }
 
     /// What a warp knows when it issues an operation that reads later; what it does from now on comes after that.
