@@ -1,11 +1,37 @@
 //! Whole kernels for sm_90 on the emulator: `wgmma` with and without tensor maps, from host and device descriptors, A
 //! from shared memory and from registers; compiled by the real Triton when the test runs.
 
+use std::sync::Mutex;
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::Duration;
+
 use warpbook::cancel::Cancel;
 use warpbook::compiler::environment;
 use warpbook::frontend::{Frontend, InputError, Stream};
 use warpbook::render::Output;
 use warpbook::session::Session;
+
+#[path = "mutations/mod.rs"]
+mod mutations;
+
+use mutations::{Table, Verdict, mutants};
+
+/// Keeps what comes into the next cell.
+#[derive(Default)]
+struct NextCell(Mutex<String>);
+
+impl Frontend for NextCell {
+    fn stream(&self, _: Stream, _: &str) {}
+    fn display(&self, _: &Output, _: Option<&str>) {}
+    fn update_display(&self, _: &Output, _: &str) {}
+    fn clear_output(&self, _: bool) {}
+    fn set_next_input(&self, text: &str, _: bool) {
+        text.clone_into(&mut self.0.lock().expect("no panic"));
+    }
+    fn input(&self, _: &str, _: bool) -> Result<String, InputError> {
+        Err(InputError::NotAllowed)
+    }
+}
 
 /// Nobody reads.
 struct Nobody;
@@ -144,6 +170,124 @@ fn a_missing_wait_is_seen() {
     run(&mut session, "%%patch ptx matmul\nwgmma.wait_group.sync.aligned 0; ->  ");
     let wrong = session.execute("%check c == a.to(f64) @ b.to(f64), rtol=1e-2, atol=5e-2", &Nobody, &Cancel::new());
     assert_eq!(wrong.expect_err("the accumulator was read too early").code, "check-failed");
+}
+
+/// A right kernel: cells before it, the cell that launches it, and the buffer that it writes.
+struct Right {
+    title: String,
+    newest: bool,
+    setup: String,
+    launch: String,
+    name: &'static str,
+    out: &'static str,
+}
+
+fn right_kernels() -> Vec<Right> {
+    let mut found = Vec::new();
+    let types = [
+        ("f16", "f16", 64, "ieee"),
+        ("bf16", "bf16", 64, "ieee"),
+        ("f32", "f32", 32, "tf32"),
+        ("e4m3", "f16", 64, "ieee"),
+    ];
+    for (inputs, output, k, precision) in types {
+        let setup = format!(
+            "%buf a = randn(256, 256, dtype={inputs}, seed=1)\n%buf b = randn(256, 256, dtype={inputs}, seed=2)\n\
+             %buf c = zeros(256, 256, dtype={output})"
+        );
+        let constants = format!("BM=128, BN=128, BK={k}, PRECISION='{precision}', num_warps=8");
+        let call = format!("matmul[4](a, b, c, 256, 256, 256, {constants}, GROUP=8)");
+        found.push((format!("{inputs} matmul"), false, setup.clone(), call, kernel("MATMUL"), "matmul", "c"));
+        let tensors = format!("tma(a, [128, {k}]), tma(b, [{k}, 128]), tma(c, [128, 128])");
+        let call = format!("matmul_tma[2, 2]({tensors}, 256, {constants})");
+        found.push((format!("{inputs} matmul by TMA"), false, setup, call, kernel("MATMUL_TMA"), "matmul_tma", "c"));
+    }
+    let operands = "%buf a = randn(200, 136, dtype=f16, seed=1)\n%buf b = randn(136, 168, dtype=f16, seed=2)\n\
+                    %buf c = zeros(200, 168, dtype=f16)";
+    let call = "matmul[2, 2](a, b, c, 200, 168, 136, BM=128, BN=128, BK=64, num_warps=4)";
+    let title = "matmul with descriptors of its own".to_owned();
+    found.push((title, false, operands.to_owned(), call.to_owned(), DEVICE_DESCRIPTORS.to_owned(), "matmul", "c"));
+    let operands = "%buf q = randn(256, 64, dtype=f16, seed=1)\n%buf k = randn(256, 64, dtype=f16, seed=2)\n\
+                    %buf v = randn(256, 64, dtype=f16, seed=3)\n%buf o = zeros(256, 64, dtype=f16)";
+    let call = "attention[2](q, k, v, o, 256, 0.125, BM=128, BN=64, D=64)";
+    let title = "attention".to_owned();
+    found.push((title, false, operands.to_owned(), call.to_owned(), ATTENTION.to_owned(), "attention", "o"));
+    let operands = "%buf a = randn(200, 320, dtype=f16, seed=1)\n%buf b = randn(320, 248, dtype=f16, seed=2)\n\
+                    %buf c = zeros(200, 248, dtype=f16)";
+    let call = "matmul[4](a, b, c, 200, 248, 320, BM=128, BN=128, BK=64, STAGES=3, num_warps=4)";
+    let title = "warp-specialised matmul in Gluon".to_owned();
+    found.push((title, true, operands.to_owned(), call.to_owned(), WARP_SPECIALIZED.to_owned(), "matmul", "c"));
+    let operands = "%buf a = randn(256, 192, dtype=f16, seed=1)\n%buf b = randn(192, 256, dtype=f16, seed=2)\n\
+                    %buf c = zeros(256, 256, dtype=f16)";
+    let tensors = "tma(a, [64, 64]), tma(b, [64, 128]), tma(c, [64, 128])";
+    let call = format!("matmul[3]({tensors}, 256, 256, 192, BM=64, BN=128, BK=64, BLOCKS=3, num_warps=4)");
+    let title = "persistent matmul that Triton specialises".to_owned();
+    found.push((title, true, operands.to_owned(), call, AUTOMATIC.to_owned(), "matmul", "c"));
+    let right = |(title, newest, setup, call, source, name, out): (String, bool, String, String, String, _, _)| {
+        let stage = if source.contains("@gluon.jit") { "gluon" } else { "triton" };
+        Right { title, newest, setup, launch: format!("%%{stage} {call}\n{source}"), name, out }
+    };
+    found.into_iter().map(right).collect()
+}
+
+/// The session of a right kernel after its launch; `None` where its Triton is absent.
+fn launched(right: &Right) -> Option<Session> {
+    let mut session = if right.newest { session_with_gluon()? } else { session() };
+    run(&mut session, &right.setup);
+    run(&mut session, &right.launch);
+    Some(session)
+}
+
+/// Nothing is found in kernels that are right, in any order of warps that is tried.
+#[test]
+fn nothing_is_found_in_right_kernels() {
+    let seeds = std::env::var("WARPBOOK_SEEDS").unwrap_or_else(|_| "2".to_owned());
+    for right in right_kernels() {
+        let Some(mut session) = launched(&right) else { continue };
+        let told = run(&mut session, &format!("%sanitize --seeds {seeds}")).text;
+        assert!(told.contains("nothing found") && !told.contains("the order matters"), "{}: {told}", right.title);
+    }
+}
+
+/// What becomes of each mutant: `cargo test --test hopper -- --ignored --nocapture mutants`.
+#[test]
+#[ignore = "some minutes: by name"]
+fn mutants_of_right_kernels() {
+    let mut table = Table::default();
+    for right in right_kernels() {
+        let Some(mut session) = launched(&right) else { continue };
+        run(&mut session, &format!("%buf want = {}", right.out));
+        let next = NextCell::default();
+        let edit = format!("%edit ptx {}", right.name);
+        session.execute(&edit, &next, &Cancel::new()).unwrap_or_else(|error| panic!("{edit}: {error}"));
+        let cell = next.0.into_inner().expect("no panic");
+        let (header, body) = cell.split_once('\n').expect("a header and a body");
+        for mutant in mutants(body) {
+            run(&mut session, &right.setup);
+            let cancel = Cancel::new();
+            let (ended, end) = std::sync::mpsc::channel::<()>();
+            let watchdog = cancel.clone();
+            std::thread::spawn(move || {
+                if end.recv_timeout(Duration::from_secs(60)) == Err(RecvTimeoutError::Timeout) {
+                    watchdog.cancel();
+                }
+            });
+            let told = session.execute(&format!("{header} --check\n{}", mutant.text), &Nobody, &cancel);
+            drop(ended);
+            let same = format!("%check {} == want, rtol=0, atol=0", right.out);
+            let verdict = match told {
+                Err(error) if error.code == "interrupted" => Verdict::Endless,
+                Err(_) => Verdict::Reported,
+                Ok(_) => match session.execute(&same, &Nobody, &Cancel::new()) {
+                    Ok(_) => Verdict::Silent,
+                    Err(_) => Verdict::Wrong,
+                },
+            };
+            table.add(&right.title, &mutant, verdict);
+        }
+        println!("{}", right.title);
+    }
+    println!("{}\n{}", table.show(), table.unreported.join("\n"));
 }
 
 /// The managed environment with Triton 3.6.0; `None`, with a line that says so, where there is none.
