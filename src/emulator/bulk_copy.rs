@@ -60,13 +60,14 @@ pub(super) struct PendingLoad {
 /// A store that a lane issued.
 #[derive(Clone, Debug)]
 pub(super) struct PendingStore {
-    lane: u32,
+    pub lane: u32,
     /// `None` before `commit_group`.
     group: Option<u32>,
     side: Side,
     shared: u64,
     reduce: Option<AtomicOp>,
-    pc: u32,
+    /// Its instruction.
+    pub pc: u32,
     /// What the warp knew when it issued it, in a checked launch.
     then: Option<Box<Snapshot>>,
 }

@@ -126,6 +126,11 @@ impl Warp {
         memory: &mut BlockMemory,
         cluster: &mut Cluster,
     ) -> Result<(), Box<Fault>> {
+        if let Some(sanitizer) = &mut memory.sanitizer {
+            for store in &self.stores {
+                sanitizer.unwaited(Who { warp: self.index, lane: store.lane, pc: store.pc });
+            }
+        }
         let mut step = Step { warp: self, environment, memory, cluster, active: u32::MAX, pc: 0 };
         match step.wait_for_stores(None) {
             Ok(()) => Ok(()),

@@ -31,6 +31,8 @@ pub enum Rule {
         /// What wrote one; `None` where there was no fence at all.
         other: Option<u32>,
     },
+    /// A bulk store that its thread has not waited for when it ends.
+    Unwaited,
     /// A barrier that only some lanes of a warp execute together.
     Divergent,
 }
@@ -128,6 +130,13 @@ impl Finding {
                 },
                 "`wgmma.fence` has to come before; ptxas repairs it silently, at the price of serial `wgmma`s",
                 other.map(|other| (other, "written here")),
+            ),
+            Rule::Unwaited => (
+                "unwaited",
+                "the thread ends before this bulk store was waited for".to_owned(),
+                "`cp.async.bulk.commit_group` and `cp.async.bulk.wait_group` have to come after: the block's shared memory \
+                 is gone when it ends",
+                None,
             ),
             Rule::Divergent => (
                 "divergent-barrier",

@@ -414,7 +414,7 @@ impl Sanitizer {
     /// Another block of the cluster writes, which only the cluster's barriers and mbarriers order: what it does is not
     /// compared with anything.
     pub fn written_by_peer(&mut self, at: usize, size: usize, pc: u32) {
-        self.note_write(at, size, Cell { writer: 0, generic: false, atomic: false, event: 0, pc });
+        self.note_write(at, size, Cell { writer: 0, generic: false, atomic: false, event: 0, pc, lane: 0 });
     }
 
     fn learn(&mut self, warp: u32, meeting: &Meeting) {
@@ -476,7 +476,7 @@ impl Sanitizer {
     pub fn load_issued_by_peer(&mut self, pc: u32, mbarrier: u64, at: usize, size: usize) {
         let phases = self.phases(mbarrier);
         let (agent, event) = (phases.agent, phases.ended + 1);
-        self.note_write(at, size, Cell { writer: agent as u16, generic: false, atomic: false, event, pc });
+        self.note_write(at, size, Cell { writer: agent as u16, generic: false, atomic: false, event, pc, lane: 0 });
     }
 
     /// A `cp.async` is issued: nobody may touch its bytes until it was waited for.
@@ -549,6 +549,11 @@ impl Sanitizer {
         if let Some(other) = other {
             self.tell(Rule::WgmmaFence { other }, who, None, String::new);
         }
+    }
+
+    /// A thread ends before its bulk store was waited for.
+    pub fn unwaited(&mut self, who: Who) {
+        self.tell(Rule::Unwaited, who, None, String::new);
     }
 
     /// Only some lanes of a warp come to a barrier.
