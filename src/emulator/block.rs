@@ -8,7 +8,7 @@ use super::cluster::Cluster;
 use super::fault::{Fault, FaultKind, Thread};
 use super::launch::Arithmetic;
 use super::memory::GlobalMemory;
-use super::observe::{Observe, Observer};
+use super::observe::{Observe, Observer, Stalled};
 use super::program::{BarrierReduction, Program, Slot};
 use super::sanitizer::{Checks, Sanitizer};
 use super::schedule::Schedule;
@@ -186,6 +186,8 @@ impl Block {
     ) -> Result<Progress, Box<Fault>> {
         let limit = self.executed() + budget;
         let mut worked = false;
+        let lockstep = self.memory.observer.as_ref().is_some_and(|observer| observer.in_lockstep());
+        let mut stalled = Stalled::default();
         loop {
             let mut progressed = false;
             self.schedule.next_round();
@@ -200,8 +202,13 @@ impl Block {
                     return Err(Box::new(Fault { kind, thread: None, span: 0..0, source: None, before: Vec::new() }));
                 }
                 let warp = &mut self.warps[index];
-                let budget = self.schedule.turn(WARP_TURN);
-                let stop = warp.run(environment, &self.shape, &mut self.memory, cluster, budget)?;
+                let length = if lockstep { 1 } else { self.schedule.turn(WARP_TURN) };
+                let stop = warp.run(environment, &self.shape, &mut self.memory, cluster, length)?;
+                match stop {
+                    Stop::Poll if !warp.polled_something_new() => stalled.tested_again(index),
+                    Stop::Turn if lockstep && warp.only_waits() => {}
+                    _ => stalled.goes_on(),
+                }
                 progressed |= !matches!(stop, Stop::Poll);
                 match stop {
                     Stop::Turn => {}
@@ -224,8 +231,15 @@ impl Block {
                     Stop::Barrier(arrival) => self.arrive(index, &arrival),
                 }
             }
+            if let Some(observer) = &mut self.memory.observer {
+                let loads = &self.memory.loads;
+                observer.step(&self.warps, &|warp| loads.iter().any(|load| load.thread / 32 == warp));
+            }
             if self.is_done() {
                 return Ok(Progress::Done);
+            }
+            if lockstep {
+                progressed = !stalled.holds(&self.warps);
             }
             // With a seed, what is under way may come at any time.
             if self.schedule.lands_early() {
@@ -234,7 +248,7 @@ impl Block {
             if !progressed {
                 return Ok(Progress::Waiting { worked });
             }
-            worked = true;
+            worked |= !lockstep || stalled.went_on();
             if self.executed() > limit {
                 return Ok(Progress::Paused);
             }

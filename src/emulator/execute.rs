@@ -90,10 +90,12 @@ impl Warp {
                     match step.mbarrier_wait(*d, address, *phase) {
                         Ok(ended) => {
                             if let Some(observer) = &mut memory.observer {
-                                observer.tested(pc, ended);
+                                observer.tested(self.index, pc, ended);
                             }
                             self.advance();
-                            if !ended {
+                            if ended {
+                                self.waited();
+                            } else {
                                 self.poll(pc);
                                 return Ok(Stop::Poll);
                             }

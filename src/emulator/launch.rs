@@ -281,6 +281,10 @@ fn work(
                         queue.checked.add(*sanitizer);
                     }
                     if let Some(observer) = block.memory.observer.take() {
+                        if observer.is_alone() {
+                            queue.next = queue.total;
+                            queue.paused.clear();
+                        }
                         match &mut queue.observed {
                             Some(all) => all.join(*observer),
                             none => *none = Some(observer),

@@ -122,6 +122,16 @@ impl Warp {
         self.polled = Some((pc, self.executed));
     }
 
+    /// The phase that it tested has ended.
+    pub fn waited(&mut self) {
+        self.polls_again = false;
+    }
+
+    /// Whether it goes round a loop that only tests a phase.
+    pub fn only_waits(&self) -> bool {
+        self.polls_again && self.polled.is_some_and(|(_, then)| self.executed - then <= WAITING_LOOP)
+    }
+
     /// Whether it did anything between its last two tests of a phase but to wait.
     pub fn polled_something_new(&self) -> bool {
         !self.polls_again

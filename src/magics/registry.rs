@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::buffers::{Buf, Bufs, Check, Free, Let, Load, Reset, Save, Show};
-use super::launch::{CompareDevices, CountersMagic, Ncu, Relaunch, Sanitize, StageMagic};
+use super::launch::{CompareDevices, CountersMagic, Ncu, Relaunch, Sanitize, StageMagic, TimelineMagic};
 use super::settings::{DeviceMagic, TargetMagic, TritonMagic};
 use crate::compiler::Stage;
 use crate::diagnostic::{Diagnostic, Result, Source};
@@ -109,6 +109,7 @@ pub fn registry() -> &'static [&'static dyn Magic] {
         &CompareDevices,
         &Sanitize,
         &CountersMagic,
+        &TimelineMagic,
         &Ncu,
         &super::edit::Edit,
         &super::patch::Patch,

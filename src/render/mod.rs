@@ -6,6 +6,7 @@ pub mod grid;
 pub mod plot;
 pub mod stages;
 pub mod table;
+pub mod timeline;
 
 use serde_json::Value;
 

@@ -36,7 +36,10 @@ fn html(rows: &[Vec<String>], numbers: &Range<usize>) -> String {
         html.push_str("<tr>");
         for (column, cell) in row.iter().enumerate() {
             let side = if numbers.contains(&column) { "right" } else { "left" };
-            html.push_str(&format!("<{tag} style=\"text-align:{side}\">{}</{tag}>", escape_html(cell)));
+            html.push_str(&format!(
+                "<{tag} style=\"text-align:{side};padding:1px 12px 1px 0\">{}</{tag}>",
+                escape_html(cell)
+            ));
         }
         html.push_str("</tr>");
     }
@@ -60,6 +63,6 @@ mod tests {
         let rows = vec![vec!["name".to_owned(), "bytes".to_owned()], vec!["a".to_owned(), "1".to_owned()]];
         let (text, html) = with_numbers(&rows, &(1..2));
         assert_eq!(text, "name  bytes\na         1");
-        assert!(html.contains("<td style=\"text-align:right\">1</td>"), "{html}");
+        assert!(html.contains("<td style=\"text-align:right;padding:1px 12px 1px 0\">1</td>"), "{html}");
     }
 }

@@ -19,3 +19,21 @@ fn counters_are_exact_and_the_same_again() {
     assert_eq!(fails(&mut session, "%counters matmull").help, ["did you mean `matmul`?"]);
     assert_eq!(fails(&mut session, "%counters matmul --seed 3").code, "unknown-option");
 }
+
+#[test]
+fn a_timeline_is_drawn() {
+    let mut session = session();
+    let output = run(&mut session, "%timeline matmul");
+    insta::assert_snapshot!("timeline", output.text);
+    let html = output.html.expect("HTML");
+    for expected in ["<svg", "block (0, 0, 0)", "steps of the emulator, no time", ">global memory<", ">warp 3<"] {
+        assert!(html.contains(expected), "{expected}");
+    }
+    assert_eq!(output.facts.expect("facts")["warps"].as_array().map(Vec::len), Some(4));
+    let zoomed = run(&mut session, "%timeline matmul --steps 10-50");
+    assert!(zoomed.text.contains("steps 10 to 50; each letter is a step"), "{}", zoomed.text);
+    let error = fails(&mut session, "%timeline matmul --block 1");
+    assert_eq!((error.code, error.labels[0].span.clone()), ("no-such-block", 25..26));
+    assert_eq!(fails(&mut session, "%timeline matmul --steps 9").code, "option-value");
+    assert_eq!(fails(&mut session, "%timeline matmul --steps 90000-90001").code, "option-value");
+}

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::class::{self, Class};
 use super::{Instructions, Line};
 use crate::emulator::block::{BlockShape, Environment};
+use crate::emulator::cluster::named_block;
 use crate::emulator::execute::{Step, lanes_of};
 use crate::emulator::memory_access::resolve_generic;
 use crate::emulator::program::{AddressOperand, Long, MemorySpace, Op, Program, Slot};
@@ -308,9 +309,16 @@ impl Counting {
             MemorySpace::Shared => (0, step.active),
             _ => (0, 0),
         };
-        if space == MemorySpace::Generic {
+        if matches!(space, MemorySpace::Generic | MemorySpace::Cluster) {
             for lane in lanes_of(step.active) {
-                let (space, resolved) = resolve_generic(addresses[lane]);
+                // Another block's memory is reached by another way.
+                if named_block(space, addresses[lane]) != 0 {
+                    continue;
+                }
+                let (space, resolved) = match space {
+                    MemorySpace::Generic => resolve_generic(addresses[lane]),
+                    _ => (MemorySpace::Shared, addresses[lane]),
+                };
                 addresses[lane] = resolved;
                 match space {
                     MemorySpace::Global => global |= 1 << lane,

@@ -7,14 +7,19 @@ mod class;
 mod counters;
 #[cfg(test)]
 mod tests;
+mod timeline;
 
 pub use class::Class;
+pub(super) use timeline::Stalled;
+pub use timeline::{Activity, Interval, Recording, Timeline, WarpTimeline};
+
 pub use counters::{Counted, Counters, Counting, Counts, Global, Shared, Traffic, Worst};
 
 use super::Module;
 use super::block::{BlockShape, Environment};
 use super::execute::Step;
 use super::program::{Op, Program};
+use super::warp::Warp;
 use crate::diagnostic::{Place, Source};
 
 /// What to observe.
@@ -22,6 +27,11 @@ use crate::diagnostic::{Place, Source};
 pub enum Observe {
     /// How much of everything.
     Counters,
+    /// What each warp of a block does, step by step.
+    Timeline {
+        /// `%ctaid`
+        block: [u32; 3],
+    },
 }
 
 /// What was observed.
@@ -29,6 +39,8 @@ pub enum Observe {
 pub enum Observed {
     /// See [`Observe::Counters`].
     Counters(Counters),
+    /// See [`Observe::Timeline`].
+    Timeline(Timeline),
 }
 
 /// An instruction of the PTX and where it comes from.
@@ -106,6 +118,8 @@ fn is_exit(text: &str) -> bool {
 pub enum Observer {
     /// See [`Observe::Counters`].
     Counters(Counting),
+    /// See [`Observe::Timeline`].
+    Timeline(Recording),
 }
 
 impl Observer {
@@ -113,13 +127,35 @@ impl Observer {
     pub(super) fn new(observe: &Observe, program: &Program, shape: &BlockShape) -> Option<Box<Self>> {
         match observe {
             Observe::Counters => Some(Box::new(Self::Counters(Counting::new(program, shape)))),
+            Observe::Timeline { block } if *block == shape.index => {
+                Some(Box::new(Self::Timeline(Recording::new(shape.threads().div_ceil(32) as usize))))
+            }
+            Observe::Timeline { .. } => None,
+        }
+    }
+
+    /// Whether every warp is to execute one instruction at a time.
+    pub(super) fn in_lockstep(&self) -> bool {
+        matches!(self, Self::Timeline(_))
+    }
+
+    /// Whether no other block is of interest.
+    pub(super) fn is_alone(&self) -> bool {
+        !matches!(self, Self::Counters(_))
+    }
+
+    /// Every warp had its turn; `loads` tells whether bulk loads of a warp are under way.
+    pub(super) fn step(&mut self, warps: &[Warp], loads: &dyn Fn(u32) -> bool) {
+        if let Self::Timeline(recording) = self {
+            recording.step(warps, loads);
         }
     }
 
     /// A phase of an mbarrier was tested.
-    pub(super) fn tested(&mut self, pc: u32, ended: bool) {
+    pub(super) fn tested(&mut self, warp: u32, pc: u32, ended: bool) {
         match self {
             Self::Counters(counting) => counting.tested(pc, ended),
+            Self::Timeline(recording) => recording.tested(warp, pc, ended),
         }
     }
 
@@ -127,6 +163,7 @@ impl Observer {
     pub(super) fn bulk(&mut self, environment: &Environment<'_>, pc: u32, load: bool, bytes: u64, address: u64) {
         match self {
             Self::Counters(counting) => counting.bulk(environment, pc, load, bytes, address),
+            Self::Timeline(_) => {}
         }
     }
 
@@ -134,6 +171,8 @@ impl Observer {
     pub(super) fn join(&mut self, other: Self) {
         match (self, other) {
             (Self::Counters(own), Self::Counters(other)) => own.join(other),
+            // Only one block has it.
+            (Self::Timeline(_) | Self::Counters(_), _) => {}
         }
     }
 
@@ -141,6 +180,7 @@ impl Observer {
         let instructions = Instructions::new(module, program);
         match self {
             Self::Counters(counting) => Observed::Counters(counting.told(&instructions)),
+            Self::Timeline(recording) => Observed::Timeline(recording.told(program, &instructions)),
         }
     }
 }
@@ -152,6 +192,7 @@ impl Step<'_, '_> {
         let Some(mut observer) = self.memory.observer.take() else { return };
         match &mut *observer {
             Observer::Counters(counting) => counting.before(self, op, mask),
+            Observer::Timeline(recording) => recording.before(self.warp.index, self.pc, op, self.active),
         }
         self.memory.observer = Some(observer);
     }

@@ -36,8 +36,10 @@ pub(super) fn observed(body: &str, observe: &Observe, grid: u32, threads: u32) -
 }
 
 fn counters(body: &str, grid: u32, threads: u32) -> Counters {
-    let Observed::Counters(counters) = observed(body, &Observe::Counters, grid, threads);
-    counters
+    match observed(body, &Observe::Counters, grid, threads) {
+        Observed::Counters(counters) => counters,
+        other => panic!("{other:?}"),
+    }
 }
 
 /// Counts of the only instruction whose opcode begins so.
@@ -145,4 +147,51 @@ fn two_runs_are_identical() {
     let first = counters(body, 40, 96);
     assert_eq!(first, counters(body, 40, 96));
     assert!(first.total(|_| true).divergent > 0);
+}
+
+fn timeline(body: &str, threads: u32) -> Timeline {
+    match observed(body, &Observe::Timeline { block: [1, 0, 0] }, 3, threads) {
+        Observed::Timeline(timeline) => timeline,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn activities(warp: &WarpTimeline) -> Vec<(Activity, u32, u32)> {
+    warp.intervals.iter().map(|interval| (interval.activity, interval.from, interval.to)).collect()
+}
+
+#[test]
+fn a_warp_waits_at_a_barrier_for_the_other() {
+    // Three instructions before; then the second warp has five more to do.
+    let body = "setp.lt.u32 %p1, %r1, 32; @%p1 bra meet; add.u32 %r2, %r2, 1; add.u32 %r2, %r2, 1;\n\
+                add.u32 %r2, %r2, 1;\nmeet: bar.sync 0; st.global.b32 [%rd1], %r1; st.shared.b32 [%r31], %r1;";
+    let one = timeline(body, 64);
+    use Activity::{Barrier, Compute, Global, Shared};
+    // Steps 0 to 4, the barrier in step 5, which the other reaches in step 8.
+    let first = [(Compute, 0, 6), (Barrier, 6, 9), (Global, 9, 10), (Shared, 10, 11), (Compute, 11, 12)];
+    let second = [(Compute, 0, 9), (Global, 9, 10), (Shared, 10, 11), (Compute, 11, 12)];
+    assert_eq!(one.warps.iter().map(activities).collect::<Vec<_>>(), [first.to_vec(), second.to_vec()]);
+    let [(line, Barrier, 3)] = &one.waits[..] else { panic!("{:?}", one.waits) };
+    assert_eq!(line.text, "bar.sync 0;");
+}
+
+#[test]
+fn copies_are_under_way_while_warps_wait_for_their_phase() {
+    let body = "setp.ne.u32 %p1, %r1, 0; @%p1 bra wait;\n\
+        mbarrier.init.shared.b64 [%r31], 1; add.u32 %r3, %r31, 128;\n\
+        mbarrier.arrive.expect_tx.shared.b64 %rd4, [%r31], 1024;\n\
+        cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%r3], [%rd1], 1024, [%r31];\n\
+        wait: bar.sync 0;\n\
+        again: mbarrier.try_wait.parity.shared.b64 %p2, [%r31], 0; @!%p2 bra again; st.shared.b32 [%r31+256], %r1;";
+    let one = timeline(body, 96);
+    assert_eq!(one.warps.len(), 3);
+    for warp in &one.warps {
+        assert!(warp.steps(Activity::Mbarrier) > 0, "{warp:?}");
+        let copied = warp.intervals.iter().find(|interval| interval.activity == Activity::Shared).expect("a store");
+        // It landed after all had tested in vain, and before they go on.
+        let (issued, landed) = one.warps[0].copies[0];
+        assert!(issued < landed && landed <= copied.from, "{one:?}");
+    }
+    assert_eq!(one.warps[0].steps(Activity::Bulk), 1);
+    assert_eq!(one, timeline(body, 96));
 }

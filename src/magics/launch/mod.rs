@@ -21,7 +21,7 @@ mod timeout;
 pub use arguments::check_options;
 pub use compare::CompareDevices;
 pub use ncu::Ncu;
-pub use observe::CountersMagic;
+pub use observe::{CountersMagic, TimelineMagic};
 pub use options::{STAGE_OPTIONS, SWITCHES};
 pub use relaunch::Relaunch;
 pub use sanitize::Sanitize;

@@ -172,7 +172,8 @@ impl View<'_> {
         let used: Vec<_> = columns.iter().filter(|(_, of)| buffers.iter().any(|traffic| of(traffic) > 0)).collect();
         let mut header = row(&["buffer"]);
         header.extend(used.iter().map(|(name, _)| (*name).to_owned()));
-        header.push("sectors/request".to_owned());
+        let requests = buffers.iter().any(|traffic| traffic.global.requests > 0);
+        header.extend(requests.then(|| "sectors/request".to_owned()));
         let numbers = 1..header.len();
         let mut rows = vec![header];
         for traffic in buffers {
@@ -181,7 +182,7 @@ impl View<'_> {
                 0 => String::new(),
                 bytes => bytes_text(bytes),
             }));
-            cells.push(ratio(traffic.global.sectors, traffic.global.requests));
+            cells.extend(requests.then(|| ratio(traffic.global.sectors, traffic.global.requests)));
             rows.push(cells);
         }
         Part { rows, numbers }

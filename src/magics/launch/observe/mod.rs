@@ -1,9 +1,12 @@
-//! Views of a launch that the emulator watches: `%counters`.
+//! Views of a launch that the emulator watches: `%counters`, `%timeline`.
 
 mod counters;
 mod lines;
+mod place;
+mod timeline;
 
 pub use counters::CountersMagic;
+pub use timeline::TimelineMagic;
 
 use super::compare::{OnDevice, on_device};
 use super::relaunch::Again;
