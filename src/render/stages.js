@@ -1,27 +1,49 @@
 document.querySelectorAll(".wb-s:not([data-on])").forEach(function (root) {
   root.dataset.on = "1";
-  var lines = Array.from(root.querySelectorAll(".wb-c div")), byKey = new Map(), byPtx = new Map(), held = null;
+  var byKey = new Map(), byPtx = new Map(), held = null, marked = [];
   function add(map, key, line) { map.has(key) ? map.get(key).push(line) : map.set(key, [line]); }
-  lines.forEach(function (line) {
-    (line.getAttribute("k") || "").split(" ").filter(Boolean).forEach(function (key) { add(byKey, key, line); });
-    if (line.hasAttribute("p")) add(byPtx, line.getAttribute("p"), line);
-  });
+  function keys(line) { return (line.getAttribute("k") || "").split(" ").filter(Boolean); }
+  function learn(part) {
+    part.querySelectorAll(".wb-c div").forEach(function (line) {
+      keys(line).forEach(function (key) { add(byKey, key, line); });
+      if (line.hasAttribute("p")) add(byPtx, line.getAttribute("p"), line);
+    });
+  }
   function mark(line, scroll) {
-    root.querySelectorAll(".wb-h,.wb-x").forEach(function (old) { old.classList.remove("wb-h", "wb-x"); });
+    marked.forEach(function (old) { old.classList.remove("wb-h", "wb-x"); });
+    marked = [];
     if (!line) return;
     var found = new Set();
-    (line.getAttribute("k") || "").split(" ").filter(Boolean).forEach(function (key) {
-      byKey.get(key).forEach(function (other) { found.add(other); });
-    });
-    found.forEach(function (other) { other.classList.add("wb-h"); });
+    keys(line).forEach(function (key) { byKey.get(key).forEach(function (other) { found.add(other); }); });
+    found.forEach(function (other) { other.classList.add("wb-h"); marked.push(other); });
     var same = line.hasAttribute("p") ? byPtx.get(line.getAttribute("p")) : [line];
-    same.concat([line]).forEach(function (other) { other.classList.add("wb-x"); });
+    same.concat([line]).forEach(function (other) { other.classList.add("wb-x"); marked.push(other); });
     if (scroll) root.querySelectorAll("details[open] .wb-t").forEach(function (box) {
       if (box.contains(line)) return;
       var first = box.querySelector(".wb-x") || box.querySelector(".wb-h");
       if (first) box.scrollTop += first.getBoundingClientRect().top - box.getBoundingClientRect().top - box.clientHeight / 3;
     });
   }
+  // The middle of a long text is unpacked when its pane is open and in sight.
+  async function unfold(pane) {
+    var packed = pane.open && pane.querySelector("p[z]");
+    if (!packed || !window.DecompressionStream) return;
+    var bytes = Uint8Array.from(atob(packed.getAttribute("z")), function (c) { return c.charCodeAt(0); });
+    packed.removeAttribute("z");
+    var stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+    var part = document.createElement("div");
+    part.innerHTML = await new Response(stream).text();
+    learn(part);
+    packed.replaceWith.apply(packed, Array.from(part.childNodes));
+    if (held) mark(held, true);
+  }
+  learn(root);
+  root.addEventListener("toggle", function (event) { unfold(event.target); }, true);
+  new IntersectionObserver(function (seen, observer) {
+    if (!seen.some(function (one) { return one.isIntersecting; })) return;
+    observer.disconnect();
+    root.querySelectorAll("details").forEach(unfold);
+  }).observe(root);
   root.addEventListener("mouseover", function (event) {
     var line = event.target.closest("div[k],div[p]");
     if (!held && line) mark(line, false);

@@ -77,3 +77,11 @@ def first_line(view):
     """The first line of a cell."""
     cell = VIEWS[view]
     return (cell if isinstance(cell, str) else cell[0]).split("\n")[0]
+
+# An LLIR of more than a megabyte, 256 × 256 × 128 by four warps.
+LARGE = {
+    "buffers": "%target sm_80\n%let M = 256\n%buf a = zeros(M, M, dtype=f16)\n%buf b = zeros(M, M, dtype=f16)\n%buf c = zeros(M, M)",
+    "compile": "%%triton matmul[1](a, b, c, M, M, M, BM=256, BN=256, BK=128, num_warps=4) --compile\n" + MATMUL,
+    "stages": "%stages matmul",
+    "passes": "%passes matmul",
+}

@@ -55,7 +55,7 @@ fn views_in_jupyterlab() {
     let prefix = tempfile::tempdir().expect("a directory for the kernelspec");
     run(Command::new(env!("CARGO_BIN_EXE_warpbook")).arg("install").arg("--prefix").arg(prefix.path()));
     let report = run(Command::new(python)
-        .args(["-m", "unittest", "-v", "test_views"])
+        .args(["-m", "unittest", "-v", "test_views", "test_large"])
         .current_dir(&tests)
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .env("WARPBOOK_TEST_CHROMIUM", chromium)
