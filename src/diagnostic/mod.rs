@@ -191,9 +191,14 @@ impl Diagnostic {
         render::plain(self)
     }
 
-    /// As text with ANSI colours: what a terminal and a Jupyter traceback show.
+    /// As text with ANSI colours: what a terminal shows.
     pub fn to_ansi(&self) -> String {
         render::ansi(self)
+    }
+
+    /// As text with the few colours that are read on a light and on a dark page: a traceback.
+    pub fn to_notebook(&self) -> String {
+        render::notebook(self)
     }
 }
 

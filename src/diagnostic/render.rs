@@ -1,7 +1,12 @@
 //! From a [`Diagnostic`] to text, in rustc's own shape, through `annotate-snippets`.
 
 use super::{Diagnostic, Severity};
+use annotate_snippets::renderer::{RgbColor, Style};
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+
+/// As far from JupyterLab's pale red, on which it shows errors in the light theme, as from its dark red in the dark one
+/// (3.2 : 1). Its ANSI colours are the same in both, and cannot be read on one of them.
+const RED: Style = RgbColor(224, 64, 64).on_default().bold();
 
 pub(super) fn plain(diagnostic: &Diagnostic) -> String {
     render(diagnostic, &Renderer::plain())
@@ -9,6 +14,13 @@ pub(super) fn plain(diagnostic: &Diagnostic) -> String {
 
 pub(super) fn ansi(diagnostic: &Diagnostic) -> String {
     render(diagnostic, &Renderer::styled())
+}
+
+pub(super) fn notebook(diagnostic: &Diagnostic) -> String {
+    let bold = Style::new().bold();
+    let renderer =
+        Renderer::styled().error(RED).warning(bold).note(bold).help(bold).line_num(Style::new()).context(bold);
+    render(diagnostic, &renderer)
 }
 
 fn render(diagnostic: &Diagnostic, renderer: &Renderer) -> String {

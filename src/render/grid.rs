@@ -14,8 +14,8 @@ pub struct Cell {
 }
 
 /// The style of [`html`], once in an output.
-pub const STYLE: &str = ".wb-g{border-collapse:collapse;font:9px/1.25 var(--jp-code-font-family,ui-monospace,monospace);\
-    margin:4px 0}.wb-g td,.wb-g th{border:1px solid rgba(128,128,128,.3);padding:1px 3px;text-align:center;\
+pub const STYLE: &str = "table.wb-g{border-collapse:collapse;font:10px/1.25 var(--jp-code-font-family,ui-monospace,monospace);\
+    margin:4px 0}.wb-g.wb-g td,.wb-g.wb-g th{border:1px solid rgba(128,128,128,.3);padding:1px 3px;text-align:center;\
     white-space:nowrap;min-width:20px}.wb-g th{opacity:.75;font-weight:normal}.wb-gs{overflow:auto;max-height:640px}";
 
 /// A grid with a caption; labels of columns and of rows stand beside it.

@@ -67,7 +67,8 @@ pub fn kernel_info() -> Value {
             "mimetype": "text/rust",
             "file_extension": ".rs",
             "pygments_lexer": "rust",
-            "codemirror_mode": "rust",
+            // Most cells are Python under a magic; Rust's own mode takes `//` in them for a comment.
+            "codemirror_mode": "ipython",
         },
         "banner": format!("Warpbook {}: Triton, stage by stage. `%help` lists the magics.", env!("CARGO_PKG_VERSION")),
         "debugger": false,
@@ -117,7 +118,7 @@ pub fn error(diagnostic: &Diagnostic) -> ErrorOutput {
     ErrorOutput {
         ename: diagnostic.code.to_owned(),
         evalue: diagnostic.message.clone(),
-        traceback: diagnostic.to_ansi().lines().map(str::to_owned).collect(),
+        traceback: diagnostic.to_notebook().lines().map(str::to_owned).collect(),
     }
 }
 

@@ -135,7 +135,7 @@ fn output(old: (&Subject, &Trace), new: (&Subject, &Trace), only: Option<Stage>)
     let headline = format!("{} → {}", old.0.headline(), new.0.headline());
     let mut text = headline.clone();
     let mut html = format!(
-        "<div class=\"wb-e\"><style>{}.wb-e{{font-size:12px}}.wb-e summary{{cursor:pointer}}</style>\
+        "<div class=\"wb-e\"><style>{}.wb-e{{font-size:12px}}.wb-e summary{{cursor:pointer}}.wb-e .wb-d{{max-height:520px;overflow:auto}}</style>\
          <strong>{}</strong>",
         diff::STYLE,
         escape_html(&headline)

@@ -11,7 +11,7 @@ use crate::layout::{BANKS, Encoding, Layout, Place, Shared, Unsupported, aliases
 use crate::magics::edit::{artifact, readable};
 use crate::magics::{Call, Kind, Magic, OptionSpec, Spec, edit};
 use crate::render::grid::{self, Cell};
-use crate::render::{Output, escape_html};
+use crate::render::{Output, escape_html, table};
 use crate::workspace::{Context, Workspace};
 
 /// `%layout [KERNEL[@VERSION]] [LAYOUT]`.
@@ -160,6 +160,7 @@ fn shape(text: &str) -> Option<Vec<u32>> {
 
 fn list(headline: &str, text: &str) -> Output {
     let mut lines = vec![headline.to_owned()];
+    let mut layouts = vec![["layout", "", "of the tensors (how often)"].map(str::to_owned).to_vec()];
     let known = aliases(text);
     let mut names: Vec<&&str> = known.keys().collect();
     names.sort();
@@ -174,17 +175,29 @@ fn list(headline: &str, text: &str) -> Output {
         }
         let shapes = counts.iter().filter(|((encoding, _), _)| encoding == name);
         let shapes: Vec<String> = shapes.map(|((_, shape), count)| format!("{} ×{count}", by_x(shape))).collect();
-        lines.push(format!("{name}  {}  {}", attribute.trim_start_matches("#ttg."), shapes.join(", ")));
+        let attribute = attribute.trim_start_matches("#ttg.");
+        lines.push(format!("{name}  {attribute}  {}", shapes.join(", ")));
+        layouts.push(vec![(*name).to_string(), attribute.to_owned(), shapes.join(", ")]);
     }
     let conversions: Vec<&str> =
         text.lines().map(str::trim).filter(|line| line.contains("ttg.convert_layout")).collect();
-    lines.push(format!("{} conversions", conversions.len()));
+    let found = if conversions.len() == 1 { "conversion" } else { "conversions" };
+    let found = format!("{} {found}", conversions.len());
+    lines.push(found.clone());
+    let mut moved = vec![[found.as_str(), "from", "to"].map(str::to_owned).to_vec()];
     for line in conversions.iter().take(16) {
         let types = line.split_once(" : ").map_or(*line, |(_, types)| types);
         let value = line.split(' ').next().unwrap_or_default();
         lines.push(format!("  {value}  {types}"));
+        let (from, to) = types.split_once(" -> ").unwrap_or((types, ""));
+        moved.push([value, from, to].map(str::to_owned).to_vec());
     }
-    Output::text(lines.join("\n"))
+    let (_, layouts) = table::both(&layouts);
+    let (_, moved) = table::both(&moved);
+    Output::text(lines.join("\n")).with_html(format!(
+        "<div style=\"font-family:var(--jp-code-font-family,monospace);font-size:12px\"><strong>{}</strong>{layouts}{moved}</div>",
+        escape_html(headline)
+    ))
 }
 
 fn by_x(shape: &[u32]) -> String {
