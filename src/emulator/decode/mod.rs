@@ -1,11 +1,18 @@
 //! From the syntax tree of an entry function to a [`Program`], once per module.
 
 mod allocate;
+mod arithmetic_ops;
 mod asynchronous;
+mod bit_ops;
 mod call;
+mod collective_ops;
+mod convert_ops;
 mod flow;
 mod memory_ops;
 mod modifiers;
+mod move_ops;
+mod operands;
+mod predicate_ops;
 mod rounded;
 mod scope;
 mod select;

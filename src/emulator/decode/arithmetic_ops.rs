@@ -1,0 +1,280 @@
+//! Arithmetic of one, two and three operands, on integers and on floats.
+
+use super::Decoder;
+use super::modifiers::Modifiers;
+use crate::diagnostic::Result;
+use crate::emulator::arithmetic::convert::format_of;
+use crate::emulator::arithmetic::formats::Rounding;
+use crate::emulator::arithmetic::integer;
+use crate::emulator::lanes::{self, lanes};
+use crate::emulator::program::{Data, Logic, Long, Op, Word};
+use crate::ptx::{Operand, PtxType};
+
+impl Decoder<'_> {
+    pub(super) fn emit_w2(&mut self, f: lanes::WordBinary, o: &[Operand]) -> Result<()> {
+        let sources = [self.word(o, 1)?, self.word(o, 2)?];
+        let d = self.word_out(o, 0)?;
+        self.emit(Op::W2(f, d, sources));
+        Ok(())
+    }
+
+    pub(super) fn emit_l2(&mut self, f: lanes::LongBinary, o: &[Operand]) -> Result<()> {
+        let sources = [self.long(o, 1)?, self.long(o, 2)?];
+        let d = self.long_out(o, 0)?;
+        self.emit(Op::L2(f, d, sources));
+        Ok(())
+    }
+
+    pub(super) fn binary(&mut self, name: &str, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
+        let ty = self.take_type(m)?;
+        if ty == PtxType::Pred {
+            let logic = match name {
+                "and" => Logic::And,
+                "or" => Logic::Or,
+                "xor" => Logic::Xor,
+                _ => return Err(self.unsupported(format!("`{name}.pred`"))),
+            };
+            let (a, b) = (self.predicate(o, 1)?, self.predicate(o, 2)?);
+            let d = self.predicate_out(o, 0)?;
+            self.emit(Op::PredicateLogic { logic, d, a, b });
+            return Ok(());
+        }
+        if ty.is_float() {
+            return self.float_binary(name, ty, m, o);
+        }
+        if matches!(name, "shl" | "shr") && ty.size() == 8 {
+            let f: fn(&mut Long, &Long, &Word) = match (name, ty.is_signed()) {
+                ("shl", _) => lanes!(Long; |a: Long, b: Word| if b < 64 { a << b } else { 0 }),
+                (_, false) => lanes!(Long; |a: Long, b: Word| if b < 64 { a >> b } else { 0 }),
+                (_, true) => lanes!(Long; |a: Long, b: Word| ((a as i64) >> b.min(63)) as u64),
+            };
+            let sources = [self.long(o, 1)?, self.word(o, 2)?];
+            let d = self.long_out(o, 0)?;
+            self.emit(Op::LfromLW(f, d, sources));
+            return Ok(());
+        }
+        if name == "mul" && m.take("wide") && ty.size() == 4 {
+            let f: fn(&mut Long, &Word, &Word) = if ty.is_signed() {
+                lanes!(Long; |a: Word, b: Word| (i64::from(a as i32) * i64::from(b as i32)) as u64)
+            } else {
+                lanes!(Long; |a: Word, b: Word| u64::from(a) * u64::from(b))
+            };
+            let sources = [self.word(o, 1)?, self.word(o, 2)?];
+            let d = self.long_out(o, 0)?;
+            self.emit(Op::LfromWW(f, d, sources));
+            return Ok(());
+        }
+        let saturate = m.take("sat");
+        let full = match name {
+            "mul" if m.take("hi") => "mul.hi".to_owned(),
+            "mul" if m.take("lo") => "mul.lo".to_owned(),
+            "mul" if ty.size() == 2 => "mul.wide".to_owned(),
+            _ if saturate => format!("{name}.sat"),
+            _ => name.to_owned(),
+        };
+        let refused = || format!("`{full}.{ty}`");
+        if ty.size() == 8 {
+            let f = lanes::integer_long_binary(&full, ty.is_signed()).ok_or_else(|| self.unsupported(refused()))?;
+            self.emit_l2(f, o)
+        } else {
+            let f = lanes::integer_word_binary(&full, ty).ok_or_else(|| self.unsupported(refused()))?;
+            self.emit_w2(f, o)
+        }
+    }
+
+    fn float_binary(&mut self, name: &str, ty: PtxType, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
+        let flush = m.take("ftz");
+        let saturate = m.take("sat");
+        let propagate = m.take("NaN");
+        let full = if propagate { format!("{name}.nan") } else { name.to_owned() };
+        let full = match m.take_any(&["full", "approx"]) {
+            Some(how) if name == "div" => format!("div.{how}"),
+            _ => full,
+        };
+        let rounding = m.take_rounding().unwrap_or(Rounding::NearestEven);
+        let refused = || format!("`{full}.{ty}`");
+        if rounding != Rounding::NearestEven {
+            return self.rounded_binary(name, ty, rounding, flush, saturate, o);
+        }
+        match ty {
+            PtxType::F32 => {
+                let f = lanes::f32_binary(&full, flush, saturate).ok_or_else(|| self.unsupported(refused()))?;
+                self.emit_w2(f, o)
+            }
+            PtxType::F64 => {
+                let f = lanes::f64_binary(&full).ok_or_else(|| self.unsupported(refused()))?;
+                self.emit_l2(f, o)
+            }
+            _ if saturate || flush && !matches!(ty, PtxType::F16 | PtxType::F16x2) => {
+                Err(self.unsupported(format!("`.ftz` or `.sat` of {}", refused())))
+            }
+            _ if flush => Err(self.unsupported(format!("`.ftz` of {}", refused()))),
+            _ => {
+                let f = lanes::half_binary(&full, ty).ok_or_else(|| self.unsupported(refused()))?;
+                self.emit_w2(f, o)
+            }
+        }
+    }
+
+    pub(super) fn multiply_add(&mut self, name: &str, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
+        let ty = self.take_type(m)?;
+        if ty.is_float() {
+            return self.float_fma(ty, m, o);
+        }
+        if name == "fma" {
+            return Err(self.unsupported(format!("`fma.{ty}`")));
+        }
+        if m.take("wide") {
+            if ty.size() == 2 {
+                let f: lanes::WordTernary = if ty.is_signed() {
+                    lanes!(Word; |a: Word, b: Word, c: Word| (i32::from(a as i16) * i32::from(b as i16)).wrapping_add(c as i32) as u32)
+                } else {
+                    lanes!(Word; |a: Word, b: Word, c: Word| ((a & 0xffff) * (b & 0xffff)).wrapping_add(c))
+                };
+                return self.emit_w3(f, o);
+            }
+            let f: fn(&mut Long, &Word, &Word, &Long) = if ty.is_signed() {
+                lanes!(Long; |a: Word, b: Word, c: Long| (i64::from(a as i32) * i64::from(b as i32)).wrapping_add(c as i64) as u64)
+            } else {
+                lanes!(Long; |a: Word, b: Word, c: Long| (u64::from(a) * u64::from(b)).wrapping_add(c))
+            };
+            let sources = [self.word(o, 1)?, self.word(o, 2)?, self.long(o, 3)?];
+            let d = self.long_out(o, 0)?;
+            self.emit(Op::LfromWWL(f, d, sources));
+            return Ok(());
+        }
+        let high = m.take("hi");
+        if !high {
+            m.take("lo");
+        }
+        match (ty.size(), high, ty.is_signed()) {
+            (8, false, _) => {
+                let sources = [self.long(o, 1)?, self.long(o, 2)?, self.long(o, 3)?];
+                let d = self.long_out(o, 0)?;
+                let f = lanes!(Long; |a: Long, b: Long, c: Long| a.wrapping_mul(b).wrapping_add(c));
+                self.emit(Op::L3(f, d, sources));
+                Ok(())
+            }
+            (4, false, _) => self.emit_w3(lanes!(Word; |a: Word, b: Word, c: Word| a.wrapping_mul(b).wrapping_add(c)), o),
+            (2, false, _) => {
+                self.emit_w3(lanes!(Word; |a: Word, b: Word, c: Word| a.wrapping_mul(b).wrapping_add(c) & 0xffff), o)
+            }
+            (4, true, false) => self.emit_w3(
+                lanes!(Word; |a: Word, b: Word, c: Word| ((u64::from(a) * u64::from(b)) >> 32).wrapping_add(c.into()) as u32),
+                o,
+            ),
+            (4, true, true) => self.emit_w3(
+                lanes!(Word; |a: Word, b: Word, c: Word| ((i64::from(a as i32) * i64::from(b as i32)) >> 32).wrapping_add((c as i32).into()) as u32),
+                o,
+            ),
+            _ => Err(self.unsupported(format!("`mad.hi.{ty}`"))),
+        }
+    }
+
+    pub(super) fn emit_w3(&mut self, f: lanes::WordTernary, o: &[Operand]) -> Result<()> {
+        let sources = [self.word(o, 1)?, self.word(o, 2)?, self.word(o, 3)?];
+        let d = self.word_out(o, 0)?;
+        self.emit(Op::W3(f, d, sources));
+        Ok(())
+    }
+
+    fn float_fma(&mut self, ty: PtxType, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
+        let rounding = m.take_rounding().unwrap_or(Rounding::NearestEven);
+        let (flush, saturate, relu) = (m.take("ftz"), m.take("sat"), m.take("relu"));
+        if ty == PtxType::F32 && rounding == Rounding::NearestEven && !relu {
+            return self.emit_w3(lanes::f32_fma(flush, saturate), o);
+        }
+        if ty == PtxType::F64 && rounding == Rounding::NearestEven {
+            let sources = [self.long(o, 1)?, self.long(o, 2)?, self.long(o, 3)?];
+            let d = self.long_out(o, 0)?;
+            self.emit(Op::L3(lanes::f64_fma(), d, sources));
+            return Ok(());
+        }
+        let Some(format) = format_of(ty) else { return Err(self.unsupported(format!("`fma.{ty}`"))) };
+        if flush && ty != PtxType::F32 {
+            return Err(self.unsupported(format!("`fma.ftz.{ty}`")));
+        }
+        let size = ty.size();
+        let [a, b, c] = [1, 2, 3].map(|index| self.operand(o, index).cloned());
+        let (a, b, c) = (self.data(&a?, size)?, self.data(&b?, size)?, self.data(&c?, size)?);
+        let d = if size == 8 { Data::Long(self.long_out(o, 0)?) } else { Data::Word(self.word_out(o, 0)?) };
+        let packed = matches!(ty, PtxType::F16x2 | PtxType::Bf16x2);
+        let flags = u8::from(flush) | u8::from(saturate) << 1 | u8::from(relu) << 2;
+        self.emit(Op::Fma { format, rounding, packed, flags, d, a, b, c });
+        Ok(())
+    }
+
+    pub(super) fn unary(&mut self, name: &str, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
+        let ty = self.take_type(m)?;
+        let flush = m.take("ftz");
+        let approximate = m.take("approx");
+        let rounding = m.take_rounding();
+        if ty == PtxType::Pred && name == "not" {
+            let a = self.predicate(o, 1)?;
+            let d = self.predicate_out(o, 0)?;
+            self.emit(Op::PredicateNot { d, a });
+            return Ok(());
+        }
+        if matches!(name, "rcp" | "sqrt")
+            && matches!(rounding, Some(Rounding::TowardZero | Rounding::Down | Rounding::Up))
+        {
+            return self.rounded_unary(name, ty, rounding.unwrap_or(Rounding::TowardZero), flush, o);
+        }
+        let refused = || format!("`{name}.{ty}`");
+        if matches!(name, "popc" | "clz" | "bfind") && ty.size() == 8 {
+            let f: fn(&mut Word, &Long) = match (name, m.take("shiftamt")) {
+                ("popc", _) => lanes!(Word; |a: Long| a.count_ones()),
+                ("clz", _) => lanes!(Word; |a: Long| a.leading_zeros()),
+                (_, false) if !ty.is_signed() => lanes!(Word; |a: Long| integer::find_top(a)),
+                (_, false) => lanes!(Word; |a: Long| integer::find_top(if (a as i64) < 0 { !a } else { a })),
+                _ => return Err(self.unsupported(refused())),
+            };
+            let a = self.long(o, 1)?;
+            let d = self.word_out(o, 0)?;
+            self.emit(Op::WfromL(f, d, a));
+            return Ok(());
+        }
+        if ty.size() == 8 {
+            let f: lanes::LongUnary = match name {
+                _ if ty == PtxType::F64 => lanes::f64_unary(name).ok_or_else(|| self.unsupported(refused()))?,
+                "neg" => lanes!(Long; |a: Long| a.wrapping_neg()),
+                "abs" => lanes!(Long; |a: Long| (a as i64).wrapping_abs() as u64),
+                "not" => lanes!(Long; |a: Long| !a),
+                "cnot" => lanes!(Long; |a: Long| u64::from(a == 0)),
+                "brev" => lanes!(Long; |a: Long| a.reverse_bits()),
+                _ => return Err(self.unsupported(refused())),
+            };
+            let a = self.long(o, 1)?;
+            let d = self.long_out(o, 0)?;
+            self.emit(Op::L1(f, d, a));
+            return Ok(());
+        }
+        let narrow = ty.size() < 4;
+        let f: lanes::WordUnary = match name {
+            _ if ty == PtxType::F32 => {
+                lanes::f32_unary(name, approximate, flush).ok_or_else(|| self.unsupported(refused()))?
+            }
+            _ if ty.is_float() => lanes::half_unary(name, ty).ok_or_else(|| self.unsupported(refused()))?,
+            "neg" if narrow => lanes!(Word; |a: Word| a.wrapping_neg() & 0xffff),
+            "neg" => lanes!(Word; |a: Word| a.wrapping_neg()),
+            "abs" if narrow => lanes!(Word; |a: Word| i32::from(a as i16).unsigned_abs() & 0xffff),
+            "abs" => lanes!(Word; |a: Word| (a as i32).wrapping_abs() as u32),
+            "not" if narrow => lanes!(Word; |a: Word| !a & 0xffff),
+            "not" => lanes!(Word; |a: Word| !a),
+            "cnot" => lanes!(Word; |a: Word| u32::from(a == 0)),
+            "popc" => lanes!(Word; |a: Word| a.count_ones()),
+            "clz" => lanes!(Word; |a: Word| a.leading_zeros()),
+            "brev" => lanes!(Word; |a: Word| a.reverse_bits()),
+            "bfind" if m.take("shiftamt") && !ty.is_signed() => {
+                lanes!(Word; |a: Word| if a == 0 { u32::MAX } else { a.leading_zeros() })
+            }
+            "bfind" if !ty.is_signed() => lanes!(Word; |a: Word| integer::find_top(a.into())),
+            "bfind" => lanes!(Word; |a: Word| integer::find_top((if (a as i32) < 0 { !a } else { a }).into())),
+            _ => return Err(self.unsupported(refused())),
+        };
+        let a = self.word(o, 1)?;
+        let d = self.word_out(o, 0)?;
+        self.emit(Op::W1(f, d, a));
+        Ok(())
+    }
+}

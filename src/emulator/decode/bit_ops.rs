@@ -1,0 +1,108 @@
+//! Bytes, bits and fields of bits, and sums over the bytes of a word.
+
+use super::Decoder;
+use super::modifiers::Modifiers;
+use crate::diagnostic::Result;
+use crate::emulator::arithmetic::integer;
+use crate::emulator::lanes::{self, lanes};
+use crate::emulator::program::{Long, Op, Word};
+use crate::ptx::{Operand, PtxType};
+
+impl Decoder<'_> {
+    pub(super) fn permute(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
+        m.take("b32");
+        self.emit_w3(lanes!(Word; |a: Word, b: Word, c: Word| integer::permute_bytes(a, b, c)), o)
+    }
+
+    pub(super) fn logic3(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
+        m.take("b32");
+        let table = self.constant_u32(o, 4)?;
+        let (a, b, c) = (self.word(o, 1)?, self.word(o, 2)?, self.word(o, 3)?);
+        let d = self.word_out(o, 0)?;
+        self.emit(Op::Logic3 { d, a, b, c, table });
+        Ok(())
+    }
+
+    pub(super) fn funnel_shift(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
+        m.take("b32");
+        let (left, wrap) = (m.take("l"), m.take("wrap"));
+        if !left {
+            m.take("r");
+        }
+        if !wrap {
+            m.take("clamp");
+        }
+        fn wide(low: u32, high: u32) -> u64 {
+            u64::from(high) << 32 | u64::from(low)
+        }
+        let f: lanes::WordTernary = match (left, wrap) {
+            (true, true) => lanes!(Word; |a: Word, b: Word, c: Word| (wide(a, b) << (c & 31) >> 32) as u32),
+            (true, false) => lanes!(Word; |a: Word, b: Word, c: Word| (wide(a, b) << c.min(32) >> 32) as u32),
+            (false, true) => lanes!(Word; |a: Word, b: Word, c: Word| (wide(a, b) >> (c & 31)) as u32),
+            (false, false) => lanes!(Word; |a: Word, b: Word, c: Word| (wide(a, b) >> c.min(32)) as u32),
+        };
+        self.emit_w3(f, o)
+    }
+
+    pub(super) fn bit_field(&mut self, name: &str, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
+        let ty = self.take_type(m)?;
+        let insert = name == "bfi";
+        let first = if insert { 3 } else { 2 };
+        let (position, length) = (self.word(o, first)?, self.word(o, first + 1)?);
+        match (insert, ty.size()) {
+            (false, 8) => {
+                let a = self.long(o, 1)?;
+                let d = self.long_out(o, 0)?;
+                self.emit(Op::ExtractL { signed: ty.is_signed(), d, a, position, length });
+            }
+            (false, _) => {
+                let f: lanes::WordTernary = if ty.is_signed() {
+                    lanes!(Word; |a: Word, p: Word, n: Word| integer::extract_signed(a.into(), p, n, 32) as u32)
+                } else {
+                    lanes!(Word; |a: Word, p: Word, n: Word| integer::extract_unsigned(a.into(), p, n, 32) as u32)
+                };
+                let a = self.word(o, 1)?;
+                let d = self.word_out(o, 0)?;
+                self.emit(Op::W3(f, d, [a, position, length]));
+            }
+            (true, 8) => {
+                let (field, base) = (self.long(o, 1)?, self.long(o, 2)?);
+                let d = self.long_out(o, 0)?;
+                self.emit(Op::InsertL { d, field, base, position, length });
+            }
+            (true, _) => {
+                let (field, base) = (self.word(o, 1)?, self.word(o, 2)?);
+                let d = self.word_out(o, 0)?;
+                self.emit(Op::InsertW { d, field, base, position, length });
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn sum_of_difference(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
+        let f: lanes::WordTernary = match self.take_type(m)? {
+            PtxType::U32 => lanes!(Word; |a: Word, b: Word, c: Word| c.wrapping_add(a.abs_diff(b))),
+            PtxType::S32 => lanes!(Word; |a: Word, b: Word, c: Word| c.wrapping_add((a as i32).abs_diff(b as i32))),
+            ty => return Err(self.unsupported(format!("`sad.{ty}`"))),
+        };
+        self.emit_w3(f, o)
+    }
+
+    pub(super) fn dot4(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
+        let signed = (self.take_type(m)?.is_signed(), self.take_type(m)?.is_signed());
+        let f: lanes::WordTernary = match signed {
+            (true, true) => lanes!(Word; |a: Word, b: Word, c: Word| integer::dot4(a, b, c, true, true)),
+            (true, false) => lanes!(Word; |a: Word, b: Word, c: Word| integer::dot4(a, b, c, true, false)),
+            (false, true) => lanes!(Word; |a: Word, b: Word, c: Word| integer::dot4(a, b, c, false, true)),
+            (false, false) => lanes!(Word; |a: Word, b: Word, c: Word| integer::dot4(a, b, c, false, false)),
+        };
+        self.emit_w3(f, o)
+    }
+
+    pub(super) fn copy_sign(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
+        match self.take_type(m)? {
+            PtxType::F32 => self.emit_w2(lanes!(Word; |a: Word, b: Word| a & 1 << 31 | b & !(1 << 31)), o),
+            _ => self.emit_l2(lanes!(Long; |a: Long, b: Long| a & 1 << 63 | b & !(1 << 63)), o),
+        }
+    }
+}

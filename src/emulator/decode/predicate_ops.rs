@@ -1,0 +1,109 @@
+//! Comparisons, tests, and choices by a predicate.
+
+use super::Decoder;
+use super::modifiers::Modifiers;
+use crate::diagnostic::Result;
+use crate::emulator::lanes;
+use crate::emulator::program::{Logic, Op, Word};
+use crate::ptx::{Operand, PtxType};
+
+impl Decoder<'_> {
+    pub(super) fn set_predicate(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
+        let ty = self.take_type(m)?;
+        let flush = m.take("ftz");
+        let logic = m.take_any(&["and", "or", "xor"]).map(|name| match name {
+            "and" => Logic::And,
+            "or" => Logic::Or,
+            _ => Logic::Xor,
+        });
+        let comparison = self.take_comparison(m)?;
+        let (d, complement) = match self.operand(o, 0)? {
+            Operand::Pair(first, second) => {
+                let pair = [(**first).clone(), (**second).clone()];
+                let second = if pair[1] == Operand::Sink { None } else { Some(self.predicate_out(&pair, 1)?) };
+                (self.predicate_out(&pair, 0)?, second)
+            }
+            _ => (self.predicate_out(o, 0)?, None),
+        };
+        let combine = match logic {
+            Some(logic) => Some((logic, self.predicate(o, 3)?, false)),
+            None => None,
+        };
+        let refused = || format!("`setp.{comparison}.{ty}`");
+        if ty.size() == 8 {
+            let f = lanes::compare_longs(comparison, ty).ok_or_else(|| self.unsupported(refused()))?;
+            let (a, b) = (self.long(o, 1)?, self.long(o, 2)?);
+            self.emit(Op::CompareL { f, d, complement, a, b, combine });
+        } else {
+            let f = lanes::compare_words(comparison, ty, flush).ok_or_else(|| self.unsupported(refused()))?;
+            let (a, b) = (self.word(o, 1)?, self.word(o, 2)?);
+            self.emit(Op::CompareW { f, d, complement, a, b, combine });
+        }
+        Ok(())
+    }
+
+    fn take_comparison(&self, m: &mut Modifiers<'_>) -> Result<&'static str> {
+        m.take_any(&[
+            "eq", "ne", "lt", "le", "gt", "ge", "lo", "ls", "hi", "hs", "equ", "neu", "ltu", "leu", "gtu", "geu",
+            "num", "nan",
+        ])
+        .ok_or_else(|| self.malformed("the opcode has no comparison"))
+    }
+
+    pub(super) fn set_word(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
+        let (to, from) = (self.take_type(m)?, self.take_type(m)?);
+        let flush = m.take("ftz");
+        let comparison = self.take_comparison(m)?;
+        let f = lanes::compare_words(comparison, from, flush);
+        let f = f.ok_or_else(|| self.unsupported(format!("`set.{comparison}.{to}.{from}`")))?;
+        let ones = if to == PtxType::F32 { 1f32.to_bits() } else { u32::MAX };
+        let (a, b) = (self.word(o, 1)?, self.word(o, 2)?);
+        let d = self.word_out(o, 0)?;
+        self.emit(Op::SetW { f, d, a, b, ones });
+        Ok(())
+    }
+
+    pub(super) fn select_by_predicate(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
+        let ty = self.take_type(m)?;
+        let p = self.predicate(o, 3)?;
+        if ty.size() == 8 {
+            let (a, b) = (self.long(o, 1)?, self.long(o, 2)?);
+            let d = self.long_out(o, 0)?;
+            self.emit(Op::SelectL { d, a, b, p });
+        } else {
+            let (a, b) = (self.word(o, 1)?, self.word(o, 2)?);
+            let d = self.word_out(o, 0)?;
+            self.emit(Op::SelectW { d, a, b, p });
+        }
+        Ok(())
+    }
+
+    pub(super) fn test(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
+        if self.take_type(m)? != PtxType::F32 {
+            return Err(self.unsupported("`testp.f64`"));
+        }
+        macro_rules! property {
+            (|$x:ident| $value:expr) => {{
+                fn apply(a: &Word) -> u32 {
+                    a.iter().enumerate().fold(0, |mask, (lane, &bits)| {
+                        let $x = f32::from_bits(bits);
+                        mask | u32::from($value) << lane
+                    })
+                }
+                apply as fn(&Word) -> u32
+            }};
+        }
+        let f = match m.take_any(&["finite", "infinite", "number", "notanumber", "normal", "subnormal"]) {
+            Some("finite") => property!(|x| x.is_finite()),
+            Some("infinite") => property!(|x| x.is_infinite()),
+            Some("number") => property!(|x| !x.is_nan()),
+            Some("notanumber") => property!(|x| x.is_nan()),
+            Some("normal") => property!(|x| x.is_normal()),
+            _ => property!(|x| x.is_subnormal()),
+        };
+        let a = self.word(o, 1)?;
+        let d = self.predicate_out(o, 0)?;
+        self.emit(Op::TestW { f, d, a });
+        Ok(())
+    }
+}

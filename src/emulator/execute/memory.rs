@@ -1,0 +1,261 @@
+//! Loads, stores, atomics and matrix loads and stores, lane by lane.
+
+// Lanes and rows are indices into several arrays at once.
+#![allow(clippy::needless_range_loop)]
+
+use super::{LaneFault, Step, lanes_of};
+use crate::emulator::fault::FaultKind;
+use crate::emulator::memory_access::{Access, Place};
+use crate::emulator::program::{AddressOperand, AtomicOp, AtomicType, Base, Data, MemorySpace};
+use crate::emulator::sanitizer;
+
+impl Step<'_, '_> {
+    /// In a checked launch: a lane reads.
+    #[cold]
+    fn check_read(&mut self, place: &Place<'_>, size: u32, lane: usize) {
+        let (who, environment) = (self.who(lane), self.environment);
+        let Some((sanitizer, checks)) = self.memory.sanitizer.as_mut().zip(environment.checks) else { return };
+        match place {
+            Place::Shared(at) => sanitizer.read(who, *at, size as usize),
+            Place::Global(allocation, offset) => {
+                let address = allocation.address + offset;
+                let label = || sanitizer::place_in_global(environment, address);
+                sanitizer.global_read(checks, who, address, size, label);
+            }
+            Place::Local(_) | Place::Param(_) => {}
+        }
+    }
+
+    /// In a checked launch: a lane is about to write an element.
+    #[cold]
+    fn check_write(&mut self, place: &Place<'_>, offset: usize, size: u32, value: u64, lane: usize) {
+        let (who, environment) = (self.who(lane), self.environment);
+        let unused = 64 - 8 * size;
+        let same = self.memory.read(environment, place, offset, size) << unused == value << unused;
+        let Some((sanitizer, checks)) = self.memory.sanitizer.as_mut().zip(environment.checks) else { return };
+        match place {
+            Place::Shared(at) => sanitizer.write(who, at + offset, size as usize, same),
+            Place::Global(allocation, at) => {
+                let address = allocation.address + at + offset as u64;
+                let label = || sanitizer::place_in_global(environment, address);
+                sanitizer.global_write(checks, who, (address, size), same, label);
+            }
+            Place::Local(_) | Place::Param(_) => {}
+        }
+    }
+
+    pub(super) fn load(
+        &mut self,
+        space: MemorySpace,
+        size: u32,
+        signed: bool,
+        d: &[Data],
+        address: &AddressOperand,
+    ) -> Result<(), LaneFault> {
+        if space == MemorySpace::Param && matches!(address.base, Base::None) {
+            return self.load_parameter(size, signed, d, address.offset);
+        }
+        let addresses = self.addresses(address);
+        let access = Access { space, name: "read", size: size * d.len() as u32 };
+        let unused = 64 - 8 * size;
+        for lane in lanes_of(self.active) {
+            if self.is_peer(space, addresses[lane]) {
+                self.load_from_peer(access, addresses[lane], d, signed, lane).map_err(|kind| (kind, lane as u32))?;
+                continue;
+            }
+            let thread = self.thread(lane);
+            let place = self
+                .memory
+                .place(self.environment, access, addresses[lane], thread)
+                .map_err(|kind| (kind, lane as u32))?;
+            if self.memory.sanitizer.is_some() {
+                self.check_read(&place, access.size, lane);
+            }
+            for (index, &element) in d.iter().enumerate() {
+                let mut value = self.memory.read(self.environment, &place, index * size as usize, size);
+                if signed {
+                    value = ((value << unused) as i64 >> unused) as u64;
+                }
+                match element {
+                    Data::Sink => {}
+                    Data::Word(slot) => self.warp.words[slot as usize][lane] = value as u32,
+                    Data::Long(slot) => self.warp.longs[slot as usize][lane] = value,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn load_parameter(&mut self, size: u32, signed: bool, d: &[Data], offset: i64) -> Result<(), LaneFault> {
+        for (index, &element) in d.iter().enumerate() {
+            let at = usize::try_from(offset).unwrap_or(usize::MAX).saturating_add(index * size as usize);
+            let bytes = self.environment.parameters.get(at..at.saturating_add(size as usize)).unwrap_or_default();
+            let mut value = bytes.iter().rev().fold(0u64, |value, &byte| value << 8 | u64::from(byte));
+            if signed {
+                let unused = 64 - 8 * size;
+                value = ((value << unused) as i64 >> unused) as u64;
+            }
+            match element {
+                Data::Sink => {}
+                Data::Word(slot) => self.set_word(slot, &[value as u32; 32]),
+                Data::Long(slot) => self.set_long(slot, &[value; 32]),
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn store(
+        &mut self,
+        space: MemorySpace,
+        size: u32,
+        a: &[Data],
+        address: &AddressOperand,
+    ) -> Result<(), LaneFault> {
+        let addresses = self.addresses(address);
+        let access = Access { space, name: "write", size: size * a.len() as u32 };
+        for lane in lanes_of(self.active) {
+            if self.is_peer(space, addresses[lane]) {
+                self.store_to_peer(access, addresses[lane], a, lane).map_err(|kind| (kind, lane as u32))?;
+                continue;
+            }
+            let thread = self.thread(lane);
+            let place = self
+                .memory
+                .place(self.environment, access, addresses[lane], thread)
+                .map_err(|kind| (kind, lane as u32))?;
+            for (index, &element) in a.iter().enumerate() {
+                let value = self.value(element, lane);
+                if self.memory.sanitizer.is_some() {
+                    self.check_write(&place, index * size as usize, size, value, lane);
+                }
+                self.memory.write(&place, index * size as usize, size, value);
+            }
+        }
+        Ok(())
+    }
+
+    /// Row `lane` (or column, transposed) of matrix `m` comes from the address of lane 8·m + row.
+    pub(super) fn load_matrix(
+        &mut self,
+        count: u32,
+        transpose: bool,
+        d: &[Data],
+        address: &AddressOperand,
+    ) -> Result<(), LaneFault> {
+        let addresses = self.addresses(address);
+        let access = Access { space: MemorySpace::Shared, name: "read", size: 16 };
+        for (matrix, element) in d.iter().enumerate().take(count as usize) {
+            let mut rows = [[0u32; 4]; 8];
+            for (row, words) in rows.iter_mut().enumerate() {
+                let lane = 8 * matrix + row;
+                let address = addresses[lane];
+                let at = if address.is_multiple_of(16) {
+                    self.memory.shared(access, address)
+                } else {
+                    Err(FaultKind::Misaligned { address, size: 16 })
+                };
+                let at = at.map_err(|kind| (kind, lane as u32))?;
+                if self.memory.sanitizer.is_some() {
+                    self.check_read(&Place::Shared(at), 16, lane);
+                }
+                for (word, bytes) in words.iter_mut().zip(self.memory.shared[at..at + 16].as_chunks().0) {
+                    *word = u32::from_le_bytes(*bytes);
+                }
+            }
+            let Data::Word(slot) = element else { continue };
+            let mut value = [0; 32];
+            for row in 0..8 {
+                for pair in 0..4 {
+                    if transpose {
+                        // Rows 2·pair and 2·pair + 1 are the halves of a lane's word; here of two lanes, two columns.
+                        let (column, odd) = (row / 2, row % 2);
+                        let (low, high) = (rows[2 * pair][column], rows[2 * pair + 1][column]);
+                        value[4 * row + pair] =
+                            if odd == 0 { low & 0xffff | high << 16 } else { low >> 16 | high & 0xffff_0000 };
+                    } else {
+                        value[4 * row + pair] = rows[row][pair];
+                    }
+                }
+            }
+            self.set_word(*slot, &value);
+        }
+        Ok(())
+    }
+
+    pub(super) fn store_matrix(
+        &mut self,
+        transpose: bool,
+        a: &[Data],
+        address: &AddressOperand,
+    ) -> Result<(), LaneFault> {
+        let addresses = self.addresses(address);
+        let access = Access { space: MemorySpace::Shared, name: "write", size: 16 };
+        for (matrix, &element) in a.iter().enumerate() {
+            let Data::Word(slot) = element else { continue };
+            let fragment = *self.word(slot);
+            for row in 0..8 {
+                let lane = 8 * matrix + row;
+                let thread = self.thread(lane);
+                let place = self
+                    .memory
+                    .place(self.environment, access, addresses[lane], thread)
+                    .map_err(|kind| (kind, lane as u32))?;
+                for column in 0..8 {
+                    let (i, j) = if transpose { (column, row) } else { (row, column) };
+                    let value = fragment[4 * i + j / 2] >> (16 * (j % 2)) & 0xffff;
+                    if self.memory.sanitizer.is_some() {
+                        self.check_write(&place, 2 * column, 2, value.into(), lane);
+                    }
+                    self.memory.write(&place, 2 * column, 2, value.into());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn atomic(
+        &mut self,
+        (space, op, ty): (MemorySpace, AtomicOp, AtomicType),
+        d: &[Data],
+        address: &AddressOperand,
+        a: &[Data],
+        b: Option<Data>,
+    ) -> Result<(), LaneFault> {
+        let addresses = self.addresses(address);
+        let size = ty.size();
+        let access = Access { space, name: "atomic access", size: size * a.len() as u32 };
+        for lane in lanes_of(self.active) {
+            if self.is_peer(space, addresses[lane]) {
+                let operation = (op, ty, a, b);
+                self.atomic_of_peer(access, addresses[lane], d, operation, lane).map_err(|kind| (kind, lane as u32))?;
+                continue;
+            }
+            let thread = self.thread(lane);
+            let place = self
+                .memory
+                .place(self.environment, access, addresses[lane], thread)
+                .map_err(|kind| (kind, lane as u32))?;
+            let who = self.who(lane);
+            if let Some((sanitizer, checks)) = self.memory.sanitizer.as_mut().zip(self.environment.checks) {
+                match &place {
+                    Place::Shared(at) => {
+                        sanitizer.atomic(checks, who, true, *at as u64, access.size as usize);
+                    }
+                    Place::Global(allocation, at) => {
+                        sanitizer.atomic(checks, who, false, allocation.address + at, access.size as usize);
+                    }
+                    Place::Local(_) | Place::Param(_) => {}
+                }
+            }
+            for (index, &element) in a.iter().enumerate() {
+                let (x, y) = (self.value(element, lane), b.map_or(0, |b| self.value(b, lane)));
+                let update = |old| ty.apply(op, old, x, y);
+                let old = self.memory.atomic(self.environment, &place, index * size as usize, ty, update);
+                if let Some(&d) = d.get(index) {
+                    self.set_lane(d, lane, old);
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,175 @@
+//! A warp's turn: instruction after instruction until it waits, ends or faults.
+
+use super::Step;
+use crate::emulator::block::{Arrival, BlockMemory, BlockShape, Environment, Stop};
+use crate::emulator::cluster::Cluster;
+use crate::emulator::fault::{Fault, FaultKind, Thread};
+use crate::emulator::program::{BarrierReduction, Op, Slot};
+use crate::emulator::sanitizer::Who;
+use crate::emulator::visit::{File, Use};
+use crate::emulator::warp::Warp;
+use crate::emulator::wgmma::PendingWgmma;
+
+impl Warp {
+    /// Runs until the turn is over, a barrier, the end or a fault.
+    pub(in crate::emulator) fn run(
+        &mut self,
+        environment: &Environment<'_>,
+        shape: &BlockShape,
+        memory: &mut BlockMemory,
+        cluster: &mut Cluster,
+        turn: u32,
+    ) -> Result<Stop, Box<Fault>> {
+        for _ in 0..turn {
+            let Some((pc, mask)) = self.current() else { return Ok(Stop::Exit) };
+            let Some(instruction) = environment.program.code.get(pc as usize) else { return Ok(Stop::Exit) };
+            self.executed += 1;
+            let active = match instruction.guard {
+                None => mask,
+                Some((slot, negated)) => {
+                    let holds = self.predicates[slot as usize];
+                    mask & if negated { !holds } else { holds }
+                }
+            };
+            if memory.sanitizer.is_some() {
+                self.check_registers(environment, memory, pc, active);
+            }
+            if memory.observer.is_some() {
+                Step { warp: self, environment, memory, cluster, active, pc }.observe(&instruction.op, mask);
+            }
+            match &instruction.op {
+                Op::Branch { target, reconverge } => self.branch(*target, *reconverge, active),
+                Op::Exit => {
+                    self.advance();
+                    self.exit(active);
+                }
+                _ if active == 0 => self.advance(),
+                Op::Barrier { id, threads, arrive, reduction } => {
+                    let lane = active.trailing_zeros() as usize;
+                    if let Some(sanitizer) = &mut memory.sanitizer
+                        && active != self.live()
+                    {
+                        sanitizer.divergent(Who { warp: self.index, lane: lane as u32, pc });
+                    }
+                    let arrival = Arrival {
+                        barrier: self.words[*id as usize][lane] & 15,
+                        threads: threads.map(|slot| self.words[slot as usize][lane]),
+                        mask: active,
+                        waits: !arrive,
+                        reduction: reduction
+                            .map(|(kind, d, p): (BarrierReduction, Slot, Slot)| (kind, d, self.predicates[p as usize])),
+                    };
+                    self.advance();
+                    return Ok(Stop::Barrier(arrival));
+                }
+                Op::ClusterArrive => {
+                    self.advance();
+                    return Ok(Stop::ClusterArrive(active.count_ones()));
+                }
+                Op::ClusterWait => {
+                    self.advance();
+                    return Ok(Stop::ClusterWait);
+                }
+                Op::MbarrierWait { d, address, phase } => {
+                    let mut step = Step { warp: self, environment, memory, cluster, active, pc };
+                    match step.mbarrier_wait(*d, address, *phase) {
+                        Ok(ended) => {
+                            if let Some(observer) = &mut memory.observer {
+                                observer.tested(self.index, pc, ended);
+                            }
+                            self.advance();
+                            if ended {
+                                self.waited();
+                            } else {
+                                self.poll(pc);
+                                return Ok(Stop::Poll);
+                            }
+                        }
+                        Err((kind, lane)) => return Err(self.fault(environment, shape, kind, lane, pc)),
+                    }
+                }
+                op => {
+                    let mut step = Step { warp: self, environment, memory, cluster, active, pc };
+                    if let Err((kind, lane)) = step.execute(op) {
+                        let pc = step.pc;
+                        return Err(self.fault(environment, shape, kind, lane, pc));
+                    }
+                    self.advance();
+                    // Long texts take their time; cancellation is seen between turns.
+                    if matches!(op, Op::Print { .. }) {
+                        return Ok(Stop::Turn);
+                    }
+                }
+            }
+        }
+        Ok(Stop::Turn)
+    }
+
+    /// What bulk stores are left when the warp ends.
+    pub(in crate::emulator) fn finish_stores(
+        &mut self,
+        environment: &Environment<'_>,
+        shape: &BlockShape,
+        memory: &mut BlockMemory,
+        cluster: &mut Cluster,
+    ) -> Result<(), Box<Fault>> {
+        if let Some(sanitizer) = &mut memory.sanitizer {
+            for store in &self.stores {
+                sanitizer.unwaited(Who { warp: self.index, lane: store.lane, pc: store.pc });
+            }
+        }
+        let mut step = Step { warp: self, environment, memory, cluster, active: u32::MAX, pc: 0 };
+        match step.wait_for_stores(None) {
+            Ok(()) => Ok(()),
+            Err((kind, lane)) => {
+                let pc = step.pc;
+                Err(self.fault(environment, shape, kind, lane, pc))
+            }
+        }
+    }
+
+    /// In a checked launch: whether an instruction touches what a `wgmma` is still working on, and whether a
+    /// `wgmma.fence` stands between a register's write and a `wgmma` that takes it.
+    fn check_registers(&self, environment: &Environment<'_>, memory: &mut BlockMemory, pc: u32, active: u32) {
+        let Some((sanitizer, checks)) = memory.sanitizer.as_mut().zip(environment.checks) else { return };
+        if checks.wgmma_words.is_empty() || active == 0 {
+            return;
+        }
+        let who = Who { warp: self.index, lane: active.trailing_zeros(), pc };
+        let code = &environment.program.code;
+        match code.get(pc as usize).map(|instruction| &instruction.op) {
+            Some(Op::Wgmma(wgmma)) => return sanitizer.wgmma_takes(who, wgmma.words()),
+            Some(Op::WgmmaWait { .. }) | None => return,
+            _ => {}
+        }
+        let uses = checks.uses.get(pc as usize).map(Vec::as_slice).unwrap_or_default();
+        let words = uses.iter().filter(|(file, _, slot)| *file == File::Word && checks.wgmma_words.contains(slot));
+        for &(_, how, slot) in words {
+            let holds = |pending: &&PendingWgmma| match code.get(pending.pc as usize).map(|i| &i.op) {
+                Some(Op::Wgmma(wgmma)) => wgmma.holds(slot),
+                _ => false,
+            };
+            if let Some(pending) = self.wgmmas.iter().find(holds) {
+                return sanitizer.wgmma_register(who, pending.pc);
+            }
+            if how == Use::Write {
+                sanitizer.register_written(who, slot);
+            }
+        }
+    }
+
+    pub(in crate::emulator) fn fault(
+        &self,
+        environment: &Environment<'_>,
+        shape: &BlockShape,
+        kind: FaultKind,
+        lane: u32,
+        pc: u32,
+    ) -> Box<Fault> {
+        let thread = Thread { block: shape.index, thread: shape.thread(self.index, lane) };
+        let span = environment.program.spans.get(pc as usize).cloned().unwrap_or(0..0);
+        let line = environment.program.lines.get(pc as usize).copied().flatten();
+        let source = line.map(|line| (line.file.to_string(), line.line, line.column));
+        Box::new(Fault { kind, thread: Some(thread), span, source, before: Vec::new() })
+    }
+}

@@ -1,0 +1,93 @@
+//! What an operation works on: slots of the register file, special registers, addresses, state spaces.
+
+/// 32 lanes of a register of up to 32 bits.
+pub type Word = [u32; 32];
+/// 32 lanes of a 64-bit register.
+pub type Long = [u64; 32];
+
+/// A slot of the 32-bit, of the 64-bit or of the predicate file; which one, the operation says.
+pub type Slot = u32;
+
+/// What a slot holds when a block starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Special {
+    TidX,
+    TidY,
+    TidZ,
+    NtidX,
+    NtidY,
+    NtidZ,
+    CtaidX,
+    CtaidY,
+    CtaidZ,
+    NctaidX,
+    NctaidY,
+    NctaidZ,
+    ClusterIdX,
+    ClusterIdY,
+    ClusterIdZ,
+    NumClustersX,
+    NumClustersY,
+    NumClustersZ,
+    ClusterCtaidX,
+    ClusterCtaidY,
+    ClusterCtaidZ,
+    ClusterNctaidX,
+    ClusterNctaidY,
+    ClusterNctaidZ,
+    ClusterRank,
+    ClusterSize,
+    LaneId,
+    WarpId,
+    NumWarps,
+    LaneMaskEq,
+    LaneMaskLt,
+    LaneMaskLe,
+    LaneMaskGt,
+    LaneMaskGe,
+    SmId,
+    DynamicSharedSize,
+}
+
+/// Where a memory operation goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MemorySpace {
+    Global,
+    /// The block's own.
+    Shared,
+    /// That of the cluster's blocks.
+    Cluster,
+    Local,
+    /// The parameter block of the kernel.
+    Param,
+    Generic,
+}
+
+/// A base slot and an offset.
+#[derive(Clone, Copy, Debug)]
+pub struct AddressOperand {
+    /// The base: a 64-bit slot, a 32-bit slot, or none.
+    pub base: Base,
+    /// Added.
+    pub offset: i64,
+}
+
+/// The register of an address.
+#[derive(Clone, Copy, Debug)]
+pub enum Base {
+    None,
+    Word(Slot),
+    Long(Slot),
+}
+
+/// A register to load to or store from.
+#[derive(Clone, Copy, Debug)]
+pub enum Data {
+    /// Dropped on a load; zero on a store.
+    Sink,
+    Word(Slot),
+    Long(Slot),
+}
+
+/// Elements of a vector load or store, at most eight.
+pub type Elements = Box<[Data]>;
