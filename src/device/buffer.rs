@@ -1,6 +1,6 @@
 //! Named device memory with a type and a shape, and views of it.
 
-use super::{Device, Dtype};
+use super::{Device, Dtype, Place};
 use crate::diagnostic::Result;
 
 /// How a buffer's first contents can be made again.
@@ -40,6 +40,8 @@ pub struct Buffer {
     pub shape: Vec<usize>,
     /// Distance between neighbours along each dimension, in elements.
     pub strides: Vec<i64>,
+    /// Whose memory it lies in.
+    pub place: Place,
     /// Device address.
     pub address: u64,
     /// Bytes that its elements take.
@@ -59,6 +61,7 @@ impl Buffer {
         View {
             buffer: self.name.clone(),
             dtype: self.dtype,
+            place: self.place,
             address: self.address,
             shape: self.shape.clone(),
             strides: self.strides.clone(),
@@ -82,6 +85,8 @@ pub struct View {
     pub buffer: String,
     /// The type that its bytes are read as.
     pub dtype: Dtype,
+    /// Whose memory it lies in.
+    pub place: Place,
     /// Device address of the first element.
     pub address: u64,
     /// Extents, outermost first.
@@ -164,7 +169,9 @@ mod tests {
         let address = device.allocate("a", 48).expect("memory");
         let bytes: Vec<u8> = (0..12i32).flat_map(i32::to_le_bytes).collect();
         device.write(address, &bytes).expect("written");
-        let whole = View { buffer: "a".into(), dtype: Dtype::I32, address, shape: vec![3, 4], strides: vec![4, 1] };
+        let place = device.place();
+        let whole =
+            View { buffer: "a".into(), dtype: Dtype::I32, place, address, shape: vec![3, 4], strides: vec![4, 1] };
         assert_eq!(whole.read(&device).expect("read"), bytes);
         let numbers = |view: &View| -> Vec<i32> {
             let bytes = view.read(&device).expect("read");

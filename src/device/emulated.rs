@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use sha2::{Digest, Sha256};
 
-use super::{Code, Device, FunctionId, FunctionInfo, Launch, LaunchReport, TensorMap, Timing, TimingPlan};
+use super::{Code, Device, FunctionId, FunctionInfo, Launch, LaunchReport, Place, TensorMap, Timing, TimingPlan};
 use crate::cancel::Cancel;
 use crate::diagnostic::{Diagnostic, Result};
 use crate::emulator::{Arithmetic, GlobalMemory, LaunchConfig, Module, launch};
@@ -40,11 +40,6 @@ impl Emulated {
             by_hash: HashMap::new(),
             functions: Vec::new(),
         }
-    }
-
-    /// Emulates another architecture from now on; memory stays.
-    pub fn set_capability(&mut self, capability: u32) {
-        self.capability = capability;
     }
 
     fn load_module(&mut self, code: Code<'_>) -> Result<usize> {
@@ -147,8 +142,16 @@ impl Device for Emulated {
         format!("emu:sm_{}", self.capability)
     }
 
+    fn place(&self) -> Place {
+        Place::Emulator
+    }
+
     fn is_emulated(&self) -> bool {
         true
+    }
+
+    fn emulate(&mut self, capability: u32) {
+        self.capability = capability;
     }
 
     fn capability(&self) -> u32 {

@@ -1,4 +1,4 @@
-//! Where kernels run: the [`Device`] trait, device memory, launches. Backends: the CPU emulator, later `cuda:N`.
+//! Where kernels run: the [`Device`] trait, device memory, launches. Backends: the CPU emulator, `cuda:N`.
 
 mod buffer;
 mod contents;
@@ -6,6 +6,7 @@ pub mod cuda;
 mod dtype;
 mod emulated;
 mod launch;
+mod place;
 
 pub use crate::emulator::observe;
 pub use crate::emulator::{Broken, Checked, Interleave, Swizzle, TENSOR_MAP_BYTES, TensorMap, TensorMapType};
@@ -17,6 +18,7 @@ pub use launch::{
     Code, FunctionId, FunctionInfo, GraphTiming, Launch, LaunchReport, Limiter, Occupancy, SubmitCost, Timing,
     TimingPlan,
 };
+pub use place::Place;
 
 use std::sync::Arc;
 
@@ -43,6 +45,8 @@ pub struct Moved {
 pub trait Device: Send {
     /// The name that `%device` takes: `emu:sm_80`.
     fn name(&self) -> String;
+    /// Whose memory its buffers lie in.
+    fn place(&self) -> Place;
     /// Who it is, in a few words: the GPU's name and its driver's version.
     fn description(&self) -> String {
         "CPU emulator".to_owned()
@@ -51,6 +55,14 @@ pub trait Device: Send {
     fn is_emulated(&self) -> bool;
     /// The compute capability that runs the code: 80.
     fn capability(&self) -> u32;
+    /// Whether it runs the machine code in cubins, rather than PTX.
+    fn runs_machine_code(&self) -> bool {
+        !self.is_emulated()
+    }
+    /// Emulates another architecture from now on; memory stays. A GPU is what it is.
+    fn emulate(&mut self, _capability: u32) {}
+    /// How many bytes of what its memory holds it may keep a copy of on the host.
+    fn set_budget(&mut self, _bytes: u64) {}
     /// Shared memory that one block may have at most, static and dynamic together, in bytes.
     fn shared_limit(&self) -> u32;
     /// Allocates device memory, 256-byte aligned, **not** initialised. `label` names it in reports.
@@ -69,6 +81,22 @@ pub trait Device: Send {
             Ok(copy.into())
         };
         spans.iter().map(read).collect()
+    }
+    /// A number for each whole allocation (address, bytes) that changes when a byte of it does:
+    /// [`cuda::content_digest`].
+    fn digests(&mut self, spans: &[(u64, u64)]) -> Result<Vec<u64>> {
+        const PIECE: u64 = 8 << 20;
+        let digest = |&(address, bytes): &(u64, u64)| {
+            let mut piece = vec![0; bytes.min(PIECE) as usize];
+            let mut sum = 0u64;
+            for offset in (0..bytes).step_by(PIECE as usize) {
+                let length = (bytes - offset).min(PIECE) as usize;
+                self.read(address + offset, &mut piece[..length])?;
+                sum = sum.wrapping_add(cuda::digest_from(&piece[..length], offset / 8));
+            }
+            Ok(sum)
+        };
+        spans.iter().map(digest).collect()
     }
     /// Whether everything that it held is gone: its context was poisoned, or its process has died.
     fn is_lost(&self) -> bool {

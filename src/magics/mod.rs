@@ -13,4 +13,5 @@ mod settings;
 mod views;
 
 pub use cell::{Part, parts};
+pub use launch::recover;
 pub use registry::{Call, Kind, Magic, OptionSpec, Spec, find, names, no_arguments, registry};

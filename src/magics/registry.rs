@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::buffers::{Buf, Bufs, Check, Free, Let, Load, Reset, Save, Show};
 use super::launch::{CompareDevices, CountersMagic, Ncu, Relaunch, Sanitize, StageMagic, TimelineMagic};
-use super::settings::{DeviceMagic, TargetMagic, TritonMagic};
+use super::settings::{Config, DeviceMagic, Move, TargetMagic, TritonMagic};
 use crate::compiler::Stage;
 use crate::diagnostic::{Diagnostic, Result, Source};
 use crate::render::Output;
@@ -134,7 +134,9 @@ pub fn registry() -> &'static [&'static dyn Magic] {
         &Reset,
         &TargetMagic,
         &DeviceMagic,
+        &Move,
         &TritonMagic,
+        &Config,
         &super::help::Help,
         &super::clear::Clear,
     ]

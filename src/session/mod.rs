@@ -9,9 +9,9 @@ use crate::diagnostic::{Diagnostic, Result, Source};
 use crate::expression::Scope;
 use crate::frontend::{Frontend, InputError, Stream};
 use crate::guest::{self, RustCells, completeness};
-use crate::magics::{Call, Kind, Part, find, help, names, parts};
+use crate::magics::{Call, Kind, Part, find, help, names, parts, recover};
 use crate::render::Output;
-use crate::workspace::{Context, Workspace};
+use crate::workspace::{Context, Starter, Workspace};
 
 /// Whether a cell can run as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +44,11 @@ impl Session {
     /// A session with nothing in it.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A session with nothing in it, whose GPUs are started by another function than the usual one.
+    pub fn with_starter(starter: Starter) -> Self {
+        Self { workspace: Workspace::with_starter(starter), ..Self::default() }
     }
 
     /// Starts in the background what takes long to start. Returns at once.
@@ -91,29 +96,23 @@ impl Session {
             let error = Diagnostic::error("open-bracket", "a bracket is never closed");
             return Err(Box::new(error.at(arguments.clone(), "opened here")));
         }
-        self.revive_device(frontend);
+        self.revive_devices(Context { frontend, cancel });
         magic.run(&call, &mut self.workspace, Context { frontend, cancel })
     }
 
-    /// A GPU whose process died since the last cell is started again; what that cost is said.
-    fn revive_device(&mut self, frontend: &dyn Frontend) {
-        if !self.workspace.device.is_lost() {
-            return;
+    /// GPUs whose processes died since the last cell are started again; what that cost is said.
+    fn revive_devices(&mut self, context: Context<'_>) {
+        for place in self.workspace.lost_places() {
+            let died = format!("warning: the process that owned {place} had died");
+            let said = match recover(place, &mut self.workspace, context) {
+                Ok(rebuilt) => match rebuilt.text() {
+                    None => format!("{died}; it was started again, and every buffer restored"),
+                    Some(text) => format!("{died}; it was started again, and {text}"),
+                },
+                Err(error) => format!("{died}; it cannot be started again: {}", error.message),
+            };
+            context.frontend.stream(Stream::Stderr, &format!("{said}\n"));
         }
-        let name = self.workspace.device_name();
-        let said = match self.workspace.revive() {
-            Ok(gone) if gone.is_empty() => {
-                format!(
-                    "warning: the process that owned {name} had died; it was started again, and every buffer restored"
-                )
-            }
-            Ok(gone) => format!(
-                "warning: the process that owned {name} had died; it was started again. Their values are lost: {}",
-                gone.join(", ")
-            ),
-            Err(error) => format!("warning: {name} is lost and cannot be started again: {}", error.message),
-        };
-        frontend.stream(Stream::Stderr, &format!("{said}\n"));
     }
 
     fn run_rust(

@@ -15,7 +15,7 @@ const FACTS: [&str; 11] =
 impl TensorScope for WorkspaceScope<'_> {
     fn tensor(&self, expression: &Expr) -> Result<Option<Tensor>> {
         let Some(view) = resolve_view(expression, self.0)? else { return Ok(None) };
-        let bytes = view.read(self.0.device.as_ref())?;
+        let bytes = self.0.read(&view)?;
         tensor_of(&Contents { dtype: view.dtype, shape: view.shape, bytes }, &expression.span).map(Some)
     }
 

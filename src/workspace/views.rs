@@ -185,6 +185,7 @@ mod tests {
             dtype: Dtype::F32,
             shape: vec![3, 4],
             strides: vec![4, 1],
+            place: workspace.device.place(),
             address,
             bytes: 48,
             recipe: Recipe::Initialiser("zeros(3, 4)".into()),

@@ -21,7 +21,8 @@ use super::shared::{BYTES, SharedMemory};
 use crate::cancel::Cancel;
 use crate::child::ChildProcess;
 use crate::device::{
-    Code, Device, FunctionId, FunctionInfo, Launch, LaunchReport, Moved, Occupancy, TensorMap, Timing, TimingPlan,
+    Code, Device, FunctionId, FunctionInfo, Launch, LaunchReport, Moved, Occupancy, Place, TensorMap, Timing,
+    TimingPlan,
 };
 use crate::diagnostic::{Diagnostic, Result};
 
@@ -73,6 +74,9 @@ struct Allocation {
 /// A device behind a host process.
 pub struct Hosted {
     name: String,
+    place: Place,
+    /// What the host is told to own: `cuda:0`, or an emulator that stands in for it.
+    backend: String,
     /// The `warpbook` program.
     program: PathBuf,
     properties: Properties,
@@ -94,15 +98,22 @@ impl Hosted {
 
     /// As [`Self::start`], with another `warpbook` program than the running one.
     pub fn start_by(name: &str, program: &Path) -> Result<Self> {
+        Self::start_behind(name, name, program)
+    }
+
+    /// As [`Self::start_by`], with something else behind the socket: `emu:sm_90` in the place of a GPU, for tests.
+    pub fn start_behind(name: &str, backend: &str, program: &Path) -> Result<Self> {
         let mut hosted = Self {
             name: name.to_owned(),
+            place: Place::of_name(name).unwrap_or_default(),
+            backend: backend.to_owned(),
             program: program.to_owned(),
             properties: Properties::default(),
             link: RefCell::new(None),
             allocations: Vec::new(),
             functions: Vec::new(),
             by_hash: HashMap::new(),
-            budget: budget(),
+            budget: default_budget(),
         };
         hosted.connect()?;
         Ok(hosted)
@@ -123,7 +134,7 @@ impl Hosted {
             let (socket, its) = UnixStream::pair()?;
             let shared = SharedMemory::new()?;
             let mut command = Command::new(&self.program);
-            command.arg0("warpbook").args([COMMAND, &self.name]);
+            command.arg0("warpbook").args([COMMAND, &self.backend]);
             command.stdin(OwnedFd::from(its)).stdout(Stdio::null()).stderr(Stdio::null());
             let process = ChildProcess::spawn(command)?;
             send_file(&socket, shared.file().as_fd())?;
@@ -213,16 +224,20 @@ impl Hosted {
         Ok(())
     }
 
-    /// Keeps what an allocation holds, within the budget.
+    /// Keeps what an allocation holds, within the budget: small ones rather than large ones.
     fn keep(&mut self, index: usize, bytes: Arc<[u8]>) {
-        let kept: u64 =
-            self.allocations.iter().map(|a| a.copy.as_ref().map_or(0, |(bytes, _)| bytes.len() as u64)).sum();
         let Some(allocation) = self.allocations.get_mut(index) else { return };
-        let own = allocation.copy.as_ref().map_or(0, |(bytes, _)| bytes.len() as u64);
-        allocation.copy = None;
-        if kept - own + bytes.len() as u64 <= self.budget {
-            let digest = digest(&bytes);
-            allocation.copy = Some((bytes, digest));
+        let digest = digest(&bytes);
+        allocation.copy = Some((bytes, digest));
+        self.shrink();
+    }
+
+    /// Forgets the largest copies until the others are within the budget.
+    fn shrink(&mut self) {
+        let size = |allocation: &Allocation| allocation.copy.as_ref().map_or(0, |(bytes, _)| bytes.len() as u64);
+        while self.allocations.iter().map(size).sum::<u64>() > self.budget {
+            let Some(largest) = self.allocations.iter_mut().max_by_key(|allocation| size(allocation)) else { return };
+            largest.copy = None;
         }
     }
 
@@ -231,8 +246,8 @@ impl Hosted {
     }
 }
 
-/// A quarter of the host's memory.
-fn budget() -> u64 {
+/// A quarter of the host's memory: what copies of buffers may take unless the reader says otherwise.
+pub fn default_budget() -> u64 {
     let info = rustix::system::sysinfo();
     (info.totalram as u64).saturating_mul(u64::from(info.mem_unit)) / 4
 }
@@ -248,8 +263,21 @@ impl Device for Hosted {
         format!("{name}, sm_{capability}, driver{package} (CUDA {}.{})", driver / 1000, driver % 1000 / 10)
     }
 
+    fn place(&self) -> Place {
+        self.place
+    }
+
     fn is_emulated(&self) -> bool {
         false
+    }
+
+    fn runs_machine_code(&self) -> bool {
+        self.properties.machine_code
+    }
+
+    fn set_budget(&mut self, bytes: u64) {
+        self.budget = bytes;
+        self.shrink();
     }
 
     fn capability(&self) -> u32 {
@@ -312,10 +340,7 @@ impl Device for Hosted {
     }
 
     fn snapshot(&mut self, spans: &[(u64, u64)]) -> Result<Vec<Arc<[u8]>>> {
-        let digests = match self.ask(&Request::Digest { spans: spans.to_vec() })? {
-            Reply::Digests { digests } if digests.len() == spans.len() => digests,
-            other => return Err(self.unexpected(&other)),
-        };
+        let digests = self.digests(spans)?;
         let mut contents = Vec::with_capacity(spans.len());
         for (&(address, bytes), now) in spans.iter().zip(digests) {
             let index = self.position(address).filter(|&index| self.allocations[index].bytes == bytes);
@@ -335,6 +360,13 @@ impl Device for Hosted {
             contents.push(copy);
         }
         Ok(contents)
+    }
+
+    fn digests(&mut self, spans: &[(u64, u64)]) -> Result<Vec<u64>> {
+        match self.ask(&Request::Digest { spans: spans.to_vec() })? {
+            Reply::Digests { digests } if digests.len() == spans.len() => Ok(digests),
+            other => Err(self.unexpected(&other)),
+        }
     }
 
     fn is_lost(&self) -> bool {

@@ -32,10 +32,17 @@ pub fn tail(bytes: &[u8], words: u64) -> u64 {
 
 /// The digest of bytes on the host.
 pub fn digest(bytes: &[u8]) -> u64 {
+    digest_from(bytes, 0)
+}
+
+/// What a piece of a span adds to its digest; `before` words of 8 bytes are before it.
+pub fn digest_from(bytes: &[u8], before: u64) -> u64 {
     let (words, rest) = bytes.as_chunks::<8>();
-    let sum =
-        words.iter().zip(0..).fold(0u64, |sum, (word, index)| sum.wrapping_add(mix(u64::from_le_bytes(*word), index)));
-    sum.wrapping_add(tail(rest, words.len() as u64))
+    let sum = words
+        .iter()
+        .zip(before..)
+        .fold(0u64, |sum, (word, index)| sum.wrapping_add(mix(u64::from_le_bytes(*word), index)));
+    sum.wrapping_add(tail(rest, before + words.len() as u64))
 }
 
 #[cfg(test)]
@@ -84,5 +91,6 @@ mod tests {
             assert_ne!(digest(&other), own);
         }
         assert_ne!(digest(&[0; 8]), digest(&[0; 9]));
+        assert_eq!(digest(&bytes), digest(&bytes[..16]).wrapping_add(digest_from(&bytes[16..], 2)));
     }
 }

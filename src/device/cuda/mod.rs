@@ -16,5 +16,6 @@ pub mod replay;
 mod shared;
 mod timing;
 
-pub use client::{Hosted, REPLAY_COMMAND, process_hook};
+pub use client::{Hosted, REPLAY_COMMAND, default_budget, process_hook};
+pub use digest::{digest as content_digest, digest_from};
 pub use protocol::Properties;

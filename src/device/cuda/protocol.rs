@@ -105,6 +105,8 @@ pub struct Properties {
     pub multiprocessors: u32,
     /// Bytes of shared memory that one block may have after opting in.
     pub shared_optin: u32,
+    /// Whether it runs the machine code in cubins; an emulator in its place does not.
+    pub machine_code: bool,
 }
 
 /// Writes a message.

@@ -2,8 +2,10 @@
 
 use super::expressions;
 use super::initialise::{INITIALISERS, initialise, reserve};
+use super::on_device;
 use crate::cancel::Cancel;
-use crate::device::{Buffer, Contents, Dtype, Recipe, contiguous_strides};
+use crate::device::cuda::content_digest;
+use crate::device::{Buffer, Contents, Dtype, Place, Recipe, contiguous_strides};
 use crate::diagnostic::{Diagnostic, Result, nearest};
 use crate::expression::tensor::Value;
 use crate::expression::tensor::functions;
@@ -21,7 +23,7 @@ impl Magic for Buf {
             name: "buf",
             kind: Kind::Line,
             summary: "make a named buffer on the device",
-            usage: "NAME = EXPRESSION",
+            usage: "NAME = EXPRESSION [--device DEVICE]",
             details: "EXPRESSION is an initialiser: `zeros ones full empty arange eye rand randn randint zeros_like ones_like`, \
                       or a list; a buffer or view, which is copied; or any expression of tensors, computed in double \
                       precision (`%help show` lists the functions):\n\
@@ -35,7 +37,7 @@ impl Magic for Buf {
                       An expression has the type of its cast, else that of its buffers if they have the same, else f32, \
                       i32 (i64 where a value does not fit) or i1. \
                       Random numbers depend on the seed alone (0 unless said), on every machine.",
-            options: &[],
+            options: &[on_device::DEVICE],
         }
     }
 
@@ -45,7 +47,8 @@ impl Magic for Buf {
     }
 
     fn run(&self, call: &Call<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
-        let mut parser = Parser::new(&call.cell.text, call.arguments.clone())?;
+        let (arguments, place) = on_device::split(call, workspace)?;
+        let mut parser = Parser::new(&call.cell.text, arguments)?;
         let Some((name, name_span)) = parser.name() else { return Err(parser.unexpected("a name")) };
         parser.expect("=")?;
         let expression = parser.expression()?;
@@ -55,7 +58,7 @@ impl Magic for Buf {
             return Err(Box::new(error.at(name_span, "choose another name")));
         }
         let (contents, recipe) = contents(&expression, call, workspace, context.cancel)?;
-        let buffer = store(workspace, &name, &contents, recipe)?;
+        let buffer = store_at(workspace, place, &name, &contents, recipe)?;
         Ok(Some(Output::text(line(buffer))))
     }
 }
@@ -67,7 +70,7 @@ fn contents(expression: &Expr, call: &Call<'_>, workspace: &Workspace, cancel: &
     }
     // What is no view, `a.T.reshape(-1)`, can be a tensor; what is wrong as both is said below.
     if let Ok(Some(view)) = resolve_view(expression, workspace) {
-        let bytes = view.read(workspace.device.as_ref())?;
+        let bytes = workspace.read(&view)?;
         return Ok((Contents { dtype: view.dtype, shape: view.shape, bytes }, Recipe::Copy(text)));
     }
     match expressions::value(expression, workspace, cancel) {
@@ -98,12 +101,27 @@ fn with_initialisers(error: Box<Diagnostic>, expression: &Expr) -> Box<Diagnosti
     }
 }
 
-/// Puts contents on the device under a name.
+/// Puts contents on the current device under a name.
 pub fn store<'a>(workspace: &'a mut Workspace, name: &str, contents: &Contents, recipe: Recipe) -> Result<&'a Buffer> {
+    let place = workspace.device.place();
+    store_at(workspace, place, name, contents, recipe)
+}
+
+/// As [`store`], on the device of a place.
+pub fn store_at<'a>(
+    workspace: &'a mut Workspace,
+    place: Place,
+    name: &str,
+    contents: &Contents,
+    recipe: Recipe,
+) -> Result<&'a Buffer> {
+    workspace.ensure(place)?;
+    let lost = || Box::new(Diagnostic::error("internal", "the device is lost"));
+    let device = workspace.device_at_mut(place).ok_or_else(lost)?;
     let bytes = contents.bytes.len() as u64;
-    let address = workspace.device.allocate(name, bytes)?;
-    if let Err(error) = workspace.device.write(address, &contents.bytes) {
-        workspace.device.free(address);
+    let address = device.allocate(name, bytes)?;
+    if let Err(error) = device.write(address, &contents.bytes) {
+        device.free(address);
         return Err(error);
     }
     workspace.put_buffer(Buffer {
@@ -111,10 +129,12 @@ pub fn store<'a>(workspace: &'a mut Workspace, name: &str, contents: &Contents, 
         dtype: contents.dtype,
         strides: contiguous_strides(&contents.shape),
         shape: contents.shape.clone(),
+        place,
         address,
         bytes,
         recipe,
     });
+    workspace.journal.note(name, content_digest(&contents.bytes));
     workspace.buffers.get(name).ok_or_else(|| Box::new(Diagnostic::error("internal", "the buffer is lost")))
 }
 

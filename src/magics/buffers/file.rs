@@ -3,7 +3,8 @@
 use std::ops::Range;
 use std::path::PathBuf;
 
-use super::buf::{line, store};
+use super::buf::{line, store_at};
+use super::on_device;
 use crate::device::{Contents, Dtype, Recipe};
 use crate::diagnostic::{Diagnostic, Result, nearest};
 use crate::files::{self, FileError};
@@ -17,11 +18,14 @@ pub struct Load;
 /// `%save NAME… PATH`
 pub struct Save;
 
-const LOAD_OPTIONS: &[OptionSpec] = &[OptionSpec {
-    name: "--dtype",
-    value: "TYPE",
-    help: "read the elements' bits as this type: bf16 in a .npy file of u16",
-}];
+const LOAD_OPTIONS: &[OptionSpec] = &[
+    OptionSpec {
+        name: "--dtype",
+        value: "TYPE",
+        help: "read the elements' bits as this type: bf16 in a .npy file of u16",
+    },
+    on_device::DEVICE,
+];
 
 impl Magic for Load {
     fn spec(&self) -> &'static Spec {
@@ -38,7 +42,8 @@ impl Magic for Load {
     }
 
     fn run(&self, call: &Call<'_>, workspace: &mut Workspace, _: Context<'_>) -> Result<Option<Output>> {
-        let mut words = words(call);
+        let (arguments, place) = on_device::split(call, workspace)?;
+        let mut words = words(&Call { arguments, ..call.clone() });
         let usage = || Diagnostic::error("usage", "`%load` takes a name and a file").help("`%load NAME = PATH`");
         let dtype = take_dtype(&mut words)?;
         let ((name, name_span), path) = match words.as_slice() {
@@ -55,7 +60,7 @@ impl Magic for Load {
             contents = reinterpret(contents, dtype, &span)?;
         }
         let shown = entry.map_or_else(|| path.display().to_string(), |entry| format!("{}[{entry}]", path.display()));
-        Ok(Some(Output::text(line(store(workspace, &name, &contents, Recipe::File(shown))?))))
+        Ok(Some(Output::text(line(store_at(workspace, place, &name, &contents, Recipe::File(shown))?))))
     }
 }
 
@@ -93,7 +98,7 @@ impl Magic for Save {
                     None => error.help("`%bufs` lists the buffers"),
                 }));
             };
-            let bytes = buffer.view().read(workspace.device.as_ref())?;
+            let bytes = workspace.bytes_of(buffer)?;
             arrays.push((name.clone(), Contents { dtype: buffer.dtype, shape: buffer.shape.clone(), bytes }));
             let stand_in = match buffer.dtype {
                 Dtype::Bf16 => Some("u16"),
@@ -191,7 +196,7 @@ fn check_name(name: &str, span: &Range<usize>) -> Result<()> {
 }
 
 /// `file.npz[entry]`
-fn split_entry(text: &str) -> (PathBuf, Option<String>) {
+pub fn split_entry(text: &str) -> (PathBuf, Option<String>) {
     match text.strip_suffix(']').and_then(|text| text.split_once('[')) {
         Some((path, entry)) => (path.into(), Some(entry.to_owned())),
         None => (text.into(), None),

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::device::Buffer;
+use crate::device::{Buffer, Device};
 use crate::diagnostic::Result;
 use crate::magics::{Call, Kind, Magic, Spec, no_arguments};
 use crate::render::{Output, bytes_text, table};
@@ -25,7 +25,9 @@ impl Magic for Bufs {
 
     fn run(&self, call: &Call<'_>, workspace: &mut Workspace, _: Context<'_>) -> Result<Option<Output>> {
         no_arguments(call)?;
-        let mut rows: Vec<Vec<String>> = workspace.buffers.iter().map(row).collect();
+        // Where they live is said where it is not all in one place.
+        let apart = !workspace.is_in_one_place();
+        let mut rows: Vec<Vec<String>> = workspace.buffers.iter().map(|buffer| row(buffer, apart)).collect();
         let scalars: Vec<String> = workspace.scalars.iter().map(|(name, value)| format!("{name} = {value}")).collect();
         if rows.is_empty() && scalars.is_empty() {
             return Ok(Some(Output::text("no buffers; `%buf a = zeros(4)` makes one")));
@@ -35,9 +37,16 @@ impl Magic for Bufs {
         if !rows.is_empty() {
             let header = ["name", "type", "shape", "size", "address", "made by"];
             rows.insert(0, header.map(str::to_owned).to_vec());
+            if apart {
+                rows[0].insert(4, "device".to_owned());
+            }
             (text, html) = table::both(&rows);
-            let total: u64 = workspace.buffers.iter().map(|buffer| buffer.bytes).sum();
-            let total = format!("{} on {}", bytes_text(total), workspace.device_name());
+            let of_device = |device: &dyn Device| {
+                let total: u64 = workspace.buffers_at(device.place()).map(|buffer| buffer.bytes).sum();
+                (total > 0 || !apart).then(|| format!("{} on {}", bytes_text(total), device.name()))
+            };
+            let devices = if apart { usize::MAX } else { 1 };
+            let total = workspace.devices().take(devices).filter_map(of_device).collect::<Vec<_>>().join(", ");
             text.push_str(&format!("\n{total}"));
             html.push_str(&format!("<div>{total}</div>"));
         }
@@ -51,15 +60,19 @@ impl Magic for Bufs {
     }
 }
 
-fn row(buffer: &Buffer) -> Vec<String> {
-    vec![
+fn row(buffer: &Buffer, apart: bool) -> Vec<String> {
+    let mut row = vec![
         buffer.name.clone(),
         buffer.dtype.to_string(),
         format!("{:?}", buffer.shape),
         bytes_text(buffer.bytes),
         format!("{:#x}", buffer.address),
         buffer.recipe.text(),
-    ]
+    ];
+    if apart {
+        row.insert(4, buffer.place.to_string());
+    }
+    row
 }
 
 fn facts(buffer: &Buffer) -> serde_json::Value {
@@ -68,6 +81,7 @@ fn facts(buffer: &Buffer) -> serde_json::Value {
         "dtype": buffer.dtype.name(),
         "shape": buffer.shape,
         "bytes": buffer.bytes,
+        "device": buffer.place.to_string(),
         "address": buffer.address,
         "recipe": buffer.recipe.text(),
     })

@@ -8,7 +8,9 @@ mod file;
 mod free;
 mod initialise;
 mod list;
+mod on_device;
 mod random;
+mod remake;
 mod scalar;
 pub(super) mod show;
 
@@ -17,5 +19,6 @@ pub use check::Check;
 pub use file::{Load, Save};
 pub use free::{Free, Reset};
 pub use list::Bufs;
+pub(super) use remake::remake;
 pub use scalar::Let;
 pub use show::Show;

@@ -118,7 +118,7 @@ impl Shown {
     fn of(expression: &Expr, workspace: &Workspace, context: &Context<'_>) -> Result<Self> {
         // What is no view can be a tensor; what is wrong as both is said below.
         if let Ok(Some(view)) = resolve_view(expression, workspace) {
-            let bytes = view.read(workspace.device.as_ref())?;
+            let bytes = workspace.read(&view)?;
             return Ok(Self::Buffer(Contents { dtype: view.dtype, shape: view.shape, bytes }));
         }
         Ok(match expressions::value(expression, workspace, context.cancel)? {

@@ -145,6 +145,7 @@ impl Arguments {
             given.value = Value::View(View {
                 buffer: String::new(),
                 dtype: Dtype::I64,
+                place: device.place(),
                 address,
                 shape: vec![addresses.len()],
                 strides: vec![1],

@@ -88,6 +88,7 @@ mod tests {
             dtype,
             shape,
             strides,
+            place: Default::default(),
             address: 0,
             bytes,
             recipe: Recipe::Initialiser(String::new()),

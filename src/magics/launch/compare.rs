@@ -107,19 +107,32 @@ pub fn on_device(
         refuse_findings(&plan, &report, workspace)?;
         Ok(OnDevice { device: workspace.device_name(), elapsed, report, after: Snapshot::take(workspace)? })
     };
-    if name == workspace.device_name() {
+    let full = || Box::new(Diagnostic::error("out-of-memory", format!("{name} cannot hold the session's buffers")));
+    let contents = |buffer: &str| before.contents(buffer).cloned();
+    let is_current = name == workspace.device_name() || name == "cuda" && workspace.device_name() == "cuda:0";
+    let result = if is_current && workspace.is_in_one_place() {
         let result = launch(workspace);
-        before.restore(workspace)?;
+        before.restore(workspace, context)?;
         return result;
-    }
-    let device = workspace.other_device(name)?;
-    let Some((own, addresses)) = workspace.swap_device(device, |buffer| before.of(buffer).cloned()) else {
-        return Err(Box::new(Diagnostic::error("out-of-memory", format!("{name} cannot hold the session's buffers"))));
+    } else if is_current {
+        let homes = workspace.copy_here(contents).ok_or_else(full)?;
+        let result = launch(workspace);
+        workspace.copy_away(homes);
+        result
+    } else {
+        let device = workspace.other_device(name)?;
+        let (own, homes) = workspace.swap_device(device, contents).ok_or_else(full)?;
+        let result = launch(workspace);
+        workspace.swap_back(own, homes);
+        result
     };
-    let result = launch(workspace);
-    let (device, addresses) = workspace.swap_back(own, addresses);
-    workspace.dismiss(device, addresses);
-    result
+    match result {
+        // A GPU that was lost took the buffers that live there with it.
+        Err(error) if !workspace.lost_places().is_empty() => {
+            Err(Box::new(error.note(before.restore(workspace, context)?)))
+        }
+        result => result,
+    }
 }
 
 fn report(kernel: &str, before: &Snapshot, results: &[(String, Duration, Snapshot)], workspace: &Workspace) -> Output {
@@ -127,10 +140,10 @@ fn report(kernel: &str, before: &Snapshot, results: &[(String, Duration, Snapsho
     let mut all_same = true;
     let Some(((first, _, reference), others)) = results.split_first() else { return Output::text("") };
     for buffer in workspace.buffers.iter() {
-        let unchanged = results.iter().all(|(.., after)| after.of(&buffer.name) == before.of(&buffer.name));
-        let Some(expected) = reference.of(&buffer.name).filter(|_| !unchanged) else { continue };
+        let unchanged = results.iter().all(|(.., after)| after.contents(&buffer.name) == before.contents(&buffer.name));
+        let Some(expected) = reference.contents(&buffer.name).filter(|_| !unchanged) else { continue };
         for (name, _, after) in others {
-            let Some(found) = after.of(&buffer.name) else { continue };
+            let Some(found) = after.contents(&buffer.name) else { continue };
             let difference = difference(buffer, expected, found);
             all_same &= difference.is_none();
             rows.push(vec![

@@ -86,7 +86,7 @@ impl Magic for Ncu {
             None => return Err(Box::new(Diagnostic::error("no-code", "this version has no PTX and no cubin"))),
         };
         with_prepared(&plan, workspace, |workspace, launch, temporary| {
-            let buffers = workspace.buffers.iter().filter_map(|b| Some((b.address, before.of(&b.name)?)));
+            let buffers = workspace.buffers.iter().filter_map(|b| Some((b.address, before.contents(&b.name)?)));
             let (mut spans, mut memory): (Vec<Span>, Vec<Vec<u8>>) = (Vec::new(), Vec::new());
             for (address, bytes) in buffers {
                 spans.push(Span { address, bytes: bytes.len() as u64 });
@@ -207,7 +207,7 @@ fn emulated_instructions(
     context: Context<'_>,
 ) -> Option<u64> {
     let emulated = Box::new(Emulated::new(workspace.device.capability()));
-    let (gpu, addresses) = workspace.swap_device(emulated, |name| before.of(name).cloned())?;
+    let (gpu, homes) = workspace.swap_device(emulated, |name| before.contents(name).cloned())?;
     let outcome = limited(Some(LIMIT), context.cancel, |cancel| {
         let evaluated = arguments::evaluate_all(&again.launch.header, workspace)?;
         let text = again.text();
@@ -224,8 +224,7 @@ fn emulated_instructions(
         };
         super::run::launch_once(&plan, workspace, cancel)
     });
-    let (emulated, addresses) = workspace.swap_back(gpu, addresses);
-    workspace.dismiss(emulated, addresses);
+    workspace.swap_back(gpu, homes);
     outcome.ok()?.warp_instructions
 }
 

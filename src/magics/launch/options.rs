@@ -9,6 +9,7 @@ use crate::device::TimingPlan;
 use crate::diagnostic::{Diagnostic, Result};
 use crate::expression::{HeaderOption, LaunchHeader};
 use crate::magics::OptionSpec;
+use crate::magics::settings::place::ON;
 
 /// Options that take no value.
 pub const SWITCHES: [&str; 3] = ["--compile", "--warm", "--check"];
@@ -38,6 +39,7 @@ pub const STAGE_OPTIONS: &[OptionSpec] = &[
         help: "on the emulator: data races, missing waits and fences, shared memory that nothing wrote",
     },
     OptionSpec { name: "--seed", value: "N", help: "on the emulator: another order of warps and of copies that land" },
+    ON,
 ];
 
 /// Options of the stages that passes run on.
@@ -79,6 +81,7 @@ pub const CUBIN_OPTIONS: &[OptionSpec] = &[
     STAGE_OPTIONS[8],
     STAGE_OPTIONS[9],
     STAGE_OPTIONS[10],
+    ON,
 ];
 
 /// Options of `%%triton` and `%%gluon` besides.
@@ -97,6 +100,7 @@ pub const PYTHON_OPTIONS: &[OptionSpec] = &[
     UNTIL,
     STAGE_OPTIONS[7],
     STAGE_OPTIONS[8],
+    ON,
 ];
 
 /// Options of `%launch`.
@@ -108,6 +112,7 @@ pub const LAUNCH_OPTIONS: &[OptionSpec] = &[
     STAGE_OPTIONS[6],
     STAGE_OPTIONS[7],
     STAGE_OPTIONS[8],
+    ON,
 ];
 
 /// What is changed of the compiler's own passes.

@@ -9,6 +9,7 @@ use super::stages::report;
 use crate::compiler::Artifact;
 use crate::diagnostic::{Diagnostic, Result, Source, nearest};
 use crate::expression::{LaunchHeader, parse_launch};
+use crate::magics::settings::place;
 use crate::magics::{Call, Kind, Magic, OptionSpec, Spec};
 use crate::render::Output;
 use crate::workspace::{Context, LaunchSpec, Version, Workspace};
@@ -24,7 +25,8 @@ impl Magic for Relaunch {
             summary: "launch a compiled kernel again",
             usage: "[NAME][GRID](ARGUMENTS) [--options]",
             details: "Nothing is compiled: values that were specialised to constants stay as they were. With a name only \
-                      (or nothing), the last launch is repeated.",
+                      (or nothing), the last launch is repeated. `--on cuda:1` launches on another device than the \
+                      current one, on buffers that live there.",
             options: LAUNCH_OPTIONS,
         }
     }
@@ -33,24 +35,26 @@ impl Magic for Relaunch {
         let again = Again::find(call, LAUNCH_OPTIONS, workspace)?;
         let text = again.text();
         let Again { name, mut version, launch, header } = again;
-        let evaluated = arguments::evaluate_all(&launch.header, workspace);
-        let evaluated = evaluated.map_err(|error| Box::new(error.in_source(&launch.source)))?;
-        let plan = Plan {
-            text: &text,
-            kernel: &name,
-            version: &version,
-            header: &launch.header,
-            source: &launch.source,
-            arguments: &evaluated,
-            timing: options::timing(&header)?,
-            timeout: options::timeout(&header)?,
-            checks: options::checks(&header)?,
-        };
-        let (lines, warnings) = run(&plan, workspace, context)?;
-        workspace.kernels.launched(&name, launch);
-        // Nothing was compiled.
-        version.stages.truncate(1);
-        Ok(Some(report(&name, &version, Some(lines), None, warnings).output()))
+        place::on(&header, workspace, |workspace| {
+            let evaluated = arguments::evaluate_all(&launch.header, workspace);
+            let evaluated = evaluated.map_err(|error| Box::new(error.in_source(&launch.source)))?;
+            let plan = Plan {
+                text: &text,
+                kernel: &name,
+                version: &version,
+                header: &launch.header,
+                source: &launch.source,
+                arguments: &evaluated,
+                timing: options::timing(&header)?,
+                timeout: options::timeout(&header)?,
+                checks: options::checks(&header)?,
+            };
+            let (lines, warnings) = run(&plan, workspace, context)?;
+            workspace.kernels.launched(&name, launch);
+            // Nothing was compiled.
+            version.stages.truncate(1);
+            Ok(Some(report(&name, &version, Some(lines), None, warnings).output()))
+        })
     }
 }
 

@@ -27,13 +27,12 @@ pub fn locate(
         return None;
     }
     let emulated = Box::new(Emulated::new(workspace.device.capability()));
-    let (gpu, addresses) = workspace.swap_device(emulated, |name| before.of(name).cloned())?;
+    let (gpu, homes) = workspace.swap_device(emulated, |name| before.contents(name).cloned())?;
     let outcome = limited(Some(LIMIT), context.cancel, |cancel| {
         let arguments = arguments::evaluate_all(plan.header, workspace)?;
         launch_once(&Plan { arguments: &arguments, ..*plan }, workspace, cancel)
     });
-    let (emulated, addresses) = workspace.swap_back(gpu, addresses);
-    workspace.dismiss(emulated, addresses);
+    workspace.swap_back(gpu, homes);
     match outcome {
         Err(error) if error.is_interrupted() || error.code == "timeout" || error.code == "not-built-yet" => None,
         Err(error) => Some(plan.in_own_text(*error, workspace)),

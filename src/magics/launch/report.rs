@@ -53,6 +53,18 @@ pub struct LaunchLines {
     pub changes: Vec<String>,
 }
 
+/// From here on the reader feels what copies and comparisons of the buffers cost.
+const FELT: Duration = Duration::from_millis(200);
+
+impl LaunchLines {
+    /// What it cost to know what the buffers held before and what they hold now, where that is felt.
+    fn cost_of_copies(&self) -> Option<String> {
+        let around = self.parts.iter().filter(|(part, _)| matches!(*part, "snapshot" | "changes"));
+        let cost: Duration = around.map(|(_, time)| *time).sum();
+        (cost >= FELT).then(|| format!("{} to copy and compare buffers (`%config snapshots`)", time_text(cost)))
+    }
+}
+
 /// Everything that a launch cell has to tell.
 #[derive(Clone, Debug)]
 pub struct Report {
@@ -191,6 +203,7 @@ impl Report {
                 Some(timing) => timing_text(timing, kind),
                 None => format!("{kind} {}", time_text(launch.elapsed)),
             });
+            parts.extend(launch.cost_of_copies());
         }
         if parts.is_empty() { "nothing to compile".to_owned() } else { parts.join(" · ") }
     }

@@ -1,24 +1,26 @@
 //! One launch: arguments to bytes, scratch, snapshot, the launch itself, repetitions, and what it changed.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::arguments::{self, Arguments};
+use super::elsewhere;
 use super::locate::in_own_text;
 use super::replay;
 use super::report::LaunchLines;
-use super::snapshot::Snapshot;
+use super::snapshot::{Snapshot, revive};
 use super::timeout::limited;
 use crate::cancel::Cancel;
 use crate::compiler::meta::{encode, resolve_scratch};
 use crate::compiler::{Origin, Stage, Target};
-use crate::device::Checked;
 use crate::device::observe::Observe;
+use crate::device::{Buffer, Checked};
 use crate::device::{Code, Device, Launch, LaunchReport, Timing, TimingPlan};
 use crate::diagnostic::{Diagnostic, Result, Source};
 use crate::expression::{LaunchHeader, Scalar};
 use crate::frontend::Stream;
 use crate::render::grouped;
-use crate::workspace::{Context, Version, Workspace};
+use crate::workspace::{Context, LaunchSpec, Launched, Version, Workspace};
 
 /// A launch, ready but for its arguments' bytes.
 #[derive(Clone, Copy)]
@@ -63,13 +65,13 @@ impl Plan<'_> {
 
 /// Runs it. Buffers get their values back when it fails.
 pub fn run(plan: &Plan<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<(LaunchLines, Vec<String>)> {
-    let mut gone = workspace.revive()?;
+    let mut gone = revive(workspace, context)?;
     let mut parts = Parts::start();
-    let mut good = match Snapshot::take(workspace) {
+    let mut good = match Snapshot::take_current(workspace) {
         // It died since it was last asked; nothing was launched yet.
         Err(_) if workspace.device.is_lost() => {
-            gone = workspace.revive()?;
-            Snapshot::take(workspace)?
+            gone = revive(workspace, context)?;
+            Snapshot::take_current(workspace)?
         }
         taken => taken?,
     };
@@ -85,7 +87,10 @@ pub fn run(plan: &Plan<'_>, workspace: &mut Workspace, context: Context<'_>) -> 
     for (address, _) in temporary {
         workspace.device.free(address);
     }
-    let (Prepared { launch, guessed_shared }, Outcome { report, timing, changes }) = match outcome {
+    if let Ok((_, outcome)) = &outcome {
+        record(plan, &outcome.written, workspace);
+    }
+    let (Prepared { launch, guessed_shared }, Outcome { report, timing, changes, .. }) = match outcome {
         Ok(outcome) => outcome,
         Err(error) if launched || workspace.device.is_lost() => {
             return Err(Box::new(failed(plan, *error, &good, workspace, context)?));
@@ -93,8 +98,8 @@ pub fn run(plan: &Plan<'_>, workspace: &mut Workspace, context: Context<'_>) -> 
         Err(error) => return Err(error),
     };
     let mut warnings = report.warnings;
-    if !gone.is_empty() {
-        warnings.push(format!("the device was lost before this launch, and with it: {}", gone.join(", ")));
+    if let Some(gone) = gone {
+        warnings.push(format!("the device was lost before this launch; {gone}"));
     }
     if guessed_shared {
         let shared = launch.shared;
@@ -159,7 +164,7 @@ fn failed(
     context: Context<'_>,
 ) -> Result<Diagnostic> {
     let is_fault = workspace.device.is_lost() && !error.is_interrupted() && error.code != "timeout";
-    let kept = good.restore(workspace)?;
+    let kept = good.restore(workspace, context)?;
     let mut error = plan.in_own_text(error, workspace);
     if !error.is_interrupted() {
         error = error.note(format!("kernel `{}` v{}", plan.kernel, plan.version.number));
@@ -203,6 +208,7 @@ fn prepare(plan: &Plan<'_>, workspace: &mut Workspace, temporary: &mut Vec<(u64,
                 .help("`%sanitize` runs the last launch there, or `%device emu`"),
         )));
     }
+    elsewhere::refuse(plan.header, workspace).map_err(located)?;
     let grid = grid(plan, workspace)?;
     let mut arguments = plan.arguments.clone();
     arguments.place(workspace.device.as_mut(), temporary)?;
@@ -279,7 +285,7 @@ pub fn code_for<'a>(device: &dyn Device, version: &'a Version) -> Option<Code<'a
 /// Whether a device runs cubins of this target: its own, and those of lesser minor versions but for `a` targets.
 pub fn takes_cubin(device: &dyn Device, target: Target) -> bool {
     let (own, theirs) = (device.capability(), target.0);
-    !device.is_emulated() && (own == theirs || (own / 10 == theirs / 10 && own > theirs && own < 90))
+    device.runs_machine_code() && (own == theirs || (own / 10 == theirs / 10 && own > theirs && own < 90))
 }
 
 /// Where the time of a cell goes.
@@ -305,6 +311,43 @@ struct Outcome {
     report: LaunchReport,
     timing: Option<Timing>,
     changes: Vec<String>,
+    /// Names of the buffers that hold something else now.
+    written: Vec<String>,
+}
+
+/// Remembers what wrote buffers, to make their contents again if they are lost.
+fn record(plan: &Plan<'_>, written: &[String], workspace: &mut Workspace) {
+    if written.is_empty() {
+        return;
+    }
+    let named: Vec<&str> =
+        elsewhere::named_by(plan.header, workspace).into_iter().map(|(buffer, _)| buffer.name.as_str()).collect();
+    let wild = written.iter().find(|name| !named.contains(&name.as_str()));
+    let bare = plan.arguments.positional.iter().find_map(|given| match given.value {
+        arguments::Value::Scalar(Scalar::Int(value)) => {
+            let inside = |buffer: &&Buffer| (value as u64).wrapping_sub(buffer.address) < buffer.bytes;
+            workspace.buffers_at(workspace.device.place()).find(inside)
+        }
+        _ => None,
+    });
+    let fixed = match (wild, bare) {
+        (Some(wild), _) => Some(format!("wrote `{wild}`, which it was not given")),
+        (None, Some(buffer)) => Some(format!("was given an address in `{}` as a number", buffer.name)),
+        (None, None) => None,
+    };
+    // The code is all that has to be kept of the stages.
+    let stages = plan.version.stages.iter().filter(|outcome| outcome.artifact.stage >= Stage::Ptx).cloned().collect();
+    let launched = Launched {
+        kernel: plan.kernel.to_owned(),
+        version: Version { stages, ..plan.version.clone() },
+        launch: LaunchSpec { source: plan.source.clone(), header: Arc::new(plan.header.clone()) },
+        inputs: workspace.inputs(named),
+        fixed,
+        scalars: workspace.scalars.clone(),
+        place: workspace.device.place(),
+        capability: workspace.device.capability(),
+    };
+    workspace.journal.launched(launched, written);
 }
 
 /// The launch, and the launches that time it. `good` holds what the buffers are to hold if it fails.
@@ -320,8 +363,9 @@ fn launch_all(
     let report = limited(plan.timeout, context.cancel, |cancel| workspace.device.launch(launch, cancel, &print))?;
     refuse_findings(plan, &report, workspace)?;
     parts.end("launch");
-    let after = Snapshot::take(workspace)?;
+    let after = Snapshot::take_current(workspace)?;
     let changes = after.changes_since(good, workspace);
+    let written = after.differing_from(good).into_iter().map(str::to_owned).collect();
     *good = after;
     parts.end("changes");
     let timing = match plan.timing {
@@ -329,11 +373,11 @@ fn launch_all(
         Some(timing) => {
             let timing = workspace.device.time(launch, &timing, context.cancel)?;
             // The buffers hold what one launch made of them.
-            good.restore(workspace)?;
+            good.restore(workspace, context)?;
             Some(timing)
         }
     };
-    Ok(Outcome { report, timing, changes })
+    Ok(Outcome { report, timing, changes, written })
 }
 
 /// Findings besides the first that are told.

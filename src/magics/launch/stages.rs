@@ -18,7 +18,7 @@ use crate::compiler::{
 use crate::diagnostic::{Diagnostic, Result, Source};
 use crate::expression::{LaunchHeader, Scalar, parse_launch};
 use crate::frontend::Stream;
-use crate::magics::settings::parse_triton;
+use crate::magics::settings::{parse_triton, place};
 use crate::magics::{Call, Kind, Magic, Spec};
 use crate::render::Output;
 use crate::workspace::{Context, LaunchSpec, Version, Workspace};
@@ -90,7 +90,10 @@ impl Magic for StageMagic {
         let header = parse_launch(&call.cell.text, call.arguments.clone(), &SWITCHES)?;
         arguments::check_options(&header.options, self.spec().options)?;
         let cell = Cell { stage: self.0, call, header: Arc::new(header) };
-        if self.0.is_python() { cell.python(workspace, context) } else { cell.text(workspace, context) }
+        place::on(&Arc::clone(&cell.header), workspace, |workspace| match self.0.is_python() {
+            true => cell.python(workspace, context),
+            false => cell.text(workspace, context),
+        })
     }
 }
 

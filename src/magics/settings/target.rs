@@ -29,8 +29,8 @@ impl Magic for TargetMagic {
     fn run(&self, call: &Call<'_>, workspace: &mut Workspace, _: Context<'_>) -> Result<Option<Output>> {
         let asked = call.arguments_text();
         if !asked.is_empty() {
-            workspace
-                .set_target(parse_target(asked).map_err(|error| Box::new(error.at(call.arguments.clone(), "")))?)?;
+            let target = parse_target(asked).map_err(|error| Box::new(error.at(call.arguments.clone(), "")))?;
+            workspace.set_target(target);
         }
         Ok(Some(Output::text(format!("target {} · device {}", workspace.target, workspace.device_name()))))
     }

@@ -210,10 +210,10 @@ impl Dumping<'_> {
                 Ok(read) => read,
                 Err(error) => {
                     let error = plan.in_own_text(*error, workspace);
-                    return Err(Box::new(error.note(before.restore(workspace)?)));
+                    return Err(Box::new(error.note(before.restore(workspace, context)?)));
                 }
             };
-            before.restore(workspace)?;
+            before.restore(workspace, context)?;
             let mut grown = false;
             for ((own, levels), (_, table)) in counts.iter_mut().zip(levels).zip(&read) {
                 for (level, which) in levels.iter().enumerate().skip(PROGRAM_LEVELS) {

@@ -1,0 +1,116 @@
+//! `%config`: values that hold until they are changed.
+
+use crate::device::cuda::default_budget;
+use crate::diagnostic::{Diagnostic, Result, nearest};
+use crate::magics::launch::snapshot::Snapshot;
+use crate::magics::{Call, Kind, Magic, Spec};
+use crate::render::{Output, bytes_text, table};
+use crate::workspace::{Context, Workspace};
+
+/// `%config [NAME [VALUE]]`
+pub struct Config;
+
+/// One value: its name, what it is, and the form that it takes.
+struct Setting {
+    name: &'static str,
+    meaning: &'static str,
+    form: &'static str,
+    show: fn(&Workspace) -> String,
+    /// `false` where the text is no value of this.
+    set: fn(&mut Workspace, &str) -> bool,
+}
+
+const SETTINGS: [Setting; 1] = [Setting {
+    name: "snapshots",
+    meaning: "host memory for copies of buffers, which a failed launch is undone with",
+    form: "a size such as 8 GiB, 512 MiB or 0, or `default`: a quarter of the host's memory",
+    show: |workspace| bytes_text(workspace.budget()),
+    set: |workspace, text| {
+        let bytes = if text == "default" { Some(default_budget()) } else { size(text) };
+        bytes.inspect(|&bytes| workspace.set_budget(bytes)).is_some()
+    },
+}];
+
+impl Magic for Config {
+    fn spec(&self) -> &'static Spec {
+        &Spec {
+            name: "config",
+            kind: Kind::Line,
+            summary: "show or change a setting",
+            usage: "[NAME [VALUE]]",
+            details: "`%config snapshots 8 GiB`: how much host memory copies of buffers may take. A launch that fails, or a \
+                      GPU that is lost with it, gives every buffer back what it held before: from its copy, or, where there \
+                      was no room for one, by making it again (its initialiser, its file, the launches that wrote it, if \
+                      the result is the same as before to the bit). What cannot be given back is named. Without a value: \
+                      shows it; without a name: shows all.",
+            options: &[],
+        }
+    }
+
+    fn words(&self) -> Vec<String> {
+        SETTINGS.iter().map(|setting| setting.name.to_owned()).chain(["default".to_owned()]).collect()
+    }
+
+    fn run(&self, call: &Call<'_>, workspace: &mut Workspace, _: Context<'_>) -> Result<Option<Output>> {
+        let text = call.arguments_text();
+        let name = text.split(|c: char| c.is_whitespace() || c == '=').next().unwrap_or_default();
+        if name.is_empty() {
+            let mut rows = vec![["name", "value", "meaning"].map(str::to_owned).to_vec()];
+            rows.extend(SETTINGS.iter().map(|one| vec![one.name.into(), (one.show)(workspace), one.meaning.into()]));
+            let (text, html) = table::both(&rows);
+            return Ok(Some(Output::text(text).with_html(html)));
+        }
+        let span = call.arguments.start..call.arguments.start + name.len();
+        let Some(setting) = SETTINGS.iter().find(|setting| setting.name == name) else {
+            let error = Diagnostic::error("unknown-setting", format!("there is no setting `{name}`")).at(span, "");
+            return Err(Box::new(match nearest(name, SETTINGS.iter().map(|setting| setting.name)) {
+                Some(near) => error.help(format!("did you mean `{near}`?")),
+                None => error.help("`%config` lists the settings"),
+            }));
+        };
+        let value = text[name.len()..].trim_start_matches(|c: char| c.is_whitespace() || c == '=');
+        if !value.is_empty() && !(setting.set)(workspace, value) {
+            let error = Diagnostic::error("setting-value", format!("this is no value of `{name}`"));
+            let place = call.arguments.end - value.len()..call.arguments.end;
+            return Err(Box::new(error.at(place, "").help(setting.form)));
+        }
+        if !value.is_empty() {
+            // Digests of what no copy is kept of from now on are taken while it is known.
+            Snapshot::take(workspace)?;
+        }
+        Ok(Some(Output::text(format!("{name} = {}", (setting.show)(workspace)))))
+    }
+}
+
+/// A size in bytes: `8 GiB`, `512MiB`, `1.5 GB`, `0`. As memory is counted, a GB is a GiB.
+fn size(text: &str) -> Option<u64> {
+    let digits = text.find(|c: char| !(c.is_ascii_digit() || matches!(c, '.' | '_'))).unwrap_or(text.len());
+    let number: f64 = text[..digits].replace('_', "").parse().ok()?;
+    let shift = match text[digits..].trim().to_ascii_lowercase().as_str() {
+        "" | "b" | "bytes" => 0,
+        "k" | "kb" | "kib" => 10,
+        "m" | "mb" | "mib" => 20,
+        "g" | "gb" | "gib" => 30,
+        "t" | "tb" | "tib" => 40,
+        _ => return None,
+    };
+    let bytes = number * f64::from(1 << 20) * f64::powi(2.0, shift - 20);
+    (bytes.is_finite() && bytes < 1e18).then_some(bytes as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::size;
+
+    #[test]
+    fn sizes_have_units() {
+        let sizes =
+            [("0", 0), ("8 GiB", 8 << 30), ("512MiB", 512 << 20), ("1.5k", 1536), ("1_000", 1000), ("2tb", 2 << 40)];
+        for (text, bytes) in sizes {
+            assert_eq!(size(text), Some(bytes), "{text}");
+        }
+        for text in ["", "GiB", "8 GiB of", "-1", "1e3", "9999999 TiB"] {
+            assert_eq!(size(text), None, "{text}");
+        }
+    }
+}
