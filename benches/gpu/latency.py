@@ -125,14 +125,20 @@ def cell(kernel, size):
 
 def person(notebook):
     """%launch from request to idle, with its parts."""
-    times, parts = [], []
+    times, parts, inner = [], [], []
     for _ in range(41):
         facts, _, elapsed = notebook.facts("%launch many")
         times.append(elapsed * 1e3)
-        parts.append(facts["launch"]["parts_nanoseconds"])
+        launch = facts["launch"]
+        parts.append(launch["parts_nanoseconds"])
+        asked, host, gpu = parts[-1]["launch"], launch["host_nanoseconds"], launch["nanoseconds"]
+        inner.append((asked, asked - host, host - gpu, gpu))
     named = {name: statistics.median(part[name] for part in parts) / 1e3 for name in parts[0]}
     print(f"%launch, Shift-Enter to idle: {statistics.median(times):.2f} ms (median of {len(times)}); of it in the kernel "
           "process: " + ", ".join(f"{name} {value:.0f} µs" for name, value in named.items()))
+    asked, messages, submit, gpu = (statistics.median(column) / 1e3 for column in zip(*inner))
+    print(f"a launch asked from the kernel process to its completion: {asked:.1f} µs; of it request and reply over the socket "
+          f"{messages:.1f} µs, driver (submit, events, wait) {submit:.1f} µs, between the events on the GPU {gpu:.1f} µs")
 
 
 def run(options):

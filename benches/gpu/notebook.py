@@ -1,6 +1,9 @@
 """A session on the GPU, with the facts of its results."""
 
+import os
+import signal
 import time
+from pathlib import Path
 
 import numpy
 from session import CellError, Session
@@ -34,6 +37,31 @@ class Notebook(Session):
             raise CellError("\n".join(content["traceback"]))
         following = [p["text"] for p in content.get("payload", []) if p["source"] == "set_next_input"]
         return (found[-1] if found else None), (following[-1] if following else None), elapsed
+
+    def hosts(self):
+        """Device -> process id of the device hosts that this kernel started."""
+        kernel, found = self.manager.provisioner.pid, {}
+        for folder in Path("/proc").iterdir():
+            if not folder.name.isdigit():
+                continue
+            try:
+                words = (folder / "cmdline").read_bytes().split(b"\0")
+                parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            except (OSError, ValueError):
+                continue
+            if parent == kernel and b"device-host" in words:
+                found[words[words.index(b"device-host") + 1].decode()] = int(folder.name)
+        return found
+
+    def kill_host(self, device):
+        """Kills the process that owns a device, and waits until it is dead."""
+        process = self.hosts()[device]
+        os.kill(process, signal.SIGKILL)
+        while device in (now := self.hosts()) and now[device] == process:
+            state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+            if state == "Z":
+                return
+            time.sleep(0.01)
 
     def bytes_of(self, name, dtype):
         """A buffer's contents; types that numpy lacks come as f32, which holds each of their values."""

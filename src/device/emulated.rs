@@ -241,6 +241,7 @@ impl Device for Emulated {
         let stats = outcome.map_err(|fault| Box::new(fault.into_diagnostic(loaded.module.source())))?;
         Ok(LaunchReport {
             elapsed,
+            host: None,
             warp_instructions: Some(stats.warp_instructions),
             shared_touched: Some(stats.shared_touched),
             warnings: loaded.warning.iter().cloned().collect(),

@@ -72,6 +72,8 @@ pub struct Launch {
 pub struct LaunchReport {
     /// Wall time of the run itself: emulation time, or GPU time by events.
     pub elapsed: Duration,
+    /// Wall time in the process that owns the GPU, from the request to the kernel's end.
+    pub host: Option<Duration>,
     /// Instructions executed, counted per warp (emulator).
     pub warp_instructions: Option<u64>,
     /// One past the highest byte of dynamic shared memory that was touched (emulator).

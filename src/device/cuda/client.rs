@@ -452,11 +452,12 @@ impl Device for Hosted {
 
     fn launch(&mut self, launch: &Launch, cancel: &Cancel, print: &(dyn Fn(&str) + Sync)) -> Result<LaunchReport> {
         match self.ask_cancellable(&Request::Launch { launch: launch.clone() }, cancel)? {
-            Reply::Launched { nanoseconds, printed } => {
+            Reply::Launched { nanoseconds, host_nanoseconds, printed } => {
                 if !printed.is_empty() {
                     print(&printed);
                 }
-                Ok(LaunchReport { elapsed: Duration::from_nanos(nanoseconds), ..LaunchReport::default() })
+                let host = Some(Duration::from_nanos(host_nanoseconds));
+                Ok(LaunchReport { elapsed: Duration::from_nanos(nanoseconds), host, ..LaunchReport::default() })
             }
             other => Err(self.unexpected(&other)),
         }

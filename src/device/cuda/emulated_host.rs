@@ -99,7 +99,11 @@ impl Backend for EmulatedHost {
                     refused(error)
                 })?;
                 let nanoseconds = u64::try_from(report.elapsed.as_nanos()).unwrap_or(u64::MAX);
-                Reply::Launched { nanoseconds, printed: printed.into_inner().unwrap_or_default() }
+                Reply::Launched {
+                    nanoseconds,
+                    host_nanoseconds: nanoseconds,
+                    printed: printed.into_inner().unwrap_or_default(),
+                }
             }
             Request::Time { launch, plan } => Reply::Timed {
                 timing: device.time(&launch, &plan, &Cancel::new()).map_err(|error| {
@@ -107,7 +111,8 @@ impl Backend for EmulatedHost {
                     refused(error)
                 })?,
             },
-            Request::Occupancy { .. } | Request::TensorMap { .. } => {
+            Request::TensorMap { map } => Reply::TensorMap { bytes: device.tensor_map(&map).map_err(refused)? },
+            Request::Occupancy { .. } => {
                 return Err(DriverError {
                     call: "the emulator".into(),
                     name: "not a GPU".into(),

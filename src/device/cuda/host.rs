@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
+use std::time::Instant;
 
 use rustix::fs::MemfdFlags;
 
@@ -173,17 +174,19 @@ impl Host {
     fn load(&mut self, bytes: usize, entry: &str) -> Answer {
         let (module, log) = self.context.load(self.shared.bytes(bytes))?;
         let function = module.function(entry)?;
-        let info = FunctionInfo { log, ..function.info()? };
+        let info = FunctionInfo { spills: spilled(&log), log, ..function.info()? };
         self.modules.push(module);
         self.functions.push(Loaded { function, info: info.clone() });
         Ok(Reply::Function { function: self.functions.len() as u64 - 1, info })
     }
 
     fn launch(&mut self, launch: &Launch) -> Answer {
+        let start = Instant::now();
         let loaded = self.function(launch.function)?;
         let prepared = Prepared::new(&loaded.function, &loaded.info, launch)?;
         let nanoseconds = self.context.timed(|| self.context.submit(&prepared))?;
-        Ok(Reply::Launched { nanoseconds, printed: self.printed.take().0 })
+        let host_nanoseconds = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        Ok(Reply::Launched { nanoseconds, host_nanoseconds, printed: self.printed.take().0 })
     }
 
     fn digests(&mut self, spans: &[(u64, u64)]) -> Result<Vec<u64>, DriverError> {
@@ -237,6 +240,12 @@ impl Host {
     }
 }
 
+/// Bytes that a thread spills, of which the driver's compiler tells in its log: `8 bytes spill stores`.
+fn spilled(log: &str) -> Option<u32> {
+    let (before, _) = log.split_once(" bytes spill stores")?;
+    before.rsplit([' ', '\t', ',']).next()?.parse().ok()
+}
+
 /// Spans whose sums lie in device memory at one time.
 const MOST_SPANS: usize = 512;
 
@@ -275,5 +284,17 @@ impl Printed {
             Ok(String::from_utf8_lossy(&bytes).into_owned())
         };
         (read(&self.stdout).unwrap_or_default(), read(&self.stderr).unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::spilled;
+
+    #[test]
+    fn spills_are_read_from_the_log() {
+        let log = "ptxas info    : Function properties for k\nptxas         .     16 bytes stack frame, 12 bytes spill stores, 8 \
+                   bytes spill loads";
+        assert_eq!((spilled(log), spilled("")), (Some(12), None));
     }
 }

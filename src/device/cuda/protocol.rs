@@ -61,8 +61,8 @@ pub enum Reply {
     Function { function: u64, info: FunctionInfo },
     /// The answer to [`Request::Occupancy`].
     Occupancy { occupancy: Occupancy },
-    /// A launch has ended well.
-    Launched { nanoseconds: u64, printed: String },
+    /// A launch has ended well: the GPU's time, and that of the host from the request on.
+    Launched { nanoseconds: u64, host_nanoseconds: u64, printed: String },
     /// The samples of [`Request::Time`].
     Timed { timing: super::super::Timing },
     /// An encoded tensor map.

@@ -4,16 +4,18 @@ use std::io::Read;
 use std::process::{Command, Stdio};
 
 use super::arguments;
+use super::compare::on_device;
 use super::relaunch::Again;
 use super::run::{Checks, Plan, code_for, with_prepared};
 use super::snapshot::Snapshot;
 use super::timeout::limited;
 use crate::child::ChildProcess;
+use crate::device::Code;
 use crate::device::cuda::replay::{self, Job, Span};
-use crate::device::{Code, Emulated};
+use crate::device::observe::{Class, Counters, Counts, Observe, Observed};
 use crate::diagnostic::{Diagnostic, Result};
 use crate::magics::{Call, Kind, Magic, OptionSpec, Spec};
-use crate::render::{Output, grouped, table};
+use crate::render::{Output, escape_html, grouped, table};
 use crate::workspace::{Context, Workspace};
 
 /// `%ncu [NAME][GRID](ARGUMENTS)`
@@ -22,25 +24,133 @@ pub struct Ncu;
 const OPTIONS: &[OptionSpec] =
     &[OptionSpec { name: "--version", value: "N", help: "this version of the kernel rather than the newest" }];
 
-/// Nsight Compute's metric, and what it means.
-const METRICS: [(&str, &str); 12] = [
-    ("gpu__time_duration.sum", "time on the GPU"),
-    ("sm__throughput.avg.pct_of_peak_sustained_elapsed", "SM throughput, of its peak"),
-    ("gpu__compute_memory_throughput.avg.pct_of_peak_sustained_elapsed", "memory throughput, of its peak"),
-    ("dram__bytes_read.sum", "read from device memory"),
-    ("dram__bytes_write.sum", "written to device memory"),
-    ("lts__t_sector_hit_rate.pct", "hits in L2"),
-    ("l1tex__t_sector_hit_rate.pct", "hits in L1"),
-    ("sm__warps_active.avg.pct_of_peak_sustained_active", "achieved occupancy"),
-    (INSTRUCTIONS, "warp instructions (SASS; the emulator counts PTX)"),
-    ("l1tex__data_bank_conflicts_pipe_lsu.sum", "shared-memory bank conflicts"),
-    ("smsp__inst_executed_pipe_tensor.sum", "tensor-core instructions"),
-    ("launch__registers_per_thread", "registers per thread"),
+/// A metric of Nsight Compute.
+struct Metric {
+    name: &'static str,
+    meaning: &'static str,
+    emulated: Emulated,
+}
+
+/// What the emulator has to say of a metric.
+enum Emulated {
+    /// It counts the same thing, in PTX.
+    Counts(fn(&Counters) -> f64),
+    /// It does not, and why.
+    Not(&'static str),
+}
+
+use Emulated::{Counts as Counted, Not};
+
+const CLOCK: &str = "no clock";
+const CACHES: &str = "no caches";
+const MACHINE: &str = "no machine code";
+
+const METRICS: [Metric; 20] = [
+    Metric { name: "gpu__time_duration.sum", meaning: "time on the GPU", emulated: Not(CLOCK) },
+    Metric {
+        name: "sm__throughput.avg.pct_of_peak_sustained_elapsed",
+        meaning: "SM throughput, of its peak",
+        emulated: Not(CLOCK),
+    },
+    Metric {
+        name: "gpu__compute_memory_throughput.avg.pct_of_peak_sustained_elapsed",
+        meaning: "memory throughput, of its peak",
+        emulated: Not(CLOCK),
+    },
+    Metric { name: "dram__bytes_read.sum", meaning: "read from device memory", emulated: Not(CACHES) },
+    Metric { name: "dram__bytes_write.sum", meaning: "written to device memory", emulated: Not(CACHES) },
+    Metric { name: "lts__t_sector_hit_rate.pct", meaning: "hits in L2", emulated: Not(CACHES) },
+    Metric { name: "l1tex__t_sector_hit_rate.pct", meaning: "hits in L1", emulated: Not(CACHES) },
+    Metric {
+        name: "sm__warps_active.avg.pct_of_peak_sustained_active",
+        meaning: "achieved occupancy",
+        emulated: Not(CLOCK),
+    },
+    Metric { name: "launch__registers_per_thread", meaning: "registers per thread", emulated: Not(MACHINE) },
+    Metric {
+        name: "smsp__inst_executed.sum",
+        meaning: "warp instructions (SASS; the emulator's are PTX)",
+        emulated: Counted(|counters| counters.total(|_| true).executed as f64),
+    },
+    Metric {
+        name: "smsp__thread_inst_executed_per_inst_executed.ratio",
+        meaning: "active threads per instruction",
+        emulated: Counted(|counters| {
+            let all = counters.total(|_| true);
+            ratio(all.lanes, all.executed)
+        }),
+    },
+    Metric {
+        name: "l1tex__t_requests_pipe_lsu_mem_global_op_ld.sum",
+        meaning: "global loads: requests",
+        emulated: Counted(|counters| of(counters, Class::GlobalLoad).global.requests as f64),
+    },
+    Metric {
+        name: "l1tex__t_sectors_pipe_lsu_mem_global_op_ld.sum",
+        meaning: "global loads: sectors",
+        emulated: Counted(|counters| of(counters, Class::GlobalLoad).global.sectors as f64),
+    },
+    Metric {
+        name: "l1tex__average_t_sectors_per_request_pipe_lsu_mem_global_op_ld.ratio",
+        meaning: "global loads: sectors per request",
+        emulated: Counted(|counters| {
+            let loads = of(counters, Class::GlobalLoad).global;
+            ratio(loads.sectors, loads.requests)
+        }),
+    },
+    Metric {
+        name: "l1tex__t_requests_pipe_lsu_mem_global_op_st.sum",
+        meaning: "global stores: requests",
+        emulated: Counted(|counters| of(counters, Class::GlobalStore).global.requests as f64),
+    },
+    Metric {
+        name: "l1tex__t_sectors_pipe_lsu_mem_global_op_st.sum",
+        meaning: "global stores: sectors",
+        emulated: Counted(|counters| of(counters, Class::GlobalStore).global.sectors as f64),
+    },
+    Metric {
+        name: "l1tex__average_t_sectors_per_request_pipe_lsu_mem_global_op_st.ratio",
+        meaning: "global stores: sectors per request",
+        emulated: Counted(|counters| {
+            let stores = of(counters, Class::GlobalStore).global;
+            ratio(stores.sectors, stores.requests)
+        }),
+    },
+    Metric {
+        name: "l1tex__data_pipe_lsu_wavefronts_mem_shared.sum",
+        meaning: "shared memory: wavefronts",
+        emulated: Counted(|counters| counters.total(|_| true).shared.wavefronts as f64),
+    },
+    Metric {
+        name: "l1tex__data_bank_conflicts_pipe_lsu.sum",
+        meaning: "shared memory: bank conflicts",
+        emulated: Counted(|counters| counters.total(|_| true).shared.conflicts() as f64),
+    },
+    Metric {
+        name: "smsp__inst_executed_pipe_tensor.sum",
+        meaning: "tensor-core instructions (of the hardware; the emulator's are PTX)",
+        emulated: Counted(|counters| counters.total(|one| one.counts.tensor_operations > 0).effective as f64),
+    },
 ];
-const INSTRUCTIONS: &str = "smsp__inst_executed.sum";
+
+fn of(counters: &Counters, class: Class) -> Counts {
+    counters.total(|counted| counted.class == class)
+}
+
+fn ratio(a: u64, b: u64) -> f64 {
+    if b == 0 { 0.0 } else { a as f64 / b as f64 }
+}
+
+/// A number as a table has it.
+fn number_text(value: f64) -> String {
+    match value {
+        whole if whole.fract() == 0.0 && whole.abs() < 1e18 => grouped(whole as u64),
+        value => format!("{value:.2}"),
+    }
+}
 
 /// The emulator's count has to come within this time.
-const LIMIT: std::time::Duration = std::time::Duration::from_secs(5);
+const LIMIT: std::time::Duration = std::time::Duration::from_secs(30);
 
 impl Magic for Ncu {
     fn spec(&self) -> &'static Spec {
@@ -104,19 +214,25 @@ impl Magic for Ncu {
                 .map_err(|error| failed("the launch could not be written down", &error.to_string()))
         })?;
         let counters = profile(&ordinal, folder.path(), context)?;
-        let emulated = emulated_instructions(&again, &before, workspace, context);
+        let emulated = emulated(&again, &before, workspace, context)?;
         let mut rows = vec![["counter", device.as_str(), "emulator"].map(str::to_owned).to_vec()];
-        for (metric, meaning) in METRICS {
-            let Some((_, value)) = counters.iter().find(|(name, _)| name == metric) else { continue };
-            let beside = match emulated {
-                Some(count) if metric == INSTRUCTIONS => grouped(count),
-                _ => String::new(),
+        for metric in &METRICS {
+            let Some((_, value)) = counters.iter().find(|(name, _)| name == metric.name) else { continue };
+            let beside = match (&metric.emulated, &emulated) {
+                (Not(why), _) => format!("– ({why})"),
+                (Counted(count), Ok(counters)) => number_text(count(counters)),
+                (Counted(_), Err(_)) => "–".to_owned(),
             };
-            rows.push(vec![meaning.to_owned(), value.clone(), beside]);
+            rows.push(vec![metric.meaning.to_owned(), value.clone(), beside]);
         }
         let (text, html) = table::both(&rows);
         let title = format!("{} v{}: one launch under Nsight Compute", again.name, again.version.number);
-        Ok(Some(Output::text(format!("{title}\n{text}")).with_html(format!("<div><b>{title}</b>{html}</div>"))))
+        let note = match &emulated {
+            Ok(_) => "the emulator counts the PTX, and exactly; ptxas may merge, move and drop instructions".to_owned(),
+            Err(why) => format!("nothing of the emulator's: {why}"),
+        };
+        let html = format!("<div><b>{title}</b>{html}<div>{}</div></div>", escape_html(&note));
+        Ok(Some(Output::text(format!("{title}\n{text}\n{note}")).with_html(html)))
     }
 }
 
@@ -132,13 +248,35 @@ fn program() -> Option<std::path::PathBuf> {
     folders.map(|folder| folder.join("ncu")).find(|program| program.is_file())
 }
 
-/// Each metric and its value with its unit.
+/// Each metric and its value with its unit. Metrics that this Nsight Compute or this GPU does not have are left out.
 fn profile(ordinal: &str, folder: &std::path::Path, context: Context<'_>) -> Result<Vec<(String, String)>> {
+    let mut names: Vec<&str> = METRICS.iter().map(|metric| metric.name).collect();
+    loop {
+        match profile_these(&names, ordinal, folder, context) {
+            Err(error) => {
+                let unknown =
+                    |name: &&str| error.notes.iter().any(|note| note.contains("metric") && note.contains(*name));
+                let known: Vec<&str> = names.iter().copied().filter(|name| !unknown(name)).collect();
+                if known.is_empty() || known.len() == names.len() {
+                    return Err(error);
+                }
+                names = known;
+            }
+            found => return found,
+        }
+    }
+}
+
+fn profile_these(
+    names: &[&str],
+    ordinal: &str,
+    folder: &std::path::Path,
+    context: Context<'_>,
+) -> Result<Vec<(String, String)>> {
     let Some(program) = program() else {
         let error = Diagnostic::error("ncu", "Nsight Compute (`ncu`) was not found");
         return Err(Box::new(error.help("it comes with the CUDA toolkit; put its folder on the PATH")));
     };
-    let names: Vec<&str> = METRICS.iter().map(|(metric, _)| *metric).collect();
     let mut command = Command::new(program);
     command.args(["--csv", "--page", "raw", "--print-units", "auto", "--metrics", &names.join(",")]);
     // What runs the launch is this very program.
@@ -194,38 +332,42 @@ fn parse(output: &str) -> Vec<(String, String)> {
         .filter_map(|line| Some(line.trim().strip_prefix('"')?.strip_suffix('"')?.split("\",\"").collect()))
         .collect();
     let [names, units, values, ..] = rows.as_slice() else { return Vec::new() };
-    let known = |name: &str| METRICS.iter().any(|(metric, _)| *metric == name);
+    let known = |name: &str| METRICS.iter().any(|metric| metric.name == name);
     let columns = names.iter().zip(units).zip(values).filter(|((name, _), _)| known(name));
-    columns.map(|((name, unit), value)| ((*name).to_owned(), format!("{value} {unit}").trim().to_owned())).collect()
+    columns.map(|((name, unit), value)| ((*name).to_owned(), value_text(value, unit))).collect()
 }
 
-/// What the emulator counts for the same launch, if it can run it in time.
-fn emulated_instructions(
+/// A value with its unit; counts need none.
+fn value_text(value: &str, unit: &str) -> String {
+    let value = value.replace(',', "").parse().map_or_else(|_| value.to_owned(), number_text);
+    match unit {
+        "inst" | "request" | "sector" | "register/thread" | "sector/request" | "" => value,
+        unit => format!("{value} {unit}"),
+    }
+}
+
+/// What the emulator counts for the same launch; `Err` with the reason if it cannot, or not in time.
+fn emulated(
     again: &Again,
     before: &Snapshot,
     workspace: &mut Workspace,
     context: Context<'_>,
-) -> Option<u64> {
-    let emulated = Box::new(Emulated::new(workspace.device.capability()));
-    let (gpu, homes) = workspace.swap_device(emulated, |name| before.contents(name).cloned())?;
-    let outcome = limited(Some(LIMIT), context.cancel, |cancel| {
-        let evaluated = arguments::evaluate_all(&again.launch.header, workspace)?;
-        let text = again.text();
-        let plan = Plan {
-            text: &text,
-            kernel: &again.name,
-            version: &again.version,
-            header: &again.launch.header,
-            source: &again.launch.source,
-            arguments: &evaluated,
-            timing: None,
-            timeout: None,
-            checks: Checks::default(),
-        };
-        super::run::launch_once(&plan, workspace, cancel)
+) -> Result<Result<Counters, String>> {
+    let counted = limited(Some(LIMIT), context.cancel, |cancel| {
+        let checks = Checks { observe: Some(&Observe::Counters), ..Checks::default() };
+        on_device("emu", again, before, checks, workspace, Context { cancel, ..context })
     });
-    workspace.swap_back(gpu, homes);
-    outcome.ok()?.warp_instructions
+    context.cancel.check()?;
+    Ok(match counted {
+        Ok(result) => match result.report.observed {
+            Some(Observed::Counters(counters)) => Ok(counters),
+            _ => Err("it counted nothing".to_owned()),
+        },
+        Err(error) if error.code == "timeout" => {
+            Err(format!("it had not ended within {} s; a smaller grid tells as much", LIMIT.as_secs()))
+        }
+        Err(error) => Err(error.message.clone()),
+    })
 }
 
 #[cfg(test)]
@@ -238,7 +380,9 @@ mod tests {
                       \"\",\"\",\"Mbyte\",\"us\"\n\"0\",\"add(\",\"1.25\",\"3.1\"\n";
         let found = parse(output);
         assert_eq!(found[0], ("dram__bytes_read.sum".to_owned(), "1.25 Mbyte".to_owned()));
-        assert_eq!(found[1].1, "3.1 us");
+        assert_eq!(found[1].1, "3.10 us");
+        assert_eq!(value_text("67952640.000000", "inst"), "67 952 640");
+        assert_eq!(value_text("1,858", ""), "1 858");
         assert!(parse("==ERROR== nothing").is_empty());
     }
 }

@@ -128,7 +128,9 @@ impl Attempt<'_> {
         let written = launched.inputs.iter().find(|input| input.state.is_of_same_buffer(state));
         let name = match written {
             Some(input) => input.buffer.name.clone(),
-            None => return Err(because(format!("`{kernel}` wrote it, and was not given it"))),
+            None => {
+                return Err(because(format!("`{kernel}` v{} wrote it, and was not given it", version.number)));
+            }
         };
         if let Some(why) = &launched.fixed {
             return Err(because(format!("`{kernel}` v{} {why}", version.number)));

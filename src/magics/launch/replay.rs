@@ -13,6 +13,8 @@ use crate::workspace::{Context, Workspace};
 
 /// No longer than this.
 const LIMIT: Duration = Duration::from_secs(5);
+/// Errors of the emulator that are none of the kernel's.
+const CANNOT: [&str; 5] = ["timeout", "not-built-yet", "cubin-without-ptx", "out-of-memory", "launch-config"];
 /// No more bytes of buffers than this are copied.
 const MOST_BYTES: u64 = 1 << 30;
 
@@ -34,7 +36,8 @@ pub fn locate(
     });
     workspace.swap_back(gpu, homes);
     match outcome {
-        Err(error) if error.is_interrupted() || error.code == "timeout" || error.code == "not-built-yet" => None,
+        // What the emulator cannot run tells nothing of the fault.
+        Err(error) if error.is_interrupted() || CANNOT.contains(&error.code) => None,
         Err(error) => Some(plan.in_own_text(*error, workspace)),
         Ok(_) => None,
     }

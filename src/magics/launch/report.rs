@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::compiler::meta::Resources;
 use crate::compiler::{Sourced, Stage};
-use crate::device::{Occupancy, Timing};
+use crate::device::{FunctionInfo, Occupancy, Timing};
 use crate::render::plot::{latency_histogram, time_text};
 use crate::render::{Output, bytes_text, escape_html, grouped};
 
@@ -35,12 +35,14 @@ pub struct LaunchLines {
     pub emulated: bool,
     /// Time of the launch.
     pub elapsed: Duration,
+    /// Wall time in the process that owns the GPU.
+    pub host: Option<Duration>,
     /// What the cell did around and for the launch, with its time: for who wants to know where it goes.
     pub parts: Vec<(&'static str, Duration)>,
     /// Times of repeated launches (`--bench`).
     pub timing: Option<Timing>,
-    /// Registers per thread of the loaded function, where the device tells.
-    pub registers: Option<u32>,
+    /// What the function takes as a GPU has loaded it.
+    pub function: Option<FunctionInfo>,
     /// What the driver's compiler had to say where it made the code from PTX; empty where it had the code already.
     pub driver_log: Option<String>,
     /// How many blocks an SM holds, where the device tells.
@@ -159,8 +161,19 @@ impl Report {
                 0 => "no local memory, no spills".to_owned(),
                 bytes => format!("{bytes} B of local memory per thread (spills, local arrays)"),
             });
-        } else if let Some(registers) = self.launch.as_ref().and_then(|launch| launch.registers) {
+        } else if let Some(FunctionInfo { registers: Some(registers), local, spills, .. }) = self.function() {
             resources.push(format!("{registers} registers per thread (compiled by the driver)"));
+            resources.push(match (local, spills) {
+                (0, _) => "no local memory, no spills".to_owned(),
+                (bytes, Some(spilled)) => format!("{bytes} B of local memory per thread, {spilled} B spilled"),
+                (bytes, None) => format!("{bytes} B of local memory per thread (spills, local arrays)"),
+            });
+        }
+        if let Some(function) = self.function() {
+            if function.static_shared > 0 {
+                resources.push(format!("{} of static shared memory", bytes_text(function.static_shared.into())));
+            }
+            resources.extend(function.max_threads.map(|threads| format!("up to {threads} threads/block")));
         }
         if let Some(Occupancy { blocks, warps, warps_limit, limiter }) = self.occupancy() {
             let plural = if blocks == 1 { "" } else { "s" };
@@ -178,6 +191,10 @@ impl Report {
         }
         lines.extend(self.launch.as_ref().and_then(|launch| launch.checked.clone()));
         lines
+    }
+
+    fn function(&self) -> Option<&FunctionInfo> {
+        self.launch.as_ref()?.function.as_ref()
     }
 
     fn occupancy(&self) -> Option<Occupancy> {
@@ -282,10 +299,15 @@ impl Report {
                 "grid": launch.grid,
                 "warp_instructions": launch.warp_instructions,
                 "nanoseconds": nanoseconds(&launch.elapsed),
+                "host_nanoseconds": launch.host.as_ref().map(nanoseconds),
                 "description": launch.description,
                 "parts_nanoseconds": launch.parts.iter().map(|(part, time)| ((*part).to_owned(), nanoseconds(time)))
                     .collect::<serde_json::Map<_, _>>(),
-                "registers": launch.registers,
+                "registers": launch.function.as_ref().and_then(|function| function.registers),
+                "local_bytes": launch.function.as_ref().map(|function| function.local),
+                "spilled_bytes": launch.function.as_ref().and_then(|function| function.spills),
+                "static_shared_bytes": launch.function.as_ref().map(|function| function.static_shared),
+                "max_threads": launch.function.as_ref().and_then(|function| function.max_threads),
                 "driver_log": launch.driver_log,
                 "blocks_per_sm": launch.occupancy.map(|occupancy| occupancy.blocks),
                 "occupancy_limiter": launch.occupancy.map(|occupancy| occupancy.limiter.name()),
@@ -397,9 +419,10 @@ mod tests {
                 description: None,
                 emulated: true,
                 elapsed: Duration::from_micros(41_200),
+                host: None,
                 parts: Vec::new(),
                 timing: None,
-                registers: None,
+                function: None,
                 driver_log: None,
                 occupancy: None,
                 warp_instructions: Some(1_234_567),
