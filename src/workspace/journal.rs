@@ -48,7 +48,7 @@ pub enum Maker {
         scalars: Scalars,
     },
     /// A launch.
-    Launched(Launched),
+    Launched(Box<Launched>),
 }
 
 /// A launch that wrote buffers.
@@ -115,7 +115,7 @@ impl Journal {
 
     /// Buffers were written by a launch.
     pub fn launched(&mut self, launch: Launched, written: &[String]) {
-        let maker = Arc::new(Maker::Launched(launch));
+        let maker = Arc::new(Maker::Launched(Box::new(launch)));
         for name in written {
             if let Some((state, digest)) = self.current.get_mut(name) {
                 state.written += 1;
