@@ -79,7 +79,7 @@ def comparisons(notebook, options, checks):
     """Both GPUs and the emulator, bit for bit, from buffers that live apart."""
     first, second = options.device, options.second
     devices = f"{first},{second},emu"
-    notebook.run(f"%launch add[{N // 1024}](x0, x1, out_x, {N}, BLOCK=1024)")
+    notebook.run(f"%launch add[{N // 1024}](x0, x1, out_x, {N}, BLOCK=1024)\n%buf out_x = zeros({N})")
     text = notebook.run(f"%compare add --devices {devices}")
     print(text)
     checks("%compare add", "bit-identical on every device" in text)
@@ -88,7 +88,7 @@ def comparisons(notebook, options, checks):
                  f"%buf c = zeros({size}, {size}, dtype=f16)")
     notebook.run(f"%%triton matmul[4](a, b, c, {size}, {size}, {size}, BM=128, BN=128, BK=64, GROUP=8, PRECISION='ieee', "
                  f"num_warps=8)\n{MATMUL}")
-    notebook.run(f"%move b {second}\n%move c emu")
+    notebook.run(f"%buf c = zeros({size}, {size}, dtype=f16) --device emu\n%move b {second}")
     text = notebook.run(f"%compare matmul --devices {devices}")
     print(text)
     checks("%compare of a matmul whose buffers live on three devices", "bit-identical on every device" in text)

@@ -8,6 +8,8 @@ import time
 from notebook import CellError, Notebook
 
 BUFFERS = 10
+# Elements of what is large: 256 MiB of f32.
+LARGE = 1 << 26
 
 PTX = """.version 8.0
 .target sm_{capability}
@@ -137,8 +139,9 @@ def run(options):
             wanted, found = one_kind(notebook, options, kind, wanted)
             problems += found
         problems += memory(notebook, options, wanted)
-        problems += cost(notebook)
-        problems += rebuilt(notebook, options)
+        large = LARGE >> (8 if options.stand_in else 0)
+        problems += cost(notebook, large)
+        problems += rebuilt(notebook, options, large // 4)
     return problems
 
 
@@ -222,18 +225,19 @@ def launch_time(notebook, cell, times=15):
     return found[len(found) // 2] * 1e3
 
 
-def cost(notebook):
+def cost(notebook, large):
     """What keeping copies costs a launch: %launch with little and with much in the session."""
     before = launch_time(notebook, "%launch touch")
-    notebook.run("%buf large = randn(67108864, seed=1)")
+    notebook.run(f"%buf large = randn({large}, seed=1)")
     notebook.run("%launch touch")
     after = launch_time(notebook, "%launch touch")
     notebook.run("%launch touch[1](large, b9, 0)")
     # Each of these changes one buffer of 256 MiB, which is copied to the host.
     notebook.run(f"%%ptx add_one[1](large, b9, 0) --threads 128\n{kernel('add_one', ADD_ONE)}")
     written = launch_time(notebook, "%launch add_one", 7)
-    print(f"{'cost of copies':22} %launch to idle {before:.2f} ms with {BUFFERS} small buffers, {after:.2f} ms with 256 MiB "
-          f"more (read by a digest on the GPU, not copied), {written:.0f} ms where the launch writes those 256 MiB")
+    print(f"{'cost of copies':22} %launch to idle {before:.2f} ms with {BUFFERS} small buffers, {after:.2f} ms with "
+          f"{large >> 18} MiB more (read by a digest on the GPU, not copied), {written:.0f} ms where the launch writes into those")
+    notebook.run("%free large")
     return []
 
 
@@ -242,13 +246,14 @@ ADD_ONE = """ld.global.b32 %r3, [%rd1+512];
     st.global.b32 [%rd1+512], %r3;"""
 
 
-def rebuilt(notebook, options):
+def rebuilt(notebook, options, large):
     """Buffers with no room for a copy: made again from recipes and launches, or named."""
     problems = []
     notebook.run("%config snapshots 64 KiB")
-    notebook.run("%buf recipe = randn(16777216, seed=7)\n%buf written = zeros(16777216)")
+    names = ("recipe", "written", "b0", "b9")
+    notebook.run(f"%buf recipe = randn({large}, seed=7)\n%buf written = zeros({large})")
     notebook.run(f"%%ptx fill[1](written, b9, 0) --threads 128\n{kernel('fill', '')}")
-    wanted = [notebook.bytes_of(name, "f32") for name in ("recipe", "written", "b0", "b9", "large")]
+    wanted = [notebook.bytes_of(name, "f32") for name in names]
     kept = 0
     spent = []
     rounds = min(options.rounds, 5)
@@ -262,9 +267,9 @@ def rebuilt(notebook, options):
         spent.append(time.perf_counter() - start)
         if number == 0:
             print(f"--- no room for copies\n{text}\n---")
-        now = [notebook.bytes_of(name, "f32") for name in ("recipe", "written", "b0", "b9", "large")]
+        now = [notebook.bytes_of(name, "f32") for name in names]
         kept += now == wanted
     print(f"{'no room for copies':22} made {rounds:3}, buffers made again {kept:3}, cell {sorted(spent)[len(spent) // 2] * 1e3:.0f} ms "
-          "(median; two buffers of 64 MiB and one of 256 MiB from their initialisers, one by launching its kernel again)")
-    notebook.run("%config snapshots default\n%free recipe written large")
+          f"(median; two buffers of {large >> 18} MiB, one from its initialiser, one by launching its kernel again)")
+    notebook.run("%config snapshots default\n%free recipe written")
     return problems + ([] if kept == rounds else [f"made again only {kept} of {rounds}"])

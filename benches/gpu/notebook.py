@@ -50,7 +50,8 @@ class Notebook(Session):
             except (OSError, ValueError):
                 continue
             if parent == kernel and b"device-host" in words:
-                found[words[words.index(b"device-host") + 1].decode()] = int(folder.name)
+                # What stands in for a GPU comes before its name.
+                found[words[words.index(b"device-host") + 2].decode()] = int(folder.name)
         return found
 
     def kill_host(self, device):

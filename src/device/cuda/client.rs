@@ -134,7 +134,8 @@ impl Hosted {
             let (socket, its) = UnixStream::pair()?;
             let shared = SharedMemory::new()?;
             let mut command = Command::new(&self.program);
-            command.arg0("warpbook").args([COMMAND, &self.backend]);
+            // The name is for who looks at the processes, where something stands in for a GPU.
+            command.arg0("warpbook").args([COMMAND, &self.backend, &self.name]);
             command.stdin(OwnedFd::from(its)).stdout(Stdio::null()).stderr(Stdio::null());
             let process = ChildProcess::spawn(command)?;
             send_file(&socket, shared.file().as_fd())?;

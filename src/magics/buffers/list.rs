@@ -43,7 +43,8 @@ impl Magic for Bufs {
             (text, html) = table::both(&rows);
             let of_device = |device: &dyn Device| {
                 let total: u64 = workspace.buffers_at(device.place()).map(|buffer| buffer.bytes).sum();
-                (total > 0 || !apart).then(|| format!("{} on {}", bytes_text(total), device.name()))
+                let name = if apart { device.place().to_string() } else { device.name() };
+                (total > 0 || !apart).then(|| format!("{} on {name}", bytes_text(total)))
             };
             let devices = if apart { usize::MAX } else { 1 };
             let total = workspace.devices().take(devices).filter_map(of_device).collect::<Vec<_>>().join(", ");

@@ -154,7 +154,7 @@ fn report(kernel: &str, before: &Snapshot, results: &[(String, Duration, Snapsho
         }
     }
     let verdict = match (rows.len(), all_same) {
-        (1, _) => "no buffer was changed",
+        (1, _) => "the same on every device: no buffer holds anything else than before",
         (_, true) => "bit-identical on every device",
         (_, false) => "the devices disagree",
     };
