@@ -13,6 +13,7 @@ use super::program::{BarrierReduction, Program, Slot};
 use super::sanitizer::{Checks, Sanitizer};
 use super::schedule::Schedule;
 use super::warp::{State, Warp};
+use crate::diagnostic::Source;
 use crate::emulator::arithmetic::fused_lanes::Operands;
 use crate::emulator::arithmetic::tensor::Architecture;
 
@@ -52,6 +53,8 @@ pub(super) struct Environment<'a> {
     pub checks: Option<&'a Checks>,
     /// What to observe.
     pub observe: Option<&'a Observe>,
+    /// The PTX.
+    pub source: &'a Source,
     /// Order of warps; 0 for the usual one.
     pub seed: u64,
 }
@@ -155,7 +158,7 @@ impl Block {
         let shared = shared.max(program.static_shared as usize);
         let count = threads.div_ceil(32) as usize;
         let sanitizer = environment.checks.map(|_| Box::new(Sanitizer::new(&shape, count, shared)));
-        let observer = environment.observe.and_then(|observe| Observer::new(observe, program, &shape));
+        let observer = environment.observe.and_then(|observe| Observer::new(observe, environment, &shape));
         let schedule = Schedule::new(environment.seed, shape.linear_index, count);
         let memory = BlockMemory {
             rank: shape.rank,

@@ -11,6 +11,7 @@ use super::cluster::{Cluster, RANK_SHIFT, named_block};
 use super::execute::{LaneFault, Step, lanes_of};
 use super::fault::FaultKind;
 use super::memory_access::{Access, Place};
+use super::observe::Piece;
 use super::program::{AddressOperand, AtomicOp, AtomicType, BulkSource, Data, MapField, MemorySpace, Slot};
 use super::sanitizer::{Snapshot, Who};
 use super::tensor_map::{Interleave, Swizzle, TENSOR_MAP_BYTES, TensorMap, TensorMapType};
@@ -35,6 +36,42 @@ enum Side {
 }
 
 impl Side {
+    /// Which bytes of shared memory lie where in global memory, at most 16 together.
+    fn pieces(&self, shared: u64) -> Vec<Piece> {
+        let mut pieces = Vec::new();
+        match self {
+            Self::Plain { address, bytes } => {
+                let offsets = (0..*bytes).step_by(16).map(u64::from);
+                pieces.extend(offsets.map(|at| Piece { shared: shared + at, global: Some(address + at), bytes: 16 }));
+            }
+            Self::Tensor { map, first } => {
+                let row_bytes = map.row_bytes() as u64;
+                let each = |row: &Row| {
+                    let inside = row.skipped as u64..(row.skipped + row.inside) as u64;
+                    for at in (0..row_bytes).step_by(16) {
+                        let own = swizzled(shared + row.offset + at, map.pattern());
+                        let end = (at + 16).min(row_bytes);
+                        // The edge of the tensor may lie within a piece.
+                        let (from, to) = (at.max(inside.start).min(end), end.min(inside.end).max(at));
+                        let bounds = [at, from, to.max(from), end];
+                        for (number, bound) in bounds.windows(2).enumerate().filter(|(_, bound)| bound[0] < bound[1]) {
+                            pieces.push(Piece {
+                                shared: own + (bound[0] - at),
+                                global: (number == 1).then(|| row.address + bound[0] - inside.start),
+                                bytes: (bound[1] - bound[0]) as u32,
+                            });
+                        }
+                    }
+                    Ok(())
+                };
+                // The closure does not fail.
+                let _ = map.rows(first, each);
+            }
+            Self::Shared { .. } => {}
+        }
+        pieces
+    }
+
     /// Bytes of shared memory.
     fn shared_bytes(&self) -> usize {
         match self {
@@ -436,7 +473,7 @@ impl Step<'_, '_> {
             };
             let thread = self.thread(lane);
             self.check_load(ranks, lane, mbarrier, shared as usize, side.shared_bytes()).map_err(fail)?;
-            self.observe_bulk(true, &side);
+            self.observe_bulk(true, &side, shared, lane);
             self.memory.loads.push_back(PendingLoad { side, shared, mbarrier, ranks, pc: self.pc, thread });
         }
         Ok(())
@@ -466,8 +503,11 @@ impl Step<'_, '_> {
     }
 
     /// Tells the observer of a copy that is issued.
-    fn observe_bulk(&mut self, load: bool, side: &Side) {
+    fn observe_bulk(&mut self, load: bool, side: &Side, shared: u64, lane: usize) {
         let Some(observer) = &mut self.memory.observer else { return };
+        if observer.wants_pieces() {
+            observer.pieces((self.warp.index, lane as u32, self.pc), load, side.pieces(shared));
+        }
         let address = match side {
             Side::Plain { address, .. } => *address,
             Side::Tensor { map, .. } => map.address,
@@ -503,7 +543,7 @@ impl Step<'_, '_> {
             let side = self.side(target, lane).map_err(fail)?;
             let shared = sources[lane];
             self.check_alignment(&side, shared).map_err(fail)?;
-            self.observe_bulk(false, &side);
+            self.observe_bulk(false, &side, shared, lane);
             let then = self.memory.sanitizer.as_mut().and_then(|sanitizer| sanitizer.issue(self.warp.index));
             let (lane, pc) = (lane as u32, self.pc);
             self.warp.stores.push(PendingStore { lane, group: None, side, shared, reduce, pc, then });

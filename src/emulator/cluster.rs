@@ -42,6 +42,17 @@ pub(super) fn count(config: &LaunchConfig) -> u64 {
     clusters.product()
 }
 
+/// The number of a block's cluster; `None` for a block outside of the grid.
+pub(super) fn of_block(config: &LaunchConfig, block: [u32; 3]) -> Option<u64> {
+    if block.iter().zip(config.grid).any(|(&index, extent)| index >= extent) {
+        return None;
+    }
+    let each = config.cluster.map(|extent| extent.max(1));
+    let [x, y, z]: [u64; 3] = std::array::from_fn(|axis| u64::from(block[axis] / each[axis]));
+    let [width, height, _]: [u64; 3] = std::array::from_fn(|axis| u64::from(config.grid[axis] / each[axis]));
+    Some(x + width * (y + height * z))
+}
+
 /// What every block of a launch has: `index` is that of its cluster, `rank` that of the block in it.
 fn shape(config: &LaunchConfig, index: u64, rank: u32) -> BlockShape {
     let each = config.cluster.map(|extent| extent.max(1));

@@ -108,11 +108,17 @@ pub fn launch(
         stop,
         checks: checks.as_ref(),
         observe: config.observe.as_ref(),
+        source: module.source(),
         seed: config.seed,
     };
     let total = cluster::count(config);
+    // Blocks that cannot wait for each other need not run before the one that is of interest.
+    let next = match config.observe.as_ref().and_then(Observe::block) {
+        Some(block) if !kernel.program.orders_blocks() => cluster::of_block(config, block).unwrap_or(total),
+        _ => 0,
+    };
     let queue = Mutex::new(Queue {
-        next: 0,
+        next,
         total,
         paused: VecDeque::new(),
         failure: None,

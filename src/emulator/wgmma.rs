@@ -96,8 +96,7 @@ impl Matrix {
     }
 
     /// Shared address of the element in row or column `mn`, `k`.
-    #[cfg(test)]
-    fn address(&self, mn: u64, k: u64, size: u64) -> u64 {
+    pub fn address(&self, mn: u64, k: u64, size: u64) -> u64 {
         swizzled(self.start + self.of_mn(mn, size) + self.of_k(k, size), self.row)
     }
 }

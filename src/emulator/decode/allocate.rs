@@ -15,9 +15,16 @@ pub(super) struct FileSizes {
     pub predicates: u32,
 }
 
+/// What became of a register's virtual number: its slot, and its first and last position.
+pub(super) type Placed = HashMap<(File, Slot), (Slot, (u32, u32))>;
+
 /// Renames the slots of `code` from virtual numbers to physical ones. `fixed` are registers that are live from start
-/// to end (constants, special registers); their new slots come back in the same order.
-pub(super) fn allocate(code: &mut [Instruction], blocks: &[Block], fixed: &[(File, Slot)]) -> (FileSizes, Vec<Slot>) {
+/// to end (constants, special registers); their new slots come back in the same order, and then all of them.
+pub(super) fn allocate(
+    code: &mut [Instruction],
+    blocks: &[Block],
+    fixed: &[(File, Slot)],
+) -> (FileSizes, Vec<Slot>, Placed) {
     let mut numbers: HashMap<(File, Slot), usize> = HashMap::new();
     for (index, register) in fixed.iter().enumerate() {
         numbers.insert(*register, index);
@@ -48,7 +55,8 @@ pub(super) fn allocate(code: &mut [Instruction], blocks: &[Block], fixed: &[(Fil
         });
     }
     let sizes = FileSizes { words: pools[0].count, longs: pools[1].count, predicates: pools[2].count };
-    (sizes, slots[..fixed.len()].to_vec())
+    let placed = numbers.iter().map(|(&register, &number)| (register, (slots[number], intervals[number]))).collect();
+    (sizes, slots[..fixed.len()].to_vec(), placed)
 }
 
 #[derive(Default)]

@@ -21,7 +21,7 @@ mod tensor_ops;
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
-use super::program::{Instruction, Op, Program, Slot, Special};
+use super::program::{Instruction, Op, Program, Register, Slot, Special};
 use super::visit::File;
 use crate::diagnostic::{Diagnostic, Result};
 use crate::ptx::{Function, LineInfo, Module, Space, Statement};
@@ -221,7 +221,14 @@ impl<'a> Decoder<'a> {
         fixed.extend(specials.iter().map(|&(_, slot)| (File::Word, slot)));
         fixed.extend(globals.iter().map(|&(_, slot)| (File::Long, slot)));
         fixed.extend(constants.truth.map(|slot| (File::Predicate, slot)));
-        let (sizes, slots) = allocate::allocate(&mut self.code, &blocks, &fixed);
+        let (sizes, slots, placed) = allocate::allocate(&mut self.code, &blocks, &fixed);
+        let registers = self.symbols.registers().filter_map(|(name, ty, virtual_slot)| {
+            let file = scope::file_of(ty)?;
+            let &(slot, live) = placed.get(&(file, virtual_slot))?;
+            Some(Register { name: name.to_owned(), ty, file, slot, live })
+        });
+        let mut registers: Vec<Register> = registers.collect();
+        registers.sort_by(|a, b| (a.live, a.file as u8, a.slot, &a.name).cmp(&(b.live, b.file as u8, b.slot, &b.name)));
         let mut slots = slots.into_iter();
         let mut renamed = || slots.next().unwrap_or_default();
         Ok(Program {
@@ -233,6 +240,7 @@ impl<'a> Decoder<'a> {
             code: self.code,
             spans: self.spans,
             lines: self.lines,
+            registers,
             words: sizes.words,
             longs: sizes.longs,
             predicates: sizes.predicates,

@@ -151,6 +151,11 @@ impl<'a> Symbols<'a> {
         })
     }
 
+    /// Every register that was named: its name, type and virtual slot.
+    pub fn registers(&self) -> impl Iterator<Item = (&str, PtxType, Slot)> {
+        self.registers.iter().map(|((_, name), &(ty, slot))| (name.as_str(), ty, slot))
+    }
+
     pub fn variable(&self, name: &str) -> Option<Place> {
         self.variables.get(name).map(|(place, _)| *place)
     }

@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use super::class::{self, Class};
 use super::{Instructions, Line};
 use crate::emulator::block::{BlockShape, Environment};
-use crate::emulator::cluster::named_block;
 use crate::emulator::execute::{Step, lanes_of};
-use crate::emulator::memory_access::resolve_generic;
 use crate::emulator::program::{AddressOperand, Long, MemorySpace, Op, Program, Slot};
 
 use super::banks::{self, Wavefronts};
@@ -177,7 +175,7 @@ impl Counts {
 
 /// What kind of access it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Way {
+pub(super) enum Way {
     Load,
     Store,
     Atomic,
@@ -303,30 +301,7 @@ impl Counting {
     }
 
     fn access(&mut self, step: &Step<'_, '_>, way: Way, space: MemorySpace, address: &AddressOperand, size: u32) {
-        let mut addresses = step.addresses(address);
-        let (mut global, mut shared) = match space {
-            MemorySpace::Global => (step.active, 0),
-            MemorySpace::Shared => (0, step.active),
-            _ => (0, 0),
-        };
-        if matches!(space, MemorySpace::Generic | MemorySpace::Cluster) {
-            for lane in lanes_of(step.active) {
-                // Another block's memory is reached by another way.
-                if named_block(space, addresses[lane]) != 0 {
-                    continue;
-                }
-                let (space, resolved) = match space {
-                    MemorySpace::Generic => resolve_generic(addresses[lane]),
-                    _ => (MemorySpace::Shared, addresses[lane]),
-                };
-                addresses[lane] = resolved;
-                match space {
-                    MemorySpace::Global => global |= 1 << lane,
-                    MemorySpace::Shared => shared |= 1 << lane,
-                    _ => {}
-                }
-            }
-        }
+        let (addresses, global, shared) = super::resolved(step, space, address);
         if global != 0 {
             self.global(step, way, &addresses, global, size);
         }

@@ -5,20 +5,34 @@
 mod banks;
 mod class;
 mod counters;
+mod differ;
+mod origins;
+mod record;
+mod steps;
 #[cfg(test)]
 mod tests;
 mod timeline;
+mod watch;
+mod writers;
 
 pub use class::Class;
 pub(super) use timeline::Stalled;
 pub use timeline::{Activity, Interval, Recording, Timeline, WarpTimeline};
 
 pub use counters::{Counted, Counters, Counting, Counts, Global, Shared, Traffic, Worst};
+pub use differ::{Compared, Difference};
+pub use origins::{At, Origin, Origins, Passage, SharedBytes};
+pub use record::{Piece, Record, Recorder};
+pub use steps::{Change, StepTaken, Touch};
+pub use watch::{Found, History, Time, Watch, Watched, Watching};
+pub use writers::{Span, Writer, Writers, Writing};
 
 use super::Module;
 use super::block::{BlockShape, Environment};
-use super::execute::Step;
-use super::program::{Op, Program};
+use super::cluster::named_block;
+use super::execute::{Step, lanes_of};
+use super::memory_access::resolve_generic;
+use super::program::{AddressOperand, Long, MemorySpace, Op, Program};
 use super::warp::Warp;
 use crate::diagnostic::{Place, Source};
 
@@ -32,6 +46,28 @@ pub enum Observe {
         /// `%ctaid`
         block: [u32; 3],
     },
+    /// All that the warps of a block do, or one of them.
+    Record {
+        /// `%ctaid`
+        block: [u32; 3],
+        /// Its number in the block; `None` for all.
+        warp: Option<u32>,
+    },
+    /// Who writes to these bytes.
+    Writers(Vec<Span>),
+    /// Values at a line.
+    Watch(Watching),
+}
+
+impl Observe {
+    /// The only block that is of interest.
+    pub fn block(&self) -> Option<[u32; 3]> {
+        match self {
+            Self::Counters | Self::Writers(_) => None,
+            Self::Timeline { block } | Self::Record { block, .. } => Some(*block),
+            Self::Watch(watching) => Some(watching.block),
+        }
+    }
 }
 
 /// What was observed.
@@ -41,6 +77,12 @@ pub enum Observed {
     Counters(Counters),
     /// See [`Observe::Timeline`].
     Timeline(Timeline),
+    /// See [`Observe::Record`].
+    Record(Box<Record>),
+    /// See [`Observe::Writers`].
+    Writers(Writers),
+    /// See [`Observe::Watch`].
+    Watch(History),
 }
 
 /// An instruction of the PTX and where it comes from.
@@ -120,18 +162,30 @@ pub enum Observer {
     Counters(Counting),
     /// See [`Observe::Timeline`].
     Timeline(Recording),
+    /// See [`Observe::Record`].
+    Record(Recorder),
+    /// See [`Observe::Writers`].
+    Writers(Writing),
+    /// See [`Observe::Watch`].
+    Watch(Watch),
 }
 
 impl Observer {
     /// For one block, if it is to be observed.
-    pub(super) fn new(observe: &Observe, program: &Program, shape: &BlockShape) -> Option<Box<Self>> {
-        match observe {
-            Observe::Counters => Some(Box::new(Self::Counters(Counting::new(program, shape)))),
-            Observe::Timeline { block } if *block == shape.index => {
-                Some(Box::new(Self::Timeline(Recording::new(shape.threads().div_ceil(32) as usize))))
-            }
-            Observe::Timeline { .. } => None,
+    pub(super) fn new(observe: &Observe, environment: &Environment<'_>, shape: &BlockShape) -> Option<Box<Self>> {
+        if observe.block().is_some_and(|block| block != shape.index) {
+            return None;
         }
+        let (program, memory) = (environment.program, environment.memory);
+        Some(Box::new(match observe {
+            Observe::Counters => Self::Counters(Counting::new(program, shape)),
+            Observe::Timeline { .. } => Self::Timeline(Recording::new(shape.threads().div_ceil(32) as usize)),
+            Observe::Record { warp, .. } => Self::Record(Recorder::new(program, shape, *warp, memory)),
+            Observe::Writers(spans) => Self::Writers(Writing::new(spans, shape, memory)),
+            Observe::Watch(watching) => {
+                Self::Watch(Watch::new(watching, program, environment.source, shape, memory))
+            }
+        }))
     }
 
     /// Whether every warp is to execute one instruction at a time.
@@ -141,13 +195,16 @@ impl Observer {
 
     /// Whether no other block is of interest.
     pub(super) fn is_alone(&self) -> bool {
-        !matches!(self, Self::Counters(_))
+        matches!(self, Self::Timeline(_) | Self::Record(_) | Self::Watch(_))
     }
 
     /// Every warp had its turn; `loads` tells whether bulk loads of a warp are under way.
     pub(super) fn step(&mut self, warps: &[Warp], loads: &dyn Fn(u32) -> bool) {
-        if let Self::Timeline(recording) = self {
-            recording.step(warps, loads);
+        match self {
+            Self::Timeline(recording) => recording.step(warps, loads),
+            Self::Record(recorder) => recorder.round(warps),
+            Self::Watch(watch) => watch.round(warps),
+            Self::Counters(_) | Self::Writers(_) => {}
         }
     }
 
@@ -156,14 +213,28 @@ impl Observer {
         match self {
             Self::Counters(counting) => counting.tested(pc, ended),
             Self::Timeline(recording) => recording.tested(warp, pc, ended),
+            Self::Record(_) | Self::Writers(_) | Self::Watch(_) => {}
         }
     }
 
     /// A bulk copy is issued, of so many bytes of shared memory, from or to the buffer at an address.
     pub(super) fn bulk(&mut self, environment: &Environment<'_>, pc: u32, load: bool, bytes: u64, address: u64) {
+        if let Self::Counters(counting) = self {
+            counting.bulk(environment, pc, load, bytes, address);
+        }
+    }
+
+    /// Whether it wants to know which bytes a bulk copy moves.
+    pub(super) fn wants_pieces(&self) -> bool {
+        matches!(self, Self::Record(_) | Self::Writers(_))
+    }
+
+    /// The bytes of a bulk copy that a lane issues.
+    pub(super) fn pieces(&mut self, (warp, lane, pc): (u32, u32, u32), load: bool, pieces: Vec<Piece>) {
         match self {
-            Self::Counters(counting) => counting.bulk(environment, pc, load, bytes, address),
-            Self::Timeline(_) => {}
+            Self::Record(recorder) => recorder.pieces(warp, load, pieces),
+            Self::Writers(writing) if !load => writing.pieces(warp, lane, pc, &pieces),
+            _ => {}
         }
     }
 
@@ -171,8 +242,9 @@ impl Observer {
     pub(super) fn join(&mut self, other: Self) {
         match (self, other) {
             (Self::Counters(own), Self::Counters(other)) => own.join(other),
+            (Self::Writers(own), Self::Writers(other)) => own.join(other),
             // Only one block has it.
-            (Self::Timeline(_) | Self::Counters(_), _) => {}
+            _ => {}
         }
     }
 
@@ -181,8 +253,41 @@ impl Observer {
         match self {
             Self::Counters(counting) => Observed::Counters(counting.told(&instructions)),
             Self::Timeline(recording) => Observed::Timeline(recording.told(program, &instructions)),
+            Self::Record(recorder) => Observed::Record(Box::new(recorder.told(program, &instructions))),
+            Self::Writers(writing) => Observed::Writers(writing.told(&instructions)),
+            Self::Watch(watch) => Observed::Watch(watch.told(program, &instructions)),
         }
     }
+}
+
+/// Where the active lanes' addresses lead: addresses in their space, lanes in global and lanes in the block's own shared
+/// memory.
+fn resolved(step: &Step<'_, '_>, space: MemorySpace, address: &AddressOperand) -> (Long, u32, u32) {
+    let mut addresses = step.addresses(address);
+    let (mut global, mut shared) = match space {
+        MemorySpace::Global => (step.active, 0),
+        MemorySpace::Shared => (0, step.active),
+        _ => (0, 0),
+    };
+    if matches!(space, MemorySpace::Generic | MemorySpace::Cluster) {
+        for lane in lanes_of(step.active) {
+            // Another block's memory is reached by another way.
+            if named_block(space, addresses[lane]) != 0 {
+                continue;
+            }
+            let (space, resolved) = match space {
+                MemorySpace::Generic => resolve_generic(addresses[lane]),
+                _ => (MemorySpace::Shared, addresses[lane]),
+            };
+            addresses[lane] = resolved;
+            match space {
+                MemorySpace::Global => global |= 1 << lane,
+                MemorySpace::Shared => shared |= 1 << lane,
+                _ => {}
+            }
+        }
+    }
+    (addresses, global, shared)
 }
 
 impl Step<'_, '_> {
@@ -193,6 +298,10 @@ impl Step<'_, '_> {
         match &mut *observer {
             Observer::Counters(counting) => counting.before(self, op, mask),
             Observer::Timeline(recording) => recording.before(self.warp.index, self.pc, op, self.active),
+            Observer::Record(recorder) => recorder.before(self, op, mask),
+            Observer::Writers(writing) if self.active != 0 => writing.before(self, op),
+            Observer::Writers(_) => {}
+            Observer::Watch(watch) => watch.before(self, op),
         }
         self.memory.observer = Some(observer);
     }

@@ -15,7 +15,8 @@ pub use kind::*;
 pub use op::Op;
 pub use operand::*;
 
-use crate::ptx::LineInfo;
+use super::visit::File;
+use crate::ptx::{LineInfo, PtxType};
 
 /// An operation with its guard.
 #[derive(Clone, Debug)]
@@ -24,6 +25,21 @@ pub struct Instruction {
     pub guard: Option<(Slot, bool)>,
     /// What to do.
     pub op: Op,
+}
+
+/// A register of the text. Its slot is its own only while it lives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Register {
+    /// `%r12`
+    pub name: String,
+    /// How it is declared.
+    pub ty: PtxType,
+    /// Where it lies.
+    pub file: File,
+    /// See `file`.
+    pub slot: Slot,
+    /// The first and the last position at which it lives: 2·pc where an operation reads, 2·pc + 1 where it writes.
+    pub live: (u32, u32),
 }
 
 /// A decoded entry function.
@@ -48,6 +64,8 @@ pub struct Program {
     pub specials: Vec<(Slot, Special)>,
     /// 64-bit slots that hold the address of a module variable (index into [`crate::emulator::Module`]'s globals), plus addend.
     pub global_symbols: Vec<(Slot, usize, i64)>,
+    /// The registers of the text that the code uses, and the slots that they have.
+    pub registers: Vec<Register>,
     /// Bytes of local memory per thread.
     pub local_bytes: u32,
     /// Bytes of static shared memory; dynamic memory follows, aligned to 16... 1024 as the variable asks.
