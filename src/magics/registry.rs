@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::buffers::{Buf, Bufs, Check, Free, Let, Load, Reset, Save, Show};
-use super::launch::{CompareDevices, CountersMagic, Ncu, Relaunch, Sanitize, StageMagic, TimelineMagic};
+use super::launch::{CompareDevices, CountersMagic, Ncu, Relaunch, Sanitize, StageMagic, TimelineMagic, WatchMagic};
 use super::settings::{Config, DeviceMagic, Move, TargetMagic, TritonMagic};
 use crate::compiler::Stage;
 use crate::diagnostic::{Diagnostic, Result, Source};
@@ -110,6 +110,7 @@ pub fn registry() -> &'static [&'static dyn Magic] {
         &Sanitize,
         &CountersMagic,
         &TimelineMagic,
+        &WatchMagic,
         &Ncu,
         &super::edit::Edit,
         &super::patch::Patch,

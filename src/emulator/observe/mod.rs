@@ -27,6 +27,8 @@ pub use steps::{Change, StepTaken, Touch};
 pub use watch::{Found, History, Time, Watch, Watched, Watching};
 pub use writers::{Span, Writer, Writers, Writing};
 
+pub use crate::ptx::PtxType;
+
 use super::Module;
 use super::block::{BlockShape, Environment};
 use super::cluster::named_block;

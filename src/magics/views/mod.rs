@@ -9,7 +9,7 @@ mod passes;
 mod resources;
 mod sass;
 mod stages;
-mod subject;
+pub(in crate::magics) mod subject;
 mod tma;
 mod trace;
 

@@ -1,12 +1,16 @@
-//! Views of a launch that the emulator watches: `%counters`, `%timeline`.
+//! Views of a launch that the emulator watches: `%counters`, `%timeline`, `%watch`, `%trace`, `%step`.
 
+mod asked;
 mod counters;
 mod lines;
 mod place;
 mod timeline;
+mod values;
+mod watch;
 
 pub use counters::CountersMagic;
 pub use timeline::TimelineMagic;
+pub use watch::WatchMagic;
 
 use super::compare::{OnDevice, on_device};
 use super::relaunch::Again;
