@@ -3,7 +3,9 @@
 use std::ops::Range;
 
 use super::buffers::{Buf, Bufs, Check, Free, Let, Load, Reset, Save, Show};
-use super::launch::{CompareDevices, CountersMagic, Ncu, Relaunch, Sanitize, StageMagic, TimelineMagic, WatchMagic};
+use super::launch::{
+    CompareDevices, CountersMagic, Ncu, Relaunch, Sanitize, StageMagic, StepMagic, TimelineMagic, TraceMagic, WatchMagic,
+};
 use super::settings::{Config, DeviceMagic, Move, TargetMagic, TritonMagic};
 use crate::compiler::Stage;
 use crate::diagnostic::{Diagnostic, Result, Source};
@@ -111,6 +113,8 @@ pub fn registry() -> &'static [&'static dyn Magic] {
         &CountersMagic,
         &TimelineMagic,
         &WatchMagic,
+        &TraceMagic,
+        &StepMagic,
         &Ncu,
         &super::edit::Edit,
         &super::patch::Patch,

@@ -3,7 +3,9 @@
 pub mod array;
 pub mod diff;
 pub mod grid;
+pub mod player;
 pub mod plot;
+pub mod sequence;
 pub mod stages;
 pub mod table;
 pub mod timeline;

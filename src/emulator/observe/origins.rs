@@ -709,6 +709,10 @@ impl<'a> Search<'a> {
         let group = lane / 4;
         // Two rows in turn for an accumulator of two registers, or of four.
         let half = if mma.accumulator == Accumulator::F16 { index } else { index / 2 } & 1;
+        // What is read last is followed first: the operands before the sum so far.
+        if let Some(cell) = c.get(index).and_then(|&element| cell(element)) {
+            self.read(number, cell, lane, bytes);
+        }
         for column in columns(mma.accumulator, index, lane, bytes).into_iter().rev() {
             for quad in (0..4).rev() {
                 for &element in b.iter().rev() {
@@ -725,9 +729,6 @@ impl<'a> Search<'a> {
                 }
             }
         }
-        if let Some(cell) = c.get(index).and_then(|&element| cell(element)) {
-            self.read(number, cell, lane, bytes);
-        }
     }
 
     /// PTX ISA 9.7.15.5: as `mma`, with B, and perhaps A, in shared memory. The bytes of A, or else of B, that come
@@ -739,11 +740,11 @@ impl<'a> Search<'a> {
         let per_tile = if step.accumulator == Accumulator::F16 { 2 } else { 4 };
         let (tile, within) = ((index / per_tile) as u64, index % per_tile);
         let half = if per_tile == 2 { within } else { within / 2 } & 1;
-        let (WgmmaSource::Shared(_, b_major), b_descriptor) = (WgmmaSource::Shared(wgmma.b.0, wgmma.b.1), *b) else {
-            return None;
-        };
+        if *add && let Some(cell) = wgmma.c.get(index).and_then(|&element| cell(element)) {
+            self.read(number, cell, lane, bytes);
+        }
         let mut first = None;
-        if let Some(matrix) = Matrix::of(b_descriptor, b_major) {
+        if let Some(matrix) = Matrix::of(*b, wgmma.b.1) {
             for column in columns(step.accumulator, within, lane, bytes) {
                 for k in (0..step.k).rev() {
                     let own = element_of(&matrix, 8 * tile + u64::from(column), k, step.b);
@@ -772,9 +773,6 @@ impl<'a> Search<'a> {
                     }
                 }
             }
-        }
-        if *add && let Some(cell) = wgmma.c.get(index).and_then(|&element| cell(element)) {
-            self.read(number, cell, lane, bytes);
         }
         first
     }

@@ -105,7 +105,6 @@ pub struct Element {
     pub dtype: Dtype,
     /// Indices, outermost first.
     pub index: Vec<usize>,
-    pub shape: Vec<usize>,
 }
 
 /// The element that a word names.
@@ -135,7 +134,6 @@ pub fn element(span: &Range<usize>, call: &Call<'_>, workspace: &Workspace) -> R
         span: Span { buffer: buffer.name.clone(), from, to: from + view.dtype.size() as u64 },
         dtype: view.dtype,
         index: crate::magics::launch::changes::index_of(at, &buffer.shape),
-        shape: buffer.shape.clone(),
     })
 }
 

@@ -4,12 +4,17 @@ mod asked;
 mod counters;
 mod lines;
 mod place;
+mod step;
+mod tile;
 mod timeline;
+mod trace;
 mod values;
 mod watch;
 
 pub use counters::CountersMagic;
+pub use step::StepMagic;
 pub use timeline::TimelineMagic;
+pub use trace::TraceMagic;
 pub use watch::WatchMagic;
 
 use super::compare::{OnDevice, on_device};

@@ -359,7 +359,7 @@ impl View<'_> {
         let mut html = String::from("<div class=\"s\" tabindex=\"0\"><table><tr><th>time</th>");
         match is_memory {
             true => html += "<th>value</th>",
-            false => self.lanes.iter().for_each(|lane| drop(write!(html, "<th>lane {lane}</th>"))),
+            false => html.extend(self.lanes.iter().map(|lane| format!("<th>lane {lane}</th>"))),
         }
         html += "</tr>";
         for time in times.iter().take(DRAWN) {
