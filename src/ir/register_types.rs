@@ -145,7 +145,11 @@ impl<'a> Instruction<'a> {
         all.push(&operands[from..]);
         let registers = |operand: &'a str| {
             let names = operand.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '%' | '$')));
-            if operand.trim_start().starts_with('[') { Vec::new() } else { names.filter(|name| is_register(name)).collect() }
+            if operand.trim_start().starts_with('[') {
+                Vec::new()
+            } else {
+                names.filter(|name| is_register(name)).collect()
+            }
         };
         // `d|p` are two.
         let operands = all.into_iter().flat_map(|operand| operand.split('|')).map(registers).collect();
@@ -164,13 +168,17 @@ impl<'a> Instruction<'a> {
         let (first, last) = (types.first().copied(), types.last().copied());
         for (index, registers) in self.operands.iter().enumerate() {
             let what = match base {
+                // `mov.u32` is how Triton writes a move of any 32 bits.
+                "mov" if !matches!(last, Some(Holds::F32 | Holds::F64 | Holds::Predicate)) => Some(Holds::Bits),
                 "cvt" if index == 0 => first,
                 "cvt" => last,
                 "setp" if index == 0 => Some(Holds::Predicate),
-                "mma" | "wgmma" => types.get(index).copied().map(|what| if index == 0 || index == 3 {
-                    if what == Holds::F16 { Holds::F16x2 } else { what }
-                } else {
-                    what.packed()
+                "mma" | "wgmma" => types.get(index).copied().map(|what| {
+                    if index == 0 || index == 3 {
+                        if what == Holds::F16 { Holds::F16x2 } else { what }
+                    } else {
+                        what.packed()
+                    }
                 }),
                 "selp" if index == 3 => Some(Holds::Predicate),
                 "shl" | "shr" if index == 2 => Some(Holds::Unsigned),
@@ -222,7 +230,7 @@ mod tests {
                     \tmma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%r10}, {%r11}, {%r12}, {%r10};\n\
                     \tmov.b32 %r13, %r10;\n\
                     \tshfl.sync.bfly.b32 %r14|%p3, %r13, 1, 31, -1;\n\
-                    \tst.global.b32 [%rd2], %r15;\n";
+                    \tst.global.b32 [%rd2], %r15;\n\tmov.u32 %r16, 0x0;\n";
         let known = of_ptx(text);
         let expected = [
             ("%r1", Holds::F32),
@@ -237,6 +245,7 @@ mod tests {
             ("%r11", Holds::F16x2),
             ("%r13", Holds::F32),
             ("%r15", Holds::Bits),
+            ("%r16", Holds::Bits),
         ];
         for (name, holds) in expected {
             assert_eq!(known.get(name), Some(&holds), "{name}");

@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use super::buffers::{Buf, Bufs, Check, Free, Let, Load, Reset, Save, Show};
 use super::launch::{
-    CompareDevices, CountersMagic, Ncu, Relaunch, Sanitize, StageMagic, StepMagic, TimelineMagic, TraceMagic, WatchMagic,
+    CompareDevices, CountersMagic, Ncu, Relaunch, Sanitize, StageMagic, StepMagic, TimelineMagic, TraceMagic,
+    WatchMagic,
 };
 use super::settings::{Config, DeviceMagic, Move, TargetMagic, TritonMagic};
 use crate::compiler::Stage;

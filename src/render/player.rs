@@ -45,7 +45,12 @@ pub fn html(title: &str, source_title: &str, steps: &[Step]) -> String {
         if step.source.as_ref() != source
             && let Some((name, text)) = &step.source
         {
-            let _ = write!(html, "<tr class=\"s\"><td colspan=\"5\">{source_title} {}: {}", escape_html(name), escape_html(text));
+            let _ = write!(
+                html,
+                "<tr class=\"s\"><td colspan=\"5\">{source_title} {}: {}",
+                escape_html(name),
+                escape_html(text)
+            );
         }
         source = step.source.as_ref();
         let _ = write!(

@@ -66,7 +66,8 @@ pub fn svg(title: &str, places: &[&str], arrows: &[Arrow]) -> String {
         // Text begins at the left end of its arrow, or ends at its right one where there is more room.
         let (left, right) = (from.min(to), from.max(to));
         let middle = left > WIDTH * 0.55;
-        let (at, anchor) = if middle { (if stays { right + 60.0 } else { right - 2.0 }, "end") } else { (left + 9.0, "start") };
+        let (at, anchor) =
+            if middle { (if stays { right + 60.0 } else { right - 2.0 }, "end") } else { (left + 9.0, "start") };
         for (text, offset, size) in [(&arrow.label, -6.0, 12), (&arrow.note, 15.0, 11)] {
             let _ = write!(
                 svg,
@@ -91,6 +92,11 @@ mod tests {
         let svg = svg("k & co", &["global", "shared"], &[arrow(0, 1), arrow(1, 1), arrow(1, 0)]);
         assert!(svg.contains("k &amp; co") && svg.contains("ld &lt;a&gt;") && svg.contains("PTX 4"));
         // To the right, a dot, to the left.
-        assert!(svg.contains("M225.0 64.0H668.0") && svg.contains("<circle cx=\"675.0\"") && svg.contains("M675.0 156.0H232.0"), "{svg}");
+        assert!(
+            svg.contains("M225.0 64.0H668.0")
+                && svg.contains("<circle cx=\"675.0\"")
+                && svg.contains("M675.0 156.0H232.0"),
+            "{svg}"
+        );
     }
 }

@@ -7,6 +7,7 @@ mod machine;
 mod observe;
 mod passes;
 mod stages;
+mod watch_and_step;
 
 use std::sync::Mutex;
 

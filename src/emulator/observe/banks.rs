@@ -38,6 +38,8 @@ pub struct Wavefronts {
     pub bank: u32,
     /// See `bank`.
     pub lanes: u32,
+    /// Addresses of the first two of those words; the same for atomics that take turns.
+    pub words: [u64; 2],
 }
 
 impl Wavefronts {
@@ -87,6 +89,10 @@ impl Wavefronts {
             all.least += u32::from(most > 0);
             if most > all.ways {
                 (all.ways, all.bank, all.lanes) = (most, bank as u32, holders[bank]);
+                let mut own =
+                    wanted.iter().filter(|(word, _)| *word as usize % BANKS == bank).map(|(word, _)| 4 * word);
+                let first = own.next().unwrap_or_default();
+                all.words = [first, own.find(|word| !shared || *word != first).unwrap_or(first)];
             }
         }
         all
@@ -132,6 +138,7 @@ mod tests {
         assert_eq!(of(128, 16), (32, 4, 8));
         let worst = Wavefronts::of(&strided(128), 0b101, 4);
         assert_eq!((worst.taken - worst.least, worst.bank, worst.lanes), (1, 0, 0b101));
+        assert_eq!(worst.words, [0, 256]);
     }
 
     #[test]

@@ -74,6 +74,8 @@ pub struct Worst {
     pub bank: u32,
     /// The lanes that want them.
     pub lanes: u32,
+    /// Shared addresses of the first two of the words.
+    pub words: [u64; 2],
     /// The warp's number in its block, and the block.
     pub warp: u32,
     /// See `warp`.
@@ -367,8 +369,8 @@ impl Counting {
         shared.least_wavefronts += u64::from(found.least);
         shared.bytes += bytes;
         if found.ways > shared.worst.ways {
-            let Wavefronts { ways, bank, lanes, .. } = found;
-            shared.worst = Worst { ways, bank, lanes, warp: step.warp.index, block };
+            let Wavefronts { ways, bank, lanes, words, .. } = found;
+            shared.worst = Worst { ways, bank, lanes, words, warp: step.warp.index, block };
         }
     }
 

@@ -79,7 +79,8 @@ impl Record {
                 }
                 false => self.uses[event.pc as usize].kept.iter().copied().enumerate().collect(),
             };
-            if let Some(difference) = self.differs((number as u32, event), (other, their_number, their), lanes, &wanted) {
+            if let Some(difference) = self.differs((number as u32, event), (other, their_number, their), lanes, &wanted)
+            {
                 let their_line = other.line(their.pc).cloned().unwrap_or_else(|| line.clone());
                 found.first = Some(Difference { lines: [line.clone(), their_line], time, ..difference });
                 return found;
@@ -124,7 +125,8 @@ impl Record {
             let mut operands = Vec::new();
             let reads = self.uses.get(event.pc as usize)?.reads.iter().zip(&other.uses.get(their.pc as usize)?.reads);
             for (&own, &theirs) in reads.take(4) {
-                let (Some(a), Some(b)) = (self.register(own, event.pc, false), other.register(theirs, their.pc, false)) else {
+                let (Some(a), Some(b)) = (self.register(own, event.pc, false), other.register(theirs, their.pc, false))
+                else {
                     continue;
                 };
                 let values = (self.last_value(number, own, lane), other.last_value(their_number, theirs, lane));
@@ -133,11 +135,10 @@ impl Record {
                 }
             }
             return Some(Difference {
-                lines: [Line { ptx: 0, text: String::new(), places: Vec::new() }, Line {
-                    ptx: 0,
-                    text: String::new(),
-                    places: Vec::new(),
-                }],
+                lines: [
+                    Line { ptx: 0, text: String::new(), places: Vec::new() },
+                    Line { ptx: 0, text: String::new(), places: Vec::new() },
+                ],
                 registers: [register.name.clone(), their_register.name.clone()],
                 ty: register.ty,
                 warp: event.warp,
@@ -162,16 +163,15 @@ impl Record {
         let warp = self.events.get(before as usize)?.warp;
         let earlier = self.events.get(..before as usize)?.iter().rev().filter(|event| event.warp == warp);
         let wrote = |event: &&Event| {
-            event.active >> lane & 1 != 0 && self.uses.get(event.pc as usize).is_some_and(|uses| uses.kept.contains(&cell))
+            event.active >> lane & 1 != 0
+                && self.uses.get(event.pc as usize).is_some_and(|uses| uses.kept.contains(&cell))
         };
         earlier.take(1 << 16).find(wrote).and_then(|event| self.value_after(event, cell, lane))
     }
 
     /// Whether any lane stores to a buffer's bytes here, for those who want to tell.
     pub fn stores(&self) -> u64 {
-        let is_store = |event: &&Event| {
-            matches!(self.access(event), Some(Access::Lanes { way: Way::Store, global, .. }) if *global != 0)
-        };
+        let is_store = |event: &&Event| matches!(self.access(event), Some(Access::Lanes { way: Way::Store, global, .. }) if *global != 0);
         self.events.iter().filter(is_store).count() as u64
     }
 }
@@ -197,4 +197,3 @@ impl Counterparts {
         Some((number, record.events.get(number as usize)?))
     }
 }
-

@@ -184,9 +184,7 @@ impl Observer {
             Observe::Timeline { .. } => Self::Timeline(Recording::new(shape.threads().div_ceil(32) as usize)),
             Observe::Record { warp, .. } => Self::Record(Recorder::new(program, shape, *warp, memory)),
             Observe::Writers(spans) => Self::Writers(Writing::new(spans, shape, memory)),
-            Observe::Watch(watching) => {
-                Self::Watch(Watch::new(watching, program, environment.source, shape, memory))
-            }
+            Observe::Watch(watching) => Self::Watch(Watch::new(watching, program, environment.source, shape, memory)),
         }))
     }
 

@@ -239,13 +239,15 @@ impl<'a> Search<'a> {
                 let at = addresses[writer.lane as usize & 31];
                 global >> writer.lane & 1 != 0 && at < to && from < at + u64::from(*size)
             }
-            Some(Access::Bulk { load: false, pieces }) => pieces.iter().any(|piece| {
-                piece.global.is_some_and(|at| at < to && from < at + u64::from(piece.bytes))
-            }),
+            Some(Access::Bulk { load: false, pieces }) => {
+                pieces.iter().any(|piece| piece.global.is_some_and(|at| at < to && from < at + u64::from(piece.bytes)))
+            }
             _ => false,
         };
         let found = self.record.events.iter().enumerate().rev();
-        let Some((number, event)) = found.map(|(n, e)| (n as u32, e)).find(|(_, e)| mine(e) && covers(e)) else { return };
+        let Some((number, event)) = found.map(|(n, e)| (n as u32, e)).find(|(_, e)| mine(e) && covers(e)) else {
+            return;
+        };
         let at = writer.lane;
         match self.record.access(event) {
             Some(Access::Lanes { addresses, size, .. }) => {
@@ -278,7 +280,15 @@ impl<'a> Search<'a> {
     }
 
     /// Bytes that a lane's store wrote, counted from its address: the registers that they came from.
-    fn stored(&mut self, number: u32, lane: u32, from: u64, bytes: u64, global: Option<u64>, shared: Option<SharedBytes>) {
+    fn stored(
+        &mut self,
+        number: u32,
+        lane: u32,
+        from: u64,
+        bytes: u64,
+        global: Option<u64>,
+        shared: Option<SharedBytes>,
+    ) {
         let Some(event) = self.event(number) else { return };
         let Some((elements, size)) = (match self.record.op(event.pc) {
             Some(Op::Store { a, size, .. }) => Some((a, u64::from(*size))),
@@ -290,7 +300,8 @@ impl<'a> Search<'a> {
         let mut first = None;
         for index in from / size..(from + bytes).div_ceil(size) {
             let Some(cell) = elements.get(index as usize).and_then(|&element| cell(element)) else { continue };
-            let (begin, end) = (from.max(index * size) - index * size, (from + bytes).min((index + 1) * size) - index * size);
+            let (begin, end) =
+                (from.max(index * size) - index * size, (from + bytes).min((index + 1) * size) - index * size);
             let mask = some_bytes(begin as u32, (end - begin) as u32);
             first.get_or_insert((cell, mask, index as usize));
             self.read(number, cell, lane, mask);
@@ -312,7 +323,8 @@ impl<'a> Search<'a> {
     ) -> Option<((String, usize, PtxType, u8), Option<u64>)> {
         let event = self.event(number)?;
         let register = self.record.register(cell, event.pc, written)?;
-        let value = if written { self.record.value_after(event, cell, lane) } else { self.value_before(number, cell, lane) };
+        let value =
+            if written { self.record.value_after(event, cell, lane) } else { self.value_before(number, cell, lane) };
         Some(((register.name.clone(), index, register.ty, bytes), value))
     }
 
@@ -504,22 +516,26 @@ impl<'a> Search<'a> {
                     Some((address, _, true)) => {
                         let bytes = if *size < 4 { some_bytes(0, *size) } else { bytes };
                         for (from, count) in runs(bytes) {
-                            let own = SharedBytes { at: address + index as u64 * u64::from(*size) + from, bytes: count };
+                            let own =
+                                SharedBytes { at: address + index as u64 * u64::from(*size) + from, bytes: count };
                             shared = shared.or(Some(own));
                             self.read_shared(number, own);
                         }
                     }
-                    Some(_) => self.other_block |= matches!(
-                        op,
-                        Op::Load { space: crate::emulator::program::MemorySpace::Cluster, .. }
-                    ),
+                    Some(_) => {
+                        self.other_block |=
+                            matches!(op, Op::Load { space: crate::emulator::program::MemorySpace::Cluster, .. })
+                    }
                     None => {}
                 }
             }
             Op::Atomic { d, ty, .. } => {
                 index = place_of(d, wanted).unwrap_or(0);
-                if let Some(Access::Lanes { addresses, global: in_global, shared: in_shared, .. }) = record.access(event) {
-                    let (at, size) = (addresses[lane as usize] + index as u64 * u64::from(ty.size()), u64::from(ty.size()));
+                if let Some(Access::Lanes { addresses, global: in_global, shared: in_shared, .. }) =
+                    record.access(event)
+                {
+                    let (at, size) =
+                        (addresses[lane as usize] + index as u64 * u64::from(ty.size()), u64::from(ty.size()));
                     if in_global >> lane & 1 != 0 {
                         self.load(at, size);
                         global = self.span(at, at + size);
@@ -691,6 +707,12 @@ impl<'a> Search<'a> {
             self.read(number, (File::Word, *a), lane, masks[0]);
             return;
         }
+        // Two numbers to a packed pair: the first is the upper one.
+        if let ("cvt", true, Op::W2(_, _, [upper, lower])) = (base, pair, op) {
+            self.read(number, (File::Word, *lower), lane, if bytes & 3 != 0 { 0xf } else { 0 });
+            self.read(number, (File::Word, *upper), lane, if bytes & 0xc != 0 { 0xf } else { 0 });
+            return;
+        }
         for cell in reads.into_iter().rev() {
             let mask = match base {
                 "mov" | "and" | "or" | "xor" | "not" | "lop3" => bytes,
@@ -804,7 +826,9 @@ fn columns(accumulator: Accumulator, index: usize, lane: u32, bytes: u8) -> Vec<
     let pair = lane % 4 * 2;
     match accumulator {
         // Both columns are in one register.
-        Accumulator::F16 => [(3, 0), (0xc, 1)].iter().filter(|(mask, _)| bytes & mask != 0).map(|(_, one)| pair + one).collect(),
+        Accumulator::F16 => {
+            [(3, 0), (0xc, 1)].iter().filter(|(mask, _)| bytes & mask != 0).map(|(_, one)| pair + one).collect()
+        }
         _ => vec![pair + (index as u32 & 1)],
     }
 }

@@ -139,8 +139,11 @@ impl Recorder {
         warp: Option<u32>,
         memory: &GlobalMemory,
     ) -> Self {
-        let area =
-            |one: &crate::emulator::Allocation| Area { label: one.label.clone(), address: one.address, length: one.length };
+        let area = |one: &crate::emulator::Allocation| Area {
+            label: one.label.clone(),
+            address: one.address,
+            length: one.length,
+        };
         Self {
             block: shape.index,
             warp,
@@ -390,4 +393,3 @@ impl Record {
         (offset < area.length).then_some((area.label.as_str(), offset))
     }
 }
-

@@ -93,7 +93,9 @@ impl Record {
             let known = found.iter_mut().find(|touch| touch.buffer.as_deref() == buffer && touch.way == way);
             match known {
                 Some(touch) => touch.lanes.push((lane, offset)),
-                None => found.push(Touch { way, buffer: buffer.map(str::to_owned), lanes: vec![(lane, offset)], bytes }),
+                None => {
+                    found.push(Touch { way, buffer: buffer.map(str::to_owned), lanes: vec![(lane, offset)], bytes })
+                }
             }
         };
         match self.access(event) {
@@ -139,4 +141,3 @@ impl Record {
         found
     }
 }
-

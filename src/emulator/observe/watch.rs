@@ -183,7 +183,9 @@ impl Watch {
             (_, Some((file, slot, _)), _) => lanes(step.warp, *file, *slot),
             (Watched::Shared { at, bytes }, ..) => {
                 let shared = step.memory.shared.get(*at as usize..(*at + u64::from(*bytes)) as usize);
-                shared.map(|bytes| vec![bytes.iter().rev().fold(0, |all, &byte| all << 8 | u64::from(byte))]).unwrap_or_default()
+                shared
+                    .map(|bytes| vec![bytes.iter().rev().fold(0, |all, &byte| all << 8 | u64::from(byte))])
+                    .unwrap_or_default()
             }
             (Watched::Global(span), _, Some(address)) => {
                 let mut bytes = vec![0; (span.to - span.from) as usize];
@@ -213,7 +215,13 @@ impl Watch {
             }
             (Watched::Register(name), None) => elsewhere(program, instructions, name),
             (Watched::Shared { .. }, _) => Found::Memory,
-            (Watched::Global(_), _) => if address.is_some() { Found::Memory } else { Found::Unknown },
+            (Watched::Global(_), _) => {
+                if address.is_some() {
+                    Found::Memory
+                } else {
+                    Found::Unknown
+                }
+            }
         });
         let found = found.collect();
         let mut lines = Vec::new();
@@ -252,7 +260,9 @@ fn lanes(warp: &Warp, file: File, slot: Slot) -> Vec<u64> {
     match file {
         File::Word => warp.words.get(slot).map(|lanes| lanes.iter().map(|&value| value.into()).collect()),
         File::Long => warp.longs.get(slot).map(|lanes| lanes.to_vec()),
-        File::Predicate => warp.predicates.get(slot).map(|mask| (0..32).map(|lane| u64::from(mask >> lane & 1)).collect()),
+        File::Predicate => {
+            warp.predicates.get(slot).map(|mask| (0..32).map(|lane| u64::from(mask >> lane & 1)).collect())
+        }
     }
     .unwrap_or_default()
 }
@@ -278,7 +288,8 @@ fn taken(program: &Program, name: &str, (first, last): (u32, u32)) -> Option<Tak
         for pc in first..=last {
             if let Some(instruction) = program.code.get(pc as usize) {
                 instruction.clone().visit(&mut |file, how, slot| {
-                    written |= how == crate::emulator::visit::Use::Write && (file, *slot) == (register.file, register.slot);
+                    written |=
+                        how == crate::emulator::visit::Use::Write && (file, *slot) == (register.file, register.slot);
                 });
             }
         }

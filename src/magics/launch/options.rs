@@ -6,13 +6,20 @@ use super::run::Checks;
 use crate::compiler::meta::inherit;
 use crate::compiler::{LaunchMeta, Origin, PassEdits, Scratch, Sourced, Stage, Target};
 use crate::device::TimingPlan;
+use crate::device::observe::Observe;
 use crate::diagnostic::{Diagnostic, Result};
 use crate::expression::{HeaderOption, LaunchHeader};
 use crate::magics::OptionSpec;
 use crate::magics::settings::place::ON;
 
 /// Options that take no value.
-pub const SWITCHES: [&str; 3] = ["--compile", "--warm", "--check"];
+pub const SWITCHES: [&str; 4] = ["--compile", "--warm", "--check", "--counters"];
+
+const COUNTERS: OptionSpec = OptionSpec {
+    name: "--counters",
+    value: "",
+    help: "on the emulator: count, and say so in one line (`%counters` says all)",
+};
 
 /// Options of every stage magic.
 pub const STAGE_OPTIONS: &[OptionSpec] = &[
@@ -40,6 +47,7 @@ pub const STAGE_OPTIONS: &[OptionSpec] = &[
     },
     OptionSpec { name: "--seed", value: "N", help: "on the emulator: another order of warps and of copies that land" },
     ON,
+    COUNTERS,
 ];
 
 /// Options of the stages that passes run on.
@@ -82,6 +90,7 @@ pub const CUBIN_OPTIONS: &[OptionSpec] = &[
     STAGE_OPTIONS[9],
     STAGE_OPTIONS[10],
     ON,
+    COUNTERS,
 ];
 
 /// Options of `%%triton` and `%%gluon` besides.
@@ -101,6 +110,7 @@ pub const PYTHON_OPTIONS: &[OptionSpec] = &[
     STAGE_OPTIONS[7],
     STAGE_OPTIONS[8],
     ON,
+    COUNTERS,
 ];
 
 /// Options of `%launch`.
@@ -113,6 +123,7 @@ pub const LAUNCH_OPTIONS: &[OptionSpec] = &[
     STAGE_OPTIONS[7],
     STAGE_OPTIONS[8],
     ON,
+    COUNTERS,
 ];
 
 /// What is changed of the compiler's own passes.
@@ -161,7 +172,8 @@ pub fn timing(header: &LaunchHeader) -> Result<Option<TimingPlan>> {
 /// How the emulator runs a launch.
 pub fn checks(header: &LaunchHeader) -> Result<Checks<'static>> {
     let seed = header.option("--seed").map_or(Ok(0), |option| number(option, "a number: the seed"))?;
-    Ok(Checks { check: header.option("--check").is_some(), seed, observe: None })
+    let observe = header.option("--counters").map(|_| &Observe::Counters);
+    Ok(Checks { check: header.option("--check").is_some(), seed, observe })
 }
 
 /// How long a launch may take.

@@ -51,6 +51,8 @@ pub struct LaunchLines {
     pub warp_instructions: Option<u64>,
     /// What the checks say, where they were asked for.
     pub checked: Option<String>,
+    /// What was counted, in one line.
+    pub counted: Option<String>,
     /// One line for each buffer that the launch changed.
     pub changes: Vec<String>,
 }
@@ -186,8 +188,13 @@ impl Report {
         if let Some(launch) = &self.launch {
             lines.extend(launch.driver_log.iter().flat_map(|log| driver_lines(log)));
         }
-        if let Some(count) = self.launch.as_ref().and_then(|launch| launch.warp_instructions) {
-            lines.push(format!("{} warp instructions", grouped(count)));
+        let launch = self.launch.as_ref();
+        match launch.and_then(|launch| launch.counted.clone()) {
+            Some(counted) => lines.push(counted),
+            None => {
+                let count = launch.and_then(|launch| launch.warp_instructions);
+                lines.extend(count.map(|count| format!("{} warp instructions", grouped(count))));
+            }
         }
         lines.extend(self.launch.as_ref().and_then(|launch| launch.checked.clone()));
         lines
@@ -427,6 +434,7 @@ mod tests {
                 occupancy: None,
                 warp_instructions: Some(1_234_567),
                 checked: None,
+                counted: None,
                 changes: vec!["c  f16 [512, 512]  all 262144 elements written".into()],
             }),
             warnings: Vec::new(),

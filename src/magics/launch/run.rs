@@ -13,7 +13,7 @@ use super::timeout::limited;
 use crate::cancel::Cancel;
 use crate::compiler::meta::{encode, resolve_scratch};
 use crate::compiler::{Origin, Stage, Target};
-use crate::device::observe::Observe;
+use crate::device::observe::{Observe, Observed};
 use crate::device::{Buffer, Checked};
 use crate::device::{Code, Device, Launch, LaunchReport, Timing, TimingPlan};
 use crate::diagnostic::{Diagnostic, Result, Source};
@@ -131,6 +131,10 @@ pub fn run(plan: &Plan<'_>, workspace: &mut Workspace, context: Context<'_>) -> 
         occupancy: device.occupancy(&launch),
         warp_instructions: report.warp_instructions,
         checked: report.checked.as_ref().map(checked_line),
+        counted: match &report.observed {
+            Some(Observed::Counters(counters)) => Some(super::observe::summary(counters)),
+            _ => None,
+        },
         changes,
     };
     Ok((lines, warnings))
@@ -202,7 +206,7 @@ fn prepare(plan: &Plan<'_>, workspace: &mut Workspace, temporary: &mut Vec<(u64,
         resolve_scratch(&mut meta, plan.arguments.positional.len() + plan.arguments.extra.len());
     }
     if plan.checks != Checks::default() && !workspace.device.is_emulated() {
-        let error = Diagnostic::error("needs-emulator", "checks and seeds are the emulator's");
+        let error = Diagnostic::error("needs-emulator", "checks, counters and seeds are the emulator's");
         return Err(located(Box::new(
             error
                 .at(plan.header.call_span.clone(), "")
@@ -372,7 +376,8 @@ fn launch_all(
     let timing = match plan.timing {
         None => None,
         Some(timing) => {
-            let timing = workspace.device.time(launch, &timing, context.cancel)?;
+            let plain = Launch { observe: None, ..launch.clone() };
+            let timing = workspace.device.time(&plain, &timing, context.cancel)?;
             // The buffers hold what one launch made of them.
             good.restore(workspace, context)?;
             Some(timing)

@@ -29,11 +29,15 @@ const SPEC: Spec = Spec {
     name: "diff",
     kind: Kind::Line,
     summary: "what differs between two versions or kernels: text, resources, instruction mix",
-    usage: "[KERNEL[@VERSION] [KERNEL[@VERSION]]] [--stage STAGE]",
+    usage: "[KERNEL[@VERSION] [KERNEL[@VERSION]]] [--stage STAGE] [--values]",
     details: "`%diff k@1 k@3` compares two versions, `%diff k@1` one with the newest, `%diff` the newest with the one \
               that it was made from. Names that only shifted (`%27`, `%28`) are no changes. Machine code is compared by \
-              its instruction mix.",
-    options: &[OptionSpec { name: "--stage", value: "STAGE", help: "compare the text of this stage only" }],
+              its instruction mix. `--values` launches both on the emulator with what the buffers hold now, and tells \
+              the first stored element that differs and the first instruction on the way to it that came to another value.",
+    options: &[
+        OptionSpec { name: "--stage", value: "STAGE", help: "compare the text of this stage only" },
+        OptionSpec { name: "--values", value: "", help: "compare what they compute: the first value that differs" },
+    ],
 };
 
 impl Magic for Diff {
@@ -78,6 +82,9 @@ impl Magic for Diff {
                 (subject(old), subject(newest))
             }
         };
+        if words.option("--values").is_some() {
+            return crate::magics::launch::compare_values(&old, &new, call, workspace, context).map(Some);
+        }
         let traces = (trace(&old, workspace, context)?, trace(&new, workspace, context)?);
         Ok(Some(output((&old, &traces.0), (&new, &traces.1), only)))
     }

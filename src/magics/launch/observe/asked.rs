@@ -19,7 +19,8 @@ pub const BLOCK: OptionSpec = OptionSpec { name: "--block", value: "X,Y,Z", help
 pub fn positional(words: &Words, cell: &str) -> Vec<Range<usize>> {
     let mut found: Vec<Range<usize>> = Vec::new();
     for word in &words.positional {
-        let is_open = |span: &Range<usize>| cell[span.clone()].matches('[').count() > cell[span.clone()].matches(']').count();
+        let is_open =
+            |span: &Range<usize>| cell[span.clone()].matches('[').count() > cell[span.clone()].matches(']').count();
         match found.last_mut().filter(|last| is_open(last)) {
             Some(last) => last.end = word.end,
             None => found.push(word.clone()),
@@ -125,7 +126,9 @@ pub fn element(span: &Range<usize>, call: &Call<'_>, workspace: &Workspace) -> R
         let rank = view.shape.len();
         let all = vec!["0"; rank].join(", ");
         let error = error.at(span.clone(), "one element is wanted");
-        return Err(Box::new(error.help(format!("such as `{text}[{all}]`")).note(format!("its shape: {:?}", view.shape))));
+        return Err(Box::new(
+            error.help(format!("such as `{text}[{all}]`")).note(format!("its shape: {:?}", view.shape)),
+        ));
     };
     let from = view.address - buffer.address;
     let at = (from / buffer.dtype.size().max(1) as u64) as usize;
@@ -138,7 +141,12 @@ pub fn element(span: &Range<usize>, call: &Call<'_>, workspace: &Workspace) -> R
 }
 
 /// One launch that is observed.
-pub fn launched(again: &Again, observe: &Observe, workspace: &mut Workspace, context: Context<'_>) -> Result<(Option<Observed>, String)> {
+pub fn launched(
+    again: &Again,
+    observe: &Observe,
+    workspace: &mut Workspace,
+    context: Context<'_>,
+) -> Result<(Option<Observed>, String)> {
     let result = observed(again, observe, workspace, context)?;
     Ok((result.report.observed, result.device))
 }

@@ -90,6 +90,49 @@ fn lanes_text(lanes: u32) -> String {
     }
 }
 
+/// Rows of the matrices of `ldmatrix` and `stmatrix`, whose addresses the lanes hold: `rows 0, 2, 4, 6 of matrix 1`.
+fn rows_text(lanes: u32) -> String {
+    let matrix = lanes.trailing_zeros() / 8;
+    format!("rows {} of matrix {matrix}", lanes_text(lanes >> (8 * matrix) & 0xff))
+}
+
+/// `0x80 and 0x100, 128 bytes apart`
+fn words_text([first, second]: [u64; 2]) -> String {
+    match second - first {
+        0 => format!("all at {first:#x}"),
+        apart => format!("{first:#x} and {second:#x} and so on, {} bytes apart", grouped(apart)),
+    }
+}
+
+/// A launch in one line.
+pub fn summary(counters: &Counters) -> String {
+    let all = counters.total(|_| true);
+    let mut parts = vec![format!("{} warp instructions", grouped(all.executed))];
+    if all.tensor_operations > 0 {
+        parts.push(format!("{} tensor-core FLOPs", grouped(all.tensor_operations)));
+    }
+    if all.global.requests > 0 {
+        let best = ratio(all.global.least_sectors, all.global.requests);
+        parts.push(format!("{} sectors/request (at best {best})", ratio(all.global.sectors, all.global.requests)));
+    }
+    if all.bulk_bytes > 0 {
+        parts.push(format!("{} by TMA", bytes_text(all.bulk_bytes)));
+    }
+    if all.shared.requests > 0 {
+        parts.push(match all.shared.conflicts() {
+            0 => "no bank conflicts".to_owned(),
+            1 => "1 bank conflict".to_owned(),
+            count => format!("{} bank conflicts", grouped(count)),
+        });
+    }
+    parts.push(match all.divergent {
+        0 => "no divergence".to_owned(),
+        1 => "1 divergent branch".to_owned(),
+        count => format!("{} divergent branches", grouped(count)),
+    });
+    format!("counted: {}", parts.join(" · "))
+}
+
 impl View<'_> {
     fn classes(&self) -> Part {
         let mut by_class: BTreeMap<Class, u64> = BTreeMap::new();
@@ -244,14 +287,16 @@ impl View<'_> {
                 None => String::new(),
             };
             let ([x, y, z], instruction) = (at.block, short(&counted.line.text, 48));
+            let is_matrix = counted.line.opcode().contains("matrix");
             format!(
-                "{}-way, {} conflicts: PTX {}{source}: {instruction}; lanes {} of warp {}, block ({x}, {y}, {z}) in bank {}",
+                "{}-way, {} conflicts: PTX {}{source}: {instruction}; {} of warp {}, block ({x}, {y}, {z}) in bank {}: {}",
                 at.ways,
                 grouped(shared.conflicts()),
                 counted.line.ptx,
-                lanes_text(at.lanes),
+                if is_matrix { rows_text(at.lanes) } else { format!("lanes {}", lanes_text(at.lanes)) },
                 at.warp,
                 at.bank,
+                words_text(at.words),
             )
         };
         let mut lines: Vec<String> = worst.iter().take(WORST).map(tell).collect();

@@ -2,6 +2,7 @@
 
 mod asked;
 mod counters;
+mod first;
 mod lines;
 mod place;
 mod step;
@@ -11,7 +12,8 @@ mod trace;
 mod values;
 mod watch;
 
-pub use counters::CountersMagic;
+pub use counters::{CountersMagic, summary};
+pub use first::compare_values;
 pub use step::StepMagic;
 pub use timeline::TimelineMagic;
 pub use trace::TraceMagic;

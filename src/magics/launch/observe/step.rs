@@ -40,7 +40,11 @@ const SPEC: Spec = Spec {
     options: &[
         OptionSpec { name: "--warp", value: "W", help: "this warp rather than warp 0" },
         BLOCK,
-        OptionSpec { name: "--from", value: "N|line:N", help: "begin at this instruction of the warp, or at this line" },
+        OptionSpec {
+            name: "--from",
+            value: "N|line:N",
+            help: "begin at this instruction of the warp, or at this line",
+        },
         OptionSpec { name: "--count", value: "N", help: "so many steps (100 unless said, 400 at most)" },
     ],
 };
@@ -89,9 +93,10 @@ impl Magic for StepMagic {
         if steps.is_empty() {
             let span = words.option("--from").unwrap_or(call.arguments.clone());
             let error = match from {
-                From::Number(_) => {
-                    Diagnostic::error("option-value", format!("the warp executes {} instructions", grouped(total.into())))
-                }
+                From::Number(_) => Diagnostic::error(
+                    "option-value",
+                    format!("the warp executes {} instructions", grouped(total.into())),
+                ),
                 From::Line(line) => {
                     Diagnostic::error("no-instruction", format!("the warp never comes to line {line} of the PTX"))
                 }
@@ -102,7 +107,10 @@ impl Magic for StepMagic {
         let ptx = again.version.artifact(Stage::Ptx).and_then(Artifact::text).unwrap_or_default();
         let [x, y, z] = block;
         let view = View {
-            headline: format!("{} v{} · {device} · block ({x}, {y}, {z}), warp {warp}", again.name, again.version.number),
+            headline: format!(
+                "{} v{} · {device} · block ({x}, {y}, {z}), warp {warp}",
+                again.name, again.version.number
+            ),
             steps: &steps,
             total,
             texts: &texts,
@@ -137,9 +145,22 @@ impl View<'_> {
     fn changes(&self, step: &StepTaken, lanes: usize) -> Vec<(String, String)> {
         let each = step.changes.iter().map(|change| {
             let shown = Shown::of(&change.register, change.ty, &self.uses);
-            (change.register.clone(), lanes_text(&change.values, step.active, shown, lanes))
+            let pointer = self.pointer(&change.values, step.active, lanes).filter(|_| change.ty.size() == 8);
+            let text = pointer.unwrap_or_else(|| lanes_text(&change.values, step.active, shown, lanes));
+            (change.register.clone(), text)
         });
         each.collect()
+    }
+
+    /// Addresses in a buffer, from its beginning: `a + 16·lane`.
+    fn pointer(&self, values: &[u64], active: u32, lanes: usize) -> Option<String> {
+        let first = *values.get(active.trailing_zeros() as usize)?;
+        // One past its end is still its own.
+        let buffer =
+            self.buffers.iter().find(|buffer| (buffer.address..=buffer.address + buffer.bytes).contains(&first))?;
+        let offsets: Vec<u64> = values.iter().map(|value| value.wrapping_sub(buffer.address)).collect();
+        let offsets = lanes_text(&offsets, active, Shown::Register(Holds::Unsigned, 8), lanes);
+        Some(if offsets == "0" { buffer.name.clone() } else { format!("{} + {offsets}", buffer.name) })
     }
 
     fn touch(&self, touch: &Touch) -> String {
@@ -164,7 +185,8 @@ impl View<'_> {
             },
             None => {
                 let ranges = ranges();
-                let (low, high) = ranges.iter().fold((u64::MAX, 0), |(low, high), &(from, to)| (low.min(from), high.max(to)));
+                let (low, high) =
+                    ranges.iter().fold((u64::MAX, 0), |(low, high), &(from, to)| (low.min(from), high.max(to)));
                 let holes = if ranges.len() > 1 { format!(", {} places", ranges.len()) } else { String::new() };
                 format!("{} shared {low:#x}..{high:#x}{holes}", touch.way)
             }
@@ -180,7 +202,12 @@ impl View<'_> {
         let (first, count) = (self.steps.first().map_or(0, |step| step.number), self.steps.len());
         let last = first as usize + count;
         let total = grouped(self.total.into());
-        let head = format!("{} · instructions {} to {} of {total}", self.headline, grouped(first.into()), grouped(last as u64));
+        let head = format!(
+            "{} · instructions {} to {} of {total}",
+            self.headline,
+            grouped(first.into()),
+            grouped(last as u64)
+        );
         let mut text = head.clone();
         let mut source = None;
         for step in self.steps.iter().take(TOLD) {
@@ -191,12 +218,8 @@ impl View<'_> {
                 }
                 source = own;
             }
-            let mut after: Vec<String> = self
-                .changes(step, 3)
-                .into_iter()
-                .take(2)
-                .map(|(name, values)| format!("{name} = {values}"))
-                .collect();
+            let mut after: Vec<String> =
+                self.changes(step, 3).into_iter().take(2).map(|(name, values)| format!("{name} = {values}")).collect();
             if step.changes.len() > 2 {
                 after.push(format!("and {} more", step.changes.len() - 2));
             }
@@ -205,7 +228,13 @@ impl View<'_> {
                 after.push(format!("lanes {}", mask_text(step.active)));
             }
             let instruction = cut(step.line.text.trim_end_matches(';'), 56);
-            let _ = write!(text, "\n{:>5}  {:>4}  {instruction:56}  {}", step.number, step.line.ptx, cut(&after.join(" · "), 84));
+            let _ = write!(
+                text,
+                "\n{:>5}  {:>4}  {instruction:56}  {}",
+                step.number,
+                step.line.ptx,
+                cut(&after.join(" · "), 84)
+            );
         }
         if count > TOLD {
             let _ = write!(text, "\nand {} more steps, in the notebook's player", count - TOLD);

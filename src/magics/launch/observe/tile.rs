@@ -32,7 +32,11 @@ impl InTile {
         let Self { operation, ty, index, holders, confirmed } = self;
         let Some(first) = holders.first() else { return String::new() };
         let index = index.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
-        let copies = if holders.len() > 1 { format!(", and {} more that hold a copy", holders.len() - 1) } else { String::new() };
+        let copies = if holders.len() > 1 {
+            format!(", and {} more that hold a copy", holders.len() - 1)
+        } else {
+            String::new()
+        };
         let seen = match confirmed {
             Some(true) => "; it was that lane",
             Some(false) => "; it was another lane: the tile begins elsewhere",
@@ -117,7 +121,8 @@ fn in_line(
     let index: Vec<u32> = element.index.iter().zip(&shape).map(|(&at, &extent)| at as u32 % extent.max(1)).collect();
     let layout = Encoding::parse(&encoding, known).ok()?.layout(&shape).ok()?;
     let holders: Vec<Place> = layout.all().filter(|(_, at)| *at == index).map(|(place, _)| place).collect();
-    let is_storing = |place: &Place| writer.is_some_and(|writer| (place.warp, place.lane) == (writer.warp, writer.lane));
+    let is_storing =
+        |place: &Place| writer.is_some_and(|writer| (place.warp, place.lane) == (writer.warp, writer.lane));
     let confirmed = writer.map(|_| holders.iter().any(is_storing));
     let element_type = left.trim_start_matches("!tt.ptr<").trim_end_matches('>');
     let extents = shape.iter().map(u32::to_string).collect::<Vec<_>>().join("x");

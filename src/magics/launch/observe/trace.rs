@@ -9,8 +9,8 @@ use super::lines::Texts;
 use super::tile::{self, InTile};
 use super::values::Shown;
 use crate::compiler::{Artifact, Stage};
-use crate::device::Buffer;
 use crate::device::observe::{Class, Observe, Observed, Origins, Passage, Span, Writer, Writers};
+use crate::device::{Buffer, Dtype};
 use crate::diagnostic::{Diagnostic, Result};
 use crate::ir::register_types;
 use crate::magics::views::subject::{Subject, Words};
@@ -55,7 +55,9 @@ impl Magic for TraceMagic {
         spans.drain(..usize::from(named.is_some()));
         let [span] = spans.as_slice() else {
             let error = match spans.get(1) {
-                Some(second) => Diagnostic::error("unexpected-argument", "one element is traced").at(second.clone(), ""),
+                Some(second) => {
+                    Diagnostic::error("unexpected-argument", "one element is traced").at(second.clone(), "")
+                }
                 None => Diagnostic::error("missing-argument", "`%trace` wants an element").at(call.name.clone(), ""),
             };
             return Err(Box::new(error.help("`%trace c[3,5]`, `%trace KERNEL c[3,5]`")));
@@ -130,7 +132,9 @@ pub fn elements_text(buffer: &Buffer, ranges: &[(u64, u64)]) -> (String, u64) {
         while at < to {
             let end = ((at / width + 1) * width).min(to);
             for flat in [at, end - 1] {
-                for (axis, index) in crate::magics::launch::changes::index_of(flat as usize, &buffer.shape).into_iter().enumerate() {
+                for (axis, index) in
+                    crate::magics::launch::changes::index_of(flat as usize, &buffer.shape).into_iter().enumerate()
+                {
                     low[axis] = low[axis].min(index);
                     high[axis] = high[axis].max(index);
                 }
@@ -177,9 +181,13 @@ impl View<'_> {
                 let before = &self.origins.passages[last.passages[0]];
                 let alike = match is_plain {
                     true => last.from == 2 && last.to == 2,
-                    false => last.opcode == opcode || (last.from, last.to) == (from, to) && Class::of(&last.opcode) == class,
+                    false => {
+                        last.opcode == opcode || (last.from, last.to) == (from, to) && Class::of(&last.opcode) == class
+                    }
                 };
-                alike && self.source(&before.line) == source
+                // One buffer each.
+                let buffer = |passage: &Passage| passage.at.global.as_ref().map(|span| span.buffer.clone());
+                alike && self.source(&before.line) == source && buffer(before) == buffer(passage)
             });
             match rows.last_mut().filter(|_| joins) {
                 Some(last) => {
@@ -199,7 +207,10 @@ impl View<'_> {
         };
         let at = &passage.at;
         let register = at.register.as_ref().map(|(name, index, ty, bytes)| {
-            let shown = Shown::of(name, *ty, &self.uses);
+            let shown = match Shown::of(name, *ty, &self.uses) {
+                Shown::Register(register_types::Holds::Bits, bytes) => self.by_memory(name, bytes),
+                known => known,
+            };
             let part = match (ty.size(), bytes & 0xf) {
                 (4, 0b0011) => ", low half",
                 (4, 0b1100) => ", high half",
@@ -216,6 +227,28 @@ impl View<'_> {
             _ => [global, shared, register].into_iter().flatten().collect(),
         };
         parts.join(" → ")
+    }
+
+    /// What a register holds that nothing computes with: elements of the buffer that it comes from or goes to.
+    fn by_memory(&self, name: &str, bytes: u32) -> Shown {
+        use register_types::Holds;
+        let other = self.origins.passages.iter().find_map(|passage| {
+            let is = passage.at.register.as_ref().is_some_and(|(own, ..)| own == name);
+            passage.at.global.as_ref().filter(|_| is).and_then(|span| self.buffer(&span.buffer))
+        });
+        let holds = match (other.map(|buffer| buffer.dtype), bytes) {
+            (Some(Dtype::F32), 4) => Holds::F32,
+            (Some(Dtype::F64), 8) => Holds::F64,
+            (Some(Dtype::F16), 4) => Holds::F16x2,
+            (Some(Dtype::F16), 2) => Holds::F16,
+            (Some(Dtype::Bf16), 4) => Holds::Bf16x2,
+            (Some(Dtype::Bf16), 2) => Holds::Bf16,
+            (Some(dtype), _) if dtype.range().is_some_and(|(low, _)| low < 0) && dtype.size() as u32 == bytes => {
+                Holds::Signed
+            }
+            _ => Holds::Bits,
+        };
+        Shown::Register(holds, bytes)
     }
 
     fn opcode(&self, row: &Row) -> String {
@@ -300,7 +333,11 @@ impl View<'_> {
         let rows = self.rows();
         let left = rows.len().saturating_sub(ROWS);
         let (first, last) = if left > 0 { (ROWS / 2, ROWS / 2) } else { (rows.len(), 0) };
-        let mut listed = vec![["times", "instruction", "nearest to the store", "by", "PTX", self.texts.title()].map(str::to_owned).to_vec()];
+        let mut listed = vec![
+            ["times", "instruction", "nearest to the store", "by", "PTX", self.texts.title()]
+                .map(str::to_owned)
+                .to_vec(),
+        ];
         let line = |row: &Row| {
             let source = row.passages.first().map(|&number| self.source(&self.origins.passages[number].line));
             let source = source.unwrap_or_default();
@@ -317,7 +354,8 @@ impl View<'_> {
         }
         let (path, path_html) = table::with_numbers(&listed, &(0..1));
         let text = format!("{}\nmade of\n  {}\n{path}", head.join("\n"), made.join("\n  "));
-        let arrows: Vec<Arrow> = rows.iter().filter(|row| row.from != 2 || row.to != 2).map(|row| self.arrow(row)).collect();
+        let arrows: Vec<Arrow> =
+            rows.iter().filter(|row| row.from != 2 || row.to != 2).map(|row| self.arrow(row)).collect();
         let shown = arrows.len().min(2 * ROWS);
         let title = format!("{} of {}", self.element.text, self.headline);
         let html = format!(
@@ -333,7 +371,8 @@ impl View<'_> {
     fn arrow(&self, row: &Row) -> Arrow {
         let times = if row.times > 1 { format!(" ×{}", grouped(row.times)) } else { String::new() };
         let source = row.passages.first().map(|&number| self.source(&self.origins.passages[number].line));
-        let source = source.filter(|source| !source.is_empty()).map(|source| format!(" · {source}")).unwrap_or_default();
+        let source =
+            source.filter(|source| !source.is_empty()).map(|source| format!(" · {source}")).unwrap_or_default();
         Arrow {
             from: row.from,
             to: row.to,

@@ -64,6 +64,25 @@ impl Shown {
         })
     }
 
+    /// In as many digits as it takes, with its bits.
+    pub fn exact(self, bits: u64) -> String {
+        let bytes = match self {
+            Self::Register(_, bytes) => bytes,
+            Self::Element(dtype) => dtype.size() as u32,
+        };
+        let hex = format!("{:#0width$x}", bits & mask(bytes), width = 2 + 2 * bytes as usize);
+        match self {
+            Self::Register(Holds::Bits | Holds::Signed | Holds::Unsigned | Holds::Predicate, _) => self.text(bits),
+            Self::Register(Holds::F32, _) | Self::Element(Dtype::F32) => {
+                format!("{:?} ({hex})", f32::from_bits(bits as u32))
+            }
+            Self::Register(Holds::F16x2 | Holds::Bf16x2, _) => {
+                format!("({:?}, {:?}) ({hex})", self.half(bits, 0), self.half(bits, 1))
+            }
+            _ => self.number(bits).map_or(hex.clone(), |number| format!("{number:?} ({hex})")),
+        }
+    }
+
     fn half(self, bits: u64, index: u32) -> f64 {
         let bits = (bits >> (16 * index)) as u16;
         match self {
@@ -79,7 +98,9 @@ impl Shown {
                 Number::Int(value) => value.to_string(),
                 Number::Float(value) => float(value),
             },
-            Self::Register(Holds::Bits, bytes) => format!("{:#0width$x}", bits & mask(bytes), width = 2 + 2 * bytes as usize),
+            Self::Register(Holds::Bits, bytes) => {
+                format!("{:#0width$x}", bits & mask(bytes), width = 2 + 2 * bytes as usize)
+            }
             Self::Register(Holds::Signed, bytes) => signed(bits, bytes).to_string(),
             Self::Register(Holds::Unsigned, bytes) => (bits & mask(bytes)).to_string(),
             Self::Register(Holds::Predicate, _) => if bits & 1 == 1 { "true" } else { "false" }.to_owned(),
@@ -119,8 +140,12 @@ pub fn float(value: f64) -> String {
 
 /// Values of the lanes that took part, in few words: one for all, or a rule, or the first ones.
 pub fn lanes_text(values: &[u64], active: u32, shown: Shown, most: usize) -> String {
-    let lanes: Vec<(u64, u64)> =
-        values.iter().zip(0u64..).filter(|(_, lane)| active >> lane & 1 == 1).map(|(&value, lane)| (lane, value)).collect();
+    let lanes: Vec<(u64, u64)> = values
+        .iter()
+        .zip(0u64..)
+        .filter(|(_, lane)| active >> lane & 1 == 1)
+        .map(|(&value, lane)| (lane, value))
+        .collect();
     let Some(&(first_lane, first)) = lanes.first() else { return String::new() };
     if lanes.iter().all(|&(_, value)| value == first) {
         return shown.text(first);
@@ -137,6 +162,18 @@ pub fn lanes_text(values: &[u64], active: u32, shown: Shown, most: usize) -> Str
     if matches!(shown, Shown::Register(Holds::Predicate, _)) {
         let mask = lanes.iter().filter(|(_, value)| value & 1 == 1).fold(0u32, |mask, (lane, _)| mask | 1 << lane);
         return format!("lanes {}", mask_text(mask));
+    }
+    // A few runs of the same.
+    let mut runs: Vec<(u64, usize)> = Vec::new();
+    for &(_, value) in &lanes {
+        match runs.last_mut() {
+            Some((last, count)) if *last == value => *count += 1,
+            _ => runs.push((value, 1)),
+        }
+    }
+    if runs.len() <= most.min(4) {
+        let run = |&(value, count): &(u64, usize)| format!("{} ×{count}", shown.text(value));
+        return runs.iter().map(run).collect::<Vec<_>>().join(", ");
     }
     let mut text: Vec<String> = lanes.iter().take(most).map(|&(_, value)| shown.text(value)).collect();
     if lanes.len() > most {
@@ -192,6 +229,8 @@ mod tests {
         assert_eq!(lanes_text(&[7; 32], 1, numbers, 4), "7");
         let squares: Vec<u64> = (0..32).map(|lane| lane * lane).collect();
         assert_eq!(lanes_text(&squares, u32::MAX, numbers, 4), "0 1 4 9 …");
+        let halves: Vec<u64> = (0..32).map(|lane| lane / 16 * 64).collect();
+        assert_eq!(lanes_text(&halves, u32::MAX, numbers, 4), "0 ×16, 64 ×16");
         let odd: Vec<u64> = (0..32).map(|lane| lane & 1).collect();
         assert_eq!(lanes_text(&odd, 0xf, Shown::Register(Holds::Predicate, 1), 4), "lanes 1, 3");
     }
@@ -203,6 +242,7 @@ mod tests {
         assert_eq!(text(Holds::F16x2, 4, 0xc000_3c00), "(1, -2)");
         assert_eq!(text(Holds::Signed, 4, 0xffff_ffff), "-1");
         assert_eq!(text(Holds::Bits, 2, 0x1234), "0x1234");
+        assert_eq!(Shown::Register(Holds::F32, 4).exact(0x3f00_0001), "0.50000006 (0x3f000001)");
         assert_eq!((float(0.1), float(1234567.5), float(1e-9)), ("0.1".into(), "1.2346e6".into(), "1.0000e-9".into()));
         assert_eq!((mask_text(0x8001_00ff), mask_text(0)), ("0–7, 16, 31".into(), "none".into()));
     }

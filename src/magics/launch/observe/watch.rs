@@ -41,15 +41,15 @@ const SPEC: Spec = Spec {
               own text. Values of TTGIR and TTIR are whole tensors: `%dump`.",
     options: &[
         OptionSpec { name: "--line", value: "N", help: "at the instruction on this line of the PTX" },
-        OptionSpec { name: "--source", value: "N", help: "at the first instruction of this line of the kernel's own text" },
+        OptionSpec {
+            name: "--source",
+            value: "N",
+            help: "at the first instruction of this line of the kernel's own text",
+        },
         BLOCK,
         OptionSpec { name: "--warp", value: "W", help: "this warp rather than warp 0; or `all`" },
         OptionSpec { name: "--lane", value: "L,…", help: "these lanes only" },
-        OptionSpec {
-            name: "--as",
-            value: "TYPE",
-            help: "show as f32, f64, f16, bf16, f16x2, bf16x2, s32, u32 or hex",
-        },
+        OptionSpec { name: "--as", value: "TYPE", help: "show as f32, f64, f16, bf16, f16x2, bf16x2, s32, u32 or hex" },
     ],
 };
 
@@ -110,7 +110,9 @@ impl Magic for WatchMagic {
         let headline = format!("{} v{} · {device} · block ({x}, {y}, {z})", again.name, again.version.number);
         let uses = register_types::of_ptx(&ptx);
         let shown = wanted.iter().zip(&history.found).map(|(one, found)| shown(one, found, chosen, &uses)).collect();
-        Ok(Some(View { headline, wanted: &wanted, history: &history, shown, lanes, texts: &texts, instruction }.output()))
+        Ok(Some(
+            View { headline, wanted: &wanted, history: &history, shown, lanes, texts: &texts, instruction }.output(),
+        ))
     }
 }
 
@@ -181,10 +183,10 @@ fn line(
     if let Some(line) = asked::number(words, cell, "--line", "the number of a line of the PTX")? {
         return Ok(line);
     }
-    let own = |number: u32, text: &str| {
-        crate::ir::places::is_ptx_instruction(text.trim()).then_some(number)
-    };
-    if let Some(source) = asked::number::<u32>(words, cell, "--source", "the number of a line of the kernel's own text")? {
+    let own = |number: u32, text: &str| crate::ir::places::is_ptx_instruction(text.trim()).then_some(number);
+    if let Some(source) =
+        asked::number::<u32>(words, cell, "--source", "the number of a line of the kernel's own text")?
+    {
         let name = again.text().name;
         let places = crate::ir::places::of_ptx(ptx);
         let found = ptx.lines().zip(1u32..).zip(&places).find_map(|((text, number), places)| {
@@ -193,14 +195,17 @@ fn line(
         });
         let _ = workspace;
         return found.ok_or_else(|| {
-            let error = Diagnostic::error("no-instruction", format!("no instruction of the PTX comes from line {source}"));
+            let error =
+                Diagnostic::error("no-instruction", format!("no instruction of the PTX comes from line {source}"));
             Box::new(error.at(words.option("--source").unwrap_or_default(), "").help("`%stages` shows which lines do"))
         });
     }
     let Some(Wanted { watched: Watched::Register(name), span, .. }) = wanted.first() else {
         let error = Diagnostic::error("missing-option", "memory is watched at a line of the PTX");
         let error = error.at(wanted.first().map_or(call.arguments.clone(), |one| one.span.clone()), "");
-        return Err(Box::new(error.help("`--line N`: `%stages` shows the lines; `%trace` tells who writes an element")));
+        return Err(Box::new(
+            error.help("`--line N`: `%stages` shows the lines; `%trace` tells who writes an element"),
+        ));
     };
     let has = |text: &str| {
         let mut names = text.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '%' | '$' | '.')));
@@ -286,9 +291,11 @@ impl View<'_> {
         if let Some(spot) = self.texts.spot(self.instruction).filter(|_| !self.texts.is_ptx()) {
             let _ = write!(place, "\n{} {}: {}", self.texts.title(), self.texts.name(&spot), self.texts.text(&spot));
         }
-        let (count, cut) = (self.history.times.len(), if self.history.cut { ", and more that are not kept" } else { "" });
+        let (count, cut) =
+            (self.history.times.len(), if self.history.cut { ", and more that are not kept" } else { "" });
         let mut text = format!("{}\n{place}", self.headline);
-        let mut html = format!("<div class=\"wb-w\"><style>{STYLE}</style><div><b>{}</b></div>", escape_html(&self.headline));
+        let mut html =
+            format!("<div class=\"wb-w\"><style>{STYLE}</style><div><b>{}</b></div>", escape_html(&self.headline));
         let _ = write!(html, "<div><code>{}</code></div>", escape_html(&place).replace('\n', "</code><br><code>"));
         if count == 0 {
             let note = "the warp never came there";
@@ -326,7 +333,8 @@ impl View<'_> {
 
     fn lines(&self, index: usize, shown: Shown) -> String {
         let mut text = String::new();
-        let width = self.history.times.iter().take(TOLD).map(|time| self.label(time).chars().count()).max().unwrap_or(1);
+        let width =
+            self.history.times.iter().take(TOLD).map(|time| self.label(time).chars().count()).max().unwrap_or(1);
         let most = if self.lanes.len() < 32 { self.lanes.len() } else { LANES };
         for time in self.history.times.iter().take(TOLD) {
             let values = &time.values[index];
@@ -335,7 +343,8 @@ impl View<'_> {
                 [one] => shown.text(*one),
                 all => lanes_text(all, self.wanted_lanes(time), shown, most),
             };
-            let lanes = if time.active == u32::MAX { String::new() } else { format!("   (lanes {})", mask_text(time.active)) };
+            let lanes =
+                if time.active == u32::MAX { String::new() } else { format!("   (lanes {})", mask_text(time.active)) };
             let _ = write!(text, "\n  {:>width$}  {told}{lanes}", self.label(time));
         }
         if self.history.times.len() > TOLD {
@@ -347,10 +356,11 @@ impl View<'_> {
     /// A row for each time, a column for each lane; darker is larger.
     fn table(&self, index: usize, shown: Shown) -> String {
         let times = &self.history.times;
-        let numbers = times.iter().take(DRAWN).flat_map(|time| &time.values[index]).filter_map(|&bits| shown.number(bits));
-        let (low, high) = numbers.filter(|value| value.is_finite()).fold((f64::MAX, f64::MIN), |(low, high), value| {
-            (low.min(value), high.max(value))
-        });
+        let numbers =
+            times.iter().take(DRAWN).flat_map(|time| &time.values[index]).filter_map(|&bits| shown.number(bits));
+        let (low, high) = numbers
+            .filter(|value| value.is_finite())
+            .fold((f64::MAX, f64::MIN), |(low, high), value| (low.min(value), high.max(value)));
         let heat = |bits: u64| match shown.number(bits) {
             Some(value) if high > low && value.is_finite() => ((value - low) / (high - low) * 5.0).round() as u32,
             _ => 0,
@@ -381,10 +391,19 @@ impl View<'_> {
         }
         html += "</table></div>";
         if times.len() > DRAWN {
-            let _ = write!(html, "<div>and {} more times: in the output's numbers</div>", grouped((times.len() - DRAWN) as u64));
+            let _ = write!(
+                html,
+                "<div>and {} more times: in the output's numbers</div>",
+                grouped((times.len() - DRAWN) as u64)
+            );
         }
         if high > low {
-            let _ = write!(html, "<div>from {} to {}; darker is larger; lanes that took no part are pale</div>", float(low), float(high));
+            let _ = write!(
+                html,
+                "<div>from {} to {}; darker is larger; lanes that took no part are pale</div>",
+                float(low),
+                float(high)
+            );
         }
         html
     }
