@@ -80,7 +80,8 @@ const ROUNDS: usize = 4;
 pub fn of_ptx(text: &str) -> HashMap<&str, Holds> {
     let mut known: HashMap<&str, Holds> = HashMap::new();
     // Registers that hold the same, and halves of one: (whole, half).
-    let (mut same, mut halves): (Vec<(&str, &str)>, Vec<(&str, &str)>) = (Vec::new(), Vec::new());
+    let mut same: Vec<(&str, &str)> = Vec::new();
+    let mut halves: Vec<(&str, &str)> = Vec::new();
     for line in text.lines() {
         let line = line.split("//").next().unwrap_or(line);
         // Triton writes some instructions as inline assembly, several in a line.

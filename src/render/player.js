@@ -1,7 +1,7 @@
-document.querySelectorAll(".wb-p:not([data-on])").forEach(function (root) {
+document.querySelectorAll(".wb-player:not([data-on])").forEach(function (root) {
   root.dataset.on = "1";
-  var bar = root.querySelector(".wb-pc"), slider = bar.querySelector("[type=range]"), all = bar.querySelector("[type=checkbox]");
-  var box = root.querySelector(".wb-pt"), label = bar.querySelector("output");
+  var bar = root.querySelector(".wb-player-bar"), slider = bar.querySelector("[type=range]"), all = bar.querySelector("[type=checkbox]");
+  var box = root.querySelector(".wb-player-steps"), label = bar.querySelector("output");
   var rows = Array.from(root.querySelectorAll("tr")).slice(1), steps = rows.filter(function (row) { return row.dataset.a; });
   // So many rows are seen around the step.
   var before = 6, after = 8, at = 0;

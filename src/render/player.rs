@@ -31,12 +31,12 @@ const SCRIPT: &str = include_str!("player.js");
 /// The player.
 pub fn html(title: &str, source_title: &str, steps: &[Step]) -> String {
     let mut html = format!(
-        "<div class=\"wb-p\" tabindex=\"0\" aria-label=\"{0}\"><style>{STYLE}</style><b>{0}</b>\
-         <div class=\"wb-pc\" hidden><button type=\"button\" data-by=\"-1\" aria-label=\"step back\">◀</button>\
+        "<div class=\"wb-player\" tabindex=\"0\" aria-label=\"{0}\"><style>{STYLE}</style><b>{0}</b>\
+         <div class=\"wb-player-bar\" hidden><button type=\"button\" data-by=\"-1\" aria-label=\"step back\">◀</button>\
          <input type=\"range\" min=\"0\" max=\"{1}\" value=\"0\" aria-label=\"step\">\
          <button type=\"button\" data-by=\"1\" aria-label=\"next step\">▶</button> <output></output>\
          <label><input type=\"checkbox\"> all steps</label></div>\
-         <div class=\"wb-pt\" tabindex=\"0\"><table><tr><th>step<th>PTX<th>instruction<th>lanes<th>registers after it, memory",
+         <div class=\"wb-player-steps\" tabindex=\"0\"><table><tr><th>step<th>PTX<th>instruction<th>lanes<th>registers after it, memory",
         escape_html(title),
         steps.len().saturating_sub(1)
     );

@@ -18,7 +18,9 @@ pub struct Arrow {
     pub note: String,
 }
 
-const WIDTH: f64 = 900.0;
+const WIDTH: f64 = 840.0;
+/// Room for text on the right.
+const MARGIN: f64 = 150.0;
 const TOP: f64 = 44.0;
 const PITCH: f64 = 46.0;
 const COLOURS: [&str; 5] = ["#0072B2", "#CC79A7", "#E69F00", "#009E73", "#56B4E9"];
@@ -29,9 +31,10 @@ pub fn svg(title: &str, places: &[&str], arrows: &[Arrow]) -> String {
     let x = |place: usize| each * (place as f64 + 0.5);
     let height = TOP + PITCH * arrows.len() as f64 + 12.0;
     let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" role=\"img\" \
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0} {height}\" width=\"{0}\" role=\"img\" \
          style=\"max-width:100%;height:auto\" font-family=\"sans-serif\" font-size=\"12\" fill=\"currentColor\">\
-         <title>{}</title>",
+         <title>{1}</title>",
+        WIDTH + MARGIN,
         escape_html(title)
     );
     for (number, place) in places.iter().enumerate() {
@@ -72,7 +75,7 @@ pub fn svg(title: &str, places: &[&str], arrows: &[Arrow]) -> String {
             let _ = write!(
                 svg,
                 "<text x=\"{:.1}\" y=\"{:.1}\" font-size=\"{size}\" text-anchor=\"{anchor}\">{}</text>",
-                at.min(WIDTH - 2.0),
+                at.min(WIDTH + MARGIN - 2.0),
                 y + offset,
                 escape_html(text)
             );

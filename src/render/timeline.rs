@@ -182,7 +182,7 @@ impl Drawing<'_> {
                 x + 14.0,
                 escape_html(kind.name)
             );
-            x += 28.0 + 6.4 * kind.name.chars().count() as f64;
+            x += 30.0 + 7.0 * kind.name.chars().count() as f64;
         }
     }
 

@@ -20,6 +20,9 @@ IN_SIGHT = """box => Array.from(box.querySelectorAll('.wb-h')).some(line => {
   return inner.top >= outer.top && inner.bottom <= outer.bottom;
 })"""
 
+# Whether the step that is looked at is.
+NOW_IN_SIGHT = IN_SIGHT.replace(".wb-h", ".now")
+
 
 def setUpModule():
     """One notebook for all tests; each leaves it as it found it."""
@@ -137,6 +140,36 @@ class Views:
         marked = view.locator("details").nth(2).locator(".wb-h b").all_text_contents()
         self.assertTrue(any("HMMA" in text for text in marked), marked)
         line.click()
+
+    def test_a_warp_is_stepped_through(self):
+        view = output("step")
+        now = view.locator("tr.now")
+        bar = view.locator(".wb-player-bar")
+        self.assertTrue(bar.is_visible())
+        self.assertIn("ld.param", now.inner_text())
+        # Only the steps around it are shown.
+        self.assertLess(view.locator("tr:visible").count(), 20)
+        bar.get_by_label("next step").click()
+        self.assertEqual(bar.locator("output").inner_text().split()[0], "2")
+        bar.get_by_label("step", exact=True).focus()
+        press("ArrowRight", "ArrowRight")
+        self.assertEqual(now.locator("td").first.inner_text(), "3")
+        press("End")
+        self.assertEqual(now.locator("td").first.inner_text(), "59")
+        bar.get_by_label("all steps").check()
+        self.assertGreater(view.locator("tr:visible").count(), 60)
+        self.assertTrue(view.locator(".wb-player-steps").evaluate(NOW_IN_SIGHT))
+        bar.get_by_label("all steps").uncheck()
+        bar.get_by_label("step", exact=True).focus()
+        press("Home")
+        self.assertEqual(now.locator("td").first.inner_text(), "0")
+
+    def test_values_and_paths(self):
+        self.assertIn("lane 31", output("watch").inner_text())
+        trace = output("trace")
+        self.assertIn("a[3, 0:128]", trace.inner_text())
+        self.assertTrue(trace.locator("svg").get_by_text("tensor cores").is_visible())
+        self.assertTrue(output("timeline").locator("svg").get_by_text("warp 3").is_visible())
 
     def test_resources_and_buffers(self):
         self.assertIn("limited by registers", output("resources").inner_text())

@@ -171,3 +171,65 @@ fn the_first_difference_is_found() {
     let same = run(&mut session, "%diff sum@1 sum@3 --values");
     assert!(same.text.ends_with("bit-identical: every buffer (x)"), "{}", same.text);
 }
+
+/// The bytes of row `row` of a buffer of f16, and those of column `column`, `extent` elements each.
+fn row_and_column(row: u64, column: u64, extent: u64, width: u64) -> [Vec<[u64; 2]>; 2] {
+    let column = (0..extent).map(|k| [(k * width + column) * 2, (k * width + column + 1) * 2]);
+    [vec![[row * extent * 2, (row + 1) * extent * 2]], column.collect()]
+}
+
+/// By TMA into shared memory, `wgmma` from there, `stmatrix`, and by TMA out again.
+#[test]
+fn an_element_is_followed_through_tma_and_wgmma() {
+    let mut session = session();
+    run(&mut session, "%target sm_90\n%buf a = randn(256, 128, dtype=f16, seed=1)");
+    run(&mut session, "%buf b = randn(128, 256, dtype=f16, seed=2)\n%buf c = zeros(256, 256, dtype=f16)");
+    let kernel = "@triton.jit
+def tiles(a, b, c, K, BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr):
+    row, column = tl.program_id(0) * BM, tl.program_id(1) * BN
+    sum = tl.zeros((BM, BN), dtype=tl.float32)
+    for k in range(0, K, BK):
+        sum = tl.dot(a.load([row, k]), b.load([k, column]), sum)
+    c.store([row, column], sum.to(tl.float16))
+";
+    let launch = "tiles[2, 2](tma(a, [128, 64]), tma(b, [64, 128]), tma(c, [128, 128]), 128, BM=128, BN=128, BK=64, num_warps=4)";
+    run(&mut session, &format!("%%triton {launch}\n{kernel}"));
+    let output = run(&mut session, "%trace c[200, 133]");
+    insta::assert_snapshot!("trace_tma", output.text);
+    let facts = output.facts.expect("facts");
+    let [row, column] = row_and_column(200, 133, 128, 256);
+    assert_eq!(facts["made_of"], serde_json::json!([{"buffer": "a", "bytes": row}, {"buffer": "b", "bytes": column}]));
+    assert_eq!(facts["block"], serde_json::json!([1, 1, 0]));
+    // A warp-specific wait: the timeline has it, beside what is under way.
+    let html = run(&mut session, "%timeline tiles").html.expect("HTML");
+    for expected in [">waits at mbarrier<", ">wgmma under way<", ">copies under way<", ">TMA issue<"] {
+        assert!(html.contains(expected), "{expected}");
+    }
+}
+
+/// Reductions go through shuffles and shared memory; a select takes one side.
+#[test]
+fn an_element_is_followed_through_a_reduction() {
+    let mut session = session();
+    run(&mut session, "%buf x = randn(4, 256, dtype=f16, seed=3)\n%buf y = zeros(4, 256, dtype=f16)");
+    let kernel = "@triton.jit
+def softmax(x, y, n, B: tl.constexpr):
+    row, i = tl.program_id(0), tl.arange(0, B)
+    v = tl.load(x + row * 256 + i, mask=i < n, other=-float('inf')).to(tl.float32)
+    e = tl.exp(v - tl.max(v, axis=0))
+    tl.store(y + row * 256 + i, (e / tl.sum(e, axis=0)).to(tl.float16), mask=i < n)
+";
+    run(&mut session, &format!("%%triton softmax[4](x, y, 200, B=256, num_warps=2)\n{kernel}"));
+    let facts = run(&mut session, "%trace y[2, 17]").facts.expect("facts");
+    // Of the masked elements nothing was loaded.
+    assert_eq!(facts["made_of"], serde_json::json!([{"buffer": "x", "bytes": [[2 * 512, 2 * 512 + 400]]}]));
+    assert_eq!(fails(&mut session, "%trace y[2, 200]").code, "never-written");
+}
+
+#[test]
+fn a_launch_is_counted_in_a_line() {
+    let mut session = session();
+    let text = run(&mut session, "%launch matmul --counters").text;
+    let counted = text.lines().find(|line| line.starts_with("counted: ")).expect("a line");
+    insta::assert_snapshot!("counted", counted);
+}

@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use super::origins::has_values;
-use super::record::{Access, Cell, Event, Record};
-use super::{Line, Writer, counters::Way};
+use super::origins::{Through, has_values};
+use super::record::{Cell, Event, Record};
+use super::{Line, Writer};
 use crate::emulator::execute::lanes_of;
 use crate::emulator::program::Op;
 use crate::ptx::PtxType;
@@ -57,11 +57,19 @@ impl Record {
             let time = *count;
             *count += 1;
             let is_wait = matches!(self.op(event.pc), Some(Op::WgmmaWait { .. }));
-            let lanes = match through.get(&(number as u32)) {
-                Some(&lanes) => lanes,
-                None if is_wait && !accumulators.is_empty() => u32::MAX,
-                None => continue,
+            let own = through.get(&(number as u32)).map(Vec::as_slice);
+            let kept = self.uses.get(event.pc as usize).map_or(&[][..], |uses| &uses.kept);
+            // The results of `wgmma`s come with the wait.
+            let lanes_of_cell = |cell: Cell| match own {
+                Some(own) => own.iter().find(|(known, _)| *known == cell).map(|(_, lanes)| *lanes),
+                None => accumulators.get(&(event.warp, cell)).copied().filter(|_| is_wait),
             };
+            let wanted = kept.iter().enumerate();
+            let wanted = wanted.filter_map(|(index, &cell)| Some((index, cell, lanes_of_cell(cell)?)));
+            let wanted: Vec<(usize, Cell, u32)> = wanted.collect();
+            if own.is_none() && wanted.is_empty() {
+                continue;
+            }
             let Some(line) = self.line(event.pc) else { continue };
             let Some(&paired) = pairs.get(&line.ptx) else {
                 if found.own.iter().all(|own| own.ptx != line.ptx) {
@@ -72,87 +80,26 @@ impl Record {
             found.common += 1;
             let within = event.pc - self.first.get(event.pc as usize).copied().unwrap_or(event.pc);
             let Some((their_number, their)) = theirs.find(other, paired, within, event.warp, time) else { continue };
-            let wanted: Vec<(usize, Cell)> = match is_wait {
-                true => {
-                    let kept = self.uses[event.pc as usize].kept.iter().copied().enumerate();
-                    kept.filter(|(_, cell)| accumulators.contains_key(&(event.warp, *cell))).collect()
-                }
-                false => self.uses[event.pc as usize].kept.iter().copied().enumerate().collect(),
-            };
-            if let Some(difference) = self.differs((number as u32, event), (other, their_number, their), lanes, &wanted)
-            {
+            let sides = [(self, number as u32, event), (other, their_number, their)];
+            if let Some(difference) = differs(sides, &wanted) {
                 let their_line = other.line(their.pc).cloned().unwrap_or_else(|| line.clone());
-                found.first = Some(Difference { lines: [line.clone(), their_line], time, ..difference });
+                found.first = Some(difference.told([line.clone(), their_line], time));
                 return found;
             }
         }
         found
     }
 
-    /// Accumulators of `wgmma` that a value came through.
-    fn accumulators(&self, through: &HashMap<u32, u32>) -> HashMap<(u32, Cell), ()> {
-        let events = through.keys().filter_map(|&number| self.events.get(number as usize));
-        let wgmmas = events.filter(|event| matches!(self.op(event.pc), Some(Op::Wgmma(_))));
-        wgmmas
-            .flat_map(|event| self.uses[event.pc as usize].writes.iter().map(|cell| ((event.warp, *cell), ())))
-            .collect()
-    }
-
-    fn differs(
-        &self,
-        (number, event): (u32, &Event),
-        (other, their_number, their): (&Self, u32, &Event),
-        lanes: u32,
-        wanted: &[(usize, Cell)],
-    ) -> Option<Difference> {
-        if !has_values(event) || !has_values(their) {
-            return None;
-        }
-        let lanes = lanes & event.active & their.active;
-        for &(index, cell) in wanted {
-            let &their_cell = other.uses.get(their.pc as usize)?.kept.get(index)?;
-            let differing = lanes_of(lanes).filter(|&lane| {
-                self.value_after(event, cell, lane as u32) != other.value_after(their, their_cell, lane as u32)
-            });
-            let mask = differing.fold(0u32, |mask, lane| mask | 1 << lane);
-            if mask == 0 {
-                continue;
+    /// Accumulators of `wgmma` that a value came through, with their lanes.
+    fn accumulators(&self, through: &Through) -> HashMap<(u32, Cell), u32> {
+        let mut found: HashMap<(u32, Cell), u32> = HashMap::new();
+        for (&number, cells) in through {
+            let Some(event) = self.events.get(number as usize) else { continue };
+            if matches!(self.op(event.pc), Some(Op::Wgmma(_))) {
+                cells.iter().for_each(|&(cell, lanes)| *found.entry((event.warp, cell)).or_default() |= lanes);
             }
-            let lane = mask.trailing_zeros();
-            let is_wait = matches!(self.op(event.pc), Some(Op::WgmmaWait { .. }));
-            let register = self.register(cell, event.pc, !is_wait)?;
-            let their_register = other.register(their_cell, their.pc, !is_wait)?;
-            let mut operands = Vec::new();
-            let reads = self.uses.get(event.pc as usize)?.reads.iter().zip(&other.uses.get(their.pc as usize)?.reads);
-            for (&own, &theirs) in reads.take(4) {
-                let (Some(a), Some(b)) = (self.register(own, event.pc, false), other.register(theirs, their.pc, false))
-                else {
-                    continue;
-                };
-                let values = (self.last_value(number, own, lane), other.last_value(their_number, theirs, lane));
-                if let (Some(x), Some(y)) = values {
-                    operands.push([(a.name.clone(), a.ty, x), (b.name.clone(), b.ty, y)]);
-                }
-            }
-            return Some(Difference {
-                lines: [
-                    Line { ptx: 0, text: String::new(), places: Vec::new() },
-                    Line { ptx: 0, text: String::new(), places: Vec::new() },
-                ],
-                registers: [register.name.clone(), their_register.name.clone()],
-                ty: register.ty,
-                warp: event.warp,
-                lane,
-                lanes: mask.count_ones(),
-                values: [
-                    self.value_after(event, cell, lane).unwrap_or_default(),
-                    other.value_after(their, their_cell, lane).unwrap_or_default(),
-                ],
-                time: 0,
-                operands,
-            });
         }
-        None
+        found
     }
 
     /// What a register held before an event: it was written not too long ago.
@@ -168,12 +115,64 @@ impl Record {
         };
         earlier.take(1 << 16).find(wrote).and_then(|event| self.value_after(event, cell, lane))
     }
+}
 
-    /// Whether any lane stores to a buffer's bytes here, for those who want to tell.
-    pub fn stores(&self) -> u64 {
-        let is_store = |event: &&Event| matches!(self.access(event), Some(Access::Lanes { way: Way::Store, global, .. }) if *global != 0);
-        self.events.iter().filter(is_store).count() as u64
+/// A difference without its place in the texts.
+struct Found {
+    registers: [String; 2],
+    ty: PtxType,
+    warp: u32,
+    lane: u32,
+    lanes: u32,
+    values: [u64; 2],
+    operands: Vec<[(String, PtxType, u64); 2]>,
+}
+
+impl Found {
+    fn told(self, lines: [Line; 2], time: u32) -> Difference {
+        let Self { registers, ty, warp, lane, lanes, values, operands } = self;
+        Difference { lines, registers, ty, warp, lane, lanes, values, time, operands }
     }
+}
+
+/// The first register of those wanted that two events left with other bits in one of the lanes.
+fn differs(sides: [(&Record, u32, &Event); 2], wanted: &[(usize, Cell, u32)]) -> Option<Found> {
+    let [(record, number, event), (other, their_number, their)] = sides;
+    if !has_values(event) || !has_values(their) {
+        return None;
+    }
+    let (uses, their_uses) = (record.uses.get(event.pc as usize)?, other.uses.get(their.pc as usize)?);
+    for &(index, cell, lanes) in wanted {
+        let &their_cell = their_uses.kept.get(index)?;
+        let values = |lane: u32| (record.value_after(event, cell, lane), other.value_after(their, their_cell, lane));
+        let differing = lanes_of(lanes & event.active & their.active).filter(|&lane| {
+            let (own, theirs) = values(lane as u32);
+            own != theirs
+        });
+        let mask = differing.fold(0u32, |mask, lane| mask | 1 << lane);
+        if mask == 0 {
+            continue;
+        }
+        let lane = mask.trailing_zeros();
+        let is_wait = matches!(record.op(event.pc), Some(Op::WgmmaWait { .. }));
+        let registers = (record.register(cell, event.pc, !is_wait)?, other.register(their_cell, their.pc, !is_wait)?);
+        let operand = |(&own, &theirs): (&Cell, &Cell)| {
+            let (a, b) = (record.register(own, event.pc, false)?, other.register(theirs, their.pc, false)?);
+            let values = (record.last_value(number, own, lane)?, other.last_value(their_number, theirs, lane)?);
+            Some([(a.name.clone(), a.ty, values.0), (b.name.clone(), b.ty, values.1)])
+        };
+        let (own, theirs) = values(lane);
+        return Some(Found {
+            registers: [registers.0.name.clone(), registers.1.name.clone()],
+            ty: registers.0.ty,
+            warp: event.warp,
+            lane,
+            lanes: mask.count_ones(),
+            values: [own?, theirs?],
+            operands: uses.reads.iter().zip(&their_uses.reads).take(4).filter_map(operand).collect(),
+        });
+    }
+    None
 }
 
 /// Events of a record by line, place in the instruction and warp.

@@ -21,7 +21,7 @@ pub use timeline::{Activity, Interval, Recording, Timeline, WarpTimeline};
 
 pub use counters::{Counted, Counters, Counting, Counts, Global, Shared, Traffic, Worst};
 pub use differ::{Compared, Difference};
-pub use origins::{At, Origin, Origins, Passage, SharedBytes};
+pub use origins::{At, Held, Origin, Origins, Passage, SharedBytes};
 pub use record::{Piece, Record, Recorder};
 pub use steps::{Change, StepTaken, Touch};
 pub use watch::{Found, History, Time, Watch, Watched, Watching};

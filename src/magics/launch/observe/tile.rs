@@ -86,8 +86,8 @@ pub fn of(again: &Again, element: &Element, writer: &Writer) -> Vec<InTile> {
         found.push(tile);
     }
     // The last dot's accumulator, where the tile is the same.
-    let dots = text.lines().filter(|line| line.contains("tt.dot ") || line.contains("warp_group_dot "));
-    if let Some(tile) = dots.last().and_then(|line| in_line("dot", line, &known, element, None))
+    let mut dots = text.lines().filter(|line| line.contains("tt.dot ") || line.contains("warp_group_dot "));
+    if let Some(tile) = dots.next_back().and_then(|line| in_line("dot", line, &known, element, None))
         && found.first().is_none_or(|store: &InTile| store.index == tile.index && store.ty != tile.ty)
     {
         found.push(tile);

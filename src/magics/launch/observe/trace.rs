@@ -9,7 +9,7 @@ use super::lines::Texts;
 use super::tile::{self, InTile};
 use super::values::Shown;
 use crate::compiler::{Artifact, Stage};
-use crate::device::observe::{Class, Observe, Observed, Origins, Passage, Span, Writer, Writers};
+use crate::device::observe::{Class, Held, Observe, Observed, Origins, Passage, Span, Writer, Writers};
 use crate::device::{Buffer, Dtype};
 use crate::diagnostic::{Diagnostic, Result};
 use crate::ir::register_types;
@@ -206,7 +206,7 @@ impl View<'_> {
             return String::new();
         };
         let at = &passage.at;
-        let register = at.register.as_ref().map(|(name, index, ty, bytes)| {
+        let register = at.register.as_ref().map(|Held { name, index, ty, bytes, value }| {
             let shown = match Shown::of(name, *ty, &self.uses) {
                 Shown::Register(register_types::Holds::Bits, bytes) => self.by_memory(name, bytes),
                 known => known,
@@ -217,7 +217,7 @@ impl View<'_> {
                 _ => "",
             };
             let number = if passage.line.text.contains('{') { format!("[{index}]") } else { String::new() };
-            let value = at.value.map(|bits| format!(" = {}", shown.text(bits))).unwrap_or_default();
+            let value = value.map(|bits| format!(" = {}", shown.text(bits))).unwrap_or_default();
             format!("{name}{number}{part}{value}")
         });
         let global = at.global.as_ref().map(|span| self.span_text(span));
@@ -233,7 +233,7 @@ impl View<'_> {
     fn by_memory(&self, name: &str, bytes: u32) -> Shown {
         use register_types::Holds;
         let other = self.origins.passages.iter().find_map(|passage| {
-            let is = passage.at.register.as_ref().is_some_and(|(own, ..)| own == name);
+            let is = passage.at.register.as_ref().is_some_and(|own| own.name == name);
             passage.at.global.as_ref().filter(|_| is).and_then(|span| self.buffer(&span.buffer))
         });
         let holds = match (other.map(|buffer| buffer.dtype), bytes) {
@@ -303,8 +303,8 @@ impl View<'_> {
         }
         // A part of a register is the element.
         let value = stored.and_then(|passage| {
-            let (_, _, _, bytes) = passage.at.register.as_ref()?;
-            Some(passage.at.value? >> (8 * bytes.trailing_zeros()))
+            let register = passage.at.register.as_ref()?;
+            Some(register.value? >> (8 * register.bytes.trailing_zeros()))
         });
         if let Some(bits) = value.filter(|_| self.element.dtype.size() <= 8) {
             head[0] += &format!(" · {}", shown.text(bits));
@@ -393,7 +393,7 @@ impl View<'_> {
             "path": self.origins.passages.iter().map(|passage| json!({
                 "ptx_line": passage.line.ptx, "opcode": passage.line.opcode(), "times": passage.times,
                 "warps": passage.warps, "warp": passage.at.warp, "lane": passage.at.lane,
-                "register": passage.at.register.as_ref().map(|(name, ..)| name),
+                "register": passage.at.register.as_ref().map(|register| &register.name),
                 "shared": passage.at.shared.map(|bytes| bytes.at),
                 "bank": passage.at.shared.map(|bytes| bytes.bank()),
                 "global": passage.at.global.as_ref().map(|span| self.span_text(span)),

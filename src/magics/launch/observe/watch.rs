@@ -279,11 +279,11 @@ struct View<'a> {
     instruction: &'a Line,
 }
 
-const STYLE: &str = ".wb-w table{border-collapse:collapse;font:11px var(--jp-code-font-family,monospace)}\
-.wb-w td,.wb-w th{padding:1px 5px;text-align:right;font-weight:400;white-space:nowrap;color:inherit}\
-.wb-w th{opacity:.75}.wb-w .o{opacity:.35}.wb-w .s{overflow:auto;max-height:480px}\
-.wb-w .h1{background:#0072b21a}.wb-w .h2{background:#0072b233}.wb-w .h3{background:#0072b24d}.wb-w .h4{background:#0072b266}\
-.wb-w .h5{background:#0072b280}";
+const STYLE: &str = ".wb-watch table{border-collapse:collapse;font:11px var(--jp-code-font-family,monospace)}\
+.wb-watch td,.wb-watch th{padding:1px 5px;text-align:right;font-weight:400;white-space:nowrap;color:inherit}\
+.wb-watch th{opacity:.75}.wb-watch .o{opacity:.35}.wb-watch .s{overflow:auto;max-height:480px}\
+.wb-watch .h1{background:#0072b21a}.wb-watch .h2{background:#0072b233}.wb-watch .h3{background:#0072b24d}.wb-watch .h4{background:#0072b266}\
+.wb-watch .h5{background:#0072b280}";
 
 impl View<'_> {
     fn output(&self) -> Output {
@@ -295,7 +295,7 @@ impl View<'_> {
             (self.history.times.len(), if self.history.cut { ", and more that are not kept" } else { "" });
         let mut text = format!("{}\n{place}", self.headline);
         let mut html =
-            format!("<div class=\"wb-w\"><style>{STYLE}</style><div><b>{}</b></div>", escape_html(&self.headline));
+            format!("<div class=\"wb-watch\"><style>{STYLE}</style><div><b>{}</b></div>", escape_html(&self.headline));
         let _ = write!(html, "<div><code>{}</code></div>", escape_html(&place).replace('\n', "</code><br><code>"));
         if count == 0 {
             let note = "the warp never came there";
