@@ -61,7 +61,9 @@ pub fn compare_values(
     let differing: Vec<Differing> = workspace
         .buffers
         .iter()
-        .filter_map(|buffer| differing(buffer, first.after.contents(&buffer.name)?, second.after.contents(&buffer.name)?))
+        .filter_map(|buffer| {
+            differing(buffer, first.after.contents(&buffer.name)?, second.after.contents(&buffer.name)?)
+        })
         .collect();
     if differing.is_empty() {
         let all: Vec<&str> = workspace.buffers.iter().map(|buffer| buffer.name.as_str()).collect();
