@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::lines::{Spot, Texts, ptx_lines};
 use super::observed;
-use crate::device::observe::{Class, Counted, Counters, Counts, Observe, Observed, Traffic};
+use crate::device::observe::{Class, Counted, Counters, Counts, Observe, Observed, Traffic, Worst};
 use crate::diagnostic::{Diagnostic, Result};
 use crate::magics::launch::relaunch::Again;
 use crate::magics::{Call, Kind, Magic, OptionSpec, Spec};
@@ -97,10 +97,12 @@ fn rows_text(lanes: u32) -> String {
 }
 
 /// `0x80 and 0x100, 128 bytes apart`
-fn words_text([first, second]: [u64; 2]) -> String {
+fn words_text(worst: &Worst) -> String {
+    let [first, second] = worst.words;
+    let more = if worst.ways > 2 { " and so on" } else { "" };
     match second - first {
         0 => format!("all at {first:#x}"),
-        apart => format!("{first:#x} and {second:#x} and so on, {} bytes apart", grouped(apart)),
+        apart => format!("{first:#x} and {second:#x}{more}, {} bytes apart", grouped(apart)),
     }
 }
 
@@ -296,7 +298,7 @@ impl View<'_> {
                 if is_matrix { rows_text(at.lanes) } else { format!("lanes {}", lanes_text(at.lanes)) },
                 at.warp,
                 at.bank,
-                words_text(at.words),
+                words_text(at),
             )
         };
         let mut lines: Vec<String> = worst.iter().take(WORST).map(tell).collect();

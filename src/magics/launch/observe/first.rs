@@ -15,7 +15,8 @@ use crate::device::Buffer;
 use crate::device::observe::{Difference, Line, Observe, Observed, Record, Span, Writer, Writers};
 use crate::diagnostic::{Diagnostic, Result};
 use crate::ir::difference::{self, Line as Compared};
-use crate::ir::{operations, places, register_types};
+use crate::ir::register_types::{self, Holds};
+use crate::ir::{operations, places};
 use crate::magics::Call;
 use crate::magics::launch::compare::on_device;
 use crate::magics::launch::relaunch::Again;
@@ -80,7 +81,7 @@ pub fn compare_values(
             _ => Ok(Writers::default()),
         }
     };
-    let mut view = View { headline, again: &again, differing: &differing, found: None, reason: None };
+    let mut view = View { headline, again: &again, differing: &differing, found: None, own: Vec::new(), reason: None };
     let Some(writer) = writers(&again[0], spans, workspace)?.first else {
         view.reason = Some(format!("{} does not write the elements that differ", name(&again[0])));
         return Ok(view.output(None, workspace));
@@ -117,24 +118,21 @@ pub fn compare_values(
         [0, 1].map(|index| again[index].version.artifact(Stage::Ptx).and_then(Artifact::text).unwrap_or_default());
     let compared = records.0.compare(&records.1, &writer, &pairs(ptx[0], ptx[1]));
     if compared.first.is_none() {
-        let own: Vec<String> =
-            compared.own.iter().take(LISTED).map(|line| format!("{} ({})", line.ptx, line.opcode())).collect();
-        let more = compared.own.len().saturating_sub(LISTED);
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        view.reason = Some(match own.is_empty() {
+        view.reason = Some(match compared.own.is_empty() {
             true => {
                 "the instructions on the way to it left the same values: the difference is in an address or a guard"
                     .to_owned()
             }
             false => format!(
-                "what both have on the way to it ({} times an instruction) left the same values; only {} has: PTX {}{more}",
+                "what both have on the way to it ({} times an instruction) left the same values; only {} has: {}",
                 grouped(compared.common),
                 name(&again[0]),
-                own.join(", ")
+                listed(&compared.own)
             ),
         });
     }
     view.found = compared.first;
+    view.own = compared.own;
     Ok(view.output(Some(&writer), workspace))
 }
 
@@ -214,6 +212,8 @@ struct View<'a> {
     again: &'a [Again; 2],
     differing: &'a [Differing],
     found: Option<Difference>,
+    /// Instructions on the way that only the first version has.
+    own: Vec<Line>,
     /// Why there is no first difference.
     reason: Option<String>,
 }
@@ -267,7 +267,13 @@ impl View<'_> {
             ));
         }
         lines.extend(self.reason.clone());
+        let dtype = writer.and_then(|writer| self.differing.iter().find(|one| one.buffer.name == writer.span.buffer));
+        let dtype = dtype.map(|one| one.buffer.dtype);
         if let Some(found) = &self.found {
+            if !self.own.is_empty() {
+                let name = format!("{} v{}", self.again[0].name, self.again[0].version.number);
+                lines.push(format!("before it, on the way, only {name} has: {}", listed(&self.own)));
+            }
             let lanes = if found.lanes > 1 { format!(" (and {} more lanes)", found.lanes - 1) } else { String::new() };
             let time = if found.time == 0 { "first time".to_owned() } else { format!("time {}", found.time + 1) };
             lines.push(format!(
@@ -278,7 +284,13 @@ impl View<'_> {
                 let ptx = self.again[side].version.artifact(Stage::Ptx).and_then(Artifact::text).unwrap_or_default();
                 let uses = register_types::of_ptx(ptx);
                 let line = &found.lines[side];
-                let shown = Shown::of(&found.registers[side], found.ty, &uses);
+                // What nothing computes with is most likely on its way to the element.
+                let shown = match (Shown::of(&found.registers[side], found.ty, &uses), dtype) {
+                    (Shown::Register(Holds::Bits, bytes), Some(dtype)) if dtype.size() as u32 == bytes => {
+                        Shown::Element(dtype)
+                    }
+                    (shown, _) => shown,
+                };
                 let operands = found.operands.iter().map(|pair| {
                     let (name, ty, bits) = &pair[side];
                     format!("{name} = {}", Shown::of(name, *ty, &uses).text(*bits))
@@ -313,6 +325,14 @@ impl View<'_> {
             "differing": buffers.collect::<serde_json::Map<_, _>>(),
         }))
     }
+}
+
+/// `PTX 775 (wgmma.wait_group.sync.aligned)`
+fn listed(lines: &[Line]) -> String {
+    let told: Vec<String> = lines.iter().take(LISTED).map(|line| format!("{} ({})", line.ptx, line.opcode())).collect();
+    let more = lines.len().saturating_sub(LISTED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("PTX {}{more}", told.join(", "))
 }
 
 fn source(texts: &Texts, line: &Line) -> String {
