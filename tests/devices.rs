@@ -244,9 +244,15 @@ fn what_no_copy_was_kept_of_is_made_again_or_named() {
     assert!(text.contains("input (randn(N, seed=5))") && text.contains("out (`add` v1 launched again)"), "{text}");
     notebook
         .run("%check input == randn(4096, seed=5)\n%check out == 2 * (arange(4096) < 4)\n%check small == full(4, 2.0)");
-    // The same when the process dies between two cells.
+    // The same when the processes die between two cells.
+    notebook.run("%buf far = randn(N, seed=6) --device cuda:1");
     kill_hosts();
     let text = notebook.run("%check input == randn(4096, seed=5)");
+    assert!(
+        text.contains("the process that owned cuda:1 had died; it was started again, and every buffer restored"),
+        "{text}"
+    );
+    notebook.run("%check far == randn(8, seed=6)\n%free far");
     assert!(text.contains("the process that owned cuda:0 had died") && text.contains("made again"), "{text}");
     notebook.run("%check out == 2 * (arange(4096) < 4)\n%check small == full(4, 2.0)");
     // What a kernel wrote that was not given it cannot be made again: it is named, and nothing else is lost.

@@ -29,7 +29,8 @@ impl EmulatedHost {
 fn refused(error: Box<Diagnostic>) -> DriverError {
     DriverError {
         call: "the emulator".into(),
-        name: error.code.to_owned(),
+        // By the name that a GPU's driver has for it, where the kernel's side knows it.
+        name: if error.code == "out-of-memory" { "CUDA_ERROR_OUT_OF_MEMORY" } else { error.code }.to_owned(),
         text: error.message.clone(),
         detail: String::new(),
     }

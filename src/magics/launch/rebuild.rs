@@ -135,7 +135,7 @@ impl Attempt<'_> {
         if let Some(why) = &launched.fixed {
             return Err(because(format!("`{kernel}` v{} {why}", version.number)));
         }
-        if version.artifact(Stage::Ptx).and_then(Artifact::text).is_none_or(adds_in_any_order) {
+        if version.artifact(Stage::Ptx).and_then(Artifact::text).is_some_and(adds_in_any_order) {
             return Err(because(format!("`{kernel}` v{} adds with atomics, in any order", version.number)));
         }
         let inputs = self.inputs(&launched.inputs, workspace)?;

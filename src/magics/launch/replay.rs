@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::arguments;
-use super::run::{Plan, launch_once};
+use super::run::{Checks, Plan, launch_once, refuse_findings};
 use super::snapshot::Snapshot;
 use super::timeout::limited;
 use crate::device::Emulated;
@@ -25,14 +25,29 @@ pub fn locate(
     workspace: &mut Workspace,
     context: Context<'_>,
 ) -> Option<Diagnostic> {
-    if before.bytes() > MOST_BYTES || context.cancel.is_cancelled() {
+    let bytes: u64 = workspace.buffers.iter().map(|buffer| buffer.bytes).sum();
+    if bytes > MOST_BYTES || context.cancel.is_cancelled() {
         return None;
     }
+    // What is wrong for certain comes first; then what the checks find, which need not be why it failed.
+    [false, true].into_iter().find_map(|check| once(plan, check, before, workspace, context))
+}
+
+fn once(
+    plan: &Plan<'_>,
+    check: bool,
+    before: &Snapshot,
+    workspace: &mut Workspace,
+    context: Context<'_>,
+) -> Option<Diagnostic> {
     let emulated = Box::new(Emulated::new(workspace.device.capability()));
     let (gpu, homes) = workspace.swap_device(emulated, |name| before.contents(name).cloned())?;
     let outcome = limited(Some(LIMIT), context.cancel, |cancel| {
         let arguments = arguments::evaluate_all(plan.header, workspace)?;
-        launch_once(&Plan { arguments: &arguments, ..*plan }, workspace, cancel)
+        let checks = Checks { check, ..Checks::default() };
+        let plan = Plan { arguments: &arguments, checks, ..*plan };
+        let report = launch_once(&plan, workspace, cancel)?;
+        refuse_findings(&plan, &report, workspace)
     });
     workspace.swap_back(gpu, homes);
     match outcome {
