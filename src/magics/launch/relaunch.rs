@@ -71,6 +71,19 @@ pub struct Again {
 }
 
 impl Again {
+    /// A version, launched as its kernel was launched last, but for keywords that are constants of its code: they are
+    /// as it was compiled.
+    pub fn of(name: &str, version: &Version, launch: &LaunchSpec) -> Self {
+        let mut header = LaunchHeader::clone(&launch.header);
+        if let Some(binding) = &version.binding {
+            let is_runtime = |name: &str| binding.params.iter().any(|param| param.name == name);
+            let is_constant = |name: &str| binding.constants.iter().any(|(known, _)| known == name);
+            header.keywords.retain(|keyword| is_runtime(&keyword.name) || !is_constant(&keyword.name));
+        }
+        let launch = LaunchSpec { source: launch.source.clone(), header: Arc::new(header.clone()) };
+        Self { name: name.to_owned(), version: version.clone(), launch, header }
+    }
+
     /// What a call of `%launch`, or of a magic that is written like it, names. `known` are the magic's options.
     pub fn find(call: &Call<'_>, known: &[OptionSpec], workspace: &Workspace) -> Result<Self> {
         let header = parse_launch(&call.cell.text, call.arguments.clone(), &SWITCHES)?;

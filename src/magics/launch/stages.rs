@@ -2,19 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine;
 
 use super::arguments::{self, Arguments, Given, Value};
 use super::options::{self, CUBIN_OPTIONS, MLIR_OPTIONS, PYTHON_OPTIONS, STAGE_OPTIONS, SWITCHES};
 use super::ptx_target;
-use super::report::{Report, StageLine};
-use super::run::{Plan, run, takes_cubin};
+use super::report::{LaunchLines, Report, StageLine};
+use super::run::{Checks, Plan, run, takes_cubin};
 use crate::compiler::meta::comment::{self, Comment};
 use crate::compiler::meta::{resolve_scratch, resources};
 use crate::compiler::{
     ArgumentPlace, Artifact, Binding, CompileRequest, Compiled, Failure, ParamKind, Progress, Stage,
 };
+use crate::device::TimingPlan;
 use crate::diagnostic::{Diagnostic, Result, Source};
 use crate::expression::{LaunchHeader, Scalar, parse_launch};
 use crate::frontend::Stream;
@@ -304,13 +306,9 @@ impl Cell<'_> {
         // Python-level arguments are mapped as they were for the version that was edited; arguments that are the
         // compiled parameters themselves are taken as they come.
         let params = &compiled.meta.params.value;
-        let tensor_maps = params.iter().any(|param| param.kind == ParamKind::TensorMap);
-        let binding = parent.as_ref().and_then(|parent| parent.binding.as_deref());
+        let binding = parent.as_ref().and_then(|parent| binding_of_parent(&compiled, parent));
         let are_parameters = self.header.has_call && arguments.positional.len() == params.len();
-        compiled.binding = binding
-            .filter(|binding| binding.compiled_params(tensor_maps) == params.len())
-            .filter(|binding| !are_parameters || binding.names.len() == params.len())
-            .cloned();
+        compiled.binding = binding.filter(|binding| !are_parameters || binding.names.len() == params.len()).cloned();
         let launch = if self.header.has_call {
             Some((own, arguments))
         } else {
@@ -374,57 +372,106 @@ impl Cell<'_> {
 
     fn finish(&self, done: Done, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
         let Done { name, compiled, request, parent, launch, unsaid } = done;
-        let cached_only = compiled.stages.len() <= 1;
-        let version = Version {
-            number: 0,
-            parent,
-            entered: self.stage,
-            target: request.target,
-            triton: (!cached_only && !compiled.triton_version.is_empty()).then(|| compiled.triton_version.clone()),
-            stages: compiled.stages,
-            meta: compiled.meta,
-            binding: compiled.binding.map(Arc::new),
-            request: (!compiled.metadata.is_null()).then(|| Arc::new(request)),
-            options: OPTIONS
-                .into_iter()
-                .filter_map(|name| Some((name.to_owned(), compiled.metadata.get(name)?.clone())))
-                .filter(|(_, value)| !value.is_null())
-                .collect(),
-        };
+        let mut warnings = compiled.warnings.clone();
+        let version = version_of(compiled, request, self.stage, parent);
         let number = workspace.kernels.add(&name, version);
         let version = workspace.kernels.get(&name).and_then(|kernel| kernel.version(number)).cloned();
         let Some(version) = version else { return Ok(None) };
-        let mut warnings = compiled.warnings;
-        let lines = match launch
-            .filter(|(launch, ..)| launch.header.grid.is_some() && self.header.option("--compile").is_none())
-        {
-            None => None,
-            Some((launch, arguments)) => {
-                let text = self.own_text();
-                let plan = Plan {
-                    text: &text,
-                    kernel: &name,
-                    version: &version,
-                    header: &launch.header,
-                    source: &launch.source,
-                    arguments: &arguments,
-                    timing: options::timing(&self.header)?,
-                    timeout: options::timeout(&self.header)?,
-                    checks: options::checks(&self.header)?,
-                };
-                let (lines, more) = run(&plan, workspace, context)?;
-                warnings.extend(more);
-                workspace.kernels.launched(&name, launch);
-                Some(lines)
-            }
+        let text = self.own_text();
+        let launch = launch.filter(|_| self.header.option("--compile").is_none());
+        let how = How {
+            timing: options::timing(&self.header)?,
+            timeout: options::timeout(&self.header)?,
+            checks: options::checks(&self.header)?,
         };
+        let (lines, more) = launched(&name, &version, launch, &text, &how, workspace, context)?;
+        warnings.extend(more);
         Ok(Some(report(&name, &version, lines, unsaid, warnings).output()))
     }
 }
 
+/// How a version is launched.
+#[derive(Default)]
+struct How<'a> {
+    timing: Option<TimingPlan>,
+    timeout: Option<Duration>,
+    checks: Checks<'a>,
+}
+
+/// Launches a version where its launch has a grid.
+fn launched(
+    name: &str,
+    version: &Version,
+    launch: Option<(LaunchSpec, Arguments)>,
+    text: &Source,
+    how: &How<'_>,
+    workspace: &mut Workspace,
+    context: Context<'_>,
+) -> Result<(Option<LaunchLines>, Vec<String>)> {
+    let Some((launch, arguments)) = launch.filter(|(launch, _)| launch.header.grid.is_some()) else {
+        return Ok((None, Vec::new()));
+    };
+    let plan = Plan {
+        text,
+        kernel: name,
+        version,
+        header: &launch.header,
+        source: &launch.source,
+        arguments: &arguments,
+        timing: how.timing,
+        timeout: how.timeout,
+        checks: how.checks,
+    };
+    let (lines, warnings) = run(&plan, workspace, context)?;
+    workspace.kernels.launched(name, launch);
+    Ok((Some(lines), warnings))
+}
+
+/// What a kernel was compiled to once more, as its newest version, launched as the kernel was launched last.
+pub fn launch_compiled(
+    name: &str,
+    mut compiled: Compiled,
+    request: CompileRequest,
+    parent: &Version,
+    unsaid: Option<String>,
+    workspace: &mut Workspace,
+    context: Context<'_>,
+) -> Result<Output> {
+    let warnings = compiled.warnings.clone();
+    if compiled.binding.is_none() {
+        compiled.binding = binding_of_parent(&compiled, parent).cloned();
+    }
+    let extension = if request.entry.is_python() { "py" } else { request.entry.name() };
+    let text = Source::new(format!("{name}.{extension}"), request.text.clone());
+    let entered = request.entry;
+    let number = workspace.kernels.add(name, version_of(compiled, request, entered, Some(parent.number)));
+    let kernel = workspace.kernels.get(name);
+    let Some(version) = kernel.and_then(|kernel| kernel.version(number)).cloned() else {
+        return Err(Box::new(Diagnostic::error("internal", "the version is gone")));
+    };
+    let launch = match kernel.and_then(|kernel| kernel.launch.clone()) {
+        Some(launch) => {
+            let arguments = arguments::evaluate_all(&launch.header, workspace);
+            let arguments = arguments.map_err(|error| Box::new(error.in_source(&launch.source)))?;
+            Some((launch, arguments))
+        }
+        None => None,
+    };
+    let (lines, more) = launched(name, &version, launch, &text, &How::default(), workspace, context)?;
+    let warnings = warnings.into_iter().chain(more).collect();
+    Ok(report(name, &version, lines, unsaid, warnings).output())
+}
+
+/// How Python-level arguments became the parameters of the version that a text was made from, where that still fits.
+fn binding_of_parent<'a>(compiled: &Compiled, parent: &'a Version) -> Option<&'a Binding> {
+    let params = &compiled.meta.params.value;
+    let tensor_maps = params.iter().any(|param| param.kind == ParamKind::TensorMap);
+    parent.binding.as_deref().filter(|binding| binding.compiled_params(tensor_maps) == params.len())
+}
+
 /// Gives a request the options of the version that was edited, but for those that it has itself or that its text says.
 /// Returns what is worth saying of them.
-fn inherit(request: &mut CompileRequest, parent: &Version) -> Option<String> {
+pub fn inherit(request: &mut CompileRequest, parent: &Version) -> Option<String> {
     let mut said = Vec::new();
     for (name, value) in &parent.options {
         // The passes that follow a text from the middle want more than the text says.
@@ -486,11 +533,32 @@ fn chosen(binding: &Binding, arguments: &Arguments) -> Option<String> {
     (!chosen.is_empty()).then(|| format!("chosen by the kernel: {}", chosen.join(", ")))
 }
 
+/// What was compiled as a version of a kernel, not counted yet.
+pub fn version_of(compiled: Compiled, request: CompileRequest, entered: Stage, parent: Option<u32>) -> Version {
+    let cached_only = compiled.stages.len() <= 1;
+    Version {
+        number: 0,
+        parent,
+        entered,
+        target: request.target,
+        triton: (!cached_only && !compiled.triton_version.is_empty()).then(|| compiled.triton_version.clone()),
+        stages: compiled.stages,
+        meta: compiled.meta,
+        binding: compiled.binding.map(Arc::new),
+        request: (!compiled.metadata.is_null()).then(|| Arc::new(request)),
+        options: OPTIONS
+            .into_iter()
+            .filter_map(|name| Some((name.to_owned(), compiled.metadata.get(name)?.clone())))
+            .filter(|(_, value)| !value.is_null())
+            .collect(),
+    }
+}
+
 /// The report of a version and of its launch.
 pub(super) fn report(
     kernel: &str,
     version: &Version,
-    launch: Option<super::report::LaunchLines>,
+    launch: Option<LaunchLines>,
     unsaid: Option<String>,
     warnings: Vec<String>,
 ) -> Report {

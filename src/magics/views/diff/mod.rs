@@ -1,0 +1,268 @@
+//! `%diff`: two versions or kernels, stage by stage, beside what they take of the machine and what they do on it.
+
+mod facts;
+mod sides;
+
+use std::fmt::Write;
+
+use serde_json::json;
+
+use self::facts::Fact;
+use super::passes::owned;
+use super::stages::title;
+use super::subject::{Subject, Words};
+use super::trace::{Trace, trace};
+use crate::compiler::Stage;
+use crate::diagnostic::{Diagnostic, Result};
+use crate::ir::difference;
+use crate::magics::launch::measure;
+use crate::magics::launch::relaunch::Again;
+use crate::magics::{Call, Kind, Magic, OptionSpec, Spec};
+use crate::render::diff::{self, DiffLine};
+use crate::render::{Output, escape_html, table};
+use crate::workspace::{Context, Workspace};
+
+/// `%diff A B`.
+pub struct Diff;
+
+/// Lines of a stage's changes that are shown.
+const LONGEST: usize = 400;
+/// Rows of the table that the text has room for.
+const ROWS: usize = 40;
+
+const SPEC: Spec = Spec {
+    name: "diff",
+    kind: Kind::Line,
+    summary: "what differs between two versions, kernels, targets or Tritons: text, resources, instruction mix, counters",
+    usage: "[KERNEL[@VERSION] [KERNEL[@VERSION]]] [--stage STAGE] [--targets A,B] [--triton A,B] [--values]",
+    details: "`%diff k@1 k@3` compares two versions, `%diff k@1` one with the newest, `%diff` the newest with the one \
+              that it was made from; `%diff k --targets sm_80,sm_90` and `%diff k --triton 3.4,3.6` compile one source \
+              twice (with a single value, that against its own). Names that only shifted (`%27`, `%28`) are no changes. \
+              Machine code is compared by its instruction mix. Both sides are launched as their kernel was launched \
+              last, on what the buffers hold now, which they keep: on the emulator to be counted, on a GPU to be timed. \
+              `--values` tells the first stored element that differs instead, and the first instruction on the way to it \
+              that came to another value.",
+    options: &[
+        OptionSpec { name: "--stage", value: "STAGE", help: "compare the text of this stage only" },
+        OptionSpec { name: "--targets", value: "A,B", help: "one source compiled for two architectures" },
+        OptionSpec { name: "--triton", value: "A,B", help: "one source compiled by two versions of Triton" },
+        OptionSpec { name: "--counters", value: "", help: "on a GPU: have the emulator count both launches too" },
+        OptionSpec { name: "--values", value: "", help: "compare what they compute: the first value that differs" },
+        OptionSpec { name: "--static", value: "", help: "launch nothing: neither counters nor latency" },
+    ],
+};
+
+impl Magic for Diff {
+    fn spec(&self) -> &'static Spec {
+        &SPEC
+    }
+
+    fn run(&self, call: &Call<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
+        let words = Words::of(call, &SPEC)?;
+        words.at_most(2, call, &SPEC)?;
+        let only = match words.option("--stage") {
+            None => None,
+            Some(span) => match call.cell.text[span.clone()].parse::<Stage>() {
+                Ok(stage) => Some(stage),
+                Err(()) => {
+                    let name = &call.cell.text[span.clone()];
+                    let error = Diagnostic::error("unknown-stage", format!("`{name}` is no stage"));
+                    return Err(Box::new(error.at(span, "").help("one of: ttir, ttgir, llir, ptx, sass")));
+                }
+            },
+        };
+        let (old, new) = sides::sides(&words, call, workspace, context)?;
+        if words.option("--values").is_some() {
+            return crate::magics::launch::compare_values(&old, &new, call, workspace, context).map(Some);
+        }
+        let traces = (trace(&old, workspace, context)?, trace(&new, workspace, context)?);
+        let mut sides = [Side::of(&old, &traces.0), Side::of(&new, &traces.1)];
+        let mut notes = Vec::new();
+        if words.option("--static").is_none() {
+            let counts = workspace.device.is_emulated() || words.option("--counters").is_some();
+            for side in &mut sides {
+                side.launch(counts, &mut notes, workspace, context)?;
+            }
+        }
+        Ok(Some(output(&sides, &notes, only)))
+    }
+}
+
+/// One side of the comparison.
+struct Side<'a> {
+    subject: &'a Subject,
+    trace: &'a Trace,
+    /// What a launch of it did, or took.
+    launched: Vec<Fact>,
+}
+
+impl<'a> Side<'a> {
+    fn of(subject: &'a Subject, trace: &'a Trace) -> Self {
+        Self { subject, trace, launched: Vec::new() }
+    }
+
+    /// Launches it; what cannot be said goes to the notes.
+    fn launch(
+        &mut self,
+        counts: bool,
+        notes: &mut Vec<String>,
+        workspace: &mut Workspace,
+        context: Context<'_>,
+    ) -> Result<()> {
+        let mut note = |text: String| {
+            if !notes.contains(&text) {
+                notes.push(text);
+            }
+        };
+        let name = &self.subject.name;
+        let Some(launch) = workspace.kernels.get(name).and_then(|kernel| kernel.launch.clone()) else {
+            note(format!("`{name}` was never launched: nothing is counted or timed"));
+            return Ok(());
+        };
+        if launch.header.grid.is_none() {
+            return Ok(());
+        }
+        let again = Again::of(name, &self.subject.version, &launch);
+        if !workspace.device.is_emulated() {
+            match measure::latency(&again, workspace, context) {
+                Ok(Some(timing)) => {
+                    self.launched.extend(facts::latency(&timing));
+                    note(format!("latency: {}", timing.method));
+                    timing.warnings.into_iter().for_each(&mut note);
+                }
+                Ok(None) => note(format!("{} is not for this GPU and was not timed", self.subject.headline())),
+                Err(error) if error.is_interrupted() => return Err(error),
+                Err(error) => note(format!("{} was not timed: {}", self.subject.headline(), error.message)),
+            }
+        }
+        if counts {
+            match measure::counters(&again, workspace, context) {
+                Ok(counters) => self.launched.extend(facts::counted(&counters)),
+                Err(error) if error.is_interrupted() => return Err(error),
+                Err(error) => note(format!("{} was not counted: {}", self.subject.headline(), error.message)),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One stage's comparison.
+struct Compared {
+    stage: Stage,
+    lines: Vec<DiffLine>,
+    removed: usize,
+    added: usize,
+}
+
+fn compared(stage: Stage, old: &Trace, new: &Trace) -> Option<Compared> {
+    let text = |trace: &Trace| {
+        // The comment that keeps what no text says is Warpbook's own.
+        let lines = trace.stage(stage)?.lines.iter().filter(|line| !line.text.starts_with("// warpbook:"));
+        let lines: Vec<&str> = lines.map(|line| line.text.as_str()).collect();
+        Some(lines.join("\n"))
+    };
+    let (old, new) = (text(old)?, text(new)?);
+    let lines = difference::compare(&old, &new);
+    let (removed, added) = difference::counts(&lines);
+    Some(Compared { stage, lines: lines.iter().map(owned).collect(), removed, added })
+}
+
+/// The rows of the table: what differs, and what is always asked for.
+fn rows(sides: &[Side<'_>; 2]) -> Vec<[String; 4]> {
+    let [old, new] = sides;
+    let (mix_old, mix_new) = facts::mix(old.trace, new.trace);
+    let all = |side: &Side<'_>, mix: Vec<Fact>| {
+        let mut all = side.launched.clone();
+        all.extend(facts::taken(side.subject, side.trace));
+        all.extend(facts::metadata(side.subject));
+        all.extend(mix);
+        all
+    };
+    let (before, after) = (all(old, mix_old), all(new, mix_new));
+    let find = |facts: &[Fact], name: &str| facts.iter().position(|fact| fact.name == name);
+    let mut rows = Vec::new();
+    for fact in &after {
+        let was = find(&before, &fact.name).map(|at| &before[at]);
+        rows.extend(facts::row(was, Some(fact)));
+    }
+    for fact in before.iter().filter(|fact| find(&after, &fact.name).is_none()) {
+        rows.extend(facts::row(Some(fact), None));
+    }
+    rows
+}
+
+fn output(sides: &[Side<'_>; 2], notes: &[String], only: Option<Stage>) -> Output {
+    let [old, new] = sides;
+    let order = [Stage::Triton, Stage::Gluon, Stage::Ttir, Stage::Ttgir, Stage::Llir, Stage::Ptx];
+    let stages: Vec<Compared> = order
+        .into_iter()
+        .filter(|stage| only.is_none_or(|only| only == *stage))
+        .filter_map(|stage| compared(stage, old.trace, new.trace))
+        .collect();
+    let headline = format!("{} → {}", old.subject.headline(), new.subject.headline());
+    let mut text = headline.clone();
+    let mut html =
+        format!("<div class=\"wb-e\"><style>{}{STYLE}</style><strong>{}</strong>", diff::STYLE, escape_html(&headline));
+    let entered = new.subject.version.entered;
+    let mut texts = String::new();
+    for one in &stages {
+        let what = match one.removed + one.added {
+            0 => "the same".to_owned(),
+            _ => format!("−{} +{} lines", one.removed, one.added),
+        };
+        let _ = write!(text, "\n{}: {what}", title(one.stage));
+        let shown = if one.removed + one.added > 0 { diff::html(&one.lines, LONGEST) } else { String::new() };
+        let is_open = only.is_some() || one.stage == entered;
+        let open = if is_open && !shown.is_empty() { " open" } else { "" };
+        let _ = write!(texts, "<details{open}><summary>{} {what}</summary>{shown}</details>", title(one.stage));
+    }
+    // In the text only a short difference has room.
+    let entered = stages.iter().find(|one| only.unwrap_or(entered) == one.stage);
+    if let Some(one) = entered.filter(|one| (1..=24).contains(&(one.removed + one.added))) {
+        for line in &one.lines {
+            let (sign, line) = match line {
+                DiffLine::Same(_) => continue,
+                DiffLine::Removed(line, _) => ('-', line),
+                DiffLine::Added(line, _) => ('+', line),
+            };
+            let _ = write!(text, "\n{sign} {}", line.trim().chars().take(110).collect::<String>());
+        }
+    }
+    let found = rows(sides);
+    let is_changed = |[_, before, after, _]: &&[String; 4]| before != after;
+    if !found.is_empty() {
+        let head = ["", "before", "after", "change"].map(str::to_owned).to_vec();
+        let rows: Vec<Vec<String>> = std::iter::once(head).chain(found.iter().map(|row| row.to_vec())).collect();
+        let (table, _) = table::with_numbers(&rows[..rows.len().min(ROWS)], &(1..4));
+        let _ = write!(text, "\n{table}");
+        if rows.len() > ROWS {
+            let _ = write!(text, "\n… {} more rows", rows.len() - ROWS);
+        }
+        html.push_str(&table::with_numbers(&rows, &(1..4)).1);
+    }
+    if found.iter().find(is_changed).is_none() {
+        let what = match sides.iter().any(|side| !side.launched.is_empty()) {
+            true => "resources, metadata, instruction mix and counters: the same",
+            false => "resources, metadata and instruction mix: the same",
+        };
+        let _ = write!(text, "\n{what}");
+        let _ = write!(html, "<div>{what}</div>");
+    }
+    for note in notes {
+        let _ = write!(text, "\n{note}");
+        let _ = write!(html, "<div>{}</div>", escape_html(note));
+    }
+    html.push_str(&texts);
+    html.push_str("</div>");
+    let changed: serde_json::Map<_, _> =
+        found.into_iter().map(|[name, before, after, _]| (name, json!([before, after]))).collect();
+    let facts = json!({
+        "stages": stages.iter().map(|one| json!({"stage": one.stage.name(), "removed": one.removed, "added": one.added}))
+            .collect::<Vec<_>>(),
+        "changed": changed,
+    });
+    Output::text(text).with_html(html).with_facts(facts)
+}
+
+const STYLE: &str = ".wb-e{font-size:12px}.wb-e summary{cursor:pointer;padding:1px 0}\
+    .wb-e .wb-d{max-height:520px;overflow:auto}.wb-e table{margin:6px 0}";
