@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use base64::Engine;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::failure::{self, Failure};
 use super::{CompileRequest, Compiler, Progress, Stage};
@@ -49,7 +49,84 @@ pub struct Passes {
     pub log: String,
 }
 
+/// A pass that failed or ended the compiler's process, and what it was given.
+#[derive(Clone, Debug)]
+pub struct BrokenPass {
+    /// The compilation that it broke.
+    pub request: CompileRequest,
+    /// The stage that it is of.
+    pub stage: Stage,
+    /// `ttgpuir.coalesce`
+    pub name: String,
+    /// The pass before it in its stage.
+    pub previous: Option<String>,
+    /// The module that its stage began with.
+    pub start: String,
+    /// The module that it was given.
+    pub text: String,
+    /// The same with its pipeline, as MLIR's own tools take it; where Triton wrote one.
+    pub reproducer: Option<String>,
+    /// What was said of it.
+    pub said: String,
+}
+
+impl BrokenPass {
+    fn of(before: &Value, request: &CompileRequest) -> Option<Self> {
+        let text = |name: &str| before[name].as_str().map(str::to_owned);
+        Some(Self {
+            request: request.clone(),
+            stage: before["stage"].as_str()?.parse().ok()?,
+            name: text("pass")?,
+            previous: text("previous"),
+            start: text("start").unwrap_or_default(),
+            text: text("text")?,
+            reproducer: text("reproducer"),
+            said: String::new(),
+        })
+    }
+}
+
+/// A compilation as far as LLVM IR that runs one pass at a time and keeps what each one made.
+fn recorded(request: &CompileRequest) -> Value {
+    let mut body = super::pipeline::encode(request);
+    body["record"] = json!(true);
+    body["until"] = json!(Stage::Llir.name());
+    body
+}
+
 impl Compiler {
+    /// The pass that broke a compilation last.
+    pub fn broken_pass(&self) -> Option<&BrokenPass> {
+        self.broken.as_ref()
+    }
+
+    /// Finds the pass that a compilation failed in, by running one at a time, and says so in the failure. A failure
+    /// outside of the passes stays as it is.
+    pub(super) fn locate(
+        &mut self,
+        request: &CompileRequest,
+        failure: &mut Failure,
+        cancel: &Cancel,
+        progress: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<()> {
+        let (answer, _) = self.answer(&request.triton, &recorded(request), cancel, progress)?;
+        let records = answer["result"]["passes"].as_array().into_iter().flatten();
+        let failed = records.filter(|record| record["failed"].is_string()).map(|record| &record["before"]).next_back();
+        let Some(mut broken) = BrokenPass::of(failed.unwrap_or(&answer["before"]), request) else {
+            return Ok(());
+        };
+        let diagnostic = &mut failure.diagnostic;
+        // MLIR says this where a pass fails without a word.
+        if diagnostic.message.starts_with("Failures have been detected") {
+            diagnostic.message = format!("the pass {} failed, and did not say why", broken.name);
+        }
+        broken.said.clone_from(&diagnostic.message);
+        diagnostic.notes.insert(0, format!("in the pass {} of the stage {}", broken.name, broken.stage));
+        diagnostic.help.push("`%passes --failed` shows the IR before it, and a reproducer".to_owned());
+        self.broken = Some(broken);
+        Ok(())
+    }
+
     /// A cubin's machine code as the `nvdisasm` of a version of Triton lists it: encodings, and the PTX line of each
     /// instruction. [`crate::ir::sass`] reads it.
     pub fn disassemble(
@@ -97,9 +174,7 @@ impl Compiler {
         cancel: &Cancel,
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Passes, Failure> {
-        let mut body = super::pipeline::encode(request);
-        body["record"] = json!(true);
-        body["until"] = json!(Stage::Llir.name());
+        let body = recorded(request);
         let mut last = String::new();
         let mut listen = |news: Progress<'_>| {
             if let Progress::Stage(stage) = news {
@@ -116,8 +191,8 @@ impl Compiler {
             }
             return Err(failure);
         };
-        let text = |value: &serde_json::Value| value.as_str().map(str::to_owned);
-        let pass = |record: &serde_json::Value| {
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let pass = |record: &Value| {
             Some(Pass {
                 stage: record["stage"].as_str()?.parse().ok()?,
                 name: text(&record["name"])?,

@@ -14,7 +14,7 @@ mod target;
 mod worker;
 
 pub use failure::{ArgumentPlace, Failure};
-pub use inspect::{Pass, Passes};
+pub use inspect::{BrokenPass, Pass, Passes};
 pub use meta::{LaunchMeta, Origin, Param, ParamKind, Scratch, Sourced, TensorDesc};
 pub use patch::apply_patch;
 pub use pipeline::{Compiler, Progress};

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::cache::{Cache, Key};
 use super::failure::{self, Failure};
+use super::inspect::BrokenPass;
 use super::worker::{self, Lost, Worker};
 use super::{
     Argument, Artifact, Binding, BoundParam, CompileRequest, Compiled, LaunchMeta, PassEdits, Stage, StageOutcome,
@@ -37,6 +38,7 @@ pub struct Compiler {
     cache: Cache,
     workers: HashMap<String, Slot>,
     default: Arc<OnceLock<String>>,
+    pub(super) broken: Option<BrokenPass>,
 }
 
 enum Slot {
@@ -48,7 +50,7 @@ impl Default for Compiler {
     fn default() -> Self {
         let cache =
             environment::cache_directory().map_or_else(|_| Cache::nowhere(), |at| Cache::open(at.join("compile")));
-        Self { cache, workers: HashMap::new(), default: Arc::default() }
+        Self { cache, workers: HashMap::new(), default: Arc::default(), broken: None }
     }
 }
 
@@ -139,7 +141,15 @@ impl Compiler {
         let (answer, cached) = self.answer(&request.triton, &encode(request), cancel, progress)?;
         match answer.get("result") {
             Some(result) => Ok(decode(request, result, cached)?),
-            None => Err(failure::failure(&answer, request)),
+            None => {
+                let mut failure = failure::failure(&answer, request);
+                let said = answer["error"]["message"].as_str().unwrap_or_default();
+                let is_pass = answer.get("crashed").is_some() || said.contains("PassManager::run failed");
+                if is_pass && request.entry < Stage::Llir {
+                    self.locate(request, &mut failure, cancel, progress)?;
+                }
+                Err(failure)
+            }
         }
     }
 

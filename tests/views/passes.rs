@@ -44,10 +44,70 @@ fn a_pass_can_be_left_out() {
     assert!(error.to_plain().contains("number of warps"), "{}", error.to_plain());
 }
 
-/// The oldest and the newest supported Triton, where they are installed.
+#[test]
+fn a_kernel_is_compiled_again_with_other_passes() {
+    let mut session = session();
+    again_with_other_passes(&mut session, "3.4.0");
+    let error = fails(&mut session, "%passes matmul --skip scpp");
+    assert_eq!((error.help.first().map(String::as_str), error.labels.len()), (Some("did you mean `sccp`?"), 1));
+    let error = fails(&mut session, "%passes matmul --from scf_to_cf");
+    assert!(error.message.contains("`convert.scf_to_cf` is a pass of the stage llir"), "{error}");
+}
+
+/// `--skip`, `--until` and `--from` give versions that launch and match.
+fn again_with_other_passes(session: &mut Session, triton: &str) {
+    for options in [
+        "--skip reorder_instructions",
+        "--until di_scope",
+        "--from accelerate_matmul",
+        "--from inliner",
+        "--from coalesce --skip reorder_instructions",
+    ] {
+        run(session, "%buf c = zeros(64, 64)");
+        let launched = run(session, &format!("%passes matmul@1 {options}")).text;
+        assert!(launched.contains("all 4096 elements changed"), "Triton {triton}, {options}: {launched}");
+        run(session, "%check c == f32(a) @ f32(b)");
+    }
+    // From a pass on, the same code is made.
+    let same = run(session, "%passes matmul@1 --from accelerate_matmul").text;
+    let number = same.split([' ', 'v']).find(|word| word.parse::<u32>().is_ok()).expect("a version").to_owned();
+    let diff = run(session, &format!("%diff matmul@1 matmul@{number} --stage ptx --static")).text;
+    assert!(diff.contains("PTX: the same"), "Triton {triton}: {diff}");
+}
+
+#[test]
+fn a_pass_that_breaks_shows_what_it_was_given() {
+    let mut session = session();
+    assert_eq!(fails(&mut session, "%passes --failed").code, "no-failed-pass");
+    // Nothing lays out shared memory, which the lowering to LLVM takes for granted.
+    let cell = format!("%%triton matmul[1](a, b, c, 64, 64, BLOCK=64) --skip allocate_shared_memory\n{MATMUL}");
+    let error = fails(&mut session, &cell);
+    let text = error.to_plain();
+    assert!(text.contains("in the pass ttgpuir.to_llvmir of the stage llir"), "{text}");
+    assert!(text.contains("`%passes --failed` shows the IR before it"), "{text}");
+    let output = run(&mut session, "%passes --failed");
+    assert!(output.text.contains("ttgpuir.to_llvmir broke matmul · sm_80 · Triton 3.4.0"), "{}", output.text);
+    assert!(
+        output.text.contains("reproducer (`triton-opt --run-reproducer FILE`): builtin.module("),
+        "{}",
+        output.text
+    );
+    let facts = output.facts.expect("facts");
+    assert!(facts["before"].as_str().is_some_and(|before| before.contains("tt.dot")));
+    assert!(facts["reproducer"].as_str().is_some_and(|text| text.contains("mlir_reproducer: {")));
+    // The cell does it again, by itself.
+    let cell = edited(&mut session, "%passes --failed --cell");
+    assert!(cell.starts_with("%%ttgir matmul --skip allocate_shared_memory --target sm_80 --triton 3.4.0\n"), "{cell}");
+    assert!(fails(&mut session, &cell).to_plain().contains("in the pass ttgpuir.to_llvmir"));
+    // And the session goes on.
+    run(&mut session, "%launch matmul");
+}
+
+/// The oldest and the newest supported versions of Triton, where they are installed.
 #[test]
 fn other_versions_of_triton_have_their_own_passes() {
-    for version in [environment::VERSIONS.first(), environment::VERSIONS.last()].into_iter().flatten() {
+    for version in ["3.2.0", "3.6.0", "3.9.0"] {
+        assert!(environment::VERSIONS.contains(&version));
         if !environment::managed().iter().any(|(made, _)| made == version) {
             println!("skipped: Triton {version} is not installed");
             continue;
@@ -70,5 +130,6 @@ fn other_versions_of_triton_have_their_own_passes() {
         run(&mut session, "%buf c = zeros(64, 64)");
         run(&mut session, &cell);
         run(&mut session, "%check c == f32(a) @ f32(b)");
+        again_with_other_passes(&mut session, version);
     }
 }

@@ -4,9 +4,17 @@ The stage functions see stand-ins for `ir`, `passes` and `nvidia`. They build th
 stand-in for the pass manager keeps the list, and runs each pass in a pass manager of its own.
 """
 
+import json
+import os
+import tempfile
 import time
 
 from warpbook_pipeline import Refused
+
+# Where a compilation that is recorded leaves what the next pass gets: a pass that ends the process leaves nothing else.
+BEFORE = "before.json"
+# Where Triton's pass manager writes a reproducer before each run; newer versions add a name of their own to it.
+REPRODUCER = "reproducer"
 
 
 class Recorder:
@@ -23,6 +31,7 @@ class Recorder:
         self.reached_until = self.reached_after = False
         self.records, self.last = [], None
         self.edited = []
+        self.start = self.previous = None
 
     def wanted(self):
         return bool(self.keep_texts or self.skip or self.until or self.after)
@@ -41,6 +50,7 @@ class Recorder:
     def enter(self, stage):
         self.stage = stage
         self.stage_done = False
+        self.start, self.previous = self.last, None
 
     def is_skipped(self, name, count):
         """Whether a pass is left out, and why. A bare name means each pass of that name, for `--until` and `--after`
@@ -63,6 +73,7 @@ class Recorder:
 
         if self.keep_texts and self.last is None:
             self.last = str(module)
+            self.start = self.last
             self.records.append({"stage": self.stage, "name": "", "text": self.last, "seconds": 0.0})
         for name, function, arguments in planned:
             count = self.seen[name] = self.seen.get(name, 0) + 1
@@ -76,6 +87,9 @@ class Recorder:
                     self.edited.append(name if count == 1 else numbered)
                 self.records.append(record)
                 continue
+            label = self.names[-1]
+            if self.keep_texts:
+                self.leave_before(name, label)
             single = ir.pass_manager(module.context)
             function(single, *arguments)
             self.progress(f"{self.stage}: {numbered}")
@@ -86,6 +100,7 @@ class Recorder:
                 if not self.keep_texts:
                     raise
                 record["failed"] = str(error)
+                record["before"] = left_behind(tempfile.gettempdir())
                 self.records.append(record)
                 raise PassFailed(numbered, error) from None
             record["seconds"] = time.perf_counter() - started
@@ -95,6 +110,21 @@ class Recorder:
                 if text != self.last:
                     record["text"] = self.last = text
             self.records.append(record)
+            self.previous = label
+        if self.keep_texts:
+            remove(os.path.join(tempfile.gettempdir(), BEFORE))
+
+    def leave_before(self, name, label):
+        """What is to be known if this pass ends the process."""
+        directory = tempfile.gettempdir()
+        # Printing a module that has debug scopes crashes (3.4).
+        if name.startswith("llvmir."):
+            os.environ.pop("TRITON_REPRODUCER_PATH", None)
+        else:
+            os.environ["TRITON_REPRODUCER_PATH"] = os.path.join(directory, REPRODUCER)
+        with open(os.path.join(directory, BEFORE), "w") as file:
+            json.dump({"stage": self.stage, "pass": label, "previous": self.previous, "start": self.start,
+                       "text": self.last}, file)
 
     def finish(self):
         """Refuses names that no pass had."""
@@ -107,6 +137,27 @@ class Recorder:
                 where = f" of the stage {self.entry}" if option == "--after" else ""
                 raise Refused("unknown-pass", f"no pass{where} is called `{name}`", argument=option,
                               candidates=[*self.names, *(known.rpartition(".")[2] for known in self.names)], help=["`%passes` lists them"])
+
+
+def remove(path):
+    try:
+        os.remove(path)
+    except FileNotFoundError:
+        pass
+
+
+def left_behind(directory):
+    """The pass that a compilation was in, what it got, and Triton's reproducer of it; None if it was in none."""
+    try:
+        with open(os.path.join(directory, BEFORE)) as file:
+            before = json.load(file)
+        names = [os.path.join(directory, name) for name in os.listdir(directory) if name.startswith(REPRODUCER)]
+        if names:
+            with open(max(names, key=os.path.getmtime)) as file:
+                before["reproducer"] = file.read()
+        return before
+    except (OSError, ValueError):
+        return None
 
 
 def selects(selector, name, count):

@@ -136,6 +136,10 @@ def serve(request, requests, answers):
         code = os.waitstatus_to_exitcode(status)
         name = signal.Signals(-code).name if code < 0 else f"exit status {code}"
         answer = {"id": request["id"], "crashed": name}
+        if request.get("record"):
+            import warpbook_passes
+
+            answer["before"] = warpbook_passes.left_behind(scratch)
     answer["log"] = read_log(log)
     os.close(log)
     shutil.rmtree(scratch, ignore_errors=True)

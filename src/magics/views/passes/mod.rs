@@ -1,4 +1,7 @@
-//! `%passes`: every pass that the compiler ran, and what each one changed.
+//! `%passes`: every pass that the compiler ran, what each one changed, and a compilation with some of them changed.
+
+mod again;
+mod failed;
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -6,9 +9,8 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::subject::{Subject, Words, told};
-use crate::compiler::meta::comment;
 use crate::compiler::{CompileRequest, Pass, Passes, Stage};
-use crate::diagnostic::{Diagnostic, Result, Source, nearest};
+use crate::diagnostic::{Diagnostic, Result, Source};
 use crate::ir::{difference, locations};
 use crate::magics::{Call, Kind, Magic, OptionSpec, Spec};
 use crate::render::diff::{self, DiffLine};
@@ -26,16 +28,25 @@ const SPEC: Spec = Spec {
     name: "passes",
     kind: Kind::Line,
     summary: "every pass that the compiler ran, with its time and what it changed",
-    usage: "[KERNEL[@VERSION]] [--edit PASS]",
+    usage: "[KERNEL[@VERSION]] [--edit PASS | --skip PASS | --until PASS | --from PASS | --failed]",
     details: "The list is the installed Triton's own: its stages build it, and each pass is run by itself. Names that \
-              only shifted are no changes. `--edit PASS` puts the IR after a pass into a new cell, which goes on from \
-              there; `--skip PASS` and `--until PASS` of `%%triton`, `%%ttir` and `%%ttgir` leave passes out. A pass is \
-              named as here, with or without its group; `cse#2` is the second one of its name.",
-    options: &[OptionSpec {
-        name: "--edit",
-        value: "PASS",
-        help: "the IR after this pass in a new cell, ready to change",
-    }],
+              only shifted are no changes. `--skip`, `--until` and `--from` compile the kernel again with that changed, \
+              as its newest version, and launch it as it was launched last (`%diff` shows what it made of it); \
+              `--edit PASS` puts the IR after a pass into a new cell, which goes on from there. A pass is named as here, \
+              with or without its group; `cse#2` is the second one of its name. The passes are MLIR's, down to the LLVM \
+              dialect; those of LLVM itself are not shown.",
+    options: &[
+        OptionSpec { name: "--edit", value: "PASS", help: "the IR after this pass in a new cell, ready to change" },
+        OptionSpec {
+            name: "--skip",
+            value: "PASS",
+            help: "compile without it and launch; several are apart by commas",
+        },
+        OptionSpec { name: "--until", value: "PASS", help: "compile without those after it in its stage, and launch" },
+        OptionSpec { name: "--from", value: "PASS", help: "compile from the IR that it was given on, and launch" },
+        OptionSpec { name: "--failed", value: "", help: "the pass that broke a compilation last: the IR before it" },
+        OptionSpec { name: "--cell", value: "", help: "with `--failed`: that IR in a new cell that does it again" },
+    ],
 };
 
 impl Magic for PassesMagic {
@@ -46,6 +57,9 @@ impl Magic for PassesMagic {
     fn run(&self, call: &Call<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
         let words = Words::of(call, &SPEC)?;
         words.at_most(1, call, &SPEC)?;
+        if words.option("--failed").is_some() {
+            return failed::show(&words, call, workspace, context).map(Some);
+        }
         let subject = Subject::of(words.positional.first(), call, workspace)?;
         let Some(request) = subject.version.request.clone().filter(|request| request.entry < Stage::Llir) else {
             let error = Diagnostic::error("no-passes", format!("{} entered below the passes", subject.headline()));
@@ -57,13 +71,19 @@ impl Magic for PassesMagic {
         };
         let mut request = CompileRequest::clone(&request);
         request.triton = subject.triton(workspace);
+        if ["--skip", "--until"].iter().any(|name| words.option(name).is_some()) && words.option("--from").is_none() {
+            return again::changed(&subject, request, &words, call, workspace, context).map(Some);
+        }
         let found = workspace.compiler.passes(&request, context.cancel, &mut |news| told(news, context));
         let found = found.map_err(|failure| {
             let name = format!("{}.{}", subject.name, request.entry);
             Box::new(failure.diagnostic.in_source(&Source::new(name, request.text.clone())))
         })?;
+        if let Some(span) = words.option("--from") {
+            return again::from(&subject, &found, span, &words, call, workspace, context).map(Some);
+        }
         match words.option("--edit") {
-            Some(span) => edit(&subject, &found, &call.cell.text[span.clone()], context)
+            Some(span) => again::edit(&subject, &found, &call.cell.text[span.clone()], context)
                 .map_err(|error| Box::new(error.at(span, "")))
                 .map(Some),
             None => Ok(Some(output(&subject.headline(), &found))),
@@ -202,35 +222,3 @@ const STYLE: &str = ".wb-p{font-family:var(--jp-code-font-family,ui-monospace,mo
     body[data-jp-theme-light=\"true\"] .wb-p b.r{color:#c02f2f}body[data-jp-theme-light=\"true\"] .wb-p b.a{color:#1f7a3a}\
     body[data-jp-theme-light=\"false\"] .wb-p b.r{color:#ff8a80}body[data-jp-theme-light=\"false\"] .wb-p b.a{color:#6fcf87}\
     .wb-p .wb-d{max-height:520px;overflow:auto;padding:4px 8px}";
-
-/// The IR after a pass in a new cell that goes on from there.
-fn edit(subject: &Subject, passes: &Passes, name: &str, context: Context<'_>) -> Result<Output> {
-    let (base, number) = name.split_once('#').unwrap_or((name, ""));
-    let is_it = |pass: &Pass| {
-        let short = pass.name.rsplit('.').next().unwrap_or_default();
-        (pass.name == base || short == base) && (number.is_empty() || number == pass.count.to_string())
-    };
-    let Some(at) = passes.passes.iter().position(is_it) else {
-        let error = Diagnostic::error("unknown-pass", format!("no pass is called `{name}`"));
-        let names: Vec<String> = passes.passes.iter().map(Pass::label).collect();
-        let short = names.iter().filter_map(|name| name.rsplit('.').next());
-        return Err(Box::new(match nearest(name, names.iter().map(String::as_str).chain(short)) {
-            Some(near) => error.help(format!("did you mean `{near}`?")),
-            None => error.help("`%passes` lists them"),
-        }));
-    };
-    let pass = &passes.passes[at];
-    if !matches!(pass.stage, Stage::Ttir | Stage::Ttgir) {
-        let error = Diagnostic::error("unknown-pass", format!("`{name}` is a pass of the stage {}", pass.stage));
-        return Err(Box::new(error.help("cells go on after passes of ttir and ttgir")));
-    }
-    let texts = passes.passes[..=at].iter().rev().find_map(|pass| pass.text.as_ref());
-    let body = locations::remove(texts.unwrap_or(&passes.start));
-    let version = &subject.version;
-    let body =
-        comment::annotate_compiled(pass.stage, &body, &version.meta, &version.options, version.triton.as_deref());
-    let label = pass.label();
-    context.frontend.set_next_input(&format!("%%{} {} --after {label}\n{body}", pass.stage, subject.name), false);
-    let lines = body.lines().count();
-    Ok(Output::text(format!("{} of {} after {label}: {lines} lines in the cell below", pass.stage, subject.name)))
-}

@@ -1,0 +1,79 @@
+//! `%passes --failed`: the pass that broke a compilation, what it was given, and how to see it break again.
+
+use serde_json::json;
+
+use crate::compiler::{BrokenPass, Stage};
+use crate::diagnostic::{Diagnostic, Result};
+use crate::ir::{locations, operations};
+use crate::magics::Call;
+use crate::magics::views::subject::Words;
+use crate::render::Output;
+use crate::render::stages::{Line, Pane, html};
+use crate::workspace::{Context, Workspace};
+
+/// The broken pass as a view; with `--cell` its IR in a new cell too.
+pub fn show(words: &Words, call: &Call<'_>, workspace: &Workspace, context: Context<'_>) -> Result<Output> {
+    let Some(broken) = workspace.compiler.broken_pass() else {
+        let error = Diagnostic::error("no-failed-pass", "no pass has failed in this session");
+        return Err(Box::new(error.at(call.arguments.clone(), "")));
+    };
+    let kernel = broken.request.name.as_deref().unwrap_or("kernel");
+    let headline =
+        format!("{} broke {kernel} · {} · Triton {}", broken.name, broken.request.target, broken.request.triton);
+    let before = locations::remove(&broken.text);
+    let given = format!("{} before it", broken.stage);
+    let mut text = format!("{headline}\n{}\n{given}: {} lines", broken.said, before.lines().count());
+    let mut panes = vec![pane(&given, true, &before)];
+    if let Some(reproducer) = &broken.reproducer {
+        let pipeline = reproducer.lines().find_map(|line| line.trim().strip_prefix("pipeline: "));
+        let pipeline = pipeline.unwrap_or_default().trim_matches([',', '"']);
+        text += &format!("\nreproducer (`triton-opt --run-reproducer FILE`): {pipeline}");
+        panes.push(pane("reproducer for triton-opt", false, reproducer));
+    }
+    let (entry, cell) = cell(broken, kernel);
+    if words.option("--cell").is_some() {
+        context.frontend.set_next_input(&cell, false);
+        text += &format!("\n{entry} that does it again: in the cell below");
+    } else {
+        text += "\n`%passes --failed --cell` puts it into a cell that does it again";
+        panes.push(pane("a cell that does it again", false, &cell));
+    }
+    let facts = json!({
+        "pass": broken.name, "stage": broken.stage.name(), "kernel": kernel, "said": broken.said, "before": before,
+        "reproducer": broken.reproducer, "cell": cell,
+    });
+    Ok(Output::text(text).with_html(html(&format!("{headline}: {}", broken.said), &panes)).with_facts(facts))
+}
+
+fn pane(title: &str, open: bool, text: &str) -> Pane {
+    let line = |(at, line): (usize, &str)| Line {
+        label: (at + 1).to_string(),
+        strong: operations::in_mlir(line),
+        text: line.to_owned(),
+        ..Line::default()
+    };
+    let lines: Vec<Line> = text.lines().enumerate().map(line).collect();
+    Pane { title: title.to_owned(), note: format!("{} lines", lines.len()), open, lines }
+}
+
+/// A cell that compiles what the pass was given, through it and what follows: its stage, and the cell.
+fn cell(broken: &BrokenPass, kernel: &str) -> (Stage, String) {
+    let (entry, text, after) = match (broken.stage, &broken.previous) {
+        (Stage::Ttir, Some(previous)) => (Stage::Ttir, &broken.text, Some(previous)),
+        (Stage::Ttgir, Some(previous)) => (Stage::Ttgir, &broken.text, Some(previous)),
+        // The first pass of a stage is given the stage before it.
+        (Stage::Ttir | Stage::Ttgir, None) => (Stage::Ttir, &broken.text, None),
+        // A cell enters no later than with TTGIR: the passes before it run again.
+        _ => (Stage::Ttgir, &broken.start, None),
+    };
+    let request = &broken.request;
+    let mut header = format!("%%{entry} {kernel}");
+    if let Some(after) = after {
+        header += &format!(" --after {after}");
+    }
+    if !request.passes.skip.is_empty() {
+        header += &format!(" --skip {}", request.passes.skip.join(","));
+    }
+    header += &format!(" --target {} --triton {}", request.target, request.triton);
+    (entry, format!("{header}\n{}", locations::remove(text)))
+}
