@@ -73,6 +73,86 @@ fn values_of_the_ttir() {
 }
 
 #[test]
+fn products_that_are_not_waited_for_are_refused() {
+    let mut session = matmul();
+    let text = MATMUL.replace(" K: tl.constexpr", " K");
+    run(&mut session, &format!("%target sm_90\n%%triton matmul[1](a, b, c, 256, 64, BLOCK=64)\n{text}"));
+    let dot = value(&mut session, "%edit ttgir matmul", &["ttng.warp_group_dot %", "isAsync = true"]);
+    let error = fails(&mut session, &format!("%dump matmul {dot}"));
+    assert!(error.message.contains("the tensor cores are still at work on it there"), "{error}");
+    let waited = error.help[0].split('`').nth(1).expect("a name").to_owned();
+    run(&mut session, &format!("%dump matmul {waited} --as sums"));
+    run(&mut session, "%dump matmul sum");
+    run(&mut session, "%check dump_sum[3] == f32(a) @ f32(b)");
+}
+
+#[test]
+fn variables_of_the_python() {
+    let mut session = matmul();
+    let output = run(&mut session, "%dump matmul a --as tiles");
+    assert!(output.text.contains("matmul v1 · sm_80 · Triton 3.4.0 · ttir"), "{}", output.text);
+    run(&mut session, "%check tiles[1] == a[:, 64:128]");
+    let output = run(&mut session, "%dump sum start K");
+    assert!(
+        output.text.contains("dump_sum  f32 [4, 64, 64]") && output.text.contains("dump_K  i32 []"),
+        "{}",
+        output.text
+    );
+    run(&mut session, "%check dump_sum[3] == f32(a) @ f32(b)");
+    run(&mut session, "%check dump_start == [0, 64, 128, 192]");
+    run(&mut session, "%dump b:7 --iteration 2");
+    run(&mut session, "%check dump_b_7 == b[128:192]");
+
+    let error = fails(&mut session, "%dump matmul summ");
+    assert_eq!((error.code, error.help.as_slice()), ("unknown-value", &["did you mean `sum`?".to_owned()][..]));
+    // Three in one line, of which nothing tells which is which.
+    let error = fails(&mut session, "%dump matmul rows");
+    assert!(error.notes.contains(&"assigned at line 3".to_owned()), "{error}");
+    assert_eq!(fails(&mut session, "%dump sum --stage ttgir").code, "option-value");
+    assert_eq!(fails(&mut session, "%dump nothing").code, "unknown-value");
+}
+
+/// Pointers, fp8, results of scans, histograms and splits, loops and branches.
+#[test]
+fn values_of_every_kind() {
+    let mut session = session();
+    run(&mut session, "%buf x = randn(64, seed=4)\n%buf n = arange(0, 64, dtype=i32)\n%buf y = zeros(64)");
+    let kinds = "@triton.jit
+def kinds(x_ptr, n_ptr, y_ptr, limit):
+    at = tl.arange(0, 64)
+    place = x_ptr + at
+    x = tl.load(place)
+    small = x.to(tl.float8e5)
+    summed = tl.cumsum(x, 0)
+    bins = tl.histogram(tl.load(n_ptr + at) % 4, 32)
+    left, right = tl.split(tl.reshape(x, (32, 2)))
+    most, where = tl.max(x, 0, return_indices=True)
+    steps, total = 0, 0
+    while steps < limit:
+        inner = steps * 2
+        total += inner
+        steps += 1
+    half = left + right + most + where + total
+    tl.store(y_ptr + at, summed + tl.sum(half, 0) + tl.sum(bins, 0) + small.to(tl.float32))
+";
+    run(&mut session, &format!("%%triton kinds[1](x, n, y, 3)\n{kinds}"));
+    run(&mut session, "%dump kinds small summed bins left right at");
+    run(&mut session, "%check dump_small == x.to(f8e5m2)");
+    run(&mut session, "%check dump_summed == x.cumsum(0), atol=1e-5");
+    run(&mut session, "%check dump_bins[:5] == [16, 16, 16, 16, 0]");
+    run(&mut session, "%check dump_left == x[::2]");
+    run(&mut session, "%check dump_right == x[1::2]");
+    // A pointer is its address.
+    run(&mut session, "%dump kinds place");
+    run(&mut session, "%check dump_place - dump_place[0] == arange(0, 64) * 4");
+    let error = fails(&mut session, "%dump kinds inner");
+    assert!(error.message.contains("it is in a `scf.while`, whose iterations have no number"), "{error}");
+    let last = value(&mut session, "%edit ttir kinds", &["scf.while"]);
+    run(&mut session, &format!("%dump kinds {last}#0 {last}#1 --stage ttir --as steps,total"));
+    run(&mut session, "%check steps + total == 3 + 6");
+}
+
+#[test]
 fn values_of_many_programs() {
     let mut session = session();
     run(&mut session, "%buf x = randn(6, 100, seed=3)\n%buf y = zeros(6, 100)");

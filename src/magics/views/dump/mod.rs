@@ -1,6 +1,8 @@
-//! `%dump`: any value of a kernel's TTIR or TTGIR as a whole tensor, which becomes a named buffer.
+//! `%dump`: any value of a kernel as a whole tensor, which becomes a named buffer: a variable of its Python, or a value
+//! of its TTIR or TTGIR.
 
 mod launch;
+mod names;
 mod select;
 
 use std::ops::Range;
@@ -27,14 +29,19 @@ pub struct Dump;
 const SPEC: Spec = Spec {
     name: "dump",
     kind: Kind::Line,
-    summary: "any value of a kernel's TTGIR or TTIR as a whole tensor",
-    usage: "[KERNEL[@VERSION]] %VALUE… [--stage ttir] [--program X,Y,Z] [--iteration N] [--as NAME]",
-    details: "The kernel is compiled again from that stage with stores of the values behind their definitions, and \
+    summary: "any variable of a kernel's Python, or value of its TTIR or TTGIR, as a whole tensor",
+    usage: "[KERNEL[@VERSION]] VARIABLE|%VALUE… [--stage ttir] [--program X,Y,Z] [--iteration N] [--as NAME]",
+    details: "`%dump matmul acc` is the variable of the Python (`acc:11` what line 11 assigns it), `%dump %27` a value of \
+              the TTGIR. The kernel is compiled again from that stage with stores of the values behind their definitions, and \
               launched as it was launched last, on what the buffers hold now, which they keep. `%27` becomes the buffer \
               `dump_27`, in its own type (pointers as i64). `all` for a program's coordinate or an iteration adds a \
               dimension: `%dump %27 --program all,0`, and by itself a value in a loop has one for its iterations.",
     options: &[
-        OptionSpec { name: "--stage", value: "STAGE", help: "`ttgir` (the default) or `ttir`" },
+        OptionSpec {
+            name: "--stage",
+            value: "STAGE",
+            help: "`ttgir` (the default for `%27`) or `ttir` (for variables)",
+        },
         OptionSpec { name: "--program", value: "X,Y,Z", help: "of which program, 0,0,0 unless said; or `all`" },
         OptionSpec {
             name: "--iteration",
@@ -67,21 +74,40 @@ impl Magic for Dump {
     fn run(&self, call: &Call<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
         let words = Words::of(call, &SPEC)?;
         let cell = &call.cell.text;
-        let is_value = |word: &&Range<usize>| cell[(*word).clone()].starts_with('%');
-        let spans: Vec<Range<usize>> = words.positional.iter().filter(is_value).cloned().collect();
-        let mut named = words.positional.iter().filter(|word| !is_value(word));
-        let subject = Subject::of(named.next(), call, workspace)?;
-        if let Some(word) = named.next() {
-            let error = Diagnostic::error("unexpected-argument", "only one kernel is dumped");
-            return Err(Box::new(error.at(word.clone(), "")));
-        }
+        let mut wanted_words = words.positional.clone();
+        // The first word is the kernel's name, unless it can only be a variable of the last one.
+        let is_kernel = |word: &Range<usize>| {
+            let name = &cell[word.clone()];
+            let is_variable = names::Variable::parse(name).is_some() && workspace.kernels.last().is_some();
+            !name.starts_with('%')
+                && (workspace.kernels.get(name).is_some() || !is_variable || words.positional.len() == 1)
+        };
+        let named = wanted_words.first().is_some_and(is_kernel).then(|| wanted_words.remove(0));
+        let subject = match Subject::of(named.as_ref(), call, workspace) {
+            // It may be meant as a variable.
+            Err(error) if error.code == "unknown-kernel" && named.is_some() && wanted_words.is_empty() => {
+                wanted_words.extend(named);
+                Subject::of(None, call, workspace).map_err(|_| error)?
+            }
+            other => other?,
+        };
+        let spans = wanted_words;
         if spans.is_empty() {
             let error = Diagnostic::error("missing-argument", "`%dump` wants values").at(call.name.clone(), "");
+            let error = error.help("`%dump acc`: a variable of the kernel's Python");
             return Err(Box::new(error.help("`%dump %27`: `%stages` shows the text with the values' names")));
         }
+        let has_variables = spans.iter().any(|span| !cell[span.clone()].starts_with('%'));
+        let has_ttir = subject.version.artifact(Stage::Ttir).is_some();
         let stage = match words.option("--stage") {
+            // A line of Python is still in one piece there.
+            None if has_variables && has_ttir => Stage::Ttir,
             None => Stage::Ttgir,
             Some(span) => match cell[span.clone()].parse() {
+                Ok(Stage::Ttgir) if has_variables && has_ttir => {
+                    let error = Diagnostic::error("option-value", "variables are looked for in the ttir").at(span, "");
+                    return Err(Box::new(error.help("a value of the ttgir begins with `%`")));
+                }
                 Ok(stage @ (Stage::Ttir | Stage::Ttgir)) => stage,
                 _ => {
                     let error = Diagnostic::error("option-value", "values are dumped of `ttgir` or `ttir`");
@@ -113,10 +139,20 @@ impl Magic for Dump {
             let error = Diagnostic::error("option-value", "`--as` takes a name for each value");
             return Err(Box::new(error.at(span.clone(), format!("for {} value(s)", spans.len()))));
         }
-        let mut wanted = Vec::new();
+        let (mut wanted, mut choices) = (Vec::new(), Vec::new());
         for (at, span) in spans.into_iter().enumerate() {
-            let definition =
-                find(&definitions, &cell[span.clone()], line).map_err(|error| Box::new(error.at(span.clone(), "")))?;
+            let word = &cell[span.clone()];
+            let located = |error: Box<Diagnostic>| Box::new(error.at(span.clone(), ""));
+            let definition = match names::Variable::parse(word) {
+                Some(variable) => {
+                    let found = variable.find(&subject, stage, &definitions).map_err(located)?;
+                    choices.extend(found.note);
+                    found.definition
+                }
+                None => find(&definitions, word, line).map_err(located)?.clone(),
+            };
+            refuse(&definition, &text).map_err(located)?;
+            let definition = &definition;
             let ty = type_of(&subject, stage, &text, definition, workspace, context)?;
             let ty = ValueType::parse(&ty).map_err(|why| {
                 let error = Diagnostic::error("not-dumped", format!("`{}` cannot be dumped: {why}", definition.name));
@@ -124,13 +160,14 @@ impl Magic for Dump {
             })?;
             let buffer = match names.as_ref().and_then(|(names, _)| names.get(at)) {
                 Some(name) => (*name).to_owned(),
-                None => format!("dump_{}", definition.name.trim_start_matches('%').replace(['#', '.', '-', '$'], "_")),
+                None => format!("dump_{}", word.trim_start_matches('%').replace(['#', '.', '-', '$', ':'], "_")),
             };
             wanted.push(Wanted { definition: definition.clone(), ty, buffer, span });
         }
         let selection = Selection::of(&words, cell)?;
         let dumping = Dumping { subject: &subject, stage, text: &text, launched: &launched, wanted: &wanted };
-        let (collected, notes) = dumping.run(&selection, workspace, context)?;
+        let (collected, more) = dumping.run(&selection, workspace, context)?;
+        let notes: Vec<String> = choices.into_iter().chain(more).collect();
         output(&subject, stage, &wanted, collected, &notes, workspace).map(Some)
     }
 }
@@ -181,8 +218,33 @@ fn find<'a>(definitions: &'a [Definition], name: &str, line: Option<usize>) -> R
             return Err(Box::new(error.help(format!("`--line` says which one: {lines}"))));
         }
     };
+    Ok(definition)
+}
+
+/// Refuses a definition where nothing can be stored.
+fn refuse(definition: &Definition, text: &str) -> Result<()> {
+    let name = &definition.name;
+    let line = text.lines().nth(definition.line).unwrap_or_default();
+    if line.contains("warp_group_dot %") && line.contains("isAsync = true") {
+        let message = format!("`{name}` cannot be dumped: the tensor cores are still at work on it there");
+        let error = Diagnostic::error("not-dumped", message);
+        // `%36:3 = ttng.warp_group_dot_wait %33, %34, %35 {pendings = 0 : i32} : …`: each result is an operand's.
+        let waited = text.lines().find_map(|line| {
+            let (left, right) = line.split_once(" = ").filter(|(_, right)| right.contains("warp_group_dot_wait"))?;
+            let mut operands = right.split([' ', ',']).filter(|word| word.starts_with('%'));
+            let position = operands.position(|operand| operand == name)?;
+            Some(match left.trim().split_once(':') {
+                Some((base, _)) => format!("{base}#{position}"),
+                None => left.trim().to_owned(),
+            })
+        });
+        return Err(Box::new(match waited {
+            Some(waited) => error.help(format!("its value is there when it was waited for: `{waited}`")),
+            None => error.help("the result of its `warp_group_dot_wait` can be"),
+        }));
+    }
     let why = match &definition.obstacle {
-        None => return Ok(definition),
+        None => return Ok(()),
         Some(Obstacle::Function(function)) => format!("it is in `{function}`, which the kernel calls"),
         Some(Obstacle::Region(operation)) => format!("it is inside of a `{operation}`, where nothing can be stored"),
         Some(Obstacle::Partition) => "it is in a partition of a warp specialisation".to_owned(),
