@@ -9,4 +9,5 @@ pub mod places;
 pub mod probe;
 pub mod register_types;
 pub mod sass;
+pub mod uses;
 pub mod values;

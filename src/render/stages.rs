@@ -27,6 +27,8 @@ pub struct Line {
     pub keys: Vec<u32>,
     /// Lines with the same one belong together more closely.
     pub fine: Option<u32>,
+    /// Keys of what uses it, where it has lost its own place: it belongs to them less closely, and its label is slanted.
+    pub uses: Vec<u32>,
 }
 
 /// A text.
@@ -54,6 +56,11 @@ const WIDEST: usize = 400;
 
 /// All panes as HTML, under a headline.
 pub fn html(headline: &str, panes: &[Pane]) -> String {
+    html_over(headline, panes, "")
+}
+
+/// All panes as HTML, under a headline and over some more of it.
+pub fn html_over(headline: &str, panes: &[Pane], below: &str) -> String {
     let mut html =
         format!("<div class=\"wb-s\"><style>{STYLE}</style><div><strong>{}</strong></div>", escape_html(headline));
     html.push_str("<div class=\"wb-row\">");
@@ -77,7 +84,9 @@ pub fn html(headline: &str, panes: &[Pane]) -> String {
         chunks(tail, &mut html);
         html.push_str("</div></details>");
     }
-    html.push_str("</div><script>");
+    html.push_str("</div>");
+    html.push_str(below);
+    html.push_str("<script>");
     html.push_str(SCRIPT);
     html.push_str("</script></div>");
     html
@@ -112,6 +121,10 @@ fn chunk(lines: &[Line], html: &mut String) {
         }
         if let Some(fine) = line.fine {
             let _ = write!(html, " p=\"{fine}\"");
+        }
+        if !line.uses.is_empty() {
+            let uses: Vec<String> = line.uses.iter().map(u32::to_string).collect();
+            let _ = write!(html, " u=\"{}\"", uses.join(" "));
         }
         html.push('>');
         if let Some((end, _)) = line.text.char_indices().nth(WIDEST) {
@@ -156,6 +169,7 @@ mod tests {
             strong: Some(0..7),
             keys: vec![at as u32, 7],
             fine: Some(3),
+            uses: Vec::new(),
         };
         Pane { title: "TTIR".into(), note: "1 line".into(), open: true, lines: (0..count).map(line).collect() }
     }

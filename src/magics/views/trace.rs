@@ -2,7 +2,8 @@
 //!
 //! One stage is the hinge: TTGIR where there is one, or else the text that entered. It is compiled again without its
 //! locations, so that the debug information of LLVM IR and PTX names its own lines; `nvdisasm` knows the PTX line of
-//! each machine instruction; and what the original locations say leads back to Python.
+//! each machine instruction; and what the original locations say leads back to Python. An operation whose place was
+//! dropped (constants that several places share, what LLVM moves into another block) goes with what uses its result.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use super::subject::{Subject, compile, told};
 use crate::compiler::{Compiled, Stage};
 use crate::diagnostic::Result;
 use crate::ir::places::{self, Place, Places};
+use crate::ir::uses::{self, Notation};
 use crate::ir::{locations, operations, sass};
 use crate::ptx;
 use crate::workspace::{Context, Workspace};
@@ -26,6 +28,8 @@ pub struct TracedLine {
     pub operation: Option<std::ops::Range<usize>>,
     /// Lines of the hinge that it belongs to.
     pub hinges: Vec<u32>,
+    /// Where it has none of those, or no place above the hinge: lines of the hinge that use its result.
+    pub uses: Vec<u32>,
     /// The PTX line, for PTX and machine code.
     pub ptx_line: Option<u32>,
 }
@@ -57,10 +61,63 @@ impl TracedStage {
         operations::count(self.lines.iter().filter_map(name))
     }
 
-    /// (operations, operations whose line leads to the hinge)
-    pub fn linked(&self) -> (usize, usize) {
-        let operations = self.lines.iter().filter(|line| line.operation.is_some());
-        (operations.clone().count(), operations.filter(|line| !line.hinges.is_empty()).count())
+    /// How many of its operations lead to the hinge; for stages other than the hinge.
+    pub fn linked(&self) -> Linked {
+        let mut linked = Linked::default();
+        for line in &self.lines {
+            let Some(operation) = line.operation.clone() else { continue };
+            linked.add(&line.text[operation], !line.hinges.is_empty(), !line.uses.is_empty());
+        }
+        linked
+    }
+}
+
+impl TracedStage {
+    /// How many machine instructions lead to a line of PTX.
+    pub fn linked_to_ptx(&self) -> Linked {
+        let mut linked = Linked::default();
+        for line in &self.lines {
+            let Some(operation) = line.operation.clone() else { continue };
+            linked.add(&line.text[operation], line.ptx_line.is_some(), false);
+        }
+        linked
+    }
+}
+
+/// How many operations of a stage lead to another one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Linked {
+    /// All of them.
+    pub all: usize,
+    /// Those whose own place says so.
+    pub placed: usize,
+    /// Those that go with what uses their result.
+    pub by_use: usize,
+    /// The operations of neither kind.
+    pub rest: Vec<String>,
+}
+
+impl Linked {
+    fn add(&mut self, operation: &str, placed: bool, by_use: bool) {
+        self.all += 1;
+        self.placed += usize::from(placed);
+        self.by_use += usize::from(by_use);
+        if !placed && !by_use {
+            self.rest.push(operation.to_owned());
+        }
+    }
+}
+
+/// Lines that one whose place was dropped goes with, at most.
+const USERS: usize = 24;
+
+/// Gives operations without a place those of what uses them.
+fn fill(lines: &mut [TracedLine], notation: Notation) {
+    let text: Vec<&str> = lines.iter().map(|line| line.text.as_str()).collect();
+    let users = uses::users(&text.join("\n"), notation);
+    let mut keys: Vec<Vec<u32>> = lines.iter().map(|line| line.hinges.clone()).collect();
+    for at in uses::inherit(&mut keys, &users, |at| lines[at].operation.is_some(), USERS) {
+        lines[at].uses = std::mem::take(&mut keys[at]);
     }
 }
 
@@ -71,8 +128,8 @@ pub struct Trace {
     pub stages: Vec<TracedStage>,
     /// The stage whose lines link the others.
     pub hinge: Stage,
-    /// (operations of the hinge, those that lead to a line of Python); where there is Python.
-    pub to_python: Option<(usize, usize)>,
+    /// How many operations of the hinge lead to a line of Python; where there is Python.
+    pub to_python: Option<Linked>,
     /// The machine code.
     pub code: Vec<sass::Function>,
     /// The cubin that it is of.
@@ -136,14 +193,17 @@ pub fn trace(subject: &Subject, workspace: &mut Workspace, context: Context<'_>)
     if hinge == Stage::Ttgir {
         let ttgir = text_of(Stage::Ttgir).unwrap_or_default();
         let origins = places::of_mlir(ttgir);
+        let mut unplaced = HashMap::new();
         if let Some((python, stage)) = [Stage::Triton, Stage::Gluon].into_iter().find_map(|s| Some((text_of(s)?, s))) {
-            let (lines, linked) = python_lines(python, ttgir, &origins);
+            let (lines, linked, uses) = python_lines(python, ttgir, &origins);
             to_python = Some(linked);
+            unplaced = uses;
             stages.push(TracedStage { stage, lines, bytes: python.len(), elapsed: None });
         }
         if let Some(ttir) = text_of(Stage::Ttir) {
             let hinges = ttir_hinges(subject, ttir, ttgir, &origins, workspace, context)?;
-            let lines = mlir_lines(ttir, |number| hinges.get(&number).cloned().unwrap_or_default());
+            let mut lines = mlir_lines(ttir, |number| hinges.get(&number).cloned().unwrap_or_default());
+            fill(&mut lines, Notation::Mlir);
             stages.push(TracedStage {
                 stage: Stage::Ttir,
                 lines,
@@ -151,7 +211,10 @@ pub fn trace(subject: &Subject, workspace: &mut Workspace, context: Context<'_>)
                 elapsed: own_elapsed(Stage::Ttir),
             });
         }
-        let lines = mlir_lines(ttgir, |number| vec![number]);
+        let mut lines = mlir_lines(ttgir, |number| vec![number]);
+        for line in &mut lines {
+            line.uses = unplaced.remove(&line.number).unwrap_or_default();
+        }
         stages.push(TracedStage { stage: Stage::Ttgir, lines, bytes: ttgir.len(), elapsed: own_elapsed(Stage::Ttgir) });
     } else if hinge < Stage::Ttgir
         && let Some(text) = text_of(hinge)
@@ -173,7 +236,10 @@ pub fn trace(subject: &Subject, workspace: &mut Workspace, context: Context<'_>)
     if let Some((artifact, elapsed)) = below(Stage::Llir)
         && let Some(text) = artifact.text()
     {
-        let lines = llvm_lines(text, &mut links);
+        let mut lines = llvm_lines(text, &mut links);
+        if hinge < Stage::Llir {
+            fill(&mut lines, Notation::Llvm);
+        }
         let elapsed = own_elapsed(Stage::Llir).or_else(|| (hinge != Stage::Llir).then_some(elapsed));
         stages.push(TracedStage { stage: Stage::Llir, lines, bytes: text.len(), elapsed });
     }
@@ -183,7 +249,7 @@ pub fn trace(subject: &Subject, workspace: &mut Workspace, context: Context<'_>)
     });
     let made = below(Stage::Ptx).and_then(|(artifact, elapsed)| Some((artifact.text()?.to_owned(), Some(elapsed))));
     let made = made.or_else(|| text_of(Stage::Ptx).map(|text| (text.to_owned(), None)));
-    let mut hinges_of_ptx: HashMap<u32, Vec<u32>> = HashMap::new();
+    let mut hinges_of_ptx: HashMap<u32, (Vec<u32>, Vec<u32>)> = HashMap::new();
     if let Some((text, elapsed)) = made.or_else(|| carried.map(|text| (text, None))) {
         if let Some(own) = text_of(Stage::Ptx) {
             let differ = instructions(own).zip(instructions(&text)).filter(|(a, b)| a != b).count()
@@ -194,8 +260,11 @@ pub fn trace(subject: &Subject, workspace: &mut Workspace, context: Context<'_>)
                 ));
             }
         }
-        let lines = ptx_lines(&text, &mut links);
-        hinges_of_ptx.extend(lines.iter().map(|line| (line.number, line.hinges.clone())));
+        let mut lines = ptx_lines(&text, &mut links);
+        if hinge < Stage::Ptx {
+            fill(&mut lines, Notation::Ptx);
+        }
+        hinges_of_ptx.extend(lines.iter().map(|line| (line.number, (line.hinges.clone(), line.uses.clone()))));
         let elapsed = own_elapsed(Stage::Ptx).or_else(|| elapsed.filter(|_| hinge != Stage::Ptx));
         stages.push(TracedStage { stage: Stage::Ptx, lines, bytes: text.len(), elapsed });
     }
@@ -246,13 +315,13 @@ pub fn mlir_lines(text: &str, hinges: impl Fn(u32) -> Vec<u32>) -> Vec<TracedLin
         .map(|((_, number), shown)| {
             let operation = operations::in_mlir(shown);
             let hinges = if operation.is_some() { hinges(number) } else { Vec::new() };
-            TracedLine { number, text: shown.to_owned(), operation, hinges, ptx_line: None }
+            TracedLine { number, text: shown.to_owned(), operation, hinges, ..TracedLine::default() }
         })
         .collect()
 }
 
-/// The lines of the kernel's Python, and (operations of the TTGIR, those that lead to one of them).
-fn python_lines(python: &str, ttgir: &str, origins: &Places) -> (Vec<TracedLine>, (usize, usize)) {
+/// The file that the kernel's locations name, and what its lines' numbers are above those of the kernel's own text.
+pub fn python_origin(python: &str, ttgir: &str, origins: &Places) -> (String, i64) {
     // The kernel's own location is the line of its `def`; a kernel of a package has its file's numbers.
     let function = ttgir.lines().position(|line| line.contains("tt.func public"));
     let own = function.and_then(|at| origins.get(at)?.last().cloned());
@@ -261,37 +330,47 @@ fn python_lines(python: &str, ttgir: &str, origins: &Places) -> (Vec<TracedLine>
         let rest = line.trim_start().strip_prefix("def ").unwrap_or_default();
         name.as_ref().is_some_and(|name| rest.starts_with(name.as_str()))
     });
-    let (file, offset) = match (&own, defined) {
+    match (&own, defined) {
         (Some(own), Some(at)) => (own.file.clone(), i64::from(own.line) - at as i64 - 1),
         (Some(own), None) => (own.file.clone(), 0),
         _ => (String::new(), 0),
-    };
-    let mut hinges: HashMap<i64, Vec<u32>> = HashMap::new();
-    let (mut operations, mut linked) = (0, 0);
+    }
+}
+
+/// The lines of the kernel's Python, how many operations of the TTGIR lead to one of them, and for each line of the TTGIR
+/// that leads to none by its own place the lines that use its result.
+fn python_lines(python: &str, ttgir: &str, origins: &Places) -> (Vec<TracedLine>, Linked, HashMap<u32, Vec<u32>>) {
+    let (file, offset) = python_origin(python, ttgir, origins);
     let count = python.lines().count() as i64;
-    for ((line, places), number) in ttgir.lines().zip(origins).zip(1..) {
-        if operations::in_mlir(line).is_none() {
-            continue;
+    let operation_of: Vec<Option<&str>> =
+        ttgir.lines().map(|line| operations::in_mlir(line).map(|span| &line[span])).collect();
+    let mut own_lines: Vec<Vec<u32>> = Vec::new();
+    for (places, operation) in origins.iter().zip(&operation_of) {
+        let places = places.iter().filter(|place| operation.is_some() && place.file == file);
+        let own = places.map(|place| i64::from(place.line) - offset).filter(|own| (1..=count).contains(own));
+        own_lines.push(own.filter_map(|own| u32::try_from(own).ok()).collect());
+    }
+    let users = uses::users(ttgir, Notation::Mlir);
+    let by_use = uses::inherit(&mut own_lines, &users, |at| operation_of.get(at).is_some_and(Option::is_some), USERS);
+    let mut hinges: HashMap<u32, Vec<u32>> = HashMap::new();
+    let (mut linked, mut unplaced) = (Linked::default(), HashMap::new());
+    for (at, (own, operation)) in own_lines.iter().zip(&operation_of).enumerate() {
+        let Some(operation) = operation else { continue };
+        let is_by_use = by_use.contains(&at);
+        linked.add(operation, !own.is_empty() && !is_by_use, is_by_use);
+        if is_by_use {
+            unplaced.insert(at as u32 + 1, users[at].iter().take(USERS).map(|&user| user as u32 + 1).collect());
+        } else {
+            own.iter().for_each(|line| hinges.entry(*line).or_default().push(at as u32 + 1));
         }
-        operations += 1;
-        let mut found = false;
-        for place in places.iter().filter(|place| place.file == file) {
-            let own = i64::from(place.line) - offset;
-            if (1..=count).contains(&own) {
-                hinges.entry(own).or_default().push(number);
-                found = true;
-            }
-        }
-        linked += usize::from(found);
     }
     let lines = python.lines().zip(1..).map(|(line, number): (&str, u32)| TracedLine {
         number,
         text: line.to_owned(),
-        operation: None,
-        hinges: hinges.remove(&i64::from(number)).unwrap_or_default(),
-        ptx_line: None,
+        hinges: hinges.remove(&number).unwrap_or_default(),
+        ..TracedLine::default()
     });
-    (lines.collect(), (operations, linked))
+    (lines.collect(), linked, unplaced)
 }
 
 /// For each line of the TTIR the lines of the TTGIR that were made of it: from its own locations where compiling it
@@ -349,7 +428,7 @@ fn llvm_lines(text: &str, links: &mut Links) -> Vec<TracedLine> {
             let text = if line.ends_with('{') { line } else { shown };
             let operation = operations::in_llvm(text);
             let hinges = if operation.is_some() { links.hinges(&places) } else { Vec::new() };
-            TracedLine { number, text: text.to_owned(), operation, hinges, ptx_line: None }
+            TracedLine { number, text: text.to_owned(), operation, hinges, ..TracedLine::default() }
         })
         .collect();
     while lines.last().is_some_and(|line| line.text.trim().is_empty()) {
@@ -377,7 +456,8 @@ fn ptx_lines(text: &str, links: &mut Links) -> Vec<TracedLine> {
             (_, true) => links.hinges(&places),
         };
         let ptx_line = operation.is_some().then_some(number);
-        lines.push(TracedLine { number, text: line.replace('\t', "  "), operation: None, hinges, ptx_line });
+        let text = line.replace('\t', "  ");
+        lines.push(TracedLine { number, text, hinges, ptx_line, ..TracedLine::default() });
         if let Some(last) = lines.last_mut() {
             last.operation = operations::in_ptx(&last.text);
         }
@@ -385,7 +465,7 @@ fn ptx_lines(text: &str, links: &mut Links) -> Vec<TracedLine> {
     lines
 }
 
-fn sass_lines(code: &[sass::Function], hinges: &HashMap<u32, Vec<u32>>) -> Vec<TracedLine> {
+fn sass_lines(code: &[sass::Function], hinges: &HashMap<u32, (Vec<u32>, Vec<u32>)>) -> Vec<TracedLine> {
     let mut lines = Vec::new();
     for function in code {
         for instruction in &function.instructions {
@@ -395,11 +475,14 @@ fn sass_lines(code: &[sass::Function], hinges: &HashMap<u32, Vec<u32>>) -> Vec<T
             let control = instruction.control.map(sass::Control::text).unwrap_or_default();
             let text = format!("{control}  {}", instruction.text);
             let at = text.len() - instruction.text.len() + instruction.text.find(instruction.opcode()).unwrap_or(0);
+            let of_ptx = instruction.ptx_line.and_then(|line| hinges.get(&line).cloned());
+            let (hinges, uses) = of_ptx.unwrap_or_default();
             lines.push(TracedLine {
                 number: u32::try_from(instruction.address).unwrap_or(u32::MAX),
                 operation: Some(at..at + instruction.opcode().len()),
                 text,
-                hinges: instruction.ptx_line.and_then(|line| hinges.get(&line).cloned()).unwrap_or_default(),
+                hinges,
+                uses,
                 ptx_line: instruction.ptx_line,
             });
         }
