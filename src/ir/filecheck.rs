@@ -1,8 +1,8 @@
 //! Claims about a text, one a line, as LLVM's FileCheck has them: `CHECK`, `CHECK-NEXT`, `CHECK-SAME`, `CHECK-NOT`,
-//! `CHECK-COUNT-n`, `CHECK-LABEL`. Runs of blanks match runs of blanks; `{{…}}` is a regular expression, `[[NAME:…]]`
+//! `CHECK-DAG`, `CHECK-COUNT-n`, `CHECK-LABEL`. Runs of blanks match runs of blanks; `{{…}}` is a regular expression, `[[NAME:…]]`
 //! names what one matches, `[[NAME]]` wants the same again.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use regex::Regex;
@@ -18,6 +18,8 @@ pub enum Kind {
     Same,
     /// Nowhere between the ones before and after.
     Not,
+    /// Somewhere after the one before, in any order with its neighbours of this kind.
+    Dag,
     /// So many times, one after another.
     Count(usize),
 }
@@ -68,6 +70,7 @@ pub fn parse(text: &str) -> Result<Vec<Claim>, Malformed> {
             "CHECK-NEXT" => Kind::Next,
             "CHECK-SAME" => Kind::Same,
             "CHECK-NOT" => Kind::Not,
+            "CHECK-DAG" => Kind::Dag,
             other => match other.strip_prefix("CHECK-COUNT-").and_then(|count| count.parse().ok()) {
                 Some(count) if count > 0 => Kind::Count(count),
                 _ => {
@@ -104,6 +107,8 @@ pub struct Failed {
     pub why: String,
     /// The line of the text that was reached, from 1.
     pub line: usize,
+    /// The line from there on that is most like what was looked for, from 1.
+    pub nearest: Option<usize>,
 }
 
 /// Why claims were not all found to hold.
@@ -122,6 +127,8 @@ pub fn check(claims: &[Claim], text: &str) -> Result<Vec<Found>, Problem> {
     let mut at = 0;
     // `CHECK-NOT`s that wait for the claim that ends their part of the text.
     let mut pending: Vec<(usize, usize)> = Vec::new();
+    // Where the claims in any order begin, and what those before this one took.
+    let mut unordered: Option<(usize, Vec<Range<usize>>)> = None;
     let line_of = |at: usize| text[..at].matches('\n').count() + 1;
     let absent = |pending: &mut Vec<(usize, usize)>, end: usize, names: &HashMap<String, String>| {
         for (index, from) in pending.drain(..) {
@@ -129,7 +136,7 @@ pub fn check(claims: &[Claim], text: &str) -> Result<Vec<Found>, Problem> {
             if let Some(hit) = regex.find(&text[from.min(end)..end]) {
                 let line = line_of(from + hit.start());
                 let why = format!("it stands in line {line}: {}", text.lines().nth(line - 1).unwrap_or("").trim());
-                return Err(Problem::Failed(Failed { claim: index, why, line }));
+                return Err(Problem::Failed(Failed { claim: index, why, line, nearest: None }));
             }
         }
         Ok(())
@@ -142,6 +149,33 @@ pub fn check(claims: &[Claim], text: &str) -> Result<Vec<Found>, Problem> {
             continue;
         }
         let (regex, captures) = compile(claim, &names).map_err(Problem::Malformed)?;
+        if claim.kind == Kind::Dag {
+            let (from, taken) = unordered.get_or_insert_with(|| (at, Vec::new()));
+            let mut all = regex.captures_iter(&text[*from..]);
+            let free = |span: &Range<usize>| !taken.iter().any(|own| own.start < span.end && span.start < own.end);
+            let hit = all.find_map(|hit| {
+                let whole = hit.get(0)?.range();
+                let whole = *from + whole.start..*from + whole.end;
+                free(&whole).then_some((hit, whole))
+            });
+            let Some((hit, whole)) = hit else {
+                let line = line_of(*from);
+                let why = format!("not found from line {line} on, in any order");
+                let nearest = nearest(&claim.pattern, text, *from);
+                return Err(Problem::Failed(Failed { claim: index, why, line, nearest }));
+            };
+            absent(&mut pending, whole.start, &names)?;
+            for (name, group) in &captures {
+                if let Some(value) = hit.name(group) {
+                    names.insert(name.clone(), value.as_str().to_owned());
+                }
+            }
+            found.push(vec![line_of(whole.start)]);
+            at = at.max(whole.end);
+            taken.push(whole);
+            continue;
+        }
+        unordered = None;
         let count = if let Kind::Count(count) = claim.kind { count } else { 1 };
         let began = at;
         for done in 0..count {
@@ -162,7 +196,9 @@ pub fn check(claims: &[Claim], text: &str) -> Result<Vec<Found>, Problem> {
                     Kind::Count(_) => format!("found {done} times, not {count}, from line {} on", line_of(began)),
                     _ => format!("not found from line {line} on"),
                 };
-                return Err(Problem::Failed(Failed { claim: index, why, line }));
+                // What was found before it needs no likeness.
+                let nearest = if done == 0 { nearest(&claim.pattern, text, window.start) } else { None };
+                return Err(Problem::Failed(Failed { claim: index, why, line, nearest }));
             };
             let whole = hit.get(0).map_or(0..0, |all| all.range());
             if done == 0 {
@@ -180,6 +216,28 @@ pub fn check(claims: &[Claim], text: &str) -> Result<Vec<Found>, Problem> {
     }
     absent(&mut pending, text.len(), &names)?;
     Ok(found)
+}
+
+/// How much of what is looked for a line has to share to be called near.
+const NEAR: f64 = 0.4;
+
+/// The line from `from` on that has most of the three-letter pieces of a pattern, from 1.
+fn nearest(pattern: &str, text: &str, from: usize) -> Option<usize> {
+    let pieces = |text: &str| -> HashSet<[char; 3]> {
+        let letters: Vec<char> = text.chars().filter(|c| !c.is_whitespace()).collect();
+        letters.windows(3).filter_map(|piece| piece.try_into().ok()).collect()
+    };
+    let wanted = pieces(pattern);
+    let (before, rest) = text.split_at_checked(from)?;
+    let first = before.matches('\n').count() + 1;
+    let mut best: Option<(usize, usize)> = None;
+    for (number, line) in (first..).zip(rest.lines()) {
+        let shared = pieces(line).intersection(&wanted).count();
+        if best.is_none_or(|(_, most)| shared > most) {
+            best = Some((number, shared));
+        }
+    }
+    best.filter(|(_, shared)| *shared as f64 >= NEAR * wanted.len().max(1) as f64).map(|(line, _)| line)
 }
 
 /// The regular expression of a claim, and (name, group) of what it names.
@@ -264,9 +322,34 @@ mod tests {
     }
 
     #[test]
+    fn claims_in_any_order() {
+        assert_eq!(
+            outcome("CHECK: start\nCHECK-DAG: add.f32\nCHECK-DAG: mma.sync c\nCHECK-DAG: mma.sync\nCHECK: mul"),
+            "[[1], [4], [3], [2], [5]]"
+        );
+        assert_eq!(
+            outcome("CHECK-DAG: mma.sync\nCHECK-DAG: mma.sync\nCHECK-NOT: bra\nCHECK: mul"),
+            "[[2], [3], [], [5]]"
+        );
+        let failed = "claim 2: not found from line 1 on, in any order";
+        assert_eq!(outcome("CHECK-DAG: mma.sync\nCHECK-DAG: mma.sync\nCHECK-DAG: mma.sync"), failed);
+    }
+
+    #[test]
+    fn the_nearest_line_is_known() {
+        let near = |claims: &str| match check(&parse(claims).expect("claims"), TEXT) {
+            Err(Problem::Failed(failed)) => failed.nearest,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(near("CHECK: mma.snyc c, d"), Some(3));
+        assert_eq!(near("CHECK: add\nCHECK: mul.f32 %r2"), Some(5));
+        assert_eq!(near("CHECK: wholly other"), None);
+    }
+
+    #[test]
     fn what_is_no_claim_is_refused() {
         assert_eq!(outcome("mma.sync"), "malformed: a claim begins with `CHECK:`, a comment with `//` at `mma.sync`");
-        assert_eq!(outcome("CHECK-DAG: x"), "malformed: `CHECK-DAG` is not understood at `CHECK-DAG`");
+        assert_eq!(outcome("CHECK-DOG: x"), "malformed: `CHECK-DOG` is not understood at `CHECK-DOG`");
         assert_eq!(outcome("CHECK: [[X]]"), "malformed: `X` was not named before");
         assert_eq!(outcome("CHECK: {{("), "malformed: `}}` is missing");
         assert!(outcome("CHECK: {{(}}").starts_with("malformed: regex parse error"));

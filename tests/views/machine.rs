@@ -25,4 +25,9 @@ fn claims_hold_or_fail_visibly() {
     let text = error.to_plain();
     assert!(text.contains("cell:2:8") && text.contains("not found from line 1 on"), "{text}");
     assert_eq!(fails(&mut session, "%%expect ptx matmul\nwgmma").code, "expect-syntax");
+    run(&mut session, "%%expect ttgir\nCHECK: tt.func\nCHECK-DAG: tt.dot\nCHECK-DAG: tt.load\nCHECK: tt.store");
+    let error = fails(&mut session, "%%expect ptx matmul\nCHECK: ldmatrix\nCHECK: mma.snyc.aligned.m16n8k16");
+    let text = error.to_plain();
+    assert!(text.contains("nearest to it in the ptx, line ") && text.contains("mma.sync.aligned.m16n8k16"), "{text}");
+    assert!(text.contains("1 of 2 claims hold, up to this one"), "{text}");
 }

@@ -21,7 +21,7 @@ const SPEC: Spec = Spec {
     summary: "claims about a stage's text, as FileCheck has them",
     usage: "STAGE [KERNEL[@VERSION]]",
     details: "Each line of the body is a claim: `CHECK: mma.sync`, `CHECK-NEXT:`, `CHECK-SAME:`, `CHECK-NOT:`, \
-              `CHECK-COUNT-8:`. Claims hold in order. `{{…}}` is a regular expression, `[[R:%r\\d+]]` names what it \
+              `CHECK-COUNT-8:`, `CHECK-DAG:` (in any order with its neighbours), `CHECK-LABEL:`. Claims hold in order. `{{…}}` is a regular expression, `[[R:%r\\d+]]` names what it \
               matches, `[[R]]` wants the same again. The cell fails at the first claim that does not hold. STAGE may be \
               `sass` too.",
     options: &[],
@@ -60,7 +60,7 @@ impl Magic for Expect {
         let malformed = |error: filecheck::Malformed| {
             let span = error.span.start + body..error.span.end + body;
             Box::new(Diagnostic::error("expect-syntax", error.message).at(span, "").help(
-                "known are CHECK, CHECK-NEXT, CHECK-SAME, CHECK-NOT, CHECK-COUNT-n and CHECK-LABEL, each with a colon",
+                "known are CHECK, CHECK-NEXT, CHECK-SAME, CHECK-NOT, CHECK-DAG, CHECK-COUNT-n and CHECK-LABEL, each with a colon",
             ))
         };
         let claims = filecheck::parse(call.body_text()).map_err(malformed)?;
@@ -76,20 +76,30 @@ impl Magic for Expect {
                 let what = format!("the {stage} of {} is not as claimed", subject.name);
                 let error = Diagnostic::error("expect", what);
                 let error = error.at(span.start + body..span.end + body, failed.why.clone());
-                return Err(Box::new(error.note(surroundings(&text, failed.line, stage))));
+                let error = error.note(match failed.nearest {
+                    Some(line) => surroundings(&text, line, &format!("nearest to it in the {stage}, line {line}:")),
+                    None => {
+                        let line = failed.line;
+                        surroundings(&text, line, &format!("the {stage} around line {line}:"))
+                    }
+                });
+                return Err(Box::new(match failed.claim {
+                    0 => error,
+                    held => error.note(format!("{held} of {} claims hold, up to this one", claims.len())),
+                }));
             }
         };
         Ok(Some(output(&subject.headline(), stage, &claims, &found, call.cell, body)))
     }
 }
 
-/// A few lines of the text around the place that was reached.
-fn surroundings(text: &str, line: usize, stage: Stage) -> String {
+/// A few lines of the text around a place.
+fn surroundings(text: &str, line: usize, head: &str) -> String {
     let from = line.saturating_sub(2).max(1);
     let lines = text.lines().enumerate().skip(from - 1).take(4);
     let lines: Vec<String> =
         lines.map(|(at, content)| format!("{:>5} {}", at + 1, content.chars().take(100).collect::<String>())).collect();
-    format!("the {stage} around line {line}:\n{}", lines.join("\n"))
+    format!("{head}\n{}", lines.join("\n"))
 }
 
 fn output(
