@@ -21,7 +21,7 @@ use crate::diagnostic::{Diagnostic, Result};
 pub const DEFAULT_TRITON: &str = "3.4.0";
 
 /// The versions of Triton that Warpbook works with, oldest first.
-pub const VERSIONS: [&str; 5] = ["3.2.0", "3.3.1", "3.4.0", "3.5.1", "3.6.0"];
+pub const VERSIONS: [&str; 6] = ["3.2.0", "3.3.1", "3.4.0", "3.5.1", "3.6.0", "3.9.0"];
 
 /// The version that Gluon cells are compiled with where the chosen one's Gluon has too little.
 pub const GLUON_TRITON: &str = "3.6.0";
@@ -158,7 +158,7 @@ pub fn managed_python(version: &str, progress: &mut dyn FnMut(&str), cancel: &Ca
 }
 
 fn make(directory: &Path, version: &str, progress: &mut dyn FnMut(&str), cancel: &Cancel) -> Result<()> {
-    let mut venv = Command::new(base_python()?);
+    let mut venv = Command::new(base_python(version)?);
     venv.args(["-m", "venv"]).arg(directory);
     step(venv, progress, cancel, |said| {
         Diagnostic::error("environment", "Python cannot make a virtual environment")
@@ -228,8 +228,14 @@ fn is_worth_a_line(line: &str) -> bool {
     asked || large || line.starts_with("Installing collected packages")
 }
 
-/// A Python of this machine that can make the environment.
-fn base_python() -> Result<PathBuf> {
+/// The least minor version of Python that a version of Triton has wheels for.
+fn least_minor(triton: &str) -> u32 {
+    if triton == "3.9.0" { 11 } else { 10 }
+}
+
+/// A Python of this machine that can make the environment of a version of Triton.
+fn base_python(triton: &str) -> Result<PathBuf> {
+    let least = least_minor(triton);
     let minor = |interpreter: &Path| -> Option<u32> {
         let script = "import sys; print(sys.version_info.minor if sys.version_info.major == 3 else 0)";
         let output = Command::new(interpreter).args(["-c", script]).stderr(Stdio::null()).output().ok()?;
@@ -240,7 +246,7 @@ fn base_python() -> Result<PathBuf> {
     for name in std::iter::once("python3".to_owned()).chain(PYTHON_MINORS.map(|minor| format!("python3.{minor}"))) {
         for candidate in env::split_paths(&path).map(|directory| directory.join(&name)).filter(|path| path.is_file()) {
             let Some(minor) = minor(&candidate) else { continue };
-            if PYTHON_MINORS.contains(&minor) {
+            if PYTHON_MINORS.contains(&minor) && minor >= least {
                 return Ok(candidate);
             }
             found.push(format!("{} is Python 3.{minor}", candidate.display()));
@@ -253,7 +259,9 @@ fn base_python() -> Result<PathBuf> {
     });
     Err(Box::new(
         missing
-            .help("install Python 3.10 to 3.13 with its venv module (Debian, Ubuntu: apt install python3-venv)")
+            .help(format!(
+                "install Python 3.{least} to 3.13 with its venv module (Debian, Ubuntu: apt install python3-venv)"
+            ))
             .help("`%%ptx` and `%%cubin` work without it"),
     ))
 }

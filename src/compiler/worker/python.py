@@ -316,11 +316,13 @@ def captured(jit, values):
         jit.device_caches.clear()
         jit.device_caches.default_factory = create_binder
     compiler.compile = stop
-    # From 3.6 on the specialisation asks for torch's classes. The arguments here are none of them, and the import takes
-    # seconds, in each fork anew.
+    # From 3.6 on the specialisation asks for torch's classes (3.9 wants them to be there). The arguments here are none of
+    # them, and the import takes seconds, in each fork anew.
     hidden = "torch" not in sys.modules
     if hidden:
-        sys.modules["torch"] = None
+        torch = types.ModuleType("torch")
+        torch.Tensor = type("Tensor", (), {})
+        sys.modules["torch"] = torch
     try:
         jit.run(grid=(1, 1, 1), warmup=True, **values)
     except _Captured as found:
