@@ -61,3 +61,16 @@ fn real_kernels_match_numpy_and_the_text_of_each_stage_is_an_entry() {
     let summary = run(&mut command);
     assert!(summary.contains("\nfailed: 0\n"), "the driver did not come to its summary");
 }
+
+#[test]
+fn every_view_of_real_kernels_is_light_and_linked() {
+    let python = python();
+    let prefix = Path::new(env!("CARGO_TARGET_TMPDIR")).join("real-kernels-views");
+    run(Command::new(env!("CARGO_BIN_EXE_warpbook")).args(["install", "--prefix"]).arg(&prefix));
+    let mut command = Command::new(&python);
+    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/real_kernels/views.py"));
+    command.arg("--prefix").arg(&prefix).arg("--packages").arg(packages(&python));
+    let made: Vec<String> = environment::managed().into_iter().map(|(version, _)| version).collect();
+    let summary = run(command.arg("--triton").arg(made.join(",")).env("PYTHONDONTWRITEBYTECODE", "1"));
+    assert!(summary.contains("\nfailed: 0\n"), "the driver did not come to its summary");
+}
