@@ -57,6 +57,10 @@ VIEWS = {
     "timeline": "%timeline matmul",
     "hopper": "%target sm_90\n%%triton matmul[cdiv(M, BM) * cdiv(M, BN)](a, b, c, M, M, M, BM=64, BN=64, BK=32)\n" + MATMUL,
     "diff": "%diff matmul@1 matmul@2",
+    "dump": "%dump matmul@1 acc --iteration 3",
+    # Nothing lays out shared memory, which the lowering to LLVM takes for granted.
+    "pass fails": ("%passes matmul@1 --skip allocate_shared_memory", FAILS),
+    "failed": "%passes --failed",
     "expect fails": ("%%expect ptx matmul@1\nCHECK-COUNT-17: mma.sync", FAILS),
     "check fails": ("%check c == f32(a) @ f32(b) + 1", FAILS),
     "error": (WRONG, FAILS),
@@ -76,6 +80,9 @@ SHOWN = {
     "watch": "lane 31",
     "trace": "tensor cores",
     "expect": "3 of 3 claims",
+    "diff": "warp instructions executed",
+    "dump": "dump_acc",
+    "failed": "ttgpuir.to_llvmir broke matmul",
     "expect fails": "found 16 times, not 17",
 }
 

@@ -19,6 +19,7 @@ from playwright.sync_api import sync_playwright
 
 CHROMIUM = os.environ.get("WARPBOOK_TEST_CHROMIUM", "/usr/bin/chromium")
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
+IDLE = "() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
 # The longest that anything may take, in seconds: the first compilation of a machine that is busy.
 PATIENCE = float(os.environ.get("WARPBOOK_TEST_PATIENCE", 300))
 
@@ -73,6 +74,8 @@ class Notebook:
     def run_all(self):
         """Runs each cell, through an error too (cells that may fail are tagged)."""
         self.page.evaluate("jupyterapp.commands.execute('notebook:run-all-cells')")
+        # Outputs come before the kernel says that it is idle; the reply to the last cell may come before them.
+        self.page.wait_for_function(IDLE)
 
     def save(self):
         """What JupyterLab wrote to the disk."""
@@ -134,7 +137,5 @@ def open_notebook(chromium, server, name, scale=1, size=(1500, 1000)):
     page.on("pageerror", lambda error: errors.append(f"page: {error}"))
     page.on("console", lambda message: message.type == "error" and errors.append(f"console: {message.text}"))
     page.goto(f"{server.url}lab/workspaces/{Path(name).stem}/tree/{name}?reset")
-    page.wait_for_function(
-        "() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
-    )
+    page.wait_for_function(IDLE)
     return Notebook(page, server.notebooks / name), errors

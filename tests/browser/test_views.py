@@ -86,6 +86,26 @@ class Views:
         other.hover()
         self.assertEqual(python.locator(".wb-x").inner_text(), other.inner_text())
 
+    def test_stages_mark_what_has_lost_its_place(self):
+        view = output("stages")
+        ttgir = view.locator("details").nth(2)
+        # A constant has no place of its own any more; it goes with what uses it.
+        constant = ttgir.locator("div[u]", has_text="arith.constant").first
+        self.assertEqual(constant.evaluate("line => getComputedStyle(line, '::before').fontStyle"), "italic")
+        name = constant.inner_text().split(" = ")[0].strip()
+        constant.click()
+        marked = ttgir.locator(".wb-h").all_inner_texts()
+        self.assertGreater(len(marked), 1)
+        self.assertTrue(all(name in text for text in marked), (name, marked))
+        constant.click()
+        # A line of Python marks the constants that it needs, faintly.
+        line = view.locator("details").nth(0).locator("div[k]", has_text="tl.dot")
+        line.click()
+        self.assertIn("tt.dot", " ".join(ttgir.locator(".wb-h").all_inner_texts()))
+        self.assertNotIn("arith.constant", " ".join(ttgir.locator(".wb-h").all_inner_texts()))
+        self.assertGreater(ttgir.locator(".wb-u", has_text="arith.constant").count(), 0)
+        line.click()
+
     def test_stages_from_the_keyboard(self):
         view = output("stages")
         ttir = view.locator("details").nth(1)
@@ -171,6 +191,32 @@ class Views:
         self.assertTrue(trace.locator("svg").get_by_text("tensor cores").is_visible())
         self.assertTrue(output("timeline").locator("svg").get_by_text("warp 3").is_visible())
 
+    def test_sass_from_the_keyboard(self):
+        view = output("sass")
+        code = view.locator("details").nth(2)
+        code.locator("summary").focus()
+        press("Tab", "ArrowDown", "ArrowDown")
+        marked = code.locator(".wb-x").first.inner_text()
+        press("ArrowUp")
+        self.assertNotEqual(code.locator(".wb-x").first.inner_text(), marked)
+        press("Escape")
+        self.assertEqual(view.locator(".wb-h, .wb-x").count(), 0)
+
+    def test_a_failed_pass_shows_what_it_was_given(self):
+        self.assertIn("in the pass ttgpuir.to_llvmir", output("pass fails").inner_text())
+        view = output("failed")
+        before, reproducer = (view.locator("details").nth(at) for at in (0, 1))
+        self.assertTrue(before.locator("b", has_text="tt.dot").first.is_visible())
+        unfold(reproducer)
+        reproducer.get_by_text("mlir_reproducer").scroll_into_view_if_needed()
+        unfold(reproducer)
+
+    def test_a_dump_is_a_buffer(self):
+        text = output("dump").inner_text()
+        self.assertIn("f32 [64, 64]", text)
+        self.assertIn("of the ttir, assigned at line 12", text)
+        self.assertTrue(output("dump").locator("table").first.is_visible())
+
     def test_resources_and_buffers(self):
         self.assertIn("limited by registers", output("resources").inner_text())
         self.assertIn("32 KiB", output("buffers").inner_text())
@@ -181,7 +227,9 @@ class Views:
         unfold(ttgir)
         self.assertTrue(ttgir.locator(".wb-d .r").first.is_visible())
         unfold(ttgir)
-        self.assertIn("sm_90", view.locator("table").inner_text())
+        table = view.locator("table").inner_text()
+        for expected in ("sm_90", "warp instructions executed", "registers", "change"):
+            self.assertIn(expected, table)
 
     def test_claims_hold_and_fail(self):
         self.assertIn("3 of 3 claims", output("expect").inner_text())

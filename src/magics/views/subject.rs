@@ -129,7 +129,8 @@ pub fn compile(request: &CompileRequest, workspace: &mut Workspace, context: Con
     compiled.map_err(|failure| {
         let diagnostic = failure.diagnostic;
         // Without a source of its own it speaks of the text that was compiled.
-        let name = format!("{}.{}", request.name.as_deref().unwrap_or("kernel"), request.entry);
+        let extension = if request.entry.is_python() { "py" } else { request.entry.name() };
+        let name = format!("{}.{extension}", request.name.as_deref().unwrap_or("kernel"));
         let source = crate::diagnostic::Source::new(name, request.text.clone());
         Box::new(diagnostic.in_source(&source))
     })

@@ -1,0 +1,55 @@
+"""The pictures of docs/views.md: each view in JupyterLab, in the light and in the dark theme.
+
+    warpbook install --prefix PREFIX
+    WARPBOOK_TEST_PREFIX=PREFIX python pictures.py DIRECTORY [NAME…]
+
+Needs what the browser tests need (requirements.txt) and Pillow, which keeps 64 colours.
+"""
+
+import sys
+from pathlib import Path
+
+import cells
+import lab
+from PIL import Image
+
+# (what is unfolded or clicked, the largest height of the picture)
+STEPS = {
+    "stages": ("div[k]:has-text('tl.dot')", 620),
+    "passes": ("details:has-text('ttgpuir.accelerate_matmul') summary", 900),
+    "sass": ("div[k]:has-text('tl.dot')", 620),
+    "resources": (None, 400),
+    "diff": (None, 760),
+    "dump": (None, 520),
+    "expect": (None, 300),
+    "failed": (None, 620),
+}
+COLOURS = 64
+
+
+def main():
+    directory, names = Path(sys.argv[1]), sys.argv[2:] or list(STEPS)
+    with lab.browser() as (chromium, server):
+        lab.write(server.notebooks / "pictures.ipynb", cells.VIEWS.values())
+        notebook, _ = lab.open_notebook(chromium, server, "pictures.ipynb", size=(1360, 1100))
+        notebook.run_all()
+        for theme in lab.THEMES:
+            notebook.theme(theme)
+            for name in names:
+                clicked, height = STEPS[name]
+                cell = notebook.cell(list(cells.VIEWS).index(name))
+                if clicked and theme == "light":
+                    cell.locator(clicked).first.click()
+                    cell.locator(".wb-t").evaluate_all("boxes => boxes.forEach(box => { box.scrollLeft = 0; })")
+                    notebook.page.mouse.move(0, 0)
+                cell = notebook.cell(list(cells.VIEWS).index(name))
+                path = directory / f"{name}-{theme}.png"
+                cell.screenshot(path=path)
+                with Image.open(path) as image:
+                    image = image.convert("RGB").crop((0, 0, image.width, min(image.height, height)))
+                    image.quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
+                print(path, path.stat().st_size)
+
+
+if __name__ == "__main__":
+    main()
