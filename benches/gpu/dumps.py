@@ -4,7 +4,8 @@ import re
 
 from notebook import CellError, Notebook
 
-BUFFERS = """%buf a = randn(256, 256, dtype=f16, seed=1)
+BUFFERS = """%target sm_90
+%buf a = randn(256, 256, dtype=f16, seed=1)
 %buf b = randn(256, 256, dtype=f16, seed=2)
 %buf c = zeros(256, 256, dtype=f16)
 %buf x = randn(8, 1000, seed=3)
@@ -39,10 +40,10 @@ def softmax(x_ptr, y_ptr, n, BLOCK: tl.constexpr):
 """
 # What is dumped: values or variables, options. A value of the TTGIR is found by the words of its line.
 DUMPS = [
-    ("matmul", ["acc:13", "left", "right", "start"], "--program all"),
+    ("matmul", ["acc:12", "left", "right", "start"], "--program all"),
     ("matmul", ["small"], "--program 3"),
-    ("matmul", [("warp_group_dot ",)], ""),
-    ("matmul", [("ttg.local_alloc",)], "--program 1"),
+    ("matmul", [("warp_group_dot_wait",)], ""),
+    ("matmul", [("ttg.memdesc_index",)], "--program 1"),
     ("matmul", [("scf.for",)], "--program 2"),
     ("softmax", ["value", "mask", "most", "grown", "total", "row"], "--program all"),
     ("softmax", [("tt.reduce",)], "--program 7"),
@@ -88,7 +89,7 @@ def run(options):
                 check(f"%dump {kernel} {' '.join(names)}", False, f"\n{error}")
                 continue
             dumps.append((kernel, names, more, own))
-        difference = notebook.facts("%diff matmul --targets sm_90,sm_80 --counters")[0]
+        difference = notebook.facts("%diff softmax --targets sm_90,sm_80 --counters")[0]
         text = notebook.run("%diff softmax@1 softmax@1")
         latency = re.search(r"^latency +(\S+ .s) .*?  (\S+ .s) ", text, re.M)
         print(text[-700:])
