@@ -9,6 +9,7 @@ use super::run::{Checks, Plan, launch_once, refuse_findings};
 use super::snapshot::Snapshot;
 use crate::device::{Buffer, LaunchReport, Number};
 use crate::diagnostic::{Diagnostic, Result};
+use crate::magics::settings::devices;
 use crate::magics::{Call, Kind, Magic, OptionSpec, Spec};
 use crate::render::plot::time_text;
 use crate::render::{Output, table};
@@ -33,6 +34,10 @@ impl Magic for CompareDevices {
                       architecture of the GPU. Without arguments, the last launch is repeated.",
             options: OPTIONS,
         }
+    }
+
+    fn words(&self) -> Vec<String> {
+        devices()
     }
 
     fn run(&self, call: &Call<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {

@@ -215,16 +215,7 @@ impl Magic for Ncu {
         })?;
         let counters = profile(&ordinal, folder.path(), context)?;
         let emulated = emulated(&again, &before, workspace, context)?;
-        let mut rows = vec![["counter", device.as_str(), "emulator"].map(str::to_owned).to_vec()];
-        for metric in &METRICS {
-            let Some((_, value)) = counters.iter().find(|(name, _)| name == metric.name) else { continue };
-            let beside = match (&metric.emulated, &emulated) {
-                (Not(why), _) => format!("– ({why})"),
-                (Counted(count), Ok(counters)) => number_text(count(counters)),
-                (Counted(_), Err(_)) => "–".to_owned(),
-            };
-            rows.push(vec![metric.meaning.to_owned(), value.clone(), beside]);
-        }
+        let rows = rows(&device, &counters, &emulated);
         let (text, html) = table::both(&rows);
         let title = format!("{} v{}: one launch under Nsight Compute", again.name, again.version.number);
         let note = match &emulated {
@@ -346,6 +337,21 @@ fn value_text(value: &str, unit: &str) -> String {
     }
 }
 
+/// The table: what was measured, and what the emulator counts of the same, or why it does not.
+fn rows(device: &str, measured: &[(String, String)], emulated: &Result<Counters, String>) -> Vec<Vec<String>> {
+    let mut rows = vec![["counter", device, "emulator"].map(str::to_owned).to_vec()];
+    for metric in &METRICS {
+        let Some((_, value)) = measured.iter().find(|(name, _)| name == metric.name) else { continue };
+        let beside = match (&metric.emulated, emulated) {
+            (Not(why), _) => format!("– ({why})"),
+            (Counted(count), Ok(counters)) => number_text(count(counters)),
+            (Counted(_), Err(_)) => "–".to_owned(),
+        };
+        rows.push(vec![metric.meaning.to_owned(), value.clone(), beside]);
+    }
+    rows
+}
+
 /// What the emulator counts for the same launch; `Err` with the reason if it cannot, or not in time.
 fn emulated(
     again: &Again,
@@ -384,5 +390,12 @@ mod tests {
         assert_eq!(value_text("67952640.000000", "inst"), "67 952 640");
         assert_eq!(value_text("1,858", ""), "1 858");
         assert!(parse("==ERROR== nothing").is_empty());
+        let beside = |emulated: Result<Counters, String>| {
+            rows("cuda:0", &found, &emulated).into_iter().map(|row| row[2].clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(beside(Err("too slow".to_owned())), ["emulator", "– (no clock)", "– (no caches)"]);
+        let found = vec![("smsp__inst_executed.sum".to_owned(), "12".to_owned())];
+        assert_eq!(rows("cuda:0", &found, &Ok(Counters::default()))[1][1..], ["12", "0"]);
+        assert_eq!(rows("cuda:0", &found, &Err("too slow".to_owned()))[1][1..], ["12", "–"]);
     }
 }

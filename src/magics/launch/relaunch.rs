@@ -9,7 +9,7 @@ use super::stages::report;
 use crate::compiler::Artifact;
 use crate::diagnostic::{Diagnostic, Result, Source, nearest};
 use crate::expression::{LaunchHeader, parse_launch};
-use crate::magics::settings::place;
+use crate::magics::settings::{devices, place};
 use crate::magics::{Call, Kind, Magic, OptionSpec, Spec};
 use crate::render::Output;
 use crate::workspace::{Context, LaunchSpec, Version, Workspace};
@@ -29,6 +29,10 @@ impl Magic for Relaunch {
                       current one, on buffers that live there.",
             options: LAUNCH_OPTIONS,
         }
+    }
+
+    fn words(&self) -> Vec<String> {
+        devices()
     }
 
     fn run(&self, call: &Call<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {

@@ -24,7 +24,7 @@ const SETTINGS: [Setting; 1] = [Setting {
     name: "snapshots",
     meaning: "host memory for copies of buffers, which a failed launch is undone with",
     form: "a size such as 8 GiB, 512 MiB or 0, or `default`: a quarter of the host's memory",
-    show: |workspace| bytes_text(workspace.budget()),
+    show: |workspace| size_text(workspace.budget()),
     set: |workspace, text| {
         let bytes = if text == "default" { Some(default_budget()) } else { size(text) };
         bytes.inspect(|&bytes| workspace.set_budget(bytes)).is_some()
@@ -82,6 +82,16 @@ impl Magic for Config {
     }
 }
 
+/// `8 GiB`, `5.9 GiB`, `512 MiB`.
+fn size_text(bytes: u64) -> String {
+    let gibibytes = bytes as f64 / f64::from(1 << 30);
+    match bytes {
+        _ if bytes < 1 << 30 => bytes_text(bytes),
+        _ if bytes.is_multiple_of(1 << 30) => format!("{} GiB", bytes >> 30),
+        _ => format!("{gibibytes:.1} GiB"),
+    }
+}
+
 /// A size in bytes: `8 GiB`, `512MiB`, `1.5 GB`, `0`. As memory is counted, a GB is a GiB.
 fn size(text: &str) -> Option<u64> {
     let digits = text.find(|c: char| !(c.is_ascii_digit() || matches!(c, '.' | '_'))).unwrap_or(text.len());
@@ -100,7 +110,7 @@ fn size(text: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::size;
+    use super::{size, size_text};
 
     #[test]
     fn sizes_have_units() {
@@ -112,5 +122,7 @@ mod tests {
         for text in ["", "GiB", "8 GiB of", "-1", "1e3", "9999999 TiB"] {
             assert_eq!(size(text), None, "{text}");
         }
+        let texts = [0, 512 << 20, 8 << 30, 6_319_128_576].map(size_text);
+        assert_eq!(texts, ["0 B", "512 MiB", "8 GiB", "5.9 GiB"]);
     }
 }

@@ -7,6 +7,7 @@ mod target;
 mod triton;
 
 pub use config::Config;
+pub(super) use device::devices;
 pub use device::{DeviceMagic, Move};
 pub use target::TargetMagic;
 pub(super) use target::parse_target;
