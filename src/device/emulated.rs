@@ -216,6 +216,7 @@ impl Device for Emulated {
             params: kernel.declaration.params.iter().map(|param| param.size()).collect(),
             max_threads: None,
             log: String::new(),
+            contractible: kernel.contractible(),
         }
     }
 

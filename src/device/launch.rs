@@ -37,6 +37,9 @@ pub struct FunctionInfo {
     pub max_threads: Option<u32>,
     /// What the driver's compiler had to say when it made the code from PTX.
     pub log: String,
+    /// Pairs of multiplications and additions that PTX allows to be contracted, and the emulator does not.
+    #[serde(default)]
+    pub contractible: u32,
 }
 
 /// A launch: the function, the geometry and the arguments as bytes.

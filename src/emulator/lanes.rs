@@ -83,14 +83,42 @@ macro_rules! by_flags {
     };
 }
 
+/// Whether a result is ±2^-126: it may have been less, but for the rounding of subnormals.
+#[inline(always)]
+fn smallest_normal(d: &Word) -> bool {
+    d.iter().fold(false, |any, bits| any | (bits & 0x7fff_ffff == f32::MIN_POSITIVE.to_bits()))
+}
+
+/// The results ±2^-126 of `a·b + c` again, for `.ftz`.
+#[cold]
+fn flush_tiny(d: &mut Word, a: &Word, b: &Word, c: Option<&Word>) {
+    for lane in 0..32 {
+        if d[lane] & 0x7fff_ffff != f32::MIN_POSITIVE.to_bits() {
+            continue;
+        }
+        let sign = d[lane] & 1 << 31;
+        let [x, y, z] = [a[lane], b[lane], c.map_or(sign, |c| c[lane])]
+            .map(|bits| u64::from(float::flush(f32::from_bits(bits)).to_bits()));
+        if float::is_tiny(super::arithmetic::formats::F32, x, y, z, Rounding::NearestEven) {
+            d[lane] = sign;
+        }
+    }
+}
+
 fn f32_binary_table<const FLUSH: bool, const SATURATE: bool>(name: &str) -> Option<WordBinary> {
     macro_rules! operation {
-        (|$a:ident, $b:ident| $value:expr) => {{
+        (|$a:ident, $b:ident| $value:expr) => {
+            operation!(|$a, $b| $value; product: false)
+        };
+        (|$a:ident, $b:ident| $value:expr; product: $product:literal) => {{
             crate::emulator::arithmetic::simd::widest! {
                 fn apply<const FLUSH: bool, const SATURATE: bool>(d: &mut Word, a: &Word, b: &Word) {
                     for lane in 0..32 {
                         let ($a, $b) = (input::<FLUSH>(a[lane]), input::<FLUSH>(b[lane]));
                         d[lane] = finish::<FLUSH, SATURATE>($value);
+                    }
+                    if FLUSH && $product && smallest_normal(d) {
+                        flush_tiny(d, a, b, None);
                     }
                 }
             }
@@ -100,7 +128,7 @@ fn f32_binary_table<const FLUSH: bool, const SATURATE: bool>(name: &str) -> Opti
     Some(match name {
         "add" => operation!(|a, b| a + b),
         "sub" => operation!(|a, b| a - b),
-        "mul" => operation!(|a, b| a * b),
+        "mul" => operation!(|a, b| a * b; product: true),
         "div" => operation!(|a, b| a / b),
         "div.full" => operation!(|a, b| approximate::divide(a, b, true)),
         "div.approx" => operation!(|a, b| approximate::divide(a, b, false)),
@@ -127,6 +155,9 @@ fn f32_fma_table<const FLUSH: bool, const SATURATE: bool>() -> WordTernary {
             for lane in 0..32 {
                 let (a, b, c) = (input::<FLUSH>(a[lane]), input::<FLUSH>(b[lane]), input::<FLUSH>(c[lane]));
                 d[lane] = finish::<FLUSH, SATURATE>(a.mul_add(b, c));
+            }
+            if FLUSH && smallest_normal(d) {
+                flush_tiny(d, a, b, Some(c));
             }
         }
     }
@@ -208,14 +239,16 @@ pub fn f64_binary(name: &str) -> Option<LongBinary> {
     })
 }
 
-/// One-operand f64 functions.
-pub fn f64_unary(name: &str) -> Option<LongUnary> {
+/// One-operand f64 functions; the approximate ones with or without `.ftz`.
+pub fn f64_unary(name: &str, approximately: bool, flush: bool) -> Option<LongUnary> {
     Some(match name {
+        "rcp" if approximately => lanes!(Long; |a: Long| approximate::rcp_f64(a)),
+        "rsqrt" if flush => lanes!(Long; |a: Long| approximate::rsqrt_unit_f64(a)),
+        "rsqrt" => lanes!(Long; |a: Long| approximate::rsqrt_f64(a)),
         "neg" => lanes!(Long; |a: Long| float::negate64(a)),
         "abs" => lanes!(Long; |a: Long| float::absolute64(a)),
         "sqrt" => lanes!(Long; |a: Long| float::result64(f64::from_bits(a).sqrt(), [a])),
         "rcp" => lanes!(Long; |a: Long| float::result64(1.0 / f64::from_bits(a), [a])),
-        "rsqrt" => lanes!(Long; |a: Long| float::result64(1.0 / f64::from_bits(a).sqrt(), [a])),
         _ => return None,
     })
 }
@@ -229,6 +262,7 @@ pub fn f64_fma() -> LongTernary {
 
 fn half_arithmetic(format: Format, name: &str, a: u64, b: u64) -> u64 {
     let sign = 1 << (format.exponent_bits + format.mantissa_bits);
+    let flush = |bits: u64| if bits & format.infinity() == 0 { bits & sign } else { bits };
     let one = format.from_f64(1.0);
     match name {
         "add" => float::fused_multiply_add(format, a, one, b, Rounding::NearestEven),
@@ -238,6 +272,10 @@ fn half_arithmetic(format: Format, name: &str, a: u64, b: u64) -> u64 {
         "min" => float::minimum_maximum(format, a, b, false, false),
         "max" => float::minimum_maximum(format, a, b, true, false),
         "min.nan" => float::minimum_maximum(format, a, b, false, true),
+        "min.ftz" => float::minimum_maximum(format, flush(a), flush(b), false, false),
+        "max.ftz" => float::minimum_maximum(format, flush(a), flush(b), true, false),
+        "min.nan.ftz" => float::minimum_maximum(format, flush(a), flush(b), false, true),
+        "max.nan.ftz" => float::minimum_maximum(format, flush(a), flush(b), true, true),
         _ => float::minimum_maximum(format, a, b, true, true),
     }
 }
@@ -269,13 +307,20 @@ pub fn half_binary(name: &str, ty: PtxType) -> Option<WordBinary> {
         "max" => operation!("max"),
         "min.nan" => operation!("min.nan"),
         "max.nan" => operation!("max.nan"),
+        "min.ftz" => operation!("min.ftz"),
+        "max.ftz" => operation!("max.ftz"),
+        "min.nan.ftz" => operation!("min.nan.ftz"),
+        "max.nan.ftz" => operation!("max.nan.ftz"),
         _ => return None,
     })
 }
 
-/// `neg abs ex2 tanh` of f16, bf16 and their packed pairs.
-pub fn half_unary(name: &str, ty: PtxType) -> Option<WordUnary> {
+/// `neg abs ex2 tanh` of f16, bf16 and their packed pairs; `flush` is of f16 (`neg.ftz`, `abs.ftz`).
+pub fn half_unary(name: &str, ty: PtxType, flush: bool) -> Option<WordUnary> {
     use float::half_with_sign;
+    fn flushed(bits: u32) -> u32 {
+        if bits & 0x7c00 == 0 { bits & 0x8000 } else { bits & 0xffff }
+    }
     const F16_INFINITY: u32 = 0x7c00;
     const BF16_INFINITY: u32 = 0x7f80;
     macro_rules! signed {
@@ -295,26 +340,38 @@ pub fn half_unary(name: &str, ty: PtxType) -> Option<WordUnary> {
             }
         };
     }
-    fn through(format: Format, f: fn(f32) -> u32, bits: u32) -> u32 {
-        let value = f32::from_bits(f(format.to_f64(bits.into()) as f32));
-        format.from_f64(value.into()) as u32
-    }
     macro_rules! function {
-        ($f:ident) => {
+        ($f16:ident, $bf16:ident) => {{
+            use approximate::{$bf16, $f16};
             match ty {
-                PtxType::F16 => lanes!(Word; |a: Word| through(F16, approximate::$f, a & 0xffff)),
-                PtxType::Bf16 => lanes!(Word; |a: Word| through(BF16, approximate::$f, a & 0xffff)),
-                PtxType::F16x2 => lanes!(Word; |a: Word| through(F16, approximate::$f, a & 0xffff) | through(F16, approximate::$f, a >> 16) << 16),
-                PtxType::Bf16x2 => lanes!(Word; |a: Word| through(BF16, approximate::$f, a & 0xffff) | through(BF16, approximate::$f, a >> 16) << 16),
+                PtxType::F16 => lanes!(Word; |a: Word| $f16(a & 0xffff)),
+                PtxType::Bf16 => lanes!(Word; |a: Word| $bf16(a & 0xffff)),
+                PtxType::F16x2 => lanes!(Word; |a: Word| $f16(a & 0xffff) | $f16(a >> 16) << 16),
+                PtxType::Bf16x2 => lanes!(Word; |a: Word| $bf16(a & 0xffff) | $bf16(a >> 16) << 16),
+                _ => return None,
+            }
+        }};
+    }
+    macro_rules! flushed_signed {
+        (|$a:ident| $sign:expr) => {
+            match ty {
+                PtxType::F16 => lanes!(Word; |$a: Word| half_with_sign(flushed($a), F16_INFINITY, $sign)),
+                PtxType::F16x2 => lanes!(Word; |$a: Word| {
+                    let low = half_with_sign(flushed($a), F16_INFINITY, $sign);
+                    low | half_with_sign(flushed($a >> 16), F16_INFINITY, $sign >> 16) << 16
+                }),
                 _ => return None,
             }
         };
     }
     Some(match name {
+        "neg" if flush => flushed_signed!(|a| !a),
+        "abs" if flush => flushed_signed!(|a| 0),
         "neg" => signed!(|a| !a),
         "abs" => signed!(|a| 0),
-        "ex2" => function!(ex2),
-        "tanh" => function!(tanh),
+        // bf16 has only `.ftz`, f16 none.
+        "ex2" if flush == matches!(ty, PtxType::Bf16 | PtxType::Bf16x2) => function!(ex2_f16, ex2_bf16),
+        "tanh" if !flush => function!(tanh_f16, tanh_bf16),
         _ => return None,
     })
 }

@@ -257,6 +257,20 @@ impl AtomicType {
         }
     }
 
+    /// As [`AtomicType::apply`], as the L2 cache does it: an f32 addition flushes subnormals, one of f64 leaves a NaN
+    /// as it is. (Found on an H100.)
+    pub fn apply_in_global(self, op: AtomicOp, old: u64, a: u64, b: u64) -> u64 {
+        match (op, self) {
+            (AtomicOp::Add, Self::F32) => {
+                let [x, y] = [old, a].map(|bits| float::flush(f32::from_bits(bits as u32)));
+                float::bits32(float::flush(x + y)).into()
+            }
+            (AtomicOp::Add, Self::F64) if float::is_nan64(a) => a,
+            (AtomicOp::Add, Self::F64) if float::is_nan64(old) => old,
+            _ => self.apply(op, old, a, b),
+        }
+    }
+
     /// The new value of an element.
     pub fn apply(self, op: AtomicOp, old: u64, a: u64, b: u64) -> u64 {
         match op {
@@ -294,7 +308,7 @@ impl AtomicType {
         let pair = |format, x: u64, y: u64| half(format, x, y) | half(format, x >> 16, y >> 16) << 16;
         match self {
             Self::F32 => float::bits32(f32::from_bits(old as u32) + f32::from_bits(a as u32)).into(),
-            Self::F64 => float::result64(f64::from_bits(old) + f64::from_bits(a), [a, old]),
+            Self::F64 => float::result64(f64::from_bits(old) + f64::from_bits(a), [old, a]),
             Self::F16 => half(F16, old, a),
             Self::Bf16 => half(BF16, old, a),
             Self::F16x2 => pair(F16, old, a),

@@ -49,6 +49,8 @@ pub struct Kernel {
     program: program::Program,
     /// Offset and size of each parameter in the parameter block.
     parameters: Vec<(u32, u32)>,
+    /// Pairs of multiplications and additions that PTX leaves open.
+    contractible: u32,
     /// The declaration: parameters, `.reqntid` and so on.
     pub declaration: Function,
 }
@@ -75,7 +77,8 @@ impl Module {
             let offsets = decode::parameter_offsets(entry);
             let parameters = offsets.into_iter().zip(entry.params.iter().map(ptx::Param::size)).collect();
             let declaration = Function { body: None, ..entry.clone() };
-            kernels.insert(entry.name.clone(), Kernel { program, parameters, declaration });
+            let contractible = ptx::contraction::candidates(entry).len() as u32;
+            kernels.insert(entry.name.clone(), Kernel { program, parameters, contractible, declaration });
         }
         // The bodies are not needed again.
         let mut syntax = syntax;
@@ -127,6 +130,11 @@ impl Kernel {
     /// Bytes of static shared memory.
     pub fn static_shared(&self) -> u32 {
         self.program.static_shared
+    }
+
+    /// Pairs of multiplications and additions that ptxas may contract into one rounding.
+    pub fn contractible(&self) -> u32 {
+        self.contractible
     }
 
     /// Bytes of local memory per thread.

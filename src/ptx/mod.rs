@@ -4,6 +4,7 @@
 //! modifiers: whoever executes them does, by name. Source: "PTX ISA", sections 4 (syntax) to 11 (directives).
 
 mod ast;
+pub mod contraction;
 mod cubin;
 mod lexer;
 mod parser;

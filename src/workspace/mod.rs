@@ -21,11 +21,15 @@ pub use scalars::Scalars;
 pub use scope::WorkspaceScope;
 pub use views::resolve_view;
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use crate::cancel::Cancel;
 use crate::compiler::{Compiler, Stage, Target, environment};
 use crate::device::cuda::default_budget;
 use crate::device::{Buffer, Device, Emulated};
 use crate::frontend::Frontend;
+use crate::ir::contraction::Followed;
 
 /// The state of a session.
 pub struct Workspace {
@@ -49,6 +53,8 @@ pub struct Workspace {
     pub triton: Option<String>,
     /// The architecture that is emulated whatever is compiled for; `None` follows the target.
     emulated: Option<Target>,
+    /// PTX in which the pairs that ptxas contracted are, by the hash of it and its cubin.
+    pub(crate) contracted: HashMap<[u8; 32], Arc<Followed>>,
     /// The other devices of the session, each with the buffers that live there: the emulator, GPUs that were in use.
     others: Vec<Box<dyn Device>>,
     /// Starts a GPU by its name.
@@ -71,6 +77,7 @@ impl Default for Workspace {
             compiler: Compiler::default(),
             triton: None,
             emulated: None,
+            contracted: HashMap::new(),
             others: Vec::new(),
             starter: devices::start_hosted(),
             budget: default_budget(),

@@ -2,6 +2,7 @@
 //!
 //! `WARPBOOK_VECTORS=file` reads another recording, `WARPBOOK_VECTORS_ONLY=text` takes the forms whose name has the text.
 
+mod approximate;
 mod inputs;
 
 use std::collections::BTreeMap;
@@ -114,7 +115,9 @@ impl Form {
 /// FNV-1a over words of 8 bytes.
 fn hash(bytes: &[u8]) -> u64 {
     let words = bytes.as_chunks::<8>().0;
-    words.iter().fold(0xcbf2_9ce4_8422_2325, |state, word| (state ^ u64::from_le_bytes(*word)).wrapping_mul(0x0100_0000_01b3))
+    words
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |state, word| (state ^ u64::from_le_bytes(*word)).wrapping_mul(0x0100_0000_01b3))
 }
 
 #[test]
@@ -138,7 +141,8 @@ fn every_arithmetic_form_has_the_bits_of_an_h100() {
         let element = if form.per_block == 1 { 4 } else { form.size };
         let pairs = form.shown.chunks_exact(element).zip(results.chunks_exact(element));
         let different: Vec<usize> = pairs.enumerate().filter(|(_, (a, b))| a != b).map(|(case, _)| case).collect();
-        let chunks = results.chunks_exact(CHUNK).zip(&form.hashes).filter(|(chunk, known)| hash(chunk) != **known).count();
+        let chunks =
+            results.chunks_exact(CHUNK).zip(&form.hashes).filter(|(chunk, known)| hash(chunk) != **known).count();
         if chunks > 0 || !different.is_empty() {
             let shown = different.iter().take(4).map(|&case| form.told(&operands, case, &results));
             wrong.push(format!(

@@ -503,6 +503,7 @@ impl Function {
             params,
             max_threads: Some(self.attribute(A::CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK)?),
             log: String::new(),
+            contractible: 0,
         })
     }
 }

@@ -77,15 +77,15 @@ impl Conversion {
 
     fn integer_to_float(&self, to: Format, bits: u64) -> u64 {
         let value = self.source_integer(bits);
+        let value = if self.saturate { value.clamp(0, 1) } else { value };
         to.pack(value < 0, value.unsigned_abs(), 0, self.rounding, false)
     }
 
-    /// NaN becomes 0, what is out of range is clamped. (For a 64-bit destination the hardware gives
-    /// 0x8000000000000000 for NaN.)
+    /// NaN becomes 0, what is out of range is clamped. (From f64 and to 64 bits the hardware gives the top bit for NaN.)
     fn float_to_integer(&self, from: Format, bits: u64) -> u64 {
         let (low, high) = Self::limits(self.to);
         let value = match from.unpack(self.flushed(from, bits)) {
-            Value::Nan if self.to.size() == 8 => return 1 << 63,
+            Value::Nan if self.to.size() == 8 || from == F64 => return 1 << (8 * self.to.size() - 1),
             Value::Nan => 0,
             Value::Infinity(true) => low,
             Value::Infinity(false) => high,
@@ -104,7 +104,15 @@ impl Conversion {
     /// The bits of a NaN that survive: all that fit between f64 and others, and those of tf32. (As an H100 does.)
     fn kept_nan(&self, from: Format, to: Format, bits: u64) -> Option<u64> {
         if self.to == PtxType::Tf32 && from == F32 {
-            return Some(bits & !0x1fff);
+            let away = self.rounding == Rounding::NearestAway;
+            return Some(match (away, self.finite) {
+                (false, _) => 0x7fff_e000,
+                (true, false) => bits & !0x1fff,
+                (true, true) => (bits & !0x1fff) - 0x2000,
+            });
+        }
+        if self.flush && from == F32 && to == F64 {
+            return Some(0x7fff_ffff_e000_0000);
         }
         if from != F64 && to != F64 {
             return None;
@@ -121,7 +129,8 @@ impl Conversion {
     }
 
     fn float_to_float(&self, from: Format, to: Format, bits: u64) -> u64 {
-        let mut bits = self.flushed(from, bits);
+        // To f16, `.ftz` changes nothing.
+        let mut bits = if to == super::formats::F16 { bits } else { self.flushed(from, bits) };
         if from.unpack(bits) == Value::Nan
             && !self.saturate
             && let Some(kept) = self.kept_nan(from, to, bits)

@@ -57,6 +57,17 @@ pub fn half_with_sign(bits: u32, infinity: u32, sign: u32) -> u32 {
     if magnitude > infinity { 0x7fff } else { magnitude | sign & 0x8000 }
 }
 
+/// Whether `a·b + c` is too small for a normal number when it is rounded as if there were smaller ones: then `.ftz` makes
+/// it zero. (Found on an H100, where ±2^-126 comes out of an f32 operation only if this is false.)
+pub fn is_tiny(format: Format, a: u64, b: u64, c: u64, rounding: Rounding) -> bool {
+    let wide = Format { exponent_bits: 11, ..format };
+    let [a, b, c] = [a, b, c].map(|bits| wide.convert_from(format, bits, Rounding::NearestEven, false));
+    let result = fused_multiply_add(wide, a, b, c, rounding);
+    let field = result >> format.mantissa_bits & 0x7ff;
+    let smallest = 1023 + 2 - (1 << (format.exponent_bits - 1));
+    field < smallest
+}
+
 /// `.sat`: clamps to [0, 1]; NaN becomes +0.
 #[inline(always)]
 pub fn saturate(value: f32) -> f32 {

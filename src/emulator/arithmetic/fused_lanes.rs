@@ -207,7 +207,13 @@ impl Operands {
         let floor = unit.with_bits(unit.all(((ACCUMULATORS.start + 127) as u32) << 23));
         let mut largest = row;
         for largest in &mut largest {
-            *largest = unit.maximum(unit.with_bits(unit.and(unit.bits(*largest), exponents)), floor);
+            let magnitude = unit.and(unit.bits(*largest), unit.all(0x7fff_ffff));
+            *largest = unit.maximum(unit.with_bits(unit.and(magnitude, exponents)), floor);
+            if to_f16 {
+                // A subnormal f16 has the exponent of the smallest normal one.
+                let smallest = unit.where_nonzero(magnitude, unit.with_bits(unit.all(SMALLEST_F16)));
+                *largest = unit.maximum(*largest, smallest);
+            }
         }
         for k in steps.clone() {
             let ([upper, lower], [even, odd]) = (&self.left[k], &self.right[k]);
@@ -349,7 +355,9 @@ fn round_to_f16<U: Unit>(unit: U, row: [U::Float; 4]) -> Option<[U::Float; 4]> {
         let mut values = [0.0; LANES];
         unit.store(&mut values, *result);
         for value in &mut values {
-            *value = f32::from_bits(narrow::f32_from_f16(narrow::f16_from_f32(value.to_bits())));
+            let bits = narrow::f16_from_f32(value.to_bits());
+            // What underflows is +0.
+            *value = f32::from_bits(narrow::f32_from_f16(if bits == 0x8000 { 0 } else { bits }));
             if !value.is_finite() {
                 return None;
             }
@@ -358,6 +366,9 @@ fn round_to_f16<U: Unit>(unit: U, row: [U::Float; 4]) -> Option<[U::Float; 4]> {
     }
     Some(results)
 }
+
+/// 2^-14
+const SMALLEST_F16: u32 = (127 - 14) << 23;
 
 #[inline(always)]
 fn pack<U: Unit>(unit: U, to_f16: bool, half: usize, row: [U::Float; 4], d: &mut [Plane; 4]) {

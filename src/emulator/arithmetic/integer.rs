@@ -11,7 +11,30 @@ pub fn permute_bytes(a: u32, b: u32, selector: u32) -> u32 {
     })
 }
 
-/// `bfe.u32`/`bfe.u64`: `length` bits from `position`.
+/// `bfe.u64` and `bfe.s64` as ptxas writes them: positions and lengths of more than 8 bits are not cut off.
+pub fn extract_long(value: u64, position: u32, length: u32, signed: bool) -> u64 {
+    let shift = position.min(63);
+    let shifted = match (signed, position) {
+        (true, _) => (value as i64 >> shift) as u64,
+        (false, 64..) => 0,
+        (false, _) => value >> shift,
+    };
+    let mask = if length >= 64 { u64::MAX } else { (1 << length) - 1 };
+    let field = shifted & mask;
+    let negative = signed && (1..=64).contains(&length) && field >> (length - 1) != 0;
+    if negative { field | !mask } else { field }
+}
+
+/// `bfi.b64` as ptxas writes it, likewise.
+pub fn insert_long(field: u64, base: u64, position: u32, length: u32) -> u64 {
+    if position >= 64 {
+        return base;
+    }
+    let mask = if length >= 64 { u64::MAX } else { (1 << length) - 1 };
+    base & !(mask << position) | (field & mask) << position
+}
+
+/// `bfe.u32`: `length` bits from `position`.
 pub fn extract_unsigned(value: u64, position: u32, length: u32, width: u32) -> u64 {
     let (position, length) = (position & 0xff, length & 0xff);
     if length == 0 || position >= width {
@@ -21,7 +44,7 @@ pub fn extract_unsigned(value: u64, position: u32, length: u32, width: u32) -> u
     if length >= 64 { shifted } else { shifted & ((1 << length) - 1) }
 }
 
-/// `bfe.s32`/`bfe.s64`: as [`extract_unsigned`], the top bit of the field (or of the value) extended.
+/// `bfe.s32`: as [`extract_unsigned`], the top bit of the field (or of the value) extended.
 pub fn extract_signed(value: u64, position: u32, length: u32, width: u32) -> u64 {
     let (position, length) = (position & 0xff, length & 0xff);
     if length == 0 {
@@ -34,7 +57,7 @@ pub fn extract_signed(value: u64, position: u32, length: u32, width: u32) -> u64
     if !sign || kept >= 64 { field } else { field | u64::MAX << kept }
 }
 
-/// `bfi.b32`/`bfi.b64`: the low `length` bits of `field` into `base` at `position`.
+/// `bfi.b32`: the low `length` bits of `field` into `base` at `position`.
 pub fn insert(field: u64, base: u64, position: u32, length: u32, width: u32) -> u64 {
     let (position, length) = (position & 0xff, length & 0xff);
     if length == 0 || position >= width {
@@ -59,6 +82,33 @@ pub fn logic3(a: u32, b: u32, c: u32, table: u32) -> u32 {
 /// `bfind.u32`/`.u64` on the value widened: the position of the top one, or all ones.
 pub fn find_top(value: u64) -> u32 {
     if value == 0 { u32::MAX } else { 63 - value.leading_zeros() }
+}
+
+/// The bits of a signed value that differ from its sign.
+pub fn magnitude_bits(value: i64) -> u64 {
+    (if value < 0 { !value } else { value }) as u64
+}
+
+/// `bfind.shiftamt`: how far the top one is from the top of `width` bits, or all ones.
+pub fn shift_to_top(value: u64, width: u32) -> u32 {
+    if value == 0 { u32::MAX } else { width - 1 - find_top(value) }
+}
+
+/// The selector of `prmt.b32`'s other modes for the low bits of its third operand. PTX ISA 9.7.9.7.
+pub fn permute_selector(mode: &str, control: u32) -> u32 {
+    let control = control & 3;
+    let nibbles: [u32; 4] = std::array::from_fn(|byte| {
+        let byte = byte as u32;
+        match mode {
+            "f4e" => control + byte,
+            "b4e" => (control + 8 - byte) & 7,
+            "rc8" => control,
+            "ecl" => byte.max(control),
+            "ecr" => byte.min(control),
+            _ => (control & 1) * 2 + (byte & 1),
+        }
+    });
+    nibbles.iter().rev().fold(0, |selector, nibble| selector << 4 | nibble)
 }
 
 /// Signed division as the hardware does it: by zero gives all ones, the overflowing case wraps.
@@ -89,6 +139,17 @@ pub fn dot4(a: u32, b: u32, c: u32, a_signed: bool, b_signed: bool) -> u32 {
             if signed { i32::from(byte as i8) } else { i32::from(byte) }
         };
         sum.wrapping_add((byte(a, a_signed) * byte(b, b_signed)) as u32)
+    })
+}
+
+/// `dp2a`: the two halves of `a` times two bytes of `b`, the upper ones where `high`.
+pub fn dot2(a: u32, b: u32, c: u32, high: bool, a_signed: bool, b_signed: bool) -> u32 {
+    let b = if high { b >> 16 } else { b };
+    (0..2).fold(c, |sum, index| {
+        let (half, byte) = ((a >> (16 * index)) as u16, (b >> (8 * index)) as u8);
+        let half = if a_signed { i32::from(half as i16) } else { half.into() };
+        let byte = if b_signed { i32::from(byte as i8) } else { byte.into() };
+        sum.wrapping_add((half * byte) as u32)
     })
 }
 

@@ -2,11 +2,13 @@
 //! Pure functions on bits; they know nothing of warps or memory.
 
 pub mod approximate;
+mod coefficients;
 pub mod convert;
 pub mod float;
 pub mod formats;
 pub mod fused_lanes;
 pub mod integer;
+mod interpolator;
 pub mod narrow;
 pub mod simd;
 pub mod tensor;

@@ -228,7 +228,7 @@ impl Mma {
     ) {
         match self.accumulator {
             Accumulator::S32 { saturate } => self.integer(a, b, c, saturate, d),
-            Accumulator::F32 if architecture == Architecture::Hopper && self.is_fp8() => {
+            Accumulator::F32 | Accumulator::F16 if architecture == Architecture::Hopper && self.is_fp8() => {
                 self.fp8_of_hopper(fast, operands, [a, b, c], d);
             }
             Accumulator::F32 | Accumulator::F16 => {
@@ -288,7 +288,10 @@ impl Mma {
         }
         for (sums, plane) in d.iter_mut().zip(c) {
             for (sum, bits) in sums.iter_mut().zip(**plane) {
-                *sum = super::float::bits32(f32::from_bits(*sum) + f32::from_bits(bits));
+                *sum = match self.accumulator {
+                    Accumulator::F16 => add_halves(*sum, bits),
+                    _ => super::float::bits32(f32::from_bits(*sum) + f32::from_bits(bits)),
+                };
             }
         }
     }
@@ -428,6 +431,16 @@ impl Mma {
     }
 }
 
+/// `add.f16x2`
+fn add_halves(a: u32, b: u32) -> u32 {
+    let add = |a: u32, b: u32| {
+        let sum = narrow::f32_from_f16(a & 0xffff);
+        // Exact in f32, so that it is rounded once.
+        narrow::f16_from_f32((f32::from_bits(sum) + f32::from_bits(narrow::f32_from_f16(b & 0xffff))).to_bits())
+    };
+    add(a, b) | add(a >> 16, b >> 16) << 16
+}
+
 super::simd::widest! {
     fn fast_rows(left: &Operand<16>, right: &Operand<N>, k: usize, rows: &mut [[f32; N]; 16]) {
         let mut columns = [[0f32; N]; MAX_K];
@@ -475,7 +488,8 @@ fn fused_rows_body(
             for n in 0..N {
                 row[n] = if infinite[n].is_some() { 0.0 } else { row[n] };
                 let field = (row[n].to_bits() >> 23 & 0xff) as i32;
-                accumulator_exponent[n] = field.max(1) - 127;
+                // A subnormal f16 has the exponent of the smallest normal one.
+                accumulator_exponent[n] = (field.max(1) - 127).max(if to_f16 { -14 } else { -126 });
                 let exponent = if row[n] == 0.0 { ZERO } else { accumulator_exponent[n] };
                 largest[n] = exponent.max(SMALLEST_ALIGNMENT);
             }
@@ -556,7 +570,7 @@ fn output(total: i64, exponent: i32, output_bits: u32, to_f16: bool) -> f32 {
     }
     if to_f16 {
         let bits = F16.pack(total < 0, total.unsigned_abs().into(), exponent, Rounding::NearestEven, false);
-        return F16.to_f64(bits) as f32;
+        return if bits == 0x8000 { 0.0 } else { F16.to_f64(bits) as f32 };
     }
     if (-900..900).contains(&exponent) {
         // Exact: total has at most 33 bits.

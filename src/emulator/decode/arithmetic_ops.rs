@@ -4,7 +4,7 @@ use super::Decoder;
 use super::modifiers::Modifiers;
 use crate::diagnostic::Result;
 use crate::emulator::arithmetic::convert::format_of;
-use crate::emulator::arithmetic::formats::Rounding;
+use crate::emulator::arithmetic::formats::{F16, Rounding};
 use crate::emulator::arithmetic::integer;
 use crate::emulator::lanes::{self, lanes};
 use crate::emulator::program::{Data, Logic, Long, Op, Word};
@@ -105,10 +105,14 @@ impl Decoder<'_> {
                 let f = lanes::f64_binary(&full).ok_or_else(|| self.unsupported(refused()))?;
                 self.emit_l2(f, o)
             }
-            _ if saturate || flush && !matches!(ty, PtxType::F16 | PtxType::F16x2) => {
+            _ if (saturate || flush) && !matches!(ty, PtxType::F16 | PtxType::F16x2) => {
                 Err(self.unsupported(format!("`.ftz` or `.sat` of {}", refused())))
             }
-            _ if flush => Err(self.unsupported(format!("`.ftz` of {}", refused()))),
+            _ if flush && matches!(name, "min" | "max") => {
+                let f = lanes::half_binary(&format!("{full}.ftz"), ty).ok_or_else(|| self.unsupported(refused()))?;
+                self.emit_w2(f, o)
+            }
+            _ if saturate || flush => self.half_as_fma(name, ty, flush, saturate, o),
             _ => {
                 let f = lanes::half_binary(&full, ty).ok_or_else(|| self.unsupported(refused()))?;
                 self.emit_w2(f, o)
@@ -159,6 +163,32 @@ impl Decoder<'_> {
             (2, false, _) => {
                 self.emit_w3(lanes!(Word; |a: Word, b: Word, c: Word| a.wrapping_mul(b).wrapping_add(c) & 0xffff), o)
             }
+            (2, true, false) => self.emit_w3(
+                lanes!(Word; |a: Word, b: Word, c: Word| ((a & 0xffff) * (b & 0xffff) >> 16).wrapping_add(c) & 0xffff),
+                o,
+            ),
+            (2, true, true) => self.emit_w3(
+                lanes!(Word; |a: Word, b: Word, c: Word| ((i32::from(a as i16) * i32::from(b as i16) >> 16) as u32).wrapping_add(c) & 0xffff),
+                o,
+            ),
+            (8, true, signed) => {
+                let sources = [self.long(o, 1)?, self.long(o, 2)?, self.long(o, 3)?];
+                let d = self.long_out(o, 0)?;
+                let f: fn(&mut Long, &Long, &Long, &Long) = if signed {
+                    lanes!(Long; |a: Long, b: Long, c: Long| ((i128::from(a as i64) * i128::from(b as i64) >> 64) as u64).wrapping_add(c))
+                } else {
+                    lanes!(Long; |a: Long, b: Long, c: Long| ((u128::from(a) * u128::from(b) >> 64) as u64).wrapping_add(c))
+                };
+                self.emit(Op::L3(f, d, sources));
+                Ok(())
+            }
+            (4, true, true) if m.take("sat") => self.emit_w3(
+                lanes!(Word; |a: Word, b: Word, c: Word| {
+                    let high = i64::from(a as i32) * i64::from(b as i32) >> 32;
+                    (high as i32).saturating_add(c as i32) as u32
+                }),
+                o,
+            ),
             (4, true, false) => self.emit_w3(
                 lanes!(Word; |a: Word, b: Word, c: Word| ((u64::from(a) * u64::from(b)) >> 32).wrapping_add(c.into()) as u32),
                 o,
@@ -191,7 +221,7 @@ impl Decoder<'_> {
             return Ok(());
         }
         let Some(format) = format_of(ty) else { return Err(self.unsupported(format!("`fma.{ty}`"))) };
-        if flush && ty != PtxType::F32 {
+        if flush && !matches!(ty, PtxType::F32 | PtxType::F16 | PtxType::F16x2) {
             return Err(self.unsupported(format!("`fma.ftz.{ty}`")));
         }
         let size = ty.size();
@@ -201,6 +231,26 @@ impl Decoder<'_> {
         let packed = matches!(ty, PtxType::F16x2 | PtxType::Bf16x2);
         let flags = u8::from(flush) | u8::from(saturate) << 1 | u8::from(relu) << 2;
         self.emit(Op::Fma { format, rounding, packed, flags, d, a, b, c });
+        Ok(())
+    }
+
+    /// `add`, `sub` and `mul` of f16 with `.ftz` or `.sat`, as `a·b + c`.
+    fn half_as_fma(&mut self, name: &str, ty: PtxType, flush: bool, saturate: bool, o: &[Operand]) -> Result<()> {
+        const ONE: u32 = 0x3c00_3c00;
+        const MINUS_ONE: u32 = 0xbc00_bc00;
+        const MINUS_ZERO: u32 = 0x8000_8000;
+        let (a, b) = (self.word(o, 1)?, self.word(o, 2)?);
+        let [a, b, c] = match name {
+            "add" => [a, self.word_constant(ONE), b],
+            "sub" => [b, self.word_constant(MINUS_ONE), a],
+            "mul" => [a, b, self.word_constant(MINUS_ZERO)],
+            _ => return Err(self.unsupported(format!("`.ftz` or `.sat` of `{name}.{ty}`"))),
+        };
+        let d = Data::Word(self.word_out(o, 0)?);
+        let (a, b, c) = (Data::Word(a), Data::Word(b), Data::Word(c));
+        let flags = u8::from(flush) | u8::from(saturate) << 1;
+        let (format, rounding) = (F16, Rounding::NearestEven);
+        self.emit(Op::Fma { format, rounding, packed: ty == PtxType::F16x2, flags, d, a, b, c });
         Ok(())
     }
 
@@ -222,12 +272,13 @@ impl Decoder<'_> {
         }
         let refused = || format!("`{name}.{ty}`");
         if matches!(name, "popc" | "clz" | "bfind") && ty.size() == 8 {
-            let f: fn(&mut Word, &Long) = match (name, m.take("shiftamt")) {
-                ("popc", _) => lanes!(Word; |a: Long| a.count_ones()),
-                ("clz", _) => lanes!(Word; |a: Long| a.leading_zeros()),
-                (_, false) if !ty.is_signed() => lanes!(Word; |a: Long| integer::find_top(a)),
-                (_, false) => lanes!(Word; |a: Long| integer::find_top(if (a as i64) < 0 { !a } else { a })),
-                _ => return Err(self.unsupported(refused())),
+            let f: fn(&mut Word, &Long) = match (name, name == "bfind" && m.take("shiftamt"), ty.is_signed()) {
+                ("popc", ..) => lanes!(Word; |a: Long| a.count_ones()),
+                ("clz", ..) => lanes!(Word; |a: Long| a.leading_zeros()),
+                (_, false, false) => lanes!(Word; |a: Long| integer::find_top(a)),
+                (_, false, true) => lanes!(Word; |a: Long| integer::find_top(integer::magnitude_bits(a as i64))),
+                (_, true, false) => lanes!(Word; |a: Long| integer::shift_to_top(a, 64)),
+                (_, true, true) => lanes!(Word; |a: Long| integer::shift_to_top(integer::magnitude_bits(a as i64), 64)),
             };
             let a = self.long(o, 1)?;
             let d = self.word_out(o, 0)?;
@@ -236,7 +287,9 @@ impl Decoder<'_> {
         }
         if ty.size() == 8 {
             let f: lanes::LongUnary = match name {
-                _ if ty == PtxType::F64 => lanes::f64_unary(name).ok_or_else(|| self.unsupported(refused()))?,
+                _ if ty == PtxType::F64 => {
+                    lanes::f64_unary(name, approximate, flush).ok_or_else(|| self.unsupported(refused()))?
+                }
                 "neg" => lanes!(Long; |a: Long| a.wrapping_neg()),
                 "abs" => lanes!(Long; |a: Long| (a as i64).wrapping_abs() as u64),
                 "not" => lanes!(Long; |a: Long| !a),
@@ -254,7 +307,7 @@ impl Decoder<'_> {
             _ if ty == PtxType::F32 => {
                 lanes::f32_unary(name, approximate, flush).ok_or_else(|| self.unsupported(refused()))?
             }
-            _ if ty.is_float() => lanes::half_unary(name, ty).ok_or_else(|| self.unsupported(refused()))?,
+            _ if ty.is_float() => lanes::half_unary(name, ty, flush).ok_or_else(|| self.unsupported(refused()))?,
             "neg" if narrow => lanes!(Word; |a: Word| a.wrapping_neg() & 0xffff),
             "neg" => lanes!(Word; |a: Word| a.wrapping_neg()),
             "abs" if narrow => lanes!(Word; |a: Word| i32::from(a as i16).unsigned_abs() & 0xffff),
@@ -265,11 +318,14 @@ impl Decoder<'_> {
             "popc" => lanes!(Word; |a: Word| a.count_ones()),
             "clz" => lanes!(Word; |a: Word| a.leading_zeros()),
             "brev" => lanes!(Word; |a: Word| a.reverse_bits()),
-            "bfind" if m.take("shiftamt") && !ty.is_signed() => {
-                lanes!(Word; |a: Word| if a == 0 { u32::MAX } else { a.leading_zeros() })
-            }
-            "bfind" if !ty.is_signed() => lanes!(Word; |a: Word| integer::find_top(a.into())),
-            "bfind" => lanes!(Word; |a: Word| integer::find_top((if (a as i32) < 0 { !a } else { a }).into())),
+            "bfind" => match (m.take("shiftamt"), ty.is_signed()) {
+                (false, false) => lanes!(Word; |a: Word| integer::find_top(a.into())),
+                (false, true) => lanes!(Word; |a: Word| integer::find_top(integer::magnitude_bits((a as i32).into()))),
+                (true, false) => lanes!(Word; |a: Word| integer::shift_to_top(a.into(), 32)),
+                (true, true) => {
+                    lanes!(Word; |a: Word| integer::shift_to_top(integer::magnitude_bits((a as i32).into()), 32))
+                }
+            },
             _ => return Err(self.unsupported(refused())),
         };
         let a = self.word(o, 1)?;

@@ -11,7 +11,21 @@ use crate::ptx::{Operand, PtxType};
 impl Decoder<'_> {
     pub(super) fn permute(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
         m.take("b32");
-        self.emit_w3(lanes!(Word; |a: Word, b: Word, c: Word| integer::permute_bytes(a, b, c)), o)
+        macro_rules! mode {
+            ($mode:literal) => {
+                lanes!(Word; |a: Word, b: Word, c: Word| integer::permute_bytes(a, b, integer::permute_selector($mode, c)))
+            };
+        }
+        let f: lanes::WordTernary = match m.take_any(&["f4e", "b4e", "rc8", "ecl", "ecr", "rc16"]) {
+            None => lanes!(Word; |a: Word, b: Word, c: Word| integer::permute_bytes(a, b, c)),
+            Some("f4e") => mode!("f4e"),
+            Some("b4e") => mode!("b4e"),
+            Some("rc8") => mode!("rc8"),
+            Some("ecl") => mode!("ecl"),
+            Some("ecr") => mode!("ecr"),
+            Some(_) => mode!("rc16"),
+        };
+        self.emit_w3(f, o)
     }
 
     pub(super) fn logic3(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
@@ -80,7 +94,25 @@ impl Decoder<'_> {
     }
 
     pub(super) fn sum_of_difference(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
-        let f: lanes::WordTernary = match self.take_type(m)? {
+        let ty = self.take_type(m)?;
+        if ty.size() == 8 {
+            let f: lanes::LongTernary = if ty.is_signed() {
+                lanes!(Long; |a: Long, b: Long, c: Long| c.wrapping_add((a as i64).abs_diff(b as i64)))
+            } else {
+                lanes!(Long; |a: Long, b: Long, c: Long| c.wrapping_add(a.abs_diff(b)))
+            };
+            let sources = [self.long(o, 1)?, self.long(o, 2)?, self.long(o, 3)?];
+            let d = self.long_out(o, 0)?;
+            self.emit(Op::L3(f, d, sources));
+            return Ok(());
+        }
+        let f: lanes::WordTernary = match ty {
+            PtxType::U16 => {
+                lanes!(Word; |a: Word, b: Word, c: Word| c.wrapping_add((a as u16).abs_diff(b as u16).into()) & 0xffff)
+            }
+            PtxType::S16 => {
+                lanes!(Word; |a: Word, b: Word, c: Word| c.wrapping_add((a as i16).abs_diff(b as i16).into()) & 0xffff)
+            }
             PtxType::U32 => lanes!(Word; |a: Word, b: Word, c: Word| c.wrapping_add(a.abs_diff(b))),
             PtxType::S32 => lanes!(Word; |a: Word, b: Word, c: Word| c.wrapping_add((a as i32).abs_diff(b as i32))),
             ty => return Err(self.unsupported(format!("`sad.{ty}`"))),
@@ -96,6 +128,26 @@ impl Decoder<'_> {
             (false, true) => lanes!(Word; |a: Word, b: Word, c: Word| integer::dot4(a, b, c, false, true)),
             (false, false) => lanes!(Word; |a: Word, b: Word, c: Word| integer::dot4(a, b, c, false, false)),
         };
+        self.emit_w3(f, o)
+    }
+
+    pub(super) fn dot2(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
+        let high = m.take("hi");
+        if !high && !m.take("lo") {
+            return Err(self.malformed("`dp2a` is `.lo` or `.hi`"));
+        }
+        let (a_signed, b_signed) = (self.take_type(m)?.is_signed(), self.take_type(m)?.is_signed());
+        macro_rules! form {
+            ($($high:literal $a:literal $b:literal)*) => {
+                match (high, a_signed, b_signed) {
+                    $(($high, $a, $b) => {
+                        lanes!(Word; |a: Word, b: Word, c: Word| integer::dot2(a, b, c, $high, $a, $b)) as lanes::WordTernary
+                    })*
+                }
+            };
+        }
+        let f = form!(false false false  false false true  false true false  false true true
+                      true false false  true false true  true true false  true true true);
         self.emit_w3(f, o)
     }
 

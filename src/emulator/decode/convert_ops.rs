@@ -99,8 +99,10 @@ impl Decoder<'_> {
                 Some(lanes!(Word; |a: Word| narrow::bf16_from_f32(a)))
             }
             (Bf16, TF32, _) if plain => Some(lanes!(Word; |a: Word| a << 16)),
-            (PtxType::S32, TF32, Rounding::NearestEven) => Some(lanes!(Word; |a: Word| (a as i32 as f32).to_bits())),
-            (PtxType::U32, TF32, Rounding::NearestEven) => Some(lanes!(Word; |a: Word| (a as f32).to_bits())),
+            (PtxType::S32, TF32, Rounding::NearestEven) if plain => {
+                Some(lanes!(Word; |a: Word| (a as i32 as f32).to_bits()))
+            }
+            (PtxType::U32, TF32, Rounding::NearestEven) if plain => Some(lanes!(Word; |a: Word| (a as f32).to_bits())),
             (PtxType::U16, PtxType::U32 | PtxType::S32, _) => Some(lanes!(Word; |a: Word| a & 0xffff)),
             (PtxType::S16, PtxType::S32 | PtxType::U32, _) if plain => {
                 Some(lanes!(Word; |a: Word| a as u16 as i16 as i32 as u32))

@@ -14,7 +14,13 @@ fn flushed(flush: bool, bits: u32) -> u32 {
 
 fn quotient(flush: bool, a: u32, b: u32, rounding: Rounding) -> u32 {
     let (a, b) = (flushed(flush, a), flushed(flush, b));
-    flushed(flush, divide_rounded(F32, a.into(), b.into(), rounding) as u32)
+    let result = flushed(flush, divide_rounded(F32, a.into(), b.into(), rounding) as u32);
+    if flush && result & 0x7fff_ffff == 0x0080_0000 {
+        // Flushed is what is too small before it is rounded.
+        let exact = flushed(true, divide_rounded(F32, a.into(), b.into(), Rounding::TowardZero) as u32);
+        return exact & 0x7fff_ffff | result & 0x8000_0000;
+    }
+    result
 }
 
 fn root(flush: bool, a: u32, rounding: Rounding) -> u32 {
@@ -71,7 +77,8 @@ impl Decoder<'_> {
             "add" => (a, one, b),
             "sub" => {
                 let minus_one = constant(self, if size == 8 { (-1f64).to_bits() } else { (-1f32).to_bits().into() });
-                (b, minus_one, a)
+                // A NaN of the second operand comes first.
+                (minus_one, b, a)
             }
             // −0 added leaves every product as it is, but +0; both zeros of a product are handled by its sign.
             "mul" => (a, b, constant(self, if rounding == Rounding::Down { 0 } else { sign })),

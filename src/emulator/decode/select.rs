@@ -49,6 +49,7 @@ impl Decoder<'_> {
             "bfe" | "bfi" => self.bit_field(name, &mut m, o)?,
             "sad" => self.sum_of_difference(&mut m, o)?,
             "dp4a" => self.dot4(&mut m, o)?,
+            "dp2a" => self.dot2(&mut m, o)?,
             "copysign" => self.copy_sign(&mut m, o)?,
             "cvt" => self.convert(&mut m, o)?,
             "mov" => self.mov(&mut m, o)?,

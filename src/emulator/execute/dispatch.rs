@@ -80,13 +80,12 @@ impl Step<'_, '_> {
             }
             Op::ExtractL { signed, d, a, position, length } => {
                 let (a, p, n) = (self.long(*a), self.word(*position), self.word(*length));
-                let extract = if *signed { integer::extract_signed } else { integer::extract_unsigned };
-                let value = std::array::from_fn(|lane| extract(a[lane], p[lane], n[lane], 64));
+                let value = std::array::from_fn(|lane| integer::extract_long(a[lane], p[lane], n[lane], *signed));
                 self.set_long(*d, &value);
             }
             Op::InsertL { d, field, base, position, length } => {
                 let (f, b, p, n) = (self.long(*field), self.long(*base), self.word(*position), self.word(*length));
-                let value = std::array::from_fn(|lane| integer::insert(f[lane], b[lane], p[lane], n[lane], 64));
+                let value = std::array::from_fn(|lane| integer::insert_long(f[lane], b[lane], p[lane], n[lane]));
                 self.set_long(*d, &value);
             }
             Op::InsertW { d, field, base, position, length } => {

@@ -249,7 +249,8 @@ impl Step<'_, '_> {
             }
             for (index, &element) in a.iter().enumerate() {
                 let (x, y) = (self.value(element, lane), b.map_or(0, |b| self.value(b, lane)));
-                let update = |old| ty.apply(op, old, x, y);
+                let in_global = matches!(place, Place::Global(..));
+                let update = |old| if in_global { ty.apply_in_global(op, old, x, y) } else { ty.apply(op, old, x, y) };
                 let old = self.memory.atomic(self.environment, &place, index * size as usize, ty, update);
                 if let Some(&d) = d.get(index) {
                     self.set_lane(d, lane, old);

@@ -34,10 +34,10 @@ impl Step<'_, '_> {
         for (column, &slot) in d.iter().enumerate() {
             let value = std::array::from_fn(|lane| {
                 let (row, n) = (lane / 4, lane % 4 * 2 + column);
-                let sum = (0..4).fold(f64::from_bits(c[column][lane]), |sum, k| {
-                    f64::from_bits(a[row * 4 + k]).mul_add(f64::from_bits(b[n * 4 + k]), sum)
-                });
-                float::result64(sum, [])
+                (0..4).fold(c[column][lane], |sum, k| {
+                    let (a, b) = (a[row * 4 + k], b[n * 4 + k]);
+                    float::result64(f64::from_bits(a).mul_add(f64::from_bits(b), f64::from_bits(sum)), [b, sum, a])
+                })
             });
             self.set_long(slot, &value);
         }

@@ -3,7 +3,7 @@
 use super::{Step, lanes_of};
 use crate::emulator::arithmetic::convert::Conversion;
 use crate::emulator::arithmetic::float;
-use crate::emulator::arithmetic::formats::{F32, F64, Format, Rounding};
+use crate::emulator::arithmetic::formats::{F64, Format, Rounding};
 use crate::emulator::program::{Data, Logic, Slot};
 use crate::emulator::warp::Warp;
 
@@ -69,10 +69,13 @@ impl Step<'_, '_> {
 }
 
 fn fused(format: Format, rounding: Rounding, flags: u8, a: u64, b: u64, c: u64) -> u64 {
-    let is_f32 = format == F32;
-    let flush = |bits: u64| if flags & 1 != 0 && is_f32 && bits & 0x7f80_0000 == 0 { bits & 0x8000_0000 } else { bits };
     let sign = 1u64 << (format.exponent_bits + format.mantissa_bits);
-    let mut result = flush(float::fused_multiply_add(format, flush(a), flush(b), flush(c), rounding));
+    let flush = |bits: u64| if flags & 1 != 0 && bits & format.infinity() == 0 { bits & sign } else { bits };
+    let (a, b, c) = (flush(a), flush(b), flush(c));
+    let mut result = flush(float::fused_multiply_add(format, a, b, c, rounding));
+    if flags & 1 != 0 && result & !sign == 1 << format.mantissa_bits && float::is_tiny(format, a, b, c, rounding) {
+        result &= sign;
+    }
     if format == F64 {
         result = float::result64(f64::from_bits(result), [b, c, a]);
     }

@@ -89,7 +89,7 @@ impl Class {
             "ex2" | "lg2" | "rcp" | "rsqrt" | "sqrt" | "sin" | "cos" | "tanh" => Self::Special,
             "add" | "sub" | "mul" | "mul24" | "mad" | "fma" | "div" | "rem" | "min" | "max" | "and" | "or" | "xor"
             | "not" | "cnot" | "shl" | "shr" | "shf" | "lop3" | "prmt" | "bfe" | "bfi" | "bfind" | "popc" | "clz"
-            | "brev" | "sad" | "dp4a" | "neg" | "abs" | "copysign" | "cvta" => match Lanes::of(opcode) {
+            | "brev" | "sad" | "dp4a" | "dp2a" | "neg" | "abs" | "copysign" | "cvta" => match Lanes::of(opcode) {
                 Lanes::Single => Self::Single,
                 Lanes::Double => Self::Double,
                 Lanes::Half { .. } => Self::Half,

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::arguments;
 use super::relaunch::Again;
 use super::run::{Checks, Plan, launch_once, refuse_findings};
 use super::snapshot::Snapshot;
+use super::{arguments, contraction};
 use crate::device::{Buffer, LaunchReport, Number};
 use crate::diagnostic::{Diagnostic, Result};
 use crate::magics::settings::devices;
@@ -55,6 +55,7 @@ impl Magic for CompareDevices {
         workspace.revive()?;
         let before = Snapshot::take(workspace)?;
         let mut results: Vec<(String, Duration, Snapshot)> = Vec::new();
+        let mut notes = Vec::new();
         for name in names {
             let located = |error: Box<Diagnostic>| match error.code {
                 "unknown-device" | "no-gpu" => Box::new(error.at(option.value_span.clone(), "")),
@@ -62,9 +63,10 @@ impl Magic for CompareDevices {
             };
             let result = on_device(name, &again, &before, Checks::default(), workspace, context).map_err(located);
             let result = result.map_err(|error| Box::new(error.note(format!("on {name}"))))?;
+            notes.extend(result.contraction.map(|said| format!("{}: {said}", result.device)));
             results.push((result.device, result.elapsed, result.after));
         }
-        Ok(Some(report(&again.name, &before, &results, workspace)))
+        Ok(Some(report(&again.name, &before, &results, &notes, workspace)))
     }
 }
 
@@ -78,6 +80,8 @@ pub struct OnDevice {
     pub report: LaunchReport,
     /// What the buffers held after it.
     pub after: Snapshot,
+    /// Which pairs of multiplications and additions were contracted, where the emulator followed the machine code.
+    pub contraction: Option<String>,
 }
 
 /// One launch on a device, and what the buffers hold after it. The workspace is as it was.
@@ -94,6 +98,11 @@ pub fn on_device(
         let evaluated = arguments::evaluate_all(&launch.header, workspace)
             .map_err(|error| Box::new(error.in_source(&launch.source)))?;
         let text = again.text();
+        let followed = match workspace.device.is_emulated() {
+            true => contraction::followed(version, workspace, context)?,
+            false => None,
+        };
+        let checks = Checks { contracted: followed.as_deref(), ..checks };
         let plan = Plan {
             text: &text,
             kernel: name,
@@ -110,7 +119,9 @@ pub fn on_device(
         let report = launched.map_err(|error| Box::new(plan.in_own_text(*error, workspace)))?;
         let elapsed = start.elapsed();
         refuse_findings(&plan, &report, workspace)?;
-        Ok(OnDevice { device: workspace.device_name(), elapsed, report, after: Snapshot::take(workspace)? })
+        let contraction = followed.as_ref().filter(|followed| followed.candidates > 0).map(|followed| followed.told());
+        let after = Snapshot::take(workspace)?;
+        Ok(OnDevice { device: workspace.device_name(), elapsed, report, after, contraction })
     };
     let full = || Box::new(Diagnostic::error("out-of-memory", format!("{name} cannot hold the session's buffers")));
     let contents = |buffer: &str| before.contents(buffer).cloned();
@@ -140,7 +151,13 @@ pub fn on_device(
     }
 }
 
-fn report(kernel: &str, before: &Snapshot, results: &[(String, Duration, Snapshot)], workspace: &Workspace) -> Output {
+fn report(
+    kernel: &str,
+    before: &Snapshot,
+    results: &[(String, Duration, Snapshot)],
+    notes: &[String],
+    workspace: &Workspace,
+) -> Output {
     let mut rows = vec![vec!["buffer".to_owned(), "devices".to_owned(), "difference".to_owned()]];
     let mut all_same = true;
     let Some(((first, _, reference), others)) = results.split_first() else { return Output::text("") };
@@ -166,9 +183,11 @@ fn report(kernel: &str, before: &Snapshot, results: &[(String, Duration, Snapsho
     let times: Vec<String> =
         results.iter().map(|(name, elapsed, _)| format!("{name} {}", time_text(*elapsed))).collect();
     let (text, html) = table::both(&rows);
-    let text = format!("{kernel}: {verdict}\n{text}\nlaunch with its preparation: {}", times.join(", "));
+    let said = notes.iter().map(|note| format!("{note}\n")).collect::<String>();
+    let text = format!("{kernel}: {verdict}\n{text}\n{said}launch with its preparation: {}", times.join(", "));
+    let said = notes.iter().map(|note| format!("<div>{note}</div>")).collect::<String>();
     let html = format!(
-        "<div><b>{kernel}: {verdict}</b>{html}<div>launch with its preparation: {}</div></div>",
+        "<div><b>{kernel}: {verdict}</b>{html}{said}<div>launch with its preparation: {}</div></div>",
         times.join(", ")
     );
     Output::text(text).with_html(html)

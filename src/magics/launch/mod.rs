@@ -3,6 +3,7 @@
 pub(super) mod arguments;
 mod changes;
 mod compare;
+mod contraction;
 mod descriptor;
 mod elsewhere;
 mod locate;

@@ -13,7 +13,7 @@ use crate::magics::OptionSpec;
 use crate::magics::settings::place::ON;
 
 /// Options that take no value.
-pub const SWITCHES: [&str; 4] = ["--compile", "--warm", "--check", "--counters"];
+pub const SWITCHES: [&str; 5] = ["--compile", "--warm", "--check", "--counters", "--contract"];
 
 const COUNTERS: OptionSpec = OptionSpec {
     name: "--counters",
@@ -46,6 +46,11 @@ pub const STAGE_OPTIONS: &[OptionSpec] = &[
         help: "on the emulator: data races, missing waits and fences, shared memory that nothing wrote",
     },
     OptionSpec { name: "--seed", value: "N", help: "on the emulator: another order of warps and of copies that land" },
+    OptionSpec {
+        name: "--contract",
+        value: "",
+        help: "on the emulator: contract the multiplications and additions that ptxas does, read from the cubin",
+    },
     ON,
     COUNTERS,
 ];
@@ -109,6 +114,7 @@ pub const PYTHON_OPTIONS: &[OptionSpec] = &[
     UNTIL,
     STAGE_OPTIONS[7],
     STAGE_OPTIONS[8],
+    STAGE_OPTIONS[11],
     ON,
     COUNTERS,
 ];
@@ -173,7 +179,7 @@ pub fn timing(header: &LaunchHeader) -> Result<Option<TimingPlan>> {
 pub fn checks(header: &LaunchHeader) -> Result<Checks<'static>> {
     let seed = header.option("--seed").map_or(Ok(0), |option| number(option, "a number: the seed"))?;
     let observe = header.option("--counters").map(|_| &Observe::Counters);
-    Ok(Checks { check: header.option("--check").is_some(), seed, observe })
+    Ok(Checks { check: header.option("--check").is_some(), seed, observe, contracted: None })
 }
 
 /// How long a launch may take.

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::arguments;
 use super::options::{self, LAUNCH_OPTIONS, SWITCHES};
-use super::run::{Plan, run};
+use super::run::{Checks, Plan, run};
 use super::stages::report;
+use super::{arguments, contraction};
 use crate::compiler::Artifact;
 use crate::diagnostic::{Diagnostic, Result, Source, nearest};
 use crate::expression::{LaunchHeader, parse_launch};
@@ -42,6 +42,10 @@ impl Magic for Relaunch {
         place::on(&header, workspace, |workspace| {
             let evaluated = arguments::evaluate_all(&launch.header, workspace);
             let evaluated = evaluated.map_err(|error| Box::new(error.in_source(&launch.source)))?;
+            let followed = match workspace.device.is_emulated() {
+                true => contraction::followed(&version, workspace, context)?,
+                false => None,
+            };
             let plan = Plan {
                 text: &text,
                 kernel: &name,
@@ -51,7 +55,7 @@ impl Magic for Relaunch {
                 arguments: &evaluated,
                 timing: options::timing(&header)?,
                 timeout: options::timeout(&header)?,
-                checks: options::checks(&header)?,
+                checks: Checks { contracted: followed.as_deref(), ..options::checks(&header)? },
             };
             let (lines, warnings) = run(&plan, workspace, context)?;
             workspace.kernels.launched(&name, launch);

@@ -49,6 +49,8 @@ pub struct LaunchLines {
     pub occupancy: Option<Occupancy>,
     /// Warp instructions executed, where the device counts them.
     pub warp_instructions: Option<u64>,
+    /// Whose arithmetic it was, where that is not the GPU's own.
+    pub arithmetic: Option<String>,
     /// What the checks say, where they were asked for.
     pub checked: Option<String>,
     /// What was counted, in one line.
@@ -193,7 +195,9 @@ impl Report {
             Some(counted) => lines.push(counted),
             None => {
                 let count = launch.and_then(|launch| launch.warp_instructions);
-                lines.extend(count.map(|count| format!("{} warp instructions", grouped(count))));
+                let arithmetic = launch.and_then(|launch| launch.arithmetic.as_ref());
+                let arithmetic = arithmetic.map(|said| format!(" · {said}")).unwrap_or_default();
+                lines.extend(count.map(|count| format!("{} warp instructions{arithmetic}", grouped(count))));
             }
         }
         lines.extend(self.launch.as_ref().and_then(|launch| launch.checked.clone()));
@@ -433,6 +437,7 @@ mod tests {
                 driver_log: None,
                 occupancy: None,
                 warp_instructions: Some(1_234_567),
+                arithmetic: None,
                 checked: None,
                 counted: None,
                 changes: vec!["c  f16 [512, 512]  all 262144 elements written".into()],

@@ -19,6 +19,7 @@ use crate::device::{Code, Device, Launch, LaunchReport, Timing, TimingPlan};
 use crate::diagnostic::{Diagnostic, Result, Source};
 use crate::expression::{LaunchHeader, Scalar};
 use crate::frontend::Stream;
+use crate::ir::contraction::Followed;
 use crate::render::grouped;
 use crate::workspace::{Context, LaunchSpec, Launched, Version, Workspace};
 
@@ -54,6 +55,8 @@ pub struct Checks<'a> {
     pub seed: u64,
     /// What is to be observed.
     pub observe: Option<&'a Observe>,
+    /// The PTX with the pairs that ptxas contracted, instead of the version's own.
+    pub contracted: Option<&'a Followed>,
 }
 
 impl Plan<'_> {
@@ -116,6 +119,7 @@ pub fn run(plan: &Plan<'_>, workspace: &mut Workspace, context: Context<'_>) -> 
     }
     let device = workspace.device.as_ref();
     let info = device.info(launch.function);
+    let told = device.is_emulated().then(|| arithmetic(plan, device.capability(), info.contractible)).flatten();
     let by_driver = !device.is_emulated() && matches!(code_for(device, plan.version), Some(Code::Ptx(_)));
     let lines = LaunchLines {
         grid: std::array::from_fn(|axis| launch.grid[axis] / launch.cluster[axis].max(1)),
@@ -130,6 +134,7 @@ pub fn run(plan: &Plan<'_>, workspace: &mut Workspace, context: Context<'_>) -> 
         function: (!device.is_emulated()).then_some(info),
         occupancy: device.occupancy(&launch),
         warp_instructions: report.warp_instructions,
+        arithmetic: told,
         checked: report.checked.as_ref().map(checked_line),
         counted: match &report.observed {
             Some(Observed::Counters(counters)) => Some(super::observe::summary(counters)),
@@ -138,6 +143,18 @@ pub fn run(plan: &Plan<'_>, workspace: &mut Workspace, context: Context<'_>) -> 
         changes,
     };
     Ok((lines, warnings))
+}
+
+/// What the reader should know of an emulated launch's arithmetic: whose it is, and which pairs were contracted.
+fn arithmetic(plan: &Plan<'_>, capability: u32, contractible: u32) -> Option<String> {
+    let contraction = match plan.checks.contracted {
+        Some(followed) if followed.candidates > 0 => Some(followed.told()),
+        None if contractible > 0 => Some(format!("{contractible} mul/add pairs that ptxas may contract are as in PTX")),
+        _ => None,
+    };
+    let modelled = (capability != 90).then(|| format!("arithmetic of sm_{capability} modelled, not verified"));
+    let parts: Vec<String> = modelled.into_iter().chain(contraction).collect();
+    (!parts.is_empty()).then(|| parts.join(" · "))
 }
 
 /// Runs a plan once on the workspace's device. The buffers keep what it made of them.
@@ -227,7 +244,8 @@ fn prepare(plan: &Plan<'_>, workspace: &mut Workspace, temporary: &mut Vec<(u64,
     given.extend(arguments.extra);
     let mut args = encode(&meta.params.value, &given, whole).map_err(located)?;
 
-    let loaded = match code_for(workspace.device.as_ref(), version) {
+    let contracted = plan.checks.contracted.map(|followed| Code::Ptx(&followed.text));
+    let loaded = match contracted.or_else(|| code_for(workspace.device.as_ref(), version)) {
         Some(code) => workspace.device.load(code, &meta.entry.value),
         None => return Err(Box::new(Diagnostic::error("no-code", "this version has no PTX and no cubin"))),
     };

@@ -53,7 +53,7 @@ impl Magic for Sanitize {
         let mut first: Option<Snapshot> = None;
         let mut lines = vec![format!("{} v{}: {seeds} orders of warps", again.name, again.version.number)];
         for seed in 0..seeds {
-            let checks = Checks { check: true, seed, observe: None };
+            let checks = Checks { check: true, seed, observe: None, contracted: None };
             let result = on_device(&device, &again, &before, checks, workspace, context).map_err(|error| {
                 Box::new(if seed > 0 { error.note(format!("with `--seed {seed}`")) } else { *error })
             })?;

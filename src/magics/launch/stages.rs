@@ -7,6 +7,7 @@ use std::time::Duration;
 use base64::Engine;
 
 use super::arguments::{self, Arguments, Given, Value};
+use super::contraction;
 use super::options::{self, CUBIN_OPTIONS, MLIR_OPTIONS, PYTHON_OPTIONS, STAGE_OPTIONS, SWITCHES};
 use super::ptx_target;
 use super::report::{LaunchLines, Report, StageLine};
@@ -109,7 +110,8 @@ impl Cell<'_> {
     fn request(&self, workspace: &Workspace) -> Result<CompileRequest> {
         let target = options::target(&self.header)?.unwrap_or(workspace.target);
         // An emulated launch takes the PTX, a GPU its cubin; who only compiles wants to see what becomes of it.
-        let wants_cubin = self.header.option("--compile").is_some() || takes_cubin(workspace.device.as_ref(), target);
+        let wants_cubin = ["--compile", "--contract"].iter().any(|name| self.header.option(name).is_some())
+            || takes_cubin(workspace.device.as_ref(), target);
         let until = if wants_cubin { Stage::Cubin } else { Stage::Ptx };
         let mut request = CompileRequest::new(self.stage, until, self.call.body_text(), target);
         request.triton = match self.header.option("--triton") {
@@ -411,6 +413,10 @@ fn launched(
     let Some((launch, arguments)) = launch.filter(|(launch, _)| launch.header.grid.is_some()) else {
         return Ok((None, Vec::new()));
     };
+    let followed = match workspace.device.is_emulated() {
+        true => contraction::followed(version, workspace, context)?,
+        false => None,
+    };
     let plan = Plan {
         text,
         kernel: name,
@@ -420,7 +426,7 @@ fn launched(
         arguments: &arguments,
         timing: how.timing,
         timeout: how.timeout,
-        checks: how.checks,
+        checks: Checks { contracted: followed.as_deref(), ..how.checks },
     };
     let (lines, warnings) = run(&plan, workspace, context)?;
     workspace.kernels.launched(name, launch);

@@ -1,0 +1,29 @@
+//! The pairs of multiplications and additions that ptxas contracted, followed by an emulated launch of a kernel that has
+//! machine code.
+
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use crate::compiler::Stage;
+use crate::diagnostic::Result;
+use crate::ir::contraction::{Followed, follow};
+use crate::ir::sass;
+use crate::workspace::{Context, Version, Workspace};
+
+/// The PTX of a version as ptxas read it, where the version has a cubin. Read once for each cubin.
+pub fn followed(version: &Version, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Arc<Followed>>> {
+    let (Some(ptx), Some(cubin)) = (version.artifact(Stage::Ptx), version.artifact(Stage::Cubin)) else {
+        return Ok(None);
+    };
+    let Some(text) = ptx.text() else { return Ok(None) };
+    let key: [u8; 32] = Sha256::new().chain_update(text).chain_update(&cubin.content).finalize().into();
+    if let Some(known) = workspace.contracted.get(&key) {
+        return Ok(Some(Arc::clone(known)));
+    }
+    let triton = version.triton.clone().unwrap_or_else(|| workspace.triton_for(version.entered));
+    let listing = workspace.compiler.disassemble(&cubin.content, &triton, context.cancel, &mut |_| {})?;
+    let followed = Arc::new(follow(text, &version.meta.entry.value, &sass::parse(&listing))?);
+    workspace.contracted.insert(key, Arc::clone(&followed));
+    Ok(Some(followed))
+}
