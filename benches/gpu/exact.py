@@ -1,7 +1,7 @@
 """The GPU and the emulator of its architecture, bit for bit: real kernels of packages, matmuls, attention.
 
 Each kernel runs twice: as Triton compiles it by default, where ptxas contracts multiplications and additions that PTX
-leaves open and the emulator follows PTX; and with `enable_fp_fusion=False`, where PTX says every rounding.
+leaves open and the emulator follows the machine code; and with `enable_fp_fusion=False`, where PTX says every rounding.
 """
 
 from types import SimpleNamespace
@@ -79,7 +79,8 @@ def run(options):
                 same = "bit-identical on every device" in answer
                 counts[mode] += same
                 shown.append(f"{mode}: " + ("same bits" if same else "DIFFERENT" if "disagree" in answer else answer[:200]))
-            print(f"{name:26} {'; '.join(shown)}   ({', '.join(kinds)})", flush=True)
+            pairs = [line.partition(": ")[2] for line in verdicts["default"].splitlines() if "pairs contracted" in line]
+            print(f"{name:26} {'; '.join(shown)}   ({', '.join(kinds)}){''.join(f'   {pair}' for pair in pairs)}", flush=True)
             for mode, answer in verdicts.items():
                 if "disagree" in answer:
                     rows = [line for line in answer.splitlines()[2:-1] if "none:" not in line]

@@ -1,5 +1,6 @@
 //! Looking inside a kernel: what each view says of a small matmul, with the installed Triton.
 
+mod contraction;
 mod diff;
 mod dump;
 mod layout;

@@ -2,7 +2,7 @@
 //!
 //! What the [`interpolator`] gives for a reduced argument, and what the instruction and ptxas do around it: flushing,
 //! exponents, special values, and the scaling of subnormal numbers where PTX has no `.ftz`. Verified against the sums of
-//! all 2^32 results of each f32 form (tests/hardware/approximate.h100.txt) and every result of the 16-bit forms. Whether other GPUs
+//! all 2^32 results of each f32 form (tests/hardware/approximate.h100.zlib) and every result of the 16-bit forms. Whether other GPUs
 //! have the same tables was not verified.
 
 use super::float::{bits32, flush};

@@ -1,0 +1,54 @@
+use super::*;
+
+/// out = a·a − (1 + 2^-11): 2^-24 with one rounding, 0 with two.
+const KERNEL: &str = ".version 8.4
+.target sm_90a
+.address_size 64
+.visible .entry squares(.param .u64 a, .param .u64 out)
+.reqntid 32
+{
+    .reg .f32 %f<5>;
+    .reg .b32 %r<2>;
+    .reg .b64 %rd<6>;
+    ld.param.u64 %rd1, [a];
+    ld.param.u64 %rd2, [out];
+    mov.u32 %r1, %tid.x;
+    mul.wide.u32 %rd3, %r1, 4;
+    add.s64 %rd4, %rd1, %rd3;
+    add.s64 %rd5, %rd2, %rd3;
+    ld.global.f32 %f1, [%rd4];
+    mul.f32 %f2, %f1, %f1;
+    sub.f32 %f3, %f2, 0f3F801000;
+    st.global.f32 [%rd5], %f3;
+    ret;
+}
+";
+
+#[test]
+fn pairs_that_ptxas_contracted_are_followed() {
+    environment::jupyter_python(&mut |line| println!("{line}"), &Cancel::new()).expect("a Python environment");
+    let mut session = Session::new();
+    run(&mut session, "%target sm_90\n%triton 3.4.0\n%buf a = full(32, 1.000244140625)\n%buf out = zeros(32)");
+    let apart = run(&mut session, &format!("%%ptx squares[1](a, out)\n{KERNEL}"));
+    assert!(
+        apart.text.contains("warp instructions · 1 mul/add pairs that ptxas may contract are as in PTX"),
+        "{}",
+        apart.text
+    );
+    run(&mut session, "%check out == zeros(32)");
+    let contracted = run(&mut session, &format!("%%ptx squares[1](a, out) --contract\n{KERNEL}"));
+    assert!(contracted.text.contains("· 1 of 1 mul/add pairs contracted as ptxas did"), "{}", contracted.text);
+    run(&mut session, "%check out == full(32, 5.9604644775390625e-08)");
+    // The version has machine code now: launched again, it is followed again.
+    run(&mut session, "%buf out = zeros(32)");
+    let again = run(&mut session, "%launch squares[1](a, out)");
+    assert!(again.text.contains("1 of 1 mul/add pairs contracted"), "{}", again.text);
+    run(&mut session, "%check out == full(32, 5.9604644775390625e-08)");
+}
+
+#[test]
+fn other_architectures_are_said_to_be_modelled() {
+    let mut session = session();
+    let output = run(&mut session, "%launch matmul");
+    assert!(output.text.contains("warp instructions · arithmetic of sm_80 modelled, not verified"), "{}", output.text);
+}
