@@ -146,6 +146,7 @@ impl Workspace {
         for name in names {
             self.free_buffer(&name);
         }
+        self.journal = Journal::default();
         self.scalars = Scalars::default();
         self.kernels = Kernels::default();
         self.definitions = Definitions::default();
