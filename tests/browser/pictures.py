@@ -23,6 +23,7 @@ STEPS = {
     "dump": (None, 520),
     "expect": (None, 300),
     "failed": (None, 620),
+    "layout": (None, 620),
 }
 COLOURS = 64
 
@@ -43,6 +44,8 @@ def main():
                     cell.locator(".wb-t").evaluate_all("boxes => boxes.forEach(box => { box.scrollLeft = 0; })")
                     notebook.page.mouse.move(0, 0)
                 cell = notebook.cell(list(cells.VIEWS).index(name))
+                # What is far away is drawn when it comes into view.
+                cell.locator(".jp-OutputArea-output").last.wait_for()
                 path = directory / f"{name}-{theme}.png"
                 cell.screenshot(path=path)
                 with Image.open(path) as image:
