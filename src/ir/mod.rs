@@ -10,5 +10,6 @@ pub mod places;
 pub mod probe;
 pub mod register_types;
 pub mod sass;
+pub mod shaped;
 pub mod uses;
 pub mod values;

@@ -2,47 +2,63 @@
 
 use std::collections::HashMap;
 
-use super::linear::{Basis, Input, Layout};
-use super::shared::Shared;
+use super::fields::{Fields, power_of_two};
+use super::linear::{Cluster, Layout};
+use super::shared::{Order, Shared};
+use super::tensor_memory::TensorMemory;
 
 /// A layout attribute.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Encoding {
     /// `#ttg.blocked`
-    Blocked {
-        /// Elements of a thread, of a warp in threads, of a block in warps, along each dimension.
-        size_per_thread: Vec<u32>,
-        /// Threads of a warp.
-        threads_per_warp: Vec<u32>,
-        /// Warps of a block.
-        warps_per_cta: Vec<u32>,
-        /// Dimensions, fastest first.
-        order: Vec<usize>,
-    },
+    Blocked(Blocked),
     /// `#ttg.slice`: the parent without a dimension.
     Slice(usize, Box<Encoding>),
     /// `#ttg.nvidia_mma`: the accumulator of `mma.sync` (2) or `wgmma` (3).
-    Mma {
-        /// 2 or 3.
-        version: u32,
-        /// Warps along each dimension.
-        warps_per_cta: Vec<u32>,
-        /// M, N (and K for version 3) of the instruction.
-        instr_shape: Vec<u32>,
-    },
-    /// `#ttg.dot_op` of an MMA: its operand 0 or 1.
+    Mma(Mma),
+    /// `#ttg.dot_op`: operand A or B of an MMA, or of plain FMA.
     DotOperand {
         /// 0 for A, 1 for B.
         index: u32,
-        /// The accumulator's layout.
+        /// The accumulator's layout: an MMA's, or a blocked one.
         parent: Box<Encoding>,
-        /// Consecutive elements along K in a register.
+        /// Consecutive elements along K in a register; 0 for plain FMA.
         k_width: u32,
     },
     /// `#ttg.linear`: the vectors themselves.
     Linear(Layout),
     /// A layout of shared memory.
     Shared(Shared),
+    /// A layout of tensor memory.
+    TensorMemory(TensorMemory),
+}
+
+/// `#ttg.blocked`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blocked {
+    /// Elements of a thread along each dimension.
+    pub size_per_thread: Vec<u32>,
+    /// Threads of a warp.
+    pub threads_per_warp: Vec<u32>,
+    /// Warps of a block.
+    pub warps_per_cta: Vec<u32>,
+    /// Dimensions, fastest first.
+    pub order: Vec<usize>,
+    /// Blocks of a cluster.
+    pub cluster: Cluster,
+}
+
+/// `#ttg.nvidia_mma`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mma {
+    /// 2 or 3.
+    pub version: u32,
+    /// Warps along each dimension.
+    pub warps_per_cta: Vec<u32>,
+    /// M and N (and K for version 3) of the instruction; a batch of 1 before them in three dimensions.
+    pub instr_shape: Vec<u32>,
+    /// Blocks of a cluster.
+    pub cluster: Cluster,
 }
 
 /// Why a layout is not drawn.
@@ -71,206 +87,145 @@ impl Encoding {
         }
         let (name, body) = text.split_once('<').ok_or_else(|| unsupported(&format!("`{text}` is no layout")))?;
         let body = body.trim_end().strip_suffix('>').unwrap_or(body).trim();
-        let inside = body.strip_prefix('{').and_then(|body| body.strip_suffix('}')).unwrap_or(body);
+        // `[64:+8] {…}` and `{…}, alignment = 16` have more than the braces.
+        let braces = body.find('{').zip(body.rfind('}')).filter(|(open, close)| open < close);
+        let inside = braces.map_or(body, |(open, close)| &body[open + 1..close]);
         let fields = Fields::of(inside);
         let name = name.trim_start_matches('#').rsplit('.').next().unwrap_or(name);
-        if fields.numbers("CTAsPerCGA").is_some_and(|split| split.iter().any(|&count| count > 1)) {
-            return Err(unsupported("layouts over several blocks"));
-        }
         match name {
-            "blocked" => Ok(Self::Blocked {
+            "blocked" => Ok(Self::Blocked(Blocked {
                 size_per_thread: fields.need("sizePerThread")?,
                 threads_per_warp: fields.need("threadsPerWarp")?,
                 warps_per_cta: fields.need("warpsPerCTA")?,
-                order: fields.need("order")?.into_iter().map(|dimension| dimension as usize).collect(),
-            }),
+                order: fields.order()?,
+                cluster: fields.cluster()?,
+            })),
             "slice" => {
                 let parent = Self::parse_at(fields.text("parent")?, aliases, depth + 1)?;
                 Ok(Self::Slice(fields.number("dim")? as usize, Box::new(parent)))
             }
             "nvidia_mma" => match fields.number("versionMajor")? {
-                version @ (2 | 3) => Ok(Self::Mma {
+                version @ (2 | 3) => Ok(Self::Mma(Mma {
                     version,
                     warps_per_cta: fields.need("warpsPerCTA")?,
                     instr_shape: fields.need("instrShape")?,
-                }),
+                    cluster: fields.cluster()?,
+                })),
                 version => Err(unsupported(&format!("nvidia_mma of version {version}"))),
             },
             "dot_op" => {
                 let parent = Box::new(Self::parse_at(fields.text("parent")?, aliases, depth + 1)?);
-                if !matches!(*parent, Self::Mma { .. }) {
-                    return Err(unsupported("dot operands of a layout that is no nvidia_mma"));
+                let k_width = match *parent {
+                    Self::Mma { .. } => fields.power("kWidth", 32)?,
+                    Self::Blocked { .. } => 0,
+                    _ => return Err(unsupported("dot operands of a layout that is neither nvidia_mma nor blocked")),
+                };
+                match fields.number("opIdx")? {
+                    index @ (0 | 1) => Ok(Self::DotOperand { index, parent, k_width }),
+                    index => Err(unsupported(&format!("the operand {index} of a dot"))),
                 }
-                Ok(Self::DotOperand { index: fields.number("opIdx")?, parent, k_width: fields.power("kWidth", 32)? })
             }
-            "linear" => {
-                let part = |name| fields.text(name).map(vectors).unwrap_or_default();
-                let (register, lane, warp, block) = (part("register"), part("lane"), part("warp"), part("block"));
-                let all = || register.iter().chain(&lane).chain(&warp).chain(&block);
-                let rank = all().map(Vec::len).max().unwrap_or(1);
-                if all().any(|basis| basis.len() != rank || basis.iter().any(|&coordinate| coordinate > 1 << 20)) {
-                    return Err(unsupported("vectors of different lengths, or too long ones"));
-                }
-                if [&register, &lane, &warp, &block].into_iter().any(|bases| bases.len() > 16) {
-                    return Err(unsupported("more than 16 bits of a number"));
-                }
-                let extent =
-                    |at: usize| all().map(|basis| basis[at]).max().map_or(1, |most| (most + 1).next_power_of_two());
-                let shape = (0..rank).map(extent).collect();
-                Ok(Self::Linear(Layout { shape, register, lane, warp, block }))
+            "linear" | "generic_linear" => {
+                let mut parts = fields.bases(&["register", "lane", "warp", "block"])?.into_iter();
+                let mut part = || parts.next().unwrap_or_default();
+                let mut layout =
+                    Layout { shape: Vec::new(), register: part(), lane: part(), warp: part(), block: part() };
+                layout.shape = layout.covered();
+                Ok(Self::Linear(layout))
             }
-            "swizzled_shared" | "shared" => Ok(Self::Shared(Shared::Swizzled {
-                vec: fields.power("vec", 4096)?,
-                per_phase: fields.power("perPhase", 4096)?,
-                max_phase: fields.power("maxPhase", 4096)?,
-                order: fields.need("order")?.into_iter().map(|dimension| dimension as usize).collect(),
-            })),
-            "nvmma_shared" => Ok(Self::Shared(Shared::Nvmma {
-                swizzle: match fields.number("swizzlingByteWidth")? {
-                    swizzle @ (0 | 32 | 64 | 128) => swizzle,
-                    other => return Err(unsupported(&format!("swizzles of {other} bytes"))),
+            "swizzled_shared" | "shared" => Ok(Self::Shared(Shared {
+                order: Order::Swizzled {
+                    vec: fields.power("vec", 4096)?,
+                    per_phase: fields.power("perPhase", 4096)?,
+                    max_phase: fields.power("maxPhase", 4096)?,
+                    order: fields.order()?,
                 },
-                transposed: fields.text("transposed").is_ok_and(|text| text == "true"),
-                element_bits: fields.power("elementBitWidth", 64)?,
+                cluster: fields.cluster()?,
             })),
+            "nvmma_shared" => {
+                let rank = fields.number("rank").ok().map(|rank| rank as usize);
+                let split = fields.numbers("CTAsPerCGA").map(|split| split.len());
+                Ok(Self::Shared(Shared {
+                    order: Order::Nvmma {
+                        swizzle: match fields.number("swizzlingByteWidth")? {
+                            swizzle @ (0 | 32 | 64 | 128) => swizzle,
+                            other => return Err(unsupported(&format!("swizzles of {other} bytes"))),
+                        },
+                        transposed: fields.text("transposed").is_ok_and(|text| text == "true"),
+                        element_bits: fields.power("elementBitWidth", 64)?,
+                        fp4_padded: fields.text("fp4Padded").is_ok_and(|text| text == "true"),
+                        rank: rank.or(split).unwrap_or(2).clamp(1, 5),
+                    },
+                    cluster: fields.cluster()?,
+                }))
+            }
+            "padded_shared" => Self::padded(body, &fields),
+            "shared_linear" => {
+                let mut parts = fields.bases(&["offset", "block"])?;
+                let block = parts.pop().unwrap_or_default();
+                let offset = parts.pop().unwrap_or_default();
+                Ok(Self::Shared(Shared { order: Order::Linear { offset, block }, cluster: Cluster::default() }))
+            }
+            "tensor_memory_encoding" => TensorMemory::parse(&fields).map(Self::TensorMemory),
+            "tensor_memory_scales_encoding" => TensorMemory::parse_scales(&fields).map(Self::TensorMemory),
             other => Err(unsupported(&format!("`{other}` layouts"))),
         }
     }
 
-    /// The layout of a tensor of this shape; extents are powers of two.
-    pub fn layout(&self, shape: &[u32]) -> Result<Layout, Unsupported> {
-        let rank = shape.len();
-        if shape.iter().any(|extent| !extent.is_power_of_two()) {
-            return Err(Unsupported(format!("extents that are no powers of two: {shape:?}")));
+    /// `[64:+8, 256:+16] {order = [1, 0], shape = [64, 64]}`, or with the vectors of the offset.
+    fn padded(body: &str, fields: &Fields<'_>) -> Result<Self, Unsupported> {
+        let inside = body.split_once('[').and_then(|(_, rest)| rest.split_once(']')).map_or("", |(inside, _)| inside);
+        let mut paddings = Vec::new();
+        for pair in inside.split(',').filter(|pair| !pair.trim().is_empty()) {
+            let numbers = pair.split_once(":+").and_then(|(interval, padding)| {
+                Some((power_of_two(interval, 1 << 20)?, power_of_two(padding, 1 << 20)?))
+            });
+            paddings.push(numbers.ok_or_else(|| Unsupported(format!("the padding `{}`", pair.trim())))?);
         }
-        let wants =
-            |has: usize| if has == rank { Ok(()) } else { Err(Unsupported(format!("{has} dimensions, not {rank}"))) };
-        let row_major: Vec<usize> = (0..rank).rev().collect();
+        let (offset, block) = if let Ok(shape) = fields.need("shape") {
+            let order = fields.order()?;
+            if order.len() != shape.len() {
+                return Err(Unsupported(format!("{} dimensions, not {}", order.len(), shape.len())));
+            }
+            let cluster = fields.cluster()?;
+            let layout = Layout::trivial(shape.len()).fit(&shape, &order, &cluster);
+            (layout.register, layout.block)
+        } else {
+            let mut parts = fields.bases(&["offset", "block"])?;
+            let block = parts.pop().unwrap_or_default();
+            (parts.pop().unwrap_or_default(), block)
+        };
+        Ok(Self::Shared(Shared { order: Order::Padded { paddings, offset, block }, cluster: Cluster::default() }))
+    }
+
+    /// The dimension that is meant to be contiguous in global memory: the first of the order.
+    pub fn contiguous(&self) -> Option<usize> {
+        self.order().and_then(|order| order.first().copied())
+    }
+
+    fn order(&self) -> Option<Vec<usize>> {
         match self {
-            Self::Blocked { size_per_thread, threads_per_warp, warps_per_cta, order } => {
-                wants(order.len())?;
-                if order.iter().any(|&dimension| dimension >= rank) {
-                    return Err(Unsupported(format!("the order {order:?}")));
-                }
-                let layout = Layout::trivial(rank).times_each(size_per_thread, Input::Register, order);
-                let layout = layout.times_each(threads_per_warp, Input::Lane, order);
-                Ok(layout.times_each(warps_per_cta, Input::Warp, order).fit(shape, order))
+            Self::Blocked(blocked) => Some(blocked.order.clone()),
+            Self::Slice(without, parent) => {
+                let order = parent.order()?.into_iter().filter(|dimension| dimension != without);
+                Some(order.map(|dimension| if dimension > *without { dimension - 1 } else { dimension }).collect())
             }
-            Self::Slice(dimension, parent) => {
-                if *dimension > rank {
-                    return Err(Unsupported(format!("dimension {dimension} of {rank}")));
-                }
-                let mut whole = shape.to_vec();
-                whole.insert(*dimension, 1);
-                Ok(parent.layout(&whole)?.without(*dimension))
-            }
-            Self::Mma { version, warps_per_cta, instr_shape } => {
-                wants(2)?;
-                if warps_per_cta.len() != rank {
-                    return Err(Unsupported(format!("warps along {} dimensions", warps_per_cta.len())));
-                }
-                let (Some(&m), Some(&n)) = (instr_shape.first(), instr_shape.get(1)) else {
-                    return Err(Unsupported("an instruction without a shape".to_owned()));
-                };
-                let tile = mma_tile(m, n, 2, 1, 0);
-                let order = if *version == 3 { [0, 1] } else { [1, 0] };
-                Ok(tile.times_each(warps_per_cta, Input::Warp, &order).fit(shape, &row_major))
-            }
-            Self::DotOperand { index, parent, k_width } => {
-                wants(2)?;
-                let Self::Mma { version, warps_per_cta, .. } = parent.as_ref() else {
-                    return Err(Unsupported("dot operands of a layout that is no nvidia_mma".to_owned()));
-                };
-                let (inner, outer, rows) = if *index == 0 { (1, 0, 16) } else { (0, 1, 8) };
-                let mut layout = mma_tile(rows, k_width * 8, *k_width, inner, outer);
-                for dimension in if *version == 3 { [0, 1] } else { [1, 0] } {
-                    let count = warps_per_cta.get(dimension).copied().unwrap_or(1);
-                    layout = if dimension == inner {
-                        layout.copies(count, Input::Warp)
-                    } else {
-                        layout.times(count, Input::Warp, dimension)
-                    };
-                }
-                Ok(layout.fit(shape, &[inner, outer]))
-            }
-            Self::Linear(layout) => {
-                wants(layout.shape.len())?;
-                Ok(layout.clone().fit(shape, &row_major))
-            }
-            Self::Shared(_) => Err(Unsupported("a layout of shared memory has no lanes".to_owned())),
+            _ => None,
         }
     }
-}
 
-/// The fragment of an `mma`: four lanes along the inner dimension, `k_width` elements each, eight along the outer one.
-fn mma_tile(outer_extent: u32, inner_extent: u32, k_width: u32, inner: usize, outer: usize) -> Layout {
-    Layout::trivial(2)
-        .times(k_width, Input::Register, inner)
-        .times(4, Input::Lane, inner)
-        .times(8, Input::Lane, outer)
-        .times(outer_extent / 8, Input::Register, outer)
-        .times(inner_extent / (k_width * 4), Input::Register, inner)
-}
-
-/// `name = value` pairs of an attribute's body.
-struct Fields<'a>(Vec<(&'a str, &'a str)>);
-
-impl<'a> Fields<'a> {
-    fn of(body: &'a str) -> Self {
-        let (mut fields, mut depth, mut start) = (Vec::new(), 0_usize, 0);
-        for (at, c) in body.char_indices().chain([(body.len(), ',')]) {
-            match c {
-                '[' | '{' | '<' | '(' => depth += 1,
-                ']' | '}' | '>' | ')' => depth = depth.saturating_sub(1),
-                ',' if depth == 0 || at == body.len() => {
-                    if let Some((name, value)) = body[start..at].split_once('=') {
-                        fields.push((name.trim(), value.trim()));
-                    }
-                    start = (at + 1).min(body.len());
-                }
-                _ => {}
-            }
+    /// Dimensions of the tensors that it lays out, where the attribute alone says so.
+    pub fn rank(&self) -> Option<usize> {
+        match self {
+            Self::Blocked(blocked) => Some(blocked.order.len()),
+            Self::Slice(_, parent) => parent.rank().map(|rank| rank.saturating_sub(1)),
+            Self::Mma(mma) => Some(mma.warps_per_cta.len()),
+            Self::DotOperand { parent, .. } => parent.rank(),
+            Self::Linear(layout) => Some(layout.shape.len()),
+            Self::Shared(shared) => Some(shared.rank()),
+            Self::TensorMemory(_) => Some(2),
         }
-        Self(fields)
     }
-
-    fn text(&self, name: &str) -> Result<&'a str, Unsupported> {
-        let found = self.0.iter().find(|(known, _)| *known == name);
-        found.map(|(_, value)| *value).ok_or_else(|| Unsupported(format!("a layout without `{name}`")))
-    }
-
-    fn number(&self, name: &str) -> Result<u32, Unsupported> {
-        let text = self.text(name)?;
-        let number = text.split(':').next().and_then(|number| number.trim().parse().ok());
-        number.ok_or_else(|| Unsupported(format!("`{name} = {text}`")))
-    }
-
-    fn numbers(&self, name: &str) -> Option<Vec<u32>> {
-        let inside = self.text(name).ok()?.strip_prefix('[')?.strip_suffix(']')?;
-        inside.split(',').map(|number| number.trim().parse().ok()).collect()
-    }
-
-    /// Powers of two that a piece of hardware may have; for `order`, dimensions.
-    fn need(&self, name: &str) -> Result<Vec<u32>, Unsupported> {
-        let numbers = self.numbers(name).ok_or_else(|| Unsupported(format!("a layout without `{name}`")))?;
-        let fits = |number: &u32| name == "order" || number.is_power_of_two() && *number <= 4096;
-        if numbers.iter().all(fits) { Ok(numbers) } else { Err(Unsupported(format!("`{name} = {numbers:?}`"))) }
-    }
-
-    /// A power of two up to a limit.
-    fn power(&self, name: &str, most: u32) -> Result<u32, Unsupported> {
-        let number = self.number(name)?;
-        let fits = number.is_power_of_two() && number <= most;
-        if fits { Ok(number) } else { Err(Unsupported(format!("`{name} = {number}`"))) }
-    }
-}
-
-/// `[[0, 1], [8, 0]]`
-fn vectors(text: &str) -> Vec<Basis> {
-    let inside = text.trim().strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or_default();
-    let parts = inside.split(']').map(|part| part.trim_start_matches([',', ' ', '[']));
-    let parts = parts.filter(|part| !part.trim().is_empty());
-    parts.map(|part| part.split(',').filter_map(|number| number.trim().parse().ok()).collect()).collect()
 }
 
 #[cfg(test)]

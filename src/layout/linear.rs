@@ -26,7 +26,58 @@ pub(super) enum Input {
     Warp,
 }
 
-/// A layout of a tensor over registers, lanes, warps and blocks.
+/// How the blocks of a cluster share a tensor: one vector for each bit of the block number, in units of a block's part.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cluster(pub Vec<Basis>);
+
+impl Cluster {
+    /// The blocks as older Tritons say them: `per_cluster` of them along each dimension, among which `split` parts are
+    /// dealt out, dimensions in `order`, fastest first.
+    pub(super) fn dealt(per_cluster: &[u32], split: &[u32], order: &[usize]) -> Self {
+        let mut bases = Vec::new();
+        for &dimension in order {
+            let (blocks, parts) = (per_cluster[dimension].max(1), split[dimension].max(1));
+            for bit in 0..blocks.ilog2() {
+                let mut basis = vec![0; order.len()];
+                if bit < parts.ilog2() {
+                    basis[dimension] = 1 << bit;
+                }
+                bases.push(basis);
+            }
+        }
+        Self(bases)
+    }
+
+    /// The blocks without a dimension's part in them.
+    pub(super) fn shared_along(&self, dimension: usize) -> Self {
+        let mut bases = self.0.clone();
+        bases.iter_mut().filter_map(|basis| basis.get_mut(dimension)).for_each(|coordinate| *coordinate = 0);
+        Self(bases)
+    }
+
+    /// The shape of a block's part of a tensor, and the vectors of the block number.
+    pub(super) fn split(&self, shape: &[u32]) -> (Vec<u32>, Vec<Basis>) {
+        let mut bases = self.0.clone();
+        let mut part = shape.to_vec();
+        for (dimension, extent) in part.iter_mut().enumerate() {
+            let whole = *extent;
+            let mut most = 0;
+            for basis in &mut bases {
+                let Some(coordinate) = basis.get_mut(dimension) else { continue };
+                if *coordinate >= whole {
+                    *coordinate = 0;
+                }
+                most = most.max(*coordinate);
+            }
+            *extent = if most == 0 { whole } else { (whole / (most + 1).next_power_of_two()).max(1) };
+            bases.iter_mut().filter_map(|basis| basis.get_mut(dimension)).for_each(|coordinate| *coordinate *= *extent);
+        }
+        (part, bases)
+    }
+}
+
+/// A layout of a tensor over registers, lanes, warps and blocks. Memory is described with it too: offsets, or columns of
+/// tensor memory, are then `register`, and rows of tensor memory `lane`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
     /// Extents of what the vectors below cover.
@@ -90,15 +141,29 @@ impl Layout {
         })
     }
 
-    /// Covers exactly `shape`: what is missing is repeated in more registers, dimension by dimension in `order`; what
-    /// is too much holds copies.
-    pub(super) fn fit(mut self, shape: &[u32], order: &[usize]) -> Self {
+    /// Covers exactly `shape`: each block its part, and in it what is missing is repeated in more registers, dimension
+    /// by dimension in `order`; what is too much holds copies.
+    pub(super) fn fit(self, shape: &[u32], order: &[usize], cluster: &Cluster) -> Self {
+        let (part, block) = cluster.split(shape);
+        let mut layout = self.grow(&part, order).shrink(&part);
+        layout.block = block;
+        layout.shape = shape.to_vec();
+        layout
+    }
+
+    /// Repeats what is missing of a shape in more registers, dimension by dimension in `order`.
+    pub(super) fn grow(mut self, shape: &[u32], order: &[usize]) -> Self {
         for &dimension in order {
             let (has, wants) = (self.shape[dimension], shape[dimension]);
             if has < wants {
                 self = self.times(wants / has, Input::Register, dimension);
             }
         }
+        self
+    }
+
+    /// Coordinates beyond a shape become zero: those places hold copies.
+    pub(super) fn shrink(mut self, shape: &[u32]) -> Self {
         for bases in [&mut self.register, &mut self.lane, &mut self.warp, &mut self.block] {
             for basis in bases {
                 for (coordinate, &extent) in basis.iter_mut().zip(shape) {
@@ -124,6 +189,14 @@ impl Layout {
         self
     }
 
+    /// The extents that the vectors reach.
+    pub(super) fn covered(&self) -> Vec<u32> {
+        let all = || self.register.iter().chain(&self.lane).chain(&self.warp).chain(&self.block);
+        let rank = all().map(Vec::len).max().unwrap_or(1);
+        let most = |at: usize| all().filter_map(|basis| basis.get(at)).max().copied().unwrap_or(0);
+        (0..rank).map(|at| if most(at) == 0 { 1 } else { (most(at) + 1).next_power_of_two() }).collect()
+    }
+
     /// How many registers, lanes, warps and blocks there are.
     pub fn places(&self) -> Place {
         let count = |bases: &[Basis]| 1 << bases.len();
@@ -133,6 +206,12 @@ impl Layout {
             lane: count(&self.lane),
             register: count(&self.register),
         }
+    }
+
+    /// Itself, unless it has more places than anyone wants to look at.
+    pub fn small(self) -> Result<Self, super::Unsupported> {
+        let bits = self.register.len() + self.lane.len() + self.warp.len() + self.block.len();
+        if bits > 21 { Err(super::Unsupported(format!("{} places", 1_u64 << bits.min(63)))) } else { Ok(self) }
     }
 
     /// The element that a place holds.

@@ -1,10 +1,23 @@
-//! Which hardware place holds which element of a tensor: linear layouts, the encodings of TTGIR that have one, and
-//! the banks of shared memory.
+//! Which hardware place holds which element of a tensor: linear layouts, the encodings of TTGIR that have one, what a
+//! conversion between two of them moves, and the banks of shared memory.
 
+mod access;
+mod banks;
+mod convert;
+mod descriptor;
+mod distributed;
 mod encoding;
+mod fields;
 mod linear;
 mod shared;
+mod tensor_memory;
 
-pub use encoding::{Encoding, Unsupported, aliases};
-pub use linear::{Layout, Place};
-pub use shared::{BANKS, Shared, ways};
+pub use access::{Collision, GlobalCost, SharedCost, Through};
+pub use banks::{BANKS, bank, ways};
+pub use convert::{Conversion, Distance, Means};
+pub use descriptor::{Generation, InstructionDescriptor, MatrixDescriptor};
+pub use distributed::{accumulator_fragment, operand_fragment};
+pub use encoding::{Blocked, Encoding, Mma, Unsupported, aliases};
+pub use linear::{Basis, Cluster, Layout, Place};
+pub use shared::{Order, Placed, Shared};
+pub use tensor_memory::TensorMemory;

@@ -6,6 +6,7 @@
 mod ast;
 pub mod contraction;
 mod cubin;
+pub mod evaluate;
 mod lexer;
 mod parser;
 

@@ -8,11 +8,52 @@ fn layouts_of_the_kernel_s_own_ttgir() {
     insta::assert_snapshot!("mma", output.text);
     let html = output.html.expect("HTML");
     // Row 1 of the accumulator begins with the thread 4.
-    assert!(html.contains(">T0:0</td>") && html.contains("<tr><th>1</th><td style=\"background:hsla(190"), "{html}");
+    assert!(
+        html.contains(">T0:0</text>") && html.contains(">T4:0</text>") && html.contains("warp 0"),
+        "{}",
+        html.len()
+    );
     insta::assert_snapshot!("shared", run(&mut session, "%layout #shared").text);
     let unknown = fails(&mut session, "%layout matmul #mna");
     assert_eq!(unknown.help, ["did you mean `#mma`?"]);
     assert_eq!(fails(&mut session, "%layout matmul #mma --shape 3x4").code, "option-value");
+    let at = run(&mut session, "%layout #mma --at 9,3").text;
+    assert!(at.ends_with("[9,3] is in T5:3"), "{at}");
+    let rank = fails(&mut session, "%layout #mma --at 9");
+    assert_eq!(rank.message, "1 coordinates for a tensor of 2 dimensions");
+    let outside = fails(&mut session, "%layout #mma --at 64,0");
+    assert_eq!(
+        (outside.message.as_str(), outside.help[0].as_str()),
+        ("[64,0] is outside the tensor of 64×64", "the dimension 0 has 64 elements")
+    );
+    let huge = fails(&mut session, "%layout #mma --shape 16384x16384");
+    assert_eq!(huge.message, "not drawn: 268435456 places");
+    assert_eq!(fails(&mut session, "%layout matmul %31x").help.len(), 1);
+    assert_eq!(fails(&mut session, "%layout matmul mma").code, "unknown-layout");
+}
+
+/// The values of the lines of a list that begin with a word.
+fn values_of(text: &str, what: &str) -> Vec<String> {
+    let lines = text.lines().filter(|line| line.contains(what) && line.starts_with("  %"));
+    lines.filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect()
+}
+
+#[test]
+fn what_moves_is_shown() {
+    let mut session = session();
+    let list = run(&mut session, "%layout matmul").text;
+    let conversion = values_of(&list, "#mma -> ").pop().expect("a conversion");
+    let output = run(&mut session, &format!("%layout matmul {conversion}"));
+    insta::assert_snapshot!("conversion", output.text);
+    let html = output.html.expect("HTML");
+    assert!(html.contains("the way of ") && html.contains("coloured by how far it came"));
+    let load = values_of(&list, "#ttg.dot_op").remove(0);
+    let output = run(&mut session, &format!("%layout matmul {load} --at 9,3"));
+    insta::assert_snapshot!("operand", output.text);
+    let facts = output.facts.expect("facts");
+    assert_eq!((&facts["rounds"], &facts["least"]), (&1.into(), &1.into()));
+    let global = list.lines().find(|line| line.contains("sectors")).and_then(|line| line.split_whitespace().next());
+    assert!(global.is_some(), "{list}");
 }
 
 #[test]
@@ -21,6 +62,15 @@ fn fragments_of_the_kernel_s_own_instructions() {
     let output = run(&mut session, "%mma matmul");
     insta::assert_snapshot!("fragments", output.text);
     assert!(output.html.expect("HTML").contains("B, 16×8: thread and register of each element"));
+    let facts = output.facts.expect("facts");
+    let dot = &facts["dots"][0];
+    assert_eq!((&dot["shape"], &dot["step"]), (&serde_json::json!([64, 64, 64]), &serde_json::json!([32, 16, 16])));
+    assert_eq!(dot["known_by"], "by the registers that hold A and B");
+    assert_eq!(dot["tiles"].as_array().map(Vec::len), Some(32));
+    let chosen = run(&mut session, "%mma matmul --instruction 3").text;
+    assert!(chosen.contains("\n  3 (PTX line"), "{chosen}");
+    let wrong = fails(&mut session, "%mma matmul --instruction 32");
+    assert_eq!(wrong.help, ["0 to 31"]);
 }
 
 const DOUBLE: &str = "@triton.jit
@@ -36,4 +86,230 @@ fn descriptors_of_a_kernel() {
     let header = "%%triton double[2, 2](tma(a, [32, 32]), tma(b, [32, 32]), 32) --compile --target sm_90";
     run(&mut session, &format!("{header}\n{DOUBLE}"));
     insta::assert_snapshot!("descriptors", run(&mut session, "%tma double").text);
+    let unknown = fails(&mut session, "%tma double d");
+    assert_eq!(unknown.code, "unknown-descriptor");
+    let before = fails(&mut session, "%tma double a --at 0,0");
+    assert_eq!(before.message, "the address and extents of a are not known");
+}
+
+#[test]
+fn descriptors_of_a_launch() {
+    let mut session = session();
+    run(&mut session, "%target sm_90");
+    run(&mut session, &format!("%%triton double[2, 2](tma(a, [32, 32]), tma(b, [32, 32]), 32)\n{DOUBLE}"));
+    let output = run(&mut session, "%tma double a --at 48,32");
+    insta::assert_snapshot!("copy", output.text);
+    let facts = output.facts.expect("facts");
+    let copy = &facts["descriptors"][0]["copy"];
+    assert_eq!((&copy["moved"], &copy["filled"]), (&1024.into(), &1024.into()));
+    assert!(output.html.expect("HTML").contains("red: outside the tensor"));
+    assert_eq!(fails(&mut session, "%tma double a --at 48").code, "option-value");
+    assert_eq!(fails(&mut session, "%tma double a --at x,1").help, ["--at 128,64"]);
+}
+
+const OWN: &str = "@triton.jit
+def own(a_ptr, c_ptr, M, N, BLOCK: tl.constexpr):
+    a = tl.make_tensor_descriptor(a_ptr, [M, N], [N, 1], [BLOCK, BLOCK])
+    c = tl.make_tensor_descriptor(c_ptr, [M, N], [N, 1], [BLOCK, BLOCK])
+    row, column = tl.program_id(0) * BLOCK, tl.program_id(1) * BLOCK
+    c.store([row, column], a.load([row, column]) + 1.0)
+";
+
+#[test]
+fn descriptors_that_the_kernel_makes() {
+    let mut session = session();
+    run(&mut session, "%target sm_90\n%buf x = randn(64, 64, seed=3)\n%buf y = zeros(64, 64)");
+    run(&mut session, &format!("%%triton own[2, 2](x, y, 64, 64, 32)\n{OWN}"));
+    let kept = run(&mut session, "%show y").text;
+    let output = run(&mut session, "%tma own");
+    insta::assert_snapshot!("own", output.text);
+    assert_eq!(run(&mut session, "%show y").text, kept);
+    let facts = output.facts.expect("facts");
+    let all = facts["descriptors"].as_array().expect("descriptors");
+    assert_eq!(all.len(), 2);
+    assert!(all.iter().all(|one| one["box"] == serde_json::json!([32, 32]) && one["swizzle"] == 128), "{all:?}");
+}
+
+const TMA_MATMUL: &str = "@triton.jit
+def product(a, b, c, K, M: tl.constexpr, N: tl.constexpr, BLOCK: tl.constexpr):
+    sum = tl.zeros((M, N), dtype=tl.float32)
+    for k in range(0, K, BLOCK):
+        sum = tl.dot(a.load([0, k]), b.load([k, 0]), sum)
+    c.store([0, 0], sum.to(tl.float16))
+";
+
+fn tma_matmul(session: &mut Session, target: &str) {
+    run(
+        session,
+        "%buf p = randn(128, 128, dtype=f16, seed=1)\n%buf q = randn(128, 64, dtype=f16, seed=2)\n%buf r = zeros(128, 64, dtype=f16)",
+    );
+    let call = "tma(p, [128, 64]), tma(q, [64, 64]), tma(r, [128, 64]), 128, 128, 64, 64";
+    run(session, &format!("%%triton product[1]({call}) --compile --target {target}\n{TMA_MATMUL}"));
+}
+
+/// Every layout, value and instruction of the last kernel is drawn.
+fn everything_is_drawn(session: &mut Session) {
+    let list = run(session, "%layout product").text;
+    assert!(!list.contains("not computed"), "{list}");
+    let names = list.lines().filter_map(|line| line.split_whitespace().next());
+    let names: Vec<String> = names.filter(|name| name.starts_with(['#', '%'])).map(str::to_owned).collect();
+    assert!(names.len() > 3, "{list}");
+    for name in names {
+        let output = run(session, &format!("%layout product {name}"));
+        assert!(output.html.expect("HTML").len() < 1 << 20, "{name}");
+    }
+}
+
+#[test]
+fn descriptors_of_wgmma_are_decoded() {
+    let mut session = session();
+    tma_matmul(&mut session, "sm_90");
+    let output = run(&mut session, "%mma product");
+    insta::assert_snapshot!("wgmma", output.text);
+    let facts = output.facts.expect("facts");
+    let dot = &facts["dots"][0];
+    assert_eq!(dot["known_by"], "by the addresses in the descriptors");
+    // 128 rows are two instructions of 64, 64 along K four of 16.
+    let tiles = serde_json::json!([
+        [0, [0, 0, 0]],
+        [1, [0, 0, 1]],
+        [2, [0, 0, 2]],
+        [3, [0, 0, 3]],
+        [4, [1, 0, 0]],
+        [5, [1, 0, 1]],
+        [6, [1, 0, 2]],
+        [7, [1, 0, 3]]
+    ]);
+    assert_eq!(dot["tiles"], tiles);
+    let html = output.html.expect("HTML");
+    assert!(html.contains("descriptor of A") && html.contains("marked: what is read") && html.len() < 1 << 20);
+    everything_is_drawn(&mut session);
+}
+
+#[test]
+fn tcgen05_and_tensor_memory() {
+    if !environment::managed().iter().any(|(version, _)| version == environment::GLUON_TRITON) {
+        println!("skipped: Triton {} is not installed (`%triton 3.6.0` installs it)", environment::GLUON_TRITON);
+        return;
+    }
+    let mut session = session();
+    run(&mut session, "%triton 3.6.0");
+    tma_matmul(&mut session, "sm_100");
+    insta::assert_snapshot!("tcgen05", run(&mut session, "%mma product").text);
+    insta::assert_snapshot!("tensor_memory", run(&mut session, "%layout product #tmem").text);
+    everything_is_drawn(&mut session);
+}
+
+/// A kernel that loads a tensor in one layout and stores it in another.
+fn conversion(from: &str, to: &str, [rows, columns]: [u32; 2]) -> String {
+    let offsets = |name: &str, layout: &str| {
+        let of = |dim: u32| format!("#ttg.slice<{{dim = {dim}, parent = {layout}}}>");
+        format!(
+            "    %{name}r = tt.make_range {{end = {rows} : i32, start = 0 : i32}} : tensor<{rows}xi32, {}>
+    %{name}c = tt.make_range {{end = {columns} : i32, start = 0 : i32}} : tensor<{columns}xi32, {}>
+    %{name}x = tt.expand_dims %{name}r {{axis = 1 : i32}} : tensor<{rows}xi32, {}> -> tensor<{rows}x1xi32, {layout}>
+    %{name}y = tt.expand_dims %{name}c {{axis = 0 : i32}} : tensor<{columns}xi32, {}> -> tensor<1x{columns}xi32, {layout}>
+    %{name}w = arith.constant dense<{columns}> : tensor<{rows}x1xi32, {layout}>
+    %{name}m = arith.muli %{name}x, %{name}w : tensor<{rows}x1xi32, {layout}>
+    %{name}a = tt.broadcast %{name}m : tensor<{rows}x1xi32, {layout}> -> tensor<{rows}x{columns}xi32, {layout}>
+    %{name}b = tt.broadcast %{name}y : tensor<1x{columns}xi32, {layout}> -> tensor<{rows}x{columns}xi32, {layout}>
+    %{name}o = arith.addi %{name}a, %{name}b : tensor<{rows}x{columns}xi32, {layout}>
+    %{name}s = tt.splat %{name} : !tt.ptr<f32> -> tensor<{rows}x{columns}x!tt.ptr<f32>, {layout}>
+    %{name}p = tt.addptr %{name}s, %{name}o : tensor<{rows}x{columns}x!tt.ptr<f32>, {layout}>, tensor<{rows}x{columns}xi32, {layout}>
+",
+            of(1),
+            of(0),
+            of(1),
+            of(0)
+        )
+    };
+    format!(
+        "#from = {from}
+#to = {to}
+module attributes {{\"ttg.num-ctas\" = 1 : i32, \"ttg.num-warps\" = 4 : i32, ttg.target = \"cuda:80\", \"ttg.threads-per-warp\" = 32 : i32}} {{
+  tt.func public @conversion(%in: !tt.ptr<f32>, %out: !tt.ptr<f32>) {{
+{}{}    %loaded = tt.load %inp : tensor<{rows}x{columns}x!tt.ptr<f32>, #from>
+    %moved = ttg.convert_layout %loaded : tensor<{rows}x{columns}xf32, #from> -> tensor<{rows}x{columns}xf32, #to>
+    tt.store %outp, %moved : tensor<{rows}x{columns}x!tt.ptr<f32>, #to>
+    tt.return
+  }}
+}}
+",
+        offsets("in", "#from"),
+        offsets("out", "#to")
+    )
+}
+
+/// How a conversion is carried out is what the compiler's own PTX does.
+#[test]
+fn conversions_are_those_of_the_compiler() {
+    if !environment::managed().iter().any(|(version, _)| version == environment::GLUON_TRITON) {
+        println!("skipped: Triton {} is not installed (`%triton 3.6.0` installs it)", environment::GLUON_TRITON);
+        return;
+    }
+    let blocked = |size: &str, threads: &str, warps: &str, order: &str| {
+        format!(
+            "#ttg.blocked<{{sizePerThread = {size}, threadsPerWarp = {threads}, warpsPerCTA = {warps}, order = {order}}}>"
+        )
+    };
+    let linear = |register: &str, lane: &str, warp: &str| {
+        format!("#ttg.linear<{{register = {register}, lane = {lane}, warp = {warp}, block = []}}>")
+    };
+    let mma = "#ttg.nvidia_mma<{versionMajor = 2, versionMinor = 0, warpsPerCTA = [4, 1], instrShape = [16, 8]}>";
+    let wide = "#ttg.nvidia_mma<{versionMajor = 2, versionMinor = 0, warpsPerCTA = [2, 2], instrShape = [16, 8]}>";
+    let rows = blocked("[1, 4]", "[4, 8]", "[4, 1]", "[1, 0]");
+    let (warps, lanes) = ("[[16, 0], [32, 0]]", "[[0, 4], [0, 8], [1, 0], [2, 0], [4, 0]]");
+    let registers = linear("[[0, 1], [0, 2], [8, 0]]", lanes, warps);
+    let cases: Vec<(String, String, [u32; 2])> = vec![
+        // Registers only.
+        (registers.clone(), linear("[[8, 0], [0, 1], [0, 2]]", lanes, warps), [64, 16]),
+        (registers.clone(), registers.clone(), [64, 16]),
+        // One bit of the lane number changes places with one of the register's.
+        (
+            registers.clone(),
+            linear("[[0, 4], [0, 2], [8, 0]]", "[[0, 1], [0, 8], [1, 0], [2, 0], [4, 0]]", warps),
+            [64, 16],
+        ),
+        // Lanes among themselves.
+        (
+            registers.clone(),
+            linear("[[0, 1], [0, 2], [8, 0]]", "[[1, 0], [2, 0], [4, 0], [0, 4], [0, 8]]", warps),
+            [64, 16],
+        ),
+        // Two bits.
+        (
+            registers.clone(),
+            linear("[[0, 4], [0, 8], [8, 0]]", "[[0, 1], [0, 2], [1, 0], [2, 0], [4, 0]]", warps),
+            [64, 16],
+        ),
+        // Warps too.
+        (registers.clone(), linear("[[0, 1], [0, 2], [16, 0]]", lanes, "[[8, 0], [32, 0]]"), [64, 16]),
+        (mma.to_owned(), rows.clone(), [64, 32]),
+        (rows.clone(), mma.to_owned(), [64, 32]),
+        (wide.to_owned(), rows.clone(), [64, 64]),
+        (mma.to_owned(), format!("#ttg.dot_op<{{opIdx = 0, parent = {mma}, kWidth = 2}}>"), [64, 16]),
+        (mma.to_owned(), format!("#ttg.dot_op<{{opIdx = 0, parent = {mma}, kWidth = 1}}>"), [64, 16]),
+        (mma.to_owned(), format!("#ttg.dot_op<{{opIdx = 0, parent = {mma}, kWidth = 4}}>"), [64, 32]),
+        (rows.clone(), blocked("[4, 1]", "[8, 4]", "[1, 4]", "[0, 1]"), [64, 64]),
+        (rows.clone(), blocked("[1, 2]", "[4, 8]", "[4, 1]", "[1, 0]"), [16, 32]),
+    ];
+    let mut session = session();
+    run(&mut session, "%triton 3.6.0");
+    let mut seen: std::collections::BTreeMap<String, usize> = std::collections::BTreeMap::new();
+    for (from, to, shape) in cases {
+        run(&mut session, &format!("%%ttgir conversion --compile --target sm_80\n{}", conversion(&from, &to, shape)));
+        let output = run(&mut session, "%layout conversion %moved");
+        let means = output.facts.expect("facts")["means"].as_str().expect("means").to_owned();
+        let ptx = edited(&mut session, "%edit ptx conversion");
+        let done = if ptx.contains("st.shared") || ptx.contains("stmatrix") {
+            "through shared memory"
+        } else if ptx.contains("shfl.sync") {
+            "warp shuffles"
+        } else {
+            "registers are renamed, nothing moves"
+        };
+        assert_eq!(means, done, "{from} to {to}: {}", output.text);
+        *seen.entry(means).or_default() += 1;
+    }
+    assert_eq!(seen.len(), 3, "{seen:?}");
 }

@@ -67,11 +67,21 @@ fn run(session: &mut Session, cell: &str) -> Output {
     let output = output.unwrap_or_default();
     assert!(output.text.len() < 4096, "{} bytes of text\n{}", output.text.len(), output.text);
     if let Some(html) = &output.html {
+        keep(cell, html);
         for outside in ["src=\"http", "href=\"http", "@import", "url("] {
             assert!(!html.contains(outside), "{outside} in the HTML of {cell}");
         }
     }
     output
+}
+
+/// Writes a view into the directory that `WARPBOOK_TEST_HTML` names: to be looked at.
+fn keep(cell: &str, html: &str) {
+    let Some(directory) = std::env::var_os("WARPBOOK_TEST_HTML") else { return };
+    let line = cell.lines().next().unwrap_or_default();
+    let name: String = line.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+    let path = std::path::Path::new(&directory).join(format!("{name}.html"));
+    std::fs::write(path, html).expect("written");
 }
 
 fn fails(session: &mut Session, cell: &str) -> Box<Diagnostic> {

@@ -1,0 +1,95 @@
+//! All layouts of a TTGIR, its conversions and its accesses to memory.
+
+use std::collections::BTreeMap;
+
+use super::moves::{self, Group};
+use super::source::{Source, by_x};
+use crate::ir::shaped::Operation;
+use crate::layout::Unsupported;
+use crate::render::{Output, escape_html, grid, table};
+
+/// Rows of a table that are shown.
+const ROWS: usize = 24;
+/// Characters of the text.
+const MOST_TEXT: usize = 3900;
+
+pub fn list(headline: &str, source: &Source<'_>) -> Output {
+    let mut lines = vec![headline.to_owned()];
+    let mut layouts = vec![["layout", "", "of the tensors (how often)"].map(str::to_owned).to_vec()];
+    let mut names: Vec<&&str> = source.aliases.keys().collect();
+    names.sort();
+    let mut counts: BTreeMap<(String, Vec<u32>), usize> = BTreeMap::new();
+    for used in source.uses() {
+        *counts.entry((used.encoding, used.shape)).or_default() += 1;
+    }
+    for name in names {
+        let attribute = source.aliases.get(*name).copied().unwrap_or_default();
+        if attribute.ends_with("shared_memory") {
+            continue;
+        }
+        let shapes = counts.iter().filter(|((encoding, _), _)| encoding == name);
+        let shapes: Vec<String> = shapes.map(|((_, shape), count)| format!("{} ×{count}", by_x(shape))).collect();
+        let attribute = attribute.trim_start_matches("#ttg.").trim_start_matches("#ttng.");
+        lines.push(format!("{name}  {attribute}  {}", shapes.join(", ")));
+        layouts.push(vec![(*name).to_string(), attribute.to_owned(), shapes.join(", ")]);
+    }
+    let mut html = table::both(&layouts).1;
+    let moved: Vec<(&Operation, Group, String)> = source
+        .operations
+        .iter()
+        .filter_map(|operation| {
+            let moved = moves::of(operation, source)?;
+            let says = |Unsupported(what): Unsupported| format!("not computed: {what}");
+            Some(match moved {
+                Ok(moved) => (operation, moved.group(), moved.says().unwrap_or_else(says)),
+                Err(error) => {
+                    let group = if operation.name == "ttg.convert_layout" { Group::Conversion } else { Group::Memory };
+                    (operation, group, says(error))
+                }
+            })
+        })
+        .collect();
+    let groups = [
+        (Group::Conversion, "conversion", "conversions"),
+        (Group::Memory, "access to shared or tensor memory", "accesses to shared or tensor memory"),
+        (Group::Global, "access to global memory", "accesses to global memory"),
+    ];
+    for (group, one, many) in groups {
+        let of_group: Vec<_> = moved.iter().filter(|(_, own, _)| *own == group).collect();
+        let title = format!("{} {}", of_group.len(), if of_group.len() == 1 { one } else { many });
+        lines.push(title.clone());
+        if of_group.is_empty() {
+            html += &format!("<div style=\"margin-top:6px\">{title}</div>");
+            continue;
+        }
+        let mut rows = vec![vec![title, "from".to_owned(), "to".to_owned(), "how".to_owned()]];
+        for (operation, _, says) in of_group.iter().take(ROWS) {
+            let name = operation.result.clone().unwrap_or_else(|| operation.name.clone());
+            let describe = |at: Option<&crate::ir::shaped::Shaped>| {
+                at.map(|shaped| format!("{} {}", shaped.describe(), shaped.encoding)).unwrap_or_default()
+            };
+            let (from, to) = (describe(operation.types.first()), describe(operation.types.get(1)));
+            let between = if to.is_empty() { from.clone() } else { format!("{from} -> {to}") };
+            lines.push(format!("  {name}  {between}: {says}"));
+            rows.push(vec![name, from, to, says.clone()]);
+        }
+        if of_group.len() > ROWS {
+            let more = format!("… {} more", of_group.len() - ROWS);
+            lines.push(format!("  {more}"));
+            rows.push(vec![more]);
+        }
+        html += &table::both(&rows).1;
+    }
+    let mut text = lines.join("\n");
+    if text.len() > MOST_TEXT {
+        let end = (0..=MOST_TEXT).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
+        text.truncate(end);
+        text.truncate(text.rfind('\n').unwrap_or(end));
+        text += "\n… more in the table";
+    }
+    Output::text(text).with_html(format!(
+        "<div class=\"wb-t\"><style>{}</style><strong>{}</strong>{html}</div>",
+        grid::STYLE,
+        escape_html(headline)
+    ))
+}

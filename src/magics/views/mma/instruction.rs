@@ -1,0 +1,257 @@
+//! The tensor-core instructions of a PTX text, with what is known of their operands.
+
+use crate::layout::{Layout, Unsupported, accumulator_fragment, operand_fragment};
+use crate::ptx::evaluate::{self, Known};
+use crate::ptx::{self, Operand};
+
+/// Families of instructions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// `mma.sync`
+    Mma,
+    /// `wgmma.mma_async`
+    Wgmma,
+    /// `tcgen05.mma`
+    Tcgen05,
+    /// `ldmatrix`, `stmatrix`
+    Matrix,
+}
+
+/// Where an operand is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In registers, by their names.
+    Registers(String),
+    /// In shared memory, by a descriptor, if its value is known.
+    Shared(Option<u64>),
+    /// In tensor memory, at an address, if it is known.
+    TensorMemory(Option<u64>),
+}
+
+/// One instruction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Instruction {
+    /// Its line in the PTX, from 1.
+    pub line: u32,
+    /// With all modifiers.
+    pub opcode: String,
+    /// Of the opcode.
+    pub family: Family,
+    /// M, N and K; for `tcgen05.mma` as its descriptor says.
+    pub shape: Option<[u32; 3]>,
+    /// Bits of an element of A and B.
+    pub bits: u32,
+    /// Operand A.
+    pub a: Place,
+    /// Operand B.
+    pub b: Place,
+    /// Accumulator.
+    pub d: Place,
+    /// The instruction descriptor of `tcgen05.mma`.
+    pub descriptor: Option<u32>,
+    /// Whether A and B are transposed, as `wgmma`'s immediates say.
+    pub transposed: [bool; 2],
+}
+
+impl Instruction {
+    /// Whether it multiplies.
+    pub fn is_product(&self) -> bool {
+        self.family != Family::Matrix
+    }
+}
+
+/// All of a text, in order.
+pub fn all(text: &str) -> crate::diagnostic::Result<Vec<Instruction>> {
+    let module = ptx::parse(text)?;
+    let mut found = Vec::new();
+    let (mut line, mut counted) = (1, 0);
+    for function in &module.functions {
+        evaluate::walk(function, &module.variables, &mut |instruction, known| {
+            let Some(family) = family(&instruction.opcode) else { return };
+            if instruction.span.start >= counted {
+                line += text[counted..instruction.span.start].matches('\n').count() as u32;
+                counted = instruction.span.start;
+            }
+            found.push(of(instruction, family, line, known));
+        });
+    }
+    Ok(found)
+}
+
+fn family(opcode: &str) -> Option<Family> {
+    let families = [
+        ("mma.", Family::Mma),
+        ("wgmma.mma_async", Family::Wgmma),
+        ("tcgen05.mma", Family::Tcgen05),
+        ("ldmatrix", Family::Matrix),
+        ("stmatrix", Family::Matrix),
+    ];
+    families.into_iter().find(|(prefix, _)| opcode.starts_with(prefix)).map(|(_, family)| family)
+}
+
+fn names(operand: &Operand) -> String {
+    match operand {
+        Operand::Vector(parts) => parts.iter().map(names).collect::<Vec<_>>().join(","),
+        Operand::Name(name) => name.clone(),
+        _ => String::new(),
+    }
+}
+
+fn of(instruction: &ptx::Instruction, family: Family, line: u32, known: &Known) -> Instruction {
+    let operands = &instruction.operands;
+    let place = |at: usize| match operands.get(at) {
+        Some(operand @ Operand::Vector(_)) => Place::Registers(names(operand)),
+        Some(operand @ Operand::Address(_)) => Place::TensorMemory(known.value(operand)),
+        Some(operand) => Place::Shared(known.value(operand)),
+        None => Place::Registers(String::new()),
+    };
+    let opcode = instruction.opcode.clone();
+    let number = |at: usize| operands.get(at).and_then(|operand| known.value(operand));
+    let element = types(&opcode).get(1).copied().unwrap_or("");
+    let mut shape = shape(&opcode);
+    let mut bits = bits(element, shape.map_or(0, |shape| shape[2]));
+    let (mut descriptor, mut transposed) = (None, [false; 2]);
+    let (d, a, b) = match family {
+        Family::Wgmma => {
+            // D, A, B, scale of D, signs of A and B, and whether they are transposed: A only where it has a descriptor.
+            let flags: Vec<bool> = (6..8).map(|at| number(at) == Some(1)).collect();
+            let has_a = matches!(operands.get(1), Some(operand) if !matches!(operand, Operand::Vector(_)));
+            transposed = if has_a { [flags[0], flags[1]] } else { [false, flags[0]] };
+            (place(0), place(1), place(2))
+        }
+        Family::Tcgen05 => {
+            descriptor = number(3).map(|value| value as u32);
+            let kind = opcode.split("kind::").nth(1).and_then(|rest| rest.split('.').next()).unwrap_or("f16");
+            bits = match kind {
+                "f16" => 16,
+                "tf32" => 32,
+                "mxf4" | "mxf4nvf4" => 4,
+                _ => 8,
+            };
+            shape = descriptor.map(|value| [value >> 24 << 4 & 0x1ff, (value >> 17 & 0x3f) << 3, 256 / bits]);
+            if let Some(value) = descriptor {
+                transposed = [value >> 15 & 1 == 1, value >> 16 & 1 == 1];
+            }
+            (place(0), place(1), place(2))
+        }
+        _ => (place(0), place(1), place(2)),
+    };
+    Instruction { line, opcode, family, shape, bits, a, b, d, descriptor, transposed }
+}
+
+/// `m16n8k16`
+pub fn shape(opcode: &str) -> Option<[u32; 3]> {
+    opcode.split('.').find_map(|part| {
+        let (m, rest) = part.strip_prefix('m')?.split_once('n')?;
+        let (n, k) = rest.split_once('k')?;
+        Some([m.parse().ok()?, n.parse().ok()?, k.parse().ok()?])
+    })
+}
+
+/// The types of D, A, B and C in this order; `wgmma` has no C.
+fn types(opcode: &str) -> Vec<&str> {
+    opcode.split('.').filter(|part| bits(part, 0) > 0).collect()
+}
+
+/// Bits of a type's name in an opcode; 0 for what is none.
+fn bits(part: &str, k: u32) -> u32 {
+    match part {
+        "f16" | "bf16" => 16,
+        "f32" | "tf32" | "s32" => 32,
+        // Narrow types have bytes of their own, but for the products that take nothing else.
+        "e2m1" => {
+            if k >= 64 {
+                4
+            } else {
+                8
+            }
+        }
+        "s8" | "u8" | "e4m3" | "e5m2" | "e2m3" | "e3m2" => 8,
+        "s4" | "u4" => 4,
+        "f64" => 64,
+        _ => 0,
+    }
+}
+
+/// The fragments of an opcode: name and layout. None for what keeps its operands elsewhere.
+pub fn fragments(opcode: &str) -> Result<Vec<(String, Layout)>, Unsupported> {
+    let Some([m, n, k]) = shape(opcode) else { return Ok(Vec::new()) };
+    let is_warp_group = opcode.starts_with("wgmma.");
+    if !is_warp_group && !opcode.starts_with("mma.") {
+        return Ok(Vec::new());
+    }
+    let element = bits(types(opcode).get(1).copied().unwrap_or(""), k);
+    let fits = [m, n, k].iter().all(|extent| extent.is_power_of_two() || is_warp_group) && m >= 8 && n >= 8 && k >= 4;
+    if element == 0 || !fits {
+        return Err(Unsupported(format!("fragments of m{m}n{n}k{k}")));
+    }
+    let warps = if is_warp_group { 4 } else { 1 };
+    // An instruction of 24 columns, say, is drawn as the power of two above it.
+    let accumulator = (format!("C and D, {m}×{n}"), accumulator_fragment(m, n.next_power_of_two(), warps));
+    let k_width = (32 / element).max(1);
+    let a = (format!("A, {m}×{k}"), operand_fragment(false, m, k, k_width, warps));
+    if is_warp_group {
+        return Ok(vec![a, accumulator]);
+    }
+    Ok(vec![a, (format!("B, {k}×{n}"), operand_fragment(true, n, k, k_width, 1)), accumulator])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The element in a register of a lane.
+    fn element(opcode: &str, fragment: usize, lane: u32, register: u32) -> Vec<u32> {
+        let fragments = fragments(opcode).unwrap_or_else(|error| panic!("{error:?}"));
+        fragments[fragment].1.element(crate::layout::Place { lane, register, ..Default::default() })
+    }
+
+    #[test]
+    fn fragments_are_those_of_the_ptx_isa() {
+        // PTX ISA, "Matrix Fragments for mma.m16n8k16 with floating point type": group = lane >> 2.
+        let f16 = "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32";
+        assert_eq!(element(f16, 0, 5, 1), [1, 3]);
+        assert_eq!(element(f16, 0, 5, 2), [9, 2]);
+        assert_eq!(element(f16, 0, 5, 4), [1, 10]);
+        assert_eq!(element(f16, 1, 5, 2), [10, 1]);
+        assert_eq!(element(f16, 2, 5, 3), [9, 3]);
+        let tf32 = "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32";
+        assert_eq!((element(tf32, 0, 5, 1), element(tf32, 0, 5, 2)), (vec![9, 1], vec![1, 5]));
+        let s8 = "mma.sync.aligned.m16n8k32.row.col.satfinite.s32.s8.s8.s32";
+        assert_eq!(element(s8, 0, 5, 8), [1, 20]);
+        // "Matrix Fragments for mma.m8n8k4 with .f64", and two registers of f16 for k8.
+        let f64 = "mma.sync.aligned.m8n8k4.row.col.f64.f64.f64.f64";
+        assert_eq!(
+            (element(f64, 0, 6, 0), element(f64, 1, 6, 0), element(f64, 2, 6, 1)),
+            (vec![1, 2], vec![2, 1], vec![1, 5])
+        );
+        let k8 = "mma.sync.aligned.m16n8k8.row.col.f32.f16.f16.f32";
+        assert_eq!((element(k8, 0, 5, 2), fragments(k8).expect("drawn")[0].1.places().register), (vec![9, 2], 4));
+        let fp4 = "mma.sync.aligned.kind::mxf4.block_scale.scale_vec::2X.m16n8k64.row.col.f32.e2m1.e2m1.f32.ue8m0";
+        assert_eq!(element(fp4, 0, 5, 16), [1, 40]);
+        assert!(fragments("ldmatrix.sync.aligned.m8n8.x4.shared.b16").is_ok_and(|found| found.is_empty()));
+    }
+
+    #[test]
+    fn operands_are_read() {
+        let text = ".version 8.0
+.target sm_90a
+.address_size 64
+.visible .entry k()
+{
+  .reg .b32 %r<20>;
+  .reg .b64 %rd<20>;
+  mov.b64 %rd1, 4611686293305294848;
+  mov.b64 %rd2, 4611686293305294850;
+  wgmma.mma_async.sync.aligned.m64n8k16.f32.f16.f16 {%r1,%r2,%r3,%r4}, %rd1, %rd2, 1, 1, 1, 0, 1;
+  exit;
+}";
+        let found = all(text).expect("parsed");
+        assert_eq!((found.len(), found[0].line, found[0].shape), (1, 10, Some([64, 8, 16])));
+        assert_eq!(
+            (found[0].a.clone(), found[0].transposed),
+            (Place::Shared(Some(4611686293305294848)), [false, true])
+        );
+        assert_eq!((found[0].d.clone(), found[0].bits), (Place::Registers("%r1,%r2,%r3,%r4".into()), 16));
+    }
+}
