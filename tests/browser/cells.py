@@ -47,6 +47,7 @@ VIEWS = {
     "layouts": "%layout matmul",
     "layout": "%layout matmul #mma",
     "shared": "%layout matmul #shared",
+    "conversion": "%layout matmul --conversions",
     "mma": "%mma matmul",
     "sass": "%sass matmul",
     "resources": "%resources matmul",

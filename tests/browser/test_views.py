@@ -143,15 +143,18 @@ class Views:
     def test_layouts_are_drawn(self):
         self.assertIn("#mma", output("layouts").inner_text())
         view = output("layout")
-        first = view.locator("table.wb-g").first.locator("tr").nth(1)
-        self.assertEqual(first.locator("td").all_inner_texts()[:3], ["T0:0", "T0:1", "T1:0"])
+        first = view.locator("svg").first.locator("> text")
+        self.assertEqual(first.all_text_contents()[:3], ["T0:0", "T0:1", "T1:0"])
         hardware = view.locator("details").first
         unfold(hardware)
-        self.assertTrue(hardware.locator("table.wb-g").is_visible())
+        self.assertTrue(hardware.locator("svg").is_visible())
         unfold(hardware)
         self.assertIn("no conflict", output("shared").inner_text())
         self.assertIn("mma.sync.aligned.m16n8k16", output("mma").inner_text())
-        self.assertEqual(output("mma").locator("table.wb-g").count(), 3)
+        # Three of the dot's tiles, three fragments, two kinds of `ldmatrix`.
+        self.assertEqual(output("mma").locator("svg").count(), 8)
+        self.assertIn("through shared memory", output("conversion").inner_text())
+        self.assertIn("the way of", output("conversion").inner_text())
 
     def test_sass_is_linked(self):
         view = output("sass")

@@ -14,6 +14,7 @@ Prints a line per case and a summary; the exit status is 1 if anything failed. N
 import argparse
 import ast
 import base64
+import re
 import sys
 import time
 import traceback
@@ -135,6 +136,24 @@ def attempt(action):
         return traceback.format_exc()
 
 
+def looked_into(notebook, case):
+    """What `%layout`, `%mma` and `%tma` say of a kernel: every layout, conversion and instruction drawn."""
+    name = case.kernel.partition(":")[2]
+    listed = notebook.session.run(f"%layout {name}")
+    if "not computed" in listed:
+        return listed
+    values = re.findall(r"^ *([#%][\w#]+)  ", listed, re.MULTILINE)
+    for value in values:
+        notebook.session.run(f"%layout {name} {value}")
+    for magic, nothing in (("%mma", "no tensor-core instruction"), ("%tma", "no tensor descriptor")):
+        try:
+            notebook.session.run(f"{magic} {name}")
+        except CellError as error:
+            if nothing not in str(error):
+                return str(error)
+    return None
+
+
 def run_source(options, cases, report):
     """Every case from its package; returns what came out, by case."""
     found = {}
@@ -147,6 +166,8 @@ def run_source(options, cases, report):
             return mismatch(case, found[case.name], case.expect)
 
         report.line("source", case.name, started, attempt(check), ", ".join(case.kinds))
+        started = time.monotonic()
+        report.line("views", case.name, started, attempt(lambda case=case: looked_into(notebook, case)))
     notebook.close()
     return found
 
