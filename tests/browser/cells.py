@@ -17,6 +17,18 @@ def matmul(a_ptr, b_ptr, c_ptr, M, N, K, BM: tl.constexpr, BN: tl.constexpr, BK:
         b += BK * N
     tl.store(c_ptr + rm[:, None] * N + rn[None, :], acc)"""
 
+PRODUCT = """\
+%buf p = randn(120, 128, dtype=f16, seed=1)
+%buf q = randn(128, 64, dtype=f16, seed=2)
+%buf r = zeros(120, 64, dtype=f16)
+%%triton product[1](tma(p, [128, 64]), tma(q, [64, 64]), tma(r, [128, 64]), 128, 128, 64, 64)
+@triton.jit
+def product(a, b, c, K, M: tl.constexpr, N: tl.constexpr, BLOCK: tl.constexpr):
+    sum = tl.zeros((M, N), dtype=tl.float32)
+    for k in range(0, K, BLOCK):
+        sum = tl.dot(a.load([0, k]), b.load([k, 0]), sum)
+    c.store([0, 0], sum.to(tl.float16))"""
+
 WRONG = """\
 %%ttir wrong[1](a)
 module {
@@ -62,6 +74,9 @@ VIEWS = {
     # Nothing lays out shared memory, which the lowering to LLVM takes for granted.
     "pass fails": ("%passes matmul@1 --skip allocate_shared_memory", FAILS),
     "failed": "%passes --failed",
+    "product": PRODUCT,
+    "wgmma": "%mma product",
+    "tma": "%tma product a --at 104,64",
     "expect fails": ("%%expect ptx matmul@1\nCHECK-COUNT-17: mma.sync", FAILS),
     "check fails": ("%check c == f32(a) @ f32(b) + 1", FAILS),
     "error": (WRONG, FAILS),

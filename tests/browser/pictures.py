@@ -23,7 +23,10 @@ STEPS = {
     "dump": (None, 520),
     "expect": (None, 300),
     "failed": (None, 620),
-    "layout": (None, 620),
+    "layout": (None, 760),
+    "conversion": (None, 900),
+    "wgmma": (None, 900),
+    "tma": (None, 900),
 }
 COLOURS = 64
 

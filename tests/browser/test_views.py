@@ -155,6 +155,8 @@ class Views:
         self.assertEqual(output("mma").locator("svg").count(), 8)
         self.assertIn("through shared memory", output("conversion").inner_text())
         self.assertIn("the way of", output("conversion").inner_text())
+        self.assertIn("by the addresses in the descriptors", output("wgmma").inner_text())
+        self.assertIn("red: outside the tensor", output("tma").inner_text())
 
     def test_sass_is_linked(self):
         view = output("sass")
