@@ -58,7 +58,7 @@ impl Cell {
 }
 
 /// The style of [`html`], once in an output.
-pub const STYLE: &str = ".wb-gs{overflow:auto;max-height:680px;margin:4px 0}.wb-gs svg{display:block;\
+pub const STYLE: &str = ".wb-gs{overflow:auto;max-height:680px;margin:4px 0}.wb-gs.wb-gs svg{display:block;max-width:none;\
     font:10px var(--jp-code-font-family,ui-monospace,monospace)}.wb-gs text{fill:currentColor;text-anchor:middle}\
     .wb-gs .l{opacity:.65}.wb-c{margin-top:8px;font-size:12px}.wb-t{font-family:var(--jp-code-font-family,monospace);\
     font-size:12px}.wb-t pre{margin:4px 0;white-space:pre-wrap;font-size:12px;line-height:1.35}.wb-t table{font-size:12px}\

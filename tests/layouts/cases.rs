@@ -282,8 +282,8 @@ impl Numbers {
         let block_m: u32 = 64 << self.below(2);
         let block_n: u32 = 16 << self.below(4);
         // Two blocks of 64 rows share the columns.
-        let rows = block_m * along_m << if two && block_m == 64 { 0 } else { self.below(2) };
-        let columns = block_n * along_n << self.below(2);
+        let rows = (block_m * along_m) << if two && block_m == 64 { 0 } else { self.below(2) };
+        let columns = (block_n * along_n) << self.below(2);
         let bits = 16 << self.below(2);
         let unpacked = bits == 16 && self.is();
         let stride = if unpacked { 2 } else { 1 };

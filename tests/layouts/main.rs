@@ -29,7 +29,7 @@ fn own(case: &Case) -> Value {
             let bits = case.question["bits"].as_u64().expect("bits") as u32;
             let mut own = memory.layout(&case.shape, bits).unwrap_or_else(|error| refused(&error));
             // What is between the elements, no register holds.
-            own.register.retain(|basis| is_used(basis));
+            own.register.retain(is_used);
             // Lanes that would hold nothing take the second half of the columns.
             if let Some(free) = own.lane[..5].iter_mut().find(|basis| !is_used(basis)) {
                 *free = own.register.pop().expect("columns");
