@@ -96,9 +96,9 @@ mod tests {
         assert!(svg.contains("k &amp; co") && svg.contains("ld &lt;a&gt;") && svg.contains("PTX 4"));
         // To the right, a dot, to the left.
         assert!(
-            svg.contains("M225.0 64.0H668.0")
-                && svg.contains("<circle cx=\"675.0\"")
-                && svg.contains("M675.0 156.0H232.0"),
+            svg.contains("M210.0 64.0H623.0")
+                && svg.contains("<circle cx=\"630.0\"")
+                && svg.contains("M630.0 156.0H217.0"),
             "{svg}"
         );
     }

@@ -18,7 +18,7 @@ pub const SWITCHES: [&str; 5] = ["--compile", "--warm", "--check", "--counters",
 const COUNTERS: OptionSpec = OptionSpec {
     name: "--counters",
     value: "",
-    help: "on the emulator: count, and say so in one line (`%counters` says all)",
+    help: "on the emulator: count, and say so in one line (`%counters` says all); it takes about a third longer",
 };
 
 /// Options of every stage magic.

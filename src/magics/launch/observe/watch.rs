@@ -281,7 +281,7 @@ struct View<'a> {
 
 const STYLE: &str = ".wb-watch table{border-collapse:collapse;font:11px var(--jp-code-font-family,monospace)}\
 .wb-watch td,.wb-watch th{padding:1px 5px;text-align:right;font-weight:400;white-space:nowrap;color:inherit}\
-.wb-watch th{opacity:.75}.wb-watch .o{opacity:.35}.wb-watch .s{overflow:auto;max-height:480px}\
+.wb-watch th{opacity:.75}.wb-watch .o{opacity:.6}.wb-watch .s{overflow:auto;max-height:480px}\
 .wb-watch .h1{background:#0072b21a}.wb-watch .h2{background:#0072b233}.wb-watch .h3{background:#0072b24d}.wb-watch .h4{background:#0072b266}\
 .wb-watch .h5{background:#0072b280}";
 
