@@ -1,7 +1,7 @@
 """What Warpbook does on an NVIDIA GPU, in one run: every stage, faults, latency, throughput, two GPUs where there are two.
 
     cargo build --release
-    python benches/gpu/campaign.py [--warpbook PROGRAM] [--parts stages,exact,faults,latency,throughput,modules,devices,dumps] [--rounds N]
+    python benches/gpu/campaign.py [--warpbook PROGRAM] [--parts stages,exact,whole,faults,latency,throughput,modules,devices,dumps] [--rounds N]
 
 Needs a GPU of compute capability 9.0 and an interpreter with Triton, PyTorch, numpy and jupyter_client; Triton compiles
 the cells (WARPBOOK_PYTHON is set to this interpreter). Where `--old` names another Triton version, its stages come from
@@ -32,10 +32,11 @@ import latency  # noqa: E402
 import modules  # noqa: E402
 import stages  # noqa: E402
 import throughput  # noqa: E402
+import whole  # noqa: E402
 from notebook import Notebook  # noqa: E402
 
-PARTS = {"stages": stages.run, "exact": exact.run, "faults": faults.run, "latency": latency.run,
-         "throughput": throughput.run, "modules": modules.run, "devices": devices.run, "dumps": dumps.run}
+PARTS = {"stages": stages.run, "exact": exact.run, "whole": whole.run, "faults": faults.run,
+         "latency": latency.run, "throughput": throughput.run, "modules": modules.run, "devices": devices.run, "dumps": dumps.run}
 # Needs no GPU, and is asked for by name: `--device emu --parts cache --old 3.4.0`.
 MORE = {"cache": stages.fill_cache}
 

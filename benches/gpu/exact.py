@@ -60,7 +60,8 @@ def run(options):
         settings = SimpleNamespace(prefix=options.prefix, packages=options.packages or ".", scratch=options.scratch,
                                    capability=90, device=options.device)
         loader = Cases(settings, "exact")
-        for name, kinds, buffers, cell in jobs(options):
+        share, shares = getattr(options, "share", (0, 1))
+        for name, kinds, buffers, cell in list(jobs(options))[share::shares]:
             session = notebook if isinstance(buffers, str) else loader.session
             verdicts = {}
             for mode, more in (("default", ""), ("no fusion", ", enable_fp_fusion=False")):
