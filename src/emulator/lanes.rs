@@ -376,6 +376,29 @@ pub fn half_unary(name: &str, ty: PtxType, flush: bool) -> Option<WordUnary> {
     })
 }
 
+/// Two-operand functions of two 16-bit integers in a register.
+pub fn integer_pair_binary(name: &str, signed: bool) -> Option<WordBinary> {
+    macro_rules! halves {
+        ($integer:ty; |$x:ident, $y:ident| $value:expr) => {
+            lanes!(Word; |a: Word, b: Word| {
+                let half = |shift: u32| {
+                    let ($x, $y) = ((a >> shift) as u16 as $integer, (b >> shift) as u16 as $integer);
+                    u32::from($value as u16) << shift
+                };
+                half(0) | half(16)
+            })
+        };
+    }
+    Some(match (name, signed) {
+        ("add", _) => halves!(u16; |x, y| x.wrapping_add(y)),
+        ("min", false) => halves!(u16; |x, y| x.min(y)),
+        ("max", false) => halves!(u16; |x, y| x.max(y)),
+        ("min", true) => halves!(i16; |x, y| x.min(y)),
+        ("max", true) => halves!(i16; |x, y| x.max(y)),
+        _ => return None,
+    })
+}
+
 /// Two-operand integer functions of up to 32 bits; 8- and 16-bit values are kept zero-extended.
 pub fn integer_word_binary(name: &str, ty: PtxType) -> Option<WordBinary> {
     let (narrow, signed) = (ty.size() < 4, ty.is_signed());

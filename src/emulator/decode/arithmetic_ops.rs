@@ -26,6 +26,11 @@ impl Decoder<'_> {
     }
 
     pub(super) fn binary(&mut self, name: &str, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
+        if let Some(pair) = m.take_any(&["s16x2", "u16x2"]) {
+            let f = lanes::integer_pair_binary(name, pair == "s16x2")
+                .ok_or_else(|| self.unsupported(format!("`{name}.{pair}`")))?;
+            return self.emit_w2(f, o);
+        }
         let ty = self.take_type(m)?;
         if ty == PtxType::Pred {
             let logic = match name {

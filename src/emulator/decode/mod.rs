@@ -5,6 +5,7 @@ mod arithmetic_ops;
 mod asynchronous;
 mod bit_ops;
 mod call;
+mod carry;
 mod collective_ops;
 mod convert_ops;
 mod flow;
@@ -21,7 +22,7 @@ mod tensor_ops;
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
-use super::program::{Instruction, Op, Program, Register, Slot, Special};
+use super::program::{Data, Instruction, Op, Program, Register, Slot, Special};
 use super::visit::File;
 use crate::diagnostic::{Diagnostic, Result};
 use crate::ptx::{Function, LineInfo, Module, Space, Statement};
@@ -58,6 +59,8 @@ struct Decoder<'a> {
     /// Branches whose target is a label yet to come: instruction, label, place.
     branches: Vec<(usize, String, Range<usize>)>,
     constants: Constants,
+    /// The register of the carry, once something uses it.
+    condition_code: Option<Slot>,
     next: [Slot; 3],
     /// Lists of branch targets by name.
     branch_targets: HashMap<&'a str, &'a [String]>,
@@ -84,6 +87,7 @@ impl<'a> Decoder<'a> {
             branches: Vec::new(),
             branch_targets: HashMap::new(),
             constants: Constants::default(),
+            condition_code: None,
             next: [0; 3],
             label_blocks: Vec::new(),
             blocks: 0,
@@ -229,6 +233,7 @@ impl<'a> Decoder<'a> {
         });
         let mut registers: Vec<Register> = registers.collect();
         registers.sort_by(|a, b| (a.live, a.file as u8, a.slot, &a.name).cmp(&(b.live, b.file as u8, b.slot, &b.name)));
+        let accumulator_slots = accumulator_slots(&mut self.code);
         let mut slots = slots.into_iter();
         let mut renamed = || slots.next().unwrap_or_default();
         Ok(Program {
@@ -241,6 +246,7 @@ impl<'a> Decoder<'a> {
             spans: self.spans,
             lines: self.lines,
             registers,
+            accumulator_slots,
             words: sizes.words,
             longs: sizes.longs,
             predicates: sizes.predicates,
@@ -260,6 +266,43 @@ impl<'a> Decoder<'a> {
     fn malformed(&self, what: impl Into<String>) -> Box<Diagnostic> {
         error("ptx-operand", what.into(), self.span.clone())
     }
+}
+
+/// For each instruction but waits: which slots of accumulators it reads or writes; of a `wgmma`, those that are its A.
+/// Nothing in a kernel that never waits: that is no wait too late, but a mistake to be seen.
+fn accumulator_slots(code: &mut [Instruction]) -> Vec<Box<[Slot]>> {
+    let mut all: HashSet<Slot> = HashSet::new();
+    for instruction in code.iter() {
+        if let Op::Wgmma(wgmma) = &instruction.op {
+            all.extend(
+                wgmma.d.iter().filter_map(|element| if let Data::Word(slot) = element { Some(*slot) } else { None }),
+            );
+        }
+    }
+    let waits = code.iter().any(|instruction| matches!(instruction.op, Op::WgmmaWait { .. }));
+    if all.is_empty() || !waits {
+        return Vec::new();
+    }
+    let shared = |instruction: &mut Instruction| {
+        let mut found = Vec::new();
+        let mut take = |slot: Slot| {
+            if all.contains(&slot) {
+                found.push(slot);
+            }
+        };
+        match &instruction.op {
+            // Its own accumulator goes on from one to the next.
+            Op::Wgmma(wgmma) => wgmma.a_words().for_each(take),
+            Op::WgmmaWait { .. } => {}
+            _ => instruction.visit(&mut |file, _, slot| {
+                if file == File::Word {
+                    take(*slot);
+                }
+            }),
+        }
+        found.into_boxed_slice()
+    };
+    code.iter_mut().map(shared).collect()
 }
 
 fn error(code: &'static str, message: String, span: Range<usize>) -> Box<Diagnostic> {

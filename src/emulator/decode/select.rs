@@ -2,6 +2,7 @@
 
 use super::Decoder;
 use super::call::return_label;
+use super::carry::Carry;
 use super::modifiers::Modifiers;
 use crate::diagnostic::Result;
 use crate::emulator::program::Op;
@@ -12,6 +13,12 @@ impl Decoder<'_> {
     pub(super) fn select(&mut self, instruction: &Instruction) -> Result<()> {
         let (name, mut m) = Modifiers::new(&instruction.opcode);
         let o = &instruction.operands[..];
+        if matches!(name, "add" | "sub" | "mad" | "addc" | "subc" | "madc")
+            && let Some(carry) = Carry::of(name, &mut m)
+        {
+            self.with_carry(name.trim_end_matches('c'), carry, &mut m, o)?;
+            return self.all_taken(&m, instruction);
+        }
         match name {
             "ld" | "ldu" => self.load(&mut m, o)?,
             "st" => self.store(&mut m, o)?,
@@ -97,6 +104,11 @@ impl Decoder<'_> {
             "call" => self.call(&mut m, o, instruction.guard.is_some())?,
             _ => return Err(self.unsupported(format!("`{}`", instruction.opcode))),
         }
+        self.all_taken(&m, instruction)
+    }
+
+    /// Refuses a modifier that nothing has asked for.
+    fn all_taken(&self, m: &Modifiers<'_>, instruction: &Instruction) -> Result<()> {
         match m.rest() {
             [] => Ok(()),
             [first, ..] => Err(self.unsupported(format!("`.{first}` of `{}`", instruction.opcode))),

@@ -5,7 +5,9 @@ use super::asynchronous::element;
 use super::modifiers::Modifiers;
 use crate::diagnostic::Result;
 use crate::emulator::arithmetic::tensor::{Accumulator, Element, Mma};
-use crate::emulator::program::{Data, Elements, MemorySpace, Op};
+use crate::emulator::lanes::lanes;
+use crate::emulator::program::{Data, Elements, Long, MemorySpace, Op};
+use crate::emulator::visit::File;
 use crate::ptx::{Operand, PtxType};
 
 impl Decoder<'_> {
@@ -22,12 +24,8 @@ impl Decoder<'_> {
         let [d_type, a_type, b_type, c_type] = types[..] else {
             return Err(self.malformed("`mma` has four types"));
         };
-        if shape == "m8n8k4" && a_type == PtxType::F64 {
-            let d = [self.vector_long(o, 0, 0)?, self.vector_long(o, 0, 1)?];
-            let (a, b) = (self.vector_long(o, 1, 0)?, self.vector_long(o, 2, 0)?);
-            let c = [self.vector_long(o, 3, 0)?, self.vector_long(o, 3, 1)?];
-            self.emit(Op::MmaF64 { d, a, b, c });
-            return Ok(());
+        if a_type == PtxType::F64 {
+            return self.mma_f64(shape, o);
         }
         let refused = || format!("`mma` {shape} of .{a_type} and .{b_type} into .{d_type}");
         let (Some(a), Some(b)) = (element(a_type), element(b_type)) else { return Err(self.unsupported(refused())) };
@@ -65,6 +63,35 @@ impl Decoder<'_> {
         let c = source(self, 3, mma.c_registers())?;
         let d = self.words_out(d_operand, mma.c_registers())?;
         self.emit(Op::Mma { mma, d, a, b, c });
+        Ok(())
+    }
+
+    /// Of f64, in steps of 8 rows and of 4 along k: a chain of fused multiplications and additions.
+    fn mma_f64(&mut self, shape: &str, o: &[Operand]) -> Result<()> {
+        let (halves, steps) = match shape {
+            "m8n8k4" => (1, 1),
+            "m16n8k4" => (2, 1),
+            "m16n8k8" => (2, 2),
+            "m16n8k16" => (2, 4),
+            _ => return Err(self.unsupported(format!("`mma` {shape} of .f64"))),
+        };
+        let copy = lanes!(Long; |a: Long| a);
+        let mut results = Vec::new();
+        for half in 0..halves {
+            let mut c = [self.vector_long(o, 3, 2 * half)?, self.vector_long(o, 3, 2 * half + 1)?];
+            for step in 0..steps {
+                let (a, b) = (self.vector_long(o, 1, halves * step + half)?, self.vector_long(o, 2, step)?);
+                let d = [self.fresh(File::Long), self.fresh(File::Long)];
+                self.emit(Op::MmaF64 { d, a, b, c });
+                c = d;
+            }
+            results.extend(c);
+        }
+        // The destination may be one of the operands.
+        for (index, result) in results.into_iter().enumerate() {
+            let d = self.vector_long(o, 0, index)?;
+            self.emit(Op::L1(copy, d, result));
+        }
         Ok(())
     }
 
