@@ -1,6 +1,7 @@
 //! The CPU emulator as a [`Device`].
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::time::Instant;
 
 use sha2::{Digest, Sha256};
@@ -40,6 +41,13 @@ impl Emulated {
             by_hash: HashMap::new(),
             functions: Vec::new(),
         }
+    }
+
+    /// The same device with tensor cores in the host's own f32 arithmetic, which is quicker and has other bits.
+    #[must_use]
+    pub fn with_fast_arithmetic(mut self, fast: bool) -> Self {
+        self.set_fast_arithmetic(fast);
+        self
     }
 
     fn load_module(&mut self, code: Code<'_>) -> Result<usize> {
@@ -139,7 +147,8 @@ impl Emulated {
 
 impl Device for Emulated {
     fn name(&self) -> String {
-        format!("emu:sm_{}", self.capability)
+        let fast = if self.arithmetic == Arithmetic::Fast { ":fast" } else { "" };
+        format!("emu:sm_{}{fast}", self.capability)
     }
 
     fn place(&self) -> Place {
@@ -148,6 +157,10 @@ impl Device for Emulated {
 
     fn is_emulated(&self) -> bool {
         true
+    }
+
+    fn set_fast_arithmetic(&mut self, fast: bool) {
+        self.arithmetic = if fast { Arithmetic::Fast } else { Arithmetic::Exact };
     }
 
     fn emulate(&mut self, capability: u32) {
@@ -240,12 +253,22 @@ impl Device for Emulated {
         let outcome = launch(&loaded.module, kernel, &config, &self.memory, cancel.flag(), print);
         let elapsed = start.elapsed();
         let stats = outcome.map_err(|fault| Box::new(fault.into_diagnostic(loaded.module.source())))?;
+        let source = loaded.module.source();
+        let line = |span: &Range<usize>| 1 + source.text.get(..span.start).unwrap_or_default().matches('\n').count();
+        let repaired = stats.repaired.first().map(|first| {
+            let more = if stats.repaired.len() > 1 { format!(" (and at {} more)", stats.repaired.len() - 1) } else { String::new() };
+            format!(
+                "line {} of the PTX{more} has to do with the accumulator of a `wgmma` that is waited for later: a wait was \
+                 put in before it, as ptxas does (its remark C7517)",
+                line(first)
+            )
+        });
         Ok(LaunchReport {
             elapsed,
             host: None,
             warp_instructions: Some(stats.warp_instructions),
             shared_touched: Some(stats.shared_touched),
-            warnings: loaded.warning.iter().cloned().collect(),
+            warnings: loaded.warning.iter().cloned().chain(repaired).collect(),
             checked: stats.checked,
             observed: stats.observed,
         })

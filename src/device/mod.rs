@@ -61,6 +61,8 @@ pub trait Device: Send {
     }
     /// Emulates another architecture from now on; memory stays. A GPU is what it is.
     fn emulate(&mut self, _capability: u32) {}
+    /// Takes the host's own arithmetic for tensor cores, or that of the emulated GPU; a GPU has but its own.
+    fn set_fast_arithmetic(&mut self, _fast: bool) {}
     /// How many bytes of what its memory holds it may keep a copy of on the host.
     fn set_budget(&mut self, _bytes: u64) {}
     /// Shared memory that one block may have at most, static and dynamic together, in bytes.

@@ -1,6 +1,6 @@
 //! A block: its warps, its shared and local memory, its barriers. It can be paused and resumed anywhere.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::bulk_copy::PendingLoad;
@@ -11,7 +11,7 @@ use super::memory::GlobalMemory;
 use super::observe::{Observe, Observer, Stalled};
 use super::program::{BarrierReduction, Program, Slot};
 use super::sanitizer::{Checks, Sanitizer};
-use super::schedule::Schedule;
+use super::schedule::{Schedule, Spin};
 use super::warp::{State, Warp};
 use crate::diagnostic::Source;
 use crate::emulator::arithmetic::fused_lanes::Operands;
@@ -71,6 +71,10 @@ pub(super) struct BlockMemory {
     /// The allocation that the last global access hit.
     pub last_allocation: usize,
     pub printed: String,
+    /// Whether the block waits for another one.
+    pub spin: Spin,
+    /// Instructions before which a wait for `wgmma` was put in.
+    pub repaired: BTreeSet<u32>,
     /// Bulk loads that have not landed, oldest first.
     pub loads: VecDeque<PendingLoad>,
     /// Working space of the tensor core.
@@ -167,6 +171,8 @@ impl Block {
             shared_touched: 0,
             last_allocation: 0,
             printed: String::new(),
+            spin: Spin::default(),
+            repaired: BTreeSet::new(),
             loads: VecDeque::new(),
             operands: Box::default(),
             sanitizer,
@@ -189,6 +195,7 @@ impl Block {
     ) -> Result<Progress, Box<Fault>> {
         let limit = self.executed() + budget;
         let mut worked = false;
+        self.memory.spin.next_turn();
         let lockstep = self.memory.observer.as_ref().is_some_and(|observer| observer.in_lockstep());
         let mut stalled = Stalled::default();
         loop {
@@ -252,7 +259,7 @@ impl Block {
                 return Ok(Progress::Waiting { worked });
             }
             worked |= !lockstep || stalled.went_on();
-            if self.executed() > limit {
+            if self.executed() > limit || self.memory.spin.is_on() {
                 return Ok(Progress::Paused);
             }
         }

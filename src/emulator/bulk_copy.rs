@@ -322,7 +322,8 @@ impl BlockMemory {
         }
     }
 
-    fn write_global(&self, environment: &Environment<'_>, address: u64, bytes: &[u8]) -> Result<(), FaultKind> {
+    fn write_global(&mut self, environment: &Environment<'_>, address: u64, bytes: &[u8]) -> Result<(), FaultKind> {
+        self.spin.changed();
         if environment.memory.write(address, bytes) {
             return Ok(());
         }

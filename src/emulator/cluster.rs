@@ -138,7 +138,7 @@ impl Cluster {
     }
 
     /// Warp instructions executed so far.
-    fn executed(&self) -> u64 {
+    pub fn executed(&self) -> u64 {
         self.blocks.iter().flatten().map(|block| block.executed()).sum()
     }
 
@@ -173,10 +173,20 @@ impl Cluster {
             if !worked && !self.land_one(environment)? {
                 return Err(self.deadlock(environment));
             }
-            if self.executed() > limit {
+            if self.executed() > limit || self.spins() {
                 return Ok(Progress::Paused);
             }
         }
+    }
+
+    /// Whether every block that has not ended waits for other clusters.
+    fn spins(&self) -> bool {
+        self.blocks.iter().flatten().all(|block| block.is_done() || block.memory.spin.is_on())
+    }
+
+    /// Whether its last turn changed nothing, and ended because it waits for other clusters.
+    pub fn is_fruitless(&self) -> bool {
+        self.blocks.iter().flatten().all(|block| block.is_done() || block.memory.spin.is_fruitless())
     }
 
     fn with_block<T>(&mut self, rank: usize, work: impl FnOnce(&mut Block, &mut Self) -> T) -> Option<T> {
@@ -195,6 +205,12 @@ impl Cluster {
             }
         }
         Ok(false)
+    }
+
+    /// The fault of a grid whose running blocks all wait for others.
+    pub fn spinning(&mut self, environment: &Environment<'_>, kind: FaultKind) -> Option<Box<Fault>> {
+        let block = self.blocks.iter_mut().flatten().find(|block| !block.is_done())?;
+        Some(block.stuck_at(environment, kind))
     }
 
     fn deadlock(&mut self, environment: &Environment<'_>) -> Box<Fault> {

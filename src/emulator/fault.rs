@@ -89,6 +89,15 @@ pub enum FaultKind {
         /// How many test the phase of an mbarrier again and again.
         polling: u32,
     },
+    /// Every block that runs asks global memory again and again, and nobody changes it.
+    Spinning {
+        /// Blocks that run.
+        running: u64,
+        /// Blocks that wait for one of them to end.
+        waiting: u64,
+        /// The GPU that holds so many.
+        gpu: &'static str,
+    },
     /// The reader's interrupt.
     Cancelled,
     /// Something that the emulator does not do, found while running.
@@ -158,6 +167,14 @@ impl Fault {
                 };
                 ("deadlock", format!("deadlock: {who} that nobody can complete"))
             }
+            FaultKind::Spinning { running, .. } => {
+                let who = if *running == 1 {
+                    "the block that runs".to_owned()
+                } else {
+                    format!("all {running} blocks that run")
+                };
+                ("deadlock", format!("deadlock: {who} wait for a change of global memory that nobody makes"))
+            }
             FaultKind::Cancelled => return Diagnostic::interrupted(),
             FaultKind::Unsupported(what) => ("ptx-unsupported", format!("{what} is not supported by the emulator")),
         };
@@ -170,6 +187,11 @@ impl Fault {
         }
         if let FaultKind::Assert { file, line, function, .. } = &self.kind {
             diagnostic = diagnostic.note(format!("asserted in `{function}`, {file}:{line}"));
+        }
+        if let FaultKind::Spinning { running, waiting: waiting @ 1.., gpu } = &self.kind {
+            let all = running + waiting;
+            diagnostic = diagnostic
+                .note(format!("one {gpu} runs {running} of the {all} blocks at once; the others start when some end"));
         }
         for sentence in self.before {
             diagnostic = diagnostic.note(format!("before that: {sentence}"));

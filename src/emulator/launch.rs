@@ -1,6 +1,7 @@
 //! A grid: its blocks on all cores.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -10,14 +11,18 @@ use super::cluster::{self, Cluster};
 use super::fault::{Fault, FaultKind};
 use super::memory::GlobalMemory;
 use super::observe::{Observe, Observed, Observer};
+use super::residency::Gpu;
 use super::sanitizer::{Checks, Finding, Sanitizer};
 use super::{Kernel, Module};
 use crate::diagnostic::Diagnostic;
 
 /// Warp instructions that a cluster executes before another gets its turn.
-const CLUSTER_TURN: u64 = 1 << 22;
-/// Paused blocks for each core; further blocks wait, as on a GPU whose multiprocessors are full.
-const RESIDENT_PER_WORKER: usize = 16;
+const CLUSTER_TURN: u64 = 1 << 20;
+/// Turns that change nothing, of each running cluster, and warp instructions in them, after which a grid is taken to be
+/// stuck.
+const STUCK: (u32, u64) = (4, 1 << 22);
+/// Every so many turns a new cluster starts, even if others have work: these may wait for it in a way that is not known.
+const START: u64 = 16;
 
 /// Whose bits the results have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -76,6 +81,8 @@ pub struct Stats {
     pub warp_instructions: u64,
     /// One past the highest byte of dynamic shared memory that was touched, in any block.
     pub shared_touched: u32,
+    /// Bytes of the PTX before which a wait for `wgmma` was put in, as ptxas does.
+    pub repaired: Vec<Range<usize>>,
     /// What the checks say, where they were asked for.
     pub checked: Option<Checked>,
     /// What was observed, where that was asked for.
@@ -117,12 +124,25 @@ pub fn launch(
         Some(block) if !kernel.program.orders_blocks() => cluster::of_block(config, block).unwrap_or(total),
         _ => 0,
     };
+    let ranks: u32 = config.cluster.iter().map(|extent| extent.max(&1)).product();
+    let shared = kernel.static_shared() + config.shared;
+    let gpu = Gpu::of(config.capability);
+    let resident = gpu.resident(config.block.iter().product(), shared) / ranks as usize;
     let queue = Mutex::new(Queue {
         next,
         total,
+        resident: resident.max(1),
+        gpu: gpu.name,
         paused: VecDeque::new(),
+        working: 0,
+        running: 0,
+        turns: 0,
+        epoch: 1,
+        stuck: 0,
+        fruitless: 0,
         failure: None,
         stats: Stats::default(),
+        repaired: BTreeSet::new(),
         checked: Collected::default(),
         observed: None,
     });
@@ -136,9 +156,9 @@ pub fn launch(
     let workers = cores.min(total.max(1) as usize);
     std::thread::scope(|scope| {
         for _ in 1..workers {
-            scope.spawn(|| work(&environment, config, &queue, &printer, workers, print));
+            scope.spawn(|| work(&environment, config, &queue, &printer, print));
         }
-        work(&environment, config, &queue, &printer, workers, print);
+        work(&environment, config, &queue, &printer, print);
     });
     let queue = queue.into_inner().unwrap_or_else(PoisonError::into_inner);
     match queue.failure {
@@ -156,7 +176,9 @@ pub fn launch(
         None => {
             let checked = checks.map(|checks| queue.checked.told(module, kernel, &checks));
             let observed = queue.observed.map(|observer| observer.told(module, &kernel.program));
-            Ok(Stats { checked, observed, ..queue.stats })
+            let span = |pc: u32| kernel.program.spans.get(pc as usize).cloned();
+            let repaired = queue.repaired.into_iter().filter_map(span).collect();
+            Ok(Stats { repaired, checked, observed, ..queue.stats })
         }
     }
 }
@@ -164,12 +186,115 @@ pub fn launch(
 struct Queue {
     next: u64,
     total: u64,
-    paused: VecDeque<Cluster>,
+    /// Clusters that run at once, and the GPU that has so much room.
+    resident: usize,
+    gpu: &'static str,
+    paused: VecDeque<Paused>,
+    /// How many of `paused` do not wait for others.
+    working: usize,
+    /// Clusters that have their turn now.
+    running: usize,
+    turns: u64,
+    /// Changes whenever any cluster has got on.
+    epoch: u64,
+    /// Clusters that have done nothing but wait in this epoch, long enough; and warp instructions that this took.
+    stuck: usize,
+    fruitless: u64,
     /// The fault of the lowest cluster, so that the report is the same from run to run where it can be.
     failure: Option<(u64, Box<Fault>)>,
     stats: Stats,
+    repaired: BTreeSet<u32>,
     checked: Collected,
     observed: Option<Box<Observer>>,
+}
+
+/// A cluster between two turns.
+struct Paused {
+    cluster: Cluster,
+    /// The epoch in which it began to wait, and its turns since then; `None` where it works.
+    waits: Option<(u64, u32)>,
+}
+
+impl Queue {
+    /// The next cluster that gets its turn: one that was paused, or the number of a new one.
+    fn take(&mut self) -> Option<Result<Paused, u64>> {
+        self.turns += 1;
+        let limit = self.limit();
+        let room = self.paused.len() + self.running < self.resident;
+        if self.next < limit && room && (self.working == 0 || self.turns.is_multiple_of(START)) {
+            self.next += 1;
+            self.running += 1;
+            return Some(Err(self.next - 1));
+        }
+        while let Some(paused) = self.paused.pop_front() {
+            self.working -= usize::from(paused.waits.is_none());
+            if paused.cluster.index < limit {
+                self.running += 1;
+                return Some(Ok(paused));
+            }
+            self.stuck -= usize::from(self.is_stuck(&paused));
+        }
+        None
+    }
+
+    /// The clusters below it go on: all, and after a fault the earlier ones, to find the first fault.
+    fn limit(&self) -> u64 {
+        self.failure.as_ref().map_or(self.total, |(failed, _)| *failed)
+    }
+
+    fn is_stuck(&self, paused: &Paused) -> bool {
+        paused.waits.is_some_and(|(epoch, turns)| epoch == self.epoch && turns >= STUCK.0)
+    }
+
+    /// A cluster's turn is over, and it has not ended. `began` is the epoch in which the turn began, `executed` what it
+    /// executed. Gives it back where the whole grid is stuck.
+    fn pause(
+        &mut self,
+        mut cluster: Cluster,
+        mut waits: Option<(u64, u32)>,
+        began: u64,
+        executed: u64,
+    ) -> Option<(Cluster, FaultKind)> {
+        self.running -= 1;
+        if cluster.is_fruitless() {
+            let turns = waits.filter(|(epoch, _)| *epoch == self.epoch).map_or(0, |(_, turns)| turns);
+            // A turn counts if nothing changed since it began.
+            let turns = if began == self.epoch { turns + 1 } else { 0 };
+            self.stuck += usize::from(turns == STUCK.0);
+            self.fruitless += executed;
+            waits = Some((self.epoch, turns));
+            let resident = self.paused.len() + self.running + 1;
+            let may_start = self.next < self.limit() && resident < self.resident;
+            if self.stuck == resident && self.fruitless > STUCK.1 && !may_start {
+                // The report is about the first of them, where it does not have its turn right now.
+                if let Some(first) = self.paused.iter_mut().min_by_key(|paused| paused.cluster.index)
+                    && first.cluster.index < cluster.index
+                {
+                    std::mem::swap(&mut first.cluster, &mut cluster);
+                }
+                let kind =
+                    FaultKind::Spinning { running: resident as u64, waiting: self.total - self.next, gpu: self.gpu };
+                return Some((cluster, kind));
+            }
+        } else {
+            self.progress();
+            waits = None;
+            self.working += 1;
+        }
+        self.paused.push_back(Paused { cluster, waits });
+        None
+    }
+
+    fn forget_paused(&mut self) {
+        self.paused.clear();
+        self.working = 0;
+    }
+
+    /// Some cluster has got on.
+    fn progress(&mut self) {
+        self.epoch += 1;
+        (self.stuck, self.fruitless) = (0, 0);
+    }
 }
 
 /// Findings that are told beside a fault.
@@ -247,35 +372,36 @@ fn work(
     config: &LaunchConfig,
     queue: &Mutex<Queue>,
     printer: &Mutex<Printer>,
-    workers: usize,
     print: &(dyn Fn(&str) + Sync),
 ) {
-    let ranks: u32 = config.cluster.iter().map(|extent| extent.max(&1)).product();
-    let resident = (RESIDENT_PER_WORKER / ranks as usize).max(1);
     loop {
-        let mut cluster = {
+        let (taken, began) = {
             let mut queue = locked(queue);
-            let full = queue.paused.len() >= resident * workers;
-            // After a fault only earlier clusters go on, to find the first fault.
-            let limit = queue.failure.as_ref().map_or(queue.total, |(failed, _)| *failed);
-            if queue.next < limit && !full {
-                let index = queue.next;
-                queue.next += 1;
-                drop(queue);
-                Cluster::new(environment, config, index)
-            } else if let Some(cluster) = queue.paused.pop_front() {
-                if cluster.index >= limit {
-                    continue;
-                }
-                cluster
-            } else {
-                return;
-            }
+            let Some(taken) = queue.take() else { return };
+            (taken, queue.epoch)
         };
-        let index = cluster.index;
-        match cluster.run(environment, CLUSTER_TURN) {
-            // Its blocks all wait only within `run`.
-            Ok(Progress::Paused | Progress::Waiting { .. }) => locked(queue).paused.push_back(cluster),
+        let Paused { mut cluster, waits } = match taken {
+            Ok(paused) => paused,
+            Err(index) => Paused { cluster: Cluster::new(environment, config, index), waits: None },
+        };
+        let (index, before) = (cluster.index, cluster.executed());
+        let mut outcome = cluster.run(environment, CLUSTER_TURN);
+        // Its blocks all wait for each other only within `run`.
+        if let Ok(Progress::Paused | Progress::Waiting { .. }) = outcome {
+            let executed = cluster.executed() - before;
+            let Some((stuck, kind)) = locked(queue).pause(cluster, waits, began, executed) else { continue };
+            cluster = stuck;
+            match cluster.spinning(environment, kind) {
+                Some(fault) => outcome = Err(fault),
+                None => continue,
+            }
+        } else {
+            let mut queue = locked(queue);
+            queue.running -= 1;
+            queue.progress();
+        }
+        match outcome {
+            Ok(Progress::Paused | Progress::Waiting { .. }) => {}
             Ok(Progress::Done) => {
                 for mut block in cluster.into_blocks() {
                     let mut queue = locked(queue);
@@ -283,13 +409,14 @@ fn work(
                     let dynamic = u64::from(environment.program.dynamic_shared_offset);
                     let touched = block.memory.shared_touched.saturating_sub(dynamic) as u32;
                     queue.stats.shared_touched = queue.stats.shared_touched.max(touched);
+                    queue.repaired.append(&mut block.memory.repaired);
                     if let Some(sanitizer) = block.memory.sanitizer.take() {
                         queue.checked.add(*sanitizer);
                     }
                     if let Some(observer) = block.memory.observer.take() {
                         if observer.is_alone() {
                             queue.next = queue.total;
-                            queue.paused.clear();
+                            queue.forget_paused();
                         }
                         match &mut queue.observed {
                             Some(all) => all.join(*observer),
@@ -310,13 +437,16 @@ fn work(
                     }
                     printed.push(block.memory.printed);
                 }
-                let first = queue.failure.as_ref().is_none_or(|(failed, _)| index < *failed);
-                if first {
-                    queue.failure = Some((index, fault));
+                let stuck = matches!(fault.kind, FaultKind::Spinning { .. });
+                match &mut queue.failure {
+                    // They wait for one that has failed.
+                    Some((failed, _)) if stuck => *failed = 0,
+                    Some((failed, _)) if *failed <= index => {}
+                    failure => *failure = Some((if stuck { 0 } else { index }, fault)),
                 }
                 if environment.stop.load(Ordering::Relaxed) {
                     queue.next = queue.total;
-                    queue.paused.clear();
+                    queue.forget_paused();
                     if let Some((_, fault)) = &mut queue.failure {
                         fault.kind = FaultKind::Cancelled;
                     }
@@ -371,6 +501,50 @@ mod tests {
             let fault = running.join().expect("no panic").expect_err("the kernel does not end by itself");
             assert!(matches!(fault.kind, FaultKind::Cancelled), "{fault:?}");
         });
+    }
+
+    /// Blocks that count themselves, and wait until all have.
+    fn meet(blocks: u32) -> Result<Stats, Box<Fault>> {
+        let text = ".version 8.4\n.target sm_75\n.address_size 64\n.visible .entry k(.param .u64 count)\n{\n\
+                    .reg .pred %p<4>; .reg .b32 %r<8>; .reg .b64 %rd<4>;\n\
+                    ld.param.u64 %rd1, [count]; mov.u32 %r1, %nctaid.x; mov.u32 %r4, %tid.x;\n\
+                    setp.ne.u32 %p1, %r4, 0; @%p1 bra end;\n\
+                    atom.global.add.u32 %r2, [%rd1], 1;\n\
+                    wait: atom.global.add.u32 %r3, [%rd1], 0; setp.lt.u32 %p2, %r3, %r1; @%p2 bra wait;\n\
+                    end: ret;\n}\n";
+        let module = Module::load(text).unwrap_or_else(|error| panic!("{}", error.to_plain()));
+        let kernel = module.kernel("k").expect("the entry");
+        let mut memory = GlobalMemory::default();
+        let count = memory.allocate("count", 4).expect("memory");
+        let config = LaunchConfig {
+            grid: [blocks, 1, 1],
+            block: [32, 1, 1],
+            cluster: [1; 3],
+            shared: 0,
+            parameters: vec![count.to_le_bytes().to_vec()],
+            globals: Vec::new(),
+            capability: 75,
+            arithmetic: Arithmetic::Exact,
+            check: false,
+            seed: 0,
+            observe: None,
+        };
+        launch(&module, kernel, &config, &memory, &AtomicBool::new(false), &|_| {})
+    }
+
+    #[test]
+    fn as_many_blocks_as_the_gpu_holds_wait_for_each_other() {
+        let stats = meet(640).expect("a T4 holds 16 blocks on each of 40 multiprocessors");
+        assert!(stats.warp_instructions > 640 * 8);
+    }
+
+    #[test]
+    fn one_block_more_is_a_deadlock_that_is_told() {
+        let fault = meet(641).expect_err("one block never starts");
+        assert_eq!(fault.kind, FaultKind::Spinning { running: 640, waiting: 1, gpu: "T4" });
+        let told = fault.into_diagnostic(&crate::diagnostic::Source::new("ptx", "")).to_plain();
+        assert!(told.contains("deadlock: all 640 blocks that run wait for a change of global memory"), "{told}");
+        assert!(told.contains("one T4 runs 640 of the 641 blocks at once"), "{told}");
     }
 
     #[test]

@@ -177,6 +177,7 @@ impl BlockMemory {
     pub fn write(&mut self, place: &Place<'_>, offset: usize, size: u32, value: u64) {
         let bytes = match place {
             Place::Global(allocation, at) => {
+                self.spin.changed();
                 let at = at + offset as u64;
                 return match size {
                     1 => allocation.store8(at, value as u8),
@@ -209,7 +210,7 @@ impl BlockMemory {
         if let Place::Global(allocation, at) = place {
             let at = at + offset as u64;
             // The closures always give a value, so that the update cannot fail.
-            return match size {
+            let old = match size {
                 2 => allocation
                     .cell16(at)
                     .fetch_update(AcqRel, Acquire, |old| Some(update(old.into()) as u16))
@@ -220,6 +221,12 @@ impl BlockMemory {
                     .map_or(0, u64::from),
                 _ => allocation.cell64(at).fetch_update(AcqRel, Acquire, |old| Some(update(old))).unwrap_or(0),
             };
+            if (update(old) ^ old) << (64 - 8 * size) == 0 {
+                self.spin.left_as_it_was(allocation.address + at);
+            } else {
+                self.spin.changed();
+            }
+            return old;
         }
         let old = self.read(environment, place, offset, size);
         self.write(place, offset, size, update(old));

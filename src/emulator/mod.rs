@@ -20,6 +20,7 @@ pub mod observe;
 mod peer;
 mod print;
 mod program;
+mod residency;
 mod sanitizer;
 mod schedule;
 mod tensor_map;

@@ -1,4 +1,5 @@
-//! The order in which the warps of a block run: the usual one, or one that a seed chooses.
+//! The order in which the warps of a block run: the usual one, or one that a seed chooses; and how a block that spins is
+//! told from one that works.
 
 /// Instructions of a turn are at most this many, where a seed chooses.
 const LONGEST_TURN: u64 = 256;
@@ -47,6 +48,60 @@ impl Schedule {
     /// Whether a copy lands before it has to.
     pub fn lands_early(&mut self) -> bool {
         self.state != 0 && self.random().is_multiple_of(4)
+    }
+}
+
+/// Fruitless questions after which a block is taken to wait for another one.
+const FRUITLESS: u32 = 64;
+/// Addresses that are remembered: a warp may ask at 32.
+const REMEMBERED: usize = 64;
+
+/// Tells a block that spins (on a lock, a flag, a counter) from one that works: it asks by atomics that change nothing,
+/// at the same addresses again and again, and changes nothing otherwise.
+#[derive(Clone, Copy, Debug)]
+pub struct Spin {
+    /// By a part of the address.
+    asked: [u64; REMEMBERED],
+    fruitless: u32,
+    changed: bool,
+}
+
+impl Default for Spin {
+    fn default() -> Self {
+        Self { asked: [0; REMEMBERED], fruitless: 0, changed: false }
+    }
+}
+
+impl Spin {
+    /// The block gets its turn.
+    pub fn next_turn(&mut self) {
+        (self.fruitless, self.changed) = (0, false);
+    }
+
+    /// Global memory changed.
+    #[inline(always)]
+    pub fn changed(&mut self) {
+        (self.fruitless, self.changed) = (0, true);
+    }
+
+    /// An atomic operation left what is at an address as it was.
+    pub fn left_as_it_was(&mut self, address: u64) {
+        let known = &mut self.asked[(address / 4) as usize % REMEMBERED];
+        if *known == address {
+            self.fruitless = self.fruitless.saturating_add(1);
+        }
+        *known = address;
+    }
+
+    /// Whether the block waits for another one.
+    #[inline(always)]
+    pub fn is_on(&self) -> bool {
+        self.fruitless >= FRUITLESS
+    }
+
+    /// Whether it waits, and has changed nothing in its turn.
+    pub fn is_fruitless(&self) -> bool {
+        self.is_on() && !self.changed
     }
 }
 

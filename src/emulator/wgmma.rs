@@ -1,8 +1,9 @@
 //! `wgmma`: the tensor core reads B, and A where it is told so, from shared memory, and works while the warp goes on.
 //! PTX ISA 9.7.15.5.
 //!
-//! An operation is carried out when its group is waited for, no sooner: a missing wait shows as wrong data. Each warp of
-//! a warpgroup has 16 of the 64 rows, which need nothing of the other warps' registers.
+//! An operation is carried out when its group is waited for, no sooner: a missing wait shows as wrong data. Where a wait
+//! comes too late, ptxas puts one in before, and so is it here, which a launch says. Each warp of a warpgroup has 16 of the
+//! 64 rows, which need nothing of the other warps' registers.
 
 // Lanes are indices into several arrays at once.
 #![allow(clippy::needless_range_loop)]
@@ -119,8 +120,14 @@ impl Wgmma {
 
     /// Its registers of 32 bits: the accumulator, and A where it lies in registers.
     pub(super) fn words(&self) -> impl Iterator<Item = Slot> {
+        let own = self.d.iter();
+        own.filter_map(|element| if let Data::Word(slot) = element { Some(*slot) } else { None }).chain(self.a_words())
+    }
+
+    /// The registers of A, where it lies in registers.
+    pub(super) fn a_words(&self) -> impl Iterator<Item = Slot> {
         let a = if let WgmmaSource::Registers(a) = &self.a { a.iter() } else { [].iter() };
-        self.d.iter().chain(a).filter_map(|element| if let Data::Word(slot) = element { Some(*slot) } else { None })
+        a.filter_map(|element| if let Data::Word(slot) = element { Some(*slot) } else { None })
     }
 }
 
@@ -168,6 +175,28 @@ impl Step<'_, '_> {
                 self.pc = waited_at;
             }
         }
+        Ok(())
+    }
+
+    /// As ptxas (its remark C7517): where an instruction has to do with the accumulator of a `wgmma` that is waited for
+    /// later, a wait is put in before it. Triton's own code for f16 accumulators needs that.
+    pub(super) fn repair_wgmma_wait(&mut self) -> Result<(), LaneFault> {
+        let code = &self.environment.program.code;
+        let Some(slots) = self.environment.program.accumulator_slots.get(self.pc as usize) else { return Ok(()) };
+        let holds = |pending: &PendingWgmma| match code.get(pending.pc as usize).map(|instruction| &instruction.op) {
+            Some(Op::Wgmma(wgmma)) => slots.iter().any(|slot| wgmma.holds(*slot)),
+            _ => false,
+        };
+        let Some(last) = self.warp.wgmmas.iter().rposition(holds) else { return Ok(()) };
+        self.memory.repaired.insert(self.pc);
+        let used_at = self.pc;
+        for pending in self.warp.wgmmas.drain(..=last).collect::<Vec<_>>() {
+            if let Some(Op::Wgmma(wgmma)) = code.get(pending.pc as usize).map(|instruction| &instruction.op) {
+                self.pc = pending.pc;
+                self.carry_out_wgmma(wgmma, &pending)?;
+            }
+        }
+        self.pc = used_at;
         Ok(())
     }
 
@@ -245,42 +274,51 @@ impl Step<'_, '_> {
         then: Option<&Snapshot>,
     ) -> Result<(), FaultKind> {
         let (size, per) = (size_of(element), element.per_register());
-        let rows: [u64; 8] = std::array::from_fn(|index| matrix.start + matrix.of_mn(mn + index as u64, size));
-        let columns: [u64; 16] = std::array::from_fn(|index| matrix.of_k((k + index) as u64, size));
-        // Elements of a register lie side by side, or each in a row of its own.
+        // What is contiguous comes in pieces of 16 bytes: a row's four registers, or 8 rows' elements of one k.
         let scattered = matrix.mn_major && per > 1;
+        let (mut highest, mut outside) = (0, false);
         let shared = &self.memory.shared;
-        let (mut highest, length) = (0, if scattered { size } else { 4 });
-        for lane in 0..32 {
-            let (row, column) = (rows[lane / 4], lane % 4 * per);
-            let mut register = 0;
-            for index in 0..if scattered { per } else { 1 } {
-                let address = swizzled(row + columns[column + index], matrix.row);
-                highest = highest.max(address + length);
-                let bytes = shared.get(address as usize..).unwrap_or_default();
-                register |= match (length, bytes) {
-                    (4, [a, b, c, d, ..]) => u32::from_le_bytes([*a, *b, *c, *d]),
-                    (2, [a, b, ..]) => u32::from(u16::from_le_bytes([*a, *b])) << (16 * index),
-                    (1, [a, ..]) => u32::from(*a) << (8 * index),
-                    _ => 0,
-                };
+        let mut piece = |mn: u64, k: u64| -> [u8; 16] {
+            let address = swizzled(matrix.start + matrix.of_mn(mn, size) + matrix.of_k(k, size), matrix.row);
+            highest = highest.max(address + 16);
+            let bytes = shared.get(address as usize..).and_then(<[u8]>::first_chunk);
+            outside |= bytes.is_none();
+            bytes.copied().unwrap_or_default()
+        };
+        if scattered {
+            for column in 0..4 {
+                let low = piece(mn, (k + 2 * column) as u64);
+                let high = piece(mn, (k + 2 * column + 1) as u64);
+                for row in 0..8 {
+                    let [low, high] = [low, high].map(|piece| [piece[2 * row], piece[2 * row + 1]]);
+                    plane[4 * row + column] = u32::from_le_bytes([low[0], low[1], high[0], high[1]]);
+                }
             }
-            plane[lane] = register;
+        } else {
+            for (row, registers) in plane.as_chunks_mut::<4>().0.iter_mut().enumerate() {
+                let bytes = piece(mn + row as u64, k as u64);
+                for (register, bytes) in registers.iter_mut().zip(bytes.as_chunks::<4>().0) {
+                    *register = u32::from_le_bytes(*bytes);
+                }
+            }
         }
-        if highest > shared.len() as u64 {
+        if outside {
             return Err(FaultKind::OutOfBounds {
                 access: "`wgmma` read",
                 space: "shared",
-                address: highest - length,
-                size: length as u32,
-                near: Some(("shared memory".to_owned(), shared.len() as u64, (highest - length) as i64)),
+                address: highest - 16,
+                size: 16,
+                near: Some(("shared memory".to_owned(), shared.len() as u64, (highest - 16) as i64)),
             });
         }
         self.memory.shared_touched = self.memory.shared_touched.max(highest);
         if let Some(then) = then {
+            let length = if scattered { size } else { 4 };
             for lane in 0..32 {
                 for index in 0..if scattered { per } else { 1 } {
-                    let address = swizzled(rows[lane / 4] + columns[lane % 4 * per + index], matrix.row);
+                    let along = matrix.of_k((k + lane % 4 * per + index) as u64, size);
+                    let across = matrix.of_mn(mn + (lane / 4) as u64, size);
+                    let address = swizzled(matrix.start + across + along, matrix.row);
                     let who = self.who(lane);
                     if let Some(sanitizer) = &mut self.memory.sanitizer {
                         sanitizer.read_later(who, then, address as usize, length as usize);

@@ -97,6 +97,17 @@ impl Workspace {
         std::iter::once(&mut self.device).chain(&mut self.others).for_each(|device| device.set_budget(bytes));
     }
 
+    /// Whether the emulator takes the host's arithmetic for tensor cores.
+    pub fn is_fast(&self) -> bool {
+        self.fast
+    }
+
+    /// Changes it.
+    pub fn set_fast(&mut self, fast: bool) {
+        self.fast = fast;
+        std::iter::once(&mut self.device).chain(&mut self.others).for_each(|device| device.set_fast_arithmetic(fast));
+    }
+
     /// Compiles for another architecture from now on; the emulator follows unless it was told otherwise.
     pub fn set_target(&mut self, target: Target) {
         if self.emulated.is_none() && self.device.is_emulated() {
@@ -145,7 +156,9 @@ impl Workspace {
             return self.revive_at(place).map(|_| ());
         }
         let mut device: Box<dyn Device> = match place {
-            Place::Emulator => Box::new(Emulated::new(self.emulated.unwrap_or(self.target).0)),
+            Place::Emulator => {
+                Box::new(Emulated::new(self.emulated.unwrap_or(self.target).0).with_fast_arithmetic(self.fast))
+            }
             Place::Gpu(_) => (self.starter)(&place.to_string())?,
         };
         device.set_budget(self.budget);
@@ -284,8 +297,10 @@ impl Workspace {
     /// the current device's architecture, or the target's.
     pub fn other_device(&mut self, name: &str) -> Result<Box<dyn Device>> {
         let own = if self.device.is_emulated() { self.target.0 } else { self.device.capability() };
-        let emulated = |capability: u32| Ok(Box::new(Emulated::new(capability)) as Box<dyn Device>);
-        match (Place::of_name(name), name.split_once(':')) {
+        let (plain, fast) = name.strip_suffix(":fast").map_or((name, self.fast), |plain| (plain, true));
+        let emulated =
+            |capability: u32| Ok(Box::new(Emulated::new(capability).with_fast_arithmetic(fast)) as Box<dyn Device>);
+        match (Place::of_name(name), plain.split_once(':')) {
             (Some(place @ Place::Gpu(_)), _) => {
                 self.ensure(place)?;
                 let index = self.others.iter().position(|device| device.place() == place);

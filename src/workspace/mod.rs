@@ -55,6 +55,8 @@ pub struct Workspace {
     emulated: Option<Target>,
     /// PTX in which the pairs that ptxas contracted are, by the hash of it and its cubin.
     pub(crate) contracted: HashMap<[u8; 32], Arc<Followed>>,
+    /// Whether the emulator takes the host's arithmetic for tensor cores (`%config arithmetic`).
+    fast: bool,
     /// The other devices of the session, each with the buffers that live there: the emulator, GPUs that were in use.
     others: Vec<Box<dyn Device>>,
     /// Starts a GPU by its name.
@@ -78,6 +80,7 @@ impl Default for Workspace {
             triton: None,
             emulated: None,
             contracted: HashMap::new(),
+            fast: false,
             others: Vec::new(),
             starter: devices::start_hosted(),
             budget: default_budget(),

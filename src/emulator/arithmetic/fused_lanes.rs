@@ -122,6 +122,7 @@ fn decode<U: Unit>(unit: U, format: Format, bits: U::Integer, magnitudes: &mut M
 struct Task<'a> {
     mma: &'a Mma,
     sum: FusedSum,
+    fast: bool,
     a: &'a [&'a Plane],
     b: &'a [&'a Plane],
     c: &'a [&'a Plane],
@@ -131,11 +132,13 @@ struct Task<'a> {
 
 impl Operands {
     /// D = A·B + C into `d`, with the bits of [`super::tensor`]; `false` where the exponents are out of the window.
+    /// `fast`: in f32, product after product; `false` where an operand is infinite or NaN.
     #[must_use]
     pub(super) fn multiply_accumulate(
         &mut self,
         mma: &Mma,
         sum: FusedSum,
+        fast: bool,
         [a, b, c]: [&[&Plane]; 3],
         d: &mut [Plane; 4],
     ) -> bool {
@@ -144,7 +147,7 @@ impl Operands {
         if mma.m != 16 || [a.len(), b.len(), c.len()] != counts {
             return false;
         }
-        let task = Task { mma, sum, a, b, c, a_format, b_format };
+        let task = Task { mma, sum, fast, a, b, c, a_format, b_format };
         #[cfg(target_arch = "x86_64")]
         if let Some(unit) = Avx512::detect() {
             // SAFETY: the token says that the features are there.
@@ -162,6 +165,9 @@ impl Operands {
     fn run<U: Unit>(&mut self, unit: U, task: &Task<'_>, d: &mut [Plane; 4]) -> bool {
         let left = self.spread_rows(unit, task);
         let right = self.spread_columns(unit, task);
+        if task.fast {
+            return !left.special && !right.special && self.run_fast(unit, task, d);
+        }
         let (smallest, largest) = (left.smallest + right.smallest, left.largest + right.largest);
         if left.special || right.special || smallest < PRODUCTS.start || largest >= PRODUCTS.end {
             return false;
@@ -189,6 +195,25 @@ impl Operands {
             pack(unit, to_f16, half, row, d);
         }
         true
+    }
+
+    /// In the host's own arithmetic.
+    #[inline(always)]
+    fn run_fast<U: Unit>(&mut self, unit: U, task: &Task<'_>, d: &mut [Plane; 4]) -> bool {
+        let to_f16 = task.mma.accumulator == Accumulator::F16;
+        let mut magnitudes = Magnitudes::new(unit);
+        for half in 0..2 {
+            let mut row = [0, 1, 2, 3].map(|element| accumulator(unit, task, half, element, &mut magnitudes));
+            for ([upper, lower], [even, odd]) in self.left.iter().zip(&self.right).take(task.mma.k) {
+                let (upper, lower) = (unit.load(&upper[half].value), unit.load(&lower[half].value));
+                let (even, odd) = (unit.load(&even.value), unit.load(&odd.value));
+                for (sum, (a, b)) in row.iter_mut().zip([(upper, even), (upper, odd), (lower, even), (lower, odd)]) {
+                    *sum = unit.multiply_add(a, b, *sum);
+                }
+            }
+            pack(unit, to_f16, half, row, d);
+        }
+        !to_f16 || !magnitudes.reach(unit, F16).special
     }
 
     /// One fused sum: the terms `steps` and the accumulator, for the four elements of sixteen lanes.
@@ -497,9 +522,45 @@ mod tests {
         }
     }
 
+    /// Sums in f32 are off by their own roundings, and the same on each unit but for those.
+    #[test]
+    fn fast_sums_are_close() {
+        let (mut random, mut operands) = (Random(0xfa57), Operands::default());
+        for accumulator in [Accumulator::F32, Accumulator::F16] {
+            let mma = Mma { m: 16, k: 16, a: Element::F16, b: Element::F16, accumulator };
+            let sum = FusedSum::of(Architecture::Hopper, Element::F16, 16);
+            for _ in 0..50 {
+                let a = fragment(&mut random, mma.a, mma.a_registers(), Kind::Ordinary);
+                let b = fragment(&mut random, mma.b, mma.b_registers(), Kind::Ordinary);
+                let c = accumulators(&mut random, &mma, Kind::Ordinary);
+                let [a, b, c] = [&a, &b, &c].map(|planes| planes.iter().collect::<Vec<&Plane>>());
+                let mut exact = [[0; 32]; 4];
+                assert!(operands.multiply_accumulate(&mma, sum, false, [&a, &b, &c], &mut exact));
+                let (mut native, mut portably) = ([[0; 32]; 4], [[0; 32]; 4]);
+                assert!(operands.multiply_accumulate(&mma, sum, true, [&a, &b, &c], &mut native));
+                let task = Task { fast: true, ..task(&mma, sum, [&a, &b, &c]) };
+                assert!(portable(&mut Operands::default(), &task, &mut portably));
+                for found in [native, portably] {
+                    let pairs = exact.iter().flatten().zip(found.iter().flatten());
+                    for (&exact, &found) in pairs.take(32 * mma.c_registers()) {
+                        let value = |bits: u32| match accumulator {
+                            Accumulator::F16 => F16.to_f64((bits & 0xffff).into()),
+                            _ => f32::from_bits(bits).into(),
+                        };
+                        let (exact, found) = (value(exact), value(found));
+                        // Terms are below 4, sums below 64.
+                        let bound =
+                            if accumulator == Accumulator::F16 { 64.0 / 1024.0 } else { 64.0 / f64::from(1 << 21) };
+                        assert!((exact - found).abs() <= bound, "{exact} {found}");
+                    }
+                }
+            }
+        }
+    }
+
     fn task<'a>(mma: &'a Mma, sum: FusedSum, [a, b, c]: [&'a [&'a Plane]; 3]) -> Task<'a> {
         let [a_format, b_format] = [mma.a, mma.b].map(|element| element.format().expect("a float"));
-        Task { mma, sum, a, b, c, a_format, b_format }
+        Task { mma, sum, fast: false, a, b, c, a_format, b_format }
     }
 
     fn compare(operands: &mut Operands, random: &mut Random, mma: &Mma, sum: FusedSum, kind: Kind) {
@@ -509,7 +570,7 @@ mod tests {
         let c = accumulators(random, mma, c_kind);
         let [a, b, c] = [&a, &b, &c].map(|planes| planes.iter().collect::<Vec<&Plane>>());
         let (mut found, mut expected) = ([[0; 32]; 4], [[0; 32]; 4]);
-        let inside = operands.multiply_accumulate(mma, sum, [&a, &b, &c], &mut found);
+        let inside = operands.multiply_accumulate(mma, sum, false, [&a, &b, &c], &mut found);
         let ordinary = matches!((kind, c_kind), (Kind::Ordinary | Kind::Cancelling, Kind::Ordinary | Kind::Cancelling));
         assert!(inside || !ordinary, "{mma:?} {sum:?} {kind:?} is within the window");
         let task = task(mma, sum, [&a, &b, &c]);

@@ -233,7 +233,7 @@ impl Mma {
             }
             Accumulator::F32 | Accumulator::F16 => {
                 let sum = FusedSum::of(architecture, self.a, self.k);
-                if fast || !operands.multiply_accumulate(self, sum, [a, b, c], d) {
+                if !operands.multiply_accumulate(self, sum, fast, [a, b, c], d) {
                     self.float(sum, fast, a, b, c, d);
                 }
             }
@@ -253,7 +253,7 @@ impl Mma {
             return self.integer(a, b, c, saturate, d);
         }
         let sum = FusedSum::of(architecture, self.a, self.k);
-        if fast || !operands.multiply_accumulate(self, sum, [a, b, c], d) {
+        if !operands.multiply_accumulate(self, sum, fast, [a, b, c], d) {
             self.float(sum, fast, a, b, c, d);
         }
     }

@@ -20,6 +20,8 @@ pub trait Unit: Copy {
     fn with_bits(self, bits: Self::Integer) -> Self::Float;
 
     fn multiply(self, a: Self::Float, b: Self::Float) -> Self::Float;
+    /// a · b + c, rounded once or twice.
+    fn multiply_add(self, a: Self::Float, b: Self::Float, c: Self::Float) -> Self::Float;
     /// Of values that are not NaN.
     fn maximum(self, a: Self::Float, b: Self::Float) -> Self::Float;
     /// Toward zero, of values that fit.
@@ -103,6 +105,10 @@ impl Unit for Portable {
     #[inline(always)]
     fn multiply(self, a: Self::Float, b: Self::Float) -> Self::Float {
         each(|n| a[n] * b[n])
+    }
+    #[inline(always)]
+    fn multiply_add(self, a: Self::Float, b: Self::Float, c: Self::Float) -> Self::Float {
+        each(|n| a[n] * b[n] + c[n])
     }
     #[inline(always)]
     fn maximum(self, a: Self::Float, b: Self::Float) -> Self::Float {
@@ -248,6 +254,10 @@ mod x86 {
         #[inline(always)]
         fn multiply(self, a: __m512, b: __m512) -> __m512 {
             has_avx512!(_mm512_mul_ps(a, b))
+        }
+        #[inline(always)]
+        fn multiply_add(self, a: __m512, b: __m512, c: __m512) -> __m512 {
+            has_avx512!(_mm512_fmadd_ps(a, b, c))
         }
         #[inline(always)]
         fn maximum(self, a: __m512, b: __m512) -> __m512 {
@@ -409,6 +419,10 @@ mod x86 {
         #[inline(always)]
         fn multiply(self, a: [__m256; 2], b: [__m256; 2]) -> [__m256; 2] {
             has_avx2!([_mm256_mul_ps(a[0], b[0]), _mm256_mul_ps(a[1], b[1])])
+        }
+        #[inline(always)]
+        fn multiply_add(self, a: [__m256; 2], b: [__m256; 2], c: [__m256; 2]) -> [__m256; 2] {
+            has_avx2!([_mm256_fmadd_ps(a[0], b[0], c[0]), _mm256_fmadd_ps(a[1], b[1], c[1])])
         }
         #[inline(always)]
         fn maximum(self, a: [__m256; 2], b: [__m256; 2]) -> [__m256; 2] {

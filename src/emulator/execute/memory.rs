@@ -5,11 +5,12 @@
 
 use super::{LaneFault, Step, lanes_of};
 use crate::emulator::fault::FaultKind;
+use crate::emulator::memory::Allocation;
 use crate::emulator::memory_access::{Access, Place};
 use crate::emulator::program::{AddressOperand, AtomicOp, AtomicType, Base, Data, MemorySpace};
 use crate::emulator::sanitizer;
 
-impl Step<'_, '_> {
+impl<'e> Step<'_, 'e> {
     /// In a checked launch: a lane reads.
     #[cold]
     fn check_read(&mut self, place: &Place<'_>, size: u32, lane: usize) {
@@ -44,6 +45,22 @@ impl Step<'_, '_> {
         }
     }
 
+    /// The allocation in global memory that the accesses of all 32 lanes lie in, each aligned, to registers of 32 bits;
+    /// nothing where lanes are to be looked at one by one.
+    fn allocation_of_all(&self, access: Access, data: &[Data], addresses: &[u64; 32]) -> Option<&'e Allocation> {
+        let whole = access.space == MemorySpace::Global && self.active == u32::MAX && self.memory.sanitizer.is_none();
+        if !whole || data.iter().any(|element| matches!(element, Data::Long(_))) {
+            return None;
+        }
+        let (mut least, mut greatest, mut bits) = (u64::MAX, 0, 0);
+        for &address in addresses {
+            (least, greatest, bits) = (least.min(address), greatest.max(address), bits | address);
+        }
+        let size = u64::from(access.size);
+        let allocation = self.environment.memory.find(least, size)?;
+        (bits & (size - 1) == 0 && allocation.contains(greatest, size)).then_some(allocation)
+    }
+
     pub(super) fn load(
         &mut self,
         space: MemorySpace,
@@ -57,6 +74,19 @@ impl Step<'_, '_> {
         }
         let addresses = self.addresses(address);
         let access = Access { space, name: "read", size: size * d.len() as u32 };
+        if size == 4
+            && let Some(allocation) = self.allocation_of_all(access, d, &addresses)
+        {
+            for (index, &element) in d.iter().enumerate() {
+                if let Data::Word(slot) = element {
+                    let register = &mut self.warp.words[slot as usize];
+                    for lane in 0..32 {
+                        register[lane] = allocation.load32(addresses[lane] - allocation.address + 4 * index as u64);
+                    }
+                }
+            }
+            return Ok(());
+        }
         let unused = 64 - 8 * size;
         for lane in lanes_of(self.active) {
             if self.is_peer(space, addresses[lane]) {
@@ -113,6 +143,20 @@ impl Step<'_, '_> {
     ) -> Result<(), LaneFault> {
         let addresses = self.addresses(address);
         let access = Access { space, name: "write", size: size * a.len() as u32 };
+        if size == 4
+            && let Some(allocation) = self.allocation_of_all(access, a, &addresses)
+        {
+            self.memory.spin.changed();
+            let none = [0; 32];
+            for lane in 0..32 {
+                for (index, &element) in a.iter().enumerate() {
+                    let register = if let Data::Word(slot) = element { self.word(slot) } else { &none };
+                    let offset = addresses[lane] - allocation.address + 4 * index as u64;
+                    allocation.store32(offset, register[lane]);
+                }
+            }
+            return Ok(());
+        }
         for lane in lanes_of(self.active) {
             if self.is_peer(space, addresses[lane]) {
                 self.store_to_peer(access, addresses[lane], a, lane).map_err(|kind| (kind, lane as u32))?;

@@ -34,6 +34,12 @@ impl Warp {
             if memory.sanitizer.is_some() {
                 self.check_registers(environment, memory, pc, active);
             }
+            if !self.wgmmas.is_empty() && active != 0 && memory.sanitizer.is_none() {
+                let mut step = Step { warp: self, environment, memory, cluster, active, pc };
+                if let Err((kind, lane)) = step.repair_wgmma_wait() {
+                    return Err(self.fault(environment, shape, kind, lane, pc));
+                }
+            }
             if memory.observer.is_some() {
                 Step { warp: self, environment, memory, cluster, active, pc }.observe(&instruction.op, mask);
             }

@@ -51,6 +51,9 @@ pub struct Program {
     pub spans: Vec<Range<usize>>,
     /// `.loc` in force at each instruction.
     pub lines: Vec<Option<LineInfo>>,
+    /// For each instruction: the slots that it shares with the accumulator of some `wgmma`, which is to be waited for
+    /// before. Empty where there is no `wgmma`, or no wait.
+    pub accumulator_slots: Vec<Box<[Slot]>>,
     /// Slots of each file, constants and specials included.
     pub words: u32,
     pub longs: u32,

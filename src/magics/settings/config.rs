@@ -20,16 +20,32 @@ struct Setting {
     set: fn(&mut Workspace, &str) -> bool,
 }
 
-const SETTINGS: [Setting; 1] = [Setting {
-    name: "snapshots",
-    meaning: "host memory for copies of buffers, which a failed launch is undone with",
-    form: "a size such as 8 GiB, 512 MiB or 0, or `default`: a quarter of the host's memory",
-    show: |workspace| size_text(workspace.budget()),
-    set: |workspace, text| {
-        let bytes = if text == "default" { Some(default_budget()) } else { size(text) };
-        bytes.inspect(|&bytes| workspace.set_budget(bytes)).is_some()
+const SETTINGS: [Setting; 2] = [
+    Setting {
+        name: "snapshots",
+        meaning: "host memory for copies of buffers, which a failed launch is undone with",
+        form: "a size such as 8 GiB, 512 MiB or 0, or `default`: a quarter of the host's memory",
+        show: |workspace| size_text(workspace.budget()),
+        set: |workspace, text| {
+            let bytes = if text == "default" { Some(default_budget()) } else { size(text) };
+            bytes.inspect(|&bytes| workspace.set_budget(bytes)).is_some()
+        },
     },
-}];
+    Setting {
+        name: "arithmetic",
+        meaning: "whose arithmetic the emulator's tensor cores have",
+        form: "`exact`: the emulated GPU's; or `fast`: the host's f32, with other bits",
+        show: |workspace| if workspace.is_fast() { "fast" } else { "exact" }.to_owned(),
+        set: |workspace, text| {
+            let fast = match text {
+                "exact" => Some(false),
+                "fast" => Some(true),
+                _ => None,
+            };
+            fast.inspect(|&fast| workspace.set_fast(fast)).is_some()
+        },
+    },
+];
 
 impl Magic for Config {
     fn spec(&self) -> &'static Spec {
@@ -41,14 +57,20 @@ impl Magic for Config {
             details: "`%config snapshots 8 GiB`: how much host memory copies of buffers may take. A launch that fails, or a \
                       GPU that is lost with it, gives every buffer back what it held before: from its copy, or, where there \
                       was no room for one, by making it again (its initialiser, its file, the launches that wrote it, if \
-                      the result is the same as before to the bit). What cannot be given back is named. Without a value: \
+                      the result is the same as before to the bit). What cannot be given back is named.\n\
+                      `%config arithmetic fast`: tensor cores of the emulator in the host's f32 arithmetic, which has other \
+                      bits than a GPU; the device's name says it in every launch (`emu:sm_90:fast`).\nWithout a value: \
                       shows it; without a name: shows all.",
             options: &[],
         }
     }
 
     fn words(&self) -> Vec<String> {
-        SETTINGS.iter().map(|setting| setting.name.to_owned()).chain(["default".to_owned()]).collect()
+        SETTINGS
+            .iter()
+            .map(|setting| setting.name.to_owned())
+            .chain(["default", "exact", "fast"].map(str::to_owned))
+            .collect()
     }
 
     fn run(&self, call: &Call<'_>, workspace: &mut Workspace, _: Context<'_>) -> Result<Option<Output>> {
