@@ -158,6 +158,15 @@ impl Magic for Dump {
                 let error = Diagnostic::error("not-dumped", format!("`{}` cannot be dumped: {why}", definition.name));
                 Box::new(error.at(span.clone(), "").note(format!("its type: {ty}")))
             })?;
+            // Tensors have extents of powers of two; stages of a pipeline need not be so many.
+            if ty.memory.is_some()
+                && let Some(count) = ty.shape.iter().flatten().find(|extent| !extent.is_power_of_two())
+            {
+                let message = format!("`{}` are {count} buffers, which make no tensor", definition.name);
+                let error = Diagnostic::error("not-dumped", message)
+                    .note(format!("its type: {}", ty.memory.as_deref().unwrap_or_default()));
+                return Err(located(Box::new(error.help("a view of one of them can be dumped"))));
+            }
             let buffer = match names.as_ref().and_then(|(names, _)| names.get(at)) {
                 Some(name) => (*name).to_owned(),
                 None => format!("dump_{}", word.trim_start_matches('%').replace(['#', '.', '-', '$', ':'], "_")),
