@@ -1,5 +1,5 @@
 //! Multiplications and additions that PTX allows to be contracted into one rounding (PTX ISA 9.7.3.3: without a rounding
-//! modifier), and a text in which chosen ones are.
+//! modifier), and a text in which chosen ones are. `div.full` is one of the multiplications: by the reciprocal.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -22,6 +22,8 @@ pub struct Product {
     multiply: Instruction,
     /// Which operand of the addition it is: 1 or 2.
     operand: usize,
+    /// Whether it is a `div.full.f32`, which ptxas writes as a product with the reciprocal.
+    divides: bool,
     /// Whether a `neg` stands between.
     negated: bool,
     /// Operands of the multiplication whose registers are written more than once.
@@ -112,12 +114,13 @@ impl<'a> Definitions<'a> {
         if negated {
             writer = self.only(name_of(writer.operands.get(1))?)?;
         }
-        let (name, of, flushed, saturates) = arithmetic(&writer.opcode)?;
-        if name != "mul" || of != ty || flushed != flushes || saturates || writer.guard.is_some() {
+        let divides = writer.opcode == "div.full.f32" && ty == "f32" && !flushes;
+        let multiplies = arithmetic(&writer.opcode) == Some(("mul", ty, flushes, false));
+        if !(divides || multiplies) || writer.guard.is_some() {
             return None;
         }
         let rewritten = [1, 2].map(|index| self.is_rewritten(writer.operands.get(index)));
-        Some(Product { multiply: writer.clone(), operand, negated, rewritten })
+        Some(Product { multiply: writer.clone(), operand, divides, negated, rewritten })
     }
 }
 
@@ -185,6 +188,13 @@ pub fn contract(text: &str, chosen: &[(&Candidate, usize)]) -> String {
         let negate_product = product.negated != (name == "sub" && product.operand == 2);
         let negate_other = name == "sub" && product.operand == 1;
         let mut replacement = String::from("{ ");
+        let (a, b) = match product.divides {
+            true => {
+                replacement += &reciprocal(&a, &b);
+                ("%dividend".to_owned(), "%reciprocal".to_owned())
+            }
+            false => (a, b),
+        };
         let mut negate = |operand: String, negated: bool, temporary: &str| {
             if !negated {
                 return operand;
@@ -212,6 +222,20 @@ pub fn contract(text: &str, chosen: &[(&Candidate, usize)]) -> String {
         copied = span.end;
     }
     contracted + text.get(copied..).unwrap_or_default()
+}
+
+/// What ptxas makes of `div.full.f32` before the product: both operands scaled where the divisor or its reciprocal would
+/// not be a normal number.
+fn reciprocal(a: &str, b: &str) -> String {
+    [
+        ".reg .pred %large, %small; .reg .f32 %magnitude, %scale, %dividend, %divisor, %reciprocal;",
+        &format!("abs.f32 %magnitude, {b};"),
+        "setp.gt.f32 %large, %magnitude, 0f7E800000; setp.lt.f32 %small, %magnitude, 0f00800000;",
+        "selp.f32 %scale, 0f3E800000, 0f3F800000, %large; selp.f32 %scale, 0f4B800000, %scale, %small;",
+        &format!("mul.rn.f32 %dividend, {a}, %scale; mul.rn.f32 %divisor, {b}, %scale;"),
+        "rcp.approx.ftz.f32 %reciprocal, %divisor; ",
+    ]
+    .join(" ")
 }
 
 /// The three operands of an instruction, as they are written.
@@ -260,5 +284,20 @@ mod tests {
              fma.rn.f32 %f10, %negated_product, %f2, %f3; }"
         );
         crate::ptx::parse(&contracted).expect("still PTX");
+    }
+
+    #[test]
+    fn a_quotient_is_a_product_with_the_reciprocal() {
+        let text = TEXT.replace("mul.f32 %f3", "div.full.f32 %f3");
+        let module = crate::ptx::parse(&text).expect("parses");
+        let found = candidates(module.entries().next().expect("an entry"));
+        let contracted = contract(&text, &[(&found[0], 0)]);
+        let line = contracted.lines().nth(7).unwrap_or_default();
+        assert!(
+            line.contains("mul.rn.f32 %dividend, %f1, %scale") && line.contains("abs.f32 %magnitude, %f2"),
+            "{line}"
+        );
+        assert!(line.ends_with("fma.rn.f32 %f4, %dividend, %reciprocal, %f1; }"), "{line}");
+        crate::emulator::Module::load(&contracted).expect("runs");
     }
 }
