@@ -121,7 +121,7 @@ mod tests {
             for i in 0..17 {
                 for j in i..17 {
                     let weight = if i == j { 2 * i } else { i + j + 1 };
-                    sum += if weight >= 19 { bit(i) * bit(j) << (weight - 19) } else { 0 };
+                    sum += if weight >= 19 { (bit(i) * bit(j)) << (weight - 19) } else { 0 };
                 }
             }
             assert_eq!(square::<19>(x), sum as i64, "{x}");

@@ -169,27 +169,27 @@ impl Decoder<'_> {
                 self.emit_w3(lanes!(Word; |a: Word, b: Word, c: Word| a.wrapping_mul(b).wrapping_add(c) & 0xffff), o)
             }
             (2, true, false) => self.emit_w3(
-                lanes!(Word; |a: Word, b: Word, c: Word| ((a & 0xffff) * (b & 0xffff) >> 16).wrapping_add(c) & 0xffff),
+                lanes!(Word; |a: Word, b: Word, c: Word| (((a & 0xffff) * (b & 0xffff)) >> 16).wrapping_add(c) & 0xffff),
                 o,
             ),
             (2, true, true) => self.emit_w3(
-                lanes!(Word; |a: Word, b: Word, c: Word| ((i32::from(a as i16) * i32::from(b as i16) >> 16) as u32).wrapping_add(c) & 0xffff),
+                lanes!(Word; |a: Word, b: Word, c: Word| (((i32::from(a as i16) * i32::from(b as i16)) >> 16) as u32).wrapping_add(c) & 0xffff),
                 o,
             ),
             (8, true, signed) => {
                 let sources = [self.long(o, 1)?, self.long(o, 2)?, self.long(o, 3)?];
                 let d = self.long_out(o, 0)?;
                 let f: fn(&mut Long, &Long, &Long, &Long) = if signed {
-                    lanes!(Long; |a: Long, b: Long, c: Long| ((i128::from(a as i64) * i128::from(b as i64) >> 64) as u64).wrapping_add(c))
+                    lanes!(Long; |a: Long, b: Long, c: Long| (((i128::from(a as i64) * i128::from(b as i64)) >> 64) as u64).wrapping_add(c))
                 } else {
-                    lanes!(Long; |a: Long, b: Long, c: Long| ((u128::from(a) * u128::from(b) >> 64) as u64).wrapping_add(c))
+                    lanes!(Long; |a: Long, b: Long, c: Long| (((u128::from(a) * u128::from(b)) >> 64) as u64).wrapping_add(c))
                 };
                 self.emit(Op::L3(f, d, sources));
                 Ok(())
             }
             (4, true, true) if m.take("sat") => self.emit_w3(
                 lanes!(Word; |a: Word, b: Word, c: Word| {
-                    let high = i64::from(a as i32) * i64::from(b as i32) >> 32;
+                    let high = (i64::from(a as i32) * i64::from(b as i32)) >> 32;
                     (high as i32).saturating_add(c as i32) as u32
                 }),
                 o,
