@@ -83,6 +83,8 @@ fn main() -> Result<(), Error> {
         check,
         seed,
         observe,
+        unwritten: Vec::new(),
+        limit: None,
     };
     for _ in 0..repeat {
         let start = std::time::Instant::now();

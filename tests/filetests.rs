@@ -100,6 +100,8 @@ struct Case {
     /// Index of a buffer, or the bytes of a scalar.
     arguments: Vec<std::result::Result<usize, Vec<u8>>>,
     expected: Vec<String>,
+    /// Buffers that nothing has written, by name.
+    unwritten: Vec<String>,
     /// Whether the emulator looks for races and the like; what it finds are `error` lines.
     check: bool,
 }
@@ -108,7 +110,14 @@ impl Case {
     fn parse(text: &str) -> Self {
         let defaults = [("grid", 1), ("block", 32), ("cluster", 1), ("shared", 0), ("sm", 80)];
         let extents = defaults.map(|(name, value)| (name.to_owned(), value)).into();
-        let mut case = Self { extents, buffers: Vec::new(), arguments: Vec::new(), expected: Vec::new(), check: false };
+        let mut case = Self {
+            extents,
+            buffers: Vec::new(),
+            arguments: Vec::new(),
+            expected: Vec::new(),
+            unwritten: Vec::new(),
+            check: false,
+        };
         for line in text.lines().filter_map(|line| line.strip_prefix("//! ")) {
             let (kind, rest) = line.split_once(' ').unwrap_or((line, ""));
             match kind {
@@ -136,6 +145,7 @@ impl Case {
                     case.arguments.push(Err(values(element(ty), value)));
                 }
                 "check" => case.check = true,
+                "unwritten" => case.unwritten.push(rest.to_owned()),
                 "expect" | "print" | "error" | "without" => case.expected.push(line.trim_end().to_owned()),
                 _ => panic!("no `{kind}` in a filetest"),
             }
@@ -157,6 +167,8 @@ impl Case {
             device.write(address, bytes)?;
             addresses.push(address);
         }
+        let unwritten = self.buffers.iter().zip(&addresses).filter(|((name, ..), _)| self.unwritten.contains(name));
+        device.set_unwritten(unwritten.map(|((_, _, bytes), &address)| (address, bytes.len() as u64)).collect());
         let args = self.arguments.iter().map(|argument| match argument {
             Ok(buffer) => addresses[*buffer].to_le_bytes().to_vec(),
             Err(bytes) => bytes.clone(),

@@ -24,6 +24,8 @@ pub struct Emulated {
     capability: u32,
     arithmetic: Arithmetic,
     memory: GlobalMemory,
+    /// What a checked launch takes for memory that nothing has written.
+    unwritten: Vec<(u64, u64)>,
     modules: Vec<Loaded>,
     by_hash: HashMap<[u8; 32], usize>,
     /// Module and entry of each function.
@@ -37,6 +39,7 @@ impl Emulated {
             capability,
             arithmetic: Arithmetic::Exact,
             memory: GlobalMemory::default(),
+            unwritten: Vec::new(),
             modules: Vec::new(),
             by_hash: HashMap::new(),
             functions: Vec::new(),
@@ -248,6 +251,8 @@ impl Device for Emulated {
             check: request.check,
             seed: request.seed,
             observe: request.observe.clone(),
+            unwritten: self.unwritten.clone(),
+            limit: None,
         };
         let start = Instant::now();
         let outcome = launch(&loaded.module, kernel, &config, &self.memory, cancel.flag(), print);
@@ -272,6 +277,10 @@ impl Device for Emulated {
             checked: stats.checked,
             observed: stats.observed,
         })
+    }
+
+    fn set_unwritten(&mut self, ranges: Vec<(u64, u64)>) {
+        self.unwritten = ranges;
     }
 
     /// Samples are wall times of the emulator.

@@ -119,6 +119,8 @@ pub trait Device: Send {
     }
     /// The 128 bytes of a tensor map. Its constraints were checked.
     fn tensor_map(&self, map: &TensorMap) -> Result<Vec<u8>>;
+    /// Tells which global memory (address, length) nothing has written yet: a checked launch reports what reads it.
+    fn set_unwritten(&mut self, _ranges: Vec<(u64, u64)>) {}
     /// Runs a launch to its end. `print` receives what device code prints, in order, piece by piece.
     fn launch(&mut self, launch: &Launch, cancel: &Cancel, print: &(dyn Fn(&str) + Sync)) -> Result<LaunchReport>;
     /// Runs a launch many times and measures each.

@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::bulk_copy::PendingLoad;
 use super::cluster::Cluster;
-use super::fault::{Fault, FaultKind, Thread};
+use super::fault::{Fault, FaultKind, Stuck, Thread};
 use super::launch::Arithmetic;
 use super::memory::GlobalMemory;
 use super::observe::{Observe, Observer, Stalled};
 use super::program::{BarrierReduction, Program, Slot};
-use super::sanitizer::{Checks, Sanitizer};
+use super::sanitizer::{Checks, Sanitizer, Who};
 use super::schedule::{Schedule, Spin};
 use super::warp::{State, Warp};
 use crate::diagnostic::Source;
@@ -57,6 +57,8 @@ pub(super) struct Environment<'a> {
     pub source: &'a Source,
     /// Order of warps; 0 for the usual one.
     pub seed: u64,
+    /// Warp instructions of one block that are too many.
+    pub limit: u64,
 }
 
 /// The memory of one block.
@@ -88,6 +90,8 @@ pub(super) struct BlockMemory {
 #[derive(Clone, Default)]
 struct Barrier {
     arrived: u32,
+    /// Threads that complete it, as the latest arrival says; `None` for all.
+    wanted: Option<u32>,
     waiting: Vec<Waiting>,
     and: bool,
     or: bool,
@@ -118,9 +122,13 @@ fn cluster_barrier(phase: u64) -> u32 {
 /// An arrival at a barrier, as the instruction says it.
 pub(super) struct Arrival {
     pub barrier: u32,
+    /// As the instruction says it.
+    pub number: u32,
     /// Threads that complete it; `None` for all of the block.
     pub threads: Option<u32>,
     pub mask: u32,
+    /// Its instruction.
+    pub pc: u32,
     pub waits: bool,
     /// Kind, destination, and the lanes whose predicate holds.
     pub reduction: Option<(BarrierReduction, Slot, u32)>,
@@ -161,7 +169,7 @@ impl Block {
             (0..threads.div_ceil(32)).map(|index| Warp::new(program, index, &shape, environment.globals)).collect();
         let shared = shared.max(program.static_shared as usize);
         let count = threads.div_ceil(32) as usize;
-        let sanitizer = environment.checks.map(|_| Box::new(Sanitizer::new(&shape, count, shared)));
+        let sanitizer = environment.checks.map(|_| Box::new(Sanitizer::new(program, &shape, count, shared)));
         let observer = environment.observe.and_then(|observe| Observer::new(observe, environment, &shape));
         let schedule = Schedule::new(environment.seed, shape.linear_index, count);
         let memory = BlockMemory {
@@ -209,7 +217,17 @@ impl Block {
                 }
                 if environment.stop.load(Ordering::Relaxed) {
                     let kind = FaultKind::Cancelled;
-                    return Err(Box::new(Fault { kind, thread: None, span: 0..0, source: None, before: Vec::new() }));
+                    return Err(Box::new(Fault {
+                        kind,
+                        thread: None,
+                        span: 0..0,
+                        source: None,
+                        waiting: Vec::new(),
+                        before: Vec::new(),
+                    }));
+                }
+                if self.executed() > environment.limit {
+                    return Err(self.stuck_at(environment, FaultKind::Limit(environment.limit)));
                 }
                 let warp = &mut self.warps[index];
                 let length = if lockstep { 1 } else { self.schedule.turn(WARP_TURN) };
@@ -246,6 +264,11 @@ impl Block {
                 observer.step(&self.warps, &|warp| loads.iter().any(|load| load.thread / 32 == warp));
             }
             if self.is_done() {
+                if let Some(sanitizer) = &mut self.memory.sanitizer {
+                    for load in &self.memory.loads {
+                        sanitizer.unwaited(Who { warp: load.thread / 32, lane: load.thread % 32, pc: load.pc });
+                    }
+                }
                 return Ok(Progress::Done);
             }
             if lockstep {
@@ -299,12 +322,16 @@ impl Block {
     fn arrive(&mut self, index: usize, arrival: &Arrival) {
         let Some(barrier) = self.barriers.get_mut(arrival.barrier as usize) else { return };
         if let Some(sanitizer) = &mut self.memory.sanitizer {
+            let earlier = (barrier.arrived > 0).then_some(barrier.wanted);
+            let who = Who { warp: index as u32, lane: arrival.mask.trailing_zeros(), pc: arrival.pc };
+            sanitizer.check_barrier(who, (arrival.number, arrival.threads), earlier, self.shape.threads());
             sanitizer.barrier_arrive(arrival.barrier, index as u32);
         }
         if barrier.arrived == 0 {
             (barrier.and, barrier.or, barrier.count) = (true, false, 0);
         }
         barrier.arrived += arrival.mask.count_ones();
+        barrier.wanted = arrival.threads;
         if let Some((_, _, holds)) = arrival.reduction {
             barrier.and &= holds & arrival.mask == arrival.mask;
             barrier.or |= holds & arrival.mask != 0;
@@ -366,16 +393,70 @@ impl Block {
     /// A fault at the place where the first warp waits.
     pub fn stuck_at(&mut self, environment: &Environment<'_>, kind: FaultKind) -> Box<Fault> {
         let first = self.warps.iter_mut().find(|warp| warp.state != State::Done);
-        let (thread, span) = match first.map(|warp| (warp.index, warp.last_poll(), warp.current())) {
-            // The program counter is past the barrier, or past the test.
-            Some((index, poll, Some((pc, mask)))) => {
-                let thread = self.shape.thread(index, mask.trailing_zeros());
-                let at = poll.unwrap_or(pc.saturating_sub(1));
-                let at = environment.program.spans.get(at as usize).cloned().unwrap_or(0..0);
-                (Some(Thread { block: self.shape.index, thread }), at)
-            }
-            _ => (None, 0..0),
+        let found = first.map(|warp| (warp.index, warp.last_poll(), warp.current()));
+        let Some((warp, poll, Some((pc, mask)))) = found else {
+            return Box::new(Fault {
+                kind,
+                thread: None,
+                span: 0..0,
+                source: None,
+                waiting: Vec::new(),
+                before: Vec::new(),
+            });
         };
-        Box::new(Fault { kind, thread, span, source: None, before: Vec::new() })
+        let lane = mask.trailing_zeros();
+        let thread = Thread { block: self.shape.index, thread: self.shape.thread(warp, lane), warp, lane };
+        // The program counter is past the barrier, or past the test.
+        let at = poll.unwrap_or(pc.saturating_sub(1)) as usize;
+        let span = environment.program.spans.get(at).cloned().unwrap_or(0..0);
+        let line = environment.program.lines.get(at).copied().flatten();
+        let source = line.map(|line| (line.file.to_string(), line.line, line.column));
+        Box::new(Fault { kind, thread: Some(thread), span, source, waiting: Vec::new(), before: Vec::new() })
+    }
+
+    /// Who waits where, by instruction.
+    pub fn waiting(&mut self, environment: &Environment<'_>, ended: u64) -> Vec<Stuck> {
+        let mut found: Vec<(u32, Stuck)> = Vec::new();
+        let live = self.live_threads();
+        for index in 0..self.warps.len() {
+            let state = self.warps[index].state;
+            if state == State::Done {
+                continue;
+            }
+            let polled = self.warps[index].last_poll();
+            // The program counter is past the barrier.
+            let Some(at) = polled.or_else(|| self.warps[index].current().map(|(pc, _)| pc.saturating_sub(1))) else {
+                continue;
+            };
+            if let Some((_, waiting)) = found.iter_mut().find(|(pc, _)| *pc == at) {
+                waiting.warps.push(index as u32);
+                continue;
+            }
+            let what = match state {
+                State::AtBarrier(number) => {
+                    let barrier = self.barriers.get(number as usize);
+                    let (come, wanted) = barrier.map_or((0, None), |barrier| (barrier.arrived, barrier.wanted));
+                    format!("barrier {number}, to which {come} of {} threads have come", wanted.unwrap_or(live))
+                }
+                State::AtClusterBarrier(phase) if phase > ended => {
+                    "the cluster's barrier, without an arrival".to_owned()
+                }
+                State::AtClusterBarrier(_) => "the cluster's barrier".to_owned(),
+                _ => match self.warps[index].polled_mbarrier() {
+                    Some(address) => self.memory.describe_mbarrier(address),
+                    None => "a value that nobody writes".to_owned(),
+                },
+            };
+            let source = environment.program.lines.get(at as usize).copied().flatten();
+            let waiting = Stuck {
+                block: self.shape.index,
+                warps: vec![index as u32],
+                span: environment.program.spans.get(at as usize).cloned().unwrap_or(0..0),
+                source: source.map(|line| (line.file.to_string(), line.line)),
+                what,
+            };
+            found.push((at, waiting));
+        }
+        found.into_iter().map(|(_, waiting)| waiting).collect()
     }
 }

@@ -13,7 +13,7 @@ use super::fault::FaultKind;
 use super::memory_access::{Access, Place};
 use super::observe::Piece;
 use super::program::{AddressOperand, AtomicOp, AtomicType, BulkSource, Data, MapField, MemorySpace, Slot};
-use super::sanitizer::{Snapshot, Who};
+use super::sanitizer::{Snapshot, Who, place_in_global};
 use super::tensor_map::{Interleave, Swizzle, TENSOR_MAP_BYTES, TensorMap, TensorMapType};
 use super::wgmma::swizzled;
 
@@ -97,6 +97,7 @@ pub(super) struct PendingLoad {
 /// A store that a lane issued.
 #[derive(Clone, Debug)]
 pub(super) struct PendingStore {
+    pub warp: u32,
     pub lane: u32,
     /// `None` before `commit_group`.
     group: Option<u32>,
@@ -235,6 +236,7 @@ impl BlockMemory {
             Side::Plain { address, bytes } => {
                 let mut copy = vec![0; *bytes as usize];
                 self.read_global(environment, *address, &mut copy)?;
+                self.check_written(environment, load, *address, copy.len());
                 self.put_row(load.shared, 0, 16, &copy)?;
                 u64::from(*bytes)
             }
@@ -246,6 +248,7 @@ impl BlockMemory {
                         && let Some(inside) = row_bytes.get_mut(row.skipped..row.skipped + row.inside)
                     {
                         self.read_global(environment, row.address, inside)?;
+                        self.check_written(environment, load, row.address, row.inside);
                     }
                     self.put_row(load.shared, row.offset, map.pattern(), &row_bytes)
                 })?;
@@ -260,6 +263,26 @@ impl BlockMemory {
             return Ok(());
         }
         Err(super::memory_access::out_of_bounds(environment, access("bulk read", bytes.len()), address))
+    }
+
+    /// In a checked launch: whether something has written what a load takes.
+    fn check_written(&mut self, environment: &Environment<'_>, load: &PendingLoad, address: u64, size: usize) {
+        let Some((sanitizer, checks)) = self.sanitizer.as_mut().zip(environment.checks) else { return };
+        if checks.is_unwritten(address, size) {
+            let who = Who { warp: load.thread / 32, lane: load.thread % 32, pc: load.pc };
+            sanitizer.loads_unwritten(who, || place_in_global(environment, address));
+        }
+    }
+
+    /// In a checked launch: whether a row that is stored holds an undefined value.
+    fn check_stored(&mut self, environment: &Environment<'_>, store: &PendingStore, pattern: u64, row: &Row) {
+        let Some(sanitizer) = &mut self.sanitizer else { return };
+        let who = Who { warp: store.warp, lane: store.lane, pc: store.pc };
+        let first = store.shared + row.offset;
+        for at in (first + row.skipped as u64..first + (row.skipped + row.inside) as u64).step_by(2) {
+            let label = || place_in_global(environment, row.address + at - first - row.skipped as u64);
+            sanitizer.check_stored(who, swizzled(at, pattern) as usize, 2, label);
+        }
     }
 
     /// Writes bytes in pieces of 16, each where the swizzle has it.
@@ -311,6 +334,7 @@ impl BlockMemory {
                 let mut row_bytes = vec![0; map.row_bytes()];
                 map.rows(first, |row| {
                     self.get_row(store.shared, row.offset, map.pattern(), &mut row_bytes)?;
+                    self.check_stored(environment, store, map.pattern(), row);
                     let Some(inside) = row_bytes.get(row.skipped..row.skipped + row.inside) else { return Ok(()) };
                     match store.reduce {
                         None if inside.is_empty() => Ok(()),
@@ -325,6 +349,9 @@ impl BlockMemory {
     fn write_global(&mut self, environment: &Environment<'_>, address: u64, bytes: &[u8]) -> Result<(), FaultKind> {
         self.spin.changed();
         if environment.memory.write(address, bytes) {
+            if let Some(checks) = environment.checks {
+                checks.written(address, bytes.len());
+            }
             return Ok(());
         }
         Err(super::memory_access::out_of_bounds(environment, access("bulk write", bytes.len()), address))
@@ -547,7 +574,16 @@ impl Step<'_, '_> {
             self.observe_bulk(false, &side, shared, lane);
             let then = self.memory.sanitizer.as_mut().and_then(|sanitizer| sanitizer.issue(self.warp.index));
             let (lane, pc) = (lane as u32, self.pc);
-            self.warp.stores.push(PendingStore { lane, group: None, side, shared, reduce, pc, then });
+            self.warp.stores.push(PendingStore {
+                warp: self.warp.index,
+                lane,
+                group: None,
+                side,
+                shared,
+                reduce,
+                pc,
+                then,
+            });
         }
         Ok(())
     }

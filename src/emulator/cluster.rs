@@ -220,9 +220,18 @@ impl Cluster {
             (waiting, polling) = (waiting + at_barrier, polling + at_phase);
         }
         let kind = FaultKind::Deadlock { waiting, polling };
+        let ended = self.barrier.phase;
+        let waiting = self.blocks.iter_mut().flatten().flat_map(|block| block.waiting(environment, ended)).collect();
         match self.blocks.iter_mut().flatten().find(|block| !block.is_done()) {
-            Some(block) => block.stuck_at(environment, kind),
-            None => Box::new(Fault { kind, thread: None, span: 0..0, source: None, before: Vec::new() }),
+            Some(block) => Box::new(Fault { waiting, ..*block.stuck_at(environment, kind) }),
+            None => Box::new(Fault {
+                kind,
+                thread: None,
+                span: 0..0,
+                source: None,
+                waiting: Vec::new(),
+                before: Vec::new(),
+            }),
         }
     }
 }

@@ -5,6 +5,9 @@ use std::ops::Range;
 
 use crate::diagnostic::{Diagnostic, Place, Source};
 
+/// Places of waiting warps that are told.
+const MOST_WAITING: usize = 8;
+
 /// Where in the grid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Thread {
@@ -12,13 +15,18 @@ pub struct Thread {
     pub block: [u32; 3],
     /// `%tid`
     pub thread: [u32; 3],
+    /// Its warp in the block, and its lane there.
+    pub warp: u32,
+    /// See `warp`.
+    pub lane: u32,
 }
 
 impl fmt::Display for Thread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [bx, by, bz] = self.block;
         let [tx, ty, tz] = self.thread;
-        write!(f, "block ({bx}, {by}, {bz}), thread ({tx}, {ty}, {tz})")
+        let Self { warp, lane, .. } = self;
+        write!(f, "block ({bx}, {by}, {bz}), thread ({tx}, {ty}, {tz}): warp {warp}, lane {lane}")
     }
 }
 
@@ -56,6 +64,11 @@ pub enum FaultKind {
     MbarrierCount {
         /// It.
         count: u64,
+    },
+    /// More bytes to come than an mbarrier counts.
+    MbarrierBytes {
+        /// They.
+        bytes: i64,
     },
     /// A shared address of a block that the cluster does not have.
     NoBlock {
@@ -98,10 +111,52 @@ pub enum FaultKind {
         /// The GPU that holds so many.
         gpu: &'static str,
     },
+    /// A block has executed more than so many warp instructions.
+    Limit(u64),
     /// The reader's interrupt.
     Cancelled,
     /// Something that the emulator does not do, found while running.
     Unsupported(String),
+}
+
+/// Warps of a block that wait at one place when nobody can go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stuck {
+    /// `%ctaid`
+    pub block: [u32; 3],
+    /// Their numbers.
+    pub warps: Vec<u32>,
+    /// Bytes of the instruction in the PTX.
+    pub span: Range<usize>,
+    /// Its line in the source, by `.loc`: file and line.
+    pub source: Option<(String, u32)>,
+    /// What they wait for: `barrier 1, to which 64 of 128 threads have come`.
+    pub what: String,
+}
+
+impl Stuck {
+    fn sentence(&self, ptx: &Source) -> String {
+        let [x, y, z] = self.block;
+        let mut runs: Vec<(u32, u32)> = Vec::new();
+        for &warp in &self.warps {
+            match runs.last_mut() {
+                Some((_, last)) if *last + 1 == warp => *last = warp,
+                _ => runs.push((warp, warp)),
+            }
+        }
+        let run =
+            |&(first, last): &(u32, u32)| if first == last { first.to_string() } else { format!("{first} to {last}") };
+        let runs: Vec<String> = runs.iter().map(run).collect();
+        let (s, verb) = if self.warps.len() == 1 { ("", "waits") } else { ("s", "wait") };
+        let before = ptx.text.get(..self.span.start).unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
+        let source = self.source.as_ref().map_or(String::new(), |(path, line)| format!(", from {path}:{line}"));
+        let what = &self.what;
+        format!(
+            "warp{s} {} of block ({x}, {y}, {z}) {verb} for {what} (line {line} of the PTX{source})",
+            runs.join(", ")
+        )
+    }
 }
 
 /// A fault and where it happened.
@@ -115,6 +170,8 @@ pub struct Fault {
     pub span: Range<usize>,
     /// Source file, line and column by `.loc`, where the PTX says.
     pub source: Option<(String, u32, u32)>,
+    /// Who waits where, in a deadlock.
+    pub waiting: Vec<Stuck>,
     /// What the checks had found by then, in a checked launch: a sentence each.
     pub before: Vec<String>,
 }
@@ -144,6 +201,9 @@ impl Fault {
             }
             FaultKind::MbarrierCount { count } => {
                 ("mbarrier", format!("{count} arrivals are not what this mbarrier can have"))
+            }
+            FaultKind::MbarrierBytes { bytes } => {
+                ("mbarrier", format!("{bytes} bytes to come are more than an mbarrier counts (1048575)"))
             }
             FaultKind::NoBlock { rank, blocks } => {
                 let s = if *blocks == 1 { "" } else { "s" };
@@ -175,6 +235,7 @@ impl Fault {
                 };
                 ("deadlock", format!("deadlock: {who} wait for a change of global memory that nobody makes"))
             }
+            FaultKind::Limit(limit) => ("limit", format!("a block has not ended after {limit} warp instructions")),
             FaultKind::Cancelled => return Diagnostic::interrupted(),
             FaultKind::Unsupported(what) => ("ptx-unsupported", format!("{what} is not supported by the emulator")),
         };
@@ -192,6 +253,12 @@ impl Fault {
             let all = running + waiting;
             diagnostic = diagnostic
                 .note(format!("one {gpu} runs {running} of the {all} blocks at once; the others start when some end"));
+        }
+        for waiting in self.waiting.iter().take(MOST_WAITING) {
+            diagnostic = diagnostic.note(waiting.sentence(ptx));
+        }
+        if self.waiting.len() > MOST_WAITING {
+            diagnostic = diagnostic.note(format!("and {} groups of warps more", self.waiting.len() - MOST_WAITING));
         }
         for sentence in self.before {
             diagnostic = diagnostic.note(format!("before that: {sentence}"));

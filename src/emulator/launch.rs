@@ -59,6 +59,10 @@ pub struct LaunchConfig {
     pub seed: u64,
     /// What to observe.
     pub observe: Option<Observe>,
+    /// Ranges of global memory (address, length) that nothing has written yet, for a checked launch.
+    pub unwritten: Vec<(u64, u64)>,
+    /// Warp instructions of one block after which the launch is given up; `None` for no limit.
+    pub limit: Option<u64>,
 }
 
 /// What the checks of a launch say.
@@ -104,7 +108,7 @@ pub fn launch(
         parameters.extend_from_slice(value);
         parameters.resize((offset + size) as usize, 0);
     }
-    let checks = config.check.then(|| Checks::new(&kernel.program));
+    let checks = config.check.then(|| Checks::new(&kernel.program, &module.source().text, &config.unwritten));
     let environment = Environment {
         program: &kernel.program,
         memory,
@@ -117,6 +121,7 @@ pub fn launch(
         observe: config.observe.as_ref(),
         source: module.source(),
         seed: config.seed,
+        limit: config.limit.unwrap_or(u64::MAX),
     };
     let total = cluster::count(config);
     // Blocks that cannot wait for each other need not run before the one that is of interest.
@@ -167,6 +172,13 @@ pub fn launch(
                 && let Some(name) = file.parse().ok().and_then(|index| module.file(index))
             {
                 *file = name.to_owned();
+            }
+            for waiting in &mut fault.waiting {
+                if let Some((file, _)) = &mut waiting.source
+                    && let Some(name) = file.parse().ok().and_then(|index| module.file(index))
+                {
+                    *file = name.to_owned();
+                }
             }
             if let Some(checks) = checks {
                 fault.before = queue.checked.in_sentences(module, kernel, &checks);
@@ -488,6 +500,8 @@ mod tests {
             check: false,
             seed: 0,
             observe: None,
+            unwritten: Vec::new(),
+            limit: None,
         };
         let stop = AtomicBool::new(false);
         std::thread::scope(|scope| {

@@ -13,6 +13,8 @@ use super::sanitizer::{MBARRIER_BYTES, Who};
 const COUNT_BITS: u32 = 20;
 const COUNT_MASK: u64 = (1 << COUNT_BITS) - 1;
 const BYTES_BITS: u32 = 22;
+/// Bytes to come are at most so many (PTX ISA 9.7.13.15.2).
+const MOST_BYTES: i64 = (1 << 20) - 1;
 
 /// The object, taken apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +51,11 @@ impl Mbarrier {
             | u64::from(self.parity) << 63
     }
 
+    /// Whether something has come in the current phase.
+    fn is_in_use(self) -> bool {
+        self.missing != self.expected || self.bytes != 0
+    }
+
     /// A phase ends when nothing is missing; whether it did.
     fn settle(&mut self) -> bool {
         let ends = self.missing == 0 && self.bytes == 0;
@@ -74,6 +81,18 @@ impl BlockMemory {
         bytes.copy_from_slice(&self.shared[at..at + 8]);
         let found = Mbarrier::of(u64::from_le_bytes(bytes));
         if found.valid { Ok((at, found)) } else { Err(FaultKind::NoMbarrier { address }) }
+    }
+
+    /// What an mbarrier lacks, for a report.
+    pub(super) fn describe_mbarrier(&mut self, address: u64) -> String {
+        let Ok((_, found)) = self.mbarrier(address) else { return format!("an mbarrier at {address:#x}") };
+        let s = if found.missing == 1 { "" } else { "s" };
+        let bytes = if found.bytes == 0 { String::new() } else { format!(" and {} bytes", found.bytes) };
+        let parity = u8::from(found.parity);
+        format!(
+            "the mbarrier at {address:#x}, whose phase of parity {parity} lacks {} arrival{s}{bytes}",
+            found.missing
+        )
     }
 
     fn put_mbarrier(&mut self, at: usize, mbarrier: Mbarrier) {
@@ -102,6 +121,12 @@ impl Step<'_, '_> {
                 return Err((FaultKind::MbarrierCount { count }, lane as u32));
             }
             let at = self.memory.mbarrier_place(addresses[lane]).map_err(|kind| (kind, lane as u32))?;
+            // Triton initialises one anew for each tile of a persistent kernel; between phases that does no harm.
+            let pending = self.memory.mbarrier(addresses[lane]).is_ok_and(|(_, old)| old.is_in_use());
+            let who = self.who(lane);
+            if let Some(sanitizer) = self.memory.sanitizer.as_mut().filter(|_| pending) {
+                sanitizer.mbarrier_twice(who, at);
+            }
             let fresh = Mbarrier { missing: count, expected: count, bytes: 0, valid: true, parity: false };
             self.memory.put_mbarrier(at, fresh);
             let who = self.who(lane);
@@ -140,6 +165,9 @@ impl Step<'_, '_> {
             let (at, mut mbarrier) = memory.mbarrier(address).map_err(fail)?;
             let state = mbarrier.bits();
             mbarrier.bytes += bytes;
+            if mbarrier.bytes.abs() > MOST_BYTES {
+                return Err(fail(FaultKind::MbarrierBytes { bytes: mbarrier.bytes }));
+            }
             mbarrier.missing = mbarrier.missing.checked_sub(count).ok_or(fail(FaultKind::MbarrierCount { count }))?;
             if arrival.drop {
                 // What is expected never is less than what is missing.

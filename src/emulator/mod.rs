@@ -72,6 +72,7 @@ impl Module {
         let source = Source::new("ptx", text);
         let located = |error: Box<Diagnostic>| Box::new(error.in_source(&source));
         let syntax = ptx::parse(text).map_err(located)?;
+        bounded(&syntax.variables).map_err(located)?;
         let mut kernels = BTreeMap::new();
         for entry in syntax.entries() {
             let program = decode::decode(&syntax, entry).map_err(located)?;
@@ -125,6 +126,22 @@ impl Module {
     fn file(&self, index: u32) -> Option<&str> {
         self.syntax.file(index)
     }
+}
+
+/// Bytes of a module's variables in global memory: more is a mistake, or an attack on the host's memory.
+const MAX_VARIABLES: u64 = 256 << 20;
+
+fn bounded(variables: &[ptx::Variable]) -> Result<()> {
+    let mut total = 0u64;
+    for variable in variables.iter().filter(|variable| decode::is_global(variable.space)) {
+        total = total.saturating_add(variable.size);
+        if total > MAX_VARIABLES {
+            let message =
+                format!("{total} bytes of module variables are more than the emulator takes ({MAX_VARIABLES})");
+            return Err(Box::new(Diagnostic::error("ptx-variables", message).at(variable.span.clone(), "")));
+        }
+    }
+    Ok(())
 }
 
 impl Kernel {

@@ -54,6 +54,8 @@ pub(super) struct Warp {
     pub cluster_phase: Option<u64>,
     /// Where it last tested a phase that had not ended, and how much it had executed then.
     polled: Option<(u32, u64)>,
+    /// The mbarrier that it tested then.
+    polled_mbarrier: Option<u64>,
     polls_again: bool,
     pub executed: u64,
 }
@@ -81,6 +83,7 @@ impl Warp {
             store_groups: [0; 32],
             cluster_phase: None,
             polled: None,
+            polled_mbarrier: None,
             polls_again: false,
             executed: 0,
         };
@@ -116,7 +119,8 @@ impl Warp {
     }
 
     /// Remembers a test of a phase that had not ended.
-    pub fn poll(&mut self, pc: u32) {
+    pub fn poll(&mut self, pc: u32, mbarrier: u64) {
+        self.polled_mbarrier = Some(mbarrier);
         let again = self.polled.is_some_and(|(at, then)| at == pc && self.executed - then <= WAITING_LOOP);
         self.polls_again = again;
         self.polled = Some((pc, self.executed));
@@ -140,6 +144,11 @@ impl Warp {
     /// Where it tests a phase again and again; `None` if it does something else.
     pub fn last_poll(&self) -> Option<u32> {
         self.polled.filter(|_| self.state == State::Ready).map(|(pc, _)| pc)
+    }
+
+    /// The mbarrier that it tests again and again.
+    pub fn polled_mbarrier(&self) -> Option<u64> {
+        self.polled_mbarrier.filter(|_| self.last_poll().is_some())
     }
 
     /// Goes to the next instruction.

@@ -13,7 +13,7 @@ use super::execute::{LaneFault, Step};
 use super::fault::FaultKind;
 use super::launch::Arithmetic;
 use super::program::{Data, Op, Slot, Wgmma, WgmmaSource, Word};
-use super::sanitizer::Snapshot;
+use super::sanitizer::{Snapshot, quads};
 
 /// A `wgmma` that was issued.
 #[derive(Clone, Debug)]
@@ -143,7 +143,10 @@ impl Step<'_, '_> {
             ),
             WgmmaSource::Shared(slot, _) => Operand::Descriptor(self.warp.longs[*slot as usize][lane]),
         };
-        let then = self.memory.sanitizer.as_mut().and_then(|sanitizer| sanitizer.issue(self.warp.index));
+        let mut then = self.memory.sanitizer.as_mut().and_then(|sanitizer| sanitizer.issue(self.warp.index));
+        if let (Some(then), WgmmaSource::Registers(a)) = (&mut then, &wgmma.a) {
+            then.rows = self.undefined_rows(a);
+        }
         let pending = PendingWgmma {
             then,
             pc: self.pc,
@@ -211,13 +214,15 @@ impl Step<'_, '_> {
         let first_row = u64::from(self.warp.index % 4) * 16;
         let mut a: [Plane; 4] = [[0; 32]; 4];
         let registers = step.a_registers();
+        let mut undefined_rows = pending.then.as_ref().map_or([0; 2], |then| then.rows);
         match (&pending.a, &wgmma.a) {
             (Operand::Descriptor(descriptor), WgmmaSource::Shared(_, mn_major)) => {
                 let matrix = matrix(*descriptor, *mn_major)?;
                 for (register, plane) in a.iter_mut().enumerate().take(registers) {
                     let (rows, columns) = (register & 1, register >> 1);
                     let first = (first_row + 8 * rows as u64, 4 * columns * step.a.per_register());
-                    self.gather(&matrix, step.a, plane, first, pending.then.as_deref()).map_err(located)?;
+                    let lanes = self.gather(&matrix, step.a, plane, first, pending.then.as_deref()).map_err(located)?;
+                    undefined_rows[rows] |= quads(lanes);
                 }
             }
             (Operand::Planes(planes), _) => {
@@ -235,9 +240,11 @@ impl Step<'_, '_> {
         let per_tile = step.c_registers();
         for tile in 0..wgmma.n / 8 {
             let mut b: [Plane; 2] = [[0; 32]; 2];
+            let mut undefined_columns = 0;
             for (register, plane) in b.iter_mut().enumerate().take(step.b_registers()) {
                 let first = (8 * tile as u64, 4 * register * step.b.per_register());
-                self.gather(&b_matrix, step.b, plane, first, pending.then.as_deref()).map_err(located)?;
+                let lanes = self.gather(&b_matrix, step.b, plane, first, pending.then.as_deref()).map_err(located)?;
+                undefined_columns |= quads(lanes);
             }
             if wgmma.negate[1] {
                 b.iter_mut().for_each(|plane| negate(step.b, plane));
@@ -254,6 +261,11 @@ impl Step<'_, '_> {
             let mut d: [Plane; 4] = [[0; 32]; 4];
             let planes = [&a.each_ref()[..registers], &b.each_ref()[..step.b_registers()], &c.each_ref()[..per_tile]];
             step.execute_wgmma(self.environment.architecture, fast, &mut self.memory.operands, planes, &mut d);
+            if pending.then.is_some() {
+                let sums = &wgmma.c[tile * per_tile..][..per_tile];
+                let sums = if pending.add { self.undefined_values(sums) } else { Vec::new() };
+                self.set_product(slots, &sums, (undefined_rows, undefined_columns), Some(pending.pc));
+            }
             for (element, plane) in slots.iter().zip(&d) {
                 if let Data::Word(slot) = element {
                     self.warp.words[*slot as usize] = *plane;
@@ -263,7 +275,8 @@ impl Step<'_, '_> {
         Ok(())
     }
 
-    /// A register of a fragment: 8 rows or columns from `mn` on, for each of them 4 lanes with neighbours along k.
+    /// A register of a fragment: 8 rows or columns from `mn` on, for each of them 4 lanes with neighbours along k. In a
+    /// checked launch, the lanes whose elements are undefined.
     #[inline(always)]
     fn gather(
         &mut self,
@@ -272,7 +285,7 @@ impl Step<'_, '_> {
         plane: &mut Plane,
         (mn, k): (u64, usize),
         then: Option<&Snapshot>,
-    ) -> Result<(), FaultKind> {
+    ) -> Result<u32, FaultKind> {
         let (size, per) = (size_of(element), element.per_register());
         // What is contiguous comes in pieces of 16 bytes: a row's four registers, or 8 rows' elements of one k.
         let scattered = matrix.mn_major && per > 1;
@@ -312,6 +325,7 @@ impl Step<'_, '_> {
             });
         }
         self.memory.shared_touched = self.memory.shared_touched.max(highest);
+        let mut undefined = 0;
         if let Some(then) = then {
             let length = if scattered { size } else { 4 };
             for lane in 0..32 {
@@ -321,12 +335,13 @@ impl Step<'_, '_> {
                     let address = swizzled(matrix.start + across + along, matrix.row);
                     let who = self.who(lane);
                     if let Some(sanitizer) = &mut self.memory.sanitizer {
-                        sanitizer.read_later(who, then, address as usize, length as usize);
+                        let found = sanitizer.read_later(who, then, address as usize, length as usize);
+                        undefined |= u32::from(found) << lane;
                     }
                 }
             }
         }
-        Ok(())
+        Ok(undefined)
     }
 }
 

@@ -10,6 +10,7 @@ mod kernels;
 mod scalars;
 mod scope;
 pub mod tensors;
+mod unwritten;
 mod views;
 
 pub use buffers::Buffers;
@@ -19,6 +20,7 @@ pub use journal::{Input, Journal, Launched, Maker, State};
 pub use kernels::{Kernel, Kernels, LaunchSpec, Version};
 pub use scalars::Scalars;
 pub use scope::WorkspaceScope;
+pub use unwritten::Unwritten;
 pub use views::resolve_view;
 
 use std::collections::HashMap;
@@ -51,6 +53,8 @@ pub struct Workspace {
     pub compiler: Compiler,
     /// The version of Triton that `%triton` chose.
     pub triton: Option<String>,
+    /// Buffers that nothing has written.
+    pub unwritten: Unwritten,
     /// The architecture that is emulated whatever is compiled for; `None` follows the target.
     emulated: Option<Target>,
     /// PTX in which the pairs that ptxas contracted are, by the hash of it and its cubin.
@@ -78,6 +82,7 @@ impl Default for Workspace {
             journal: Journal::default(),
             compiler: Compiler::default(),
             triton: None,
+            unwritten: Unwritten::default(),
             emulated: None,
             contracted: HashMap::new(),
             fast: false,
@@ -108,6 +113,7 @@ impl Workspace {
     pub fn put_buffer(&mut self, buffer: Buffer) {
         self.journal_made(&buffer);
         self.scalars.remove(&buffer.name);
+        self.unwritten.made(&buffer);
         if let Some(old) = self.buffers.insert(buffer) {
             self.free_at(old.place, old.address);
         }

@@ -17,6 +17,8 @@ pub(super) struct FileSizes {
 
 /// What became of a register's virtual number: its slot, and its first and last position.
 pub(super) type Placed = HashMap<(File, Slot), (Slot, (u32, u32))>;
+/// Words of a table of registers by blocks; beyond it, registers keep a slot each.
+const MAX_LIVENESS: usize = 1 << 23;
 
 /// Renames the slots of `code` from virtual numbers to physical ones. `fixed` are registers that are live from start
 /// to end (constants, special registers); their new slots come back in the same order, and then all of them.
@@ -36,8 +38,12 @@ pub(super) fn allocate(
         });
     }
     let count = numbers.len();
-    let live_out = liveness(code, blocks, &numbers, count);
-    let intervals = intervals(code, blocks, &numbers, &live_out, count);
+    let intervals = if blocks.len().saturating_mul(count.div_ceil(64)) > MAX_LIVENESS {
+        vec![(0, u32::MAX); count]
+    } else {
+        let live_out = liveness(code, blocks, &numbers, count);
+        intervals(code, blocks, &numbers, &live_out, count)
+    };
 
     let mut order: Vec<(&(File, Slot), usize)> = numbers.iter().map(|(register, &number)| (register, number)).collect();
     order.sort_by_key(|&(_, number)| (number >= fixed.len(), intervals[number].0, number));

@@ -106,7 +106,7 @@ impl<'a> Decoder<'a> {
         for statement in statements {
             match statement {
                 Statement::Registers { ty, names } => self.symbols.declare_registers(*ty, names),
-                Statement::Variable(variable) => self.symbols.declare_variable(variable),
+                Statement::Variable(variable) => self.symbols.declare_variable(variable)?,
                 Statement::Label(name, span) => {
                     let here = self.code.len() as u32;
                     if self.labels.insert(self.label(name), here).is_some() {
@@ -329,9 +329,9 @@ pub(super) fn parameter_offsets(entry: &Function) -> Vec<u32> {
         .params
         .iter()
         .map(|param| {
-            offset = offset.next_multiple_of(param.align.max(1));
+            offset = offset.checked_next_multiple_of(param.align.max(1)).unwrap_or(u32::MAX);
             let here = offset;
-            offset += param.size();
+            offset = offset.saturating_add(param.size());
             here
         })
         .collect()

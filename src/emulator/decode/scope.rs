@@ -6,7 +6,12 @@ use super::{Decoder, Place, is_global, parameter_offsets};
 use crate::diagnostic::{Diagnostic, Result};
 use crate::emulator::program::{Slot, Special};
 use crate::emulator::visit::File;
-use crate::ptx::{Function, Module, PtxType, Space, Variable};
+use crate::ptx::{Function, Module, PtxType, Space, Statement, Variable};
+
+/// Bytes of a kernel's parameters (CUDA Programming Guide, "`__global__` function parameters").
+const MAX_PARAMETERS: u32 = 32_764;
+/// Bytes of local memory of a thread (CUDA Programming Guide, table of compute capabilities).
+const MAX_LOCAL: u32 = 512 << 10;
 
 #[derive(Default)]
 struct Scope {
@@ -23,6 +28,8 @@ pub(super) struct Symbols<'a> {
     next_scope: u32,
     registers: HashMap<(u32, String), (PtxType, Slot)>,
     variables: HashMap<&'a str, (Place, PtxType)>,
+    /// Where the shared variables of functions lie, by their place in the text.
+    shared_of_functions: HashMap<usize, u32>,
     pub local_bytes: u32,
     pub static_shared: u32,
     pub dynamic_shared_offset: u32,
@@ -49,11 +56,19 @@ impl<'a> Symbols<'a> {
             next_scope: 1,
             registers: HashMap::new(),
             variables: HashMap::new(),
+            shared_of_functions: HashMap::new(),
             local_bytes: 0,
             static_shared: 0,
             dynamic_shared_offset: 0,
         };
-        for (param, offset) in entry.params.iter().zip(parameter_offsets(entry)) {
+        let offsets = parameter_offsets(entry);
+        let end =
+            offsets.last().zip(entry.params.last()).map_or(0, |(offset, last)| offset.saturating_add(last.size()));
+        if end > MAX_PARAMETERS {
+            let message = format!("{end} bytes of parameters are more than a kernel can have ({MAX_PARAMETERS})");
+            return Err(Box::new(Diagnostic::error("ptx-parameters", message).at(entry.span.clone(), "")));
+        }
+        for (param, offset) in entry.params.iter().zip(offsets) {
             symbols.variables.insert(&param.name, (Place::Param(offset), param.ty));
         }
         let mut globals = 0;
@@ -68,6 +83,11 @@ impl<'a> Symbols<'a> {
             } else {
                 symbols.shared(variable);
             }
+        }
+        // Those that functions declare lie before the dynamic memory too.
+        let others = module.functions.iter().filter(|function| !function.is_entry);
+        for function in others.chain([entry]) {
+            symbols.place_shared(function.body.as_deref().unwrap_or_default());
         }
         // All extern shared variables are one and the same memory, behind the static ones.
         if let Some((_, align)) = dynamic {
@@ -86,20 +106,50 @@ impl<'a> Symbols<'a> {
     }
 
     fn shared(&mut self, variable: &'a Variable) {
-        let offset = self.static_shared.next_multiple_of(variable.align.max(1));
-        self.static_shared = offset.saturating_add(u32::try_from(variable.size).unwrap_or(u32::MAX));
+        let offset = self.take_shared(variable);
         self.variables.insert(&variable.name, (Place::Shared(offset), variable.ty));
     }
 
-    pub fn declare_variable(&mut self, variable: &'a Variable) {
-        match variable.space {
-            Space::Shared => self.shared(variable),
-            _ => {
-                let offset = self.local_bytes.next_multiple_of(variable.align.max(1));
-                self.local_bytes = offset.saturating_add(u32::try_from(variable.size).unwrap_or(u32::MAX)).min(1 << 24);
-                self.variables.insert(&variable.name, (Place::Local(offset), variable.ty));
+    /// Beyond the limit, which is checked when all are placed, offsets mean nothing.
+    fn take_shared(&mut self, variable: &Variable) -> u32 {
+        let offset = self.static_shared.checked_next_multiple_of(variable.align.max(1)).unwrap_or(u32::MAX);
+        self.static_shared = offset.saturating_add(u32::try_from(variable.size).unwrap_or(u32::MAX)).min(1 << 30);
+        offset
+    }
+
+    fn place_shared(&mut self, statements: &[Statement]) {
+        for statement in statements {
+            match statement {
+                Statement::Block(statements) => self.place_shared(statements),
+                Statement::Variable(variable) if variable.space == Space::Shared => {
+                    let offset = self.take_shared(variable);
+                    self.shared_of_functions.insert(variable.span.end, offset);
+                }
+                _ => {}
             }
         }
+    }
+
+    pub fn declare_variable(&mut self, variable: &'a Variable) -> Result<()> {
+        let place = match variable.space {
+            Space::Shared => Place::Shared(self.shared_of_functions.get(&variable.span.end).copied().unwrap_or(0)),
+            _ => {
+                let offset = self.local_bytes.next_multiple_of(variable.align.max(1));
+                let end = u64::from(offset) + variable.size;
+                self.local_bytes = match u32::try_from(end) {
+                    Ok(end) if end <= MAX_LOCAL => end,
+                    _ => {
+                        let message =
+                            format!("{end} bytes of local memory are more than a thread can have ({MAX_LOCAL})");
+                        let error = Diagnostic::error("ptx-local", message);
+                        return Err(Box::new(error.at(variable.span.clone(), "")));
+                    }
+                };
+                Place::Local(offset)
+            }
+        };
+        self.variables.insert(&variable.name, (place, variable.ty));
+        Ok(())
     }
 
     pub fn declare_registers(&mut self, ty: PtxType, names: &[(String, Option<u32>)]) {

@@ -9,6 +9,8 @@ mod tensor;
 mod turn;
 mod value;
 
+pub(super) use collective::partner;
+
 use super::block::{BlockMemory, Environment};
 use super::cluster::Cluster;
 use super::fault::FaultKind;

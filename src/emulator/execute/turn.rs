@@ -33,6 +33,13 @@ impl Warp {
             };
             if memory.sanitizer.is_some() {
                 self.check_registers(environment, memory, pc, active);
+                self.check_aligned(environment, memory, pc, active);
+                let guard = instruction.guard.map(|(slot, _)| slot);
+                Step { warp: self, environment, memory, cluster, active, pc }.follow_undefined(
+                    &instruction.op,
+                    guard,
+                    mask,
+                );
             }
             if !self.wgmmas.is_empty() && active != 0 && memory.sanitizer.is_none() {
                 let mut step = Step { warp: self, environment, memory, cluster, active, pc };
@@ -52,13 +59,11 @@ impl Warp {
                 _ if active == 0 => self.advance(),
                 Op::Barrier { id, threads, arrive, reduction } => {
                     let lane = active.trailing_zeros() as usize;
-                    if let Some(sanitizer) = &mut memory.sanitizer
-                        && active != self.live()
-                    {
-                        sanitizer.divergent(Who { warp: self.index, lane: lane as u32, pc });
-                    }
+                    let number = self.words[*id as usize][lane];
                     let arrival = Arrival {
-                        barrier: self.words[*id as usize][lane] & 15,
+                        barrier: number & 15,
+                        number,
+                        pc,
                         threads: threads.map(|slot| self.words[slot as usize][lane]),
                         mask: active,
                         waits: !arrive,
@@ -78,6 +83,7 @@ impl Warp {
                 }
                 Op::MbarrierWait { d, address, phase } => {
                     let mut step = Step { warp: self, environment, memory, cluster, active, pc };
+                    let mbarrier = step.addresses(address)[active.trailing_zeros() as usize & 31];
                     match step.mbarrier_wait(*d, address, *phase) {
                         Ok(ended) => {
                             if let Some(observer) = &mut memory.observer {
@@ -87,7 +93,7 @@ impl Warp {
                             if ended {
                                 self.waited();
                             } else {
-                                self.poll(pc);
+                                self.poll(pc, mbarrier);
                                 return Ok(Stop::Poll);
                             }
                         }
@@ -164,6 +170,14 @@ impl Warp {
         }
     }
 
+    /// In a checked launch: whether lanes are missing from what all of a warp have to execute together.
+    fn check_aligned(&self, environment: &Environment<'_>, memory: &mut BlockMemory, pc: u32, active: u32) {
+        let Some((sanitizer, checks)) = memory.sanitizer.as_mut().zip(environment.checks) else { return };
+        if active != 0 && checks.aligned.get(pc as usize) == Some(&true) && active != self.live() {
+            sanitizer.divergent(Who { warp: self.index, lane: active.trailing_zeros(), pc });
+        }
+    }
+
     pub(in crate::emulator) fn fault(
         &self,
         environment: &Environment<'_>,
@@ -172,10 +186,10 @@ impl Warp {
         lane: u32,
         pc: u32,
     ) -> Box<Fault> {
-        let thread = Thread { block: shape.index, thread: shape.thread(self.index, lane) };
+        let thread = Thread { block: shape.index, thread: shape.thread(self.index, lane), warp: self.index, lane };
         let span = environment.program.spans.get(pc as usize).cloned().unwrap_or(0..0);
         let line = environment.program.lines.get(pc as usize).copied().flatten();
         let source = line.map(|line| (line.file.to_string(), line.line, line.column));
-        Box::new(Fault { kind, thread: Some(thread), span, source, before: Vec::new() })
+        Box::new(Fault { kind, thread: Some(thread), span, source, waiting: Vec::new(), before: Vec::new() })
     }
 }

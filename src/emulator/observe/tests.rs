@@ -29,6 +29,8 @@ pub(super) fn observed(body: &str, observe: &Observe, grid: u32, threads: u32) -
         check: false,
         seed: 0,
         observe: Some(observe.clone()),
+        unwritten: Vec::new(),
+        limit: None,
     };
     let stats = launch(&module, kernel, &config, &memory, &AtomicBool::new(false), &|_| {});
     let stats = stats.unwrap_or_else(|fault| panic!("{}", fault.into_diagnostic(module.source()).to_plain()));

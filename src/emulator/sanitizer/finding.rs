@@ -2,7 +2,45 @@
 
 use crate::diagnostic::{Diagnostic, Place, Source};
 use crate::emulator::fault::Thread;
-use crate::emulator::program::{Op, Program};
+use crate::emulator::program::{MemorySpace, Op, Program};
+
+/// Where a value that nothing has written may not come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reach {
+    /// The address of an access.
+    Address,
+    /// The guard of a branch, of a barrier or of an access.
+    Branch,
+    /// A store to global memory.
+    Global,
+    /// What an atomic changes in global memory.
+    Atomic,
+    /// What a bulk load takes from global memory.
+    Bulk,
+}
+
+/// What is wrong with an arrival at a barrier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Misuse {
+    /// There are 16 barriers.
+    Number(u32),
+    /// So many threads are no warps.
+    NoWarps(u32),
+    /// More threads than the block has.
+    TooMany {
+        /// Those that are to come.
+        threads: u32,
+        /// Those of the block.
+        block: u32,
+    },
+    /// Others that are there wait for another number of threads.
+    Disagree {
+        /// Of this arrival.
+        threads: u32,
+        /// Of theirs.
+        earlier: u32,
+    },
+}
 
 /// A rule that was broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -16,6 +54,14 @@ pub enum Rule {
     },
     /// A read of shared memory that nothing wrote.
     Uninitialised,
+    /// A value that nothing has written decides something. The program counter is of the instruction that read it, or
+    /// left it as it was; `None` for a register that no instruction has written.
+    Undefined {
+        /// What.
+        reach: Reach,
+        /// From where.
+        origin: Option<u32>,
+    },
     /// A write of the generic proxy that the asynchronous proxy reads without a fence between them.
     ProxyFence {
         /// The write.
@@ -31,9 +77,13 @@ pub enum Rule {
         /// What wrote one; `None` where there was no fence at all.
         other: Option<u32>,
     },
-    /// A bulk store that its thread has not waited for when it ends.
+    /// A bulk copy that nobody has waited for when its thread ends.
     Unwaited,
-    /// A barrier that only some lanes of a warp execute together.
+    /// A barrier that is misused.
+    Barrier(Misuse),
+    /// An mbarrier that is initialised once more.
+    MbarrierTwice,
+    /// A barrier or another collective operation that only some lanes of a warp execute together.
     Divergent,
 }
 
@@ -68,6 +118,18 @@ fn name_of(op: &Op) -> &'static str {
         Op::MbarrierInvalidate { .. } => "`mbarrier.inval`",
         Op::MbarrierArrive { .. } => "arrival",
         Op::MbarrierWait { .. } => "`mbarrier` wait",
+        Op::Mma { .. } | Op::MmaF64 { .. } => "`mma`",
+        Op::Shuffle { .. } => "`shfl`",
+        Op::VoteAll { .. } | Op::VoteAny { .. } | Op::VoteUniform { .. } | Op::Ballot { .. } => "vote",
+        Op::Reduce { .. } => "`redux`",
+        Op::MatchAny { .. } | Op::MatchAll { .. } => "`match`",
+        Op::WgmmaFence => "`wgmma.fence`",
+        Op::WgmmaCommit => "`wgmma.commit_group`",
+        Op::WgmmaWait { .. } => "`wgmma.wait_group`",
+        Op::ClusterArrive | Op::ClusterWait => "cluster barrier",
+        Op::Branch { .. } => "branch",
+        Op::Exit => "exit",
+        Op::Barrier { .. } => "barrier",
         _ => "access",
     }
 }
@@ -77,6 +139,7 @@ impl Finding {
     pub fn into_diagnostic(self, program: &Program, ptx: &Source, file: impl Fn(u32) -> Option<String>) -> Diagnostic {
         let op = |pc: u32| program.code.get(pc as usize).map(|instruction| &instruction.op);
         let name = |pc: u32| op(pc).map_or("access", name_of);
+        let is_guarded = |pc: u32| program.code.get(pc as usize).is_some_and(|instruction| instruction.guard.is_some());
         let span = |pc: u32| program.spans.get(pc as usize).cloned().unwrap_or(0..0);
         let own = name(self.pc);
         let by = self.other.as_ref().map_or(String::new(), |other| format!(" of {other}"));
@@ -110,6 +173,35 @@ impl Finding {
                 "what is there depends on what ran before",
                 None,
             ),
+            Rule::Undefined { reach, origin } => {
+                let from = origin.map(|origin| (origin, op(origin)));
+                let what = match from {
+                    Some((_, Some(Op::Load { space: MemorySpace::Local, .. }))) => "local memory",
+                    Some((at, Some(Op::Load { .. }))) if is_guarded(at) => "a masked load",
+                    Some((_, Some(Op::Load { .. } | Op::CopyAsync { .. } | Op::BulkLoad { .. }))) => "global memory",
+                    _ => "a register",
+                };
+                let value = match what {
+                    "a masked load" => "a value that a masked load left undefined".to_owned(),
+                    _ => format!("{what} that nothing has written"),
+                };
+                let message = match reach {
+                    Reach::Address => format!("the address of this {own} depends on {value}"),
+                    Reach::Branch => format!("whether this {own} is executed depends on {value}"),
+                    Reach::Global => format!("what this {own} puts into global memory depends on {value}"),
+                    Reach::Atomic => format!("this {own} changes global memory that nothing has written"),
+                    Reach::Bulk => format!("this {own} takes global memory that nothing has written"),
+                };
+                let help = match what {
+                    "a masked load" => "`other=` of `tl.load` says what lanes have whose mask is off",
+                    "global memory" => "`zeros(…)` makes a buffer that holds something",
+                    _ if matches!(reach, Reach::Atomic | Reach::Bulk) => {
+                        "`zeros(…)` makes a buffer that holds something"
+                    }
+                    _ => "what is there depends on what ran before",
+                };
+                ("undefined", message, help, origin.map(|origin| (origin, "the value comes from here")))
+            }
             Rule::ProxyFence { other } => (
                 "proxy-fence",
                 format!("this {own} may not see the {}{by}: they go through different proxies", name(other)),
@@ -133,15 +225,40 @@ impl Finding {
             ),
             Rule::Unwaited => (
                 "unwaited",
-                "the thread ends before this bulk store was waited for".to_owned(),
-                "`cp.async.bulk.commit_group` and `cp.async.bulk.wait_group` have to come after: the block's shared memory \
-                 is gone when it ends",
+                format!("the thread ends before this {own} was waited for"),
+                if own == "bulk load" {
+                    "the phase of its mbarrier has to be waited for: the block's shared memory is gone when it ends"
+                } else {
+                    "`cp.async.bulk.commit_group` and `cp.async.bulk.wait_group` have to come after: the block's shared \
+                     memory is gone when it ends"
+                },
+                None,
+            ),
+            Rule::Barrier(misuse) => (
+                "barrier",
+                match misuse {
+                    Misuse::Number(number) => format!("there is no barrier {number}: a block has 16, from 0 on"),
+                    Misuse::NoWarps(threads) => format!("{threads} threads at a barrier are no whole warps"),
+                    Misuse::TooMany { threads, block } => {
+                        format!("this barrier waits for {threads} threads; the block has {block}")
+                    }
+                    Misuse::Disagree { threads, earlier } => format!(
+                        "this barrier waits for {threads} threads, and warps that are there already for {earlier}"
+                    ),
+                },
+                "every warp that comes to a barrier has to name the same number of threads, a multiple of 32",
+                None,
+            ),
+            Rule::MbarrierTwice => (
+                "mbarrier",
+                "an mbarrier is initialised again in the middle of a phase".to_owned(),
+                "the phase has to be waited for before, and `mbarrier.inval` has to come",
                 None,
             ),
             Rule::Divergent => (
                 "divergent-barrier",
-                "only some lanes of the warp come to this barrier together".to_owned(),
-                "an `.aligned` barrier has to be executed by all threads of the warp",
+                format!("only some lanes of the warp come to this {own} together"),
+                "it has to be executed by all threads of the warp at once (`.aligned`, or a mask of all lanes)",
                 None,
             ),
         };
@@ -160,7 +277,8 @@ impl Finding {
             && let Some(line) = program.lines.get(other as usize).copied().flatten()
             && let Some(path) = file(line.file)
         {
-            diagnostic = diagnostic.note(format!("the other one comes from {path}:{}", line.line));
+            let what = if matches!(self.rule, Rule::Undefined { .. }) { "the value" } else { "the other one" };
+            diagnostic = diagnostic.note(format!("{what} comes from {path}:{}", line.line));
         }
         let line = program.lines.get(self.pc as usize).copied().flatten();
         diagnostic.origin =

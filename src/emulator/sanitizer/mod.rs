@@ -9,15 +9,19 @@
 
 mod clock;
 mod finding;
+mod flow;
 mod global;
+mod undefined;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 
 use clock::Clock;
-pub use finding::{Finding, Rule};
+pub use finding::{Finding, Misuse, Reach, Rule};
+pub(super) use flow::quads;
 pub use global::GlobalShadow;
 use global::{Asker, Kind};
+use undefined::{Undefined, Unwritten};
 
 use super::block::{BlockShape, Environment};
 use super::fault::Thread;
@@ -43,11 +47,18 @@ pub struct Checks {
     pub(super) uses: Vec<Vec<(File, Use, Slot)>>,
     /// Registers that some `wgmma` takes.
     pub(super) wgmma_words: HashSet<Slot>,
+    /// Whether all lanes of a warp have to execute an instruction together.
+    pub(super) aligned: Vec<bool>,
+    /// How undefined values go through each instruction.
+    kinds: Vec<flow::Kind>,
+    /// Global memory that nothing has written.
+    unwritten: Mutex<Unwritten>,
 }
 
 impl Checks {
-    /// For launches of a program.
-    pub fn new(program: &Program) -> Self {
+    /// For launches of a program, whose text is `ptx`. `unwritten` are ranges of global memory, as address and length,
+    /// that nothing has written before.
+    pub fn new(program: &Program, ptx: &str, unwritten: &[(u64, u64)]) -> Self {
         let mut code = program.code.clone();
         let uses = code.iter_mut().map(|instruction| {
             let mut uses = Vec::new();
@@ -57,7 +68,34 @@ impl Checks {
         let uses = uses.collect();
         let wgmmas = program.code.iter().filter_map(|i| if let Op::Wgmma(wgmma) = &i.op { Some(wgmma) } else { None });
         let wgmma_words = wgmmas.flat_map(|wgmma| wgmma.words()).collect();
-        Self { global: Mutex::new(GlobalShadow::new(program.orders_blocks())), uses, wgmma_words }
+        Self {
+            global: Mutex::new(GlobalShadow::new(program.orders_blocks())),
+            uses,
+            wgmma_words,
+            aligned: program
+                .spans
+                .iter()
+                .map(|span| flow::is_aligned(ptx.get(span.clone()).unwrap_or_default()))
+                .collect(),
+            kinds: flow::kinds(program, ptx),
+            unwritten: Mutex::new(Unwritten::new(unwritten)),
+        }
+    }
+
+    /// Whether nothing has written some of these bytes of global memory.
+    pub(super) fn is_unwritten(&self, address: u64, size: usize) -> bool {
+        self.unwritten(|unwritten| {
+            (0..size as u64).step_by(64).any(|at| unwritten.of(address + at, (size as u64 - at).min(64) as u32) != 0)
+        })
+    }
+
+    /// Bytes of global memory are written.
+    pub(super) fn written(&self, address: u64, size: usize) {
+        self.unwritten(|unwritten| unwritten.written(address, size as u64));
+    }
+
+    fn unwritten<T>(&self, work: impl FnOnce(&mut Unwritten) -> T) -> T {
+        work(&mut self.unwritten.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -74,6 +112,8 @@ pub(super) struct Who {
 pub(super) struct Snapshot {
     clock: Clock,
     proxy: Clock,
+    /// Rows of A, in registers, that held an undefined value: of the lower and of the upper eight.
+    pub(super) rows: [u32; 2],
 }
 
 /// A byte of shared memory.
@@ -149,6 +189,8 @@ pub(super) struct Sanitizer {
     atomics: HashMap<(bool, u64), Meeting>,
     /// For each warp, the registers that were written since its last `wgmma.fence`, and by what; `None` before the first.
     unfenced: Vec<Option<HashMap<Slot, u32>>>,
+    /// Registers and memory that hold what nothing has written.
+    undefined: Undefined,
     found: HashMap<(Rule, u32), usize>,
     pub findings: Vec<Finding>,
     /// Accesses checked.
@@ -156,7 +198,7 @@ pub(super) struct Sanitizer {
 }
 
 impl Sanitizer {
-    pub fn new(shape: &BlockShape, warps: usize, shared: usize) -> Self {
+    pub fn new(program: &Program, shape: &BlockShape, warps: usize, shared: usize) -> Self {
         let own = |warp| {
             let mut clock = Clock::default();
             clock.learn(warp, 1);
@@ -176,6 +218,7 @@ impl Sanitizer {
             mbarriers: HashMap::new(),
             atomics: HashMap::new(),
             unfenced: vec![None; warps],
+            undefined: Undefined::new(program, warps),
             found: HashMap::new(),
             findings: Vec::new(),
             accesses: 0,
@@ -193,7 +236,8 @@ impl Sanitizer {
             return;
         }
         self.found.insert((rule, who.pc), self.findings.len());
-        let thread = Thread { block: self.shape.index, thread: self.shape.thread(who.warp, who.lane) };
+        let Who { warp, lane, .. } = who;
+        let thread = Thread { block: self.shape.index, thread: self.shape.thread(warp, lane), warp, lane };
         self.findings.push(Finding { rule, pc: who.pc, thread, other, place: place(), count: 1 });
     }
 
@@ -414,6 +458,7 @@ impl Sanitizer {
     /// Another block of the cluster writes, which only the cluster's barriers and mbarriers order: what it does is not
     /// compared with anything.
     pub fn written_by_peer(&mut self, at: usize, size: usize, pc: u32) {
+        self.undefined.set_shared(at, size, 0, None);
         self.note_write(at, size, Cell { writer: 0, generic: false, atomic: false, event: 0, pc, lane: 0 });
     }
 
@@ -466,6 +511,7 @@ impl Sanitizer {
     /// A bulk load is issued: its bytes are the asynchronous proxy's until the mbarrier's phase has ended.
     pub fn load_issued(&mut self, who: Who, mbarrier: u64, at: usize, size: usize) {
         self.read(who, mbarrier as usize, MBARRIER_BYTES);
+        self.undefined.set_shared(at, size, 0, None);
         self.with_clock(who.warp, |this, clock| this.check_write(who, clock, at, size, Overlap::default()));
         let phases = self.phases(mbarrier);
         let (agent, event) = (phases.agent, phases.ended + 1);
@@ -474,6 +520,7 @@ impl Sanitizer {
 
     /// A bulk load of another block of the cluster is issued, to this block's memory and mbarrier.
     pub fn load_issued_by_peer(&mut self, pc: u32, mbarrier: u64, at: usize, size: usize) {
+        self.undefined.set_shared(at, size, 0, None);
         let phases = self.phases(mbarrier);
         let (agent, event) = (phases.agent, phases.ended + 1);
         self.note_write(at, size, Cell { writer: agent as u16, generic: false, atomic: false, event, pc, lane: 0 });
@@ -497,11 +544,11 @@ impl Sanitizer {
         let clock = self.clocks.get(warp as usize)?.clone();
         let proxy = self.proxies.get(warp as usize)?.clone();
         self.tick(warp);
-        Some(Box::new(Snapshot { clock, proxy }))
+        Some(Box::new(Snapshot { clock, proxy, rows: [0; 2] }))
     }
 
-    /// An asynchronous operation reads, by what its warp knew when it issued it.
-    pub fn read_later(&mut self, who: Who, then: &Snapshot, at: usize, size: usize) {
+    /// An asynchronous operation reads, by what its warp knew when it issued it; whether what it reads is undefined.
+    pub fn read_later(&mut self, who: Who, then: &Snapshot, at: usize, size: usize) -> bool {
         self.check_read(who, &then.clock, at, size);
         for byte in at..at + size {
             let Some(&Cell { writer, generic, event, pc, .. }) = self.cells.get(byte) else { break };
@@ -515,6 +562,20 @@ impl Sanitizer {
             }
         }
         self.note_read(who, at, size);
+        self.undefined.shared(at, size).0 != 0
+    }
+
+    /// Bytes that a bulk store takes to global memory.
+    pub fn check_stored(&mut self, who: Who, at: usize, size: usize, label: impl Fn() -> String) {
+        let (bits, origin) = self.undefined.shared(at, size);
+        if bits != 0 {
+            self.tell(Rule::Undefined { reach: Reach::Global, origin }, who, None, label);
+        }
+    }
+
+    /// A bulk load takes global memory that nothing has written.
+    pub fn loads_unwritten(&mut self, who: Who, label: impl Fn() -> String) {
+        self.tell(Rule::Undefined { reach: Reach::Bulk, origin: None }, who, None, label);
     }
 
     /// A register of a `wgmma` at `other` that has not been waited for is used.
@@ -549,6 +610,31 @@ impl Sanitizer {
         if let Some(other) = other {
             self.tell(Rule::WgmmaFence { other }, who, None, String::new);
         }
+    }
+
+    /// Arrivals at a barrier: its number, and how many threads are to come. `earlier` is what those want who are there.
+    pub fn check_barrier(
+        &mut self,
+        who: Who,
+        (number, threads): (u32, Option<u32>),
+        earlier: Option<Option<u32>>,
+        block: u32,
+    ) {
+        let misuse = match (threads, earlier) {
+            _ if number > 15 => Misuse::Number(number),
+            (Some(threads), _) if threads == 0 || !threads.is_multiple_of(32) => Misuse::NoWarps(threads),
+            (Some(threads), _) if threads > block.next_multiple_of(32) => Misuse::TooMany { threads, block },
+            (threads, Some(earlier)) if threads.unwrap_or(block) != earlier.unwrap_or(block) => {
+                Misuse::Disagree { threads: threads.unwrap_or(block), earlier: earlier.unwrap_or(block) }
+            }
+            _ => return,
+        };
+        self.tell(Rule::Barrier(misuse), who, None, String::new);
+    }
+
+    /// An mbarrier is initialised where one is in the middle of a phase.
+    pub fn mbarrier_twice(&mut self, who: Who, at: usize) {
+        self.tell(Rule::MbarrierTwice, who, None, || format!("shared address {at:#x}"));
     }
 
     /// A thread ends before its bulk store was waited for.

@@ -1,5 +1,7 @@
 //! From a place in the PTX to the place in the text that the reader wrote.
 
+use regex::{Captures, Regex};
+
 use crate::compiler::Stage;
 use crate::diagnostic::{Diagnostic, Source};
 use crate::workspace::{Definitions, Version};
@@ -27,6 +29,17 @@ pub fn in_own_text(
     } else {
         definitions.text(&origin.path).map(|text| Source::new(origin.path.clone(), text))
     };
+    // Lines of the same text are counted as the cell is.
+    if let Ok(own) = Regex::new(&format!(r"(from |\(){}:(\d+)", regex::escape(&format!("{kernel}.{extension}")))) {
+        let first = text.first_line;
+        let counted = |found: &Captures<'_>| {
+            let line = found[2].parse().map_or(0, |line: usize| line + first - 1);
+            format!("{}line {line}", &found[1])
+        };
+        for note in &mut error.notes {
+            *note = own.replace_all(note, counted).into_owned();
+        }
+    }
     // Python counts columns from 0, MLIR from 1.
     let column = origin.column as usize + usize::from(version.entered.is_python());
     let Some((source, span)) = source.and_then(|source| {

@@ -5,6 +5,7 @@ mod changes;
 mod compare;
 mod contraction;
 mod descriptor;
+mod elements;
 mod elsewhere;
 mod locate;
 pub(super) mod measure;

@@ -43,7 +43,7 @@ pub const STAGE_OPTIONS: &[OptionSpec] = &[
     OptionSpec {
         name: "--check",
         value: "",
-        help: "on the emulator: data races, missing waits and fences, shared memory that nothing wrote",
+        help: "on the emulator: data races, missing waits and fences, misused barriers, values that nothing has written",
     },
     OptionSpec { name: "--seed", value: "N", help: "on the emulator: another order of warps and of copies that land" },
     OptionSpec {
@@ -117,6 +117,8 @@ pub const PYTHON_OPTIONS: &[OptionSpec] = &[
     STAGE_OPTIONS[11],
     ON,
     COUNTERS,
+    STAGE_OPTIONS[9],
+    STAGE_OPTIONS[10],
 ];
 
 /// Options of `%launch`.
@@ -130,6 +132,8 @@ pub const LAUNCH_OPTIONS: &[OptionSpec] = &[
     STAGE_OPTIONS[8],
     ON,
     COUNTERS,
+    STAGE_OPTIONS[9],
+    STAGE_OPTIONS[10],
 ];
 
 /// What is changed of the compiler's own passes.

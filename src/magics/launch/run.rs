@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::arguments::{self, Arguments};
+use super::elements::with_elements;
 use super::elsewhere;
 use super::locate::in_own_text;
 use super::replay;
@@ -60,8 +61,14 @@ pub struct Checks<'a> {
 }
 
 impl Plan<'_> {
+    /// What tells its launch from others.
+    fn title(&self) -> String {
+        format!("{} v{}", self.kernel, self.version.number)
+    }
+
     /// An error in the kernel's PTX, told in the text that the reader wrote.
     pub fn in_own_text(&self, error: Diagnostic, workspace: &Workspace) -> Diagnostic {
+        let error = with_elements(error, workspace);
         in_own_text(error, self.kernel, self.version, self.text, &workspace.definitions)
     }
 }
@@ -159,7 +166,18 @@ fn arithmetic(plan: &Plan<'_>, capability: u32, contractible: u32) -> Option<Str
 
 /// Runs a plan once on the workspace's device. The buffers keep what it made of them.
 pub fn launch_once(plan: &Plan<'_>, workspace: &mut Workspace, cancel: &Cancel) -> Result<LaunchReport> {
-    with_prepared(plan, workspace, |workspace, launch, _| workspace.device.launch(launch, cancel, &|_| {}))
+    with_prepared(plan, workspace, |workspace, launch, _| {
+        tell_unwritten(plan, launch, workspace);
+        workspace.device.launch(launch, cancel, &|_| {})
+    })
+}
+
+/// A checked launch reports reads of what nothing has written.
+fn tell_unwritten(plan: &Plan<'_>, launch: &Launch, workspace: &mut Workspace) {
+    if launch.check {
+        let ranges = workspace.unwritten.ranges(&workspace.buffers, &plan.title());
+        workspace.device.set_unwritten(ranges);
+    }
 }
 
 /// Does something with a launch that is ready, and frees what was allocated for it alone, which `work` is told.
@@ -383,8 +401,10 @@ fn launch_all(
     context: Context<'_>,
 ) -> Result<Outcome> {
     let print = |text: &str| context.frontend.stream(Stream::Stdout, text);
+    tell_unwritten(plan, launch, workspace);
     let report = limited(plan.timeout, context.cancel, |cancel| workspace.device.launch(launch, cancel, &print))?;
     refuse_findings(plan, &report, workspace)?;
+    workspace.unwritten.launched(&plan.title(), &launch.args, &workspace.buffers);
     parts.end("launch");
     let after = Snapshot::take_current(workspace)?;
     let changes = after.changes_since(good, workspace);

@@ -26,11 +26,13 @@ impl Magic for Sanitize {
         &Spec {
             name: "sanitize",
             kind: Kind::Line,
-            summary: "look for data races, missing waits and fences, and shared memory that nothing wrote",
+            summary: "look for data races, missing waits and fences, misused barriers, values that nothing has written",
             usage: "[NAME][GRID](ARGUMENTS) [--seeds N]",
             details: "The launch is run on the emulator, once in the usual order of warps and then in others; the buffers \
-                      keep what they hold. Lanes of one warp are not compared with each other, and blocks only where the \
-                      kernel has no atomics in global memory.",
+                      keep what they hold. Each report names the source line, block, warp, lane, buffer and element. Values \
+                      that nothing has written (`empty` buffers, masked loads without `other`, registers) are followed to \
+                      where they decide an address, a branch or a store. Blocks are compared with each other only where \
+                      the kernel has no atomics in global memory.",
             options: OPTIONS,
         }
     }

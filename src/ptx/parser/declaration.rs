@@ -5,6 +5,9 @@ use crate::diagnostic::Result;
 use crate::ptx::ast::{Function, Initializer, Operand, Param, PtxType, Space, Variable};
 use crate::ptx::lexer::Token;
 
+/// Alignments beyond this are refused: no kernel has a use for them, and sums of them overflow.
+const MAX_ALIGNMENT: u32 = 1 << 16;
+
 impl Parser<'_> {
     pub(super) fn function(&mut self, is_entry: bool) -> Result<Function> {
         let mut function = Function { is_entry, ..Function::default() };
@@ -110,8 +113,8 @@ impl Parser<'_> {
     pub(super) fn alignment(&mut self) -> Result<u32> {
         let value = self.integer("an alignment")?;
         match u32::try_from(value) {
-            Ok(value) if value.is_power_of_two() => Ok(value),
-            _ => Err(self.error_before("an alignment is a power of two")),
+            Ok(value) if value.is_power_of_two() && value <= MAX_ALIGNMENT => Ok(value),
+            _ => Err(self.error_before("an alignment is a power of two, at most 65536")),
         }
     }
 

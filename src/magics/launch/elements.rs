@@ -1,0 +1,58 @@
+//! Which element of a buffer a report's byte belongs to.
+
+use regex::{Captures, Regex};
+
+use super::changes::index_of;
+use crate::diagnostic::Diagnostic;
+use crate::workspace::Workspace;
+
+/// Names the element beside each `byte 16 of x`, where `x` is a buffer that has it.
+pub fn with_elements(mut error: Diagnostic, workspace: &Workspace) -> Diagnostic {
+    // Once is enough: an error may come by twice.
+    let is_named = |text: &String| text.contains("(element [");
+    if is_named(&error.message) || error.notes.iter().any(is_named) {
+        return error;
+    }
+    let Ok(pattern) = Regex::new(r"byte (\d+) of (\w+)") else { return error };
+    let named = |found: &Captures<'_>| {
+        let element = || {
+            let buffer = workspace.buffers.get(found.get(2)?.as_str())?;
+            let byte: usize = found.get(1)?.as_str().parse().ok()?;
+            let flat = byte / buffer.dtype.size();
+            (flat < buffer.numel()).then(|| format!(" (element {:?})", index_of(flat, &buffer.shape)))
+        };
+        format!("{}{}", &found[0], element().unwrap_or_default())
+    };
+    error.message = pattern.replace_all(&error.message, named).into_owned();
+    for note in &mut error.notes {
+        *note = pattern.replace_all(note, named).into_owned();
+    }
+    error
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::{Buffer, Dtype, Place, Recipe};
+
+    #[test]
+    fn a_byte_has_its_element() {
+        let mut workspace = Workspace::default();
+        workspace.put_buffer(Buffer {
+            name: "x".into(),
+            dtype: Dtype::F16,
+            shape: vec![2, 3],
+            strides: vec![3, 1],
+            address: 0,
+            place: Place::Emulator,
+            bytes: 12,
+            recipe: Recipe::Initialiser("zeros(2, 3)".into()),
+        });
+        let error =
+            Diagnostic::error("race", "byte 12 of x, which has 12 bytes").note("at byte 8 of x, and byte 8 of y");
+        let error = with_elements(error, &workspace);
+        assert_eq!(with_elements(error.clone(), &workspace), error);
+        assert_eq!(error.message, "byte 12 of x, which has 12 bytes");
+        assert_eq!(error.notes, ["at byte 8 of x (element [1, 1]), and byte 8 of y"]);
+    }
+}
