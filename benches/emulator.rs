@@ -50,6 +50,8 @@ impl Case {
             check: false,
             seed: 0,
             observe: None,
+            unwritten: Vec::new(),
+            limit: None,
         };
         Self { module, entry, config, memory, out }
     }

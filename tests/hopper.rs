@@ -14,7 +14,7 @@ use warpbook::session::Session;
 #[path = "mutations/mod.rs"]
 mod mutations;
 
-use mutations::{Table, Verdict, mutants};
+use mutations::{Outcome, Table, judge, mutants};
 
 /// Keeps what comes into the next cell.
 #[derive(Default)]
@@ -262,32 +262,32 @@ fn mutants_of_right_kernels() {
         session.execute(&edit, &next, &Cancel::new()).unwrap_or_else(|error| panic!("{edit}: {error}"));
         let cell = next.0.into_inner().expect("no panic");
         let (header, body) = cell.split_once('\n').expect("a header and a body");
+        table.kernel();
         for mutant in mutants(body) {
-            run(&mut session, &right.setup);
-            let cancel = Cancel::new();
-            let (ended, end) = std::sync::mpsc::channel::<()>();
-            let watchdog = cancel.clone();
-            std::thread::spawn(move || {
-                if end.recv_timeout(Duration::from_secs(60)) == Err(RecvTimeoutError::Timeout) {
-                    watchdog.cancel();
+            let verdict = judge(&mutant, |text, seed| {
+                run(&mut session, &right.setup);
+                let cancel = Cancel::new();
+                let (ended, end) = std::sync::mpsc::channel::<()>();
+                let watchdog = cancel.clone();
+                std::thread::spawn(move || {
+                    if end.recv_timeout(Duration::from_secs(60)) == Err(RecvTimeoutError::Timeout) {
+                        watchdog.cancel();
+                    }
+                });
+                let told = session.execute(&format!("{header} --check --seed {seed}\n{text}"), &Nobody, &cancel);
+                drop(ended);
+                let same = format!("%check {} == want, rtol=0, atol=0", right.out);
+                match told {
+                    Err(error) if error.code == "interrupted" => Outcome::Endless,
+                    Err(_) => Outcome::Reported,
+                    Ok(_) => Outcome::Quiet { same: session.execute(&same, &Nobody, &Cancel::new()).is_ok() },
                 }
             });
-            let told = session.execute(&format!("{header} --check\n{}", mutant.text), &Nobody, &cancel);
-            drop(ended);
-            let same = format!("%check {} == want, rtol=0, atol=0", right.out);
-            let verdict = match told {
-                Err(error) if error.code == "interrupted" => Verdict::Endless,
-                Err(_) => Verdict::Reported,
-                Ok(_) => match session.execute(&same, &Nobody, &Cancel::new()) {
-                    Ok(_) => Verdict::Silent,
-                    Err(_) => Verdict::Wrong,
-                },
-            };
             table.add(&right.title, &mutant, verdict);
         }
         println!("{}", right.title);
     }
-    println!("{}\n{}", table.show(), table.unreported.join("\n"));
+    println!("{}", table.show());
 }
 
 /// The managed environment with Triton 3.6.0; `None`, with a line that says so, where there is none.

@@ -542,6 +542,8 @@ mod tests {
             check: false,
             seed: 0,
             observe: None,
+            unwritten: Vec::new(),
+            limit: None,
         };
         launch(&module, kernel, &config, &memory, &AtomicBool::new(false), &|_| {})
     }

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use warpbook::diagnostic::Diagnostic;
 use warpbook::emulator::{Arithmetic, GlobalMemory, LaunchConfig, Module, launch};
 
-use super::mutations::{Table, Verdict, mutants};
+use super::mutations::{Outcome, Table, judge, mutants};
 use super::{packages, python, run};
 
 /// After this a launch is stopped.
@@ -86,6 +86,8 @@ fn emulate(
         check: check.is_some(),
         seed: check.unwrap_or(0),
         observe: None,
+        unwritten: Vec::new(),
+        limit: None,
     };
     let stop = Arc::new(AtomicBool::new(false));
     let (ended, end) = std::sync::mpsc::channel::<()>();
@@ -142,41 +144,53 @@ fn real_ptx(capability: u32) {
     run(&mut ptx(&python(), "check", directory));
 }
 
+/// The architecture that `WARPBOOK_CAPABILITY` asks for.
+fn chosen() -> Option<u32> {
+    Some(std::env::var("WARPBOOK_CAPABILITY").ok()?.parse().expect("an architecture: 90"))
+}
+
 /// What becomes of each mutant of the packages' kernels: `cargo test --test real_kernels -- --ignored --nocapture mutants`.
 #[test]
 #[ignore = "some minutes: by name"]
 fn mutants_of_real_ptx() {
     let mut table = Table::default();
-    for capability in [80, 90] {
-        let directory = tempfile::tempdir().expect("a directory");
-        let directory = directory.path();
-        for job in export(directory, capability).iter().filter(|job| job.name == job.case) {
-            let text = text_of(directory, job);
-            let (right, _) = emulate(directory, job, &text, capability, Some(0)).expect("the kernel is right");
-            for mutant in mutants(&text) {
-                let verdict = match emulate(directory, job, &mutant.text, capability, Some(0)) {
-                    Err(fault) if fault.code == "interrupted" => Verdict::Endless,
-                    Err(_) => Verdict::Reported,
-                    Ok((_, findings)) if !findings.is_empty() => Verdict::Reported,
-                    Ok((results, _)) if results != right => Verdict::Wrong,
-                    Ok(_) => Verdict::Silent,
-                };
-                table.add(&format!("{} for sm_{capability}", job.name), &mutant, verdict);
-            }
+    let capability = chosen().unwrap_or(90);
+    let directory = tempfile::tempdir().expect("a directory");
+    let directory = directory.path();
+    for job in export(directory, capability).iter().filter(|job| job.name == job.case) {
+        let text = text_of(directory, job);
+        let (right, _) = emulate(directory, job, &text, capability, Some(0)).expect("the kernel is right");
+        table.kernel();
+        println!("{}", job.name);
+        for mutant in mutants(&text) {
+            let verdict = judge(&mutant, |text, seed| match emulate(directory, job, text, capability, Some(seed)) {
+                Err(fault) if fault.code == "interrupted" => Outcome::Endless,
+                Err(_) => Outcome::Reported,
+                Ok((_, findings)) if !findings.is_empty() => Outcome::Reported,
+                Ok((results, _)) => Outcome::Quiet { same: results == right },
+            });
+            table.add(&format!("{} for sm_{capability}", job.name), &mutant, verdict);
         }
     }
-    println!("{}\n{}", table.show(), table.unreported.join("\n"));
+    println!("{}", table.show());
 }
+
+/// Kernels that are not right, as published: the one of liger-kernel 0.8.5 stores zeros to its counts and adds to them by
+/// atomics of other warps, with no barrier between. Most orders of warps show it.
+const NOT_RIGHT: [&str; 1] = ["route_histogram"];
 
 /// Right kernels, checked in some orders of warps: nothing is found.
 #[test]
 fn nothing_is_found_in_real_ptx() {
     let seeds: u64 = std::env::var("WARPBOOK_SEEDS").map_or(2, |seeds| seeds.parse().expect("a number of orders"));
     let (mut found, mut launches) = (Vec::new(), 0);
-    for capability in [80, 90] {
+    for capability in chosen().map_or(vec![80, 90], |one| vec![one]) {
         let directory = tempfile::tempdir().expect("a directory");
         let directory = directory.path();
-        for job in export(directory, capability).iter().filter(|job| job.name == job.case) {
+        for job in export(directory, capability)
+            .iter()
+            .filter(|job| job.name == job.case && !NOT_RIGHT.contains(&job.name.as_str()))
+        {
             let text = text_of(directory, job);
             for seed in 0..seeds {
                 launches += 1;
@@ -209,4 +223,20 @@ fn real_ptx_of_sm_80_runs_on_the_emulator() {
 #[test]
 fn real_ptx_of_sm_89_runs_on_the_emulator() {
     real_ptx(89);
+}
+
+/// What most orders show, and the usual one does not.
+#[test]
+fn a_race_in_a_published_kernel_is_found() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let directory = directory.path();
+    let jobs = export(directory, 90);
+    for job in jobs.iter().filter(|job| NOT_RIGHT.contains(&job.case.as_str()) && job.name == job.case) {
+        let text = text_of(directory, job);
+        let findings = (1..=8).flat_map(|seed| {
+            emulate(directory, job, &text, 90, Some(seed)).map_or_else(|fault| vec![*fault], |(_, findings)| findings)
+        });
+        let codes: Vec<&str> = findings.map(|finding| finding.code).collect();
+        assert!(!codes.is_empty() && codes.iter().all(|code| *code == "race"), "{}: {codes:?}", job.name);
+    }
 }
