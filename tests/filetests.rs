@@ -14,7 +14,7 @@
 //! Parameters are the buffers and scalars in order. `WARPBOOK_BLESS=1` writes what came out over what was expected.
 //! `WARPBOOK_FILETESTS_DEVICE=cuda:0` runs the files on an H100 or H200 instead: the same bits are expected.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -267,14 +267,62 @@ fn bless(path: &Path, text: &str, lines: &[String]) {
     std::fs::write(path, all.join("\n") + "\n").expect("writes");
 }
 
+/// The files: those written by hand, and those of single forms, which `derive.py` writes.
+fn paths() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/filetests");
+    let entries = [folder.clone(), folder.join("forms")]
+        .into_iter()
+        .flat_map(|folder| std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()));
+    let mut paths: Vec<_> =
+        entries.filter(|path| path.extension().is_some_and(|extension| extension == "ptx")).collect();
+    paths.sort();
+    paths
+}
+
+/// The instruction forms of a text: opcodes with their modifiers and types, as `benches/forms.py` takes them.
+fn forms(text: &str) -> BTreeSet<String> {
+    let code = text.lines().map(|line| line.split("//").next().unwrap_or_default());
+    let statements: Vec<&str> = code.flat_map(|line| line.split(';')).collect();
+    let opcode = |statement: &&str| {
+        let statement = statement.trim().trim_start_matches('{').trim();
+        let statement = match statement.strip_prefix('@') {
+            Some(guarded) => guarded.split_once(char::is_whitespace)?.1.trim(),
+            None => statement,
+        };
+        let end = statement.find(|c: char| c.is_whitespace() || "{([".contains(c)).unwrap_or(statement.len());
+        let opcode = &statement[..end];
+        let dotted = opcode.starts_with(|c: char| c.is_ascii_lowercase()) && opcode.contains('.');
+        let plain = ["ret", "exit", "trap", "bra", "call"].contains(&opcode);
+        (dotted || plain).then(|| opcode.to_owned())
+    };
+    statements.iter().filter_map(opcode).collect()
+}
+
+/// Every form that Triton emits is run by some filetest: a new one in forms.txt fails here until it has its own.
+#[test]
+fn every_form_that_triton_emits_has_a_filetest() {
+    let mut run = BTreeSet::new();
+    for path in paths() {
+        let text = std::fs::read_to_string(&path).expect("reads");
+        if !Case::parse(&text).expected.iter().any(|line| line.starts_with("error ptx-unsupported")) {
+            run.extend(forms(&text));
+        }
+    }
+    let table = include_str!("filetests/forms.txt");
+    let wanted = table.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let wanted: BTreeSet<String> = wanted.map(|line| line.split('\t').next().unwrap_or_default().to_owned()).collect();
+    assert!(wanted.len() > 500, "the table has {} forms", wanted.len());
+    let missing: Vec<&String> = wanted.difference(&run).collect();
+    assert!(missing.is_empty(), "no filetest runs {missing:#?}");
+    println!("{} forms", wanted.len());
+}
+
 #[test]
 fn filetests() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/filetests");
-    let mut paths: Vec<_> = std::fs::read_dir(folder).expect("a folder").map(|e| e.expect("an entry").path()).collect();
-    paths.sort();
+    let paths = paths();
     assert!(!paths.is_empty());
     let (mut wrong, mut ran) = (Vec::new(), 0);
-    for path in paths.iter().filter(|path| path.extension().is_some_and(|extension| extension == "ptx")) {
+    for path in &paths {
         let text = std::fs::read_to_string(path).expect("reads");
         let case = Case::parse(&text);
         if gpu().is_some()

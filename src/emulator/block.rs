@@ -12,6 +12,8 @@ use super::observe::{Observe, Observer, Stalled};
 use super::program::{BarrierReduction, Program, Slot};
 use super::sanitizer::{Checks, Sanitizer, Who};
 use super::schedule::{Schedule, Spin};
+use super::tensor_memory::TensorMemory;
+use super::tensor_mma::TensorWork;
 use super::warp::{State, Warp};
 use crate::diagnostic::Source;
 use crate::emulator::arithmetic::fused_lanes::Operands;
@@ -79,6 +81,10 @@ pub(super) struct BlockMemory {
     pub repaired: BTreeSet<u32>,
     /// Bulk loads that have not landed, oldest first.
     pub loads: VecDeque<PendingLoad>,
+    /// Tensor memory, from its first allocation on.
+    pub tensor: Option<Box<TensorMemory>>,
+    /// What the tensor core has to do, oldest first.
+    pub tensor_work: VecDeque<TensorWork>,
     /// Working space of the tensor core.
     pub operands: Box<Operands>,
     /// The records of a checked launch.
@@ -182,6 +188,8 @@ impl Block {
             spin: Spin::default(),
             repaired: BTreeSet::new(),
             loads: VecDeque::new(),
+            tensor: None,
+            tensor_work: VecDeque::new(),
             operands: Box::default(),
             sanitizer,
             observer,
@@ -306,15 +314,19 @@ impl Block {
         }
     }
 
-    /// The oldest bulk load lands; `false` if there is none.
+    /// The oldest bulk load lands, or the tensor core's work up to the next commit; `false` if there is none.
     pub fn land_one(&mut self, environment: &Environment<'_>, cluster: &mut Cluster) -> Result<bool, Box<Fault>> {
         let done = self.is_done();
-        let Some((load, outcome)) = self.memory.land_one(environment, cluster, done) else { return Ok(false) };
+        let landed = match self.memory.land_one(environment, cluster, done) {
+            Some((load, outcome)) => Some((load.thread, load.pc, outcome)),
+            None => self.memory.finish_tensor_work(environment, cluster),
+        };
+        let Some((thread, pc, outcome)) = landed else { return Ok(false) };
         match outcome {
             Ok(()) => Ok(true),
             Err(kind) => {
-                let warp = &self.warps[(load.thread / 32) as usize % self.warps.len().max(1)];
-                Err(warp.fault(environment, &self.shape, kind, load.thread % 32, load.pc))
+                let warp = &self.warps[(thread / 32) as usize % self.warps.len().max(1)];
+                Err(warp.fault(environment, &self.shape, kind, thread % 32, pc))
             }
         }
     }

@@ -84,6 +84,8 @@ pub enum FaultKind {
     },
     /// A tensor map that breaks a rule.
     TensorMap(String),
+    /// Tensor memory that cannot be had, or is not there.
+    TensorMemory(String),
     /// `__assertfail`
     Assert {
         /// The message.
@@ -213,6 +215,7 @@ impl Fault {
                 ("cluster", format!("block {rank} of the cluster has ended: its shared memory is gone"))
             }
             FaultKind::TensorMap(problem) => ("tensor-map", format!("this tensor map cannot be used: {problem}")),
+            FaultKind::TensorMemory(problem) => ("tensor-memory", problem.clone()),
             FaultKind::Trap => ("trap", "the kernel executed `trap`".into()),
             FaultKind::Assert { message, .. } => ("device-assert", format!("device assertion failed: {message}")),
             FaultKind::Deadlock { waiting, polling } => {

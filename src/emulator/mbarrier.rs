@@ -99,6 +99,25 @@ impl BlockMemory {
         self.shared[at..at + 8].copy_from_slice(&mbarrier.bits().to_le_bytes());
     }
 
+    /// The tensor core arrives. At an mbarrier that is invalidated it has no effect: Triton 3.6 invalidates those that
+    /// nobody waits for before their last commits have come.
+    pub(super) fn arrive_once(&mut self, address: u64) -> Result<(), FaultKind> {
+        let place = self.mbarrier_place(address)?;
+        let bits = self.shared[place..place + 8].iter().rev().fold(0u64, |bits, &byte| bits << 8 | u64::from(byte));
+        let found = Mbarrier::of(bits);
+        if !found.valid && found.expected != 0 {
+            return Ok(());
+        }
+        let (at, mut mbarrier) = self.mbarrier(address)?;
+        mbarrier.missing = mbarrier.missing.checked_sub(1).ok_or(FaultKind::MbarrierCount { count: 1 })?;
+        let ended = mbarrier.settle();
+        self.put_mbarrier(at, mbarrier);
+        if let Some(sanitizer) = self.sanitizer.as_mut().filter(|_| ended) {
+            sanitizer.mbarrier_ended(address);
+        }
+        Ok(())
+    }
+
     /// Bytes of an asynchronous copy have come.
     pub(super) fn complete_bytes(&mut self, address: u64, bytes: u64) -> Result<(), FaultKind> {
         let (at, mut mbarrier) = self.mbarrier(address)?;

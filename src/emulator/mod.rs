@@ -24,6 +24,8 @@ mod residency;
 mod sanitizer;
 mod schedule;
 mod tensor_map;
+mod tensor_memory;
+mod tensor_mma;
 mod visit;
 mod warp;
 mod wgmma;

@@ -216,6 +216,15 @@ impl Op {
                 all(c, Read, visit);
                 all(d, Write, visit);
             }
+            Op::SmallMma(mma) => {
+                all(&mut mma.a, Read, visit);
+                all(&mut mma.b, Read, visit);
+                all(&mut mma.c, Read, visit);
+                for (slot, _, _) in &mut mma.scales {
+                    visit(Word, Read, slot);
+                }
+                all(&mut mma.d, Write, visit);
+            }
             Op::MmaF64 { d, a, b, c } => {
                 slots!(Long Read a, Long Read b);
                 for slot in c {
@@ -290,6 +299,47 @@ impl Op {
                 all(&mut wgmma.d, Write, visit);
             }
             Op::WgmmaWait { registers, .. } => all(registers, Read, visit),
+            Op::TensorAllocate { address, columns } => {
+                base(&mut address.base, visit);
+                visit(Word, Read, columns);
+            }
+            Op::TensorRelease { address, columns } => slots!(Word Read address, Word Read columns),
+            Op::TensorLoad(access) => {
+                base(&mut access.address.base, visit);
+                all(&mut access.registers, Write, visit);
+            }
+            Op::TensorStore(access) => {
+                base(&mut access.address.base, visit);
+                all(&mut access.registers, Read, visit);
+            }
+            Op::TensorWaitLoads { registers } => {
+                all(registers, Read, visit);
+                all(registers, Write, visit);
+            }
+            Op::TensorMma(mma) => {
+                base(&mut mma.d.base, visit);
+                match &mut mma.a {
+                    super::program::TensorSource::Shared(slot) => visit(Long, Read, slot),
+                    super::program::TensorSource::Tensor(address) => base(&mut address.base, visit),
+                }
+                slots!(Long Read &mut mma.b, Word Read &mut mma.description);
+                for scale in mma.scales.iter_mut().flatten() {
+                    base(&mut scale.base, visit);
+                }
+                if let Some(add) = &mut mma.add {
+                    visit(Predicate, Read, add);
+                }
+            }
+            Op::TensorCopy(copy) => {
+                base(&mut copy.address.base, visit);
+                visit(Long, Read, &mut copy.descriptor);
+            }
+            Op::TensorCommit(commit) => {
+                base(&mut commit.address.base, visit);
+                if let Some(mask) = &mut commit.multicast {
+                    visit(Word, Read, mask);
+                }
+            }
             Op::MbarrierInit { address, count } => {
                 base(&mut address.base, visit);
                 visit(Word, Read, count);
@@ -336,6 +386,8 @@ impl Op {
             | Op::ClusterWait
             | Op::WarpSync
             | Op::WgmmaCommit
+            | Op::TensorPermit
+            | Op::TensorWaitStores
             | Op::BulkCommit
             | Op::BulkWait { .. }
             | Op::CopyWait { .. }

@@ -6,6 +6,7 @@ use super::block::BlockShape;
 use super::bulk_copy::PendingStore;
 use super::copy_async::PendingCopies;
 use super::program::{Long, Program, Slot, Special, Word};
+use super::tensor_memory::{PendingTensorLoad, PendingTensorStore};
 use super::wgmma::PendingWgmma;
 
 /// All lanes.
@@ -47,6 +48,9 @@ pub(super) struct Warp {
     /// `wgmma`s that have not been carried out, oldest first, and groups of them so far.
     pub wgmmas: VecDeque<PendingWgmma>,
     pub wgmma_groups: u32,
+    /// Loads and stores of tensor memory that have not been waited for.
+    pub tensor_loads: Vec<PendingTensorLoad>,
+    pub tensor_stores: Vec<PendingTensorStore>,
     /// Bulk stores that have not been carried out, and the groups of them that each lane has committed.
     pub stores: Vec<PendingStore>,
     pub store_groups: Word,
@@ -79,6 +83,8 @@ impl Warp {
             committed: [0; 32],
             wgmmas: VecDeque::new(),
             wgmma_groups: 0,
+            tensor_loads: Vec::new(),
+            tensor_stores: Vec::new(),
             stores: Vec::new(),
             store_groups: [0; 32],
             cluster_phase: None,

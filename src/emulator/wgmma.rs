@@ -65,6 +65,32 @@ impl Matrix {
         Some(Self { start: field(0), leading: field(16), stride: field(32), row, mn_major })
     }
 
+    /// As `tcgen05` has it (PTX ISA 9.7.16.5.1): the swizzle is elsewhere. What is refused, is so by name.
+    pub fn of_tcgen05(descriptor: u64, mn_major: bool) -> Result<Self, &'static str> {
+        let field = |low: u32| (descriptor >> low & 0x3fff) << 4;
+        let row = match (descriptor >> 61, descriptor >> 49 & 7, descriptor >> 52 & 1) {
+            (_, 1.., _) => return Err("a `tcgen05` descriptor with a base offset"),
+            (_, _, 1) => return Err("a `tcgen05` descriptor with an absolute leading address"),
+            (0, ..) => 16,
+            (2, ..) => 128,
+            (4, ..) => 64,
+            (6, ..) => 32,
+            _ => return Err("the 128-byte swizzle of 32-byte pieces in a `tcgen05` descriptor"),
+        };
+        Ok(Self { start: field(0), leading: field(16), stride: field(32), row, mn_major })
+    }
+
+    /// Shared address of a byte of a row or column, K-major.
+    pub fn byte(&self, mn: u64, byte: u64) -> u64 {
+        swizzled(self.start + self.across(mn) + self.along(byte), self.row)
+    }
+
+    /// Shared address of the element in row or column `mn`, `k`; `size` is that of an element.
+    #[inline(always)]
+    pub fn address(&self, mn: u64, k: u64, size: u64) -> u64 {
+        swizzled(self.start + self.of_mn(mn, size) + self.of_k(k, size), self.row)
+    }
+
     /// What row or column `mn` adds to an address, before the swizzle; `size` is that of an element.
     #[inline(always)]
     fn of_mn(&self, mn: u64, size: u64) -> u64 {
@@ -94,11 +120,6 @@ impl Matrix {
     fn across(&self, index: u64) -> u64 {
         let apart = if self.mn_major && self.row == 16 { self.leading } else { self.stride };
         (index >> 3) * apart + (index & 7) * self.row
-    }
-
-    /// Shared address of the element in row or column `mn`, `k`.
-    pub fn address(&self, mn: u64, k: u64, size: u64) -> u64 {
-        swizzled(self.start + self.of_mn(mn, size) + self.of_k(k, size), self.row)
     }
 }
 

@@ -71,6 +71,7 @@ pub enum PtxType {
     B128,
     F16,
     F16x2,
+    F32x2,
     Bf16,
     Bf16x2,
     F32,
@@ -84,7 +85,7 @@ pub enum PtxType {
 }
 
 impl PtxType {
-    const NAMES: [(&'static str, Self); 25] = [
+    const NAMES: [(&'static str, Self); 26] = [
         ("s8", Self::S8),
         ("s16", Self::S16),
         ("s32", Self::S32),
@@ -100,6 +101,7 @@ impl PtxType {
         ("b128", Self::B128),
         ("f16", Self::F16),
         ("f16x2", Self::F16x2),
+        ("f32x2", Self::F32x2),
         ("bf16", Self::Bf16),
         ("bf16x2", Self::Bf16x2),
         ("f32", Self::F32),
@@ -117,8 +119,9 @@ impl PtxType {
         match self {
             Self::S8 | Self::U8 | Self::B8 | Self::E4m3 | Self::E5m2 | Self::Pred => 1,
             Self::S16 | Self::U16 | Self::B16 | Self::F16 | Self::Bf16 | Self::E4m3x2 | Self::E5m2x2 => 2,
-            Self::S32 | Self::U32 | Self::B32 | Self::F16x2 | Self::Bf16x2 | Self::F32 | Self::Tf32 => 4,
-            Self::S64 | Self::U64 | Self::B64 | Self::F64 => 8,
+            Self::S32 | Self::U32 | Self::B32 | Self::F32 | Self::Tf32 => 4,
+            Self::F16x2 | Self::Bf16x2 => 4,
+            Self::S64 | Self::U64 | Self::B64 | Self::F64 | Self::F32x2 => 8,
             Self::B128 => 16,
         }
     }
@@ -135,6 +138,7 @@ impl PtxType {
             self,
             T::F16
                 | T::F16x2
+                | T::F32x2
                 | T::Bf16
                 | T::Bf16x2
                 | T::F32

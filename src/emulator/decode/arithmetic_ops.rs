@@ -5,7 +5,7 @@ use super::modifiers::Modifiers;
 use crate::diagnostic::Result;
 use crate::emulator::arithmetic::convert::format_of;
 use crate::emulator::arithmetic::formats::{F16, Rounding};
-use crate::emulator::arithmetic::integer;
+use crate::emulator::arithmetic::{float, integer};
 use crate::emulator::lanes::{self, lanes};
 use crate::emulator::program::{Data, Logic, Long, Op, Word};
 use crate::ptx::{Operand, PtxType};
@@ -43,6 +43,9 @@ impl Decoder<'_> {
             let d = self.predicate_out(o, 0)?;
             self.emit(Op::PredicateLogic { logic, d, a, b });
             return Ok(());
+        }
+        if ty == PtxType::F32x2 {
+            return self.pair_of_singles(name, m, o);
         }
         if ty.is_float() {
             return self.float_binary(name, ty, m, o);
@@ -90,6 +93,18 @@ impl Decoder<'_> {
     fn float_binary(&mut self, name: &str, ty: PtxType, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
         let flush = m.take("ftz");
         let saturate = m.take("sat");
+        if matches!(name, "min" | "max") && ty == PtxType::F32 && m.has("xorsign") && m.has("abs") {
+            let _ = m.take("xorsign") && m.take("abs");
+            const SIGN: u32 = 1 << 31;
+            fn of(f: fn(f32, f32) -> u32, a: u32, b: u32) -> u32 {
+                f(f32::from_bits(a & !SIGN), f32::from_bits(b & !SIGN)) | (a ^ b) & SIGN
+            }
+            return match (name, flush) {
+                (_, true) => Err(self.unsupported(format!("`{name}.ftz.xorsign.abs.f32`"))),
+                ("min", _) => self.emit_w2(lanes!(Word; |a: Word, b: Word| of(float::min32, a, b)), o),
+                _ => self.emit_w2(lanes!(Word; |a: Word, b: Word| of(float::max32, a, b)), o),
+            };
+        }
         let propagate = m.take("NaN");
         let full = if propagate { format!("{name}.nan") } else { name.to_owned() };
         let full = match m.take_any(&["full", "approx"]) {
@@ -127,6 +142,9 @@ impl Decoder<'_> {
 
     pub(super) fn multiply_add(&mut self, name: &str, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
         let ty = self.take_type(m)?;
+        if ty == PtxType::F32x2 {
+            return self.pair_of_singles(name, m, o);
+        }
         if ty.is_float() {
             return self.float_fma(ty, m, o);
         }

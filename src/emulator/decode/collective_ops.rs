@@ -67,16 +67,17 @@ impl Decoder<'_> {
 
     pub(super) fn reduce(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
         m.take("sync");
-        let signed = match self.take_type(m)? {
-            PtxType::F32 => return Err(self.unsupported("`redux.sync` of f32")),
-            ty => ty.is_signed(),
-        };
-        let op = match (m.take_any(&["add", "min", "max", "and", "or", "xor"]), signed) {
+        let ty = self.take_type(m)?;
+        let op = match (m.take_any(&["add", "min", "max", "and", "or", "xor"]), ty) {
+            // The smaller of two f32 is the one that is no NaN; -0 is smaller than +0.
+            (Some("min"), PtxType::F32) => Reduction::MinFloat,
+            (Some("max"), PtxType::F32) => Reduction::MaxFloat,
+            (Some(other), PtxType::F32) => return Err(self.unsupported(format!("`redux.sync.{other}.f32`"))),
             (Some("add"), _) => Reduction::Add,
-            (Some("min"), true) => Reduction::MinSigned,
-            (Some("max"), true) => Reduction::MaxSigned,
-            (Some("min"), false) => Reduction::MinUnsigned,
-            (Some("max"), false) => Reduction::MaxUnsigned,
+            (Some("min"), _) if ty.is_signed() => Reduction::MinSigned,
+            (Some("max"), _) if ty.is_signed() => Reduction::MaxSigned,
+            (Some("min"), _) => Reduction::MinUnsigned,
+            (Some("max"), _) => Reduction::MaxUnsigned,
             (Some("and"), _) => Reduction::And,
             (Some("or"), _) => Reduction::Or,
             (Some("xor"), _) => Reduction::Xor,

@@ -13,10 +13,12 @@ mod memory_ops;
 mod modifiers;
 mod move_ops;
 mod operands;
+mod packed_ops;
 mod predicate_ops;
 mod rounded;
 mod scope;
 mod select;
+mod tensor_memory_ops;
 mod tensor_ops;
 
 use std::collections::{HashMap, HashSet};
@@ -208,6 +210,7 @@ impl<'a> Decoder<'a> {
         }
         self.hold_accumulators();
         let blocks = flow::blocks(&self.code);
+        self.hold_tensor_loads(&blocks);
         let meeting = flow::post_dominators(&blocks);
         for (block, meeting) in blocks.iter().zip(meeting) {
             if let Op::Branch { reconverge, .. } = &mut self.code[block.end - 1].op {

@@ -33,6 +33,15 @@ impl<'a> Modifiers<'a> {
         modifiers.iter().copied().find(|modifier| self.take(modifier))
     }
 
+    /// Takes the first modifier, as they are written, that is one of several.
+    pub fn take_first(&mut self, modifiers: &[&'static str]) -> Option<&'static str> {
+        let (index, found) = self.parts.iter().enumerate().find_map(|(index, part)| {
+            modifiers.iter().find(|modifier| *modifier == part).map(|found| (index, *found))
+        })?;
+        self.parts.remove(index);
+        Some(found)
+    }
+
     /// Takes the first modifier that begins with `prefix`.
     pub fn take_prefixed(&mut self, prefix: &str) -> Option<&'a str> {
         let index = self.parts.iter().position(|part| part.starts_with(prefix))?;

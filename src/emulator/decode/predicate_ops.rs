@@ -5,6 +5,7 @@ use super::modifiers::Modifiers;
 use crate::diagnostic::Result;
 use crate::emulator::lanes;
 use crate::emulator::program::{Logic, Op, Word};
+use crate::emulator::visit::File;
 use crate::ptx::{Operand, PtxType};
 
 impl Decoder<'_> {
@@ -30,7 +31,19 @@ impl Decoder<'_> {
             None => None,
         };
         let refused = || format!("`setp.{comparison}.{ty}`");
-        if ty.size() == 8 {
+        if matches!(ty, PtxType::F16x2 | PtxType::Bf16x2) {
+            // The first predicate is of the lower halves, the second of the upper ones.
+            let half = if ty == PtxType::F16x2 { PtxType::F16 } else { PtxType::Bf16 };
+            let f = lanes::compare_words(comparison, half, flush).ok_or_else(|| self.unsupported(refused()))?;
+            let (a, b) = (self.word(o, 1)?, self.word(o, 2)?);
+            let [al, ah, bl, bh] = [(); 4].map(|()| self.fresh(File::Word));
+            self.emit(Op::UnpackHalves { low: Some(al), high: Some(ah), a });
+            self.emit(Op::UnpackHalves { low: Some(bl), high: Some(bh), a: b });
+            self.emit(Op::CompareW { f, d, complement: None, a: al, b: bl, combine });
+            if let Some(upper) = complement {
+                self.emit(Op::CompareW { f, d: upper, complement: None, a: ah, b: bh, combine });
+            }
+        } else if ty.size() == 8 {
             let f = lanes::compare_longs(comparison, ty).ok_or_else(|| self.unsupported(refused()))?;
             let (a, b) = (self.long(o, 1)?, self.long(o, 2)?);
             self.emit(Op::CompareL { f, d, complement, a, b, combine });

@@ -5,7 +5,8 @@ use super::call::return_label;
 use super::carry::Carry;
 use super::modifiers::Modifiers;
 use crate::diagnostic::Result;
-use crate::emulator::program::Op;
+use crate::emulator::lanes::lanes;
+use crate::emulator::program::{Long, Op};
 use crate::ptx::{Instruction, Operand};
 
 impl Decoder<'_> {
@@ -27,6 +28,7 @@ impl Decoder<'_> {
             "ldmatrix" | "stmatrix" => self.matrix_memory(name, &mut m, o)?,
             "mma" => self.mma(&mut m, o)?,
             "wgmma" => self.wgmma(&mut m, o)?,
+            "tcgen05" => self.tensor_memory(&mut m, o)?,
             "mbarrier" => self.mbarrier(&mut m, o)?,
             "tensormap" => self.tensor_map(&mut m, o)?,
             "setmaxnreg" if m.take_any(&["inc", "dec"]).is_some() => {
@@ -38,6 +40,13 @@ impl Decoder<'_> {
             "mapa" => self.map_address(&mut m, o)?,
             "getctarank" => self.rank_of(&mut m, o)?,
             "isspacep" => self.is_space(&mut m, o)?,
+            "createpolicy" => {
+                // Of caches, too: loads and stores take any.
+                while m.take_any(&["fractional", "b64"]).is_some() || m.take_prefixed("L2::").is_some() {}
+                let policy = self.long_constant(0);
+                let d = self.long_out(o, 0)?;
+                self.emit(Op::L1(lanes!(Long; |a: Long| a), d, policy));
+            }
             "prefetch" | "prefetchu" | "applypriority" | "discard" => {
                 // Hints about caches, which are not modelled.
                 self.emit(Op::Nothing);

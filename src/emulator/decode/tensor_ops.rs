@@ -4,9 +4,10 @@ use super::Decoder;
 use super::asynchronous::element;
 use super::modifiers::Modifiers;
 use crate::diagnostic::Result;
+use crate::emulator::arithmetic::scaled::{ScaleType, Small};
 use crate::emulator::arithmetic::tensor::{Accumulator, Element, Mma};
 use crate::emulator::lanes::lanes;
-use crate::emulator::program::{Data, Elements, Long, MemorySpace, Op};
+use crate::emulator::program::{Data, Elements, Long, MemorySpace, Op, SmallMma};
 use crate::emulator::visit::File;
 use crate::ptx::{Operand, PtxType};
 
@@ -18,8 +19,12 @@ impl Decoder<'_> {
         if !(m.take("row") && m.take("col")) {
             return Err(self.unsupported("`mma` whose operands are not `.row.col`"));
         }
+        let of_bits = ["e2m1", "e2m3", "e3m2"].into_iter().any(|small| m.has(small));
+        if m.has("block_scale") || of_bits {
+            return self.small_mma(shape, m, o);
+        }
         let saturate = m.take("satfinite");
-        m.take_prefixed("kind::f8f6f4");
+        m.take("kind::f8f6f4");
         let types: Vec<PtxType> = std::iter::from_fn(|| m.take_type()).collect();
         let [d_type, a_type, b_type, c_type] = types[..] else {
             return Err(self.malformed("`mma` has four types"));
@@ -95,6 +100,61 @@ impl Decoder<'_> {
         Ok(())
     }
 
+    /// `mma` of fp4 and fp6, and of what has a scale for each block of elements. PTX ISA 9.7.14.5.14.
+    fn small_mma(&mut self, shape: &str, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
+        let kind = m.take_prefixed("kind::").unwrap_or_default();
+        let scaled = m.take("block_scale");
+        let vector = m.take_any(&["scale_vec::1X", "scale_vec::2X", "scale_vec::4X"]);
+        let (k, alone, vector) = match (shape, kind, scaled, vector) {
+            ("m16n8k32", "kind::f8f6f4", false, None) => (32, false, None),
+            ("m16n8k32", "kind::mxf8f6f4", true, None | Some("scale_vec::1X")) => (32, false, Some(32)),
+            ("m16n8k64", "kind::mxf4", true, None | Some("scale_vec::2X")) => (64, true, Some(32)),
+            ("m16n8k64", "kind::mxf4nvf4", true, Some("scale_vec::2X")) => (64, true, Some(32)),
+            ("m16n8k64", "kind::mxf4nvf4", true, Some("scale_vec::4X")) => (64, true, Some(16)),
+            _ => return Err(self.unsupported(format!("`mma` {shape} of {kind}"))),
+        };
+        let names = ["e4m3", "e5m2", "e2m3", "e3m2", "e2m1"];
+        let smalls = [Small::E4m3, Small::E5m2, Small::E2m3, Small::E3m2, Small::E2m1];
+        let mut take = || {
+            let found = m.take_first(&names)?;
+            names.iter().position(|name| *name == found).map(|index| smalls[index])
+        };
+        let (Some(x), Some(y)) = (take(), take()) else {
+            return Err(self.unsupported("these types of an `mma` of small floats"));
+        };
+        if !(m.take("f32") && m.take("f32")) {
+            return Err(self.unsupported("sums other than f32 of an `mma` of small floats"));
+        }
+        let scale = match (vector, m.take_first(&["ue8m0", "ue4m3"])) {
+            (None, None) => None,
+            (Some(vector), Some(name)) => {
+                Some((if name == "ue8m0" { ScaleType::Ue8m0 } else { ScaleType::Ue4m3 }, vector))
+            }
+            _ => return Err(self.malformed("`.block_scale` goes with a type of the scales")),
+        };
+        let words = |this: &mut Self, index: usize, count: usize| -> Result<Elements> {
+            let elements = this.elements_in(o.get(index).unwrap_or(&Operand::Sink), 4)?;
+            if elements.len() == count && elements.iter().all(|element| matches!(element, Data::Word(_))) {
+                Ok(elements)
+            } else {
+                Err(this.malformed(format!("operand {} has to be {count} 32-bit registers", index + 1)))
+            }
+        };
+        let (a, b, c) = (words(self, 1, 4)?, words(self, 2, 2)?, words(self, 3, 4)?);
+        // Scales of A, which byte and which lanes of four; then those of B.
+        let mut scales = Vec::new();
+        for index in [4, 6].into_iter().filter(|_| scale.is_some()) {
+            let slot = self.word(o, index)?;
+            let Some(Operand::Vector(selectors)) = o.get(index + 1) else {
+                return Err(self.malformed("expected which byte and which lanes have the scales, in braces"));
+            };
+            scales.push((slot, self.constant_u32(selectors, 0)? as usize, self.constant_u32(selectors, 1)? as usize));
+        }
+        let d = self.words_out(o.first().unwrap_or(&Operand::Sink), 4)?;
+        self.emit(Op::SmallMma(Box::new(SmallMma { a_type: x, b_type: y, k, alone, scale, d, a, b, c, scales })));
+        Ok(())
+    }
+
     fn vector_long(&mut self, o: &[Operand], index: usize, part: usize) -> Result<u32> {
         match o.get(index) {
             Some(Operand::Vector(parts)) => match parts.get(part) {
@@ -106,7 +166,7 @@ impl Decoder<'_> {
         }
     }
 
-    fn words_out(&mut self, operand: &Operand, count: usize) -> Result<Elements> {
+    pub(super) fn words_out(&mut self, operand: &Operand, count: usize) -> Result<Elements> {
         let parts = match operand {
             Operand::Vector(parts) => &parts[..],
             single => std::slice::from_ref(single),

@@ -1,6 +1,7 @@
 //! What the lanes of a warp do together: shuffles, matches, reductions.
 
 use super::{Step, lanes_of};
+use crate::emulator::arithmetic::float;
 use crate::emulator::program::{Data, Long, Reduction, Shuffle, Slot};
 
 impl Step<'_, '_> {
@@ -60,6 +61,8 @@ pub(super) fn reduce(op: Reduction, a: u32, b: u32) -> u32 {
         Reduction::MaxSigned => (a as i32).max(b as i32) as u32,
         Reduction::MinUnsigned => a.min(b),
         Reduction::MaxUnsigned => a.max(b),
+        Reduction::MinFloat => float::min32(f32::from_bits(a), f32::from_bits(b)),
+        Reduction::MaxFloat => float::max32(f32::from_bits(a), f32::from_bits(b)),
         Reduction::And => a & b,
         Reduction::Or => a | b,
         Reduction::Xor => a ^ b,

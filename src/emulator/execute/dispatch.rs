@@ -220,6 +220,16 @@ impl Step<'_, '_> {
             Op::StoreMatrix { transpose, a, address } => return self.store_matrix(*transpose, a, address),
             Op::Mma { mma, d, a, b, c } => self.mma(mma, d, [a, b, c]),
             Op::Wgmma(wgmma) => self.issue_wgmma(wgmma),
+            Op::TensorAllocate { address, columns } => return self.allocate_tensor(address, *columns),
+            Op::TensorRelease { address, columns } => return self.release_tensor(*address, *columns),
+            Op::TensorPermit => self.relinquish_tensor(),
+            Op::TensorLoad(access) => return self.issue_tensor_load(access),
+            Op::TensorStore(access) => return self.issue_tensor_store(access),
+            Op::TensorWaitLoads { .. } => return self.wait_for_tensor_loads(),
+            Op::TensorWaitStores => return self.wait_for_tensor_stores(),
+            Op::TensorMma(mma) => self.issue_tensor_mma(mma),
+            Op::TensorCopy(copy) => self.issue_tensor_copy(copy),
+            Op::TensorCommit(commit) => self.issue_tensor_commit(commit),
             // `Warp::run` does it.
             Op::MbarrierWait { .. } => {}
             Op::WgmmaCommit => self.commit_wgmmas(),
@@ -237,6 +247,7 @@ impl Step<'_, '_> {
                 return self.replace_in_map(*field, *index, (*space, address), *value);
             }
             Op::TensorMapCopy { global, shared } => return self.copy_map(global, shared),
+            Op::SmallMma(mma) => self.small_mma(mma),
             Op::MmaF64 { d, a, b, c } => self.mma_f64(*d, *a, *b, *c),
             Op::Shuffle { mode, d, in_range, a, b, c } => self.shuffle(*mode, *d, *in_range, *a, *b, *c),
             Op::VoteAll { d, p } => {

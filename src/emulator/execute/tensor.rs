@@ -2,9 +2,10 @@
 
 use super::Step;
 use crate::emulator::arithmetic::float;
+use crate::emulator::arithmetic::scaled::{ScaledDot, Small};
 use crate::emulator::arithmetic::tensor::Mma;
 use crate::emulator::launch::Arithmetic;
-use crate::emulator::program::{Data, Slot};
+use crate::emulator::program::{Data, Slot, SmallMma};
 
 impl Step<'_, '_> {
     pub(super) fn mma(&mut self, mma: &Mma, d: &[Data], [a, b, c]: [&[Data]; 3]) {
@@ -22,6 +23,49 @@ impl Step<'_, '_> {
         let mut result = [none; 4];
         mma.execute(self.environment.architecture, fast, &mut self.memory.operands, planes, &mut result);
         for (element, plane) in d.iter().zip(&result) {
+            if let Data::Word(slot) = element {
+                self.set_word(*slot, plane);
+            }
+        }
+    }
+
+    /// Fragments as PTX ISA 9.7.14.5.10 has them, bytes or pairs of fp4; the scales of a row lie in one lane of its four.
+    pub(super) fn small_mma(&mut self, mma: &SmallMma) {
+        let word = |elements: &[Data], register: usize, lane: usize| match elements.get(register) {
+            Some(Data::Word(slot)) => self.word(*slot)[lane],
+            _ => 0,
+        };
+        let per = if mma.alone { 8 } else { 4 };
+        let code = |elements: &[Data], small: Small, register: usize, row: usize, k: usize| {
+            let lane = row % 8 * 4 + k % (4 * per) / per;
+            let bits = word(elements, register, lane) >> (32 / per * (k % per));
+            // In a byte, fp4 has two bits below it.
+            let bits = if small == Small::E2m1 && !mma.alone { bits >> 2 } else { bits };
+            (bits & ((1 << small.bits()) - 1)) as u8
+        };
+        let half = |k: usize| k / (4 * per);
+        let row =
+            |m: usize| -> Vec<u8> { (0..mma.k).map(|k| code(&mma.a, mma.a_type, m / 8 + 2 * half(k), m, k)).collect() };
+        let column = |n: usize| -> Vec<u8> { (0..mma.k).map(|k| code(&mma.b, mma.b_type, half(k), n, k)).collect() };
+        let scales = |side: usize, lane: usize| -> Vec<u8> {
+            let Some(&(slot, byte, _)) = mma.scales.get(side) else { return Vec::new() };
+            let bytes = self.word(slot)[lane & 31].to_le_bytes();
+            let count = mma.scale.map_or(0, |(_, vector)| mma.k / vector);
+            (byte..byte + count).map(|index| bytes[index % 4]).collect()
+        };
+        let chosen = |side: usize| mma.scales.get(side).map_or(0, |scale| scale.2);
+        let dot = ScaledDot::new(mma.a_type, mma.b_type, mma.scale, mma.alone);
+        let columns: Vec<(Vec<u8>, Vec<u8>)> = (0..8).map(|n| (column(n), scales(1, 4 * n + chosen(1) % 4))).collect();
+        let mut d = [[0; 32]; 4];
+        for m in 0..16 {
+            let (codes, scale) = (row(m), scales(0, m % 8 * 4 + chosen(0) % 2 * 2 + m / 8));
+            for (n, (other, other_scale)) in columns.iter().enumerate() {
+                let (register, lane) = (m / 8 * 2 + n % 2, m % 8 * 4 + n / 2);
+                let c = f32::from_bits(word(&mma.c, register, lane));
+                d[register][lane] = dot.dot(&codes, other, [&scale, other_scale], c).to_bits();
+            }
+        }
+        for (element, plane) in mma.d.iter().zip(&d) {
             if let Data::Word(slot) = element {
                 self.set_word(*slot, plane);
             }

@@ -21,7 +21,7 @@ pub enum Class {
     Move,
     /// `shfl`, `vote`, `match`, `redux`, `elect`, `activemask`.
     Collective,
-    /// `mma`, `wgmma` and the fences and waits of the latter.
+    /// `mma`, `wgmma`, `tcgen05`, and the fences and waits of the latter two.
     Tensor,
     /// Loads from global memory.
     GlobalLoad,
@@ -77,7 +77,7 @@ impl Class {
             "cp" if has("bulk") || has("reduce") => Self::Bulk,
             "cp" => Self::CopyAsync,
             "tensormap" => Self::Bulk,
-            "mma" | "wgmma" => Self::Tensor,
+            "mma" | "wgmma" | "tcgen05" => Self::Tensor,
             "mbarrier" => Self::Mbarrier,
             "bar" | "barrier" => Self::Barrier,
             "membar" | "fence" => Self::Fence,
@@ -111,7 +111,7 @@ impl Class {
             Self::Compare => "compare, select",
             Self::Move => "move",
             Self::Collective => "warp collective",
-            Self::Tensor => "mma, wgmma",
+            Self::Tensor => "mma, wgmma, tcgen05",
             Self::GlobalLoad => "global load",
             Self::GlobalStore => "global store",
             Self::Atomic => "atomic",

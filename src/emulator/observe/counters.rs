@@ -254,6 +254,7 @@ impl Counting {
                 self.copy_async(step, *size, [shared, global], *source_size, *ignore);
             }
             Op::Mma { mma, .. } => counts.tensor_operations += 2 * (mma.m * 8 * mma.k) as u64,
+            Op::SmallMma(mma) => counts.tensor_operations += 2 * (16 * 8 * mma.k) as u64,
             // m8n8k4
             Op::MmaF64 { .. } => counts.tensor_operations += 2 * 8 * 8 * 4,
             // This warp's 16 of the 64 rows.

@@ -62,7 +62,7 @@ impl Activity {
             Op::LoadMatrix { .. } | Op::StoreMatrix { .. } => Self::Shared,
             Op::CopyAsync { .. } => Self::Global,
             Op::BulkLoad { .. } | Op::BulkStore { .. } => Self::Bulk,
-            Op::Mma { .. } | Op::MmaF64 { .. } | Op::Wgmma(_) => Self::Tensor,
+            Op::Mma { .. } | Op::SmallMma(_) | Op::MmaF64 { .. } | Op::Wgmma(_) | Op::TensorMma(_) => Self::Tensor,
             _ => Self::Compute,
         }
     }

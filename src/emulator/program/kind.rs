@@ -48,6 +48,8 @@ pub enum Reduction {
     MaxSigned,
     MinUnsigned,
     MaxUnsigned,
+    MinFloat,
+    MaxFloat,
     And,
     Or,
     Xor,

@@ -7,6 +7,7 @@ mod asynchronous;
 mod kind;
 mod op;
 mod operand;
+mod tensor_memory;
 
 use std::ops::Range;
 
@@ -14,6 +15,7 @@ pub use asynchronous::*;
 pub use kind::*;
 pub use op::Op;
 pub use operand::*;
+pub use tensor_memory::*;
 
 use super::visit::File;
 use crate::ptx::{LineInfo, PtxType};

@@ -2,7 +2,8 @@
 
 use super::{
     AddressOperand, AtomicOp, AtomicType, BarrierReduction, BulkSource, Data, Elements, Logic, Long, MapField,
-    MbarrierArrival, MemorySpace, Reduction, Shuffle, Slot, Wgmma, Word,
+    MbarrierArrival, MemorySpace, Reduction, Shuffle, Slot, SmallMma, TensorAccess, TensorCommit, TensorCopy,
+    TensorMma, Wgmma, Word,
 };
 use crate::emulator::arithmetic::convert::Conversion;
 use crate::emulator::arithmetic::formats::{Format, Rounding};
@@ -237,6 +238,7 @@ pub enum Op {
         b: Elements,
         c: Elements,
     },
+    SmallMma(Box<SmallMma>),
     MmaF64 {
         d: [Slot; 2],
         a: Slot,
@@ -252,6 +254,33 @@ pub enum Op {
         pending: u32,
         registers: Elements,
     },
+    /// `tcgen05.alloc`: so many columns; their address goes to shared memory.
+    TensorAllocate {
+        address: AddressOperand,
+        columns: Slot,
+    },
+    /// `tcgen05.dealloc`
+    TensorRelease {
+        address: Slot,
+        columns: Slot,
+    },
+    /// `tcgen05.relinquish_alloc_permit`
+    TensorPermit,
+    /// `tcgen05.ld`: registers have the cells when they were waited for.
+    TensorLoad(Box<TensorAccess>),
+    /// `tcgen05.st`: cells have the registers when they were waited for.
+    TensorStore(Box<TensorAccess>),
+    /// `tcgen05.wait::ld`. `registers` are those of the loads that may be under way here: they are in use until now.
+    TensorWaitLoads {
+        registers: Elements,
+    },
+    /// `tcgen05.wait::st`
+    TensorWaitStores,
+    /// `tcgen05.mma`: carried out before the commit after it tells its mbarrier.
+    TensorMma(Box<TensorMma>),
+    /// `tcgen05.cp`: in order with `tcgen05.mma`.
+    TensorCopy(Box<TensorCopy>),
+    TensorCommit(Box<TensorCommit>),
     /// `mbarrier.init`
     MbarrierInit {
         address: AddressOperand,

@@ -1,0 +1,569 @@
+//! `tcgen05.mma`, `.cp` and `.commit`: a thread tells the tensor core what to do, which it does in that order, while the
+//! warps go on. PTX ISA 9.7.16.
+//!
+//! It is late: when every warp waits, what stands before the oldest commit is carried out, and the commit tells its
+//! mbarrier. So a kernel that does not wait finds in tensor memory what was there before, and one that writes an operand
+//! too early spoils it.
+
+use super::arithmetic::scaled::{ScaleType, ScaledDot, Small};
+use super::arithmetic::tensor::{Accumulator, Element, Mma, Plane};
+use super::block::{BlockMemory, Environment};
+use super::cluster::{Cluster, named_block};
+use super::execute::{Step, lanes_of};
+use super::fault::FaultKind;
+use super::launch::Arithmetic;
+use super::memory_access::SHARED_WINDOW;
+use super::program::{MemorySpace, Op, TensorCommit, TensorCopy, TensorKind, TensorMma, TensorSource};
+use super::sanitizer::{MBARRIER_BYTES, Snapshot, Who};
+use super::tensor_memory::{TensorMemory, not_allocated};
+use super::wgmma::Matrix;
+
+/// What a thread asked for.
+#[derive(Clone, Debug)]
+pub(super) struct TensorWork {
+    /// Its instruction and thread, for reports.
+    pc: u32,
+    thread: u32,
+    what: What,
+    /// What the warp knew then, in a checked launch.
+    then: Option<Box<Snapshot>>,
+}
+
+#[derive(Clone, Debug)]
+enum What {
+    Multiply(Operands),
+    Copy { address: u32, descriptor: u64 },
+    Commit { mbarrier: u64, ranks: Option<u32> },
+}
+
+/// The operands of a `tcgen05.mma`, known when it is issued.
+#[derive(Clone, Copy, Debug)]
+struct Operands {
+    d: u32,
+    /// A descriptor, or an address in tensor memory.
+    a: u64,
+    b: u64,
+    description: u32,
+    scales: [u32; 2],
+    add: bool,
+}
+
+/// The instruction descriptor, taken apart (PTX ISA 9.7.16.4.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Description {
+    m: usize,
+    n: usize,
+    /// Codes of the types of D, A and B.
+    d: u32,
+    a: u32,
+    b: u32,
+    negate: [bool; 2],
+    mn_major: [bool; 2],
+    saturate: bool,
+    /// Which bytes of the scales are meant, of A and of B, and their type.
+    scale_bytes: [usize; 2],
+    powers_of_two: bool,
+}
+
+impl Description {
+    fn of(bits: u32, scaled: bool) -> Result<Self, FaultKind> {
+        let field = |low: u32, width: u32| bits >> low & ((1 << width) - 1);
+        if field(2, 1) != 0 {
+            return Err(FaultKind::Unsupported("a sparse `tcgen05.mma`".to_owned()));
+        }
+        if scaled && field(31, 1) != 0 {
+            return Err(FaultKind::Unsupported("a `tcgen05.mma` of fp4 with k = 96".to_owned()));
+        }
+        let (m, n) = (16 * field(24, 5) as usize, 8 * field(17, 6) as usize);
+        if !matches!(m, 64 | 128) || !(8..=256).contains(&n) {
+            return Err(FaultKind::Unsupported(format!("a `tcgen05.mma` of {m} rows and {n} columns in one block")));
+        }
+        Ok(Self {
+            m,
+            n,
+            d: if scaled { 1 } else { field(4, 2) },
+            a: field(7, 3),
+            b: field(10, 3),
+            negate: [field(13, 1) != 0, field(14, 1) != 0],
+            mn_major: [field(15, 1) != 0, field(16, 1) != 0],
+            saturate: !scaled && field(3, 1) != 0,
+            scale_bytes: [field(29, 2) as usize, field(4, 2) as usize],
+            powers_of_two: field(23, 1) != 0,
+        })
+    }
+
+    /// The lane of tensor memory that a row lies in: 64 rows have half of each warp's lanes.
+    fn lane(&self, row: usize) -> u32 {
+        if self.m == 64 { (row % 16 + row / 16 * 32) as u32 } else { row as u32 }
+    }
+}
+
+fn small(code: u32) -> Result<Small, FaultKind> {
+    Ok(match code {
+        0 => Small::E4m3,
+        1 => Small::E5m2,
+        3 => Small::E2m3,
+        4 => Small::E3m2,
+        5 => Small::E2m1,
+        _ => return Err(FaultKind::Unsupported(format!("element type {code} of a `tcgen05.mma`"))),
+    })
+}
+
+/// The element of a kind with whole elements in whole bytes; `None` for the others.
+fn element(kind: TensorKind, code: u32) -> Option<Element> {
+    Some(match (kind, code) {
+        (TensorKind::F16, 0) => Element::F16,
+        (TensorKind::F16, 1) => Element::Bf16,
+        (TensorKind::Tf32, 2) => Element::Tf32,
+        (TensorKind::F8f6f4, 0) => Element::E4m3,
+        (TensorKind::F8f6f4, 1) => Element::E5m2,
+        (TensorKind::I8, 0) => Element::U8,
+        (TensorKind::I8, 1) => Element::S8,
+        _ => return None,
+    })
+}
+
+/// One side of the product: rows (of A) or columns (of B), and where they lie.
+#[derive(Clone, Copy)]
+struct Side<'a> {
+    name: &'static str,
+    place: SidePlace,
+    mn_major: bool,
+    count: usize,
+    who: Who,
+    then: Option<&'a Snapshot>,
+}
+
+#[derive(Clone, Copy)]
+enum SidePlace {
+    Shared(u64),
+    /// The address; rows have lanes as D has them.
+    Tensor(u32, Description),
+}
+
+impl Step<'_, '_> {
+    fn ask(&mut self, lane: usize, what: What) {
+        let then = self.memory.sanitizer.as_mut().and_then(|sanitizer| sanitizer.issue(self.warp.index));
+        let work = TensorWork { pc: self.pc, thread: self.thread(lane), what, then };
+        self.memory.tensor_work.push_back(work);
+    }
+
+    pub(super) fn issue_tensor_mma(&mut self, mma: &TensorMma) {
+        for lane in lanes_of(self.active) {
+            let at = |address| self.addresses(address)[lane];
+            let operands = Operands {
+                d: at(&mma.d) as u32,
+                a: match &mma.a {
+                    TensorSource::Shared(slot) => self.warp.longs[*slot as usize][lane],
+                    TensorSource::Tensor(address) => at(address),
+                },
+                b: self.warp.longs[mma.b as usize][lane],
+                description: self.word(mma.description)[lane],
+                scales: mma.scales.as_ref().map_or([0; 2], |scales| [at(&scales[0]) as u32, at(&scales[1]) as u32]),
+                add: mma.add.is_none_or(|slot| self.warp.predicates[slot as usize] >> lane & 1 != 0),
+            };
+            self.ask(lane, What::Multiply(operands));
+        }
+    }
+
+    pub(super) fn issue_tensor_copy(&mut self, copy: &TensorCopy) {
+        for lane in lanes_of(self.active) {
+            let address = self.addresses(&copy.address)[lane] as u32;
+            let descriptor = self.warp.longs[copy.descriptor as usize][lane];
+            self.ask(lane, What::Copy { address, descriptor });
+        }
+    }
+
+    pub(super) fn issue_tensor_commit(&mut self, commit: &TensorCommit) {
+        for lane in lanes_of(self.active) {
+            // A generic address, or one of shared memory as it is.
+            let address = self.addresses(&commit.address)[lane];
+            let mbarrier = if address >= SHARED_WINDOW { address - SHARED_WINDOW } else { address };
+            let ranks = commit.multicast.map(|mask| self.word(mask)[lane] & 0xffff);
+            let who = self.who(lane);
+            if let Some(sanitizer) = &mut self.memory.sanitizer {
+                sanitizer.read(who, mbarrier as usize, MBARRIER_BYTES);
+                sanitizer.mbarrier_arrive(mbarrier, who.warp);
+            }
+            self.ask(lane, What::Commit { mbarrier, ranks });
+        }
+    }
+}
+
+impl BlockMemory {
+    /// Everything up to the oldest commit, and that; thread and instruction of what was last, and how it ended. `None` if
+    /// nobody can be told of anything.
+    pub(super) fn finish_tensor_work(
+        &mut self,
+        environment: &Environment<'_>,
+        cluster: &mut Cluster,
+    ) -> Option<(u32, u32, Result<(), FaultKind>)> {
+        if !self.tensor_work.iter().any(|work| matches!(work.what, What::Commit { .. })) {
+            return None;
+        }
+        let mut last = None;
+        while let Some(work) = self.tensor_work.pop_front() {
+            let is_commit = matches!(work.what, What::Commit { .. });
+            // Commits with nothing between them wait for the same.
+            if !is_commit && last.is_some() {
+                self.tensor_work.push_front(work);
+                break;
+            }
+            let outcome = self.do_tensor_work(environment, cluster, &work);
+            if outcome.is_err() {
+                return Some((work.thread, work.pc, outcome));
+            }
+            if is_commit {
+                last = Some((work.thread, work.pc, outcome));
+            }
+        }
+        last
+    }
+
+    fn do_tensor_work(
+        &mut self,
+        environment: &Environment<'_>,
+        cluster: &mut Cluster,
+        work: &TensorWork,
+    ) -> Result<(), FaultKind> {
+        match (&work.what, environment.program.code.get(work.pc as usize).map(|instruction| &instruction.op)) {
+            (What::Multiply(operands), Some(Op::TensorMma(mma))) => {
+                // Taken out, so that shared memory can be read meanwhile.
+                let mut tensor = self.tensor.take().ok_or_else(not_allocated)?;
+                let outcome = self.multiply(environment, &mut tensor, mma, operands, work);
+                self.tensor = Some(tensor);
+                outcome
+            }
+            (What::Copy { address, descriptor }, Some(Op::TensorCopy(copy))) => {
+                let mut tensor = self.tensor.take().ok_or_else(not_allocated)?;
+                let outcome = self.copy_to_tensor(&mut tensor, copy, *address, *descriptor, work);
+                self.tensor = Some(tensor);
+                outcome
+            }
+            (What::Commit { mbarrier, ranks }, _) => {
+                let own = self.rank;
+                let named = named_block(MemorySpace::Cluster, *mbarrier).checked_sub(1).unwrap_or(own);
+                let at = mbarrier & ((1 << super::cluster::RANK_SHIFT) - 1);
+                for rank in lanes_of(ranks.unwrap_or(1 << named)) {
+                    let rank = rank as u32;
+                    if rank == own { self.arrive_once(at) } else { cluster.memory(rank)?.arrive_once(at) }?;
+                }
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Bytes of shared memory that an operand has, in a checked launch noted as read.
+    fn operand_bytes<const N: usize>(&mut self, side: &Side<'_>, address: u64) -> Result<[u8; N], FaultKind> {
+        let found = self.shared.get(address as usize..).and_then(|rest| rest.first_chunk::<N>()).copied();
+        let Some(bytes) = found else {
+            let size = N as u32;
+            return Err(FaultKind::OutOfBounds { access: side.name, space: "shared", address, size, near: None });
+        };
+        self.shared_touched = self.shared_touched.max(address + N as u64);
+        if let Some((sanitizer, then)) = self.sanitizer.as_mut().zip(side.then) {
+            sanitizer.read_later(side.who, then, address as usize, N);
+        }
+        Ok(bytes)
+    }
+
+    /// Every row of a side, in words along k, as registers hold them: `size` bytes an element.
+    fn words(
+        &mut self,
+        tensor: &TensorMemory,
+        side: &Side<'_>,
+        words: usize,
+        size: u64,
+    ) -> Result<Vec<u32>, FaultKind> {
+        let mut all = Vec::with_capacity(side.count * words);
+        match side.place {
+            SidePlace::Tensor(address, description) => {
+                tensor.check(side.name, address, words as u32)?;
+                let (lane, column) = (address >> 16, address & 0xffff);
+                for row in 0..side.count {
+                    let lane = lane + description.lane(row);
+                    all.extend((0..words as u32).map(|word| tensor.cell(lane, column + word)));
+                }
+            }
+            SidePlace::Shared(descriptor) => {
+                let matrix = Matrix::of_tcgen05(descriptor, side.mn_major)
+                    .map_err(|what| FaultKind::Unsupported(what.to_owned()))?;
+                let per = 4 / size;
+                for row in 0..side.count as u64 {
+                    for word in 0..words as u64 {
+                        let mut value = 0;
+                        if !side.mn_major || size == 4 {
+                            let address = matrix.address(row, word * per, size);
+                            value = u32::from_le_bytes(self.operand_bytes(side, address)?);
+                        } else {
+                            for index in 0..per {
+                                let address = matrix.address(row, word * per + index, size);
+                                let element = if size == 2 {
+                                    u16::from_le_bytes(self.operand_bytes(side, address)?).into()
+                                } else {
+                                    let [byte] = self.operand_bytes(side, address)?;
+                                    u32::from(byte)
+                                };
+                                value |= element << (8 * size * index);
+                            }
+                        }
+                        all.push(value);
+                    }
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// Every row of a side, an element to a byte. Sixteen fp6 or fp4 elements lie in the first bytes of sixteen, but for
+    /// the kinds of fp4 `alone`, which has two in each byte.
+    fn codes(
+        &mut self,
+        tensor: &TensorMemory,
+        side: &Side<'_>,
+        k: usize,
+        small: Small,
+        alone: bool,
+    ) -> Result<Vec<u8>, FaultKind> {
+        let bits = small.bits() as usize;
+        if bits < 8 && side.mn_major {
+            return Err(FaultKind::Unsupported("fp6 or fp4 operands of a `tcgen05.mma` that are MN-major".to_owned()));
+        }
+        if bits < 8 && !alone && matches!(side.place, SidePlace::Tensor(..)) {
+            return Err(FaultKind::Unsupported("fp6 or fp4 in tensor memory as A of a `tcgen05.mma`".to_owned()));
+        }
+        let row_bytes = if alone { k / 2 } else { k };
+        let words = self.words(tensor, side, row_bytes / 4, 1)?;
+        let mut codes = Vec::with_capacity(side.count * k);
+        for row in words.chunks_exact(row_bytes / 4) {
+            let byte = |index: usize| row.get(index / 4).map_or(0, |word| word >> (8 * (index % 4)) & 0xff);
+            for element in 0..k {
+                let (first, bit) = match (alone, bits) {
+                    (_, 8) => (element, 0),
+                    (true, _) => (element / 2, element % 2 * 4),
+                    (false, _) => (element / 16 * 16 + element % 16 * bits / 8, element % 16 * bits % 8),
+                };
+                let pair = byte(first) | byte(first + 1) << 8;
+                codes.push((pair >> bit & ((1 << bits) - 1)) as u8);
+            }
+        }
+        Ok(codes)
+    }
+
+    fn multiply(
+        &mut self,
+        environment: &Environment<'_>,
+        tensor: &mut TensorMemory,
+        mma: &TensorMma,
+        operands: &Operands,
+        work: &TensorWork,
+    ) -> Result<(), FaultKind> {
+        let description = Description::of(operands.description, mma.scaled.is_some())?;
+        tensor.check("`tcgen05.mma` accumulator access", operands.d, description.n as u32)?;
+        let side = |name, place, mn_major, count| Side {
+            name,
+            place,
+            mn_major,
+            count,
+            who: Who { warp: work.thread / 32, lane: work.thread % 32, pc: work.pc },
+            then: work.then.as_deref(),
+        };
+        let a = match mma.a {
+            TensorSource::Shared(_) => SidePlace::Shared(operands.a),
+            TensorSource::Tensor(_) => SidePlace::Tensor(operands.a as u32, description),
+        };
+        let a = side("`tcgen05.mma` read of A", a, description.mn_major[0], description.m);
+        let b = SidePlace::Shared(operands.b);
+        let b = side("`tcgen05.mma` read of B", b, description.mn_major[1], description.n);
+        match (element(mma.kind, description.a), element(mma.kind, description.b)) {
+            (Some(x), Some(y)) if mma.scaled.is_none() => {
+                self.multiply_whole(environment, tensor, (x, y), [a, b], description, operands)
+            }
+            _ => self.multiply_small(tensor, mma, [a, b], description, operands),
+        }
+    }
+
+    /// By the steps of `mma.sync`: 16 rows, 8 columns.
+    fn multiply_whole(
+        &mut self,
+        environment: &Environment<'_>,
+        tensor: &mut TensorMemory,
+        (x, y): (Element, Element),
+        [a, b]: [Side<'_>; 2],
+        description: Description,
+        operands: &Operands,
+    ) -> Result<(), FaultKind> {
+        let integer = matches!(x, Element::S8 | Element::U8);
+        let accumulator = match description.d {
+            0 if !integer => Accumulator::F16,
+            1 if !integer => Accumulator::F32,
+            2 if integer => Accumulator::S32 { saturate: description.saturate },
+            other => return Err(FaultKind::Unsupported(format!("accumulator type {other} of a `tcgen05.mma`"))),
+        };
+        let step = Mma { m: 16, k: 8 * x.per_register(), a: x, b: y, accumulator };
+        let size = 4 / x.per_register() as u64;
+        let mut left = self.words(tensor, &a, 8, size)?;
+        let mut right = self.words(tensor, &b, 8, size)?;
+        for (words, (element, negate)) in
+            [&mut left, &mut right].into_iter().zip([x, y].into_iter().zip(description.negate))
+        {
+            if negate {
+                let signs = match element {
+                    Element::Tf32 => 0x8000_0000,
+                    Element::F16 | Element::Bf16 => 0x8000_8000,
+                    Element::E4m3 | Element::E5m2 => 0x8080_8080,
+                    Element::S8 | Element::U8 => 0,
+                };
+                words.iter_mut().for_each(|word| *word ^= signs);
+            }
+        }
+        let fast = environment.arithmetic == Arithmetic::Fast;
+        let (first_lane, first_column) = (operands.d >> 16, operands.d & 0xffff);
+        let registers = step.c_registers();
+        let halves = accumulator == Accumulator::F16;
+        // Row and column in the tile of register `register` of a lane; where two halves share one, the first of them.
+        let place = |register: usize, lane: usize| {
+            let row = lane / 4 + 8 * if halves { register } else { register / 2 };
+            (row, lane % 4 * 2 + if halves { 0 } else { register % 2 })
+        };
+        let gather = |words: &[u32], tile: usize, rows: usize, register: usize| -> Plane {
+            let (first, part) = if rows == 16 { (8 * (register & 1), register >> 1) } else { (0, register) };
+            std::array::from_fn(|lane| words[(tile * rows + first + lane / 4) * 8 + 4 * part + lane % 4])
+        };
+        let right: Vec<[Plane; 2]> = (0..description.n / 8)
+            .map(|tile| std::array::from_fn(|register| gather(&right, tile, 8, register)))
+            .collect();
+        for row_tile in 0..description.m / 16 {
+            let left: [Plane; 4] = std::array::from_fn(|register| gather(&left, row_tile, 16, register));
+            for (column_tile, right) in right.iter().enumerate() {
+                let cell = |register: usize, lane: usize| {
+                    let (row, column) = place(register, lane);
+                    let row = first_lane + description.lane(16 * row_tile + row);
+                    (row, first_column + (8 * column_tile + column) as u32)
+                };
+                let mut c: [Plane; 4] = [[0; 32]; 4];
+                if operands.add {
+                    for (register, plane) in c.iter_mut().enumerate().take(registers) {
+                        for (lane, value) in plane.iter_mut().enumerate() {
+                            let (row, column) = cell(register, lane);
+                            *value = tensor.cell(row, column);
+                            if halves {
+                                *value = *value & 0xffff | tensor.cell(row, column + 1) << 16;
+                            }
+                        }
+                    }
+                }
+                let mut d: [Plane; 4] = [[0; 32]; 4];
+                let planes = [&left.each_ref()[..], &right.each_ref()[..], &c.each_ref()[..registers]];
+                step.execute_wgmma(environment.architecture, fast, &mut self.operands, planes, &mut d);
+                for (register, plane) in d.iter().enumerate().take(registers) {
+                    for (lane, &value) in plane.iter().enumerate() {
+                        let (row, column) = cell(register, lane);
+                        if halves {
+                            tensor.put(row, column, value & 0xffff);
+                            tensor.put(row, column + 1, value >> 16);
+                        } else {
+                            tensor.put(row, column, value);
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Element by element: fp4, fp6, and whatever has scales.
+    fn multiply_small(
+        &mut self,
+        tensor: &mut TensorMemory,
+        mma: &TensorMma,
+        [a, b]: [Side<'_>; 2],
+        description: Description,
+        operands: &Operands,
+    ) -> Result<(), FaultKind> {
+        let alone = matches!(mma.kind, TensorKind::Mxf4 | TensorKind::Mxf4nvf4);
+        let (x, y) = if alone { (Small::E2m1, Small::E2m1) } else { (small(description.a)?, small(description.b)?) };
+        if !matches!(mma.kind, TensorKind::F8f6f4 | TensorKind::Mxf8f6f4) && !alone {
+            return Err(FaultKind::Unsupported("these element types of a `tcgen05.mma`".to_owned()));
+        }
+        if description.negate != [false; 2] || description.d != 1 {
+            return Err(FaultKind::Unsupported("signs or f16 sums of a `tcgen05.mma` of fp6 or fp4".to_owned()));
+        }
+        let k = if alone { 64 } else { 32 };
+        let left = self.codes(tensor, &a, k, x, alone)?;
+        let right = self.codes(tensor, &b, k, y, alone)?;
+        let ty = if description.powers_of_two { ScaleType::Ue8m0 } else { ScaleType::Ue4m3 };
+        let dot = ScaledDot::new(x, y, mma.scaled.map(|vector| (ty, vector as usize)), alone);
+        let each = mma.scaled.map_or(0, |vector| k / vector as usize);
+        let mut scales: [Vec<u8>; 2] = [Vec::new(), Vec::new()];
+        for (side, count) in [description.m, description.n].into_iter().enumerate().filter(|_| each > 0) {
+            let address = operands.scales[side];
+            tensor.check("`tcgen05.mma` read of scales", address, count.div_ceil(32) as u32)?;
+            for index in 0..count as u32 {
+                // 32 lanes, which the other three quarters repeat.
+                let word = tensor.cell((address >> 16) + index % 32, (address & 0xffff) + index / 32);
+                let bytes = word.to_le_bytes();
+                let first = description.scale_bytes[side];
+                scales[side].extend((first..first + each).map(|byte| bytes[byte % 4]));
+            }
+        }
+        let (first_lane, first_column) = (operands.d >> 16, operands.d & 0xffff);
+        for (row, codes) in left.chunks_exact(k).enumerate() {
+            let lane = first_lane + description.lane(row);
+            for (column, other) in right.chunks_exact(k).enumerate() {
+                let at = first_column + column as u32;
+                let c = if operands.add { f32::from_bits(tensor.cell(lane, at)) } else { 0.0 };
+                let of = |side: usize, index: usize| scales[side].get(index * each..).unwrap_or_default();
+                let d = dot.dot(codes, other, [of(0, row), of(1, column)], c);
+                tensor.put(lane, at, d.to_bits());
+            }
+        }
+        Ok(())
+    }
+
+    fn copy_to_tensor(
+        &mut self,
+        tensor: &mut TensorMemory,
+        copy: &TensorCopy,
+        address: u32,
+        descriptor: u64,
+        work: &TensorWork,
+    ) -> Result<(), FaultKind> {
+        let matrix = Matrix::of_tcgen05(descriptor, false).map_err(|what| FaultKind::Unsupported(what.to_owned()))?;
+        let side = Side {
+            name: "`tcgen05.cp` read",
+            place: SidePlace::Shared(descriptor),
+            mn_major: false,
+            count: copy.rows as usize,
+            who: Who { warp: work.thread / 32, lane: work.thread % 32, pc: work.pc },
+            then: work.then.as_deref(),
+        };
+        tensor.check("`tcgen05.cp` write", address, copy.bits / 32)?;
+        let (lane, column) = (address >> 16, address & 0xffff);
+        for row in 0..copy.rows {
+            for word in 0..copy.bits / 32 {
+                let at = matrix.byte(row.into(), u64::from(4 * word));
+                let value = u32::from_le_bytes(self.operand_bytes(&side, at)?);
+                for first in copy.copies {
+                    tensor.put(lane + first + row, column + word, value);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_description_of_triton_s() {
+        // f16, f32 sums, 128 × 128, B is MN-major.
+        let description = Description::of(136_380_432, false).expect("a description");
+        assert_eq!((description.m, description.n, description.d), (128, 128, 1));
+        assert_eq!((description.a, description.b, description.mn_major), (0, 0, [false, true]));
+        assert!(Description::of(136_380_432 | 4, false).is_err());
+    }
+}

@@ -1,0 +1,277 @@
+//! Whole kernels for sm_100 (`tcgen05`, tensor memory) and sm_120 (block-scaled `mma.sync`) on the emulator, compiled by
+//! the real Triton when the test runs. Arithmetic is modelled: nothing here was compared with hardware.
+
+use warpbook::cancel::Cancel;
+use warpbook::compiler::environment;
+use warpbook::frontend::{Frontend, InputError, Stream};
+use warpbook::render::Output;
+use warpbook::session::Session;
+
+/// Nobody reads.
+struct Nobody;
+
+impl Frontend for Nobody {
+    fn stream(&self, _: Stream, _: &str) {}
+    fn display(&self, _: &Output, _: Option<&str>) {}
+    fn update_display(&self, _: &Output, _: &str) {}
+    fn clear_output(&self, _: bool) {}
+    fn set_next_input(&self, _: &str, _: bool) {}
+    fn input(&self, _: &str, _: bool) -> Result<String, InputError> {
+        Err(InputError::NotAllowed)
+    }
+}
+
+fn run(session: &mut Session, cell: &str) -> Output {
+    let output = session.execute(cell, &Nobody, &Cancel::new()).unwrap_or_else(|error| panic!("{cell}\n{error}"));
+    output.unwrap_or_default()
+}
+
+fn kernel(name: &str) -> &'static str {
+    let python = include_str!("kernels/blackwell.py");
+    let (_, rest) = python.split_once(&format!("\n{name} = \"\"\"")).expect("the kernel");
+    rest.split_once("\"\"\"").expect("its end").0
+}
+
+/// A session for each Triton that is here: 3.4.0 always, 3.6.0 where there is one.
+fn sessions(target: &str) -> Vec<Session> {
+    let session = |triton: Option<&str>| {
+        let mut session = Session::new();
+        if let Some(version) = triton {
+            run(&mut session, &format!("%triton {version}"));
+        }
+        run(&mut session, &format!("%target {target}"));
+        session
+    };
+    environment::jupyter_python(&mut |line| println!("{line}"), &Cancel::new()).expect("a Python environment");
+    let mut sessions = vec![session(None)];
+    sessions.extend(newest().map(|version| session(Some(version))));
+    sessions
+}
+
+/// 3.6.0, where its environment is; says so where it is not.
+fn newest() -> Option<&'static str> {
+    let found = environment::managed().iter().any(|(version, _)| version == "3.6.0");
+    if !found {
+        println!("skipped: there is no managed environment with Triton 3.6.0 here");
+    }
+    found.then_some("3.6.0")
+}
+
+/// f16, bf16, tf32, both fp8: operands as they lie in memory, 64 and 128 rows, one and several tiles.
+fn matmuls(target: &str) {
+    for mut session in sessions(target) {
+        let types = [
+            ("f16", "f16", "MATMUL", 64, "ieee", 5e-2),
+            ("bf16", "bf16", "MATMUL", 64, "ieee", 5e-1),
+            ("f32", "f32", "MATMUL_TRANSPOSED", 32, "tf32", 1e-1),
+            ("e4m3", "f16", "MATMUL_TRANSPOSED", 64, "ieee", 1e-1),
+            ("e5m2", "f16", "MATMUL", 64, "ieee", 5e-1),
+        ];
+        for (inputs, output, source, k, precision, absolute) in types {
+            let (b, transposed) = if source == "MATMUL" { ("128, 256", "b") } else { ("256, 128", "b.T") };
+            run(&mut session, &format!("%buf a = randn(128, 128, dtype={inputs}, seed=1)"));
+            run(&mut session, &format!("%buf b = randn({b}, dtype={inputs}, seed=2)"));
+            for (rows, warps) in [(128, 4), (64, 4)] {
+                run(&mut session, &format!("%buf c = zeros(128, 256, dtype={output})"));
+                let call = format!(
+                    "matmul[{}, 2](a, b, c, 128, 256, 128, BM={rows}, BN=128, BK={k}, PRECISION='{precision}', num_warps={warps})",
+                    128 / rows
+                );
+                run(&mut session, &format!("%%triton {call}\n{}", kernel(source)));
+                let product = format!("a.to(f64) @ {}", transposed.replace('b', "b.to(f64)"));
+                run(&mut session, &format!("%check c == {product}, rtol=1e-2, atol={absolute}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn matmuls_in_tensor_memory() {
+    matmuls("sm_100");
+}
+
+#[test]
+fn matmuls_of_sm_120() {
+    matmuls("sm_120");
+}
+
+/// A 256-row tile by eight warps, and 256 columns.
+#[test]
+fn large_tiles() {
+    for mut session in sessions("sm_100") {
+        run(&mut session, "%buf a = randn(256, 128, dtype=f16, seed=1)\n%buf b = randn(128, 256, dtype=f16, seed=2)");
+        for (rows, columns) in [(256, 128), (128, 256)] {
+            run(&mut session, "%buf c = zeros(256, 256, dtype=f16)");
+            let grid = format!("{}, {}", 256 / rows, 256 / columns);
+            let constants = format!("BM={rows}, BN={columns}, BK=64, PRECISION='ieee', num_warps=8");
+            let call = format!("matmul[{grid}](a, b, c, 256, 256, 128, {constants})");
+            run(&mut session, &format!("%%triton {call}\n{}", kernel("MATMUL")));
+            run(&mut session, "%check c == a.to(f64) @ b.to(f64), rtol=1e-2, atol=5e-2");
+        }
+    }
+}
+
+/// Tensor maps of the kernel and of the host, a persistent loop, and Triton's own division among warps.
+#[test]
+fn matmuls_by_tensor_maps() {
+    for mut session in sessions("sm_100") {
+        run(&mut session, "%buf a = randn(256, 192, dtype=f16, seed=1)\n%buf b = randn(192, 256, dtype=f16, seed=2)");
+        run(&mut session, "%buf c = zeros(256, 256, dtype=f16)");
+        let call = "matmul[3](a, b, c, 256, 256, 192, BM=128, BN=128, BK=64, num_warps=4)";
+        run(&mut session, &format!("%%triton {call}\n{}", kernel("DESCRIPTORS")));
+        run(&mut session, "%check c == a.to(f64) @ b.to(f64), rtol=1e-2, atol=5e-2");
+        run(&mut session, "%buf c = zeros(256, 256, dtype=f16)");
+        let tensors = "tma(a, [128, 64]), tma(b, [64, 128]), tma(c, [128, 128])";
+        let call = format!("matmul[3]({tensors}, 256, 256, 192, BM=128, BN=128, BK=64, BLOCKS=3, num_warps=4)");
+        run(&mut session, &format!("%%triton {call}\n{}", kernel("HOST_DESCRIPTORS")));
+        run(&mut session, "%check c == a.to(f64) @ b.to(f64), rtol=1e-2, atol=5e-2");
+    }
+}
+
+/// Warps that load, that tell the tensor core what to do, and that store: they meet at mbarriers.
+#[test]
+fn matmuls_that_triton_specialises() {
+    for mut session in sessions("sm_100") {
+        run(&mut session, "%buf a = randn(256, 192, dtype=f16, seed=1)\n%buf b = randn(256, 192, dtype=f16, seed=2)");
+        for (source, grid) in [("SPECIALIZED_LOOP", "2, 2"), ("SPECIALIZED_TILES", "3")] {
+            run(&mut session, "%buf c = zeros(256, 256, dtype=f16)");
+            let call = format!("matmul[{grid}](a, b, c, 256, 256, 192, BM=128, BN=128, BK=64, num_warps=4)");
+            run(&mut session, &format!("%%triton {call}\n{}", kernel(source)));
+            run(&mut session, "%check c == a.to(f64) @ b.to(f64).T, rtol=1e-2, atol=5e-2");
+        }
+    }
+}
+
+/// The probabilities go through tensor memory as A of the second product.
+#[test]
+fn attention() {
+    for mut session in sessions("sm_100") {
+        run(&mut session, "%buf q = randn(256, 64, dtype=f16, seed=1)\n%buf k = randn(256, 64, dtype=f16, seed=2)");
+        run(&mut session, "%buf v = randn(256, 64, dtype=f16, seed=3)");
+        for rows in [128, 64] {
+            run(&mut session, "%buf o = zeros(256, 64, dtype=f16)");
+            let call = format!("attention[{}](q, k, v, o, 256, 0.125, BM={rows}, BN=64, D=64)", 256 / rows);
+            run(&mut session, &format!("%%triton {call}\n{}", kernel("ATTENTION")));
+            let scores = "q.to(f64) @ k.to(f64).T * 0.125";
+            run(&mut session, &format!("%check o == softmax({scores}) @ v.to(f64), rtol=1e-2, atol=1e-3"));
+        }
+    }
+}
+
+/// fp8 and fp4 with a scale for each 32 or 16 elements.
+fn scaled(target: &str) {
+    for mut session in sessions(target) {
+        let forms = [
+            ("e4m3", "e4m3", 32),
+            ("e5m2", "e4m3", 32),
+            ("e4m3", "e2m1", 32),
+            ("e2m1", "e2m1", 32),
+            ("e2m1", "e2m1", 16),
+        ];
+        for (a, b, vector) in forms {
+            // Triton 3.4.0 fails an assertion on scales in e4m3 for sm_120.
+            if vector == 16 && session_is_oldest(&mut session) {
+                continue;
+            }
+            let operand = |name: &str, kind: &str, seed: u32| match kind {
+                "e2m1" => format!("%buf {name} = randint(0, 256, 128, 64, dtype=u8, seed={seed})"),
+                _ => format!("%buf {name} = randn(128, 128, dtype={kind}, seed={seed})"),
+            };
+            run(&mut session, &operand("a", a, 1));
+            run(&mut session, &operand("b", b, 2));
+            for (name, seed) in [("sa", 3), ("sb", 4)] {
+                let scales = match vector {
+                    16 => format!("%buf {name} = rand(128, 8, dtype=e4m3, seed={seed})"),
+                    _ => format!("%buf {name} = randint(120, 132, 128, 4, dtype=u8, seed={seed})"),
+                };
+                run(&mut session, &scales);
+            }
+            run(&mut session, "%buf c = zeros(128, 128)\n%buf want = zeros(128, 128)");
+            let constants = format!("BM=128, BN=128, BK=128, A='{a}', B='{b}', VECTOR={vector}, num_warps=4");
+            let call = format!("scaled[1, 1](a, sa, b, sb, c, 128, 128, {constants})");
+            run(&mut session, &format!("%%triton {call}\n{}", kernel("SCALED")));
+            let constants = format!("B=64, KA='{a}', KB='{b}', VECTOR={vector}");
+            let call = format!("reference[2, 2](a, sa, b, sb, want, 128, 128, {constants})");
+            run(&mut session, &format!("%%triton {call}\n{}", kernel("SCALED_REFERENCE")));
+            run(&mut session, "%check c == want, rtol=1e-3, atol=5e-3");
+        }
+    }
+}
+
+fn session_is_oldest(session: &mut Session) -> bool {
+    run(session, "%triton").text.contains("3.4.0")
+}
+
+#[test]
+fn scaled_matmuls_in_tensor_memory() {
+    scaled("sm_100");
+}
+
+/// Scales by TMA into shared memory, from there by `tcgen05.cp`. A step has one block of scales, 128 rows by 4.
+#[test]
+fn scales_through_shared_memory() {
+    for mut session in sessions("sm_100") {
+        for (kind, vector) in [("e4m3", 32), ("e2m1", 32), ("e2m1", 16)] {
+            let (extent, step) = (8 * vector, 4 * vector);
+            for (name, seed) in [("a", 1), ("b", 2)] {
+                let operand = match kind {
+                    "e2m1" => format!("%buf {name} = randint(0, 256, 128, {}, dtype=u8, seed={seed})", extent / 2),
+                    _ => format!("%buf {name} = randn(128, {extent}, dtype={kind}, seed={seed})"),
+                };
+                run(&mut session, &operand);
+                let (scales, ty) = match vector {
+                    16 => (format!("rand(128, 8, dtype=e4m3, seed={})", seed + 2), "e4m3"),
+                    _ => (format!("randint(120, 132, 128, 8, dtype=u8, seed={})", seed + 2), "u8"),
+                };
+                run(&mut session, &format!("%buf s{name} = {scales}\n%buf p{name} = zeros(128, 8, dtype={ty})"));
+                let call = format!("blocks[128](s{name}, p{name}, 2, B=8)");
+                run(&mut session, &format!("%%triton {call}\n{}", kernel("SCALED_BLOCKS")));
+            }
+            run(&mut session, "%buf c = zeros(128, 128)\n%buf want = zeros(128, 128)");
+            let constants = format!("BM=128, BN=128, BK={step}, KIND='{kind}', VECTOR={vector}, num_warps=4");
+            let call = format!("scaled[1, 1](a, pa, b, pb, c, 128, 128, {extent}, {constants})");
+            run(&mut session, &format!("%%triton {call}\n{}", kernel("SCALED_BLOCKS")));
+            let constants = format!("B=64, KA='{kind}', KB='{kind}', VECTOR={vector}");
+            let call = format!("reference[2, 2](a, sa, b, sb, want, 128, {extent}, {constants})");
+            run(&mut session, &format!("%%triton {call}\n{}", kernel("SCALED_REFERENCE")));
+            run(&mut session, "%check c == want, rtol=1e-3, atol=5e-3");
+        }
+    }
+}
+
+#[test]
+fn scaled_matmuls_of_sm_120() {
+    scaled("sm_120");
+}
+
+/// Gluon: tensor memory read by each form of `tcgen05.ld`.
+#[test]
+fn a_matmul_in_gluon() {
+    if newest().is_none() {
+        return;
+    }
+    let mut session = sessions("sm_100").pop().expect("a session");
+    run(&mut session, "%buf a = randn(128, 192, dtype=f16, seed=1)\n%buf b = randn(192, 128, dtype=f16, seed=2)");
+    for (stages, variant) in [(1, "32x32b"), (2, "16x64b"), (2, "16x128b"), (3, "16x256b")] {
+        run(&mut session, "%buf c = zeros(128, 128, dtype=f16)");
+        let constants = format!("BM=128, BN=128, BK=64, STAGES={stages}, VARIANT='{variant}', num_warps=4");
+        let call = format!("matmul[1, 1](a, b, c, 128, 128, 192, {constants})");
+        run(&mut session, &format!("%%gluon {call}\n{}", kernel("GLUON")));
+        run(&mut session, "%check c == a.to(f64) @ b.to(f64), rtol=1e-2, atol=5e-2");
+    }
+}
+
+/// Without the wait for the tensor core, what is read is what was there before.
+#[test]
+fn a_missing_wait_is_seen() {
+    let mut session = sessions("sm_100").swap_remove(0);
+    run(&mut session, "%buf a = randn(128, 64, dtype=f16, seed=1)\n%buf b = randn(64, 128, dtype=f16, seed=2)");
+    run(&mut session, "%buf c = zeros(128, 128, dtype=f16)");
+    let call = "matmul[1, 1](a, b, c, 128, 128, 64, BM=128, BN=128, BK=64, PRECISION='ieee', num_warps=4)";
+    run(&mut session, &format!("%%triton {call}\n{}", kernel("MATMUL")));
+    run(&mut session, "%check c == a.to(f64) @ b.to(f64), rtol=1e-2, atol=5e-2");
+    run(&mut session, "%buf c = zeros(128, 128, dtype=f16)");
+    run(&mut session, "%%patch ptx matmul\ntcgen05.wait::ld.sync.aligned; ->  ");
+    let wrong = session.execute("%check c == a.to(f64) @ b.to(f64), rtol=1e-2, atol=5e-2", &Nobody, &Cancel::new());
+    assert_eq!(wrong.expect_err("the registers were read too early").code, "check-failed");
+}
