@@ -1,6 +1,12 @@
 """What a launch costs the host, what a person waits for, and agreement with Triton's own benchmarks."""
 
+import functools
+import importlib
 import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
 
 from kernels import ADD, EMPTY, MANY, MANY_NAMES, MATMUL, SOFTMAX
 from notebook import Notebook
@@ -12,20 +18,21 @@ ROUNDS = 3
 SUBMIT = 1.15
 
 
+@functools.cache
+def as_module():
+    """The campaign's kernels as a module on disk: Triton reads their source from there."""
+    sys.path.insert(0, tempfile.mkdtemp())
+    sources = (EMPTY, MANY, ADD, SOFTMAX, MATMUL)
+    Path(sys.path[0], "campaign_kernels.py").write_text(
+        "import triton\nimport triton.language as tl\n\n" + "\n\n".join(sources))
+    return importlib.import_module("campaign_kernels")
+
+
 def triton_side():
     """Triton's own launcher (host, without waiting), and its benchmarks of the kernels, in microseconds."""
-    import sys
-    import tempfile
-    import time
-    from pathlib import Path
-
     import torch
 
-    sys.path.insert(0, tempfile.mkdtemp())
-    names = {"empty": EMPTY, "many": MANY, "add": ADD, "softmax": SOFTMAX, "matmul": MATMUL}
-    Path(sys.path[0], "campaign_kernels.py").write_text(
-        "import triton\nimport triton.language as tl\n\n" + "\n\n".join(names.values()))
-    import campaign_kernels as k
+    k = as_module()
 
     def submit(launch):
         for _ in range(50):
@@ -66,10 +73,9 @@ def their_time(name):
 def runner(submit, x, numbers):
     """triton-runner's launcher for the same kernel, or why not."""
     try:
-        import campaign_kernels
         import triton_runner
 
-        kernel = triton_runner.jit(campaign_kernels.many.fn)
+        kernel = triton_runner.jit(as_module().many.fn)
         return submit(lambda: kernel[(1,)](x, *numbers))
     except Exception as error:  # noqa: BLE001 its own business
         return f"{type(error).__name__}: {error}".splitlines()[0][:100]
@@ -89,8 +95,9 @@ CASES = [
 
 def their_launch(name):
     """A launch of the case by Triton, on tensors of its own."""
-    import campaign_kernels as k
     import torch
+
+    k = as_module()
 
     _, kernel, size = next(case for case in CASES if case[0] == name)
     if kernel == "add":
