@@ -34,6 +34,16 @@ fn sizes_are_bounded() {
     }
 }
 
+/// Found by the fuzz target: a shift by the width of a type that no register has.
+#[test]
+fn conversions_of_types_that_have_none() {
+    let registers = ".reg .b16 %h<4>; .reg .b32 %r<4>; .reg .b64 %d<4>;";
+    for convert in ["b128.u16 %r1, %h1", "b32.u32 %r1, %r2", "u32.pred %r1, %r2", "u64.e4m3x2 %r1, %h1"] {
+        let error = refused("", &format!("{registers} cvt.{convert};"));
+        assert!(error.contains("cvt"), "{error}");
+    }
+}
+
 #[test]
 fn parameters_are_bounded() {
     let params: Vec<String> = (0..20).map(|index| format!(".param .b8 p{index}[4096]")).collect();

@@ -27,6 +27,11 @@ impl Decoder<'_> {
             finite: m.take("satfinite"),
             relu: m.take("relu"),
         };
+        let is_bits =
+            |ty| matches!(ty, PtxType::B8 | PtxType::B16 | PtxType::B32 | PtxType::B64 | PtxType::B128 | PtxType::Pred);
+        if let Some(ty) = [to, from].into_iter().find(|&ty| is_bits(ty)) {
+            return Err(self.malformed(format!("`cvt` takes integers and floats, not .{ty}")));
+        }
         use PtxType::{Bf16, Bf16x2, E4m3, E4m3x2, E5m2, E5m2x2, F16, F16x2, F32 as TF32, F64 as TF64};
         let scalar = |ty| match ty {
             F16x2 => F16,
@@ -59,6 +64,9 @@ impl Decoder<'_> {
             return Ok(());
         }
         if scalar(from) != from {
+            if scalar(to) == to || to.size() > 4 {
+                return Err(self.malformed(format!("`cvt` makes a pair of a pair (.{from}), not .{to}")));
+            }
             conversion.from = scalar(from);
             conversion.to = scalar(to);
             let a = self.word(o, 1)?;
