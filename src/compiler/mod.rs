@@ -1,6 +1,7 @@
 //! From the text of any stage to everything below it, with the real Triton compiler.
 
 mod cache;
+pub mod contraction;
 pub mod environment;
 mod failure;
 mod inspect;

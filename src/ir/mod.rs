@@ -1,6 +1,5 @@
 //! Text models of the compiler's intermediate representations. Nothing here runs Triton.
 
-pub mod contraction;
 pub mod difference;
 pub mod filecheck;
 pub mod locations;

@@ -27,11 +27,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::cancel::Cancel;
+use crate::compiler::contraction::Followed;
 use crate::compiler::{Compiler, Stage, Target, environment};
 use crate::device::cuda::default_budget;
 use crate::device::{Buffer, Device, Emulated};
 use crate::frontend::Frontend;
-use crate::ir::contraction::Followed;
 
 /// The state of a session.
 pub struct Workspace {

@@ -71,7 +71,7 @@ impl Form {
         let mut device = Emulated::new(90);
         let function = device.load(Code::Ptx(&self.ptx), "k")?;
         let out = device.allocate("out", self.cases * self.size as u64)?;
-        let mut arguments = vec![out; 4];
+        let mut arguments = [out; 4];
         for (number, source) in self.inputs.iter().enumerate() {
             let key = format!("{number} {source} {}", self.cases);
             let bytes = operands.entry(key).or_insert_with(|| inputs::operand(number, source, self.cases));

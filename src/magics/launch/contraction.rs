@@ -6,8 +6,8 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use crate::compiler::Stage;
+use crate::compiler::contraction::{Followed, follow};
 use crate::diagnostic::Result;
-use crate::ir::contraction::{Followed, follow};
 use crate::ir::sass;
 use crate::workspace::{Context, Version, Workspace};
 

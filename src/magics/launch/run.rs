@@ -12,6 +12,7 @@ use super::report::LaunchLines;
 use super::snapshot::{Snapshot, revive};
 use super::timeout::limited;
 use crate::cancel::Cancel;
+use crate::compiler::contraction::Followed;
 use crate::compiler::meta::{encode, resolve_scratch};
 use crate::compiler::{Origin, Stage, Target};
 use crate::device::observe::{Observe, Observed};
@@ -20,7 +21,6 @@ use crate::device::{Code, Device, Launch, LaunchReport, Timing, TimingPlan};
 use crate::diagnostic::{Diagnostic, Result, Source};
 use crate::expression::{LaunchHeader, Scalar};
 use crate::frontend::Stream;
-use crate::ir::contraction::Followed;
 use crate::render::grouped;
 use crate::workspace::{Context, LaunchSpec, Launched, Version, Workspace};
 

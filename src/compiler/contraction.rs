@@ -6,8 +6,8 @@
 
 use std::collections::HashMap;
 
-use super::sass;
 use crate::diagnostic::Result;
+use crate::ir::sass;
 use crate::ptx::contraction::{Candidate, candidates, contract};
 
 /// A kernel's PTX as ptxas read it.
