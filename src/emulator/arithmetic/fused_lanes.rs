@@ -197,17 +197,23 @@ impl Operands {
         true
     }
 
-    /// In the host's own arithmetic.
+    /// In the host's own arithmetic. Loops rather than closures: what is called has to be inlined, or it is compiled
+    /// without the unit.
     #[inline(always)]
     fn run_fast<U: Unit>(&mut self, unit: U, task: &Task<'_>, d: &mut [Plane; 4]) -> bool {
         let to_f16 = task.mma.accumulator == Accumulator::F16;
         let mut magnitudes = Magnitudes::new(unit);
         for half in 0..2 {
-            let mut row = [0, 1, 2, 3].map(|element| accumulator(unit, task, half, element, &mut magnitudes));
-            for ([upper, lower], [even, odd]) in self.left.iter().zip(&self.right).take(task.mma.k) {
+            let mut row = [unit.with_bits(unit.all(0)); 4];
+            for (element, values) in row.iter_mut().enumerate() {
+                *values = accumulator(unit, task, half, element, &mut magnitudes);
+            }
+            for k in 0..task.mma.k.min(MAX_K) {
+                let ([upper, lower], [even, odd]) = (&self.left[k], &self.right[k]);
                 let (upper, lower) = (unit.load(&upper[half].value), unit.load(&lower[half].value));
                 let (even, odd) = (unit.load(&even.value), unit.load(&odd.value));
-                for (sum, (a, b)) in row.iter_mut().zip([(upper, even), (upper, odd), (lower, even), (lower, odd)]) {
+                let values = [(upper, even), (upper, odd), (lower, even), (lower, odd)];
+                for (sum, (a, b)) in row.iter_mut().zip(values) {
                     *sum = unit.multiply_add(a, b, *sum);
                 }
             }
