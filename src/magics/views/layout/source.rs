@@ -38,7 +38,9 @@ impl<'a> Source<'a> {
             Some((value, number)) => (value, number.parse::<usize>().ok()?),
             None => (name, 0),
         };
-        if let Some(operation) = self.operations.iter().find(|known| known.result.as_deref() == Some(value)) {
+        // MLIR gives a name again in another region: the one that has a layout is meant, or else the first.
+        let named = self.operations.iter().filter(|known| known.result.as_deref() == Some(value));
+        let named = named.filter_map(|operation| {
             let line = self.text.lines().nth(operation.line as usize - 1)?;
             let results = types(results_of(line));
             let used = match results.get(number).copied() {
@@ -46,7 +48,12 @@ impl<'a> Source<'a> {
                 None if number == 0 => operation.result_type().cloned(),
                 None => return None,
             };
-            return Some(Found { used, operation: Some(operation) });
+            Some(Found { used, operation: Some(operation) })
+        });
+        let named: Vec<Found<'_>> = named.collect();
+        let laid_out = named.iter().position(|found| found.used.is_some()).unwrap_or_default();
+        if let Some(found) = named.into_iter().nth(laid_out) {
+            return Some(found);
         }
         // `scf.for … iter_args(%a = %b, …) -> (…)`
         for line in self.text.lines() {
