@@ -8,7 +8,7 @@ use crate::compiler::{Argument, Binding, BoundParam, LaunchMeta, Param, ParamKin
 use crate::device::{Device, Dtype, Swizzle, View};
 use crate::diagnostic::{Diagnostic, Result, nearest};
 use crate::expression::{Expr, ExprKind, HeaderOption, LaunchHeader, Scalar, Scope, evaluate};
-use crate::workspace::{Workspace, resolve_view};
+use crate::workspace::{LaunchSpec, Workspace, resolve_view};
 
 /// An argument as it stands in the header, evaluated.
 #[derive(Clone, Debug)]
@@ -153,6 +153,11 @@ impl Arguments {
         }
         Ok(())
     }
+}
+
+/// The arguments of a launch, evaluated where they stand.
+pub fn of(launch: &LaunchSpec, workspace: &Workspace) -> Result<Arguments> {
+    evaluate_all(&launch.header, workspace).map_err(|error| Box::new(error.in_source(&launch.source)))
 }
 
 /// Evaluates every positional and keyword argument.

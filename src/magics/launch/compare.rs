@@ -95,25 +95,14 @@ pub fn on_device(
 ) -> Result<OnDevice> {
     let launch = |workspace: &mut Workspace| {
         let Again { name, version, launch, .. } = again;
-        let evaluated = arguments::evaluate_all(&launch.header, workspace)
-            .map_err(|error| Box::new(error.in_source(&launch.source)))?;
+        let evaluated = arguments::of(launch, workspace)?;
         let text = again.text();
         let followed = match workspace.device.is_emulated() {
             true => contraction::followed(version, workspace, context)?,
             false => None,
         };
         let checks = Checks { contracted: followed.as_deref(), ..checks };
-        let plan = Plan {
-            text: &text,
-            kernel: name,
-            version,
-            header: &launch.header,
-            source: &launch.source,
-            arguments: &evaluated,
-            timing: None,
-            timeout: None,
-            checks,
-        };
+        let plan = Plan { checks, ..Plan::of(name, version, launch, &text, &evaluated) };
         let start = Instant::now();
         let launched = launch_once(&plan, workspace, context.cancel);
         let report = launched.map_err(|error| Box::new(plan.in_own_text(*error, workspace)))?;

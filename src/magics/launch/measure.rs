@@ -29,20 +29,9 @@ pub fn latency(again: &Again, workspace: &mut Workspace, context: Context<'_>) -
     if !takes_cubin(workspace.device.as_ref(), again.version.target) {
         return Ok(None);
     }
-    let evaluated = arguments::evaluate_all(&again.launch.header, workspace)
-        .map_err(|error| Box::new(error.in_source(&again.launch.source)))?;
+    let evaluated = arguments::of(&again.launch, workspace)?;
     let text = again.text();
-    let plan = Plan {
-        text: &text,
-        kernel: &again.name,
-        version: &again.version,
-        header: &again.launch.header,
-        source: &again.launch.source,
-        arguments: &evaluated,
-        timing: None,
-        timeout: None,
-        checks: Checks::default(),
-    };
+    let plan = Plan::of(&again.name, &again.version, &again.launch, &text, &evaluated);
     let timing = TimingPlan { samples: None, flush: true, graph: false };
     let before = Snapshot::take(workspace)?;
     let timed =

@@ -175,20 +175,9 @@ impl Magic for Ncu {
         let ordinal = ordinal.to_owned();
         let again = Again::find(call, OPTIONS, workspace)?;
         let before = Snapshot::take(workspace)?;
-        let evaluated = arguments::evaluate_all(&again.launch.header, workspace)
-            .map_err(|error| Box::new(error.in_source(&again.launch.source)))?;
+        let evaluated = arguments::of(&again.launch, workspace)?;
         let text = again.text();
-        let plan = Plan {
-            text: &text,
-            kernel: &again.name,
-            version: &again.version,
-            header: &again.launch.header,
-            source: &again.launch.source,
-            arguments: &evaluated,
-            timing: None,
-            timeout: None,
-            checks: Checks::default(),
-        };
+        let plan = Plan::of(&again.name, &again.version, &again.launch, &text, &evaluated);
         let folder = tempfile::tempdir().map_err(|error| failed("no folder for the launch", &error.to_string()))?;
         let code = match code_for(workspace.device.as_ref(), &again.version) {
             Some(Code::Ptx(text)) => text.as_bytes().to_vec(),

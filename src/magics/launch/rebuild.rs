@@ -2,7 +2,7 @@
 //! them. A digest of what they held tells whether that worked.
 
 use super::arguments;
-use super::run::{Checks, Plan, launch_once};
+use super::run::{Plan, launch_once};
 use crate::compiler::{Artifact, Stage};
 use crate::device::Place;
 use crate::device::cuda::content_digest;
@@ -144,18 +144,8 @@ impl Attempt<'_> {
             let own = workspace.device.capability();
             workspace.device.emulate(*capability);
             let outcome = arguments::evaluate_all(&launch.header, workspace).and_then(|evaluated| {
-                let plan = Plan {
-                    text: &Source::new("cell", ""),
-                    kernel,
-                    version,
-                    header: &launch.header,
-                    source: &launch.source,
-                    arguments: &evaluated,
-                    timing: None,
-                    timeout: None,
-                    checks: Checks::default(),
-                };
-                launch_once(&plan, workspace, cancel)
+                let text = Source::new("cell", "");
+                launch_once(&Plan::of(kernel, version, launch, &text, &evaluated), workspace, cancel)
             });
             workspace.device.emulate(own);
             outcome?;

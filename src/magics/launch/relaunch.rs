@@ -40,8 +40,7 @@ impl Magic for Relaunch {
         let text = again.text();
         let Again { name, mut version, launch, header } = again;
         place::on(&header, workspace, |workspace| {
-            let evaluated = arguments::evaluate_all(&launch.header, workspace);
-            let evaluated = evaluated.map_err(|error| Box::new(error.in_source(&launch.source)))?;
+            let evaluated = arguments::of(&launch, workspace)?;
             let followed = match workspace.device.is_emulated() {
                 true => contraction::followed(&version, workspace, context)?,
                 false => None,

@@ -60,7 +60,29 @@ pub struct Checks<'a> {
     pub contracted: Option<&'a Followed>,
 }
 
-impl Plan<'_> {
+impl<'a> Plan<'a> {
+    /// A version, launched once as a cell said, neither timed nor checked.
+    pub fn of(
+        kernel: &'a str,
+        version: &'a Version,
+        launch: &'a LaunchSpec,
+        text: &'a Source,
+        arguments: &'a Arguments,
+    ) -> Self {
+        let (header, source) = (&*launch.header, &launch.source);
+        Self {
+            kernel,
+            version,
+            header,
+            source,
+            text,
+            arguments,
+            timing: None,
+            timeout: None,
+            checks: Checks::default(),
+        }
+    }
+
     /// What tells its launch from others.
     fn title(&self) -> String {
         format!("{} v{}", self.kernel, self.version.number)

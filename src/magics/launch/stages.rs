@@ -244,7 +244,7 @@ impl Cell<'_> {
                 return Err(Box::new(Diagnostic::error("header", "which kernel?").at(self.call.arguments.clone(), "")));
             }
         };
-        let arguments = self.arguments(&launch, workspace)?;
+        let arguments = arguments::of(&launch, workspace)?;
         request.args = arguments.positional.iter().map(Given::to_compiler).collect();
         request.keywords = arguments.keywords.iter().map(|(name, given)| (name.clone(), given.to_compiler())).collect();
         if let Some(option) = self.header.option("--config") {
@@ -263,15 +263,10 @@ impl Cell<'_> {
         )
     }
 
-    /// The arguments of a launch, evaluated where they stand.
-    fn arguments(&self, launch: &LaunchSpec, workspace: &Workspace) -> Result<Arguments> {
-        arguments::evaluate_all(&launch.header, workspace).map_err(|error| Box::new(error.in_source(&launch.source)))
-    }
-
     fn text(&self, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
         let mut request = self.request(workspace)?;
         let own = LaunchSpec { source: self.call.cell.clone(), header: Arc::clone(&self.header) };
-        let arguments = self.arguments(&own, workspace)?;
+        let arguments = arguments::of(&own, workspace)?;
         request.options = self.compiler_options(&arguments.keywords)?;
         let mut unsaid = None;
         let mut compiled = if self.stage == Stage::Cubin {
@@ -316,7 +311,7 @@ impl Cell<'_> {
         } else {
             match workspace.kernels.get(&name).and_then(|kernel| kernel.launch.clone()) {
                 Some(launch) => {
-                    let arguments = self.arguments(&launch, workspace)?;
+                    let arguments = arguments::of(&launch, workspace)?;
                     Some((launch, arguments))
                 }
                 None => None,
@@ -457,8 +452,7 @@ pub fn launch_compiled(
     };
     let launch = match kernel.and_then(|kernel| kernel.launch.clone()) {
         Some(launch) => {
-            let arguments = arguments::evaluate_all(&launch.header, workspace);
-            let arguments = arguments.map_err(|error| Box::new(error.in_source(&launch.source)))?;
+            let arguments = arguments::of(&launch, workspace)?;
             Some((launch, arguments))
         }
         None => None,

@@ -9,7 +9,7 @@ use crate::diagnostic::{Diagnostic, Result, Source};
 use crate::ir::probe::{self, PROGRAM_LEVELS, Probe};
 use crate::ir::{locations, operations};
 use crate::magics::launch::arguments::{self, Arguments};
-use crate::magics::launch::run::{Checks, Plan, grid, launch_once, takes_cubin};
+use crate::magics::launch::run::{Plan, grid, launch_once, takes_cubin};
 use crate::magics::launch::snapshot::Snapshot;
 use crate::magics::views::subject::{Subject, told};
 use crate::render::bytes_text;
@@ -61,20 +61,9 @@ impl Dumping<'_> {
         notes.extend(self.changes(&compiled, workspace, context)?);
         let version = self.version(compiled);
         workspace.revive()?;
-        let arguments = arguments::evaluate_all(&self.launched.header, workspace);
-        let arguments = arguments.map_err(|error| Box::new(error.in_source(&self.launched.source)))?;
+        let arguments = arguments::of(self.launched, workspace)?;
         let source = Source::new(format!("{}.{}", self.subject.name, self.stage), text);
-        let plan = Plan {
-            kernel: &self.subject.name,
-            version: &version,
-            header: &self.launched.header,
-            source: &self.launched.source,
-            text: &source,
-            arguments: &arguments,
-            timing: None,
-            timeout: None,
-            checks: Checks::default(),
-        };
+        let plan = Plan::of(&self.subject.name, &version, self.launched, &source, &arguments);
         let extents = grid(&plan, workspace)?;
         let levels = self.wanted.iter().map(|wanted| selection.levels(&wanted.definition, extents));
         let levels = levels.collect::<Result<Vec<_>>>()?;

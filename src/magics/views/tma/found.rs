@@ -6,7 +6,7 @@ use crate::diagnostic::{Diagnostic, Result, Source};
 use crate::ir::shaped;
 use crate::magics::edit::readable;
 use crate::magics::launch::arguments;
-use crate::magics::launch::run::{Checks, Plan, with_prepared};
+use crate::magics::launch::run::{Plan, with_prepared};
 use crate::magics::launch::snapshot::Snapshot;
 use crate::magics::views::subject::Subject;
 use crate::workspace::{Context, LaunchSpec, Workspace};
@@ -139,22 +139,11 @@ fn launch(
 ) -> Result<(Maps, Maps)> {
     workspace.revive()?;
     let before = Snapshot::take(workspace)?;
-    let evaluated = arguments::evaluate_all(&launched.header, workspace)
-        .map_err(|error| Box::new(error.in_source(&launched.source)))?;
+    let evaluated = arguments::of(launched, workspace)?;
     let version = &subject.version;
     let entered = version.artifact(version.entered).and_then(|artifact| artifact.text()).unwrap_or_default();
     let text = Source::new(format!("{}.{}", subject.name, version.entered), entered);
-    let plan = Plan {
-        kernel: &subject.name,
-        version,
-        header: &launched.header,
-        source: &launched.source,
-        text: &text,
-        arguments: &evaluated,
-        timing: None,
-        timeout: None,
-        checks: Checks::default(),
-    };
+    let plan = Plan::of(&subject.name, version, launched, &text, &evaluated);
     let params = &version.meta.params.value;
     let scratch = version.meta.global_scratch.value.size;
     let outcome = with_prepared(&plan, workspace, |workspace, launch, temporary| {
