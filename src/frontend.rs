@@ -42,3 +42,17 @@ pub trait Frontend: Send + Sync {
     /// Asks the reader for a line.
     fn input(&self, prompt: &str, password: bool) -> Result<String, InputError>;
 }
+
+/// Nobody reads: for expressions, and for whoever wants a cell's value alone.
+pub struct Nobody;
+
+impl Frontend for Nobody {
+    fn stream(&self, _: Stream, _: &str) {}
+    fn display(&self, _: &Output, _: Option<&str>) {}
+    fn update_display(&self, _: &Output, _: &str) {}
+    fn clear_output(&self, _: bool) {}
+    fn set_next_input(&self, _: &str, _: bool) {}
+    fn input(&self, _: &str, _: bool) -> Result<String, InputError> {
+        Err(InputError::NotAllowed)
+    }
+}

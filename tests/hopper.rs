@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use warpbook::cancel::Cancel;
 use warpbook::compiler::environment;
-use warpbook::frontend::{Frontend, InputError, Stream};
+use warpbook::frontend::{Frontend, InputError, Nobody, Stream};
 use warpbook::render::Output;
 use warpbook::session::Session;
 
@@ -28,20 +28,6 @@ impl Frontend for NextCell {
     fn set_next_input(&self, text: &str, _: bool) {
         text.clone_into(&mut self.0.lock().expect("no panic"));
     }
-    fn input(&self, _: &str, _: bool) -> Result<String, InputError> {
-        Err(InputError::NotAllowed)
-    }
-}
-
-/// Nobody reads.
-struct Nobody;
-
-impl Frontend for Nobody {
-    fn stream(&self, _: Stream, _: &str) {}
-    fn display(&self, _: &Output, _: Option<&str>) {}
-    fn update_display(&self, _: &Output, _: &str) {}
-    fn clear_output(&self, _: bool) {}
-    fn set_next_input(&self, _: &str, _: bool) {}
     fn input(&self, _: &str, _: bool) -> Result<String, InputError> {
         Err(InputError::NotAllowed)
     }

@@ -6,23 +6,8 @@ use std::path::Path;
 use serde_json::Value;
 use warpbook::cancel::Cancel;
 use warpbook::compiler::environment;
-use warpbook::frontend::{Frontend, InputError, Stream};
-use warpbook::render::Output;
+use warpbook::frontend::Nobody;
 use warpbook::session::Session;
-
-/// Nobody reads.
-struct Nobody;
-
-impl Frontend for Nobody {
-    fn stream(&self, _: Stream, _: &str) {}
-    fn display(&self, _: &Output, _: Option<&str>) {}
-    fn update_display(&self, _: &Output, _: &str) {}
-    fn clear_output(&self, _: bool) {}
-    fn set_next_input(&self, _: &str, _: bool) {}
-    fn input(&self, _: &str, _: bool) -> Result<String, InputError> {
-        Err(InputError::NotAllowed)
-    }
-}
 
 /// Runs a notebook; a cell tagged `raises-exception` has to fail, any other not. Its outputs stay light.
 fn run(name: &str) {

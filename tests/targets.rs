@@ -3,23 +3,9 @@
 
 use warpbook::cancel::Cancel;
 use warpbook::compiler::{Target, environment};
-use warpbook::frontend::{Frontend, InputError, Stream};
+use warpbook::frontend::Nobody;
 use warpbook::render::Output;
 use warpbook::session::Session;
-
-/// Nobody reads.
-struct Nobody;
-
-impl Frontend for Nobody {
-    fn stream(&self, _: Stream, _: &str) {}
-    fn display(&self, _: &Output, _: Option<&str>) {}
-    fn update_display(&self, _: &Output, _: &str) {}
-    fn clear_output(&self, _: bool) {}
-    fn set_next_input(&self, _: &str, _: bool) {}
-    fn input(&self, _: &str, _: bool) -> Result<String, InputError> {
-        Err(InputError::NotAllowed)
-    }
-}
 
 const MATMUL: &str = "@triton.jit
 def matmul(a_ptr, b_ptr, c_ptr, K: tl.constexpr, N: tl.constexpr, BLOCK: tl.constexpr):

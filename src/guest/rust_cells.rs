@@ -462,19 +462,8 @@ mod tests {
 
     #[test]
     fn without_the_feature_the_reader_is_told() {
-        struct Silent;
-        impl Frontend for Silent {
-            fn stream(&self, _: Stream, _: &str) {}
-            fn display(&self, _: &Output, _: Option<&str>) {}
-            fn update_display(&self, _: &Output, _: &str) {}
-            fn clear_output(&self, _: bool) {}
-            fn set_next_input(&self, _: &str, _: bool) {}
-            fn input(&self, _: &str, _: bool) -> Result<String, crate::frontend::InputError> {
-                Err(crate::frontend::InputError::NotAllowed)
-            }
-        }
         if cfg!(not(feature = "rust-cells")) {
-            let error = RustCells::new().evaluate(&Source::new("cell", "1"), &Silent, &Cancel::new());
+            let error = RustCells::new().evaluate(&Source::new("cell", "1"), &crate::frontend::Nobody, &Cancel::new());
             assert_eq!(error.map_err(|error| error.code), Err("no-rust-cells"));
         }
     }

@@ -7,7 +7,7 @@ use std::ops::Range;
 use crate::cancel::Cancel;
 use crate::diagnostic::{Diagnostic, Result, Source};
 use crate::expression::Scope;
-use crate::frontend::{Frontend, InputError, Stream};
+use crate::frontend::{Frontend, Nobody, Stream};
 use crate::guest::{self, RustCells, completeness};
 use crate::magics::{Call, Kind, Part, find, help, names, parts, recover};
 use crate::render::Output;
@@ -129,7 +129,7 @@ impl Session {
 
     /// Evaluates one of `user_expressions`: whatever a cell with that text would result in.
     pub fn evaluate(&mut self, expression: &str, cancel: &Cancel) -> Result<Output> {
-        self.execute(expression, &Quiet, cancel).map(Option::unwrap_or_default)
+        self.execute(expression, &Nobody, cancel).map(Option::unwrap_or_default)
     }
 
     /// Candidates at a byte offset of the cell.
@@ -241,26 +241,12 @@ fn span_of(part: &Part) -> Range<usize> {
     }
 }
 
-/// Nobody reads: for expressions, whose value is all that counts.
-struct Quiet;
-
-impl Frontend for Quiet {
-    fn stream(&self, _: Stream, _: &str) {}
-    fn display(&self, _: &Output, _: Option<&str>) {}
-    fn update_display(&self, _: &Output, _: &str) {}
-    fn clear_output(&self, _: bool) {}
-    fn set_next_input(&self, _: &str, _: bool) {}
-    fn input(&self, _: &str, _: bool) -> std::result::Result<String, InputError> {
-        Err(InputError::NotAllowed)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn run(cell: &str) -> Result<Option<Output>> {
-        Session::new().execute(cell, &Quiet, &Cancel::new())
+        Session::new().execute(cell, &Nobody, &Cancel::new())
     }
 
     #[test]
@@ -290,7 +276,7 @@ mod tests {
         let completion = session.complete("%help --", 8);
         assert_eq!((completion.span, completion.matches), (6..8, vec!["--help".to_owned()]));
         assert_eq!(session.complete("let x = 5\n%hel", 14).matches, Vec::<String>::new());
-        session.execute("%buf input = zeros(4)\n%let count = 3", &Quiet, &Cancel::new()).expect("runs");
+        session.execute("%buf input = zeros(4)\n%let count = 3", &Nobody, &Cancel::new()).expect("runs");
         let mut matches = |cell: &str| session.complete(cell, cell.len()).matches;
         assert_eq!(matches("%%ptx k[cou"), ["count"]);
         assert_eq!(matches("%show inp"), ["input"]);
