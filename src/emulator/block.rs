@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::bulk_copy::PendingLoad;
 use super::cluster::Cluster;
-use super::fault::{Fault, FaultKind, Stuck, Thread};
+use super::fault::{Fault, FaultKind, Stuck};
 use super::launch::Arithmetic;
 use super::memory::GlobalMemory;
 use super::observe::{Observe, Observer, Stalled};
@@ -224,15 +224,7 @@ impl Block {
                     continue;
                 }
                 if environment.stop.load(Ordering::Relaxed) {
-                    let kind = FaultKind::Cancelled;
-                    return Err(Box::new(Fault {
-                        kind,
-                        thread: None,
-                        span: 0..0,
-                        source: None,
-                        waiting: Vec::new(),
-                        before: Vec::new(),
-                    }));
+                    return Err(Box::new(Fault::nowhere(FaultKind::Cancelled)));
                 }
                 if self.executed() > environment.limit {
                     return Err(self.stuck_at(environment, FaultKind::Limit(environment.limit)));
@@ -404,26 +396,14 @@ impl Block {
 
     /// A fault at the place where the first warp waits.
     pub fn stuck_at(&mut self, environment: &Environment<'_>, kind: FaultKind) -> Box<Fault> {
-        let first = self.warps.iter_mut().find(|warp| warp.state != State::Done);
-        let found = first.map(|warp| (warp.index, warp.last_poll(), warp.current()));
+        let first = self.warps.iter_mut().enumerate().find(|(_, warp)| warp.state != State::Done);
+        let found = first.map(|(index, warp)| (index, warp.last_poll(), warp.current()));
         let Some((warp, poll, Some((pc, mask)))) = found else {
-            return Box::new(Fault {
-                kind,
-                thread: None,
-                span: 0..0,
-                source: None,
-                waiting: Vec::new(),
-                before: Vec::new(),
-            });
+            return Box::new(Fault::nowhere(kind));
         };
-        let lane = mask.trailing_zeros();
-        let thread = Thread { block: self.shape.index, thread: self.shape.thread(warp, lane), warp, lane };
         // The program counter is past the barrier, or past the test.
-        let at = poll.unwrap_or(pc.saturating_sub(1)) as usize;
-        let span = environment.program.spans.get(at).cloned().unwrap_or(0..0);
-        let line = environment.program.lines.get(at).copied().flatten();
-        let source = line.map(|line| (line.file.to_string(), line.line, line.column));
-        Box::new(Fault { kind, thread: Some(thread), span, source, waiting: Vec::new(), before: Vec::new() })
+        let at = poll.unwrap_or(pc.saturating_sub(1));
+        self.warps[warp].fault(environment, &self.shape, kind, mask.trailing_zeros(), at)
     }
 
     /// Who waits where, by instruction.

@@ -224,14 +224,7 @@ impl Cluster {
         let waiting = self.blocks.iter_mut().flatten().flat_map(|block| block.waiting(environment, ended)).collect();
         match self.blocks.iter_mut().flatten().find(|block| !block.is_done()) {
             Some(block) => Box::new(Fault { waiting, ..*block.stuck_at(environment, kind) }),
-            None => Box::new(Fault {
-                kind,
-                thread: None,
-                span: 0..0,
-                source: None,
-                waiting: Vec::new(),
-                before: Vec::new(),
-            }),
+            None => Box::new(Fault::nowhere(kind)),
         }
     }
 }

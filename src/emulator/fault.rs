@@ -179,6 +179,11 @@ pub struct Fault {
 }
 
 impl Fault {
+    /// One of no thread and no instruction.
+    pub(super) fn nowhere(kind: FaultKind) -> Self {
+        Self { kind, thread: None, span: 0..0, source: None, waiting: Vec::new(), before: Vec::new() }
+    }
+
     /// As the reader sees it; the label lies in the PTX.
     pub fn into_diagnostic(self, ptx: &Source) -> Diagnostic {
         let (code, message) = match &self.kind {

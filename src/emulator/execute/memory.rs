@@ -93,11 +93,7 @@ impl<'e> Step<'_, 'e> {
                 self.load_from_peer(access, addresses[lane], d, signed, lane).map_err(|kind| (kind, lane as u32))?;
                 continue;
             }
-            let thread = self.thread(lane);
-            let place = self
-                .memory
-                .place(self.environment, access, addresses[lane], thread)
-                .map_err(|kind| (kind, lane as u32))?;
+            let place = self.place(access, addresses[lane], lane)?;
             if self.memory.sanitizer.is_some() {
                 self.check_read(&place, access.size, lane);
             }
@@ -162,11 +158,7 @@ impl<'e> Step<'_, 'e> {
                 self.store_to_peer(access, addresses[lane], a, lane).map_err(|kind| (kind, lane as u32))?;
                 continue;
             }
-            let thread = self.thread(lane);
-            let place = self
-                .memory
-                .place(self.environment, access, addresses[lane], thread)
-                .map_err(|kind| (kind, lane as u32))?;
+            let place = self.place(access, addresses[lane], lane)?;
             for (index, &element) in a.iter().enumerate() {
                 let value = self.value(element, lane);
                 if self.memory.sanitizer.is_some() {
@@ -239,11 +231,7 @@ impl<'e> Step<'_, 'e> {
             let fragment = *self.word(slot);
             for row in 0..8 {
                 let lane = 8 * matrix + row;
-                let thread = self.thread(lane);
-                let place = self
-                    .memory
-                    .place(self.environment, access, addresses[lane], thread)
-                    .map_err(|kind| (kind, lane as u32))?;
+                let place = self.place(access, addresses[lane], lane)?;
                 for column in 0..8 {
                     let (i, j) = if transpose { (column, row) } else { (row, column) };
                     let value = fragment[4 * i + j / 2] >> (16 * (j % 2)) & 0xffff;
@@ -274,11 +262,7 @@ impl<'e> Step<'_, 'e> {
                 self.atomic_of_peer(access, addresses[lane], d, operation, lane).map_err(|kind| (kind, lane as u32))?;
                 continue;
             }
-            let thread = self.thread(lane);
-            let place = self
-                .memory
-                .place(self.environment, access, addresses[lane], thread)
-                .map_err(|kind| (kind, lane as u32))?;
+            let place = self.place(access, addresses[lane], lane)?;
             let who = self.who(lane);
             if let Some((sanitizer, checks)) = self.memory.sanitizer.as_mut().zip(self.environment.checks) {
                 match &place {

@@ -14,6 +14,7 @@ pub(super) use collective::partner;
 use super::block::{BlockMemory, Environment};
 use super::cluster::Cluster;
 use super::fault::FaultKind;
+use super::memory_access::{Access, Place};
 use super::program::{AddressOperand, Base, Data, Long, Slot, Word};
 use super::sanitizer::Who;
 use super::warp::Warp;
@@ -44,7 +45,7 @@ pub(in crate::emulator) fn lanes_of(mask: u32) -> impl Iterator<Item = usize> {
     })
 }
 
-impl Step<'_, '_> {
+impl<'e> Step<'_, 'e> {
     #[inline(always)]
     pub(in crate::emulator) fn word(&self, slot: Slot) -> &Word {
         &self.warp.words[slot as usize]
@@ -101,6 +102,13 @@ impl Step<'_, '_> {
 
     pub(in crate::emulator) fn thread(&self, lane: usize) -> u32 {
         self.warp.index * 32 + lane as u32
+    }
+
+    /// Where one lane's access goes, its alignment and bounds checked.
+    #[inline]
+    fn place(&mut self, access: Access, address: u64, lane: usize) -> Result<Place<'e>, LaneFault> {
+        let thread = self.thread(lane);
+        self.memory.place(self.environment, access, address, thread).map_err(|kind| (kind, lane as u32))
     }
 
     pub(in crate::emulator) fn who(&self, lane: usize) -> Who {

@@ -15,8 +15,7 @@ impl Step<'_, '_> {
 
     fn read_generic(&mut self, lane: usize, address: u64, size: u32) -> Result<u64, LaneFault> {
         let access = Access { space: MemorySpace::Generic, name: "read", size };
-        let thread = self.thread(lane);
-        let place = self.memory.place(self.environment, access, address, thread).map_err(|kind| (kind, lane as u32))?;
+        let place = self.place(access, address, lane)?;
         Ok(self.memory.read(self.environment, &place, 0, size))
     }
 

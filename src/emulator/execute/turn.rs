@@ -190,6 +190,6 @@ impl Warp {
         let span = environment.program.spans.get(pc as usize).cloned().unwrap_or(0..0);
         let line = environment.program.lines.get(pc as usize).copied().flatten();
         let source = line.map(|line| (line.file.to_string(), line.line, line.column));
-        Box::new(Fault { kind, thread: Some(thread), span, source, waiting: Vec::new(), before: Vec::new() })
+        Box::new(Fault { thread: Some(thread), span, source, ..Fault::nowhere(kind) })
     }
 }
