@@ -4,7 +4,8 @@
 //!
 //! Elements per second are warp instructions per second: the same for each size of a matmul where cost is linear in what
 //! is executed. `cores` runs one launch on one core and on all. Results are compared with sums in double precision. The
-//! last lines say the peak of the process's memory and the machine.
+//! last lines say the peak of the process's memory and the machine. `WARPBOOK_VECTOR_UNIT=avx2` or `portable` uses no more
+//! of the host's vector unit than that.
 
 #![allow(missing_docs)]
 
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use half::f16;
+use warpbook::emulator::observe::Observe;
 use warpbook::emulator::{
     Arithmetic, GlobalMemory, Interleave, LaunchConfig, Module, Swizzle, TensorMap, TensorMapType, launch,
 };
@@ -74,6 +76,11 @@ impl Case {
 
     fn with(mut self, arithmetic: Arithmetic) -> Self {
         self.config.arithmetic = arithmetic;
+        self
+    }
+
+    fn observing(mut self, observe: Option<Observe>) -> Self {
+        self.config.observe = observe;
         self
     }
 
@@ -252,6 +259,20 @@ fn kernels(criterion: &mut Criterion) {
     bench(criterion, "softmax of f32", "4096 × 4096", || softmax(4096, 4096));
 }
 
+/// The same launches without counters and with them.
+fn counters(criterion: &mut Criterion) {
+    for (name, observe) in [("no", None), ("counters", Some(Observe::Counters { in_order: false }))] {
+        let counted = |case: Case| case.observing(observe.clone());
+        bench(criterion, "f16 matmul 1024³ for sm_80 with", name, || counted(matmul(80, 1024, Arithmetic::Exact)));
+        bench(criterion, "f16 matmul 1024³ for sm_90 with", name, || counted(matmul(90, 1024, Arithmetic::Exact)));
+        bench(criterion, "attention 1024 × 64 for sm_80 with", name, || {
+            counted(attention(80, 1024, Arithmetic::Exact))
+        });
+        bench(criterion, "add of f32 2^24 with", name, || counted(add(1 << 24)));
+        bench(criterion, "softmax of f32 4096 × 4096 with", name, || counted(softmax(4096, 4096)));
+    }
+}
+
 fn sizes(criterion: &mut Criterion) {
     for size in [256, 512, 1024, 2048] {
         bench(criterion, "f16 matmul, sm_80", format!("{size}³"), || matmul(80, size, Arithmetic::Exact));
@@ -276,8 +297,9 @@ fn machine(_: &mut Criterion) {
     let processor = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = processor.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or("\t: unknown");
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    println!("peak of memory:{peak}; {cores} cores{}", model.trim_start_matches('\t'));
+    let unit = warpbook::emulator::arithmetic::simd::level();
+    println!("peak of memory:{peak}; {cores} cores{}, vectors: {unit}", model.trim_start_matches('\t'));
 }
 
-criterion_group!(benches, kernels, sizes, cores, machine);
+criterion_group!(benches, kernels, counters, sizes, cores, machine);
 criterion_main!(benches);

@@ -355,3 +355,17 @@ fn filetests() {
     println!("{ran} files, {} wrong", wrong.len());
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+/// The files once more in processes that use less of the host's vector unit.
+#[test]
+fn narrower_vector_units_give_the_same_bits() {
+    for unit in ["avx2", "portable"] {
+        let program = std::env::current_exe().expect("this test");
+        let arguments = ["--exact", "filetests", "--nocapture"];
+        let mut again = std::process::Command::new(program);
+        let again = again.args(arguments).env("WARPBOOK_VECTOR_UNIT", unit).env_remove("WARPBOOK_BLESS").output();
+        let output = again.expect("runs");
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && said.contains(" files, 0 wrong"), "{unit}: {said}");
+    }
+}

@@ -54,7 +54,8 @@ pub fn run() -> ExitCode {
     let mut report = Report::default();
     report.section(&format!("warpbook {}", env!("CARGO_PKG_VERSION")));
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    report.line(Mark::Found, format!("{} {}, {cores} cores", env::consts::OS, env::consts::ARCH));
+    let unit = warpbook::emulator::arithmetic::simd::level();
+    report.line(Mark::Found, format!("{} {}, {cores} cores, vectors: {unit}", env::consts::OS, env::consts::ARCH));
     gpu(&mut report);
     python(&mut report);
     rust(&mut report);

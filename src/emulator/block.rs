@@ -1,6 +1,7 @@
 //! A block: its warps, its shared and local memory, its barriers. It can be paused and resumed anywhere.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::bulk_copy::PendingLoad;
@@ -55,6 +56,8 @@ pub(super) struct Environment<'a> {
     pub checks: Option<&'a Checks>,
     /// What to observe.
     pub observe: Option<&'a Observe>,
+    /// Counters that no block has now: those of blocks that have ended, for the next ones to go on with.
+    pub counters: Mutex<Vec<Box<Observer>>>,
     /// The PTX.
     pub source: &'a Source,
     /// Order of warps; 0 for the usual one.

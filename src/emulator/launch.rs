@@ -119,6 +119,7 @@ pub fn launch(
         stop,
         checks: checks.as_ref(),
         observe: config.observe.as_ref(),
+        counters: Mutex::default(),
         source: module.source(),
         seed: config.seed,
         limit: config.limit.unwrap_or(u64::MAX),
@@ -152,12 +153,14 @@ pub fn launch(
         observed: None,
     });
     let printer = Mutex::new(Printer { next: 0, waiting: BTreeMap::new() });
-    // A checked or observed launch runs its clusters one after the other: the same report from run to run.
-    let cores = if config.check || config.observe.is_some() {
-        1
-    } else {
-        std::thread::available_parallelism().map_or(1, usize::from)
+    // A checked or observed launch runs its clusters one after the other: the same report from run to run. Counts of blocks
+    // that do not meet are the same in any order.
+    let in_order = match &config.observe {
+        Some(Observe::Counters { in_order }) => *in_order && kernel.program.orders_blocks(),
+        Some(_) => true,
+        None => false,
     };
+    let cores = if config.check || in_order { 1 } else { std::thread::available_parallelism().map_or(1, usize::from) };
     let workers = cores.min(total.max(1) as usize);
     std::thread::scope(|scope| {
         for _ in 1..workers {
@@ -166,6 +169,7 @@ pub fn launch(
         work(&environment, config, &queue, &printer, print);
     });
     let queue = queue.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let counters = environment.counters.into_inner().unwrap_or_else(PoisonError::into_inner);
     match queue.failure {
         Some((_, mut fault)) => {
             if let Some((file, ..)) = &mut fault.source
@@ -187,7 +191,11 @@ pub fn launch(
         }
         None => {
             let checked = checks.map(|checks| queue.checked.told(module, kernel, &checks));
-            let observed = queue.observed.map(|observer| observer.told(module, &kernel.program));
+            let observed = queue.observed.into_iter().chain(counters).reduce(|mut all, other| {
+                all.join(*other);
+                all
+            });
+            let observed = observed.map(|observer| observer.told(module, &kernel.program));
             let span = |pc: u32| kernel.program.spans.get(pc as usize).cloned();
             let repaired = queue.repaired.into_iter().filter_map(span).collect();
             Ok(Stats { repaired, checked, observed, ..queue.stats })
@@ -431,6 +439,9 @@ fn work(
                             queue.forget_paused();
                         }
                         match &mut queue.observed {
+                            _ if matches!(*observer, Observer::Counters(_)) => {
+                                locked(&environment.counters).push(observer);
+                            }
                             Some(all) => all.join(*observer),
                             none => *none = Some(observer),
                         }

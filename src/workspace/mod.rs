@@ -57,6 +57,8 @@ pub struct Workspace {
     pub unwritten: Unwritten,
     /// The architecture that is emulated whatever is compiled for; `None` follows the target.
     emulated: Option<Target>,
+    /// Whether the emulator counts what launches do, beside running them (`%config counters`).
+    pub counts: bool,
     /// PTX in which the pairs that ptxas contracted are, by the hash of it and its cubin.
     pub(crate) contracted: HashMap<[u8; 32], Arc<Followed>>,
     /// Whether the emulator takes the host's arithmetic for tensor cores (`%config arithmetic`).
@@ -83,6 +85,7 @@ impl Default for Workspace {
             compiler: Compiler::default(),
             triton: None,
             unwritten: Unwritten::default(),
+            counts: true,
             emulated: None,
             contracted: HashMap::new(),
             fast: false,

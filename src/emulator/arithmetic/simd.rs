@@ -1,7 +1,7 @@
 //! The widest vector unit of the host, chosen at run time, so that one binary serves every machine.
 
-/// What the host's vector unit can do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What the host's vector unit can do. The results are the same bits with each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Level {
     /// What every processor of the target has.
@@ -12,7 +12,18 @@ pub enum Level {
     Avx512,
 }
 
-/// The level of this machine; looked up once.
+impl std::fmt::Display for Level {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Portable => "portable",
+            Self::Avx2 => "AVX2",
+            Self::Avx512 => "AVX-512",
+        })
+    }
+}
+
+/// The level that is used: that of this machine, and no more than `WARPBOOK_VECTOR_UNIT` says (`portable`, `avx2`), by
+/// which tests and benchmarks try the lower ones. Looked up once.
 #[inline(always)]
 pub fn level() -> Level {
     use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
@@ -22,7 +33,7 @@ pub fn level() -> Level {
         2 => Level::Avx2,
         1 => Level::Portable,
         _ => {
-            let level = detect();
+            let level = detect().min(limit());
             KNOWN.store(level as u8, Relaxed);
             level
         }
@@ -40,6 +51,15 @@ fn detect() -> Level {
         }
     }
     Level::Portable
+}
+
+#[cold]
+fn limit() -> Level {
+    match std::env::var("WARPBOOK_VECTOR_UNIT").as_deref() {
+        Ok("portable") => Level::Portable,
+        Ok("avx2") => Level::Avx2,
+        _ => Level::Avx512,
+    }
 }
 
 /// Makes a function whose body is compiled for every [`Level`] and that calls the one for this machine. What the body

@@ -13,16 +13,30 @@ pub const SECTOR: u64 = 32;
 
 /// (sectors that an access of global memory touches, sectors that its bytes would fill at least)
 pub fn sectors(addresses: &Long, lanes: u32, size: u32) -> (u32, u32) {
-    let mut starts: Vec<u64> = lanes_of(lanes).map(|lane| addresses[lane]).collect();
-    starts.sort_unstable();
-    starts.dedup();
-    let least = (starts.len() as u64 * u64::from(size)).div_ceil(SECTOR) as u32;
+    let (mut starts, mut count, mut ascending) = ([0; 32], 0, true);
+    for lane in lanes_of(lanes) {
+        let start = addresses[lane];
+        ascending &= count == 0 || starts[count - 1] <= start;
+        starts[count] = start;
+        count += 1;
+    }
+    let starts = &mut starts[..count];
+    if !ascending {
+        starts.sort_unstable();
+    }
     // Accesses are aligned to their size, so that only those wider than a sector have more than one.
     let each = u64::from(size).div_ceil(SECTOR);
-    let mut touched: Vec<u64> =
-        starts.iter().flat_map(|start| (0..each).map(move |index| start / SECTOR + index)).collect();
-    touched.dedup();
-    (touched.len() as u32, least)
+    let (mut distinct, mut touched, mut last) = (0, 0, None);
+    // The first sector that no lane has touched.
+    let mut untouched = 0;
+    for &start in &*starts {
+        distinct += u64::from(last != Some(start));
+        last = Some(start);
+        let sector = start / SECTOR;
+        touched += (sector + each).saturating_sub(untouched.max(sector));
+        untouched = untouched.max(sector + each);
+    }
+    (touched as u32, (distinct * u64::from(size)).div_ceil(SECTOR) as u32)
 }
 
 /// What an access of shared memory takes.
@@ -43,13 +57,18 @@ pub struct Wavefronts {
 }
 
 impl Wavefronts {
-    /// Of loads and stores of `size` bytes a lane.
-    pub fn of(addresses: &Long, lanes: u32, size: u32) -> Self {
+    /// Of loads and stores of `size` bytes a lane. Bank, lanes and words are told where `ways` is more than `known`.
+    pub fn of(addresses: &Long, lanes: u32, size: u32, known: u32) -> Self {
         let together = match size {
             0..=4 => 32,
             8 => 16,
             _ => 8,
         };
+        if known > 0
+            && let Some(parts) = without_conflicts(addresses, lanes, size, together)
+        {
+            return Self { taken: parts, least: parts, ways: 1, ..Self::default() };
+        }
         Self::in_parts(addresses, lanes, size, together, true)
     }
 
@@ -99,6 +118,29 @@ impl Wavefronts {
     }
 }
 
+/// In how many parts of a warp lanes take part, if no two words of a part are in one bank.
+fn without_conflicts(addresses: &Long, lanes: u32, size: u32, together: u32) -> Option<u32> {
+    let words = u64::from(size.div_ceil(4));
+    let mut parts = 0;
+    for part in 0..32 / together {
+        let mask = if together == 32 { u32::MAX } else { ((1 << together) - 1) << (part * together) } & lanes;
+        let (mut taken, mut held) = (0u32, [0; BANKS]);
+        for lane in lanes_of(mask) {
+            let first = addresses[lane] / 4;
+            for word in first..first + words {
+                let bank = word as usize % BANKS;
+                if taken & 1 << bank != 0 && held[bank] != word {
+                    return None;
+                }
+                taken |= 1 << bank;
+                held[bank] = word;
+            }
+        }
+        parts += u32::from(mask != 0);
+    }
+    Some(parts)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -121,7 +163,9 @@ mod tests {
     #[test]
     fn words_of_one_bank_conflict() {
         let of = |stride, size| {
-            let found = Wavefronts::of(&strided(stride), u32::MAX, size);
+            let found = Wavefronts::of(&strided(stride), u32::MAX, size, 0);
+            let again = Wavefronts::of(&strided(stride), u32::MAX, size, 1);
+            assert_eq!((again.taken, again.least, again.ways), (found.taken, found.least, found.ways));
             (found.taken, found.least, found.ways)
         };
         assert_eq!(of(4, 4), (1, 1, 1));
@@ -136,7 +180,7 @@ mod tests {
         assert_eq!(of(16, 16), (4, 4, 1));
         assert_eq!(of(16, 8), (4, 2, 2));
         assert_eq!(of(128, 16), (32, 4, 8));
-        let worst = Wavefronts::of(&strided(128), 0b101, 4);
+        let worst = Wavefronts::of(&strided(128), 0b101, 4, 0);
         assert_eq!((worst.taken - worst.least, worst.bank, worst.lanes), (1, 0, 0b101));
         assert_eq!(worst.words, [0, 256]);
     }

@@ -6,6 +6,7 @@ use super::class::{self, Class};
 use super::{Instructions, Line};
 use crate::emulator::block::{BlockShape, Environment};
 use crate::emulator::execute::{Step, lanes_of};
+use crate::emulator::memory::{Allocation, GlobalMemory};
 use crate::emulator::program::{AddressOperand, Long, MemorySpace, Op, Program, Slot};
 
 use super::banks::{self, Wavefronts};
@@ -80,6 +81,20 @@ pub struct Worst {
     pub warp: u32,
     /// See `warp`.
     pub block: [u32; 3],
+}
+
+/// Blocks are launched along x first.
+fn in_order([x, y, z]: [u32; 3]) -> [u32; 3] {
+    [z, y, x]
+}
+
+impl Worst {
+    /// The worse of two; of equal ones, that of the first block.
+    fn or(self, other: Self) -> Self {
+        let earlier = in_order(other.block) < in_order(self.block);
+        let worse = other.ways > self.ways || (other.ways == self.ways && earlier);
+        if worse { other } else { self }
+    }
 }
 
 impl Shared {
@@ -165,9 +180,7 @@ impl Counts {
         self.shared.wavefronts += other.shared.wavefronts;
         self.shared.least_wavefronts += other.shared.least_wavefronts;
         self.shared.bytes += other.shared.bytes;
-        if other.shared.worst.ways > self.shared.worst.ways {
-            self.shared.worst = other.shared.worst;
-        }
+        self.shared.worst = self.shared.worst.or(other.shared.worst);
         self.bulk_bytes += other.bulk_bytes;
         self.tests += other.tests;
         self.failed_tests += other.failed_tests;
@@ -183,9 +196,10 @@ pub(super) enum Way {
     Atomic,
 }
 
-/// The counters of one block, or of several that have ended.
+/// The counters of one block after the other.
 #[derive(Debug, Default)]
 pub struct Counting {
+    /// The block that runs now.
     block: [u32; 3],
     blocks: u64,
     warps: u64,
@@ -193,25 +207,28 @@ pub struct Counting {
     counts: Vec<Counts>,
     /// By the number of the allocation.
     traffic: BTreeMap<usize, Traffic>,
+    /// The allocation of the access before.
+    recent: usize,
 }
 
 impl Counting {
-    /// Of one block.
-    pub(in crate::emulator) fn new(program: &Program, shape: &BlockShape) -> Self {
-        let counts = vec![Counts::default(); program.code.len()];
-        let warps = shape.threads().div_ceil(32).into();
-        Self { block: shape.index, blocks: 1, warps, counts, traffic: BTreeMap::new() }
+    /// Of no block yet.
+    pub(in crate::emulator) fn new(program: &Program) -> Self {
+        Self { counts: vec![Counts::default(); program.code.len()], ..Self::default() }
     }
 
-    /// Adds another block's.
+    /// A block begins.
+    pub(in crate::emulator) fn begin(&mut self, shape: &BlockShape) {
+        self.block = shape.index;
+        self.blocks += 1;
+        self.warps += u64::from(shape.threads().div_ceil(32));
+    }
+
+    /// Adds those of other blocks.
     pub fn join(&mut self, other: Self) {
         self.blocks += other.blocks;
         self.warps += other.warps;
-        if self.counts.is_empty() {
-            self.counts = other.counts;
-        } else {
-            self.counts.iter_mut().zip(&other.counts).for_each(|(own, other)| own.add(other));
-        }
+        self.counts.iter_mut().zip(&other.counts).for_each(|(own, other)| own.add(other));
         for (allocation, theirs) in other.traffic {
             let own = self.traffic.entry(allocation).or_default();
             own.buffer = theirs.buffer;
@@ -283,7 +300,8 @@ impl Counting {
         if let Some(counts) = self.at(pc) {
             counts.bulk_bytes += bytes;
         }
-        if let Some(traffic) = self.traffic(environment, address) {
+        if let Some(allocation) = self.allocation(environment.memory, address) {
+            let traffic = self.traffic(allocation);
             if load {
                 traffic.bulk_loaded += bytes;
             } else {
@@ -292,15 +310,19 @@ impl Counting {
         }
     }
 
-    fn traffic(&mut self, environment: &Environment<'_>, address: u64) -> Option<&mut Traffic> {
-        let number = environment.memory.nearest(address)?;
-        let allocation = environment.memory.allocations().get(number)?;
-        // Beyond its end it is nobody's; the access is about to fault.
-        allocation.contains(address, 1).then(|| {
-            self.traffic
-                .entry(number)
-                .or_insert_with(|| Traffic { buffer: allocation.label.clone(), ..Traffic::default() })
-        })
+    /// The allocation that holds an address, and its number. Beyond the end of one the address is nobody's; the access is
+    /// about to fault.
+    fn allocation<'m>(&mut self, memory: &'m GlobalMemory, address: u64) -> Option<(usize, &'m Allocation)> {
+        let at = |number: usize| memory.allocations().get(number).filter(|allocation| allocation.contains(address, 1));
+        let recent = at(self.recent).map(|allocation| (self.recent, allocation));
+        let found = recent.or_else(|| memory.nearest(address).and_then(|number| Some((number, at(number)?))))?;
+        self.recent = found.0;
+        Some(found)
+    }
+
+    fn traffic(&mut self, (number, allocation): (usize, &Allocation)) -> &mut Traffic {
+        let new = || Traffic { buffer: allocation.label.clone(), ..Traffic::default() };
+        self.traffic.entry(number).or_insert_with(new)
     }
 
     fn access(&mut self, step: &Step<'_, '_>, way: Way, space: MemorySpace, address: &AddressOperand, size: u32) {
@@ -311,7 +333,7 @@ impl Counting {
         if shared != 0 {
             let found = match way {
                 Way::Atomic => Wavefronts::of_atomics(&addresses, shared, size),
-                _ => Wavefronts::of(&addresses, shared, size),
+                _ => Wavefronts::of(&addresses, shared, size, self.known(step.pc)),
             };
             self.shared(step, found, u64::from(size) * u64::from(shared.count_ones()));
         }
@@ -332,44 +354,48 @@ impl Counting {
         let mut rest = lanes;
         while rest != 0 {
             let first = addresses[rest.trailing_zeros() as usize & 31];
-            let same = match step.environment.memory.find(first, 1) {
-                Some(allocation) => lanes_of(rest)
-                    .filter(|&lane| allocation.contains(addresses[lane], 1))
-                    .fold(0, |mask, lane| mask | 1 << lane),
-                None => rest & rest.wrapping_neg(),
+            let Some((number, allocation)) = self.allocation(step.environment.memory, first) else {
+                rest &= rest - 1;
+                continue;
             };
+            let same =
+                lanes_of(rest).fold(0, |mask, lane| mask | u32::from(allocation.contains(addresses[lane], 1)) << lane);
             let bytes = u64::from(size) * u64::from(same.count_ones());
-            if let Some(traffic) = self.traffic(step.environment, first) {
-                match way {
-                    Way::Load => traffic.loaded += bytes,
-                    Way::Store => traffic.stored += bytes,
-                    Way::Atomic => traffic.atomic += bytes,
-                }
-                if same == lanes {
-                    traffic.global.add(&request);
-                } else {
-                    let (sectors, least) = banks::sectors(addresses, same, size);
-                    traffic.global.add(&Global {
-                        requests: 1,
-                        sectors: sectors.into(),
-                        least_sectors: least.into(),
-                        bytes,
-                    });
-                }
+            let traffic = self.traffic((number, allocation));
+            match way {
+                Way::Load => traffic.loaded += bytes,
+                Way::Store => traffic.stored += bytes,
+                Way::Atomic => traffic.atomic += bytes,
+            }
+            if same == lanes {
+                traffic.global.add(&request);
+            } else {
+                let (sectors, least) = banks::sectors(addresses, same, size);
+                let request = Global { requests: 1, sectors: sectors.into(), least_sectors: least.into(), bytes };
+                traffic.global.add(&request);
             }
             rest &= !same;
         }
     }
 
+    /// An access of an instruction is the worst until now if it has more ways than these. Of equally bad ones it is the first
+    /// of the lowest block, in whichever order blocks run.
+    fn known(&self, pc: u32) -> u32 {
+        let Some(Worst { ways, block, .. }) = self.counts.get(pc as usize).map(|counts| counts.shared.worst) else {
+            return 0;
+        };
+        if in_order(self.block) < in_order(block) { ways.saturating_sub(1) } else { ways }
+    }
+
     fn shared(&mut self, step: &Step<'_, '_>, found: Wavefronts, bytes: u64) {
-        let block = self.block;
+        let (block, known) = (self.block, self.known(step.pc));
         let Some(counts) = self.at(step.pc) else { return };
         let shared = &mut counts.shared;
         shared.requests += 1;
         shared.wavefronts += u64::from(found.taken);
         shared.least_wavefronts += u64::from(found.least);
         shared.bytes += bytes;
-        if found.ways > shared.worst.ways {
+        if found.ways > known {
             let Wavefronts { ways, bank, lanes, words, .. } = found;
             shared.worst = Worst { ways, bank, lanes, words, warp: step.warp.index, block };
         }
@@ -379,7 +405,7 @@ impl Counting {
     fn matrices(&mut self, step: &Step<'_, '_>, count: u32, address: &AddressOperand) {
         let addresses = step.addresses(address);
         let lanes = if count >= 4 { u32::MAX } else { (1 << (8 * count)) - 1 };
-        let found = Wavefronts::of(&addresses, lanes, 16);
+        let found = Wavefronts::of(&addresses, lanes, 16, self.known(step.pc));
         self.shared(step, found, 128 * u64::from(count));
     }
 
@@ -399,7 +425,7 @@ impl Counting {
         if reads != 0 {
             self.global(step, Way::Load, &step.addresses(global), reads, size);
         }
-        let found = Wavefronts::of(&step.addresses(shared), step.active, size);
+        let found = Wavefronts::of(&step.addresses(shared), step.active, size, self.known(step.pc));
         self.shared(step, found, u64::from(size) * u64::from(step.active.count_ones()));
     }
 

@@ -1,6 +1,9 @@
 //! Launches that are watched: counters. Nothing of it is there in other launches but a test for each instruction.
 //!
-//! An observed launch runs its blocks one after the other, so that what is told is the same from run to run.
+//! An observed launch runs its blocks one after the other, so that what is told is the same from run to run; but for
+//! counters: those of blocks that do not meet are the same in any order.
+
+use std::sync::PoisonError;
 
 mod banks;
 mod class;
@@ -42,7 +45,11 @@ use crate::diagnostic::{Place, Source};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Observe {
     /// How much of everything.
-    Counters,
+    Counters {
+        /// Blocks run one after the other where they can meet, so that those that wait for each other count the same from
+        /// run to run.
+        in_order: bool,
+    },
     /// What each warp of a block does, step by step.
     Timeline {
         /// `%ctaid`
@@ -65,7 +72,7 @@ impl Observe {
     /// The only block that is of interest.
     pub fn block(&self) -> Option<[u32; 3]> {
         match self {
-            Self::Counters | Self::Writers(_) => None,
+            Self::Counters { .. } | Self::Writers(_) => None,
             Self::Timeline { block } | Self::Record { block, .. } => Some(*block),
             Self::Watch(watching) => Some(watching.block),
         }
@@ -180,7 +187,14 @@ impl Observer {
         }
         let (program, memory) = (environment.program, environment.memory);
         Some(Box::new(match observe {
-            Observe::Counters => Self::Counters(Counting::new(program, shape)),
+            Observe::Counters { .. } => {
+                let idle = environment.counters.lock().unwrap_or_else(PoisonError::into_inner).pop();
+                let mut observer = idle.unwrap_or_else(|| Box::new(Self::Counters(Counting::new(program))));
+                if let Self::Counters(counting) = &mut *observer {
+                    counting.begin(shape);
+                }
+                return Some(observer);
+            }
             Observe::Timeline { .. } => Self::Timeline(Recording::new(shape.threads().div_ceil(32) as usize)),
             Observe::Record { warp, .. } => Self::Record(Recorder::new(program, shape, *warp, memory)),
             Observe::Writers(spans) => Self::Writers(Writing::new(spans, shape, memory)),

@@ -38,7 +38,7 @@ pub(super) fn observed(body: &str, observe: &Observe, grid: u32, threads: u32) -
 }
 
 fn counters(body: &str, grid: u32, threads: u32) -> Counters {
-    match observed(body, &Observe::Counters, grid, threads) {
+    match observed(body, &Observe::Counters { in_order: true }, grid, threads) {
         Observed::Counters(counters) => counters,
         other => panic!("{other:?}"),
     }

@@ -14,7 +14,7 @@ use crate::workspace::{Context, Workspace};
 pub fn counters(again: &Again, workspace: &mut Workspace, context: Context<'_>) -> Result<Counters> {
     workspace.revive()?;
     let before = Snapshot::take(workspace)?;
-    let checks = Checks { observe: Some(&Observe::Counters), ..Checks::default() };
+    let checks = Checks { observe: Some(&Observe::Counters { in_order: true }), ..Checks::default() };
     let device = format!("emu:{}", again.version.target);
     let result = on_device(&device, again, &before, checks, workspace, context)?;
     match result.report.observed {

@@ -349,7 +349,7 @@ fn emulated(
     context: Context<'_>,
 ) -> Result<Result<Counters, String>> {
     let counted = limited(Some(LIMIT), context.cancel, |cancel| {
-        let checks = Checks { observe: Some(&Observe::Counters), ..Checks::default() };
+        let checks = Checks { observe: Some(&Observe::Counters { in_order: true }), ..Checks::default() };
         on_device("emu", again, before, checks, workspace, Context { cancel, ..context })
     });
     context.cancel.check()?;

@@ -6,20 +6,13 @@ use super::run::Checks;
 use crate::compiler::meta::inherit;
 use crate::compiler::{LaunchMeta, Origin, PassEdits, Scratch, Sourced, Stage, Target};
 use crate::device::TimingPlan;
-use crate::device::observe::Observe;
 use crate::diagnostic::{Diagnostic, Result};
 use crate::expression::{HeaderOption, LaunchHeader};
 use crate::magics::OptionSpec;
 use crate::magics::settings::place::ON;
 
 /// Options that take no value.
-pub const SWITCHES: [&str; 5] = ["--compile", "--warm", "--check", "--counters", "--contract"];
-
-const COUNTERS: OptionSpec = OptionSpec {
-    name: "--counters",
-    value: "",
-    help: "on the emulator: count, and say so in one line (`%counters` says all); it takes about a third longer",
-};
+pub const SWITCHES: [&str; 4] = ["--compile", "--warm", "--check", "--contract"];
 
 /// Options of every stage magic.
 pub const STAGE_OPTIONS: &[OptionSpec] = &[
@@ -52,7 +45,6 @@ pub const STAGE_OPTIONS: &[OptionSpec] = &[
         help: "on the emulator: contract the multiplications and additions that ptxas does, read from the cubin",
     },
     ON,
-    COUNTERS,
 ];
 
 /// Options of the stages that passes run on.
@@ -95,7 +87,6 @@ pub const CUBIN_OPTIONS: &[OptionSpec] = &[
     STAGE_OPTIONS[9],
     STAGE_OPTIONS[10],
     ON,
-    COUNTERS,
 ];
 
 /// Options of `%%triton` and `%%gluon` besides.
@@ -116,7 +107,6 @@ pub const PYTHON_OPTIONS: &[OptionSpec] = &[
     STAGE_OPTIONS[8],
     STAGE_OPTIONS[11],
     ON,
-    COUNTERS,
     STAGE_OPTIONS[9],
     STAGE_OPTIONS[10],
 ];
@@ -131,7 +121,6 @@ pub const LAUNCH_OPTIONS: &[OptionSpec] = &[
     STAGE_OPTIONS[7],
     STAGE_OPTIONS[8],
     ON,
-    COUNTERS,
     STAGE_OPTIONS[9],
     STAGE_OPTIONS[10],
 ];
@@ -182,8 +171,7 @@ pub fn timing(header: &LaunchHeader) -> Result<Option<TimingPlan>> {
 /// How the emulator runs a launch.
 pub fn checks(header: &LaunchHeader) -> Result<Checks<'static>> {
     let seed = header.option("--seed").map_or(Ok(0), |option| number(option, "a number: the seed"))?;
-    let observe = header.option("--counters").map(|_| &Observe::Counters);
-    Ok(Checks { check: header.option("--check").is_some(), seed, observe, contracted: None })
+    Ok(Checks { check: header.option("--check").is_some(), seed, observe: None, contracted: None })
 }
 
 /// How long a launch may take.

@@ -9,7 +9,7 @@ use crate::compiler::meta::Resources;
 use crate::compiler::{Sourced, Stage};
 use crate::device::{FunctionInfo, Occupancy, Timing};
 use crate::render::plot::{latency_histogram, time_text};
-use crate::render::{Output, bytes_text, escape_html, grouped};
+use crate::render::{Output, bytes_text, escape_html};
 
 /// A stage that was gone through, as the reader sees it.
 #[derive(Clone, Debug)]
@@ -53,7 +53,7 @@ pub struct LaunchLines {
     pub arithmetic: Option<String>,
     /// What the checks say, where they were asked for.
     pub checked: Option<String>,
-    /// What was counted, in one line.
+    /// What the emulator counted, in one line.
     pub counted: Option<String>,
     /// One line for each buffer that the launch changed.
     pub changes: Vec<String>,
@@ -189,18 +189,10 @@ impl Report {
         }
         if let Some(launch) = &self.launch {
             lines.extend(launch.driver_log.iter().flat_map(|log| driver_lines(log)));
+            lines.extend(launch.counted.clone());
+            lines.extend(launch.arithmetic.clone());
+            lines.extend(launch.checked.clone());
         }
-        let launch = self.launch.as_ref();
-        match launch.and_then(|launch| launch.counted.clone()) {
-            Some(counted) => lines.push(counted),
-            None => {
-                let count = launch.and_then(|launch| launch.warp_instructions);
-                let arithmetic = launch.and_then(|launch| launch.arithmetic.as_ref());
-                let arithmetic = arithmetic.map(|said| format!(" · {said}")).unwrap_or_default();
-                lines.extend(count.map(|count| format!("{} warp instructions{arithmetic}", grouped(count))));
-            }
-        }
-        lines.extend(self.launch.as_ref().and_then(|launch| launch.checked.clone()));
         lines
     }
 
@@ -439,7 +431,7 @@ mod tests {
                 warp_instructions: Some(1_234_567),
                 arithmetic: None,
                 checked: None,
-                counted: None,
+                counted: Some("1 234 567 warp instructions · 4.0 sectors/request".into()),
                 changes: vec!["c  f16 [512, 512]  all 262144 elements written".into()],
             }),
             warnings: Vec::new(),
@@ -458,7 +450,7 @@ mod tests {
             a,
             "matmul v4 (from v3, ttgir edited) · sm_90 · Triton 3.4.0 · emu:sm_90\n\
              grid 64 × 128 threads (ttg.num-warps) · shared 96 KiB (ttg.shared)\n\
-             1 234 567 warp instructions\n\
+             1 234 567 warp instructions · 4.0 sectors/request\n\
              c  f16 [512, 512]  all 262144 elements written\n\
              compile: llir 412 ms → ptx cached · emulated launch 41.2 ms"
         );

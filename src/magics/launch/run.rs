@@ -110,7 +110,10 @@ pub fn run(plan: &Plan<'_>, workspace: &mut Workspace, context: Context<'_>) -> 
     parts.end("snapshot");
     let mut temporary = Vec::new();
     let mut launched = false;
-    let outcome = prepare(plan, workspace, &mut temporary).and_then(|prepared| {
+    let outcome = prepare(plan, workspace, &mut temporary).and_then(|mut prepared| {
+        if workspace.counts && workspace.device.is_emulated() && !plan.checks.check {
+            prepared.launch.observe.get_or_insert(Observe::Counters { in_order: false });
+        }
         launched = true;
         parts.end("arguments");
         let outcome = launch_all(plan, &prepared.launch, &mut good, &mut parts, workspace, context)?;
@@ -167,7 +170,7 @@ pub fn run(plan: &Plan<'_>, workspace: &mut Workspace, context: Context<'_>) -> 
         checked: report.checked.as_ref().map(checked_line),
         counted: match &report.observed {
             Some(Observed::Counters(counters)) => Some(super::observe::summary(counters)),
-            _ => None,
+            _ => report.warp_instructions.map(|count| format!("{} warp instructions", grouped(count))),
         },
         changes,
     };
@@ -263,7 +266,7 @@ fn prepare(plan: &Plan<'_>, workspace: &mut Workspace, temporary: &mut Vec<(u64,
         resolve_scratch(&mut meta, plan.arguments.positional.len() + plan.arguments.extra.len());
     }
     if plan.checks != Checks::default() && !workspace.device.is_emulated() {
-        let error = Diagnostic::error("needs-emulator", "checks, counters and seeds are the emulator's");
+        let error = Diagnostic::error("needs-emulator", "checks and seeds are the emulator's");
         return Err(located(Box::new(
             error
                 .at(plan.header.call_span.clone(), "")

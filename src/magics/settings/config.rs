@@ -20,7 +20,12 @@ struct Setting {
     set: fn(&mut Workspace, &str) -> bool,
 }
 
-const SETTINGS: [Setting; 2] = [
+/// `on` and `off`, or another pair.
+fn either(text: &str, [no, yes]: [&str; 2]) -> Option<bool> {
+    if text == yes { Some(true) } else { (text == no).then_some(false) }
+}
+
+const SETTINGS: [Setting; 3] = [
     Setting {
         name: "snapshots",
         meaning: "host memory for copies of buffers, which a failed launch is undone with",
@@ -36,14 +41,14 @@ const SETTINGS: [Setting; 2] = [
         meaning: "whose arithmetic the emulator's tensor cores have",
         form: "`exact`: the emulated GPU's; or `fast`: the host's f32, with other bits",
         show: |workspace| if workspace.is_fast() { "fast" } else { "exact" }.to_owned(),
-        set: |workspace, text| {
-            let fast = match text {
-                "exact" => Some(false),
-                "fast" => Some(true),
-                _ => None,
-            };
-            fast.inspect(|&fast| workspace.set_fast(fast)).is_some()
-        },
+        set: |workspace, text| either(text, ["exact", "fast"]).inspect(|&fast| workspace.set_fast(fast)).is_some(),
+    },
+    Setting {
+        name: "counters",
+        meaning: "whether the emulator counts sectors, conflicts and divergence of each launch",
+        form: "`on` or `off`; `%counters` counts in either case",
+        show: |workspace| if workspace.counts { "on" } else { "off" }.to_owned(),
+        set: |workspace, text| either(text, ["off", "on"]).inspect(|&counts| workspace.counts = counts).is_some(),
     },
 ];
 
@@ -59,7 +64,9 @@ impl Magic for Config {
                       was no room for one, by making it again (its initialiser, its file, the launches that wrote it, if \
                       the result is the same as before to the bit). What cannot be given back is named.\n\
                       `%config arithmetic fast`: tensor cores of the emulator in the host's f32 arithmetic, which has other \
-                      bits than a GPU; the device's name says it in every launch (`emu:sm_90:fast`).\nWithout a value: \
+                      bits than a GPU; the device's name says it in every launch (`emu:sm_90:fast`).\n\
+                      `%config counters off`: launches on the emulator without their line of counters, and a little \
+                      faster.\nWithout a value: \
                       shows it; without a name: shows all.",
             options: &[],
         }
@@ -69,7 +76,7 @@ impl Magic for Config {
         SETTINGS
             .iter()
             .map(|setting| setting.name.to_owned())
-            .chain(["default", "exact", "fast"].map(str::to_owned))
+            .chain(["default", "exact", "fast", "on", "off"].map(str::to_owned))
             .collect()
     }
 

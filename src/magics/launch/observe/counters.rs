@@ -43,7 +43,7 @@ impl Magic for CountersMagic {
 
     fn run(&self, call: &Call<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
         let again = Again::find(call, OPTIONS, workspace)?;
-        let result = observed(&again, &Observe::Counters, workspace, context)?;
+        let result = observed(&again, &Observe::Counters { in_order: true }, workspace, context)?;
         let Some(Observed::Counters(counters)) = result.report.observed else {
             return Err(Box::new(Diagnostic::error("counters", "the emulator counted nothing")));
         };
@@ -114,8 +114,9 @@ pub fn summary(counters: &Counters) -> String {
         parts.push(format!("{} tensor-core FLOPs", grouped(all.tensor_operations)));
     }
     if all.global.requests > 0 {
-        let best = ratio(all.global.least_sectors, all.global.requests);
-        parts.push(format!("{} sectors/request (at best {best})", ratio(all.global.sectors, all.global.requests)));
+        let [own, best] = [all.global.sectors, all.global.least_sectors].map(|count| ratio(count, all.global.requests));
+        let best = if best == own { String::new() } else { format!(" (at best {best})") };
+        parts.push(format!("{own} sectors/request{best}"));
     }
     if all.bulk_bytes > 0 {
         parts.push(format!("{} by TMA", bytes_text(all.bulk_bytes)));
@@ -127,12 +128,12 @@ pub fn summary(counters: &Counters) -> String {
             count => format!("{} bank conflicts", grouped(count)),
         });
     }
-    parts.push(match all.divergent {
-        0 => "no divergence".to_owned(),
-        1 => "1 divergent branch".to_owned(),
-        count => format!("{} divergent branches", grouped(count)),
-    });
-    format!("counted: {}", parts.join(" · "))
+    match all.divergent {
+        0 => {}
+        1 => parts.push("1 divergent branch".to_owned()),
+        count => parts.push(format!("{} divergent branches", grouped(count))),
+    }
+    parts.join(" · ")
 }
 
 impl View<'_> {
