@@ -144,6 +144,38 @@ fn attention() {
     }
 }
 
+/// Nothing is found in kernels that are right, in any order of warps that is tried.
+#[test]
+fn nothing_is_found_in_right_kernels() {
+    let seeds = std::env::var("WARPBOOK_SEEDS").unwrap_or_else(|_| "2".to_owned());
+    for mut session in sessions("sm_100") {
+        run(&mut session, "%buf a = randn(256, 192, dtype=f16, seed=1)\n%buf b = randn(192, 256, dtype=f16, seed=2)");
+        run(&mut session, "%buf t = randn(256, 192, dtype=f16, seed=2)\n%buf c = zeros(256, 256, dtype=f16)");
+        run(&mut session, "%buf q = randn(256, 64, dtype=f16, seed=1)\n%buf k = randn(256, 64, dtype=f16, seed=2)");
+        run(&mut session, "%buf v = randn(256, 64, dtype=f16, seed=3)\n%buf o = zeros(256, 64, dtype=f16)");
+        let kernels = [
+            ("MATMUL", "matmul[2, 2](a, b, c, 256, 256, 192, BM=128, BN=128, BK=64, PRECISION='ieee', num_warps=4)"),
+            ("MATMUL", "matmul[4, 2](a, b, c, 256, 256, 192, BM=64, BN=128, BK=64, PRECISION='ieee', num_warps=4)"),
+            ("MATMUL", "matmul[1, 2](a, b, c, 256, 256, 192, BM=256, BN=128, BK=64, PRECISION='ieee', num_warps=8)"),
+            ("DESCRIPTORS", "matmul[3](a, b, c, 256, 256, 192, BM=128, BN=128, BK=64, num_warps=4)"),
+            (
+                "HOST_DESCRIPTORS",
+                "matmul[3](tma(a, [128, 64]), tma(b, [64, 128]), tma(c, [128, 128]), 256, 256, 192, BM=128, BN=128, \
+                 BK=64, BLOCKS=3, num_warps=4)",
+            ),
+            ("SPECIALIZED_LOOP", "matmul[2, 2](a, t, c, 256, 256, 192, BM=128, BN=128, BK=64, num_warps=4)"),
+            ("SPECIALIZED_TILES", "matmul[3](a, t, c, 256, 256, 192, BM=128, BN=128, BK=64, num_warps=4)"),
+            ("ATTENTION", "attention[2](q, k, v, o, 256, 0.125, BM=128, BN=64, D=64)"),
+            ("ATTENTION", "attention[4](q, k, v, o, 256, 0.125, BM=64, BN=64, D=64)"),
+        ];
+        for (source, call) in kernels {
+            run(&mut session, &format!("%%triton {call}\n{}", kernel(source)));
+            let told = run(&mut session, &format!("%sanitize --seeds {seeds}")).text;
+            assert!(told.contains("nothing found") && !told.contains("the order matters"), "{call}: {told}");
+        }
+    }
+}
+
 /// fp8 and fp4 with a scale for each 32 or 16 elements.
 fn scaled(target: &str) {
     for mut session in sessions(target) {

@@ -235,7 +235,8 @@ fn nothing_is_found_in_right_kernels() {
     }
 }
 
-/// What becomes of each mutant: `cargo test --test hopper -- --ignored --nocapture mutants`.
+/// What becomes of each mutant: `cargo test --test hopper -- --ignored --nocapture mutants`. `WARPBOOK_MUTANTS` is a folder
+/// for the texts, whose lines are those of the table.
 #[test]
 #[ignore = "some minutes: by name"]
 fn mutants_of_right_kernels() {
@@ -249,8 +250,12 @@ fn mutants_of_right_kernels() {
         let cell = next.0.into_inner().expect("no panic");
         let (header, body) = cell.split_once('\n').expect("a header and a body");
         table.kernel();
+        if let Some(folder) = std::env::var_os("WARPBOOK_MUTANTS") {
+            let path = std::path::Path::new(&folder).join(format!("{}.ptx", right.title));
+            std::fs::write(path, body).expect("writes");
+        }
         for mutant in mutants(body) {
-            let verdict = judge(&mutant, |text, seed| {
+            let verdict = judge(body, &mutant, |text, seed| {
                 run(&mut session, &right.setup);
                 let cancel = Cancel::new();
                 let (ended, end) = std::sync::mpsc::channel::<()>();

@@ -10,12 +10,12 @@ use super::fault::{Fault, FaultKind, Stuck};
 use super::launch::Arithmetic;
 use super::memory::GlobalMemory;
 use super::observe::{Observe, Observer, Stalled};
-use super::program::{BarrierReduction, Program, Slot};
-use super::sanitizer::{Checks, Sanitizer, Who};
+use super::program::{BarrierReduction, MemorySpace, Program, Slot};
+use super::sanitizer::{Checks, Sanitizer, Who, place_in_global};
 use super::schedule::{Schedule, Spin};
 use super::tensor_memory::TensorMemory;
 use super::tensor_mma::TensorWork;
-use super::warp::{State, Warp};
+use super::warp::{Polled, State, Warp};
 use crate::diagnostic::Source;
 use crate::emulator::arithmetic::fused_lanes::Operands;
 use crate::emulator::arithmetic::tensor::Architecture;
@@ -153,7 +153,7 @@ pub(super) enum Stop {
     ClusterArrive(u32),
     /// It waits for the phase of the cluster's barrier in which it arrived.
     ClusterWait,
-    /// It tested the phase of an mbarrier that has not ended.
+    /// It tested the phase of an mbarrier that has not ended, or went round a loop that waits for a change of memory.
     Poll,
     /// All lanes have exited.
     Exit,
@@ -267,6 +267,7 @@ impl Block {
                 observer.step(&self.warps, &|warp| loads.iter().any(|load| load.thread / 32 == warp));
             }
             if self.is_done() {
+                self.memory.check_tensor_work(environment, cluster);
                 if let Some(sanitizer) = &mut self.memory.sanitizer {
                     for load in &self.memory.loads {
                         sanitizer.unwaited(Who { warp: load.thread / 32, lane: load.thread % 32, pc: load.pc });
@@ -281,8 +282,13 @@ impl Block {
             if self.schedule.lands_early() {
                 progressed |= self.land_one(environment, cluster)?;
             }
-            if !progressed {
+            if !progressed && !self.looks_at_global() {
                 return Ok(Progress::Waiting { worked });
+            }
+            // Another block may answer; but first what is under way comes.
+            if !progressed && !self.land_one(environment, cluster)? {
+                self.memory.spin.waits();
+                return Ok(Progress::Paused);
             }
             worked |= !lockstep || stalled.went_on();
             if self.executed() > limit || self.memory.spin.is_on() {
@@ -389,12 +395,20 @@ impl Block {
         }
     }
 
-    /// Warps that wait at barriers, and warps that test the phase of an mbarrier again and again.
-    pub fn stuck(&self) -> (u32, u32) {
-        let at_barrier = |warp: &&Warp| matches!(warp.state, State::AtBarrier(_) | State::AtClusterBarrier(_));
-        let waiting = self.warps.iter().filter(at_barrier).count() as u32;
-        let polling = self.warps.iter().filter(|warp| warp.state == State::Ready).count() as u32;
-        (waiting, polling)
+    /// Warps that wait at barriers, that test the phase of an mbarrier again and again, and that look at memory.
+    pub fn stuck(&self) -> [u32; 3] {
+        let count = |which: &dyn Fn(&Warp) -> bool| self.warps.iter().filter(|warp| which(warp)).count() as u32;
+        let looks = |warp: &Warp| matches!(warp.polled_what(), Some(Polled::Memory(..)));
+        [
+            count(&|warp| matches!(warp.state, State::AtBarrier(_) | State::AtClusterBarrier(_))),
+            count(&|warp| warp.state == State::Ready && !looks(warp)),
+            count(&looks),
+        ]
+    }
+
+    /// Whether some warp waits for a change of global memory.
+    fn looks_at_global(&self) -> bool {
+        self.warps.iter().any(|warp| matches!(warp.polled_what(), Some(Polled::Memory(MemorySpace::Global, _))))
     }
 
     /// A fault at the place where the first warp waits.
@@ -437,8 +451,12 @@ impl Block {
                     "the cluster's barrier, without an arrival".to_owned()
                 }
                 State::AtClusterBarrier(_) => "the cluster's barrier".to_owned(),
-                _ => match self.warps[index].polled_mbarrier() {
-                    Some(address) => self.memory.describe_mbarrier(address),
+                _ => match self.warps[index].polled_what() {
+                    Some(Polled::Mbarrier(address)) => self.memory.describe_mbarrier(address),
+                    Some(Polled::Memory(MemorySpace::Global, address)) => {
+                        format!("a change of {}", place_in_global(environment, address))
+                    }
+                    Some(Polled::Memory(_, address)) => format!("a change of shared address {address:#x}"),
                     None => "a value that nobody writes".to_owned(),
                 },
             };

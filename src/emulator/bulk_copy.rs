@@ -10,7 +10,7 @@ use super::block::{BlockMemory, Environment};
 use super::cluster::{Cluster, RANK_SHIFT, named_block};
 use super::execute::{LaneFault, Step, lanes_of};
 use super::fault::FaultKind;
-use super::memory_access::{Access, Place};
+use super::memory_access::{Access, Place, resolve_generic};
 use super::observe::Piece;
 use super::program::{AddressOperand, AtomicOp, AtomicType, BulkSource, Data, MapField, MemorySpace, Slot};
 use super::sanitizer::{Snapshot, Who, place_in_global};
@@ -425,6 +425,7 @@ impl Step<'_, '_> {
             BulkSource::Tensor { map, coordinates } => {
                 let address = self.addresses(map)[lane];
                 let map = self.read_map(MemorySpace::Generic, address, lane)?;
+                self.check_map(address, lane);
                 if map.rank() != coordinates.len() {
                     let message = format!("the tensor map has {} dimensions, not {}", map.rank(), coordinates.len());
                     return Err(FaultKind::TensorMap(message));
@@ -448,7 +449,12 @@ impl Step<'_, '_> {
         }
     }
 
-    fn read_map(&mut self, space: MemorySpace, address: u64, lane: usize) -> Result<TensorMap, FaultKind> {
+    fn map_bytes(
+        &mut self,
+        space: MemorySpace,
+        address: u64,
+        lane: usize,
+    ) -> Result<[u8; TENSOR_MAP_BYTES], FaultKind> {
         let mut bytes = [0; TENSOR_MAP_BYTES];
         let access = Access { space, name: "tensor map read", size: 8 };
         let thread = self.thread(lane);
@@ -456,7 +462,12 @@ impl Step<'_, '_> {
             let place = self.memory.place(self.environment, access, at, thread)?;
             word.copy_from_slice(&self.memory.read(self.environment, &place, 0, 8).to_le_bytes());
         }
-        TensorMap::decode(&bytes).ok_or_else(|| FaultKind::TensorMap("these 128 bytes are no tensor map".to_owned()))
+        Ok(bytes)
+    }
+
+    fn read_map(&mut self, space: MemorySpace, address: u64, lane: usize) -> Result<TensorMap, FaultKind> {
+        TensorMap::decode(&self.map_bytes(space, address, lane)?)
+            .ok_or_else(|| FaultKind::TensorMap("these 128 bytes are no tensor map".to_owned()))
     }
 
     fn write_map(&mut self, space: MemorySpace, address: u64, lane: usize, bytes: &[u8]) -> Result<(), FaultKind> {
@@ -465,9 +476,36 @@ impl Step<'_, '_> {
         for (word, at) in bytes.chunks_exact(8).zip((address..).step_by(8)) {
             let place = self.memory.place(self.environment, access, at, thread)?;
             let bits = word.iter().rev().fold(0u64, |bits, &byte| bits << 8 | u64::from(byte));
+            if self.memory.sanitizer.is_some() {
+                self.check_write(&place, 0, 8, bits, lane);
+            }
             self.memory.write(&place, 0, 8, bits);
         }
         Ok(())
+    }
+
+    /// In a checked launch: whether the map that a bulk tensor copy uses is what it was written to be.
+    fn check_map(&mut self, address: u64, lane: usize) {
+        let (who, environment) = (self.who(lane), self.environment);
+        let Some((sanitizer, checks)) = self.memory.sanitizer.as_mut().zip(environment.checks) else { return };
+        if resolve_generic(address).0 == MemorySpace::Global {
+            let label = || place_in_global(environment, address);
+            sanitizer.map_read((environment.program, checks), who, address, label);
+        }
+    }
+
+    pub(super) fn fence_maps(&mut self, acquire: Option<&AddressOperand>) {
+        let addresses = acquire.map(|address| self.addresses(address));
+        let warp = self.warp.index;
+        let Some((sanitizer, checks)) = self.memory.sanitizer.as_mut().zip(self.environment.checks) else { return };
+        match addresses {
+            Some(addresses) => {
+                let mut acquired: Vec<u64> = lanes_of(self.active).map(|lane| addresses[lane]).collect();
+                acquired.dedup();
+                acquired.into_iter().for_each(|address| sanitizer.map_acquired(checks, warp, address));
+            }
+            None => sanitizer.maps_released(warp),
+        }
     }
 
     pub(super) fn issue_load(
@@ -639,13 +677,7 @@ impl Step<'_, '_> {
                 Data::Sink => 0,
             };
             let fail = |kind| (kind, lane as u32);
-            let mut bytes = [0; TENSOR_MAP_BYTES];
-            let access = Access { space, name: "tensor map read", size: 8 };
-            let thread = self.thread(lane);
-            for (word, at) in bytes.chunks_exact_mut(8).zip((addresses[lane]..).step_by(8)) {
-                let place = self.memory.place(self.environment, access, at, thread).map_err(fail)?;
-                word.copy_from_slice(&self.memory.read(self.environment, &place, 0, 8).to_le_bytes());
-            }
+            let mut bytes = self.map_bytes(space, addresses[lane], lane).map_err(fail)?;
             super::tensor_map::replace_field(&mut bytes, field, index, value).map_err(fail)?;
             self.write_map(space, addresses[lane], lane, &bytes).map_err(fail)?;
         }
@@ -658,6 +690,9 @@ impl Step<'_, '_> {
         let fail = |kind| (kind, lane as u32);
         let (to, from) = (self.addresses(global)[lane], self.addresses(shared)[lane]);
         let map = self.read_map(MemorySpace::Shared, from, lane).map_err(fail)?;
+        if self.memory.sanitizer.is_some() {
+            self.check_read(&Place::Shared(from as usize), TENSOR_MAP_BYTES as u32, lane);
+        }
         self.write_map(MemorySpace::Global, to, lane, &map.encode()).map_err(fail)
     }
 }

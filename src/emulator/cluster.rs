@@ -189,6 +189,11 @@ impl Cluster {
         self.blocks.iter().flatten().all(|block| block.is_done() || block.memory.spin.is_fruitless())
     }
 
+    /// Whether it waits for certain.
+    pub fn is_certain(&self) -> bool {
+        self.blocks.iter().flatten().all(|block| block.is_done() || block.memory.spin.is_certain())
+    }
+
     fn with_block<T>(&mut self, rank: usize, work: impl FnOnce(&mut Block, &mut Self) -> T) -> Option<T> {
         let mut block = self.blocks.get_mut(rank)?.take()?;
         let result = work(&mut block, self);
@@ -209,17 +214,20 @@ impl Cluster {
 
     /// The fault of a grid whose running blocks all wait for others.
     pub fn spinning(&mut self, environment: &Environment<'_>, kind: FaultKind) -> Option<Box<Fault>> {
+        let ended = self.barrier.phase;
+        let certain = self.is_certain();
         let block = self.blocks.iter_mut().flatten().find(|block| !block.is_done())?;
-        Some(block.stuck_at(environment, kind))
+        let waiting = if certain { block.waiting(environment, ended) } else { Vec::new() };
+        Some(Box::new(Fault { waiting, ..*block.stuck_at(environment, kind) }))
     }
 
     fn deadlock(&mut self, environment: &Environment<'_>) -> Box<Fault> {
-        let (mut waiting, mut polling) = (0, 0);
+        let mut stuck = [0; 3];
         for block in self.blocks.iter().flatten() {
-            let (at_barrier, at_phase) = block.stuck();
-            (waiting, polling) = (waiting + at_barrier, polling + at_phase);
+            stuck.iter_mut().zip(block.stuck()).for_each(|(all, own)| *all += own);
         }
-        let kind = FaultKind::Deadlock { waiting, polling };
+        let [waiting, polling, looking] = stuck;
+        let kind = FaultKind::Deadlock { waiting, polling, looking };
         let ended = self.barrier.phase;
         let waiting = self.blocks.iter_mut().flatten().flat_map(|block| block.waiting(environment, ended)).collect();
         match self.blocks.iter_mut().flatten().find(|block| !block.is_done()) {

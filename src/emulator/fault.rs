@@ -103,6 +103,8 @@ pub enum FaultKind {
         waiting: u32,
         /// How many test the phase of an mbarrier again and again.
         polling: u32,
+        /// How many look at shared memory again and again.
+        looking: u32,
     },
     /// Every block that runs asks global memory again and again, and nobody changes it.
     Spinning {
@@ -223,17 +225,24 @@ impl Fault {
             FaultKind::TensorMemory(problem) => ("tensor-memory", problem.clone()),
             FaultKind::Trap => ("trap", "the kernel executed `trap`".into()),
             FaultKind::Assert { message, .. } => ("device-assert", format!("device assertion failed: {message}")),
-            FaultKind::Deadlock { waiting, polling } => {
+            FaultKind::Deadlock { waiting, polling, looking } => {
                 let warps =
                     |count: u32| if count == 1 { "1 warp waits".to_owned() } else { format!("{count} warps wait") };
-                let at_barrier = format!("{} at a barrier", warps(*waiting));
-                let for_phase = format!("{} for a phase of an mbarrier", warps(*polling));
-                let who = match (waiting, polling) {
-                    (_, 0) => at_barrier,
-                    (0, _) => for_phase,
-                    _ => format!("{at_barrier} and {for_phase}"),
-                };
-                ("deadlock", format!("deadlock: {who} that nobody can complete"))
+                let groups = [
+                    (*waiting, "at a barrier that nobody can complete"),
+                    (*polling, "for a phase of an mbarrier that nobody can complete"),
+                    (*looking, "for a change of shared memory that nobody makes"),
+                ];
+                let groups: Vec<(u32, &str)> = groups.into_iter().filter(|(count, _)| *count > 0).collect();
+                // What two have in common is said once.
+                let end = " that nobody can complete";
+                let all_end = groups.iter().all(|(_, what)| what.ends_with(end));
+                let each = groups.iter().enumerate().map(|(index, (count, what))| {
+                    let is_last = index + 1 == groups.len();
+                    let what = if all_end && !is_last { what.trim_end_matches(end) } else { what };
+                    format!("{} {what}", warps(*count))
+                });
+                ("deadlock", format!("deadlock: {}", each.collect::<Vec<_>>().join(" and ")))
             }
             FaultKind::Spinning { running, .. } => {
                 let who = if *running == 1 {

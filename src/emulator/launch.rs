@@ -146,6 +146,7 @@ pub fn launch(
         epoch: 1,
         stuck: 0,
         fruitless: 0,
+        certain: true,
         failure: None,
         stats: Stats::default(),
         repaired: BTreeSet::new(),
@@ -220,6 +221,8 @@ struct Queue {
     /// Clusters that have done nothing but wait in this epoch, long enough; and warp instructions that this took.
     stuck: usize,
     fruitless: u64,
+    /// Whether all of them wait for certain.
+    certain: bool,
     /// The fault of the lowest cluster, so that the report is the same from run to run where it can be.
     failure: Option<(u64, Box<Fault>)>,
     stats: Stats,
@@ -282,10 +285,12 @@ impl Queue {
             let turns = if began == self.epoch { turns + 1 } else { 0 };
             self.stuck += usize::from(turns == STUCK.0);
             self.fruitless += executed;
+            self.certain &= cluster.is_certain();
             waits = Some((self.epoch, turns));
             let resident = self.paused.len() + self.running + 1;
             let may_start = self.next < self.limit() && resident < self.resident;
-            if self.stuck == resident && self.fruitless > STUCK.1 && !may_start {
+            let enough = self.certain || self.fruitless > STUCK.1;
+            if self.stuck == resident && enough && !may_start {
                 // The report is about the first of them, where it does not have its turn right now.
                 if let Some(first) = self.paused.iter_mut().min_by_key(|paused| paused.cluster.index)
                     && first.cluster.index < cluster.index
@@ -313,7 +318,7 @@ impl Queue {
     /// Some cluster has got on.
     fn progress(&mut self) {
         self.epoch += 1;
-        (self.stuck, self.fruitless) = (0, 0);
+        (self.stuck, self.fruitless, self.certain) = (0, 0, true);
     }
 }
 
@@ -597,8 +602,8 @@ mod tests {
     }
 
     #[test]
-    fn lanes_that_wait_for_each_other_across_blocks_are_cancelled() {
-        let body = "st.global.u32 [%rd1], %r1;\nwait: ld.volatile.global.u32 %r2, [%rd1];\n\
+    fn a_loop_that_counts_while_it_waits_is_cancelled() {
+        let body = "st.global.u32 [%rd1], %r1;\nwait: add.u32 %r3, %r3, 1; ld.volatile.global.u32 %r2, [%rd1];\n\
                     setp.ne.u32 %p1, %r2, 7; @%p1 bra wait;";
         cancel_while_running(body, [1000, 1, 1], 64);
     }

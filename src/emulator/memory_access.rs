@@ -229,7 +229,11 @@ impl BlockMemory {
             return old;
         }
         let old = self.read(environment, place, offset, size);
-        self.write(place, offset, size, update(old));
+        let new = update(old);
+        self.write(place, offset, size, new);
+        if (new ^ old) << (64 - 8 * size) != 0 {
+            self.spin.changed_shared();
+        }
         old
     }
 }

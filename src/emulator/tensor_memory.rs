@@ -7,6 +7,7 @@ use super::execute::{LaneFault, Step};
 use super::fault::FaultKind;
 use super::memory_access::Access;
 use super::program::{AddressOperand, Data, MemorySpace, Op, Slot, TensorAccess, TensorShape, Word};
+use super::sanitizer::{Cells, TensorUse, columns};
 
 const LANES: u32 = 128;
 const COLUMNS: u32 = 512;
@@ -20,6 +21,8 @@ pub(super) struct TensorMemory {
     cells: Vec<u32>,
     /// First column and number of columns, by the first.
     allocations: Vec<(u32, u32)>,
+    /// What was allocated before, and given back.
+    released: Vec<(u32, u32)>,
     /// Whether the block has said that it allocates no more.
     relinquished: bool,
 }
@@ -74,7 +77,7 @@ impl TensorAccess {
 impl TensorMemory {
     fn new() -> Self {
         let cells = vec![UNTOUCHED; (LANES * COLUMNS) as usize];
-        Self { cells, allocations: Vec::new(), relinquished: false }
+        Self { cells, allocations: Vec::new(), released: Vec::new(), relinquished: false }
     }
 
     /// First fit.
@@ -109,7 +112,10 @@ impl TensorMemory {
     fn release(&mut self, first: u32, columns: u32) -> Result<(), FaultKind> {
         match self.allocations.iter().position(|&allocation| allocation == (first, columns)) {
             Some(index) => {
-                self.allocations.remove(index);
+                let released = self.allocations.remove(index);
+                if !self.released.contains(&released) {
+                    self.released.push(released);
+                }
                 Ok(())
             }
             None => Err(FaultKind::TensorMemory(format!(
@@ -121,11 +127,17 @@ impl TensorMemory {
     /// Whether there are so many columns from an address on.
     pub fn check(&self, access: &'static str, address: u32, columns: u32) -> Result<(), FaultKind> {
         let (lane, column) = (address >> 16, address & 0xffff);
-        let inside = self.allocations.iter().any(|&(first, length)| {
+        let holds = |&&(first, length): &&(u32, u32)| {
             column >= first && u64::from(column) + u64::from(columns) <= u64::from(first + length)
-        });
-        if inside && lane < LANES {
+        };
+        if lane < LANES && self.allocations.iter().any(|own| holds(&own)) {
             return Ok(());
+        }
+        if lane < LANES && self.released.iter().any(|own| holds(&own)) {
+            let last = u64::from(column) + u64::from(columns) - 1;
+            let which = if columns == 1 { format!("column {column}") } else { format!("columns {column} to {last}") };
+            let message = format!("{access} of {which} of tensor memory, which `tcgen05.dealloc` has given back");
+            return Err(FaultKind::TensorMemory(message));
         }
         let size = 4 * columns;
         Err(FaultKind::OutOfBounds { access, space: "tensor memory", address: address.into(), size, near: None })
@@ -169,14 +181,24 @@ impl Step<'_, '_> {
             sanitizer.write(who, at as usize, 4, false);
         }
         self.memory.write(&place, 0, 4, first.into());
+        if let Some(sanitizer) = &mut self.memory.sanitizer {
+            sanitizer.tensor_allocated();
+        }
         Ok(())
     }
 
-    pub(super) fn release_tensor(&mut self, address: Slot, columns: Slot) -> Result<(), LaneFault> {
+    pub(super) fn release_tensor(&mut self, address: Slot, count: Slot) -> Result<(), LaneFault> {
         let lane = self.first_lane();
-        let (first, columns) = (self.word(address)[lane], self.word(columns)[lane]);
+        let (first, count) = (self.word(address)[lane], self.word(count)[lane]);
+        self.memory.do_all_tensor_work(self.environment, self.cluster);
         let tensor = self.memory.tensor.as_mut().ok_or_else(|| (not_allocated(), lane as u32))?;
-        tensor.release(first, columns).map_err(|kind| (kind, lane as u32))
+        tensor.release(first, count).map_err(|kind| (kind, lane as u32))?;
+        let who = self.who(lane);
+        if let Some((sanitizer, checks)) = self.memory.sanitizer.as_mut().zip(self.environment.checks) {
+            let cells: Vec<Cells> = columns(first, count).collect();
+            sanitizer.tensor_access(checks, who, &cells, TensorUse::Release, 0);
+        }
+        Ok(())
     }
 
     pub(super) fn relinquish_tensor(&mut self) {
@@ -205,10 +227,44 @@ impl Step<'_, '_> {
         tensor.check(name, address & !0xffff | columns.0, columns.1 + 1 - columns.0)
     }
 
+    /// In a checked launch: a warp's access of tensor memory.
+    fn note_tensor(&mut self, access: &TensorAccess, address: u32, how: TensorUse) {
+        let who = self.who(self.first_lane());
+        let Some((sanitizer, checks)) = self.memory.sanitizer.as_mut().zip(self.environment.checks) else { return };
+        let mut cells: Vec<Cells> = Vec::new();
+        for register in 0..access.registers.len() {
+            let own = access.cells(address, register).into_iter();
+            cells.extend(
+                own.flat_map(|cell| (0..=u32::from(access.packed)).map(move |second| Cells::of(cell + second))),
+            );
+        }
+        cells.sort_unstable();
+        cells.dedup();
+        sanitizer.tensor_access(checks, who, &cells, how, 0);
+    }
+
+    /// In a checked launch: undefined values go from registers to the cells of a store, or from those of a load to its
+    /// registers.
+    fn follow_tensor(&mut self, access: &TensorAccess, address: u32, pc: u32, stores: bool) {
+        if self.memory.sanitizer.is_none() {
+            return;
+        }
+        for (register, element) in access.registers.iter().enumerate() {
+            let Data::Word(slot) = *element else { continue };
+            let cells = access.cells(address, register);
+            if stores {
+                self.undefined_to_tensor(slot, &cells);
+            } else {
+                self.undefined_from_tensor(slot, &cells, pc);
+            }
+        }
+    }
+
     pub(super) fn issue_tensor_load(&mut self, access: &TensorAccess) -> Result<(), LaneFault> {
         let lane = self.first_lane();
         let address = self.addresses(&access.address)[lane] as u32;
         self.check_tensor("read", access, address).map_err(|kind| (kind, lane as u32))?;
+        self.note_tensor(access, address, TensorUse::Load);
         self.warp.tensor_loads.push(PendingTensorLoad { pc: self.pc, address });
         Ok(())
     }
@@ -231,6 +287,10 @@ impl Step<'_, '_> {
                 });
                 self.warp.words[*slot as usize] = value;
             }
+            self.follow_tensor(access, address, pc, false);
+        }
+        if let Some(sanitizer) = &mut self.memory.sanitizer {
+            sanitizer.tensor_waited(self.warp.index, TensorUse::Load);
         }
         Ok(())
     }
@@ -241,6 +301,8 @@ impl Step<'_, '_> {
         self.check_tensor("write", access, address).map_err(|kind| (kind, lane as u32))?;
         let register = |data: &Data| if let Data::Word(slot) = data { *self.word(*slot) } else { [0; 32] };
         let registers = access.registers.iter().map(register).collect();
+        self.note_tensor(access, address, TensorUse::Store);
+        self.follow_tensor(access, address, self.pc, true);
         self.warp.tensor_stores.push(PendingTensorStore { pc: self.pc, address, registers });
         Ok(())
     }
@@ -263,6 +325,9 @@ impl Step<'_, '_> {
                     }
                 }
             }
+        }
+        if let Some(sanitizer) = &mut self.memory.sanitizer {
+            sanitizer.tensor_waited(self.warp.index, TensorUse::Store);
         }
         Ok(())
     }

@@ -14,7 +14,7 @@ use super::fault::FaultKind;
 use super::launch::Arithmetic;
 use super::memory_access::SHARED_WINDOW;
 use super::program::{MemorySpace, Op, TensorCommit, TensorCopy, TensorKind, TensorMma, TensorSource};
-use super::sanitizer::{MBARRIER_BYTES, Snapshot, Who};
+use super::sanitizer::{Cells, MBARRIER_BYTES, Snapshot, TOGETHER, TensorUse, Who};
 use super::tensor_memory::{TensorMemory, not_allocated};
 use super::wgmma::Matrix;
 
@@ -141,11 +141,70 @@ enum SidePlace {
     Tensor(u32, Description),
 }
 
+/// Cells of these lanes, and of so many columns.
+fn cells_of(lanes: impl Iterator<Item = u32>, first: u32, count: u32) -> Vec<Cells> {
+    let mut groups: Vec<u32> = lanes.map(|lane| lane / TOGETHER).collect();
+    groups.sort_unstable();
+    groups.dedup();
+    let cells = |column| groups.iter().map(move |&group| Cells { column, group });
+    (first..first.saturating_add(count)).flat_map(cells).collect()
+}
+
+/// What a `tcgen05.mma` touches in tensor memory; nothing where it will be refused.
+fn touched_by_mma(mma: &TensorMma, operands: &Operands) -> Vec<(TensorUse, Vec<Cells>)> {
+    let Ok(description) = Description::of(operands.description, mma.scaled.is_some()) else { return Vec::new() };
+    let split = |address: u32| (address >> 16, address & 0xffff);
+    let rows = |lane: u32| (0..description.m).map(move |row| lane + description.lane(row));
+    let mut touched = Vec::new();
+    if matches!(mma.a, TensorSource::Tensor(_)) {
+        let (lane, column) = split(operands.a as u32);
+        // 32 bytes of a row, whatever its elements.
+        touched.push((TensorUse::Operand, cells_of(rows(lane), column, 8)));
+    }
+    if mma.scales.is_some() {
+        for (address, count) in operands.scales.into_iter().zip([description.m, description.n]) {
+            let (lane, column) = split(address);
+            touched.push((TensorUse::Operand, cells_of(lane..lane + 32, column, count.div_ceil(32) as u32)));
+        }
+    }
+    let (lane, column) = split(operands.d);
+    touched.push((TensorUse::Sum { add: operands.add }, cells_of(rows(lane), column, description.n as u32)));
+    touched
+}
+
+/// What a `tcgen05.cp` writes.
+fn touched_by_copy(copy: &TensorCopy, address: u32) -> Vec<(TensorUse, Vec<Cells>)> {
+    let (lane, column) = (address >> 16, address & 0xffff);
+    let lanes = copy.copies.iter().flat_map(|first| (0..copy.rows).map(move |row| lane + first + row));
+    vec![(TensorUse::Copy, cells_of(lanes, column, copy.bits / 32))]
+}
+
 impl Step<'_, '_> {
     fn ask(&mut self, lane: usize, what: What) {
-        let then = self.memory.sanitizer.as_mut().and_then(|sanitizer| sanitizer.issue(self.warp.index));
+        let core = self.note_tensor_work(lane, &what);
+        let mut then = self.memory.sanitizer.as_mut().and_then(|sanitizer| sanitizer.issue(self.warp.index));
+        if let Some(then) = &mut then {
+            then.core = core;
+        }
         let work = TensorWork { pc: self.pc, thread: self.thread(lane), what, then };
         self.memory.tensor_work.push_back(work);
+    }
+
+    /// In a checked launch: what the tensor core is asked for touches tensor memory; its number.
+    fn note_tensor_work(&mut self, lane: usize, what: &What) -> u32 {
+        let who = self.who(lane);
+        let op = self.environment.program.code.get(self.pc as usize).map(|instruction| &instruction.op);
+        let Some((sanitizer, checks)) = self.memory.sanitizer.as_mut().zip(self.environment.checks) else { return 0 };
+        let core = sanitizer.core_issues(who.warp);
+        let touched = match (what, op) {
+            (What::Multiply(operands), Some(Op::TensorMma(mma))) => touched_by_mma(mma, operands),
+            (What::Copy { address, .. }, Some(Op::TensorCopy(copy))) => touched_by_copy(copy, *address),
+            _ => Vec::new(),
+        };
+        for (how, cells) in touched {
+            sanitizer.tensor_access(checks, who, &cells, how, core);
+        }
+        core
     }
 
     pub(super) fn issue_tensor_mma(&mut self, mma: &TensorMma) {
@@ -183,7 +242,6 @@ impl Step<'_, '_> {
             let who = self.who(lane);
             if let Some(sanitizer) = &mut self.memory.sanitizer {
                 sanitizer.read(who, mbarrier as usize, MBARRIER_BYTES);
-                sanitizer.mbarrier_arrive(mbarrier, who.warp);
             }
             self.ask(lane, What::Commit { mbarrier, ranks });
         }
@@ -220,6 +278,33 @@ impl BlockMemory {
         last
     }
 
+    /// In a checked launch, when the block has ended: what the tensor core still has to read is not there any more.
+    pub(super) fn check_tensor_work(&mut self, environment: &Environment<'_>, cluster: &mut Cluster) {
+        for work in self.do_all_tensor_work(environment, cluster) {
+            if let Some(sanitizer) = self.sanitizer.as_mut().filter(|_| !matches!(work.what, What::Commit { .. })) {
+                sanitizer.core_unwaited(Who { warp: work.thread / 32, lane: work.thread % 32, pc: work.pc });
+            }
+        }
+    }
+
+    /// In a checked launch, before tensor memory goes: what the tensor core still has to do reads its operands now, so that
+    /// it shows which of them were overwritten too early. What was done.
+    pub(super) fn do_all_tensor_work(
+        &mut self,
+        environment: &Environment<'_>,
+        cluster: &mut Cluster,
+    ) -> Vec<TensorWork> {
+        if self.sanitizer.is_none() {
+            return Vec::new();
+        }
+        let all: Vec<TensorWork> = std::mem::take(&mut self.tensor_work).into();
+        for work in &all {
+            // How it ends does not matter: nobody waits for it.
+            let _ = self.do_tensor_work(environment, cluster, work);
+        }
+        all
+    }
+
     fn do_tensor_work(
         &mut self,
         environment: &Environment<'_>,
@@ -246,6 +331,11 @@ impl BlockMemory {
                 let at = mbarrier & ((1 << super::cluster::RANK_SHIFT) - 1);
                 for rank in lanes_of(ranks.unwrap_or(1 << named)) {
                     let rank = rank as u32;
+                    if let Some((sanitizer, then)) = self.sanitizer.as_mut().zip(work.then.as_ref())
+                        && rank == own
+                    {
+                        sanitizer.commit_landed(at, work.thread / 32, then);
+                    }
                     if rank == own { self.arrive_once(at) } else { cluster.memory(rank)?.arrive_once(at) }?;
                 }
                 Ok(())

@@ -375,6 +375,11 @@ impl Op {
                 base(&mut address.base, visit);
                 data(value, Read, visit);
             }
+            Op::MapFence { acquire } => {
+                if let Some(address) = acquire {
+                    base(&mut address.base, visit);
+                }
+            }
             Op::TensorMapCopy { global, shared } => {
                 base(&mut global.base, visit);
                 base(&mut shared.base, visit);
@@ -388,6 +393,7 @@ impl Op {
             | Op::WgmmaCommit
             | Op::TensorPermit
             | Op::TensorWaitStores
+            | Op::TensorFence { .. }
             | Op::BulkCommit
             | Op::BulkWait { .. }
             | Op::CopyWait { .. }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::block::BlockShape;
 use super::bulk_copy::PendingStore;
 use super::copy_async::PendingCopies;
-use super::program::{Long, Program, Slot, Special, Word};
+use super::program::{Long, MemorySpace, Program, Slot, Special, Word};
 use super::tensor_memory::{PendingTensorLoad, PendingTensorStore};
 use super::wgmma::PendingWgmma;
 
@@ -58,14 +58,42 @@ pub(super) struct Warp {
     pub cluster_phase: Option<u64>,
     /// Where it last tested a phase that had not ended, and how much it had executed then.
     polled: Option<(u32, u64)>,
-    /// The mbarrier that it tested then.
-    polled_mbarrier: Option<u64>,
+    /// What it looked at then.
+    polled_what: Option<Polled>,
     polls_again: bool,
+    round: Round,
     pub executed: u64,
+}
+
+/// What a warp looks at again and again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Polled {
+    /// An mbarrier.
+    Mbarrier(u64),
+    /// A place in shared or global memory.
+    Memory(MemorySpace, u64),
+}
+
+/// The loop that a warp goes round.
+#[derive(Clone, Copy, Debug, Default)]
+struct Round {
+    /// Its first instruction and the branch back; how much had been executed there last, and how often it was taken.
+    first: u32,
+    branch: u32,
+    then: u64,
+    times: u32,
+    /// All registers and places of lanes there, where the loop is watched.
+    state: Option<u64>,
+    /// Whether anything but registers was changed since.
+    acted: bool,
+    /// What was looked at since, and where.
+    looked: Option<(u32, MemorySpace, u64)>,
 }
 
 /// Instructions of a loop that only waits: more between two tests of one phase are work.
 const WAITING_LOOP: u64 = 64;
+/// Rounds of a loop before it is looked at for the first time.
+const FIRST_LOOK: u32 = 32;
 
 impl Warp {
     pub fn new(program: &Program, index: u32, shape: &BlockShape, globals: &[u64]) -> Self {
@@ -89,8 +117,9 @@ impl Warp {
             store_groups: [0; 32],
             cluster_phase: None,
             polled: None,
-            polled_mbarrier: None,
+            polled_what: None,
             polls_again: false,
+            round: Round::default(),
             executed: 0,
         };
         for &(slot, value) in &program.word_constants {
@@ -126,7 +155,7 @@ impl Warp {
 
     /// Remembers a test of a phase that had not ended.
     pub fn poll(&mut self, pc: u32, mbarrier: u64) {
-        self.polled_mbarrier = Some(mbarrier);
+        self.polled_what = Some(Polled::Mbarrier(mbarrier));
         let again = self.polled.is_some_and(|(at, then)| at == pc && self.executed - then <= WAITING_LOOP);
         self.polls_again = again;
         self.polled = Some((pc, self.executed));
@@ -137,9 +166,16 @@ impl Warp {
         self.polls_again = false;
     }
 
-    /// Whether it goes round a loop that only tests a phase.
+    /// Whether it goes round a loop that only tests a phase or looks at memory.
     pub fn only_waits(&self) -> bool {
-        self.polls_again && self.polled.is_some_and(|(_, then)| self.executed - then <= WAITING_LOOP)
+        let inside = match self.polled_what {
+            Some(Polled::Memory(..)) => {
+                let Round { first, branch, .. } = self.round;
+                self.frames.last().is_some_and(|frame| (first..=branch).contains(&frame.pc))
+            }
+            _ => true,
+        };
+        inside && self.polls_again && self.polled.is_some_and(|(_, then)| self.executed - then <= WAITING_LOOP)
     }
 
     /// Whether it did anything between its last two tests of a phase but to wait.
@@ -147,14 +183,64 @@ impl Warp {
         !self.polls_again
     }
 
-    /// Where it tests a phase again and again; `None` if it does something else.
+    /// Where it tests a phase or looks at memory again and again; `None` if it does something else.
     pub fn last_poll(&self) -> Option<u32> {
         self.polled.filter(|_| self.state == State::Ready).map(|(pc, _)| pc)
     }
 
-    /// The mbarrier that it tests again and again.
-    pub fn polled_mbarrier(&self) -> Option<u64> {
-        self.polled_mbarrier.filter(|_| self.last_poll().is_some())
+    /// What it looks at again and again.
+    pub fn polled_what(&self) -> Option<Polled> {
+        self.polled_what.filter(|_| self.last_poll().is_some())
+    }
+
+    /// Whether the loop that it goes round is watched.
+    #[inline(always)]
+    pub fn is_watched(&self) -> bool {
+        self.round.state.is_some()
+    }
+
+    /// What an instruction of a watched loop did.
+    pub fn note_of_round(&mut self, acted: bool, looked: Option<(u32, MemorySpace, u64)>) {
+        self.round.acted |= acted;
+        self.round.looked = looked.or(self.round.looked);
+    }
+
+    /// A branch back is taken: whether the loop only waits for a change of memory. That is so where it has looked at some,
+    /// every register is what it was a round ago, and nothing was changed: then it goes round until someone else does.
+    pub fn comes_round(&mut self, first: u32, branch: u32) -> bool {
+        let again = self.round.branch == branch && self.executed - self.round.then <= WAITING_LOOP;
+        if !again {
+            self.round = Round { first, branch, then: self.executed, ..Round::default() };
+            return false;
+        }
+        let Round { times, state, acted, looked, .. } = self.round;
+        let times = times.saturating_add(1);
+        self.round = Round { first, branch, then: self.executed, times, ..Round::default() };
+        // A loop that works is seldom looked at.
+        if state.is_none() && !(times >= FIRST_LOOK && times.is_power_of_two()) {
+            return false;
+        }
+        let now = Some(self.fingerprint());
+        if state.is_some() && (state != now || acted) {
+            return false;
+        }
+        self.round.state = now;
+        let Some((pc, space, address)) = looked.filter(|_| state.is_some()) else { return false };
+        self.round.times = FIRST_LOOK;
+        self.polled = Some((pc, self.executed));
+        self.polled_what = Some(Polled::Memory(space, address));
+        self.polls_again = true;
+        true
+    }
+
+    /// Of all registers, and of where the lanes are.
+    fn fingerprint(&self) -> u64 {
+        let mix = |hash: u64, value: u64| (hash ^ value).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
+        let words = self.words.as_flattened().iter().map(|&word| u64::from(word));
+        let predicates = self.predicates.iter().map(|&lanes| u64::from(lanes));
+        let frames = self.frames.iter().flat_map(|frame| [frame.pc, frame.reconverge, frame.mask].map(u64::from));
+        let longs = self.longs.as_flattened().iter().copied();
+        words.chain(predicates).chain(frames).chain(longs).fold(0, mix)
     }
 
     /// Goes to the next instruction.

@@ -152,6 +152,44 @@ pub fn mutants(text: &str) -> Vec<Mutant> {
     found
 }
 
+/// Whether a barrier has nothing on either side, up to the barriers before and after it, but what one thread asks of an
+/// mbarrier or of the TMA: that is in the order of the program, and other threads see it only behind the other barriers.
+fn is_between_one_thread_s(lines: &[&str], at: usize) -> bool {
+    let barrier = |line: &str| {
+        let rest = line.trim().strip_prefix("bar.sync")?;
+        Some(rest.split_whitespace().collect::<String>())
+    };
+    let Some(own) = lines.get(at).and_then(|line| barrier(line)) else { return false };
+    let by_one = ["mbarrier.init", "mbarrier.arrive", "mbarrier.inval", "cp.async.bulk.tensor"];
+    let touches = [
+        "ld.",
+        "st.",
+        "ldmatrix",
+        "stmatrix",
+        "atom",
+        "red.",
+        "cp.",
+        "wgmma",
+        "mbarrier",
+        "tensormap",
+        "tcgen05",
+        "bra",
+    ];
+    let is_quiet = |line: &str| {
+        let (instruction, guard) = unguarded(line);
+        let begins = |kinds: &[&str]| kinds.iter().any(|kind| instruction.starts_with(kind));
+        let is_label = instruction.starts_with('$') && !instruction.starts_with("$L__tmp");
+        guard.is_some() && begins(&by_one) || instruction.starts_with("ld.param") || !is_label && !begins(&touches)
+    };
+    let ends = |line: &str| barrier(line).as_ref() == Some(&own) || line.trim() == "{" || line.trim() == "ret;";
+    let is_quiet_up_to_a_barrier = |side: Vec<&str>| {
+        let last = side.into_iter().find(|line| ends(line) || !is_quiet(line));
+        last.is_some_and(is_quiet)
+    };
+    is_quiet_up_to_a_barrier(lines[..at].iter().rev().copied().collect())
+        && is_quiet_up_to_a_barrier(lines[at + 1..].to_vec())
+}
+
 /// What became of a mutant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verdict {
@@ -163,6 +201,8 @@ pub enum Verdict {
     ReadsMore,
     /// No report: the lanes that the check keeps away store what is there already, and the result is the same.
     StoresTheSame,
+    /// No report: only one thread does anything between the barriers before and after the one that was taken away.
+    OneThread,
     /// No report: what is left orders every pair of accesses of this launch; the result is the same in any order of warps.
     StillOrdered,
     /// No report, and another result: a program that computes something else, and breaks no rule.
@@ -174,11 +214,12 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    const ALL: [(Self, &'static str); 8] = [
+    const ALL: [(Self, &'static str); 9] = [
         (Self::Reported, "reported"),
         (Self::NeverOff, "never off"),
         (Self::ReadsMore, "reads more"),
         (Self::StoresTheSame, "same value"),
+        (Self::OneThread, "one thread"),
         (Self::StillOrdered, "ordered"),
         (Self::ComputesOther, "other"),
         (Self::Gap, "GAP"),
@@ -202,8 +243,8 @@ pub enum Outcome {
 /// Orders of warps in which a survivor is tried.
 const ORDERS: u64 = 4;
 
-/// The verdict on a mutant; `run` is a checked launch of a text in an order of warps.
-pub fn judge(mutant: &Mutant, mut run: impl FnMut(&str, u64) -> Outcome) -> Verdict {
+/// The verdict on a mutant of a right text; `run` is a checked launch of a text in an order of warps.
+pub fn judge(right: &str, mutant: &Mutant, mut run: impl FnMut(&str, u64) -> Outcome) -> Verdict {
     let is_bound = mutant.kind.starts_with("bound check");
     let same = match run(&mutant.text, 0) {
         Outcome::Reported => return Verdict::Reported,
@@ -232,13 +273,14 @@ pub fn judge(mutant: &Mutant, mut run: impl FnMut(&str, u64) -> Outcome) -> Verd
             Outcome::Quiet { same: true } => {}
         }
     }
-    Verdict::StillOrdered
+    let lines: Vec<&str> = right.lines().collect();
+    if is_between_one_thread_s(&lines, mutant.line - 1) { Verdict::OneThread } else { Verdict::StillOrdered }
 }
 
 /// Verdicts by kind.
 #[derive(Default)]
 pub struct Table {
-    counts: BTreeMap<String, [usize; 8]>,
+    counts: BTreeMap<String, [usize; 9]>,
     kernels: usize,
     /// The mutants that were not reported, by verdict, a line each.
     survivors: Vec<(Verdict, String)>,
@@ -263,12 +305,12 @@ impl Table {
     pub fn show(&self) -> String {
         let heads: Vec<String> = Verdict::ALL.iter().map(|(_, head)| format!("{head:>12}")).collect();
         let mut text = format!("{:<28}{}  report rate\n", "taken away", heads.concat());
-        let mut total = [0; 8];
-        let mut row = |name: &str, counts: &[usize; 8]| {
+        let mut total = [0; 9];
+        let mut row = |name: &str, counts: &[usize; 9]| {
             let cells: Vec<String> = counts.iter().map(|count| format!("{count:>12}")).collect();
             let all: usize = counts.iter().sum();
             // What never matters in this launch cannot be reported.
-            let equivalent: usize = counts[1..5].iter().sum();
+            let equivalent: usize = counts[1..6].iter().sum();
             let rate = |of: usize| if of == 0 { 100.0 } else { 100.0 * counts[0] as f64 / of as f64 };
             text += &format!(
                 "{name:<28}{}  {:.1} %, {:.1} % of those that are not equivalent\n",

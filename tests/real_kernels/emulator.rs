@@ -163,12 +163,13 @@ fn mutants_of_real_ptx() {
         table.kernel();
         println!("{}", job.name);
         for mutant in mutants(&text) {
-            let verdict = judge(&mutant, |text, seed| match emulate(directory, job, text, capability, Some(seed)) {
-                Err(fault) if fault.code == "interrupted" => Outcome::Endless,
-                Err(_) => Outcome::Reported,
-                Ok((_, findings)) if !findings.is_empty() => Outcome::Reported,
-                Ok((results, _)) => Outcome::Quiet { same: results == right },
-            });
+            let verdict =
+                judge(&text, &mutant, |text, seed| match emulate(directory, job, text, capability, Some(seed)) {
+                    Err(fault) if fault.code == "interrupted" => Outcome::Endless,
+                    Err(_) => Outcome::Reported,
+                    Ok((_, findings)) if !findings.is_empty() => Outcome::Reported,
+                    Ok((results, _)) => Outcome::Quiet { same: results == right },
+                });
             table.add(&format!("{} for sm_{capability}", job.name), &mutant, verdict);
         }
     }

@@ -3,7 +3,7 @@
 use super::Decoder;
 use super::modifiers::Modifiers;
 use crate::diagnostic::Result;
-use crate::emulator::program::{BarrierReduction, Op, Reduction, Shuffle};
+use crate::emulator::program::{BarrierReduction, MemorySpace, Op, Reduction, Shuffle};
 use crate::ptx::{Operand, PtxType};
 
 impl Decoder<'_> {
@@ -147,19 +147,31 @@ impl Decoder<'_> {
     }
 
     /// One block's accesses are in order here, and blocks see each other's at once: only a proxy fence is noted.
-    pub(super) fn fence(&mut self, m: &mut Modifiers<'_>) {
+    pub(super) fn fence(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
+        let acquires = m.has("acquire");
         while m
             .take_any(&["sc", "acq_rel", "acquire", "release", "cta", "cluster", "gpu", "sys", "gl", "level"])
             .is_some()
         {}
-        let mut of_proxy = false;
+        let (mut of_proxy, mut of_maps) = (false, false);
         if m.take("proxy") {
             let known = ["async", "tensormap::generic", "alias", "shared::cta", "shared", "global"];
             while let Some(word) = m.take_any(&known) {
                 of_proxy |= word == "async";
+                of_maps |= word == "tensormap::generic";
             }
         }
         m.take("mbarrier_init");
-        self.emit(if of_proxy { Op::ProxyFence } else { Op::Nothing });
+        let op = match (of_proxy, of_maps) {
+            (true, _) => Op::ProxyFence,
+            (_, true) if acquires => {
+                let (_, address) = self.address(o.first(), MemorySpace::Generic)?;
+                Op::MapFence { acquire: Some(address) }
+            }
+            (_, true) => Op::MapFence { acquire: None },
+            _ => Op::Nothing,
+        };
+        self.emit(op);
+        Ok(())
     }
 }

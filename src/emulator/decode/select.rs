@@ -84,7 +84,7 @@ impl Decoder<'_> {
                 self.emit(Op::ActiveMask { d });
             }
             "bar" | "barrier" => self.barrier(name, &mut m, o)?,
-            "membar" | "fence" => self.fence(&mut m),
+            "membar" | "fence" => self.fence(&mut m, o)?,
             "bra" => {
                 m.take("uni");
                 let Some(Operand::Name(label)) = o.first() else { return Err(self.malformed("expected a label")) };

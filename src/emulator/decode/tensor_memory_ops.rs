@@ -52,8 +52,7 @@ impl Decoder<'_> {
             Some("mma") => self.tensor_mma(m, o)?,
             Some("cp") => self.tensor_copy(m, o)?,
             Some("commit") => self.tensor_commit(m, o)?,
-            // Accesses of one block are in order here but for what is under way, which only its waits bring.
-            Some(_) => self.emit(Op::Nothing),
+            Some(fence) => self.emit(Op::TensorFence { before: fence == "fence::before_thread_sync" }),
             None => return Err(self.unsupported("this operation of `tcgen05`")),
         }
         Ok(())

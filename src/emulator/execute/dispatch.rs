@@ -204,6 +204,7 @@ impl Step<'_, '_> {
                     sanitizer.proxy_fence(self.warp.index);
                 }
             }
+            Op::MapFence { acquire } => self.fence_maps(acquire.as_ref()),
             Op::WgmmaFence => {
                 if let Some(sanitizer) = &mut self.memory.sanitizer {
                     sanitizer.wgmma_fence(self.warp.index);
@@ -227,6 +228,11 @@ impl Step<'_, '_> {
             Op::TensorStore(access) => return self.issue_tensor_store(access),
             Op::TensorWaitLoads { .. } => return self.wait_for_tensor_loads(),
             Op::TensorWaitStores => return self.wait_for_tensor_stores(),
+            Op::TensorFence { before } => {
+                if let Some(sanitizer) = &mut self.memory.sanitizer {
+                    sanitizer.tensor_fence(self.warp.index, *before);
+                }
+            }
             Op::TensorMma(mma) => self.issue_tensor_mma(mma),
             Op::TensorCopy(copy) => self.issue_tensor_copy(copy),
             Op::TensorCommit(commit) => self.issue_tensor_commit(commit),

@@ -13,15 +13,23 @@ use crate::emulator::sanitizer;
 impl<'e> Step<'_, 'e> {
     /// In a checked launch: a lane reads.
     #[cold]
-    fn check_read(&mut self, place: &Place<'_>, size: u32, lane: usize) {
+    pub(in crate::emulator) fn check_read(&mut self, place: &Place<'_>, size: u32, lane: usize) {
         let (who, environment) = (self.who(lane), self.environment);
         let Some((sanitizer, checks)) = self.memory.sanitizer.as_mut().zip(environment.checks) else { return };
+        let strong = checks.strong.get(self.pc as usize) == Some(&true);
         match place {
+            Place::Shared(at) if strong => {
+                sanitizer.strong_read(checks, who, (true, *at as u64), size, String::new);
+            }
             Place::Shared(at) => sanitizer.read(who, *at, size as usize),
             Place::Global(allocation, offset) => {
                 let address = allocation.address + offset;
                 let label = || sanitizer::place_in_global(environment, address);
-                sanitizer.global_read(checks, who, address, size, label);
+                if strong {
+                    sanitizer.strong_read(checks, who, (false, address), size, label);
+                } else {
+                    sanitizer.global_read(checks, who, address, size, label);
+                }
             }
             Place::Local(_) | Place::Param(_) => {}
         }
@@ -29,17 +37,32 @@ impl<'e> Step<'_, 'e> {
 
     /// In a checked launch: a lane is about to write an element.
     #[cold]
-    fn check_write(&mut self, place: &Place<'_>, offset: usize, size: u32, value: u64, lane: usize) {
+    pub(in crate::emulator) fn check_write(
+        &mut self,
+        place: &Place<'_>,
+        offset: usize,
+        size: u32,
+        value: u64,
+        lane: usize,
+    ) {
         let (who, environment) = (self.who(lane), self.environment);
         let unused = 64 - 8 * size;
         let same = self.memory.read(environment, place, offset, size) << unused == value << unused;
         let Some((sanitizer, checks)) = self.memory.sanitizer.as_mut().zip(environment.checks) else { return };
+        let strong = checks.strong.get(self.pc as usize) == Some(&true);
         match place {
+            Place::Shared(at) if strong => {
+                sanitizer.strong_write(checks, who, (true, (at + offset) as u64), size, String::new);
+            }
             Place::Shared(at) => sanitizer.write(who, at + offset, size as usize, same),
             Place::Global(allocation, at) => {
                 let address = allocation.address + at + offset as u64;
                 let label = || sanitizer::place_in_global(environment, address);
-                sanitizer.global_write(checks, who, (address, size), same, label);
+                if strong {
+                    sanitizer.strong_write(checks, who, (false, address), size, label);
+                } else {
+                    sanitizer.global_write(checks, who, (address, size), same, label);
+                }
             }
             Place::Local(_) | Place::Param(_) => {}
         }

@@ -4,11 +4,26 @@ use super::Step;
 use crate::emulator::block::{Arrival, BlockMemory, BlockShape, Environment, Stop};
 use crate::emulator::cluster::Cluster;
 use crate::emulator::fault::{Fault, FaultKind, Thread};
-use crate::emulator::program::{BarrierReduction, Op, Slot};
+use crate::emulator::memory_access::resolve_generic;
+use crate::emulator::program::{BarrierReduction, Data, MemorySpace, Op, Slot};
 use crate::emulator::sanitizer::Who;
 use crate::emulator::visit::{File, Use};
 use crate::emulator::warp::Warp;
 use crate::emulator::wgmma::PendingWgmma;
+
+impl Step<'_, '_> {
+    /// Where in shared or global memory an instruction looks: that of its first lane.
+    fn looks_at(&self, op: &Op) -> Option<(u32, MemorySpace, u64)> {
+        let (Op::Load { space, address, .. } | Op::Atomic { space, address, .. }) = op else { return None };
+        let address = self.addresses(address)[self.active.trailing_zeros() as usize & 31];
+        let (space, address) = match space {
+            MemorySpace::Generic => resolve_generic(address),
+            space => (*space, address),
+        };
+        matches!(space, MemorySpace::Global | MemorySpace::Shared | MemorySpace::Cluster)
+            .then_some((self.pc, space, address))
+    }
+}
 
 impl Warp {
     /// Runs until the turn is over, a barrier, the end or a fault.
@@ -51,7 +66,12 @@ impl Warp {
                 Step { warp: self, environment, memory, cluster, active, pc }.observe(&instruction.op, mask);
             }
             match &instruction.op {
-                Op::Branch { target, reconverge } => self.branch(*target, *reconverge, active),
+                Op::Branch { target, reconverge } => {
+                    self.branch(*target, *reconverge, active);
+                    if *target <= pc && active != 0 && self.comes_round(*target, pc) {
+                        return Ok(Stop::Poll);
+                    }
+                }
                 Op::Exit => {
                     self.advance();
                     self.exit(active);
@@ -70,10 +90,12 @@ impl Warp {
                         reduction: reduction
                             .map(|(kind, d, p): (BarrierReduction, Slot, Slot)| (kind, d, self.predicates[p as usize])),
                     };
+                    self.note_of_round(true, None);
                     self.advance();
                     return Ok(Stop::Barrier(arrival));
                 }
                 Op::ClusterArrive => {
+                    self.note_of_round(true, None);
                     self.advance();
                     return Ok(Stop::ClusterArrive(active.count_ones()));
                 }
@@ -102,9 +124,14 @@ impl Warp {
                 }
                 op => {
                     let mut step = Step { warp: self, environment, memory, cluster, active, pc };
+                    let looked = if step.warp.is_watched() { step.looks_at(op) } else { None };
+                    let changes = step.memory.spin.changes();
                     if let Err((kind, lane)) = step.execute(op) {
                         let pc = step.pc;
                         return Err(self.fault(environment, shape, kind, lane, pc));
+                    }
+                    if self.is_watched() {
+                        self.note_of_round(op.acts() || memory.spin.changes() != changes, looked);
                     }
                     self.advance();
                     // Long texts take their time; cancellation is seen between turns.
@@ -144,17 +171,31 @@ impl Warp {
     /// `wgmma.fence` stands between a register's write and a `wgmma` that takes it.
     fn check_registers(&self, environment: &Environment<'_>, memory: &mut BlockMemory, pc: u32, active: u32) {
         let Some((sanitizer, checks)) = memory.sanitizer.as_mut().zip(environment.checks) else { return };
+        let who = Who { warp: self.index, lane: active.trailing_zeros(), pc };
+        let code = &environment.program.code;
+        let uses = checks.uses.get(pc as usize).map(Vec::as_slice).unwrap_or_default();
+        for load in self.tensor_loads.iter().filter(|_| active != 0) {
+            let (Some(Op::TensorLoad(access)), Some(op)) =
+                (code.get(load.pc as usize).map(|i| &i.op), code.get(pc as usize).map(|i| &i.op))
+            else {
+                continue;
+            };
+            let holds = |&&(file, _, slot): &&(File, Use, Slot)| {
+                file == File::Word
+                    && access.registers.iter().any(|data| matches!(data, Data::Word(own) if *own == slot))
+            };
+            if !matches!(op, Op::TensorWaitLoads { .. }) && uses.iter().any(|used| holds(&used)) {
+                return sanitizer.tensor_register(who, load.pc);
+            }
+        }
         if checks.wgmma_words.is_empty() || active == 0 {
             return;
         }
-        let who = Who { warp: self.index, lane: active.trailing_zeros(), pc };
-        let code = &environment.program.code;
         match code.get(pc as usize).map(|instruction| &instruction.op) {
             Some(Op::Wgmma(wgmma)) => return sanitizer.wgmma_takes(who, wgmma.words()),
             Some(Op::WgmmaWait { .. }) | None => return,
             _ => {}
         }
-        let uses = checks.uses.get(pc as usize).map(Vec::as_slice).unwrap_or_default();
         let words = uses.iter().filter(|(file, _, slot)| *file == File::Word && checks.wgmma_words.contains(slot));
         for &(_, how, slot) in words {
             let holds = |pending: &&PendingWgmma| match code.get(pending.pc as usize).map(|i| &i.op) {

@@ -213,6 +213,10 @@ pub enum Op {
     CopyCommit,
     /// `fence.proxy.async`
     ProxyFence,
+    /// `fence.proxy.tensormap::generic`: a release, or an acquire of the map at an address.
+    MapFence {
+        acquire: Option<AddressOperand>,
+    },
     /// `wgmma.fence`: only a check notes it; registers are taken when the operation is carried out.
     WgmmaFence,
     /// `bar.warp.sync`: likewise; lanes run in step, and those that diverged meet at their post-dominator.
@@ -276,6 +280,10 @@ pub enum Op {
     },
     /// `tcgen05.wait::st`
     TensorWaitStores,
+    /// `tcgen05.fence::before_thread_sync`, or `::after_thread_sync`: only a check notes it.
+    TensorFence {
+        before: bool,
+    },
     /// `tcgen05.mma`: carried out before the commit after it tells its mbarrier.
     TensorMma(Box<TensorMma>),
     /// `tcgen05.cp`: in order with `tcgen05.mma`.
@@ -434,4 +442,37 @@ pub enum Op {
     Assert {
         parameters: [u32; 4],
     },
+}
+
+impl Op {
+    /// Whether it changes anything but registers. Whether an atomic does, its memory knows.
+    pub fn acts(&self) -> bool {
+        matches!(
+            self,
+            Self::Store { .. }
+                | Self::StoreMatrix { .. }
+                | Self::Atomic { space: MemorySpace::Cluster, .. }
+                | Self::CopyAsync { .. }
+                | Self::CopyCommit
+                | Self::Wgmma(_)
+                | Self::WgmmaCommit
+                | Self::TensorAllocate { .. }
+                | Self::TensorRelease { .. }
+                | Self::TensorPermit
+                | Self::TensorLoad(_)
+                | Self::TensorStore(_)
+                | Self::TensorMma(_)
+                | Self::TensorCopy(_)
+                | Self::TensorCommit(_)
+                | Self::MbarrierInit { .. }
+                | Self::MbarrierInvalidate { .. }
+                | Self::MbarrierArrive { .. }
+                | Self::BulkLoad { .. }
+                | Self::BulkStore { .. }
+                | Self::BulkCommit
+                | Self::TensorMapReplace { .. }
+                | Self::TensorMapCopy { .. }
+                | Self::Print { .. }
+        )
+    }
 }

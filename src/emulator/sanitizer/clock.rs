@@ -1,6 +1,7 @@
 //! Vector clocks: what an agent of a block knows of the others' past.
 
-/// The latest event of each agent that happened before. Agents are warps, then mbarriers.
+/// The latest event of each agent that happened before. Agents are warps, then their tensor
+/// cores, then mbarriers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Clock(Vec<u32>);
 

@@ -1,5 +1,7 @@
 //! What a check found, and how it is told.
 
+use super::tensor_map::MapFence;
+use super::tensor_memory::Missing;
 use crate::diagnostic::{Diagnostic, Place, Source};
 use crate::emulator::fault::Thread;
 use crate::emulator::program::{MemorySpace, Op, Program};
@@ -67,6 +69,13 @@ pub enum Rule {
         /// The write.
         other: u32,
     },
+    /// A tensor map that the kernel wrote and a bulk tensor copy uses without a fence between them.
+    TensorMapFence {
+        /// The write.
+        other: u32,
+        /// What is missing.
+        fence: MapFence,
+    },
     /// A register of a `wgmma` that has not been waited for.
     WgmmaRegister {
         /// The `wgmma`.
@@ -77,12 +86,31 @@ pub enum Rule {
         /// What wrote one; `None` where there was no fence at all.
         other: Option<u32>,
     },
+    /// Two accesses of tensor memory.
+    Tensor {
+        /// The earlier one.
+        other: u32,
+        /// What has to stand between them.
+        missing: Missing,
+    },
+    /// A `tcgen05.mma` that takes tensor memory that nothing has written.
+    TensorUntouched,
+    /// A register of a `tcgen05.ld` that has not been waited for.
+    TensorRegister {
+        /// The load.
+        other: u32,
+    },
     /// A bulk copy that nobody has waited for when its thread ends.
     Unwaited,
     /// A barrier that is misused.
     Barrier(Misuse),
     /// An mbarrier that is initialised once more.
     MbarrierTwice,
+    /// The bytes of an mbarrier that is in use are written.
+    MbarrierOverwritten {
+        /// Its `mbarrier.init`.
+        other: u32,
+    },
     /// A barrier or another collective operation that only some lanes of a warp execute together.
     Divergent,
 }
@@ -114,6 +142,14 @@ fn name_of(op: &Op) -> &'static str {
         Op::BulkLoad { .. } => "bulk load",
         Op::BulkStore { .. } => "bulk store",
         Op::Wgmma(_) => "`wgmma`",
+        Op::TensorMapReplace { .. } => "`tensormap.replace`",
+        Op::TensorMapCopy { .. } => "`tensormap.cp_fenceproxy`",
+        Op::TensorAllocate { .. } => "`tcgen05.alloc`",
+        Op::TensorLoad(_) => "`tcgen05.ld`",
+        Op::TensorStore(_) => "`tcgen05.st`",
+        Op::TensorMma(_) => "`tcgen05.mma`",
+        Op::TensorCopy(_) => "`tcgen05.cp`",
+        Op::TensorRelease { .. } => "`tcgen05.dealloc`",
         Op::MbarrierInit { .. } => "`mbarrier.init`",
         Op::MbarrierInvalidate { .. } => "`mbarrier.inval`",
         Op::MbarrierArrive { .. } => "arrival",
@@ -154,6 +190,10 @@ impl Finding {
                     (Some(Op::Wgmma(_)), _) | (_, Some(Op::Wgmma(_))) => {
                         "`wgmma.wait_group`, and for other warps a barrier, have to stand between them"
                     }
+                    (Some(Op::TensorMma(_) | Op::TensorCopy(_)), _)
+                    | (_, Some(Op::TensorMma(_) | Op::TensorCopy(_))) => {
+                        "`tcgen05.commit`, and a wait for the phase of its mbarrier, have to stand between them"
+                    }
                     (_, Some(Op::BulkStore { .. })) => "`cp.async.bulk.wait_group.read` has to come before the write",
                     (_, Some(Op::BulkLoad { .. })) => {
                         "its last reader has to say that it is done: a barrier or an mbarrier"
@@ -177,6 +217,7 @@ impl Finding {
                 let from = origin.map(|origin| (origin, op(origin)));
                 let what = match from {
                     Some((_, Some(Op::Load { space: MemorySpace::Local, .. }))) => "local memory",
+                    Some((_, Some(Op::TensorLoad(_)))) => "tensor memory",
                     Some((at, Some(Op::Load { .. }))) if is_guarded(at) => "a masked load",
                     Some((_, Some(Op::Load { .. } | Op::CopyAsync { .. } | Op::BulkLoad { .. }))) => "global memory",
                     _ => "a register",
@@ -208,6 +249,20 @@ impl Finding {
                 "`fence.proxy.async` has to come after the write, before the barrier",
                 Some((other, "written here")),
             ),
+            Rule::TensorMapFence { other, fence } => (
+                "tensormap-fence",
+                format!("this {own} may use what the tensor map was before it was written"),
+                match fence {
+                    MapFence::Acquire => {
+                        "`fence.proxy.tensormap::generic.acquire.gpu [map], 128` has to come after the write, and before \
+                         the copy"
+                    }
+                    MapFence::Release => {
+                        "`fence.proxy.tensormap::generic.release.gpu` has to come after the write, before the acquire"
+                    }
+                },
+                Some((other, "written here")),
+            ),
             Rule::WgmmaRegister { other } => (
                 "wgmma-register",
                 "a register of a `wgmma` is used before the `wgmma` was waited for".to_owned(),
@@ -223,14 +278,65 @@ impl Finding {
                 "`wgmma.fence` has to come before; ptxas repairs it silently, at the price of serial `wgmma`s",
                 other.map(|other| (other, "written here")),
             ),
+            Rule::Tensor { other, missing } => {
+                let earlier = format!("the {}{by}", name(other));
+                let (code, message, help) = match missing {
+                    Missing::WaitLoad => (
+                        "tensor-wait",
+                        format!("this {own} may come before {earlier} has read what it needs"),
+                        "`tcgen05.wait::ld` has to stand between them",
+                    ),
+                    Missing::WaitStore => (
+                        "tensor-wait",
+                        format!("this {own} may come before {earlier} has written"),
+                        "`tcgen05.wait::st` has to stand between them",
+                    ),
+                    Missing::Commit => (
+                        "tensor-commit",
+                        format!("this {own} may come before {earlier} has ended"),
+                        "`tcgen05.commit`, and a wait for the phase of its mbarrier, have to stand between them",
+                    ),
+                    Missing::Order => (
+                        "race",
+                        format!("data race in tensor memory: nothing orders this {own} and {earlier}"),
+                        "a barrier or an mbarrier has to stand between them",
+                    ),
+                    Missing::Fence => (
+                        "tensor-fence",
+                        format!("what orders this {own} and {earlier} does not order tensor memory"),
+                        "`tcgen05.fence::before_thread_sync` has to come before the barrier between them, \
+                         `tcgen05.fence::after_thread_sync` after it",
+                    ),
+                };
+                (code, message, help, Some((other, "the other access")))
+            }
+            Rule::TensorUntouched => (
+                "uninitialised",
+                format!("this {own} takes tensor memory that nothing has written"),
+                "what is there depends on what ran before",
+                None,
+            ),
+            Rule::TensorRegister { other } => (
+                "tensor-wait",
+                "a register of a `tcgen05.ld` is used before the `tcgen05.ld` was waited for".to_owned(),
+                "`tcgen05.wait::ld` has to come before",
+                Some((other, "still at work")),
+            ),
             Rule::Unwaited => (
                 "unwaited",
                 format!("the thread ends before this {own} was waited for"),
-                if own == "bulk load" {
-                    "the phase of its mbarrier has to be waited for: the block's shared memory is gone when it ends"
-                } else {
-                    "`cp.async.bulk.commit_group` and `cp.async.bulk.wait_group` have to come after: the block's shared \
-                     memory is gone when it ends"
+                match op(self.pc) {
+                    Some(Op::BulkStore { .. }) => {
+                        "`cp.async.bulk.commit_group` and `cp.async.bulk.wait_group` have to come after: the block's \
+                         shared memory is gone when it ends"
+                    }
+                    Some(Op::TensorMma(_) | Op::TensorCopy(_)) => {
+                        "`tcgen05.commit`, and a wait for the phase of its mbarrier, have to come after: the block's \
+                         shared memory is gone when it ends"
+                    }
+                    _ => {
+                        "the phase of its mbarrier has to be waited for: the block's shared memory is gone when it ends"
+                    }
                 },
                 None,
             ),
@@ -254,6 +360,12 @@ impl Finding {
                 "an mbarrier is initialised again in the middle of a phase".to_owned(),
                 "the phase has to be waited for before, and `mbarrier.inval` has to come",
                 None,
+            ),
+            Rule::MbarrierOverwritten { other } => (
+                "mbarrier",
+                format!("this {own} overwrites an mbarrier that is in use"),
+                "`mbarrier.inval` has to come before",
+                Some((other, "initialised here")),
             ),
             Rule::Divergent => (
                 "divergent-barrier",
@@ -279,6 +391,9 @@ impl Finding {
         {
             let what = if matches!(self.rule, Rule::Undefined { .. }) { "the value" } else { "the other one" };
             diagnostic = diagnostic.note(format!("{what} comes from {path}:{}", line.line));
+        }
+        if matches!(self.rule, Rule::Tensor { .. } | Rule::TensorUntouched | Rule::TensorRegister { .. }) {
+            diagnostic = diagnostic.note("tensor memory is modelled after the PTX ISA, not verified on a GPU");
         }
         let line = program.lines.get(self.pc as usize).copied().flatten();
         diagnostic.origin =

@@ -1,7 +1,7 @@
 //! How undefined values go through instructions, and where they may not go.
 
 use super::undefined::{Bytes, DEFINED, Origin, Value, all, any};
-use super::{Checks, Reach, Rule, place_in_global};
+use super::{Cells, Checks, Reach, Rule, TOGETHER, place_in_global};
 use crate::emulator::execute::{Step, lanes_of, partner};
 use crate::emulator::memory_access::{Access, Place};
 use crate::emulator::program::{
@@ -30,12 +30,7 @@ pub(super) enum Kind {
 impl Kind {
     /// By the text of an instruction.
     fn of(text: &str) -> Self {
-        let text = text.trim_start();
-        let text = match text.strip_prefix('@') {
-            Some(rest) => rest.split_once(char::is_whitespace).map_or("", |(_, rest)| rest.trim_start()),
-            None => text,
-        };
-        let opcode = text.split(|c: char| c.is_whitespace()).next().unwrap_or_default();
+        let opcode = opcode(text);
         match opcode.split('.').next().unwrap_or_default() {
             "and" => Self::And,
             "mov" | "or" | "xor" | "not" | "lop3" => Self::Bytes,
@@ -48,6 +43,15 @@ impl Kind {
     }
 }
 
+/// The opcode of an instruction's text, without its guard.
+fn opcode(text: &str) -> &str {
+    let text = match text.trim_start().strip_prefix('@') {
+        Some(rest) => rest.split_once(char::is_whitespace).map_or("", |(_, rest)| rest.trim_start()),
+        None => text.trim_start(),
+    };
+    text.split(|c: char| c.is_whitespace()).next().unwrap_or_default()
+}
+
 /// The kind of each instruction.
 pub(super) fn kinds(program: &Program, text: &str) -> Vec<Kind> {
     program.spans.iter().map(|span| Kind::of(text.get(span.clone()).unwrap_or_default())).collect()
@@ -56,11 +60,7 @@ pub(super) fn kinds(program: &Program, text: &str) -> Vec<Kind> {
 /// Whether all lanes of a warp have to execute an instruction together: it says so (`.aligned`), is a `bar` of the
 /// first kind, or names all lanes in its mask.
 pub(super) fn is_aligned(text: &str) -> bool {
-    let text = match text.trim_start().strip_prefix('@') {
-        Some(rest) => rest.split_once(char::is_whitespace).map_or("", |(_, rest)| rest.trim_start()),
-        None => text.trim_start(),
-    };
-    let opcode = text.split(|c: char| c.is_whitespace()).next().unwrap_or_default();
+    let opcode = opcode(text);
     let names_all = || {
         let last =
             text.trim_end_matches(|c: char| c == ';' || c.is_whitespace()).rsplit(',').next().unwrap_or_default();
@@ -69,6 +69,13 @@ pub(super) fn is_aligned(text: &str) -> bool {
     opcode.split('.').any(|part| part == "aligned")
         || opcode.starts_with("bar.") && !opcode.starts_with("bar.warp")
         || opcode.contains(".sync") && !opcode.starts_with("bar") && names_all()
+}
+
+/// Whether a load or a store orders threads as an atomic does: it is volatile, or says how.
+pub(super) fn is_strong(text: &str) -> bool {
+    let mut parts = opcode(text).split('.');
+    matches!(parts.next(), Some("ld" | "st"))
+        && parts.any(|part| matches!(part, "volatile" | "relaxed" | "acquire" | "release" | "mmio"))
 }
 
 /// The register of an operand.
@@ -280,7 +287,12 @@ impl Step<'_, '_> {
                 self.each_written(op, |step, file, slot| step.define(file, slot, active));
             }
             // Carried out when it is waited for.
-            Op::Wgmma(_) | Op::WgmmaWait { .. } => {}
+            Op::Wgmma(_) | Op::WgmmaWait { .. } | Op::TensorWaitLoads { .. } => {}
+            Op::TensorStore(access) => self.check_address(&access.address),
+            Op::TensorLoad(access) => {
+                self.check_address(&access.address);
+                self.each_written(op, |step, file, slot| step.define(file, slot, active));
+            }
             Op::MbarrierInit { address, .. }
             | Op::MbarrierInvalidate { address }
             | Op::MbarrierWait { address, .. }
@@ -535,6 +547,28 @@ impl Step<'_, '_> {
             rows[index & 1] |= quads(any(&self.undefined_data(data).bytes));
         }
         rows
+    }
+
+    /// A register goes to a cell of tensor memory in each lane.
+    pub(in crate::emulator) fn undefined_to_tensor(&mut self, slot: Slot, cells: &[u32; 32]) {
+        let value = self.undefined(File::Word, slot);
+        let Some(sanitizer) = &mut self.memory.sanitizer else { return };
+        for lane in lanes_of(any(&value.bytes)) {
+            sanitizer.tensor_stores_undefined(Cells::of(cells[lane]), cells[lane] >> 16, value.origin);
+        }
+    }
+
+    /// A register comes from a cell of tensor memory in each lane; `pc` is the load.
+    pub(in crate::emulator) fn undefined_from_tensor(&mut self, slot: Slot, cells: &[u32; 32], pc: u32) {
+        let Some(sanitizer) = &mut self.memory.sanitizer else { return };
+        let (mut lanes, mut origin) = (0, Some(pc));
+        for (lane, &cell) in cells.iter().enumerate() {
+            let (undefined, from) = sanitizer.tensor_undefined(Cells::of(cell));
+            let bit = u32::from(undefined >> (cell >> 16 & (TOGETHER - 1)) & 1);
+            lanes |= bit << lane;
+            origin = if bit != 0 { from.or(origin) } else { origin };
+        }
+        self.set_undefined(File::Word, slot, &Value { bytes: all(lanes), origin }, u32::MAX);
     }
 
     /// The undefined bytes of a place, a bit for each.

@@ -10,14 +10,21 @@ const PAGE: u64 = 4096;
 const MOST_PAGES: usize = 1 << 14;
 
 /// Who accessed a byte last.
-#[derive(Clone, Copy, Debug, Default)]
-struct Last {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Last {
     /// Number of the block, from 1; 0 for nobody.
     block: u32,
-    warp: u16,
+    pub warp: u16,
     atomic: bool,
-    event: u32,
-    pc: u32,
+    pub event: u32,
+    pub pc: u32,
+}
+
+impl Last {
+    /// Whether it was a warp of this block.
+    pub fn is_of(&self, block: u64) -> bool {
+        self.block == block as u32 + 1
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -65,6 +72,21 @@ impl GlobalShadow {
     /// Nothing was accessed yet.
     pub fn new(blocks_synchronise: bool) -> Self {
         Self { pages: HashMap::new(), blocks_synchronise, incomplete: false, copies: 0 }
+    }
+
+    /// The launch's last writes of some bytes, each once.
+    pub(super) fn writes(&self, address: u64, size: u64) -> Vec<Last> {
+        let mut found = Vec::new();
+        for address in address..address.saturating_add(size) {
+            let cell = self.pages.get(&(address / PAGE)).and_then(|page| page.get((address % PAGE) as usize));
+            if let Some(Cell { write, .. }) = cell
+                && write.block != 0
+                && !found.contains(write)
+            {
+                found.push(*write);
+            }
+        }
+        found
     }
 
     /// Records an access of `size` bytes; the first conflict, if there is one. `same` tells that a write leaves the
@@ -129,6 +151,11 @@ impl GlobalShadow {
                         cell.replaced = if own_read { read.pc + 1 } else { 0 };
                     }
                 }
+                Kind::StrongRead => {
+                    if !write.atomic && !in_order(&write) {
+                        found = found.or(Some(conflict(&write)));
+                    }
+                }
                 Kind::Atomic => {
                     if !write.atomic && !in_order(&write) {
                         found = found.or(Some(conflict(&write)));
@@ -150,4 +177,6 @@ pub(super) enum Kind {
         same: bool,
     },
     Atomic,
+    /// A read that races with no atomic, and with no write that is as strong.
+    StrongRead,
 }

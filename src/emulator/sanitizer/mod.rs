@@ -11,21 +11,26 @@ mod clock;
 mod finding;
 mod flow;
 mod global;
+mod tensor_map;
+mod tensor_memory;
 mod undefined;
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use clock::Clock;
 pub use finding::{Finding, Misuse, Reach, Rule};
 pub(super) use flow::quads;
 pub use global::GlobalShadow;
 use global::{Asker, Kind};
+use tensor_map::Acquired;
+use tensor_memory::TensorShadow;
+pub(super) use tensor_memory::{Cells, TOGETHER, TensorUse, columns};
 use undefined::{Undefined, Unwritten};
 
 use super::block::{BlockShape, Environment};
 use super::fault::Thread;
-use super::program::{Op, Program, Slot};
+use super::program::{MemorySpace, Op, Program, Slot};
 use super::visit::{File, Use};
 
 /// Findings that are told apart in a block.
@@ -49,8 +54,12 @@ pub struct Checks {
     pub(super) wgmma_words: HashSet<Slot>,
     /// Whether all lanes of a warp have to execute an instruction together.
     pub(super) aligned: Vec<bool>,
+    /// Whether a load or a store orders threads.
+    pub(super) strong: Vec<bool>,
     /// How undefined values go through each instruction.
     kinds: Vec<flow::Kind>,
+    /// Whether there is a `tcgen05.fence`.
+    tensor_fences: bool,
     /// Global memory that nothing has written.
     unwritten: Mutex<Unwritten>,
 }
@@ -68,16 +77,24 @@ impl Checks {
         let uses = uses.collect();
         let wgmmas = program.code.iter().filter_map(|i| if let Op::Wgmma(wgmma) = &i.op { Some(wgmma) } else { None });
         let wgmma_words = wgmmas.flat_map(|wgmma| wgmma.words()).collect();
+        let text_of = |span: &std::ops::Range<usize>| ptx.get(span.clone()).unwrap_or_default();
+        let strong: Vec<bool> = program.spans.iter().map(|span| flow::is_strong(text_of(span))).collect();
+        let is_global = |op: &Op| match op {
+            Op::Load { space, .. } | Op::Store { space, .. } => {
+                matches!(space, MemorySpace::Global | MemorySpace::Generic)
+            }
+            _ => false,
+        };
+        let orders =
+            program.code.iter().zip(&strong).any(|(instruction, &strong)| strong && is_global(&instruction.op));
         Self {
-            global: Mutex::new(GlobalShadow::new(program.orders_blocks())),
+            global: Mutex::new(GlobalShadow::new(orders || program.orders_blocks())),
             uses,
             wgmma_words,
-            aligned: program
-                .spans
-                .iter()
-                .map(|span| flow::is_aligned(ptx.get(span.clone()).unwrap_or_default()))
-                .collect(),
+            aligned: program.spans.iter().map(|span| flow::is_aligned(text_of(span))).collect(),
+            strong,
             kinds: flow::kinds(program, ptx),
+            tensor_fences: program.code.iter().any(|i| matches!(i.op, Op::TensorFence { .. })),
             unwritten: Mutex::new(Unwritten::new(unwritten)),
         }
     }
@@ -92,6 +109,10 @@ impl Checks {
     /// Bytes of global memory are written.
     pub(super) fn written(&self, address: u64, size: usize) {
         self.unwritten(|unwritten| unwritten.written(address, size as u64));
+    }
+
+    fn shadow(&self) -> MutexGuard<'_, GlobalShadow> {
+        self.global.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn unwritten<T>(&self, work: impl FnOnce(&mut Unwritten) -> T) -> T {
@@ -110,8 +131,9 @@ pub(super) struct Who {
 /// What a warp knew when it issued an asynchronous operation.
 #[derive(Clone, Debug)]
 pub(super) struct Snapshot {
-    clock: Clock,
-    proxy: Clock,
+    known: Knowledge,
+    /// Number of what the tensor core of `tcgen05` has to do; 0 for other operations.
+    pub(super) core: u32,
     /// Rows of A, in registers, that held an undefined value: of the lower and of the upper eight.
     pub(super) rows: [u32; 2],
 }
@@ -124,6 +146,8 @@ struct Cell {
     /// put no fence between it and `wgmma`, and the hardware wants none.
     generic: bool,
     atomic: bool,
+    /// It is of an mbarrier that is in use.
+    mbarrier: bool,
     event: u32,
     pc: u32,
     /// Which lane of a warp wrote it.
@@ -134,7 +158,7 @@ impl Cell {
     /// An ordinary write.
     fn of(who: Who, event: u32) -> Self {
         let (writer, lane) = (who.warp as u16, who.lane as u8);
-        Self { writer, generic: true, atomic: false, event, pc: who.pc, lane }
+        Self { writer, generic: true, atomic: false, mbarrier: false, event, pc: who.pc, lane }
     }
 
     /// Whether another lane of the same warp wrote it, and nothing has put the two in order.
@@ -143,6 +167,14 @@ impl Cell {
             && u32::from(self.lane) != who.lane
             && self.event == clock.get(who.warp as usize)
     }
+}
+
+/// A read of shared memory by the tensor core of `tcgen05`: its agent, and the number of what it does.
+#[derive(Clone, Copy, Debug, Default)]
+struct CoreRead {
+    agent: usize,
+    event: u32,
+    pc: u32,
 }
 
 /// Which earlier writes a write may meet with nothing between them.
@@ -154,11 +186,26 @@ struct Overlap {
     same: bool,
 }
 
-/// A place through which warps hand on what they know.
+/// What a warp knows, and what a place through which warps hand it on does.
 #[derive(Clone, Debug, Default)]
-struct Meeting {
+struct Knowledge {
+    /// Events that happened before.
     clock: Clock,
+    /// Writes of the generic proxy that are visible to the asynchronous one.
     proxy: Clock,
+    /// Writes of the generic proxy that are released to the tensormap proxy.
+    maps: Clock,
+    /// Operations of tensor memory before a `tcgen05.fence::before_thread_sync`.
+    tensor: Clock,
+}
+
+impl Knowledge {
+    fn join(&mut self, other: &Self) {
+        self.clock.join(&other.clock);
+        self.proxy.join(&other.proxy);
+        self.maps.join(&other.maps);
+        self.tensor.join(&other.tensor);
+    }
 }
 
 struct Phases {
@@ -167,26 +214,31 @@ struct Phases {
     /// Phases that have ended.
     ended: u32,
     /// What those who arrived know, and what those who waited for the last phase learn.
-    arrived: Meeting,
-    released: Meeting,
+    arrived: Knowledge,
+    released: Knowledge,
 }
 
 /// The records of one block.
 pub(super) struct Sanitizer {
     shape: BlockShape,
     warps: usize,
-    clocks: Vec<Clock>,
-    proxies: Vec<Clock>,
+    /// By warp.
+    known: Vec<Knowledge>,
     cells: Vec<Cell>,
     /// For each byte, the last event of each warp that read it.
     readers: Vec<u32>,
     reader_pcs: Vec<u32>,
     /// For each byte, warp and lane of its last reader.
     last_readers: Vec<(u16, u8)>,
-    barriers: HashMap<u32, Meeting>,
+    /// For each byte, the last read of the tensor core; empty where there is none.
+    core_reads: Vec<CoreRead>,
+    barriers: HashMap<u32, Knowledge>,
     mbarriers: HashMap<u64, Phases>,
     /// Atomics hand on knowledge too, by address.
-    atomics: HashMap<(bool, u64), Meeting>,
+    atomics: HashMap<(bool, u64), Knowledge>,
+    /// `fence.proxy.tensormap` acquires.
+    acquired: Vec<Acquired>,
+    tensor: TensorShadow,
     /// For each warp, the registers that were written since its last `wgmma.fence`, and by what; `None` before the first.
     unfenced: Vec<Option<HashMap<Slot, u32>>>,
     /// Registers and memory that hold what nothing has written.
@@ -200,23 +252,27 @@ pub(super) struct Sanitizer {
 impl Sanitizer {
     pub fn new(program: &Program, shape: &BlockShape, warps: usize, shared: usize) -> Self {
         let own = |warp| {
-            let mut clock = Clock::default();
-            clock.learn(warp, 1);
-            clock
+            let mut known = Knowledge::default();
+            known.clock.learn(warp, 1);
+            known
         };
-        let untouched = Cell { writer: NOBODY, generic: false, atomic: false, event: 0, pc: 0, lane: 0 };
+        let has_core = program.code.iter().any(|i| matches!(i.op, Op::TensorMma(_) | Op::TensorCopy(_)));
+        let untouched =
+            Cell { writer: NOBODY, generic: false, atomic: false, mbarrier: false, event: 0, pc: 0, lane: 0 };
         Self {
             shape: shape.clone(),
             warps,
-            clocks: (0..warps).map(own).collect(),
-            proxies: vec![Clock::default(); warps],
+            known: (0..warps).map(own).collect(),
             cells: vec![untouched; shared],
             readers: vec![0; shared * warps],
             reader_pcs: vec![0; shared],
             last_readers: vec![(NOBODY, 0); shared],
+            core_reads: if has_core { vec![CoreRead::default(); shared] } else { Vec::new() },
             barriers: HashMap::new(),
             mbarriers: HashMap::new(),
             atomics: HashMap::new(),
+            acquired: Vec::new(),
+            tensor: TensorShadow::new(warps),
             unfenced: vec![None; warps],
             undefined: Undefined::new(program, warps),
             found: HashMap::new(),
@@ -243,18 +299,22 @@ impl Sanitizer {
 
     fn tick(&mut self, warp: u32) {
         let warp = warp as usize;
-        if let Some(clock) = self.clocks.get_mut(warp) {
-            let now = clock.get(warp);
-            clock.learn(warp, now + 1);
+        if let Some(known) = self.known.get_mut(warp) {
+            let now = known.clock.get(warp);
+            known.clock.learn(warp, now + 1);
         }
     }
 
     fn now(&self, warp: u32) -> u32 {
-        self.clocks.get(warp as usize).map_or(0, |clock| clock.get(warp as usize))
+        self.known.get(warp as usize).map_or(0, |known| known.clock.get(warp as usize))
     }
 
     fn agent_name(&self, agent: usize) -> String {
-        if agent < self.warps { format!("warp {agent}") } else { "the asynchronous proxy".to_owned() }
+        match agent {
+            _ if agent < self.warps => format!("warp {agent}"),
+            _ if agent < 2 * self.warps => format!("warp {}", agent - self.warps),
+            _ => "the asynchronous proxy".to_owned(),
+        }
     }
 
     fn race(&mut self, who: Who, other: u32, by: usize, at: usize) {
@@ -305,6 +365,10 @@ impl Sanitizer {
         for byte in at..at + size {
             let Some(&cell) = self.cells.get(byte) else { return };
             let writer = usize::from(cell.writer);
+            if cell.mbarrier {
+                let place = || format!("shared address {byte:#x}");
+                return self.tell(Rule::MbarrierOverwritten { other: cell.pc }, who, None, place);
+            }
             let allowed = with.same || with.atomic && cell.atomic;
             if cell.writer != NOBODY && cell.event > clock.get(writer) && !allowed {
                 return self.race(who, cell.pc, writer, byte);
@@ -317,6 +381,11 @@ impl Sanitizer {
             let readers = self.readers.get(byte * self.warps..(byte + 1) * self.warps).unwrap_or_default();
             if let Some(reader) = readers.iter().enumerate().position(|(warp, &event)| event > clock.get(warp)) {
                 return self.race(who, self.reader_pcs[byte], reader, byte);
+            }
+            if let Some(read) = self.core_reads.get(byte).copied()
+                && read.event > clock.get(read.agent)
+            {
+                return self.race(who, read.pc, read.agent, byte);
             }
             let own = readers.get(who.warp as usize).copied().unwrap_or_default();
             let (warp, lane) = self.last_readers.get(byte).copied().unwrap_or((NOBODY, 0));
@@ -335,10 +404,10 @@ impl Sanitizer {
     }
 
     fn with_clock(&mut self, warp: u32, work: impl FnOnce(&mut Self, &Clock)) {
-        let Some(slot) = self.clocks.get_mut(warp as usize) else { return };
-        let clock = std::mem::take(slot);
+        let Some(known) = self.known.get_mut(warp as usize) else { return };
+        let clock = std::mem::take(&mut known.clock);
         work(self, &clock);
-        self.clocks[warp as usize] = clock;
+        self.known[warp as usize].clock = clock;
     }
 
     /// An ordinary read of shared memory.
@@ -354,28 +423,70 @@ impl Sanitizer {
             this.check_write(who, clock, at, size, Overlap { atomic: false, same })
         });
         let event = self.now(who.warp);
-        let known = |clock: &Clock, cell: &Cell| cell.event <= clock.get(cell.writer.into());
-        let Some(clock) = self.clocks.get(who.warp as usize) else { return };
+        let Some(Knowledge { clock, .. }) = self.known.get(who.warp as usize) else { return };
+        let known = |cell: &Cell| cell.event <= clock.get(cell.writer.into());
         let cells = self.cells.get(at..at + size).unwrap_or_default();
         // What an earlier writer has put there stays its own where this warp does not know of it.
-        if !same || cells.iter().all(|cell| cell.writer == NOBODY || known(clock, cell)) {
+        if !same || cells.iter().all(|cell| cell.writer == NOBODY || known(cell)) {
             self.note_write(at, size, Cell::of(who, event));
         }
     }
 
+    /// A volatile, relaxed or acquiring load: its warp knows what that of the last such store to its bytes did.
+    pub fn strong_read(
+        &mut self,
+        checks: &Checks,
+        who: Who,
+        (shared, address): (bool, u64),
+        size: u32,
+        label: impl Fn() -> String,
+    ) {
+        let Some(known) = self.known.get_mut(who.warp as usize) else { return };
+        for byte in address..address + u64::from(size) {
+            if let Some(meeting) = self.atomics.get(&(shared, byte)) {
+                known.join(meeting);
+            }
+        }
+        if shared {
+            self.with_clock(who.warp, |this, clock| this.check_read(who, clock, address as usize, size as usize));
+        } else {
+            self.global(checks, who, address, size, Kind::StrongRead, label);
+        }
+    }
+
+    /// A volatile, relaxed or releasing store; see [`Self::strong_read`].
+    pub fn strong_write(
+        &mut self,
+        checks: &Checks,
+        who: Who,
+        (shared, address): (bool, u64),
+        size: u32,
+        label: impl Fn() -> String,
+    ) {
+        let Some(known) = self.known.get(who.warp as usize).cloned() else { return };
+        self.atomics.insert((shared, address), known);
+        self.atomic_write(checks, who, (shared, address), size, label);
+    }
+
     /// An atomic: it hands on what its warp knows to the next one at the same address.
     pub fn atomic(&mut self, checks: &Checks, who: Who, shared: bool, address: u64, size: usize) {
-        let Some((clock, proxy)) = self.clocks.get_mut(who.warp as usize).zip(self.proxies.get_mut(who.warp as usize))
-        else {
-            return;
-        };
+        let Some(known) = self.known.get_mut(who.warp as usize) else { return };
         let meeting = self.atomics.entry((shared, address)).or_default();
-        clock.join(&meeting.clock);
-        proxy.join(&meeting.proxy);
-        meeting.clock = clock.clone();
-        meeting.proxy = proxy.clone();
+        known.join(meeting);
+        meeting.clone_from(known);
+        self.atomic_write(checks, who, (shared, address), size as u32, String::new);
+    }
+
+    fn atomic_write(
+        &mut self,
+        checks: &Checks,
+        who: Who,
+        (shared, address): (bool, u64),
+        size: u32,
+        label: impl Fn() -> String,
+    ) {
         if shared {
-            let at = address as usize;
+            let (at, size) = (address as usize, size as usize);
             self.with_clock(who.warp, |this, clock| {
                 this.check_write(who, clock, at, size, Overlap { atomic: true, same: false })
             });
@@ -383,7 +494,7 @@ impl Sanitizer {
             let cell = Cell { atomic: true, ..Cell::of(who, event) };
             self.note_write(at, size, cell);
         } else {
-            self.global(checks, who, address, size as u32, Kind::Atomic, String::new);
+            self.global(checks, who, address, size, Kind::Atomic, label);
         }
         self.tick(who.warp);
     }
@@ -405,22 +516,30 @@ impl Sanitizer {
         self.global(checks, who, address, size, Kind::Write { same }, label);
     }
 
-    fn global(&mut self, checks: &Checks, who: Who, address: u64, size: u32, kind: Kind, label: impl Fn() -> String) {
+    /// Whether the access is in order.
+    fn global(
+        &mut self,
+        checks: &Checks,
+        who: Who,
+        address: u64,
+        size: u32,
+        kind: Kind,
+        label: impl Fn() -> String,
+    ) -> bool {
         self.accesses += 1;
-        let Some(knows) = self.clocks.get(who.warp as usize) else { return };
+        let Some(Knowledge { clock: knows, .. }) = self.known.get(who.warp as usize) else { return true };
         let asker =
             Asker { block: self.shape.linear_index, warp: who.warp, event: self.now(who.warp), pc: who.pc, knows };
-        let conflict = checks.global.lock().unwrap_or_else(PoisonError::into_inner).access(&asker, address, size, kind);
-        if let Some(conflict) = conflict {
-            let other =
-                if conflict.same_block { format!("warp {}", conflict.warp) } else { "another block".to_owned() };
-            self.tell(Rule::Race { shared: false, other: conflict.pc }, who, Some(other), label);
-        }
+        let conflict = checks.shadow().access(&asker, address, size, kind);
+        let Some(conflict) = conflict else { return true };
+        let other = if conflict.same_block { format!("warp {}", conflict.warp) } else { "another block".to_owned() };
+        self.tell(Rule::Race { shared: false, other: conflict.pc }, who, Some(other), label);
+        false
     }
 
     /// `fence.proxy.async`: what the warp knows of is visible to the asynchronous proxy from now on.
     pub fn proxy_fence(&mut self, warp: u32) {
-        if let Some((clock, proxy)) = self.clocks.get(warp as usize).zip(self.proxies.get_mut(warp as usize)) {
+        if let Some(Knowledge { clock, proxy, .. }) = self.known.get_mut(warp as usize) {
             proxy.join(clock);
         }
     }
@@ -428,9 +547,8 @@ impl Sanitizer {
     /// A warp comes to a barrier.
     pub fn barrier_arrive(&mut self, barrier: u32, warp: u32) {
         let meeting = self.barriers.entry(barrier).or_default();
-        if let Some((clock, proxy)) = self.clocks.get(warp as usize).zip(self.proxies.get(warp as usize)) {
-            meeting.clock.join(clock);
-            meeting.proxy.join(proxy);
+        if let Some(known) = self.known.get(warp as usize) {
+            meeting.join(known);
         }
         self.tick(warp);
     }
@@ -459,38 +577,46 @@ impl Sanitizer {
     /// compared with anything.
     pub fn written_by_peer(&mut self, at: usize, size: usize, pc: u32) {
         self.undefined.set_shared(at, size, 0, None);
-        self.note_write(at, size, Cell { writer: 0, generic: false, atomic: false, event: 0, pc, lane: 0 });
+        self.note_write(
+            at,
+            size,
+            Cell { writer: 0, generic: false, atomic: false, mbarrier: false, event: 0, pc, lane: 0 },
+        );
     }
 
-    fn learn(&mut self, warp: u32, meeting: &Meeting) {
-        if let Some((clock, proxy)) = self.clocks.get_mut(warp as usize).zip(self.proxies.get_mut(warp as usize)) {
-            clock.join(&meeting.clock);
-            proxy.join(&meeting.proxy);
+    fn learn(&mut self, warp: u32, meeting: &Knowledge) {
+        if let Some(known) = self.known.get_mut(warp as usize) {
+            known.join(meeting);
         }
     }
 
     fn phases(&mut self, address: u64) -> &mut Phases {
-        let agent = self.warps + self.mbarriers.len();
+        // Warps, their tensor cores, mbarriers.
+        let agent = 2 * self.warps + self.mbarriers.len();
         self.mbarriers.entry(address).or_insert_with(|| Phases {
             agent,
             ended: 0,
-            arrived: Meeting::default(),
-            released: Meeting::default(),
+            arrived: Knowledge::default(),
+            released: Knowledge::default(),
         })
     }
 
     /// An mbarrier is initialised or invalidated: whoever uses it has to know of that. Its bytes are no data.
     pub fn mbarrier_set(&mut self, who: Who, at: usize) {
+        self.mark_mbarrier(at, false);
         self.write(who, at, MBARRIER_BYTES, false);
+    }
+
+    /// An mbarrier is in use from its first arrival on: Triton 3.6 initialises some that it never uses, where tiles come.
+    fn mark_mbarrier(&mut self, at: usize, in_use: bool) {
+        self.cells.iter_mut().skip(at).take(MBARRIER_BYTES).for_each(|cell| cell.mbarrier = in_use);
     }
 
     /// A warp arrives at an mbarrier.
     pub fn mbarrier_arrive(&mut self, address: u64, warp: u32) {
-        let knows = self.clocks.get(warp as usize).cloned().zip(self.proxies.get(warp as usize).cloned());
-        let Some((clock, proxy)) = knows else { return };
-        let phases = self.phases(address);
-        phases.arrived.clock.join(&clock);
-        phases.arrived.proxy.join(&proxy);
+        let Some(known) = self.known.get(warp as usize).cloned() else { return };
+        self.mark_mbarrier(address as usize, true);
+        self.phases(address).arrived.join(&known);
         self.tick(warp);
     }
 
@@ -523,7 +649,11 @@ impl Sanitizer {
         self.undefined.set_shared(at, size, 0, None);
         let phases = self.phases(mbarrier);
         let (agent, event) = (phases.agent, phases.ended + 1);
-        self.note_write(at, size, Cell { writer: agent as u16, generic: false, atomic: false, event, pc, lane: 0 });
+        self.note_write(
+            at,
+            size,
+            Cell { writer: agent as u16, generic: false, atomic: false, mbarrier: false, event, pc, lane: 0 },
+        );
     }
 
     /// A `cp.async` is issued: nobody may touch its bytes until it was waited for.
@@ -541,19 +671,18 @@ impl Sanitizer {
 
     /// What a warp knows when it issues an operation that reads later; what it does from now on comes after that.
     pub fn issue(&mut self, warp: u32) -> Option<Box<Snapshot>> {
-        let clock = self.clocks.get(warp as usize)?.clone();
-        let proxy = self.proxies.get(warp as usize)?.clone();
+        let known = self.known.get(warp as usize)?.clone();
         self.tick(warp);
-        Some(Box::new(Snapshot { clock, proxy, rows: [0; 2] }))
+        Some(Box::new(Snapshot { known, core: 0, rows: [0; 2] }))
     }
 
     /// An asynchronous operation reads, by what its warp knew when it issued it; whether what it reads is undefined.
     pub fn read_later(&mut self, who: Who, then: &Snapshot, at: usize, size: usize) -> bool {
-        self.check_read(who, &then.clock, at, size);
+        self.check_read(who, &then.known.clock, at, size);
         for byte in at..at + size {
             let Some(&Cell { writer, generic, event, pc, .. }) = self.cells.get(byte) else { break };
-            if writer != NOBODY && generic && event <= then.clock.get(writer.into()) {
-                let seen = then.proxy.get(writer.into());
+            if writer != NOBODY && generic && event <= then.known.clock.get(writer.into()) {
+                let seen = then.known.proxy.get(writer.into());
                 if event > seen {
                     let by = self.agent_name(writer.into());
                     self.tell(Rule::ProxyFence { other: pc }, who, Some(by), || format!("shared address {byte:#x}"));
@@ -561,7 +690,11 @@ impl Sanitizer {
                 }
             }
         }
-        self.note_read(who, at, size);
+        if then.core == 0 {
+            self.note_read(who, at, size);
+        } else if let Some(reads) = self.core_reads.get_mut(at..(at + size).min(self.cells.len())) {
+            reads.fill(CoreRead { agent: self.warps + who.warp as usize, event: then.core, pc: who.pc });
+        }
         self.undefined.shared(at, size).0 != 0
     }
 
