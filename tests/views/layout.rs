@@ -139,24 +139,25 @@ def product(a, b, c, K, M: tl.constexpr, N: tl.constexpr, BLOCK: tl.constexpr):
     c.store([0, 0], sum.to(tl.float16))
 ";
 
-fn tma_matmul(session: &mut Session, target: &str) {
+/// Compiled for a target; with no option launched too.
+fn tma_matmul(session: &mut Session, options: &str) {
     run(
         session,
         "%buf p = randn(128, 128, dtype=f16, seed=1)\n%buf q = randn(128, 64, dtype=f16, seed=2)\n%buf r = zeros(128, 64, dtype=f16)",
     );
     let call = "tma(p, [128, 64]), tma(q, [64, 64]), tma(r, [128, 64]), 128, 128, 64, 64";
-    run(session, &format!("%%triton product[1]({call}) --compile --target {target}\n{TMA_MATMUL}"));
+    run(session, &format!("%%triton product[1]({call}) {options}\n{TMA_MATMUL}"));
 }
 
-/// Every layout, value and instruction of the last kernel is drawn.
-fn everything_is_drawn(session: &mut Session) {
-    let list = run(session, "%layout product").text;
+/// Every layout, value and instruction of a kernel is drawn.
+fn everything_is_drawn(session: &mut Session, kernel: &str) {
+    let list = run(session, &format!("%layout {kernel}")).text;
     assert!(!list.contains("not computed"), "{list}");
     let names = list.lines().filter_map(|line| line.split_whitespace().next());
     let names: Vec<String> = names.filter(|name| name.starts_with(['#', '%'])).map(str::to_owned).collect();
     assert!(names.len() > 3, "{list}");
     for name in names {
-        let output = run(session, &format!("%layout product {name}"));
+        let output = run(session, &format!("%layout {kernel} {name}"));
         assert!(output.html.expect("HTML").len() < 1 << 20, "{name}");
     }
 }
@@ -164,7 +165,7 @@ fn everything_is_drawn(session: &mut Session) {
 #[test]
 fn descriptors_of_wgmma_are_decoded() {
     let mut session = session();
-    tma_matmul(&mut session, "sm_90");
+    tma_matmul(&mut session, "--compile --target sm_90");
     let output = run(&mut session, "%mma product");
     insta::assert_snapshot!("wgmma", output.text);
     let facts = output.facts.expect("facts");
@@ -184,7 +185,160 @@ fn descriptors_of_wgmma_are_decoded() {
     assert_eq!(dot["tiles"], tiles);
     let html = output.html.expect("HTML");
     assert!(html.contains("descriptor of A") && html.contains("marked: what is read") && html.len() < 1 << 20);
-    everything_is_drawn(&mut session);
+    everything_is_drawn(&mut session, "product");
+}
+
+/// Descriptors that depend on an argument are those of the last launch.
+#[test]
+fn descriptors_that_arguments_decide() {
+    let mut session = session();
+    run(&mut session, "%target sm_90");
+    tma_matmul(&mut session, "");
+    let tiles = |output: &Output| output.facts.as_ref().expect("facts")["dots"][0]["tiles"].clone();
+    let by_the_text = tiles(&run(&mut session, "%mma product"));
+    // The descriptors of the first product move on by the bits of K below 128, of which there is none.
+    let cell = edited(&mut session, "%edit ptx product");
+    let (before, after) = cell.split_once("wgmma.mma_async").expect("a product");
+    let operands = after.split_once('}').map(|(_, rest)| rest).expect("the registers of D");
+    let descriptor = operands.split(',').nth(1).expect("a descriptor").trim();
+    let (_, k) = before.split_once("ld.param.b32").expect("K is loaded");
+    let k = k.split(['[', ']']).nth(1).expect("a parameter");
+    let decided = format!(
+        "{{ .reg .b32 %most; .reg .b64 %far; ld.param.b32 %most, [{k}]; and.b32 %most, %most, 127;
+cvt.u64.u32 %far, %most; add.s64 {descriptor}, {descriptor}, %far; }}\n"
+    );
+    run(&mut session, &format!("{before}{decided}wgmma.mma_async{after}"));
+    run(&mut session, "%check r == f32(p) @ f32(q), rtol=1e-2, atol=1e-1");
+    let output = run(&mut session, "%mma product");
+    let said = "a value that the text does not decide: it is that of the last launch";
+    assert!(output.text.contains(said), "{}", output.text);
+    assert!(output.text.contains("by the addresses in the descriptors"), "{}", output.text);
+    assert_eq!(tiles(&output), by_the_text);
+    assert!(output.html.expect("HTML").contains("descriptor of A"));
+    // Without a launch it stays unknown, and the reason is told.
+    let cell = edited(&mut session, "%edit ptx product").replacen("%%ptx product", "%%ptx other", 1);
+    run(&mut session, &cell.replacen('\n', " --compile\n", 1));
+    let output = run(&mut session, "%mma other");
+    assert!(output.text.contains("the text does not decide: "), "{}", output.text);
+}
+
+#[test]
+fn an_element_of_a_pipeline_s_buffers() {
+    let mut session = session();
+    tma_matmul(&mut session, "--compile --target sm_90");
+    let buffers = run(&mut session, "%layout product #shared").text;
+    assert!(buffers.contains("128×64 elements of 2 bytes, 16384 bytes"), "{buffers}");
+    // Row 3 of lines of 128 bytes, the second piece of 16 bytes exchanged with the third before it.
+    let of_each = run(&mut session, "%layout product #shared --at 3,5");
+    assert!(
+        of_each.text.contains("\n[3,5] of each of the 3 buffers is at byte 442 (0x1ba), bank 14"),
+        "{}",
+        of_each.text
+    );
+    let of_one = run(&mut session, "%layout product #shared --at 1,3,5");
+    assert!(of_one.text.contains("\n[3,5] of buffer 1 is at byte 442 (0x1ba), bank 14"), "{}", of_one.text);
+    // Both mark the same element.
+    let marked = |output: &Output| output.html.as_ref().expect("HTML").replace("buffer 1", "each of the 3 buffers");
+    assert_eq!(marked(&of_each), marked(&of_one));
+    assert_ne!(marked(&of_each).len(), run(&mut session, "%layout product #shared").html.expect("HTML").len());
+    let outside = fails(&mut session, "%layout product #shared --at 3,3,5");
+    assert_eq!(outside.help, ["the dimension 0 has 3 elements"]);
+    assert_eq!(fails(&mut session, "%layout product #shared --at 3,64").help, ["the dimension 1 has 64 elements"]);
+    assert_eq!(fails(&mut session, "%layout product #shared --at 3").help, ["0,… to 2,127,63 or 127,63"]);
+}
+
+/// Attention: two dots, one of whose operands stays in registers, between reductions along the rows.
+const ATTENTION: &str = "@triton.jit
+def attention(q, k, v, o, N, scale, BM: tl.constexpr, BN: tl.constexpr, D: tl.constexpr, TMA: tl.constexpr):
+    first = tl.program_id(0) * BM
+    rows, d = first + tl.arange(0, BM), tl.arange(0, D)
+    x = q.load([first, 0]) if TMA else tl.load(q + rows[:, None] * D + d[None, :])
+    most = tl.full([BM], float('-inf'), tl.float32)
+    total = tl.zeros([BM], tl.float32)
+    acc = tl.zeros([BM, D], tl.float32)
+    for start in range(0, N, BN):
+        columns = start + tl.arange(0, BN)
+        y = k.load([start, 0]).T if TMA else tl.load(k + columns[None, :] * D + d[:, None])
+        s = tl.dot(x, y) * scale
+        new = tl.maximum(most, tl.max(s, 1))
+        p = tl.exp2(s - new[:, None])
+        keep = tl.exp2(most - new)
+        total = total * keep + tl.sum(p, 1)
+        z = v.load([start, 0]) if TMA else tl.load(v + columns[:, None] * D + d[None, :])
+        acc = tl.dot(p.to(tl.float16), z, acc * keep[:, None])
+        most = new
+    result = (acc / total[:, None]).to(tl.float16)
+    if TMA:
+        o.store([first, 0], result)
+    else:
+        tl.store(o + rows[:, None] * D + d[None, :], result)
+";
+
+/// The buffers of an attention, launched.
+fn attention(target: &str, is_tma: bool) -> Session {
+    let mut session = Session::new();
+    run(&mut session, &format!("%target {target}\n%triton 3.4.0"));
+    for (seed, name) in ["q", "k", "v", "o"].into_iter().enumerate() {
+        run(&mut session, &format!("%buf {name} = randn(128, 64, dtype=f16, seed={seed})"));
+    }
+    let call = match is_tma {
+        true => "tma(q, [64, 64]), tma(k, [64, 64]), tma(v, [64, 64]), tma(o, [64, 64])",
+        false => "q, k, v, o",
+    };
+    let header = format!(
+        "%%triton attention[2]({call}, 128, 0.18033688, BM=64, BN=64, D=64, TMA={})",
+        if is_tma { "True" } else { "False" }
+    );
+    run(&mut session, &format!("{header}\n{ATTENTION}"));
+    run(&mut session, "%check o == softmax(q.to(f64) @ k.to(f64).T * 0.125) @ v.to(f64), rtol=2e-2, atol=2e-3");
+    session
+}
+
+/// Both dots of an attention, whose tiles are all known.
+fn both_dots(session: &mut Session, instruction: &str) {
+    let output = run(session, "%mma attention");
+    assert!(!output.text.contains("not linked") && output.text.contains(instruction), "{}", output.text);
+    let facts = output.facts.expect("facts");
+    let dots = facts["dots"].as_array().expect("dots");
+    assert_eq!(dots.len(), 2, "{}", output.text);
+    for dot in dots {
+        assert_eq!(dot["shape"], serde_json::json!([64, 64, 64]));
+        let step: Vec<u64> = dot["step"].as_array().expect("a step").iter().filter_map(|n| n.as_u64()).collect();
+        let expected: u64 = step.iter().map(|step| 64 / step).product();
+        let tiles: std::collections::BTreeSet<String> =
+            dot["tiles"].as_array().expect("tiles").iter().map(|tile| tile[1].to_string()).collect();
+        assert_eq!(tiles.len() as u64, expected, "{}", output.text);
+    }
+}
+
+#[test]
+fn attention_by_mma_sync() {
+    let mut session = attention("sm_80", false);
+    everything_is_drawn(&mut session, "attention");
+    both_dots(&mut session, "mma.sync.aligned.m16n8k16");
+    assert_eq!(fails(&mut session, "%tma attention").code, "no-descriptor");
+}
+
+#[test]
+fn attention_by_wgmma() {
+    let mut session = attention("sm_90", false);
+    everything_is_drawn(&mut session, "attention");
+    both_dots(&mut session, "wgmma.mma_async");
+}
+
+#[test]
+fn attention_by_tma() {
+    let mut session = attention("sm_90", true);
+    everything_is_drawn(&mut session, "attention");
+    both_dots(&mut session, "wgmma.mma_async");
+    let output = run(&mut session, "%tma attention k --at 64,0");
+    let facts = output.facts.expect("facts");
+    let all = facts["descriptors"].as_array().expect("descriptors");
+    assert!(all.iter().any(|one| one["copy"]["moved"] == 64 * 64 * 2), "{}", output.text);
+    assert_eq!(
+        run(&mut session, "%tma attention").facts.expect("facts")["descriptors"].as_array().map(Vec::len),
+        Some(4)
+    );
 }
 
 #[test]
@@ -195,10 +349,12 @@ fn tcgen05_and_tensor_memory() {
     }
     let mut session = session();
     run(&mut session, "%triton 3.6.0");
-    tma_matmul(&mut session, "sm_100");
+    tma_matmul(&mut session, "--compile --target sm_100");
     insta::assert_snapshot!("tcgen05", run(&mut session, "%mma product").text);
     insta::assert_snapshot!("tensor_memory", run(&mut session, "%layout product #tmem").text);
-    everything_is_drawn(&mut session);
+    let at = run(&mut session, "%layout product #tmem --at 37,5").text;
+    assert!(at.contains("[37,5] is in lane 37, column 5"), "{at}");
+    everything_is_drawn(&mut session, "product");
 }
 
 /// A kernel that loads a tensor in one layout and stores it in another.

@@ -341,13 +341,42 @@ fn memory_lines(placed: &Placed, chosen: Option<&[u32]>) -> String {
     )
 }
 
+/// The element of a buffer that `--at` names; a pipeline may have several buffers.
+pub(super) struct Chosen<'a> {
+    /// Without the dimensions that count buffers.
+    element: &'a [u32],
+    /// ` of buffer 1`, ` of each of the 3 buffers`
+    which: String,
+}
+
+impl<'a> Chosen<'a> {
+    /// Of buffers of `rank` dimensions; `counts` are the extents of those before them, which `said` may leave out.
+    pub fn of(said: &'a [u32], counts: &[u32], rank: usize) -> Self {
+        let (buffer, element) = said.split_at(said.len().saturating_sub(rank));
+        let which = match (counts, buffer) {
+            ([], _) => String::new(),
+            (_, []) => format!(" of each of the {} buffers", counts.iter().product::<u32>()),
+            _ => {
+                let number = buffer.iter().zip(counts).fold(0, |number, (at, extent)| number * extent + at);
+                format!(" of buffer {number}")
+            }
+        };
+        Self { element, which }
+    }
+
+    /// `[3,5] of buffer 1 is at byte 6`
+    fn says(&self, place: &str) -> String {
+        format!("\n{}{} is {place}", bracketed(self.element), self.which)
+    }
+}
+
 /// A layout of shared memory with what the kernel does with it.
 pub(super) fn shared(
     head: &str,
     attribute: &str,
     placed: &Placed,
     accesses: &[Access],
-    chosen: Option<&[u32]>,
+    chosen: Option<&Chosen<'_>>,
 ) -> Output {
     let shape = &placed.layout.shape;
     let mut text = format!("{head}\n{attribute}\n{} elements of {} bytes", by_x(shape), placed.element_bytes);
@@ -359,11 +388,11 @@ pub(super) fn shared(
     if own * blocks > room {
         text += &format!(" ({} unused)", own * blocks - room);
     }
-    if let Some(at) = chosen
-        && let Some((block, byte)) = placed.byte(at)
+    if let Some(chosen) = chosen
+        && let Some((block, byte)) = placed.byte(chosen.element)
     {
         let of = if blocks > 1 { format!("block {block}, ") } else { String::new() };
-        text += &format!("\n{} is at {of}byte {byte} ({byte:#x}), bank {}", bracketed(at), bank(byte));
+        text += &chosen.says(&format!("at {of}byte {byte} ({byte:#x}), bank {}", bank(byte)));
     }
     for access in accesses {
         text += &format!("\n{}: {}", access.what, access.says);
@@ -372,7 +401,7 @@ pub(super) fn shared(
         text += "\nthe kernel reaches it by no operation that tells lanes apart";
     }
     let collision = accesses.iter().filter_map(|access| access.cost.as_ref()?.collision.as_ref()).next();
-    let html = framed(head, &text, &memory_grids(placed, chosen, collision));
+    let html = framed(head, &text, &memory_grids(placed, chosen.map(|chosen| chosen.element), collision));
     let rounds: Vec<_> = accesses
         .iter()
         .filter_map(|access| {
@@ -385,7 +414,14 @@ pub(super) fn shared(
 }
 
 /// A layout of tensor memory: lanes and columns.
-pub(super) fn tensor_memory(head: &str, attribute: &str, memory: &TensorMemory, layout: &Layout, bits: u32) -> Output {
+pub(super) fn tensor_memory(
+    head: &str,
+    attribute: &str,
+    memory: &TensorMemory,
+    layout: &Layout,
+    bits: u32,
+    chosen: Option<&Chosen<'_>>,
+) -> Output {
     let places = layout.places();
     let used = layout.register.iter().filter(|basis| basis.iter().any(|&coordinate| coordinate != 0)).count();
     let words = (places.register * bits / 32).max(1);
@@ -403,9 +439,17 @@ pub(super) fn tensor_memory(head: &str, attribute: &str, memory: &TensorMemory, 
         text += &format!("\nblock {:?}", layout.block);
     }
     text += "\neach warp of a warpgroup reaches 32 lanes: warp 0 the lanes 0 to 31, warp 1 from 32 on";
+    let held = chosen.and_then(|chosen| layout.all().find(|(_, at)| at == chosen.element).map(|(place, _)| place));
+    if let (Some(chosen), Some(place)) = (chosen, held) {
+        let of = if layout.block.is_empty() { String::new() } else { format!("block {}, ", place.block) };
+        text += &chosen.says(&format!("in {of}lane {}, column {}", place.lane, place.register * bits / 32));
+    }
     // The lanes at which each warp's part begins, and the first 16 whole.
-    let lanes: Vec<u32> = (0..places.lane).filter(|lane| *lane < 16 || lane % 16 < 4).collect();
+    let Place { lane: own, register: column, .. } = held.unwrap_or_default();
+    let is_shown = |lane: &u32| *lane < 16 || lane % 16 < 4 || (held.is_some() && *lane == own);
+    let lanes: Vec<u32> = (0..places.lane).filter(is_shown).collect();
     let columns = places.register.min(24);
+    let first = (column / columns.max(1) * columns).min(places.register - columns);
     let cell = |lane: u32, register: u32| {
         let at = layout.element(Place { lane, register, ..Place::default() });
         // What lies at the place of an element of lower number is no element of its own.
@@ -419,18 +463,15 @@ pub(super) fn tensor_memory(head: &str, attribute: &str, memory: &TensorMemory, 
         }
         let text = at.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
         let hue = Some((lane / 32 % 4 * 90 + 210) as u16 % 360);
-        Cell { text, hue, tone: (lane / 8 % 4) as u8, region: lane / 32, mark: Mark::None }
+        let mark = if held.is_some() && (lane, register) == (own, column) { Mark::Chosen } else { Mark::None };
+        Cell { text, hue, tone: (lane / 8 % 4) as u8, region: lane / 32, mark }
     };
     let rows: Vec<(String, Vec<Cell>)> = lanes
         .into_iter()
-        .map(|lane| (format!("lane {lane}"), (0..columns).map(|register| cell(lane, register)).collect()))
+        .map(|lane| (format!("lane {lane}"), (first..first + columns).map(|register| cell(lane, register)).collect()))
         .collect();
-    let labels: Vec<String> = (0..columns).map(|column| column.to_string()).collect();
-    let cut = if columns < places.register {
-        format!(" (the first {columns} of {})", places.register)
-    } else {
-        String::new()
-    };
+    let labels: Vec<String> = (first..first + columns).map(|column| column.to_string()).collect();
+    let cut = if columns < places.register { format!(" ({columns} of {})", places.register) } else { String::new() };
     let caption = format!("tensor memory: the element at each lane and column{cut}, columns counted in elements");
     let html = framed(head, &text, &grid::html(&caption, &labels, &rows));
     let facts = json!({

@@ -18,6 +18,7 @@ use crate::magics::edit::{artifact, readable};
 use crate::magics::{Call, Kind as MagicKind, Magic, OptionSpec, Spec, edit};
 use crate::render::Output;
 use crate::workspace::{Context, Workspace};
+use draw::Chosen;
 use source::{Found, by_x};
 
 /// `%layout [KERNEL[@VERSION]] [LAYOUT]`.
@@ -94,8 +95,14 @@ impl Magic for LayoutMagic {
                 return Err(Box::new(error.at(span, "").help("say what is laid out: `--shape 64x64`")));
             }
         };
-        let at = words.option("--at").map(|span| at(&cell[span.clone()], &shape, &span)).transpose()?;
         let attribute = used.as_ref().map_or(name, |used| used.encoding.as_str());
+        // Dimensions before those that the layout has count the buffers of a pipeline.
+        let counting = match Encoding::parse(attribute, &source.aliases) {
+            Ok(Encoding::Shared(shared)) => shape.len().saturating_sub(shared.rank()),
+            Ok(Encoding::TensorMemory(_)) => shape.len().saturating_sub(2),
+            _ => 0,
+        };
+        let at = words.option("--at").map(|span| at(&cell[span.clone()], &shape, counting, &span)).transpose()?;
         let refuse = |Unsupported(what): Unsupported| {
             let error = Diagnostic::error("layout-unsupported", format!("not drawn: {what}")).at(span.clone(), "");
             Box::new(match source.aliases.get(attribute) {
@@ -114,18 +121,16 @@ impl Magic for LayoutMagic {
         let encoding = Encoding::parse(attribute, &source.aliases).map_err(refuse)?;
         let value = source.aliases.get(attribute).copied().unwrap_or(attribute);
         let bits = used.as_ref().and_then(|used| used.element_bits()).unwrap_or(16);
+        let (counts, own) = shape.split_at(counting);
+        let chosen = at.as_deref().map(|at| Chosen::of(at, counts, own.len()));
         let drawn = match &encoding {
-            Encoding::Shared(shared) => {
-                let shape = source::rounded(source::tail(&shape, shared.rank()));
-                shared.placed(&shape, bits / 8).map(|placed| {
-                    let accesses = moves::accesses_of(attribute, &source);
-                    draw::shared(&head, value, &placed, &accesses, at.as_deref())
-                })
-            }
-            Encoding::TensorMemory(memory) => {
-                let shape = source::tail(&shape, 2);
-                memory.layout(shape, bits).map(|layout| draw::tensor_memory(&head, value, memory, &layout, bits))
-            }
+            Encoding::Shared(shared) => shared.placed(&source::rounded(own), bits / 8).map(|placed| {
+                let accesses = moves::accesses_of(attribute, &source);
+                draw::shared(&head, value, &placed, &accesses, chosen.as_ref())
+            }),
+            Encoding::TensorMemory(memory) => memory
+                .layout(own, bits)
+                .map(|layout| draw::tensor_memory(&head, value, memory, &layout, bits, chosen.as_ref())),
             _ => encoding
                 .layout(&shape)
                 .and_then(Layout::small)
@@ -151,20 +156,22 @@ fn shape(text: &str) -> Option<Vec<u32>> {
     extents.filter(|shape| shape.iter().all(|extent| extent.is_power_of_two() && *extent <= 1 << 14))
 }
 
-/// `3,5`: an element of the tensor, or of the last dimensions of what is laid out.
-fn at(text: &str, shape: &[u32], span: &std::ops::Range<usize>) -> Result<Vec<u32>> {
+/// `3,5`: an element. The first dimensions, where they count buffers, may be left out.
+fn at(text: &str, whole: &[u32], counting: usize, span: &std::ops::Range<usize>) -> Result<Vec<u32>> {
     let refuse = |message: String, help: String| {
         Box::new(Diagnostic::error("option-value", message).at(span.clone(), "").help(help))
     };
     let example = || {
-        let last: Vec<String> = shape.iter().map(|extent| (extent - 1).to_string()).collect();
-        format!("0,… to {}", last.join(","))
+        let last: Vec<String> = whole.iter().map(|extent| (extent - 1).to_string()).collect();
+        let short = if counting > 0 { format!(" or {}", last[counting..].join(",")) } else { String::new() };
+        format!("0,… to {}{short}", last.join(","))
     };
     let inside = text.trim_start_matches(['[', '(']).trim_end_matches([']', ')']);
     let numbers: Option<Vec<u32>> = inside.split(',').map(|number| number.trim().parse().ok()).collect();
     let Some(numbers) = numbers else {
         return Err(refuse(format!("`{text}` is no element"), example()));
     };
+    let shape = if numbers.len() == whole.len() - counting { &whole[counting..] } else { whole };
     if numbers.len() != shape.len() {
         let (has, wants) = (numbers.len(), shape.len());
         return Err(refuse(format!("{has} coordinates for a tensor of {wants} dimensions"), example()));
