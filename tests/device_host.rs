@@ -81,7 +81,7 @@ fn a_snapshot_sees_what_a_kernel_wrote() {
     device.launch(&launch(function, address, 0, 0), &Cancel::new(), &|_| {}).expect("launched");
     let after = device.snapshot(&[(address, 4)]).expect("taken");
     assert_eq!((before[0][0], after[0][0]), (7, 8));
-    let plan = TimingPlan { samples: Some(3), flush: true, graph: true };
+    let plan = TimingPlan { samples: Some(3), flush: true, graph: true, warm: false };
     let timing = device.time(&launch(function, address, 0, 0), &plan, &Cancel::new()).expect("timed");
     assert_eq!((timing.samples.len(), word(&device, address)), (3, 11));
 }

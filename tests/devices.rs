@@ -36,6 +36,8 @@ static HOSTS: RwLock<()> = RwLock::new(());
 struct Notebook {
     session: Session,
     reader: Reader,
+    /// Of the last cell's result.
+    facts: Option<serde_json::Value>,
 }
 
 impl Notebook {
@@ -46,12 +48,13 @@ impl Notebook {
             let backend = if matches!(name, "cuda:0" | "cuda:1") { "emu:sm_80" } else { name };
             Ok(Box::new(Hosted::start_behind(name, backend, program)?) as _)
         };
-        Self { session: Session::with_starter(Box::new(starter)), reader: Reader::default() }
+        Self { session: Session::with_starter(Box::new(starter)), reader: Reader::default(), facts: None }
     }
 
     fn try_run(&mut self, cell: &str) -> Result<String, Box<Diagnostic>> {
         self.reader.0.lock().expect("not poisoned").clear();
         let output = self.session.execute(cell, &self.reader, &Cancel::new())?;
+        self.facts = output.as_ref().and_then(|output| output.facts.clone());
         let streams = self.reader.0.lock().expect("not poisoned").clone();
         Ok(streams + &output.map(|output| output.text).unwrap_or_default())
     }
@@ -226,6 +229,23 @@ fn kill_hosts() {
             }
         }
     }
+}
+
+/// Each version of a kernel is timed as often as the other, and the buffers keep what they hold.
+#[test]
+fn two_versions_are_timed_by_turns() {
+    let _others = HOSTS.read();
+    let mut notebook = Notebook::new();
+    notebook.run("%device cuda:0\n%target sm_80\n%buf a = arange(4, dtype=f32)");
+    notebook.run(&add("[1](a, 0)"));
+    notebook.run(&add("[1](a, 0)").replace("0f3F800000", "0f40000000"));
+    let text = notebook.run("%diff add@1 add@2");
+    assert!(text.contains("\nlatency"), "{text}");
+    assert!(text.contains("timed by turns in 20 rounds: the ratio of the medians is "), "{text}");
+    let latency = &notebook.facts.as_ref().expect("facts")["latency"];
+    let samples: Vec<u64> = latency["samples"].as_array().expect("two").iter().filter_map(|n| n.as_u64()).collect();
+    assert!(samples.len() == 2 && samples.iter().all(|count| *count >= 20 && count % 20 == 0), "{samples:?}");
+    notebook.run("%check a == arange(4) + 3");
 }
 
 #[test]

@@ -137,6 +137,8 @@ pub struct TimingPlan {
     pub flush: bool,
     /// Whether launches are also replayed from a CUDA graph, back to back.
     pub graph: bool,
+    /// Whether it was measured just before: one launch warms it up again.
+    pub warm: bool,
 }
 
 /// What was measured.

@@ -96,18 +96,19 @@ pub fn time(
         clear()?;
         context.timed(|| context.submit(prepared)).map(|nanoseconds| Duration::from_nanos(nanoseconds.max(1)))
     };
-    // Warm-up until two batches in a row agree within 2 %, for a while at least and not for ever.
+    // Warm-up until two batches in a row agree within 2 %, for a while at least and not for ever; or one launch.
     let (mut warmup, mut spent, mut last) = (0u32, Duration::ZERO, Duration::ZERO);
     let estimate = loop {
+        let launches = if plan.warm { 1 } else { 5 };
         let mut batch = Vec::with_capacity(5);
-        for _ in 0..5 {
+        for _ in 0..launches {
             batch.push(once(&clear)?);
         }
-        warmup += 5;
+        warmup += launches;
         spent += batch.iter().sum::<Duration>();
         let median = median(&mut batch);
         let stable = median.abs_diff(last) <= median / 50;
-        if spent >= 8 * WARM_UP || (stable && (spent >= WARM_UP || warmup >= 500)) {
+        if plan.warm || spent >= 8 * WARM_UP || (stable && (spent >= WARM_UP || warmup >= 500)) {
             break median;
         }
         last = median;
@@ -152,7 +153,8 @@ pub fn time(
     let mut sorted = samples.clone();
     sorted.sort();
     let at = |percent: usize| sorted.get((sorted.len() - 1) * percent / 100).copied().unwrap_or_default();
-    if at(95) - at(5) > at(50) / 5 {
+    // A few samples among others say nothing of their spread.
+    if !plan.warm && at(95) - at(5) > at(50) / 5 {
         warnings.push("the samples spread widely: 5 % and 95 % are more than a fifth of the median apart".to_owned());
     }
     if let (Some(before), Some(after)) = (before, after)

@@ -165,7 +165,7 @@ pub fn timing(header: &LaunchHeader) -> Result<Option<TimingPlan>> {
             _ => return Err(wrong(option, "a number of launches from 1 to 100000")),
         },
     };
-    Ok(Some(TimingPlan { samples, flush: header.option("--warm").is_none(), graph: true }))
+    Ok(Some(TimingPlan { samples, flush: header.option("--warm").is_none(), graph: true, warm: false }))
 }
 
 /// How the emulator runs a launch.

@@ -1,8 +1,9 @@
 //! What a version is besides its texts, each fact with its name: what two sides do not share is a row of the table.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::super::stages::title;
 use super::super::subject::Subject;
@@ -12,6 +13,7 @@ use crate::compiler::occupancy::occupancy;
 use crate::compiler::{PassEdits, Stage};
 use crate::device::Timing;
 use crate::device::observe::Counters;
+use crate::magics::launch::measure::ROUNDS;
 use crate::render::grouped;
 use crate::render::plot::time_text;
 
@@ -175,6 +177,47 @@ pub fn latency(timing: &Timing) -> Option<Fact> {
     Some(Fact { name: LATENCY.into(), value, number: Some(median.as_secs_f64()) })
 }
 
+/// The latency of the second side in terms of the first's, both timed by turns.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ratio {
+    /// Of the medians.
+    all: f64,
+    /// The least and the largest of one round's medians.
+    rounds: (f64, f64),
+    samples: [usize; 2],
+}
+
+impl Ratio {
+    /// Of samples that come in [`ROUNDS`] rounds of one length each.
+    pub fn of(timings: &[Timing; 2]) -> Option<Self> {
+        let median = |samples: &[Duration]| {
+            let mut samples = samples.to_vec();
+            samples.sort();
+            samples.get(samples.len() / 2).map(Duration::as_secs_f64).filter(|seconds| *seconds > 0.0)
+        };
+        let [old, new] = timings.each_ref().map(|timing| timing.samples.as_slice());
+        let round = |samples: &'_ [Duration]| samples.len().div_ceil(ROUNDS as usize).max(1);
+        let each = old.chunks(round(old)).zip(new.chunks(round(new)));
+        let each = each.filter_map(|(old, new)| Some(median(new)? / median(old)?));
+        let rounds = each.fold((f64::INFINITY, 0.0_f64), |(low, high), ratio| (low.min(ratio), high.max(ratio)));
+        Some(Self { all: median(new)? / median(old)?, rounds, samples: [old.len(), new.len()] })
+    }
+
+    /// In a sentence.
+    pub fn says(&self) -> String {
+        let (low, high) = self.rounds;
+        format!(
+            "timed by turns in {ROUNDS} rounds: the ratio of the medians is {:.3}, in single rounds {low:.3} to {high:.3}",
+            self.all
+        )
+    }
+
+    /// In numbers.
+    pub fn facts(&self) -> Value {
+        json!({"ratio": self.all, "rounds": ROUNDS, "samples": self.samples})
+    }
+}
+
 /// A row: name, before, after, change. `None` for what both sides share and nobody asked for.
 pub fn row(before: Option<&Fact>, after: Option<&Fact>) -> Option<[String; 4]> {
     let fact = after.or(before)?;
@@ -204,6 +247,20 @@ fn clipped(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn two_latencies_have_a_ratio() {
+        // The clock falls from round to round, for both alike.
+        let timing = |each: u64| {
+            let rounds = (0..u64::from(ROUNDS)).flat_map(|round| [1000 + 10 * round; 3]);
+            let samples = rounds.map(|nanoseconds| Duration::from_nanos(nanoseconds * each)).collect();
+            Timing { samples, ..Timing::default() }
+        };
+        let ratio = Ratio::of(&[timing(4), timing(3)]).expect("a ratio");
+        let says = "timed by turns in 20 rounds: the ratio of the medians is 0.750, in single rounds 0.750 to 0.750";
+        assert_eq!((ratio.says().as_str(), ratio.samples), (says, [60, 60]));
+        assert_eq!(Ratio::of(&[Timing::default(), timing(1)]), None);
+    }
 
     #[test]
     fn rows_are_what_differs() {

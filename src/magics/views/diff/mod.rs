@@ -7,12 +7,13 @@ use std::fmt::Write;
 
 use serde_json::json;
 
-use self::facts::Fact;
+use self::facts::{Fact, Ratio};
 use super::passes::owned;
 use super::stages::title;
 use super::subject::{Subject, Words};
 use super::trace::{Trace, trace};
 use crate::compiler::Stage;
+use crate::device::Timing;
 use crate::diagnostic::{Diagnostic, Result};
 use crate::ir::difference;
 use crate::magics::launch::measure;
@@ -39,7 +40,7 @@ const SPEC: Spec = Spec {
               that it was made from; `%diff k --targets sm_80,sm_90` and `%diff k --triton 3.4,3.6` compile one source \
               twice (with a single value, that against its own). Names that only shifted (`%27`, `%28`) are no changes. \
               Machine code is compared by its instruction mix. Both sides are launched as their kernel was launched \
-              last, on what the buffers hold now, which they keep: on the emulator to be counted, on a GPU to be timed. \
+              last, on what the buffers hold now, which they keep: on the emulator to be counted, on a GPU to be timed by turns. \
               `--values` tells the first stored element that differs instead, and the first instruction on the way to it \
               that came to another value.",
     options: &[
@@ -77,14 +78,19 @@ impl Magic for Diff {
         }
         let traces = (trace(&old, workspace, context)?, trace(&new, workspace, context)?);
         let mut sides = [Side::of(&old, &traces.0), Side::of(&new, &traces.1)];
-        let mut notes = Vec::new();
+        let (mut notes, mut ratio) = (Vec::new(), None);
         if words.option("--static").is_none() {
             let counts = workspace.device.is_emulated() || words.option("--counters").is_some();
-            for side in &mut sides {
-                side.launch(counts, &mut notes, workspace, context)?;
+            let ready = sides.each_ref().map(|side| side.ready(&mut notes, workspace));
+            if !workspace.device.is_emulated() {
+                ratio = time(&mut sides, &ready, &mut notes, workspace, context)?;
+            }
+            for (side, again) in sides.iter_mut().zip(&ready).filter(|_| counts) {
+                let Some(again) = again else { continue };
+                side.count(again, &mut notes, workspace, context)?;
             }
         }
-        Ok(Some(output(&sides, &notes, only)))
+        Ok(Some(output(&sides, ratio.as_ref(), &notes, only)))
     }
 }
 
@@ -101,49 +107,102 @@ impl<'a> Side<'a> {
         Self { subject, trace, launched: Vec::new() }
     }
 
-    /// Launches it; what cannot be said goes to the notes.
-    fn launch(
+    /// Its kernel's last launch; what cannot be launched goes to the notes.
+    fn ready(&self, notes: &mut Vec<String>, workspace: &Workspace) -> Option<Again> {
+        let name = &self.subject.name;
+        let Some(launch) = workspace.kernels.get(name).and_then(|kernel| kernel.launch.clone()) else {
+            note(notes, format!("`{name}` was never launched: nothing is counted or timed"));
+            return None;
+        };
+        launch.header.grid.as_ref()?;
+        Some(Again::of(name, &self.subject.version, &launch))
+    }
+
+    /// Has the emulator count a launch.
+    fn count(
         &mut self,
-        counts: bool,
+        again: &Again,
         notes: &mut Vec<String>,
         workspace: &mut Workspace,
         context: Context<'_>,
     ) -> Result<()> {
-        let mut note = |text: String| {
-            if !notes.contains(&text) {
-                notes.push(text);
-            }
-        };
-        let name = &self.subject.name;
-        let Some(launch) = workspace.kernels.get(name).and_then(|kernel| kernel.launch.clone()) else {
-            note(format!("`{name}` was never launched: nothing is counted or timed"));
-            return Ok(());
-        };
-        if launch.header.grid.is_none() {
-            return Ok(());
-        }
-        let again = Again::of(name, &self.subject.version, &launch);
-        if !workspace.device.is_emulated() {
-            match measure::latency(&again, workspace, context) {
-                Ok(Some(timing)) => {
-                    self.launched.extend(facts::latency(&timing));
-                    note(format!("latency: {}", timing.method));
-                    timing.warnings.into_iter().for_each(&mut note);
-                }
-                Ok(None) => note(format!("{} is not for this GPU and was not timed", self.subject.headline())),
-                Err(error) if error.is_interrupted() => return Err(error),
-                Err(error) => note(format!("{} was not timed: {}", self.subject.headline(), error.message)),
-            }
-        }
-        if counts {
-            match measure::counters(&again, workspace, context) {
-                Ok(counters) => self.launched.extend(facts::counted(&counters)),
-                Err(error) if error.is_interrupted() => return Err(error),
-                Err(error) => note(format!("{} was not counted: {}", self.subject.headline(), error.message)),
-            }
+        match measure::counters(again, workspace, context) {
+            Ok(counters) => self.launched.extend(facts::counted(&counters)),
+            Err(error) if error.is_interrupted() => return Err(error),
+            Err(error) => note(notes, format!("{} was not counted: {}", self.subject.headline(), error.message)),
         }
         Ok(())
     }
+
+    /// Has the GPU time a launch by itself, with so many samples.
+    fn time(
+        &self,
+        again: &Again,
+        samples: Option<u32>,
+        notes: &mut Vec<String>,
+        workspace: &mut Workspace,
+        context: Context<'_>,
+    ) -> Result<Option<Timing>> {
+        match measure::latency(again, samples, workspace, context) {
+            Ok(Some(timing)) => return Ok(Some(timing)),
+            Ok(None) => note(notes, format!("{} is not for this GPU and was not timed", self.subject.headline())),
+            Err(error) if error.is_interrupted() => return Err(error),
+            Err(error) => note(notes, format!("{} was not timed: {}", self.subject.headline(), error.message)),
+        }
+        Ok(None)
+    }
+
+    fn timed(&mut self, timing: Timing, notes: &mut Vec<String>) {
+        self.launched.extend(facts::latency(&timing));
+        note(notes, format!("latency: {}", timing.method));
+        timing.warnings.into_iter().for_each(|warning| note(notes, warning));
+    }
+}
+
+/// Once is enough.
+fn note(notes: &mut Vec<String>, text: String) {
+    if !notes.contains(&text) {
+        notes.push(text);
+    }
+}
+
+/// Times both sides by turns, or the one that this GPU runs. The ratio of their medians, where there are both.
+fn time(
+    sides: &mut [Side<'_>; 2],
+    ready: &[Option<Again>; 2],
+    notes: &mut Vec<String>,
+    workspace: &mut Workspace,
+    context: Context<'_>,
+) -> Result<Option<Ratio>> {
+    let mut first = [None, None];
+    for ((side, again), first) in sides.iter().zip(ready).zip(&mut first) {
+        let Some(again) = again else { continue };
+        *first = side.time(again, Some(1), notes, workspace, context)?;
+    }
+    if let ([Some(old), Some(new)], [Some(first), Some(second)]) = (ready, &first) {
+        let each = [first, second].map(|timing| timing.samples.first().copied().unwrap_or_default());
+        let timings = match measure::by_turns([old, new], each, workspace, context) {
+            Ok(timings) => timings,
+            Err(error) if error.is_interrupted() => return Err(error),
+            Err(error) => {
+                note(notes, format!("they were not timed: {}", error.message));
+                return Ok(None);
+            }
+        };
+        let ratio = Ratio::of(&timings);
+        notes.extend(ratio.as_ref().map(Ratio::says));
+        for (side, timing) in sides.iter_mut().zip(timings) {
+            side.timed(timing, notes);
+        }
+        return Ok(ratio);
+    }
+    for ((side, again), first) in sides.iter_mut().zip(ready).zip(&first) {
+        let (Some(again), Some(_)) = (again, first) else { continue };
+        if let Some(timing) = side.time(again, None, notes, workspace, context)? {
+            side.timed(timing, notes);
+        }
+    }
+    Ok(None)
 }
 
 /// One stage's comparison.
@@ -191,7 +250,7 @@ fn rows(sides: &[Side<'_>; 2]) -> Vec<[String; 4]> {
     rows
 }
 
-fn output(sides: &[Side<'_>; 2], notes: &[String], only: Option<Stage>) -> Output {
+fn output(sides: &[Side<'_>; 2], ratio: Option<&Ratio>, notes: &[String], only: Option<Stage>) -> Output {
     let [old, new] = sides;
     let order = [Stage::Triton, Stage::Gluon, Stage::Ttir, Stage::Ttgir, Stage::Llir, Stage::Ptx];
     let stages: Vec<Compared> = order
@@ -260,6 +319,7 @@ fn output(sides: &[Side<'_>; 2], notes: &[String], only: Option<Stage>) -> Outpu
         "stages": stages.iter().map(|one| json!({"stage": one.stage.name(), "removed": one.removed, "added": one.added}))
             .collect::<Vec<_>>(),
         "changed": changed,
+        "latency": ratio.map(Ratio::facts),
     });
     Output::text(text).with_html(html).with_facts(facts)
 }
