@@ -27,7 +27,7 @@ pub use differ::{Compared, Difference};
 pub use origins::{At, Held, Origin, Origins, Passage, SharedBytes};
 pub use record::{Piece, Record, Recorder};
 pub use steps::{Change, StepTaken, Touch};
-pub use watch::{Found, History, Time, Watch, Watched, Watching};
+pub use watch::{Found, History, Point, Time, Watch, Watched, Watching};
 pub use writers::{Span, Writer, Writers, Writing};
 
 pub use crate::ptx::PtxType;
@@ -64,7 +64,7 @@ pub enum Observe {
     },
     /// Who writes to these bytes.
     Writers(Vec<Span>),
-    /// Values at a line.
+    /// Values at lines.
     Watch(Watching),
 }
 
@@ -90,8 +90,8 @@ pub enum Observed {
     Record(Box<Record>),
     /// See [`Observe::Writers`].
     Writers(Writers),
-    /// See [`Observe::Watch`].
-    Watch(History),
+    /// See [`Observe::Watch`]; one for each line.
+    Watch(Vec<History>),
 }
 
 /// An instruction of the PTX and where it comes from.
@@ -315,7 +315,7 @@ impl Step<'_, '_> {
             Observer::Record(recorder) => recorder.before(self, op, mask),
             Observer::Writers(writing) if self.active != 0 => writing.before(self, op),
             Observer::Writers(_) => {}
-            Observer::Watch(watch) => watch.before(self, op),
+            Observer::Watch(watch) => watch.before(self),
         }
         self.memory.observer = Some(observer);
     }

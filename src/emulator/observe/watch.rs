@@ -1,4 +1,4 @@
-//! Registers and memory at one line of the PTX, each time that a warp comes there.
+//! Registers and memory at lines of the PTX, each time that a warp comes there.
 
 use std::collections::HashMap;
 
@@ -6,12 +6,12 @@ use super::{Instructions, Line, Span};
 use crate::emulator::block::BlockShape;
 use crate::emulator::execute::Step;
 use crate::emulator::memory::GlobalMemory;
-use crate::emulator::program::{Op, Program, Slot};
+use crate::emulator::program::{Program, Slot};
 use crate::emulator::visit::File;
 use crate::emulator::warp::{State, Warp};
 use crate::ptx::PtxType;
 
-/// Times that are kept at most, of all warps together.
+/// Times that are kept of a line at most, of all warps together.
 const MOST: usize = 1 << 16;
 
 /// What is watched.
@@ -37,6 +37,13 @@ pub struct Watching {
     pub block: [u32; 3],
     /// Its warp; `None` for all.
     pub warp: Option<u32>,
+    /// At which lines.
+    pub points: Vec<Point>,
+}
+
+/// What is watched at a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Point {
     /// The line of the PTX, as [`Line::ptx`] counts.
     pub line: u32,
     /// What.
@@ -79,7 +86,7 @@ pub enum Found {
     Unknown,
 }
 
-/// The whole history.
+/// The whole history of a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct History {
     /// The instruction; `None` if none begins on the line.
@@ -101,10 +108,42 @@ pub struct History {
 /// A register to take: file, slot, whether the instruction writes it.
 type Taken = (File, Slot, bool);
 
-/// The history of a block while it runs.
+/// The histories of a block while it runs.
 #[derive(Debug)]
 pub struct Watch {
-    watching: Watching,
+    lines: Vec<AtLine>,
+}
+
+impl Watch {
+    pub(in crate::emulator) fn new(
+        watching: &Watching,
+        program: &Program,
+        source: &crate::diagnostic::Source,
+        shape: &BlockShape,
+        memory: &GlobalMemory,
+    ) -> Self {
+        let at = |point| AtLine::new(point, watching.warp, program, source, shape, memory);
+        Self { lines: watching.points.iter().map(at).collect() }
+    }
+
+    pub(in crate::emulator) fn round(&mut self, warps: &[Warp]) {
+        self.lines.iter_mut().for_each(|line| line.round(warps));
+    }
+
+    pub(in crate::emulator) fn before(&mut self, step: &Step<'_, '_>) {
+        self.lines.iter_mut().for_each(|line| line.before(step));
+    }
+
+    pub(in crate::emulator) fn told(self, program: &Program, instructions: &Instructions<'_>) -> Vec<History> {
+        self.lines.into_iter().map(|line| line.told(program, instructions)).collect()
+    }
+}
+
+/// The history of a line.
+#[derive(Debug)]
+struct AtLine {
+    warp: Option<u32>,
+    watched: Vec<Watched>,
     /// First and last operation of the instruction at the line.
     operations: Option<(u32, u32)>,
     registers: Vec<Option<Taken>>,
@@ -116,20 +155,21 @@ pub struct Watch {
     cut: bool,
 }
 
-impl Watch {
-    pub(in crate::emulator) fn new(
-        watching: &Watching,
+impl AtLine {
+    fn new(
+        point: &Point,
+        warp: Option<u32>,
         program: &Program,
         source: &crate::diagnostic::Source,
         shape: &BlockShape,
         memory: &GlobalMemory,
     ) -> Self {
-        let operations = operations_at(program, source, watching.line);
-        let registers = watching.watched.iter().map(|watched| match watched {
+        let operations = operations_at(program, source, point.line);
+        let registers = point.watched.iter().map(|watched| match watched {
             Watched::Register(name) => operations.and_then(|operations| taken(program, name, operations)),
             _ => None,
         });
-        let addresses = watching.watched.iter().map(|watched| match watched {
+        let addresses = point.watched.iter().map(|watched| match watched {
             Watched::Global(span) => {
                 let area = memory.allocations().iter().find(|area| area.label == span.buffer)?;
                 Some(area.address + span.from)
@@ -141,7 +181,8 @@ impl Watch {
             operations,
             registers: registers.collect(),
             addresses: addresses.collect(),
-            watching: watching.clone(),
+            warp,
+            watched: point.watched.clone(),
             counts: HashMap::new(),
             times: Vec::new(),
             pending: vec![None; warps],
@@ -159,26 +200,26 @@ impl Watch {
         }
     }
 
-    pub(in crate::emulator) fn round(&mut self, warps: &[Warp]) {
+    fn round(&mut self, warps: &[Warp]) {
         for warp in warps.iter().filter(|warp| warp.state == State::Done) {
             self.finish(warp);
         }
     }
 
-    pub(in crate::emulator) fn before(&mut self, step: &Step<'_, '_>, _: &Op) {
+    fn before(&mut self, step: &Step<'_, '_>) {
         let Some((first, last)) = self.operations else { return };
         // An instruction of several operations is over after the last of them.
         if !(first..=last).contains(&step.pc) || step.pc == first {
             self.finish(step.warp);
         }
-        if step.pc != first || self.watching.warp.is_some_and(|warp| warp != step.warp.index) {
+        if step.pc != first || self.warp.is_some_and(|warp| warp != step.warp.index) {
             return;
         }
         if self.times.len() >= MOST {
             self.cut = true;
             return;
         }
-        let values = self.watching.watched.iter().zip(&self.registers).zip(&self.addresses);
+        let values = self.watched.iter().zip(&self.registers).zip(&self.addresses);
         let values = values.map(|((watched, register), address)| match (watched, register, address) {
             (_, Some((file, slot, _)), _) => lanes(step.warp, *file, *slot),
             (Watched::Shared { at, bytes }, ..) => {
@@ -206,8 +247,8 @@ impl Watch {
         self.times.push(Time { warp: step.warp.index, number, active: step.active, values });
     }
 
-    pub(in crate::emulator) fn told(self, program: &Program, instructions: &Instructions<'_>) -> History {
-        let found = self.watching.watched.iter().zip(&self.registers).zip(&self.addresses);
+    fn told(self, program: &Program, instructions: &Instructions<'_>) -> History {
+        let found = self.watched.iter().zip(&self.registers).zip(&self.addresses);
         let found = found.map(|((watched, register), address)| match (watched, register) {
             (Watched::Register(name), Some((file, slot, written))) => {
                 let own = program.registers.iter().find(|own| (&own.name, own.file, own.slot) == (name, *file, *slot));

@@ -26,7 +26,7 @@ mod timeout;
 pub use arguments::check_options;
 pub use compare::CompareDevices;
 pub use ncu::Ncu;
-pub use observe::{CountersMagic, StepMagic, TimelineMagic, TraceMagic, WatchMagic, compare_values};
+pub use observe::{Asked, CountersMagic, StepMagic, TimelineMagic, TraceMagic, WatchMagic, compare_values, operands};
 pub use options::{STAGE_OPTIONS, SWITCHES};
 pub use rebuild::recover;
 pub use relaunch::Relaunch;

@@ -4,6 +4,7 @@ mod asked;
 mod counters;
 mod first;
 mod lines;
+mod operands;
 mod place;
 mod step;
 mod tile;
@@ -14,6 +15,7 @@ mod watch;
 
 pub use counters::{CountersMagic, summary};
 pub use first::compare_values;
+pub use operands::{Asked, operands};
 pub use step::StepMagic;
 pub use timeline::TimelineMagic;
 pub use trace::TraceMagic;

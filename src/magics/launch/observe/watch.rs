@@ -11,7 +11,7 @@ use super::lines::Texts;
 use super::values::{Shown, float, lanes_text, mask_text};
 use crate::compiler::{Artifact, Stage};
 use crate::device::Dtype;
-use crate::device::observe::{Found, History, Line, Observe, Observed, Time, Watched, Watching};
+use crate::device::observe::{Found, History, Line, Observe, Observed, Point, Time, Watched, Watching};
 use crate::diagnostic::{Diagnostic, Result, nearest};
 use crate::ir::register_types::{self, Holds};
 use crate::magics::views::subject::{Subject, Words};
@@ -94,11 +94,13 @@ impl Magic for WatchMagic {
         let lanes = lanes(&words, cell)?;
         let line = self::line(&words, call, &wanted, &ptx, &again, workspace)?;
         let watched = wanted.iter().map(|one| one.watched.clone()).collect();
-        let observe = Observe::Watch(Watching { block, warp, line, watched });
+        let observe = Observe::Watch(Watching { block, warp, points: vec![Point { line, watched }] });
         let (observed, device) = asked::launched(&again, &observe, workspace, context)?;
-        let Some(Observed::Watch(history)) = observed else {
-            return Err(asked::no_such_block(&words, call, block));
+        let history = match observed {
+            Some(Observed::Watch(histories)) => histories.into_iter().next(),
+            _ => None,
         };
+        let history = history.ok_or_else(|| asked::no_such_block(&words, call, block))?;
         let at = words.option("--line").unwrap_or(call.arguments.clone());
         check(&wanted, &history, line, at)?;
         if let Some(warp) = warp.filter(|warp| *warp >= history.warps) {

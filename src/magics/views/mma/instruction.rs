@@ -51,12 +51,46 @@ pub struct Instruction {
     pub descriptor: Option<u32>,
     /// Whether A and B are transposed, as `wgmma`'s immediates say.
     pub transposed: [bool; 2],
+    /// Operands that the text does not decide.
+    pub undecided: Vec<Undecided>,
+}
+
+/// An operand whose value is known when the kernel runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Undecided {
+    /// Its place among the operands: D, A, B, the instruction descriptor of `tcgen05.mma`.
+    pub operand: usize,
+    /// The register that it is made of.
+    pub register: String,
+    /// What is added to that.
+    pub offset: i64,
 }
 
 impl Instruction {
     /// Whether it multiplies.
     pub fn is_product(&self) -> bool {
         self.family != Family::Matrix
+    }
+
+    /// An operand's value, as a launch had it.
+    pub fn decide(&mut self, which: &Undecided, register: u64) {
+        let value = register.wrapping_add_signed(which.offset);
+        match which.operand {
+            3 => self.set_descriptor(value as u32),
+            operand => {
+                let place = [&mut self.d, &mut self.a, &mut self.b].into_iter().nth(operand);
+                if let Some(Place::Shared(held) | Place::TensorMemory(held)) = place {
+                    *held = Some(value);
+                }
+            }
+        }
+    }
+
+    /// The instruction descriptor of `tcgen05.mma`, and what it says.
+    fn set_descriptor(&mut self, value: u32) {
+        self.descriptor = Some(value);
+        self.shape = Some([value >> 24 << 4 & 0x1ff, (value >> 17 & 0x3f) << 3, 256 / self.bits.max(1)]);
+        self.transposed = [value >> 15 & 1 == 1, value >> 16 & 1 == 1];
     }
 }
 
@@ -108,9 +142,15 @@ fn of(instruction: &ptx::Instruction, family: Family, line: u32, known: &Known) 
     let opcode = instruction.opcode.clone();
     let number = |at: usize| operands.get(at).and_then(|operand| known.value(operand));
     let element = types(&opcode).get(1).copied().unwrap_or("");
-    let mut shape = shape(&opcode);
+    let shape = shape(&opcode);
     let mut bits = bits(element, shape.map_or(0, |shape| shape[2]));
     let (mut descriptor, mut transposed) = (None, [false; 2]);
+    let deciding: &[usize] = match family {
+        Family::Wgmma => &[1, 2],
+        Family::Tcgen05 => &[0, 1, 2, 3],
+        Family::Mma | Family::Matrix => &[],
+    };
+    let undecided = deciding.iter().filter_map(|&operand| undecided(operand, operands.get(operand)?, known)).collect();
     let (d, a, b) = match family {
         Family::Wgmma => {
             // D, A, B, scale of D, signs of A and B, and whether they are transposed: A only where it has a descriptor.
@@ -120,7 +160,7 @@ fn of(instruction: &ptx::Instruction, family: Family, line: u32, known: &Known) 
             (place(0), place(1), place(2))
         }
         Family::Tcgen05 => {
-            descriptor = number(3).map(|value| value as u32);
+            descriptor = number(3);
             let kind = opcode.split("kind::").nth(1).and_then(|rest| rest.split('.').next()).unwrap_or("f16");
             bits = match kind {
                 "f16" => 16,
@@ -128,15 +168,29 @@ fn of(instruction: &ptx::Instruction, family: Family, line: u32, known: &Known) 
                 "mxf4" | "mxf4nvf4" => 4,
                 _ => 8,
             };
-            shape = descriptor.map(|value| [value >> 24 << 4 & 0x1ff, (value >> 17 & 0x3f) << 3, 256 / bits]);
-            if let Some(value) = descriptor {
-                transposed = [value >> 15 & 1 == 1, value >> 16 & 1 == 1];
-            }
             (place(0), place(1), place(2))
         }
         _ => (place(0), place(1), place(2)),
     };
-    Instruction { line, opcode, family, shape, bits, a, b, d, descriptor, transposed }
+    let mut found = Instruction { line, opcode, family, shape, bits, a, b, d, descriptor: None, transposed, undecided };
+    if let Some(value) = descriptor {
+        found.set_descriptor(value as u32);
+    }
+    found
+}
+
+/// An operand without a value, and what decides it.
+fn undecided(operand: usize, given: &Operand, known: &Known) -> Option<Undecided> {
+    if known.value(given).is_some() {
+        return None;
+    }
+    let (register, offset) = match given {
+        Operand::Name(name) => (name, 0),
+        Operand::NameOffset(name, offset) => (name, *offset),
+        Operand::Address(address) => (address.base.as_ref()?, address.offset),
+        _ => return None,
+    };
+    Some(Undecided { operand, register: register.clone(), offset })
 }
 
 /// `m16n8k16`

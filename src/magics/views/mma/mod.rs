@@ -15,10 +15,11 @@ use crate::compiler::Stage;
 use crate::diagnostic::{Diagnostic, Result};
 use crate::layout::Unsupported;
 use crate::magics::edit::{artifact, readable};
+use crate::magics::launch::{self, Asked};
 use crate::magics::{Call, Kind, Magic, OptionSpec, Spec, edit};
 use crate::render::{Output, escape_html, grid};
 use crate::workspace::{Context, Workspace};
-use instruction::{Family, Instruction};
+use instruction::{Family, Instruction, Undecided};
 use link::Dot;
 
 /// `%mma [KERNEL[@VERSION]]`.
@@ -32,7 +33,8 @@ const SPEC: Spec = Spec {
     details: "How often each `mma.sync`, `wgmma.mma_async`, `tcgen05.mma`, `ldmatrix` and `stmatrix` stands in the PTX; \
               which register of which lane holds which element of A, B and C; and for each dot of the TTGIR which tile \
               each instruction computes. Descriptors of matrices in shared memory are taken apart, as far as the text \
-              gives their values: those of the first pass through a loop, shared memory beginning at 0.",
+              gives their values: those of the first pass through a loop, shared memory beginning at 0. What depends on \
+              arguments is taken from the kernel's last launch, repeated on the emulator.",
     options: &[OptionSpec {
         name: "--instruction",
         value: "N",
@@ -45,14 +47,14 @@ impl Magic for Mma {
         &SPEC
     }
 
-    fn run(&self, call: &Call<'_>, workspace: &mut Workspace, _: Context<'_>) -> Result<Option<Output>> {
+    fn run(&self, call: &Call<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
         let words = Words::of(call, &SPEC)?;
         words.at_most(1, call, &SPEC)?;
         let subject = Subject::of(words.positional.first(), call, workspace)?;
         let kernel = edit::kernel(workspace, Some((&subject.name, call.name.clone())), call)?;
         let ptx = artifact(kernel, &subject.version, Stage::Ptx);
         let ptx = readable(Stage::Ptx, ptx.map_err(|error| Box::new(error.at(call.arguments.clone(), "")))?);
-        let instructions = instruction::all(&ptx).map_err(|error| {
+        let mut instructions = instruction::all(&ptx).map_err(|error| {
             let source = crate::diagnostic::Source::new(format!("{}.ptx", subject.name), ptx.clone());
             Box::new(error.in_source(&source))
         })?;
@@ -78,6 +80,7 @@ impl Magic for Mma {
         let ttgir =
             artifact(kernel, &subject.version, Stage::Ttgir).ok().map(|artifact| readable(Stage::Ttgir, artifact));
         let source = ttgir.as_deref().map(Source::new);
+        let decided = decide(&mut instructions, &subject, call, workspace, context)?;
         let (dots, note) = match &source {
             Some(source) => link::link(&source.operations, &source.aliases, &instructions),
             None => (Vec::new(), Some("without a TTGIR nothing says which dot they are of".to_owned())),
@@ -85,8 +88,54 @@ impl Magic for Mma {
         // `--instruction` counts products.
         let chosen =
             chosen.and_then(|number| (0..instructions.len()).filter(|&at| instructions[at].is_product()).nth(number));
-        Ok(Some(output(&subject.headline(), &instructions, &dots, note.as_deref(), chosen)))
+        let notes: Vec<String> = decided.into_iter().chain(note.map(|note| format!("not linked: {note}"))).collect();
+        Ok(Some(output(&subject.headline(), &instructions, &dots, &notes, chosen)))
     }
+}
+
+/// Gives operands that the text does not decide the values that the last launch gives them; what is to be said of it.
+fn decide(
+    instructions: &mut [Instruction],
+    subject: &Subject,
+    call: &Call<'_>,
+    workspace: &mut Workspace,
+    context: Context<'_>,
+) -> Result<Option<String>> {
+    let wanted: Vec<(usize, Undecided)> = (0..)
+        .zip(instructions.iter())
+        .flat_map(|(at, instruction)| instruction.undecided.iter().map(move |which| (at, which.clone())))
+        .collect();
+    let asked =
+        |(at, which): &(usize, Undecided)| Asked { line: instructions[*at].line, register: which.register.clone() };
+    let asked: Vec<Asked> = wanted.iter().map(asked).collect();
+    // Where tensor memory is allocated no text says, and a launch for that alone is not worth its time.
+    if wanted.iter().all(|(_, which)| which.operand == 0) {
+        return Ok(None);
+    }
+    let (what, they) = match asked.len() {
+        1 => ("one operand has a value that the text does not decide".to_owned(), "it is that"),
+        count => (format!("{count} operands have values that the text does not decide"), "they are those"),
+    };
+    let values = match launch::operands(subject, &asked, call, workspace, context) {
+        Ok(values) => values,
+        Err(error) if error.is_interrupted() => return Err(error),
+        Err(error) => return Ok(Some(format!("{what}: {}", error.message))),
+    };
+    let mut met = 0;
+    for ((at, which), value) in wanted.iter().zip(values) {
+        if let Some(value) = value {
+            instructions[*at].decide(which, value);
+            met += 1;
+        }
+    }
+    Ok(Some(match met {
+        0 => format!("{what}, and block (0, 0, 0) of the last launch does not come there"),
+        _ if met < asked.len() => {
+            let rest = asked.len() - met;
+            format!("{what}: {they} of the last launch, where block (0, 0, 0) comes first; to {rest} it does not come")
+        }
+        _ => format!("{what}: {they} of the last launch, where block (0, 0, 0) comes first"),
+    }))
 }
 
 /// The number that the reader knows an instruction by.
@@ -98,7 +147,7 @@ fn output(
     headline: &str,
     instructions: &[Instruction],
     dots: &[Dot],
-    note: Option<&str>,
+    notes: &[String],
     chosen: Option<usize>,
 ) -> Output {
     let mut text = headline.to_owned();
@@ -114,9 +163,9 @@ fn output(
     if dots.len() > 16 {
         html += &format!("<div>… {} dots more</div>", dots.len() - 16);
     }
-    if let Some(note) = note {
-        text += &format!("\nnot linked: {note}");
-        html += &format!("<div class=\"wb-c\">not linked: {}</div>", escape_html(note));
+    for note in notes {
+        text += &format!("\n{note}");
+        html += &format!("<div class=\"wb-c\">{}</div>", escape_html(note));
     }
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for instruction in instructions {
