@@ -223,9 +223,15 @@ fn mlir_line(line: &str) -> Option<Said<'_>> {
     Some(Said { path, line: row.parse().ok()?, column: column.parse().ok()?, severity, message })
 }
 
+/// What MLIR says where a pass fails without a word.
+pub(super) const SILENT: &str = "Failures have been detected";
+/// What is said of a pass that crashed.
+pub(super) const CRASHED: &str = "the compiler crashed in a pass";
+
 /// The errors that MLIR wrote to the log; the first one is the primary one.
 fn said_by_mlir(log: &str, request: &CompileRequest) -> Option<Diagnostic> {
     let mut diagnostic: Option<Diagnostic> = None;
+    let mut crashed = false;
     for line in log.lines() {
         if let Some((_, rest)) = line.split_once("Pipeline failed while executing [")
             && let Some(found) = diagnostic.take()
@@ -234,7 +240,14 @@ fn said_by_mlir(log: &str, request: &CompileRequest) -> Option<Diagnostic> {
             diagnostic = Some(found.note(format!("the pass {pass} failed")));
             continue;
         }
-        let Some(said) = mlir_line(line) else { continue };
+        let Some(mut said) = mlir_line(line) else { continue };
+        // MLIR catches the signals of its passes, and goes on to say that the pass failed.
+        if said.message.starts_with("A signal was caught") {
+            crashed = true;
+            said.message = CRASHED;
+        } else if crashed && said.message.starts_with(SILENT) {
+            continue;
+        }
         let at = place(&said, request);
         diagnostic = match diagnostic {
             None if said.severity == "error" => {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use base64::Engine;
 use serde_json::{Value, json};
 
-use super::failure::{self, Failure};
+use super::failure::{self, CRASHED, Failure, SILENT};
 use super::{CompileRequest, Compiler, Progress, Stage};
 use crate::cancel::Cancel;
 use crate::diagnostic::{Diagnostic, Result};
@@ -116,9 +116,10 @@ impl Compiler {
             return Ok(());
         };
         let diagnostic = &mut failure.diagnostic;
-        // MLIR says this where a pass fails without a word.
-        if diagnostic.message.starts_with("Failures have been detected") {
+        if diagnostic.message.starts_with(SILENT) {
             diagnostic.message = format!("the pass {} failed, and did not say why", broken.name);
+        } else if diagnostic.message == CRASHED {
+            diagnostic.message = format!("the pass {} crashed", broken.name);
         }
         broken.said.clone_from(&diagnostic.message);
         diagnostic.notes.insert(0, format!("in the pass {} of the stage {}", broken.name, broken.stage));

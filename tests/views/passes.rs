@@ -103,6 +103,55 @@ fn a_pass_that_breaks_shows_what_it_was_given() {
     run(&mut session, "%launch matmul");
 }
 
+/// Triton divides by `perPhase`: MLIR catches the signal, and says so but for 3.4.
+const NO_PHASE: &str = "#blocked = #ttg.blocked<{sizePerThread = [1, 4], threadsPerWarp = [2, 16], warpsPerCTA = [4, 1], order = [1, 0]}>
+#shared = #ttg.swizzled_shared<{vec = 1, perPhase = 0, maxPhase = 1, order = [1, 0]}>
+#smem = #ttg.shared_memory
+module attributes {\"ttg.num-ctas\" = 1 : i32, \"ttg.num-warps\" = 4 : i32, ttg.target = \"cuda:80\", \"ttg.threads-per-warp\" = 32 : i32} {
+  tt.func public @swizzled(%p: !tt.ptr<f32>) {
+    %s = tt.splat %p : !tt.ptr<f32> -> tensor<64x64x!tt.ptr<f32>, #blocked>
+    %x = tt.load %s : tensor<64x64x!tt.ptr<f32>, #blocked>
+    %m = ttg.local_alloc %x : (tensor<64x64xf32, #blocked>) -> !ttg.memdesc<64x64xf32, #shared, #smem>
+    %y = ttg.local_load %m : !ttg.memdesc<64x64xf32, #shared, #smem> -> tensor<64x64xf32, #blocked>
+    tt.store %s, %y : tensor<64x64x!tt.ptr<f32>, #blocked>
+    tt.return
+  }
+}
+";
+
+#[test]
+fn a_pass_that_crashes_shows_what_it_was_given() {
+    let mut session = session();
+    let versions = [
+        ("3.4.0", "ttgpuir.to_llvmir", "failed, and did not say why", "convert-triton-gpu-to-llvm"),
+        ("3.6.0", "ttgpuir.to_llvmir", "crashed", "convert-triton-gpu-to-llvm"),
+        ("3.9.0", "ttgpuir.allocate_shared_memory_nv", "crashed", "allocate-shared-memory"),
+    ];
+    for (version, pass, what, pipeline) in versions {
+        if !environment::managed().iter().any(|(made, _)| made == version) {
+            println!("skipped: Triton {version} is not installed");
+            continue;
+        }
+        let error = fails(&mut session, &format!("%%ttgir swizzled[1](c) --triton {version}\n{NO_PHASE}"));
+        let text = error.to_plain();
+        assert_eq!(error.message, format!("the pass {pass} {what}"), "Triton {version}: {text}");
+        assert!(text.contains(&format!("in the pass {pass} of the stage llir")), "Triton {version}: {text}");
+        let output = run(&mut session, "%passes --failed");
+        let head = format!("{pass} broke swizzled · sm_80 · Triton {version}\nthe pass {pass} {what}\n");
+        assert!(output.text.starts_with(&head), "{}", output.text);
+        let facts = output.facts.expect("facts");
+        assert!(facts["before"].as_str().is_some_and(|before| before.contains("ttg.local_alloc")), "Triton {version}");
+        let reproducer = facts["reproducer"].as_str().unwrap_or_default();
+        assert!(reproducer.contains("mlir_reproducer: {") && reproducer.contains(pipeline), "{reproducer}");
+        // And the session goes on, with the same compiler.
+        run(
+            &mut session,
+            &format!("%%ttgir swizzled[1](c) --triton {version}\n{}", NO_PHASE.replace("perPhase = 0", "perPhase = 1")),
+        );
+    }
+    run(&mut session, "%check c == f32(a) @ f32(b)");
+}
+
 /// The oldest and the newest supported versions of Triton, where they are installed.
 #[test]
 fn other_versions_of_triton_have_their_own_passes() {
