@@ -29,6 +29,25 @@ impl Means {
     }
 }
 
+/// What a version of Triton does where lanes of a warp hold copies of each other's elements.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Rule {
+    /// 3.4 and before: what moves between lanes goes through shared memory then.
+    WithoutCopies,
+    /// After that: shuffles do as if each copy were an element of its own.
+    #[default]
+    WithCopies,
+}
+
+impl Rule {
+    /// Of a version: `3.4.0`.
+    pub fn of(triton: &str) -> Self {
+        let mut parts = triton.split('.').map(|part| part.parse::<u32>().unwrap_or(u32::MAX));
+        let version = (parts.next().unwrap_or(u32::MAX), parts.next().unwrap_or(u32::MAX));
+        if version <= (3, 4) { Self::WithoutCopies } else { Self::WithCopies }
+    }
+}
+
 /// How far an element has to come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Distance {
@@ -65,10 +84,12 @@ impl Distance {
 pub struct Conversion<'a> {
     from: &'a Layout,
     to: &'a Layout,
-    /// How Triton (3.6) carries it out.
+    /// How Triton carries it out.
     pub means: Means,
     /// Why not by something cheaper, where elements have to come from other lanes only.
     pub mixed: Option<usize>,
+    /// Whether it is that lanes hold copies.
+    pub copies: bool,
     /// The places that hold each element before, row-major.
     holders: Vec<Vec<Place>>,
     /// Places afterwards, by how far their element has to come: the same order as [`Distance::ALL`].
@@ -80,7 +101,7 @@ const MOST_PLACES: u64 = 1 << 21;
 
 impl<'a> Conversion<'a> {
     /// The conversion of a tensor from one layout to another.
-    pub fn new(from: &'a Layout, to: &'a Layout) -> Result<Self, Unsupported> {
+    pub fn new(from: &'a Layout, to: &'a Layout, rule: Rule) -> Result<Self, Unsupported> {
         if from.shape != to.shape {
             return Err(Unsupported(format!("a conversion from {:?} to {:?}", from.shape, to.shape)));
         }
@@ -95,12 +116,14 @@ impl<'a> Conversion<'a> {
         for (place, at) in from.all() {
             holders[flat(&at, &from.shape)].push(place);
         }
-        let mut conversion = Self { from, to, means: Means::Registers, mixed: None, holders, counts: [0; 5] };
+        let (means, mixed) = means(from, to);
+        let copies = rule == Rule::WithoutCopies && means == Means::Shuffles && [from, to].into_iter().any(has_copies);
+        let (means, mixed) = if copies { (Means::Shared, None) } else { (means, mixed) };
+        let mut conversion = Self { from, to, means, mixed, copies, holders, counts: [0; 5] };
         for (place, at) in to.all() {
             let (distance, _) = conversion.nearest(place, &at);
             conversion.counts[distance as usize] += 1;
         }
-        (conversion.means, conversion.mixed) = means(from, to);
         Ok(conversion)
     }
 
@@ -140,6 +163,11 @@ impl<'a> Conversion<'a> {
     }
 }
 
+/// Whether lanes of a warp hold the same elements.
+fn has_copies(layout: &Layout) -> bool {
+    layout.lane.iter().any(|basis| basis.iter().all(|&coordinate| coordinate == 0))
+}
+
 /// The parts of the hardware, from the inside out.
 fn parts(layout: &Layout) -> [&[Basis]; 4] {
     [&layout.register, &layout.lane, &layout.warp, &layout.block]
@@ -152,7 +180,7 @@ fn number(basis: &[u32], shape: &[u32]) -> u64 {
 /// A bit of the register (0), lane (1), warp (2) or block number (3).
 type Bit = (usize, usize);
 
-/// Triton's decision (3.6, `minimalCvtLayout`, `cvtNeedsWarpShuffle`): for each bit of the place afterwards the place
+/// Triton's decision (`minimalCvtLayout`, `cvtNeedsWarpShuffle`): for each bit of the place afterwards the place
 /// before that it is taken from, as few bits as possible; parts in which that is the identity, from the outside in, need
 /// no exchange. Within warps shuffles do if at most one bit of the register number changes places with one of the lane's.
 fn means(from: &Layout, to: &Layout) -> (Means, Option<usize>) {
@@ -303,16 +331,16 @@ mod tests {
         let shape = [32, 32];
         let of = |text: &str| layout(text, &shape);
         let rows = of(&blocked([1, 4], [4, 8], [4, 1], [1, 0]));
-        let same = Conversion::new(&rows, &rows).expect("a conversion");
+        let same = Conversion::new(&rows, &rows, Rule::default()).expect("a conversion");
         assert_eq!((same.means, same.is_nothing(), same.counts[0]), (Means::Registers, true, 1024));
         // Four elements of a row become a column of four: registers and lanes change places.
         let columns = of(&blocked([4, 1], [8, 4], [1, 4], [0, 1]));
-        let shared = Conversion::new(&rows, &columns).expect("a conversion");
+        let shared = Conversion::new(&rows, &columns, Rule::default()).expect("a conversion");
         assert_eq!(shared.means, Means::Shared);
         assert!(shared.counts[Distance::Warp as usize] > 0, "{:?}", shared.counts);
         // One bit changes sides.
         let lanes = of(&blocked([1, 2], [2, 16], [4, 1], [1, 0]));
-        let wide = Conversion::new(&rows, &lanes).expect("a conversion");
+        let wide = Conversion::new(&rows, &lanes, Rule::default()).expect("a conversion");
         assert_eq!(wide.counts.iter().sum::<u64>(), 1024);
         let ways = wide.ways_of(&[0, 2]);
         assert_eq!(ways.len(), 1, "{ways:?}");
@@ -329,13 +357,30 @@ mod tests {
             "#ttg.linear<{register = [[1, 0], [0, 1]], lane = [[0, 2], [0, 4], [2, 0], [4, 0], [8, 0]], warp = [], block = []}>",
             &[16, 8],
         );
-        let renamed = Conversion::new(&before, &after).expect("a conversion");
+        let renamed = Conversion::new(&before, &after, Rule::default()).expect("a conversion");
         assert_eq!((renamed.means, renamed.counts), (Means::Registers, [64, 64, 0, 0, 0]));
         let lanes = layout(
             "#ttg.linear<{register = [[0, 1], [0, 2]], lane = [[1, 0], [0, 4], [2, 0], [4, 0], [8, 0]], warp = [], block = []}>",
             &[16, 8],
         );
-        let shuffled = Conversion::new(&before, &lanes).expect("a conversion");
+        let shuffled = Conversion::new(&before, &lanes, Rule::default()).expect("a conversion");
         assert_eq!((shuffled.means, shuffled.mixed), (Means::Shuffles, Some(1)));
+    }
+
+    #[test]
+    fn copies_in_lanes_are_shuffled_by_newer_versions() {
+        let of = |lanes: &str| {
+            let vectors = "#ttg.linear<{register = [[8, 0], [0, 1]], lane = LANES, warp = [], block = []}>";
+            layout(&vectors.replace("LANES", lanes), &[16, 8])
+        };
+        let before = of("[[1, 0], [2, 0], [0, 2], [0, 0], [0, 4]]");
+        let after = of("[[2, 0], [1, 0], [0, 2], [0, 0], [0, 4]]");
+        let by = |triton: &str, to| {
+            let conversion = Conversion::new(&before, to, Rule::of(triton)).expect("a conversion");
+            (conversion.means, conversion.copies)
+        };
+        assert_eq!(by("3.4.0", &after), (Means::Shared, true));
+        assert_eq!((by("3.6.0", &after), by("3.9.0", &after)), ((Means::Shuffles, false), (Means::Shuffles, false)));
+        assert_eq!(by("3.4.0", &before), (Means::Registers, false));
     }
 }

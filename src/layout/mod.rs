@@ -14,7 +14,7 @@ mod tensor_memory;
 
 pub use access::{Collision, GlobalCost, SharedCost, Through};
 pub use banks::{BANKS, bank, ways};
-pub use convert::{Conversion, Distance, Means};
+pub use convert::{Conversion, Distance, Means, Rule};
 pub use descriptor::{Generation, InstructionDescriptor, MatrixDescriptor};
 pub use distributed::{accumulator_fragment, operand_fragment};
 pub use encoding::{Blocked, Encoding, Mma, Unsupported, aliases};

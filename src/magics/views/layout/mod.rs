@@ -13,7 +13,7 @@ use super::subject::{Subject, Words};
 use crate::compiler::Stage;
 use crate::diagnostic::{Diagnostic, Result, nearest};
 use crate::ir::shaped::Kind;
-use crate::layout::{Encoding, Layout, Unsupported};
+use crate::layout::{Encoding, Layout, Rule, Unsupported};
 use crate::magics::edit::{artifact, readable};
 use crate::magics::{Call, Kind as MagicKind, Magic, OptionSpec, Spec, edit};
 use crate::render::Output;
@@ -62,11 +62,13 @@ impl Magic for LayoutMagic {
             return Err(Box::new(error.at(second.clone(), "").help("a layout is `#mma` or `%27`")));
         }
         let subject = Subject::of(named, call, workspace)?;
+        let triton = subject.triton(workspace);
         let kernel = edit::kernel(workspace, Some((&subject.name, call.name.clone())), call)?;
         let ttgir = artifact(kernel, &subject.version, Stage::Ttgir);
         let ttgir = ttgir.map_err(|error| Box::new(error.at(call.arguments.clone(), "")))?;
         let text = readable(Stage::Ttgir, ttgir);
-        let source = Source::new(&text);
+        let mut source = Source::new(&text);
+        source.rule = Rule::of(&triton);
         let headline = subject.headline();
         let Some(span) = wanted else {
             if words.option("--conversions").is_some() {

@@ -7,7 +7,8 @@ use super::is_tensor;
 use super::source::{Source, bracketed, by_x, rounded, tail};
 use crate::ir::shaped::{Kind, Operation, Shaped};
 use crate::layout::{
-    Conversion, Distance, Encoding, GlobalCost, Layout, Means, Place, Placed, SharedCost, Through, Unsupported, bank,
+    Conversion, Distance, Encoding, GlobalCost, Layout, Means, Place, Placed, Rule, SharedCost, Through, Unsupported,
+    bank,
 };
 use crate::render::grid::{self, Cell, Mark};
 use crate::render::{Output, escape_html};
@@ -20,7 +21,7 @@ pub struct Moved {
 }
 
 enum Move {
-    Conversion { from: Layout, to: Layout },
+    Conversion { from: Layout, to: Layout, rule: Rule },
     Shared { registers: Layout, memory: Placed, cost: SharedCost, store: bool },
     Global { registers: Layout, cost: GlobalCost, element_bytes: u32 },
     TensorMemory { registers: Layout, memory: Layout, bits: u32, store: bool },
@@ -69,7 +70,7 @@ pub fn of(operation: &Operation, source: &Source<'_>) -> Option<Result<Moved, Un
 }
 
 fn conversion(from: &Shaped, to: &Shaped, source: &Source<'_>) -> Result<Move, Unsupported> {
-    Ok(Move::Conversion { from: layout_of(from, source)?, to: layout_of(to, source)? })
+    Ok(Move::Conversion { from: layout_of(from, source)?, to: layout_of(to, source)?, rule: source.rule })
 }
 
 fn shared(tensor: &Shaped, memory: &Shaped, store: bool, source: &Source<'_>) -> Result<Move, Unsupported> {
@@ -193,8 +194,8 @@ impl Moved {
     /// In a sentence.
     pub fn says(&self) -> Result<String, Unsupported> {
         Ok(match &self.kind {
-            Move::Conversion { from, to } => {
-                let conversion = Conversion::new(from, to)?;
+            Move::Conversion { from, to, rule } => {
+                let conversion = Conversion::new(from, to, *rule)?;
                 let counts = Distance::ALL.iter().zip(conversion.counts).filter(|(_, count)| *count > 0);
                 let counts: Vec<String> =
                     counts.map(|(distance, count)| format!("{count} {}", distance.name())).collect();
@@ -231,7 +232,7 @@ pub enum Group {
 pub fn draw(head: &str, moved: &Moved, chosen: Option<&[u32]>) -> Output {
     let head = format!("{head} · {}", moved.name);
     match &moved.kind {
-        Move::Conversion { from, to } => draw_conversion(&head, from, to, chosen),
+        Move::Conversion { from, to, rule } => draw_conversion(&head, from, to, *rule, chosen),
         Move::Shared { registers, memory, cost, store } => draw_shared(&head, registers, memory, cost, *store, chosen),
         Move::Global { registers, cost, element_bytes } => draw_global(&head, registers, cost, *element_bytes, chosen),
         Move::TensorMemory { registers, memory, bits, store } => {
@@ -315,8 +316,8 @@ fn way(caption: &str, stations: &[(String, String)]) -> String {
     )
 }
 
-fn draw_conversion(head: &str, from: &Layout, to: &Layout, chosen: Option<&[u32]>) -> Output {
-    let conversion = match Conversion::new(from, to) {
+fn draw_conversion(head: &str, from: &Layout, to: &Layout, rule: Rule, chosen: Option<&[u32]>) -> Output {
+    let conversion = match Conversion::new(from, to, rule) {
         Ok(conversion) => conversion,
         Err(Unsupported(what)) => return Output::text(format!("{head}\nnot drawn: {what}")),
     };
@@ -325,6 +326,9 @@ fn draw_conversion(head: &str, from: &Layout, to: &Layout, chosen: Option<&[u32]
         text += &format!(
             ", though all stays in its warp: {mixed} bits of the register number change places with lane bits"
         );
+    }
+    if conversion.copies {
+        text += ", though all stays in its warp: lanes hold copies of each other's elements";
     }
     let counts: Vec<_> = Distance::ALL.iter().zip(conversion.counts).collect();
     for (distance, count) in counts.iter().filter(|(_, count)| *count > 0) {

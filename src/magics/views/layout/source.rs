@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::ir::shaped::{self, Operation, Shaped};
-use crate::layout::aliases;
+use crate::layout::{Rule, aliases};
 
 /// The text.
 pub struct Source<'a> {
@@ -12,6 +12,8 @@ pub struct Source<'a> {
     pub aliases: HashMap<&'a str, &'a str>,
     /// In order.
     pub operations: Vec<Operation>,
+    /// Of the Triton that compiles it.
+    pub rule: Rule,
 }
 
 /// What a name stands for.
@@ -24,7 +26,7 @@ pub struct Found<'a> {
 
 impl<'a> Source<'a> {
     pub fn new(text: &'a str) -> Self {
-        Self { text, aliases: aliases(text), operations: shaped::operations(text) }
+        Self { text, aliases: aliases(text), operations: shaped::operations(text), rule: Rule::default() }
     }
 
     /// A layout by its alias, or a value: a result, one of several (`%5#1`), a value that a loop carries, an argument.
