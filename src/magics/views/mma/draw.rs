@@ -173,9 +173,12 @@ fn one(dot: &Dot, instruction: &Instruction, number: usize, tile: [u32; 3], opco
         }
     }
     if !tables.is_empty() {
+        let whose = match instruction.undecided.iter().any(|which| [1, 2].contains(&which.operand)) {
+            true => "values of the last launch, where block (0, 0, 0) comes first",
+            false => "values of the first pass through the code; shared memory begins at 0",
+        };
         html += &format!(
-            "<div class=\"wb-s\">{tables}</div><div class=\"wb-c\">values of the first pass through the code; shared \
-             memory begins at 0</div><div class=\"wb-s\">{pictures}</div>"
+            "<div class=\"wb-s\">{tables}</div><div class=\"wb-c\">{whose}</div><div class=\"wb-s\">{pictures}</div>"
         );
     }
     (text, html)
