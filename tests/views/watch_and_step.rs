@@ -98,6 +98,50 @@ fn what_cannot_be_watched_is_told() {
     assert!(run(&mut session, "%watch sum shared[0x10] --line 17").text.contains("outside of the memory"));
 }
 
+/// A variable of the Python, and values of the TTGIR: the registers that hold them.
+#[test]
+fn a_value_is_held_by_registers() {
+    let mut session = session();
+    let output = run(&mut session, "%watch matmul sum");
+    // 64×64 elements over 128 threads, in pairs of columns of `mma.sync`: all in registers of their own.
+    assert!(
+        output.text.contains("64×64×f32") && output.text.contains("32 of 32 registers a lane found"),
+        "{}",
+        output.text
+    );
+    let facts = output.facts.as_ref().expect("facts");
+    let registers = facts["registers"].as_array().expect("registers");
+    let names: std::collections::BTreeSet<&str> = registers.iter().filter_map(|one| one["ptx"].as_str()).collect();
+    assert_eq!((names.len(), facts["missing"].as_array().map(Vec::len)), (32, Some(0)), "{}", output.text);
+    // What `%watch` says of such a register is what the buffer holds: lane 0 of warp 0 has the element [0,0] first.
+    let first = &registers[0];
+    let (name, line) = (first["ptx"].as_str().expect("a name"), first["line"].as_u64().expect("a line"));
+    let register = run(&mut session, &format!("%watch matmul {name} --line {line} --as f32"));
+    let times = register.facts.expect("facts")["watched"][0]["times"].as_array().cloned().expect("times");
+    let shown = run(&mut session, "%show c[0, 0]").text;
+    let stored: f64 = shown.lines().last().and_then(|line| line.trim().parse().ok()).expect("a number");
+    let last = times.last().expect("a time")["values"][0].as_f64().expect("a number");
+    assert!((last - stored).abs() < 1e-6, "{last} {shown}");
+    // By its name in the TTGIR, and another warp.
+    let named = run(&mut session, "%watch sum --warp 3").text;
+    assert!(named.contains("warp 3") && named.contains("32 of 32 registers"), "{named}");
+    let list = run(&mut session, "%layout matmul").text;
+    let load = list.lines().filter(|line| line.contains("#ttg.dot_op")).find_map(|line| line.split_whitespace().next());
+    let load = load.expect("an operand").to_owned();
+    let operand = run(&mut session, &format!("%watch matmul {load}")).text;
+    assert!(operand.contains("f16") && operand.contains("half)") && operand.contains("0 "), "{operand}");
+    // What is in no register is refused.
+    let error = fails(&mut session, "%watch matmul sun");
+    assert_eq!((error.code, error.help.as_slice()), ("unknown-value", &["did you mean `sum`?".to_owned()][..]));
+    let alloc =
+        list.lines().find(|line| line.contains("-> 64×64×f16 #shared")).and_then(|line| line.split_whitespace().next());
+    let error = fails(&mut session, &format!("%watch matmul {}", alloc.expect("a buffer")));
+    assert!(error.message.contains("lies in shared memory"), "{error}");
+    assert_eq!(fails(&mut session, "%watch matmul sum %r1").code, "option-value");
+    assert_eq!(fails(&mut session, "%watch matmul sum --line 3").code, "option-value");
+    assert_eq!(fails(&mut session, "%watch matmul sum --warp 9").code, "no-such-warp");
+}
+
 #[test]
 fn an_element_is_followed_back() {
     let mut session = session();

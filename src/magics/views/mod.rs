@@ -1,7 +1,7 @@
 //! Looking inside a kernel: its stages, passes, machine code, differences, layouts.
 
 mod diff;
-mod dump;
+pub(in crate::magics) mod dump;
 mod expect;
 mod layout;
 mod mma;

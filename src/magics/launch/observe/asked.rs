@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::observed;
+use crate::compiler::{Artifact, Stage};
 use crate::device::Dtype;
 use crate::device::observe::{Observe, Observed, Span};
 use crate::diagnostic::{Diagnostic, Result, nearest};
@@ -46,6 +47,14 @@ pub fn again(subject: &Subject, call: &Call<'_>, workspace: &Workspace) -> Resul
     let header = crate::expression::LaunchHeader { options: Vec::new(), ..header };
     let launch = crate::workspace::LaunchSpec { header: Arc::new((*launch.header).clone()), source: launch.source };
     Ok(Again { name: name.clone(), version: subject.version.clone(), launch, header })
+}
+
+/// Whether the TTGIR defines a value by this name.
+pub fn is_value_of_ttgir(again: &Again, name: &str) -> bool {
+    let text = again.version.artifact(Stage::Ttgir).and_then(Artifact::text).unwrap_or_default();
+    let base = name.split('#').next().unwrap_or(name);
+    let mut words = text.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '%' | '$' | '.' | '-')));
+    words.any(|word| word == base)
 }
 
 /// The error of an option's value.

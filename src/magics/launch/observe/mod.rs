@@ -3,6 +3,7 @@
 mod asked;
 mod counters;
 mod first;
+mod held;
 mod lines;
 mod operands;
 mod place;

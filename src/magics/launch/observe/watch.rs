@@ -7,6 +7,7 @@ use std::ops::Range;
 use serde_json::json;
 
 use super::asked::{self, BLOCK, Element};
+use super::held;
 use super::lines::Texts;
 use super::values::{Shown, float, lanes_text, mask_text};
 use crate::compiler::{Artifact, Stage};
@@ -31,14 +32,15 @@ const LANES: usize = 6;
 const SPEC: Spec = Spec {
     name: "watch",
     kind: Kind::Line,
-    summary: "registers and memory at a line of the PTX: every lane, each time that a warp comes there",
+    summary: "registers and memory at a line of the PTX, lane by lane; the registers that hold a value of the TTGIR",
     usage: "[KERNEL[@VERSION]] WHAT… --line N [--warp W] [--block X,Y,Z] [--lane L,…] [--as TYPE]",
     details: "WHAT is a register (`%r12`), an element of a buffer (`c[3,5]`), or bytes of the block's shared memory \
               (`shared[0x400]`). The launch is repeated on the emulator; the buffers keep what they hold. A register that \
               the instruction writes is told as it is after it, all else as it is before. Registers are shown as what \
               the instructions that use them take them for; `--as hex` and the like choose. Without `--line`, a register \
               is watched where it is written first. `--source N` takes the first instruction of line N of the kernel's \
-              own text. Values of TTGIR and TTIR are whole tensors: `%dump`.",
+              own text. `%watch matmul acc` and `%watch matmul %27` tell which registers hold a variable of the Python, or a \
+              value of the TTGIR, in the lanes of a warp: they are found by the values, in the order of its layout.",
     options: &[
         OptionSpec { name: "--line", value: "N", help: "at the instruction on this line of the PTX" },
         OptionSpec {
@@ -74,7 +76,13 @@ impl Magic for WatchMagic {
         let words = Words::of(call, &SPEC)?;
         let cell = &call.cell.text;
         let mut spans = asked::positional(&words, cell);
-        let named = spans.first().filter(|span| !is_watched(&cell[(*span).clone()])).cloned();
+        // A lone word that is no kernel may be a variable of the last one.
+        let is_variable = |word: &str| spans.len() == 1 && workspace.kernels.get(word).is_none() && is_name(word);
+        let is_named = |span: &&Range<usize>| {
+            let word = &cell[(*span).clone()];
+            !is_watched(word) && !(is_variable(word) && workspace.kernels.last().is_some())
+        };
+        let named = spans.first().filter(is_named).cloned();
         spans.drain(..usize::from(named.is_some()));
         let subject = Subject::of(named.as_ref(), call, workspace)?;
         if spans.is_empty() {
@@ -84,6 +92,20 @@ impl Magic for WatchMagic {
         }
         let again = asked::again(&subject, call, workspace)?;
         let ptx = again.version.artifact(Stage::Ptx).and_then(Artifact::text).unwrap_or_default().to_owned();
+        let registers = register_types::of_ptx(&ptx);
+        let is_value = |span: &&Range<usize>| {
+            let word = &cell[(*span).clone()];
+            let is_of_ir = || asked::is_value_of_ttgir(&again, word);
+            is_name(word) || (word.starts_with('%') && !registers.contains_key(word) && is_of_ir())
+        };
+        if let Some(value) = spans.iter().find(is_value) {
+            if let Some(other) = spans.iter().find(|span| *span != value) {
+                let error = Diagnostic::error("option-value", "a value is watched by itself").at(other.clone(), "");
+                return Err(Box::new(error.help(format!("`%watch {} {}`", subject.name, &cell[value.clone()]))));
+            }
+            let lanes = lanes(&words, cell)?;
+            return held::held(&subject, value, &words, &lanes, call, workspace, context).map(Some);
+        }
         let chosen = chosen(&words, cell)?;
         let wanted = spans.into_iter().map(|span| wanted(span, chosen, call, workspace)).collect::<Result<Vec<_>>>()?;
         let block = asked::block(&words, cell)?;
@@ -116,6 +138,13 @@ impl Magic for WatchMagic {
             View { headline, wanted: &wanted, history: &history, shown, lanes, texts: &texts, instruction }.output(),
         ))
     }
+}
+
+/// Whether a word can be a variable.
+fn is_name(word: &str) -> bool {
+    let word = word.split(':').next().unwrap_or(word);
+    word.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
 /// Whether a word is something to watch rather than a kernel.

@@ -13,7 +13,7 @@ use self::launch::{Collected, Dumping};
 use self::select::Selection;
 use super::subject::{Subject, Words, told};
 use crate::compiler::{CompileRequest, Stage};
-use crate::device::Recipe;
+use crate::device::{Contents, Recipe};
 use crate::diagnostic::{Diagnostic, Result, Source, nearest};
 use crate::ir::probe::ValueType;
 use crate::ir::values::{self, Definition, Obstacle};
@@ -151,13 +151,7 @@ impl Magic for Dump {
                 }
                 None => find(&definitions, word, line).map_err(located)?.clone(),
             };
-            refuse(&definition, &text).map_err(located)?;
-            let definition = &definition;
-            let ty = type_of(&subject, stage, &text, definition, workspace, context)?;
-            let ty = ValueType::parse(&ty).map_err(|why| {
-                let error = Diagnostic::error("not-dumped", format!("`{}` cannot be dumped: {why}", definition.name));
-                Box::new(error.at(span.clone(), "").note(format!("its type: {ty}")))
-            })?;
+            let ty = storable(&subject, stage, &text, &definition, &span, workspace, context)?;
             // Tensors have extents of powers of two; stages of a pipeline need not be so many.
             if ty.memory.is_some()
                 && let Some(count) = ty.shape.iter().flatten().find(|extent| !extent.is_power_of_two())
@@ -179,6 +173,73 @@ impl Magic for Dump {
         let notes: Vec<String> = choices.into_iter().chain(more).collect();
         output(&subject, stage, &wanted, collected, &notes, workspace).map(Some)
     }
+}
+
+/// A value of the TTGIR as one program of the last launch had it, for views that look for it elsewhere.
+pub struct Value {
+    /// Where the TTGIR defines it.
+    pub definition: Definition,
+    /// The text of that TTGIR, without locations.
+    pub text: String,
+    pub ty: ValueType,
+    /// Its elements; a dimension for each loop around it comes first.
+    pub contents: Contents,
+    /// What the reader should know of the choice.
+    pub note: Option<String>,
+}
+
+/// The value that a word of the cell names: `%27`, or a variable of the Python.
+pub fn value(
+    subject: &Subject,
+    span: &Range<usize>,
+    program: [u32; 3],
+    call: &Call<'_>,
+    workspace: &mut Workspace,
+    context: Context<'_>,
+) -> Result<Value> {
+    let located = |error: Box<Diagnostic>| Box::new(error.at(span.clone(), ""));
+    let kernel = edit::kernel(workspace, Some((&subject.name, call.name.clone())), call)?;
+    let Some(launched) = kernel.launch.clone() else {
+        let message = format!("`{}` was never launched, so its arguments are not known", subject.name);
+        return Err(located(Box::new(Diagnostic::error("never-launched", message))));
+    };
+    let found = artifact(kernel, &subject.version, Stage::Ttgir).map_err(located)?;
+    let text = without_comment(&readable(Stage::Ttgir, found));
+    let definitions = values::definitions(&text, &subject.version.meta.entry.value);
+    let word = &call.cell.text[span.clone()];
+    let (definition, note) = match names::Variable::parse(word) {
+        Some(variable) => {
+            let found = variable.find(subject, Stage::Ttgir, &definitions).map_err(located)?;
+            (found.definition, found.note)
+        }
+        None => (find(&definitions, word, None).map_err(located)?.clone(), None),
+    };
+    let ty = storable(subject, Stage::Ttgir, &text, &definition, span, workspace, context)?;
+    let wanted = [Wanted { definition, ty, buffer: String::new(), span: span.clone() }];
+    let dumping = Dumping { subject, stage: Stage::Ttgir, text: &text, launched: &launched, wanted: &wanted };
+    let (collected, _) = dumping.run(&Selection::one(program), workspace, context)?;
+    let ([Wanted { definition, ty, .. }], Some(collected)) = (wanted, collected.into_iter().next()) else {
+        return Err(located(Box::new(Diagnostic::error("not-dumped", format!("`{word}` was not read back")))));
+    };
+    Ok(Value { definition, text, ty, contents: collected.contents, note })
+}
+
+/// The type of a value, where stores of it can be put behind its definition.
+fn storable(
+    subject: &Subject,
+    stage: Stage,
+    text: &str,
+    definition: &Definition,
+    span: &Range<usize>,
+    workspace: &mut Workspace,
+    context: Context<'_>,
+) -> Result<ValueType> {
+    refuse(definition, text).map_err(|error| Box::new(error.at(span.clone(), "")))?;
+    let ty = type_of(subject, stage, text, definition, workspace, context)?;
+    ValueType::parse(&ty).map_err(|why| {
+        let error = Diagnostic::error("not-dumped", format!("`{}` cannot be dumped: {why}", definition.name));
+        Box::new(error.at(span.clone(), "").note(format!("its type: {ty}")))
+    })
 }
 
 /// The text with its `warpbook:` comment blanked out: what that says of the parameters is no longer so.

@@ -57,6 +57,11 @@ impl Selection {
         Ok(Self { program, iterations: numbers("--iteration")?, span: given.map(|(_, span)| span) })
     }
 
+    /// One program, with all iterations.
+    pub fn one(program: [u32; PROGRAM_LEVELS]) -> Self {
+        Self { program: program.map(Which::One), iterations: None, span: None }
+    }
+
     /// What is wanted on each level of a value.
     pub fn levels(&self, definition: &Definition, grid: [u32; PROGRAM_LEVELS]) -> Result<Vec<Which>> {
         let mut levels = Vec::new();
