@@ -1,4 +1,5 @@
-"""The pictures of docs/views.md: each view in JupyterLab, in the light and in the dark theme.
+"""The pictures of docs/views.md: each view in JupyterLab, in the light theme (`layout.png`) and the dark one
+(`layout-dark.png`).
 
     warpbook install --prefix PREFIX
     WARPBOOK_TEST_PREFIX=PREFIX python pictures.py DIRECTORY [NAME…]
@@ -13,20 +14,20 @@ import cells
 import lab
 from PIL import Image
 
-# (what is unfolded or clicked, the largest height of the picture)
+# By the picture's name: the cell, what is unfolded or clicked in it, the largest height.
 STEPS = {
-    "stages": ("div[k]:has-text('tl.dot')", 620),
-    "passes": ("details:has-text('ttgpuir.accelerate_matmul') summary", 900),
-    "sass": ("div[k]:has-text('tl.dot')", 620),
-    "resources": (None, 400),
-    "diff": (None, 760),
-    "dump": (None, 520),
-    "expect": (None, 300),
-    "failed": (None, 620),
-    "layout": (None, 760),
-    "conversion": (None, 900),
-    "wgmma": (None, 900),
-    "tma": (None, 900),
+    "stages": ("stages", "div[k]:has-text('tl.dot')", 620),
+    "passes": ("passes", "details:has-text('ttgpuir.accelerate_matmul') summary", 900),
+    "sass": ("sass", "div[k]:has-text('tl.dot')", 620),
+    "resources": ("resources", None, 400),
+    "diff": ("diff", None, 760),
+    "dump": ("dump", None, 520),
+    "expect": ("expect", None, 300),
+    "failed": ("failed", None, 620),
+    "layout": ("layout", None, 760),
+    "conversion": ("conversion", None, 900),
+    "mma": ("wgmma", None, 900),
+    "tma": ("tma", None, 900),
 }
 COLOURS = 64
 
@@ -40,16 +41,16 @@ def main():
         for theme in lab.THEMES:
             notebook.theme(theme)
             for name in names:
-                clicked, height = STEPS[name]
-                cell = notebook.cell(list(cells.VIEWS).index(name))
+                view, clicked, height = STEPS[name]
+                cell = notebook.cell(list(cells.VIEWS).index(view))
                 if clicked and theme == "light":
                     cell.locator(clicked).first.click()
                     cell.locator(".wb-t").evaluate_all("boxes => boxes.forEach(box => { box.scrollLeft = 0; })")
                     notebook.page.mouse.move(0, 0)
-                cell = notebook.cell(list(cells.VIEWS).index(name))
+                cell = notebook.cell(list(cells.VIEWS).index(view))
                 # What is far away is drawn when it comes into view.
                 cell.locator(".jp-OutputArea-output").last.wait_for()
-                path = directory / f"{name}-{theme}.png"
+                path = directory / (f"{name}.png" if theme == "light" else f"{name}-{theme}.png")
                 cell.screenshot(path=path)
                 with Image.open(path) as image:
                     image = image.convert("RGB").crop((0, 0, image.width, min(image.height, height)))
