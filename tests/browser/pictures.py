@@ -16,14 +16,14 @@ from PIL import Image
 
 # By the picture's name: the cell, what is unfolded or clicked in it, the largest height.
 STEPS = {
-    "stages": ("stages", "div[k]:has-text('tl.dot')", 620),
+    "stages": ("stages", "div[k]:has-text('tl.dot')", 740),
     "passes": ("passes", "details:has-text('ttgpuir.accelerate_matmul') summary", 900),
-    "sass": ("sass", "div[k]:has-text('tl.dot')", 620),
+    "sass": ("sass", "div[k]:has-text('tl.dot')", 560),
     "resources": ("resources", None, 400),
     "diff": ("diff", None, 760),
     "dump": ("dump", None, 520),
     "expect": ("expect", None, 300),
-    "failed": ("failed", None, 620),
+    "failed": ("failed", None, 544),
     "layout": ("layout", None, 760),
     "conversion": ("conversion", None, 900),
     "mma": ("wgmma", None, 900),
@@ -47,6 +47,8 @@ def main():
                     cell.locator(clicked).first.click()
                     cell.locator(".wb-t").evaluate_all("boxes => boxes.forEach(box => { box.scrollLeft = 0; })")
                     notebook.page.mouse.move(0, 0)
+                    # No frame and no buttons of the cell that was clicked.
+                    notebook.page.evaluate("jupyterapp.shell.currentWidget.content.activeCellIndex = 0")
                 cell = notebook.cell(list(cells.VIEWS).index(view))
                 # What is far away is drawn when it comes into view.
                 cell.locator(".jp-OutputArea-output").last.wait_for()
