@@ -130,6 +130,13 @@ fn a_value_is_held_by_registers() {
     let load = load.expect("an operand").to_owned();
     let operand = run(&mut session, &format!("%watch matmul {load}")).text;
     assert!(operand.contains("f16") && operand.contains("half)") && operand.contains("0 "), "{operand}");
+    // In a pipelined loop, of whose lines the TTGIR makes buffers and tokens too: an element in each iteration.
+    let header = "%%triton piped[1](a, b, c, 64, 64, BLOCK=16)";
+    run(&mut session, &format!("{header}\n{}", MATMUL.replace("def matmul", "def piped")));
+    let piped = run(&mut session, "%watch piped sum");
+    assert!(piped.text.contains("16×16×f32 #mma") && piped.text.contains("\nsum is %"), "{}", piped.text);
+    let first = &piped.facts.as_ref().expect("facts")["registers"][0];
+    assert_eq!(first["iterations"], serde_json::json!([0, 1, 2, 3]), "{}", piped.text);
     // What is in no register is refused.
     let error = fails(&mut session, "%watch matmul sun");
     assert_eq!((error.code, error.help.as_slice()), ("unknown-value", &["did you mean `sum`?".to_owned()][..]));

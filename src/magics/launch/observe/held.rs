@@ -17,6 +17,7 @@ use crate::device::Dtype;
 use crate::device::observe::{Line, Observe, Observed};
 use crate::diagnostic::{Diagnostic, Result};
 use crate::ir::places::{self, Place as SourcePlace};
+use crate::ir::register_types::Holds;
 use crate::layout::{Encoding, Layout, Place, aliases};
 use crate::magics::Call;
 use crate::magics::views::dump::{self, Value};
@@ -131,7 +132,10 @@ pub fn held(
 /// `64×64×f32 #mma`
 fn described(value: &Value) -> String {
     let extents = value.ty.shape.iter().flatten().map(|extent| format!("{extent}×")).collect::<String>();
-    format!("{extents}{} {}", value.ty.element, value.ty.layout)
+    // By its name in the text, where it has one.
+    let known = aliases(&value.text);
+    let alias = known.iter().find(|(_, attribute)| **attribute == value.ty.layout).map(|(name, _)| *name);
+    format!("{extents}{} {}", value.ty.element, alias.unwrap_or(&value.ty.layout))
 }
 
 /// The layout, or why there is none.
@@ -221,7 +225,8 @@ impl View {
         found: &HashMap<Key, Holder>,
     ) -> Option<Self> {
         let (registers, iterations) = (layout.places().register as usize, iterations(value, layout));
-        let shown = Shown::Element(value.contents.dtype);
+        let is_pointer = value.ty.element.starts_with("!tt.ptr");
+        let shown = if is_pointer { Shown::Register(Holds::Bits, 8) } else { Shown::Element(value.contents.dtype) };
         let active = lanes.iter().fold(0, |mask, lane| mask | 1 << lane);
         let mut rows = vec![
             ["register", "element of lane 0", "PTX", "after line", "iteration", "lanes"].map(str::to_owned).to_vec(),

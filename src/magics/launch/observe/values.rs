@@ -171,7 +171,7 @@ pub fn lanes_text(values: &[u64], active: u32, shown: Shown, most: usize) -> Str
             _ => runs.push((value, 1)),
         }
     }
-    if runs.len() <= most.min(4) {
+    if runs.len() <= most.min(4) && runs.len() < lanes.len() {
         let run = |&(value, count): &(u64, usize)| format!("{} ×{count}", shown.text(value));
         return runs.iter().map(run).collect::<Vec<_>>().join(", ");
     }

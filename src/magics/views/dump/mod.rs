@@ -11,15 +11,17 @@ use serde_json::json;
 
 use self::launch::{Collected, Dumping};
 use self::select::Selection;
+use super::layout::Source;
 use super::subject::{Subject, Words, told};
 use crate::compiler::{CompileRequest, Stage};
 use crate::device::{Contents, Recipe};
-use crate::diagnostic::{Diagnostic, Result, Source, nearest};
+use crate::diagnostic::{self, Diagnostic, Result, nearest};
 use crate::ir::probe::ValueType;
+use crate::ir::shaped::Kind;
 use crate::ir::values::{self, Definition, Obstacle};
 use crate::magics::buffers::{buf, show};
 use crate::magics::edit::{artifact, readable};
-use crate::magics::{Call, Kind, Magic, OptionSpec, Spec, edit};
+use crate::magics::{self, Call, Magic, OptionSpec, Spec, edit};
 use crate::render::Output;
 use crate::workspace::{Context, Workspace};
 
@@ -28,7 +30,7 @@ pub struct Dump;
 
 const SPEC: Spec = Spec {
     name: "dump",
-    kind: Kind::Line,
+    kind: magics::Kind::Line,
     summary: "any variable of a kernel's Python, or value of its TTIR or TTGIR, as a whole tensor",
     usage: "[KERNEL[@VERSION]] VARIABLE|%VALUE… [--stage ttir] [--program X,Y,Z] [--iteration N] [--as NAME]",
     details: "`%dump matmul acc` is the variable of the Python (`acc:11` what line 11 assigns it), `%dump %27` a value of \
@@ -209,7 +211,10 @@ pub fn value(
     let word = &call.cell.text[span.clone()];
     let (definition, note) = match names::Variable::parse(word) {
         Some(variable) => {
-            let found = variable.find(subject, Stage::Ttgir, &definitions).map_err(located)?;
+            // The TTGIR has more values of a line: buffers, tokens, operands. The variable's is like that of the TTIR.
+            let tensors = tensors_like(subject, &variable, &text, &definitions);
+            let found = variable.find(subject, Stage::Ttgir, &tensors);
+            let found = found.or_else(|_| variable.find(subject, Stage::Ttgir, &definitions)).map_err(located)?;
             (found.definition, found.note)
         }
         None => (find(&definitions, word, None).map_err(located)?.clone(), None),
@@ -222,6 +227,31 @@ pub fn value(
         return Err(located(Box::new(Diagnostic::error("not-dumped", format!("`{word}` was not read back")))));
     };
     Ok(Value { definition, text, ty, contents: collected.contents, note })
+}
+
+/// The values of a TTGIR that are tensors in registers, with the extents and elements that a variable has in the TTIR.
+fn tensors_like(
+    subject: &Subject,
+    variable: &names::Variable<'_>,
+    text: &str,
+    definitions: &[Definition],
+) -> Vec<Definition> {
+    let ttir = subject.version.artifact(Stage::Ttir).map(|ttir| without_comment(&readable(Stage::Ttir, ttir)));
+    let wanted = ttir.and_then(|ttir| {
+        let known = values::definitions(&ttir, &subject.version.meta.entry.value);
+        let own = variable.find(subject, Stage::Ttir, &known).ok()?.definition;
+        let (_, ty) = ttir.lines().nth(own.line)?.rsplit_once("tensor<")?;
+        Some(ty.split_once('>').map_or(ty, |(ty, _)| ty).to_owned())
+    });
+    let source = Source::new(text);
+    let is_like = |definition: &&Definition| {
+        let used = source.find(&definition.name).and_then(|found| found.used);
+        used.is_some_and(|used| {
+            let ty = used.describe().replace('×', "x");
+            used.kind == Kind::Tensor && wanted.as_ref().is_none_or(|wanted| ty.starts_with(wanted.as_str()))
+        })
+    };
+    definitions.iter().filter(is_like).cloned().collect()
 }
 
 /// The type of a value, where stores of it can be put behind its definition.
@@ -342,7 +372,7 @@ fn type_of(
 
 /// An error that speaks of the text that was compiled.
 fn in_text(error: Diagnostic, subject: &Subject, request: &CompileRequest) -> Box<Diagnostic> {
-    let source = Source::new(format!("{}.{}", subject.name, request.entry), request.text.clone());
+    let source = diagnostic::Source::new(format!("{}.{}", subject.name, request.entry), request.text.clone());
     Box::new(error.in_source(&source))
 }
 
