@@ -137,6 +137,13 @@ fn a_value_is_held_by_registers() {
     assert!(piped.text.contains("16×16×f32 #mma") && piped.text.contains("\nsum is %"), "{}", piped.text);
     let first = &piped.facts.as_ref().expect("facts")["registers"][0];
     assert_eq!(first["iterations"], serde_json::json!([0, 1, 2, 3]), "{}", piped.text);
+    let pointers = run(&mut session, &format!("{header}\n{}", MATMUL.replace("def matmul", "def moved").replace(
+        "    sum = tl.zeros",
+        "    at = a_ptr + rows[:, None] * K + k[None, :]\n    tl.store(c_ptr + 4095, tl.sum(tl.load(at)).to(tl.float32))\n    sum = tl.zeros",
+    ).replace("piped", "moved")).replace("piped[1]", "moved[1]"));
+    assert!(pointers.text.contains("moved v1"), "{}", pointers.text);
+    let at = run(&mut session, "%watch moved at").text;
+    assert!(at.contains("16×16×!tt.ptr<f16>") && at.contains("0x"), "{at}");
     // What is in no register is refused.
     let error = fails(&mut session, "%watch matmul sun");
     assert_eq!((error.code, error.help.as_slice()), ("unknown-value", &["did you mean `sum`?".to_owned()][..]));

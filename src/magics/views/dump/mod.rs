@@ -240,7 +240,10 @@ fn tensors_like(
     let wanted = ttir.and_then(|ttir| {
         let known = values::definitions(&ttir, &subject.version.meta.entry.value);
         let own = variable.find(subject, Stage::Ttir, &known).ok()?.definition;
-        let (_, ty) = ttir.lines().nth(own.line)?.rsplit_once("tensor<")?;
+        let line = ttir.lines().nth(own.line)?;
+        // The type of the result comes last behind an arrow, and first of several operands' types.
+        let is_last = line.contains("->") || line.contains(" to tensor");
+        let (_, ty) = if is_last { line.rsplit_once("tensor<")? } else { line.split_once("tensor<")? };
         Some(ty.split_once('>').map_or(ty, |(ty, _)| ty).to_owned())
     });
     let source = Source::new(text);
