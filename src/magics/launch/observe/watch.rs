@@ -77,10 +77,11 @@ impl Magic for WatchMagic {
         let cell = &call.cell.text;
         let mut spans = asked::positional(&words, cell);
         // A lone word that is no kernel may be a variable of the last one.
-        let is_variable = |word: &str| spans.len() == 1 && workspace.kernels.get(word).is_none() && is_name(word);
+        let is_lone = spans.len() == 1 && workspace.kernels.last().is_some();
+        let is_variable = |word: &str| is_lone && workspace.kernels.get(word).is_none() && is_name(word);
         let is_named = |span: &&Range<usize>| {
             let word = &cell[(*span).clone()];
-            !is_watched(word) && !(is_variable(word) && workspace.kernels.last().is_some())
+            !is_watched(word) && !is_variable(word)
         };
         let named = spans.first().filter(is_named).cloned();
         spans.drain(..usize::from(named.is_some()));
