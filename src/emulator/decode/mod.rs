@@ -55,6 +55,7 @@ struct Decoder<'a> {
     code: Vec<Instruction>,
     spans: Vec<Range<usize>>,
     lines: Vec<Option<LineInfo>>,
+    strong: Vec<bool>,
     line: Option<LineInfo>,
     /// Label → instruction.
     labels: HashMap<String, u32>,
@@ -84,6 +85,7 @@ impl<'a> Decoder<'a> {
             code: Vec::new(),
             spans: Vec::new(),
             lines: Vec::new(),
+            strong: Vec::new(),
             line: None,
             labels: HashMap::new(),
             branches: Vec::new(),
@@ -137,6 +139,9 @@ impl<'a> Decoder<'a> {
                     };
                     let before = self.code.len();
                     self.select(instruction)?;
+                    if memory_ops::is_strong(&instruction.opcode) {
+                        self.strong[before..].fill(true);
+                    }
                     if guard.is_some() {
                         for selected in &mut self.code[before..] {
                             selected.guard = guard;
@@ -152,6 +157,7 @@ impl<'a> Decoder<'a> {
         self.code.push(Instruction { guard: None, op });
         self.spans.push(self.span.clone());
         self.lines.push(self.line);
+        self.strong.push(false);
     }
 
     fn fresh(&mut self, file: File) -> Slot {
@@ -248,6 +254,7 @@ impl<'a> Decoder<'a> {
             code: self.code,
             spans: self.spans,
             lines: self.lines,
+            strong: self.strong,
             registers,
             accumulator_slots,
             words: sizes.words,

@@ -53,6 +53,8 @@ pub struct Program {
     pub spans: Vec<Range<usize>>,
     /// `.loc` in force at each instruction.
     pub lines: Vec<Option<LineInfo>>,
+    /// Whether an instruction is a load or a store that orders threads as an atomic does.
+    pub strong: Vec<bool>,
     /// For each instruction: the slots that it shares with the accumulator of some `wgmma`, which is to be waited for
     /// before. Empty where there is no `wgmma`, or no wait.
     pub accumulator_slots: Vec<Box<[Slot]>>,
@@ -80,10 +82,15 @@ pub struct Program {
 }
 
 impl Program {
-    /// Whether its blocks can order themselves: by atomics that other blocks see, or by a cluster's barriers.
+    /// Whether its blocks can order themselves: by atomics, or loads and stores as strong, that other blocks see, or by a
+    /// cluster's barriers.
     pub fn orders_blocks(&self) -> bool {
-        self.code.iter().any(|instruction| match &instruction.op {
+        let strong = self.strong.iter().copied().chain(std::iter::repeat(false));
+        self.code.iter().zip(strong).any(|(instruction, strong)| match &instruction.op {
             Op::Atomic { space, .. } => matches!(space, MemorySpace::Global | MemorySpace::Generic),
+            Op::Load { space, .. } | Op::Store { space, .. } => {
+                strong && matches!(space, MemorySpace::Global | MemorySpace::Generic)
+            }
             Op::ClusterArrive => true,
             Op::MbarrierArrive { arrival, .. } => arrival.space == MemorySpace::Cluster,
             _ => false,

@@ -71,13 +71,6 @@ pub(super) fn is_aligned(text: &str) -> bool {
         || opcode.contains(".sync") && !opcode.starts_with("bar") && names_all()
 }
 
-/// Whether a load or a store orders threads as an atomic does: it is volatile, or says how.
-pub(super) fn is_strong(text: &str) -> bool {
-    let mut parts = opcode(text).split('.');
-    matches!(parts.next(), Some("ld" | "st"))
-        && parts.any(|part| matches!(part, "volatile" | "relaxed" | "acquire" | "release" | "mmio"))
-}
-
 /// The register of an operand.
 fn register(data: Data) -> Option<(File, Slot)> {
     match data {

@@ -30,7 +30,7 @@ use undefined::{Undefined, Unwritten};
 
 use super::block::{BlockShape, Environment};
 use super::fault::Thread;
-use super::program::{MemorySpace, Op, Program, Slot};
+use super::program::{Op, Program, Slot};
 use super::visit::{File, Use};
 
 /// Findings that are told apart in a block.
@@ -78,21 +78,12 @@ impl Checks {
         let wgmmas = program.code.iter().filter_map(|i| if let Op::Wgmma(wgmma) = &i.op { Some(wgmma) } else { None });
         let wgmma_words = wgmmas.flat_map(|wgmma| wgmma.words()).collect();
         let text_of = |span: &std::ops::Range<usize>| ptx.get(span.clone()).unwrap_or_default();
-        let strong: Vec<bool> = program.spans.iter().map(|span| flow::is_strong(text_of(span))).collect();
-        let is_global = |op: &Op| match op {
-            Op::Load { space, .. } | Op::Store { space, .. } => {
-                matches!(space, MemorySpace::Global | MemorySpace::Generic)
-            }
-            _ => false,
-        };
-        let orders =
-            program.code.iter().zip(&strong).any(|(instruction, &strong)| strong && is_global(&instruction.op));
         Self {
-            global: Mutex::new(GlobalShadow::new(orders || program.orders_blocks())),
+            global: Mutex::new(GlobalShadow::new(program.orders_blocks())),
             uses,
             wgmma_words,
             aligned: program.spans.iter().map(|span| flow::is_aligned(text_of(span))).collect(),
-            strong,
+            strong: program.strong.clone(),
             kinds: flow::kinds(program, ptx),
             tensor_fences: program.code.iter().any(|i| matches!(i.op, Op::TensorFence { .. })),
             unwritten: Mutex::new(Unwritten::new(unwritten)),
