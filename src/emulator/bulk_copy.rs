@@ -12,7 +12,9 @@ use super::execute::{LaneFault, Step, lanes_of};
 use super::fault::FaultKind;
 use super::memory_access::{Access, Place, resolve_generic};
 use super::observe::Piece;
-use super::program::{AddressOperand, AtomicOp, AtomicType, BulkSource, Data, MapField, MemorySpace, Slot};
+use super::program::{
+    AddressOperand, AtomicOp, AtomicType, BulkReduction, BulkSource, Data, MapField, MemorySpace, Slot,
+};
 use super::sanitizer::{Snapshot, Who, place_in_global};
 use super::tensor_map::{Interleave, Swizzle, TENSOR_MAP_BYTES, TensorMap, TensorMapType};
 use super::wgmma::swizzled;
@@ -89,6 +91,9 @@ pub(super) struct PendingLoad {
     mbarrier: u64,
     /// Ranks of the blocks that it goes to, a bit for each; `None` for the block that issued it.
     ranks: Option<u32>,
+    /// The last bit of the rank of the block of the pair whose mbarrier is told, not that to which it goes.
+    told: Option<u32>,
+    reduce: Option<BulkReduction>,
     /// Its instruction and thread, for reports.
     pub pc: u32,
     pub thread: u32,
@@ -103,7 +108,7 @@ pub(super) struct PendingStore {
     group: Option<u32>,
     side: Side,
     shared: u64,
-    reduce: Option<AtomicOp>,
+    reduce: Option<BulkReduction>,
     /// Its instruction.
     pub pc: u32,
     /// What the warp knew when it issued it, in a checked launch.
@@ -210,27 +215,38 @@ impl BlockMemory {
             }
             _ => None,
         };
-        let own = 1 << self.rank;
-        let ranks = load.ranks.unwrap_or(own);
-        // Nobody can see what comes after the end.
-        if ranks & own != 0 && !done {
-            self.land(environment, load, bytes.as_deref())?;
-        }
-        for rank in lanes_of(ranks & !own) {
-            cluster.memory(rank as u32)?.land(environment, load, bytes.as_deref())?;
+        let own = self.rank;
+        for rank in lanes_of(load.ranks.unwrap_or(1 << own)) {
+            let rank = rank as u32;
+            let told = load.told.map_or(rank, |bit| rank & !1 | bit);
+            // Nobody can see what comes after the end.
+            let is_unseen = |rank| done && rank == own;
+            if is_unseen(rank) && is_unseen(told) {
+                continue;
+            }
+            let landed = self.member(cluster, rank)?.land(environment, load, bytes.as_deref())?;
+            if !is_unseen(told) {
+                self.member(cluster, told)?.complete_bytes(load.mbarrier, landed)?;
+            }
         }
         Ok(())
     }
+
+    /// Writes what a load brings; how many bytes that are.
 
     fn land(
         &mut self,
         environment: &Environment<'_>,
         load: &PendingLoad,
         from_block: Option<&[u8]>,
-    ) -> Result<(), FaultKind> {
-        let bytes = match &load.side {
+    ) -> Result<u64, FaultKind> {
+        Ok(match &load.side {
             Side::Shared { bytes, .. } => {
-                self.put_row(load.shared, 0, 16, from_block.unwrap_or_default())?;
+                let values = from_block.unwrap_or_default();
+                match load.reduce {
+                    Some(BulkReduction { op, ty: Some(ty) }) => self.reduce_shared(op, ty, load.shared, values)?,
+                    _ => self.put_row(load.shared, 0, 16, values)?,
+                }
                 u64::from(*bytes)
             }
             Side::Plain { address, bytes } => {
@@ -254,8 +270,19 @@ impl BlockMemory {
                 })?;
                 map.tile_bytes()
             }
-        };
-        self.complete_bytes(load.mbarrier, bytes)
+        })
+    }
+
+    /// Combines what a block sends with what is there.
+    fn reduce_shared(&mut self, op: AtomicOp, ty: AtomicType, shared: u64, values: &[u8]) -> Result<(), FaultKind> {
+        let size = ty.size() as usize;
+        let mut there = vec![0; values.len()];
+        self.get_row(shared, 0, 16, &mut there)?;
+        for (old, value) in there.chunks_exact_mut(size).zip(values.chunks_exact(size)) {
+            let new = ty.apply(op, little_endian(old), little_endian(value), 0);
+            old.copy_from_slice(&new.to_le_bytes()[..size]);
+        }
+        self.put_row(shared, 0, 16, &there)
     }
 
     fn read_global(&self, environment: &Environment<'_>, address: u64, bytes: &mut [u8]) -> Result<(), FaultKind> {
@@ -328,7 +355,12 @@ impl BlockMemory {
             Side::Plain { address, bytes } => {
                 let mut copy = vec![0; *bytes as usize];
                 self.get_row(store.shared, 0, 16, &mut copy)?;
-                self.write_global(environment, *address, &copy)
+                match store.reduce {
+                    Some(BulkReduction { op, ty: Some(ty) }) => {
+                        self.reduce_global(environment, op, ty, *address, &copy)
+                    }
+                    _ => self.write_global(environment, *address, &copy),
+                }
             }
             Side::Tensor { map, first } => {
                 let mut row_bytes = vec![0; map.row_bytes()];
@@ -339,7 +371,10 @@ impl BlockMemory {
                     match store.reduce {
                         None if inside.is_empty() => Ok(()),
                         None => self.write_global(environment, row.address, inside),
-                        Some(op) => self.reduce_global(environment, op, map.element, row.address, inside),
+                        Some(BulkReduction { op, .. }) => {
+                            let ty = reduced_type(op, map.element)?;
+                            self.reduce_global(environment, op, ty, row.address, inside)
+                        }
                     }
                 })
             }
@@ -361,37 +396,49 @@ impl BlockMemory {
         &mut self,
         environment: &Environment<'_>,
         op: AtomicOp,
-        element: TensorMapType,
+        ty: AtomicType,
         address: u64,
         bytes: &[u8],
     ) -> Result<(), FaultKind> {
-        let ty = match element {
-            TensorMapType::F32 | TensorMapType::F32Ftz => AtomicType::F32,
-            TensorMapType::F64 => AtomicType::F64,
-            TensorMapType::F16 => AtomicType::F16,
-            TensorMapType::Bf16 => AtomicType::Bf16,
-            TensorMapType::U32 => AtomicType::U32,
-            TensorMapType::I32 => AtomicType::S32,
-            TensorMapType::U64 => AtomicType::U64,
-            TensorMapType::I64 => AtomicType::S64,
-            other => return Err(FaultKind::Unsupported(format!("a bulk reduction of {other:?}"))),
-        };
-        if op != AtomicOp::Add && matches!(ty, AtomicType::F32 | AtomicType::F64) {
-            return Err(FaultKind::Unsupported("this bulk reduction of floating-point numbers".to_owned()));
-        }
-        let size = element.size() as usize;
+        let size = ty.size() as usize;
         for (value, at) in bytes.chunks_exact(size).zip((address..).step_by(size)) {
-            let bits = value.iter().rev().fold(0u64, |bits, &byte| bits << 8 | u64::from(byte));
+            let bits = little_endian(value);
             let access = Access { space: MemorySpace::Global, name: "bulk reduction", size: size as u32 };
             if !at.is_multiple_of(size as u64) {
                 return Err(FaultKind::Misaligned { address: at, size: size as u32 });
             }
             let (allocation, offset) = self.global(environment, access, at)?;
             let place = Place::Global(allocation, offset);
-            self.atomic(environment, &place, 0, ty, |old| ty.apply(op, old, bits, 0));
+            self.atomic(environment, &place, 0, ty, |old| ty.apply_in_global(op, old, bits, 0));
         }
         Ok(())
     }
+}
+
+/// The type in which elements of a tensor are reduced.
+fn reduced_type(op: AtomicOp, element: TensorMapType) -> Result<AtomicType, FaultKind> {
+    let ty = match element {
+        TensorMapType::F32 | TensorMapType::F32Ftz => AtomicType::F32,
+        TensorMapType::F64 => AtomicType::F64,
+        TensorMapType::F16 => AtomicType::F16,
+        TensorMapType::Bf16 => AtomicType::Bf16,
+        TensorMapType::U32 => AtomicType::U32,
+        TensorMapType::I32 => AtomicType::S32,
+        TensorMapType::U64 => AtomicType::U64,
+        TensorMapType::I64 => AtomicType::S64,
+        other => return Err(FaultKind::Unsupported(format!("a bulk reduction of {other:?}"))),
+    };
+    let fits = match op {
+        AtomicOp::Add => true,
+        AtomicOp::Min | AtomicOp::Max => !matches!(ty, AtomicType::F32 | AtomicType::F64),
+        AtomicOp::Increment | AtomicOp::Decrement => ty == AtomicType::U32,
+        _ => !matches!(ty, AtomicType::F32 | AtomicType::F64 | AtomicType::F16 | AtomicType::Bf16),
+    };
+    if fits { Ok(ty) } else { Err(FaultKind::Unsupported(format!("this bulk reduction of {element:?}"))) }
+}
+
+fn little_endian(bytes: &[u8]) -> u64 {
+    bytes.iter().rev().fold(0, |bits, &byte| bits << 8 | u64::from(byte))
 }
 
 /// An address of the cluster's window: that in the block's memory, and the block's rank where it is named.
@@ -510,10 +557,10 @@ impl Step<'_, '_> {
 
     pub(super) fn issue_load(
         &mut self,
-        shared: &AddressOperand,
-        source: &BulkSource,
-        mbarrier: &AddressOperand,
+        (shared, source, mbarrier): (&AddressOperand, &BulkSource, &AddressOperand),
         multicast: Option<Slot>,
+        reduce: Option<BulkReduction>,
+        pair: bool,
     ) -> Result<(), LaneFault> {
         let (targets, mbarriers) = (self.addresses(shared), self.addresses(mbarrier));
         for lane in lanes_of(self.active) {
@@ -522,14 +569,17 @@ impl Step<'_, '_> {
             self.check_alignment(&side, targets[lane]).map_err(fail)?;
             let (shared, to) = split(targets[lane]);
             let (mbarrier, signalled) = split(mbarriers[lane]);
+            let own = self.memory.rank;
+            let elsewhere = to.unwrap_or(own) != signalled.unwrap_or(own);
+            let told = signalled.filter(|_| pair && elsewhere).map(|rank| rank & 1);
             // The same place of every block whose bit is set; else the block of the address.
             let ranks = match multicast {
                 Some(mask) => Some(self.word(mask)[lane] & 0xffff),
-                None if to != signalled && to.unwrap_or(self.memory.rank) != signalled.unwrap_or(self.memory.rank) => {
+                None if elsewhere && !(pair && to.unwrap_or(own) ^ signalled.unwrap_or(own) == 1) => {
                     let what = "a bulk copy whose mbarrier is not in the block that it goes to";
                     return Err(fail(FaultKind::Unsupported(what.to_owned())));
                 }
-                None => match to.filter(|&rank| rank != self.memory.rank) {
+                None => match to.filter(|&rank| rank != own) {
                     Some(rank) => {
                         self.cluster.memory(rank).map_err(fail)?;
                         Some(1 << rank)
@@ -538,9 +588,18 @@ impl Step<'_, '_> {
                 },
             };
             let thread = self.thread(lane);
-            self.check_load(ranks, lane, mbarrier, shared as usize, side.shared_bytes()).map_err(fail)?;
+            self.check_load((ranks, told), lane, mbarrier, shared as usize, side.shared_bytes()).map_err(fail)?;
             self.observe_bulk(true, &side, shared, lane);
-            self.memory.loads.push_back(PendingLoad { side, shared, mbarrier, ranks, pc: self.pc, thread });
+            self.memory.loads.push_back(PendingLoad {
+                side,
+                shared,
+                mbarrier,
+                ranks,
+                told,
+                reduce,
+                pc: self.pc,
+                thread,
+            });
         }
         Ok(())
     }
@@ -548,21 +607,22 @@ impl Step<'_, '_> {
     /// The blocks that a load goes to are there; in a checked launch, its bytes are its own from now on.
     fn check_load(
         &mut self,
-        ranks: Option<u32>,
+        (ranks, told): (Option<u32>, Option<u32>),
         lane: usize,
         mbarrier: u64,
         at: usize,
         size: usize,
     ) -> Result<(), FaultKind> {
-        let own = 1 << self.memory.rank;
-        let ranks = ranks.unwrap_or(own);
+        let own = self.memory.rank;
         let who = self.who(lane);
-        if let Some(sanitizer) = self.memory.sanitizer.as_mut().filter(|_| ranks & own != 0) {
-            sanitizer.load_issued(who, mbarrier, at, size);
-        }
-        for rank in lanes_of(ranks & !own) {
-            if let Some(sanitizer) = &mut self.cluster.memory(rank as u32)?.sanitizer {
-                sanitizer.load_issued_by_peer(who.pc, mbarrier, at, size);
+        for rank in lanes_of(ranks.unwrap_or(1 << own)) {
+            let rank = rank as u32;
+            let Some(sanitizer) = &mut self.memory.member(self.cluster, rank)?.sanitizer else { continue };
+            match told {
+                // Another block is told, and tells this one in its own way.
+                Some(bit) if rank & 1 != bit => sanitizer.written_by_peer(at, size, who.pc),
+                _ if rank == own => sanitizer.load_issued(who, mbarrier, at, size),
+                _ => sanitizer.load_issued_by_peer(who.pc, mbarrier, at, size),
             }
         }
         Ok(())
@@ -601,7 +661,7 @@ impl Step<'_, '_> {
         &mut self,
         shared: &AddressOperand,
         target: &BulkSource,
-        reduce: Option<AtomicOp>,
+        reduce: Option<BulkReduction>,
     ) -> Result<(), LaneFault> {
         let sources = self.addresses(shared);
         for lane in lanes_of(self.active) {

@@ -82,6 +82,13 @@ pub(super) fn named_block(space: MemorySpace, address: u64) -> u32 {
     if address < 1 << 32 { (address >> RANK_SHIFT) as u32 } else { 0 }
 }
 
+impl BlockMemory {
+    /// The memory of a block of the cluster, this one's or another's.
+    pub(super) fn member<'m>(&'m mut self, cluster: &'m mut Cluster, rank: u32) -> Result<&'m mut Self, FaultKind> {
+        if rank == self.rank { Ok(self) } else { cluster.memory(rank) }
+    }
+}
+
 impl Cluster {
     pub fn new(environment: &Environment<'_>, config: &LaunchConfig, index: u64) -> Self {
         let ranks: u32 = config.cluster.iter().map(|extent| extent.max(&1)).product();

@@ -2,6 +2,9 @@
 //!
 //! An address has the lane in its upper half and the column in its lower one. Each warp reaches a quarter of the lanes.
 //! Loads and stores are late: registers have what was loaded, and cells what was stored, when it was waited for.
+//!
+//! Blocks of a pair (`.cta_group::2`) allocate the same columns, each of its own memory; neither waits here until the other
+//! has come to its allocation.
 
 use super::execute::{LaneFault, Step};
 use super::fault::FaultKind;

@@ -1,6 +1,9 @@
 //! `tcgen05.mma`, `.cp` and `.commit`: a thread tells the tensor core what to do, which it does in that order, while the
 //! warps go on. PTX ISA 9.7.16.
 //!
+//! With `.cta_group::2` it works for a pair of blocks, whose ranks in the cluster differ in the last bit: each has half of
+//! the rows of A and D, and half of the columns of B.
+//!
 //! It is late: when every warp waits, what stands before the oldest commit is carried out, and the commit tells its
 //! mbarrier. So a kernel that does not wait finds in tensor memory what was there before, and one that writes an operand
 //! too early spoils it.
@@ -51,8 +54,11 @@ struct Operands {
 /// The instruction descriptor, taken apart (PTX ISA 9.7.16.4.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Description {
+    /// Rows that a block has.
     m: usize,
     n: usize,
+    /// Whether two blocks share the work.
+    pair: bool,
     /// Codes of the types of D, A and B.
     d: u32,
     a: u32,
@@ -66,7 +72,7 @@ struct Description {
 }
 
 impl Description {
-    fn of(bits: u32, scaled: bool) -> Result<Self, FaultKind> {
+    fn of(bits: u32, scaled: bool, pair: bool) -> Result<Self, FaultKind> {
         let field = |low: u32, width: u32| bits >> low & ((1 << width) - 1);
         if field(2, 1) != 0 {
             return Err(FaultKind::Unsupported("a sparse `tcgen05.mma`".to_owned()));
@@ -75,12 +81,15 @@ impl Description {
             return Err(FaultKind::Unsupported("a `tcgen05.mma` of fp4 with k = 96".to_owned()));
         }
         let (m, n) = (16 * field(24, 5) as usize, 8 * field(17, 6) as usize);
-        if !matches!(m, 64 | 128) || !(8..=256).contains(&n) {
-            return Err(FaultKind::Unsupported(format!("a `tcgen05.mma` of {m} rows and {n} columns in one block")));
+        let (rows, whose) = if pair { (m / 2, "a pair of blocks") } else { (m, "one block") };
+        let fits = if pair { n.is_multiple_of(16) && !(scaled && m == 128) } else { true };
+        if !matches!(rows, 64 | 128) || !(8..=256).contains(&n) || !fits {
+            return Err(FaultKind::Unsupported(format!("a `tcgen05.mma` of {m} rows and {n} columns in {whose}")));
         }
         Ok(Self {
-            m,
+            m: rows,
             n,
+            pair,
             d: if scaled { 1 } else { field(4, 2) },
             a: field(7, 3),
             b: field(10, 3),
@@ -92,9 +101,26 @@ impl Description {
         })
     }
 
-    /// The lane of tensor memory that a row lies in: 64 rows have half of each warp's lanes.
-    fn lane(&self, row: usize) -> u32 {
-        if self.m == 64 { (row % 16 + row / 16 * 32) as u32 } else { row as u32 }
+    /// Lane and column of an element of D, from those of the first: 64 rows of a block alone have half of each warp's lanes,
+    /// those of a pair the lower half of all lanes, and the other half for the second half of the columns
+    /// (PTX ISA 9.7.16.10.5, layouts A, B, D and F).
+    fn cell(&self, row: usize, column: usize) -> (u32, u32) {
+        let (lane, column) = match (self.m, self.pair) {
+            (64, false) => (row % 16 + row / 16 * 32, column),
+            (64, true) if column >= self.n / 2 => (64 + row, column - self.n / 2),
+            _ => (row, column),
+        };
+        (lane as u32, column as u32)
+    }
+
+    /// Columns of tensor memory that D has.
+    fn columns(&self) -> u32 {
+        (if self.pair && self.m == 64 { self.n / 2 } else { self.n }) as u32
+    }
+
+    /// How many blocks have a part.
+    fn blocks(&self) -> usize {
+        if self.pair { 2 } else { 1 }
     }
 }
 
@@ -152,9 +178,11 @@ fn cells_of(lanes: impl Iterator<Item = u32>, first: u32, count: u32) -> Vec<Cel
 
 /// What a `tcgen05.mma` touches in tensor memory; nothing where it will be refused.
 fn touched_by_mma(mma: &TensorMma, operands: &Operands) -> Vec<(TensorUse, Vec<Cells>)> {
-    let Ok(description) = Description::of(operands.description, mma.scaled.is_some()) else { return Vec::new() };
+    let Ok(description) = Description::of(operands.description, mma.scaled.is_some(), mma.pair) else {
+        return Vec::new();
+    };
     let split = |address: u32| (address >> 16, address & 0xffff);
-    let rows = |lane: u32| (0..description.m).map(move |row| lane + description.lane(row));
+    let rows = |lane: u32| (0..description.m).map(move |row| lane + description.cell(row, 0).0);
     let mut touched = Vec::new();
     if matches!(mma.a, TensorSource::Tensor(_)) {
         let (lane, column) = split(operands.a as u32);
@@ -167,9 +195,15 @@ fn touched_by_mma(mma: &TensorMma, operands: &Operands) -> Vec<(TensorUse, Vec<C
             touched.push((TensorUse::Operand, cells_of(lane..lane + 32, column, count.div_ceil(32) as u32)));
         }
     }
-    let (lane, column) = split(operands.d);
-    touched.push((TensorUse::Sum { add: operands.add }, cells_of(rows(lane), column, description.n as u32)));
+    touched.push((TensorUse::Sum { add: operands.add }, sum_cells(&description, operands.d)));
     touched
+}
+
+/// The cells of D in a block.
+fn sum_cells(description: &Description, d: u32) -> Vec<Cells> {
+    let ends = [0, description.n - 1];
+    let lanes = (0..description.m).flat_map(|row| ends.map(|column| (d >> 16) + description.cell(row, column).0));
+    cells_of(lanes, d & 0xffff, description.columns())
 }
 
 /// What a `tcgen05.cp` writes.
@@ -177,6 +211,108 @@ fn touched_by_copy(copy: &TensorCopy, address: u32) -> Vec<(TensorUse, Vec<Cells
     let (lane, column) = (address >> 16, address & 0xffff);
     let lanes = copy.copies.iter().flat_map(|first| (0..copy.rows).map(move |row| lane + first + row));
     vec![(TensorUse::Copy, cells_of(lanes, column, copy.bits / 32))]
+}
+
+/// The types of A and B.
+#[derive(Clone, Copy)]
+enum Elements {
+    /// Of the ordinary steps.
+    Whole(Element, Element),
+    /// fp4, fp6, and whatever has scales.
+    Small(Small, Small),
+}
+
+/// A `tcgen05.mma` that is carried out.
+#[derive(Clone, Copy)]
+struct Product<'a> {
+    environment: &'a Environment<'a>,
+    mma: &'a TensorMma,
+    operands: &'a Operands,
+    work: &'a TensorWork,
+    description: Description,
+    elements: Elements,
+    /// Words of a row of A, and bytes of its elements.
+    words: usize,
+    size: u64,
+}
+
+impl<'a> Product<'a> {
+    fn new(
+        environment: &'a Environment<'a>,
+        mma: &'a TensorMma,
+        operands: &'a Operands,
+        work: &'a TensorWork,
+    ) -> Result<Self, FaultKind> {
+        let description = Description::of(operands.description, mma.scaled.is_some(), mma.pair)?;
+        let alone = mma.kind.is_fp4_alone();
+        let (elements, words, size) = match (element(mma.kind, description.a), element(mma.kind, description.b)) {
+            (Some(x), Some(y)) if mma.scaled.is_none() => (Elements::Whole(x, y), 8, 4 / x.per_register() as u64),
+            _ if !matches!(mma.kind, TensorKind::F8f6f4 | TensorKind::Mxf8f6f4) && !alone => {
+                return Err(FaultKind::Unsupported("these element types of a `tcgen05.mma`".to_owned()));
+            }
+            _ if alone => (Elements::Small(Small::E2m1, Small::E2m1), 8, 1),
+            _ => (Elements::Small(small(description.a)?, small(description.b)?), 8, 1),
+        };
+        if let Elements::Small(x, y) = elements {
+            if description.negate != [false; 2] || description.d != 1 {
+                let what = "signs or f16 sums of a `tcgen05.mma` of fp6 or fp4";
+                return Err(FaultKind::Unsupported(what.to_owned()));
+            }
+            if [x, y].into_iter().zip(description.mn_major).any(|(small, mn_major)| small.bits() < 8 && mn_major) {
+                let what = "fp6 or fp4 operands of a `tcgen05.mma` that are MN-major";
+                return Err(FaultKind::Unsupported(what.to_owned()));
+            }
+            if x.bits() < 8 && !alone && matches!(mma.a, TensorSource::Tensor(_)) {
+                let what = "fp6 or fp4 in tensor memory as A of a `tcgen05.mma`";
+                return Err(FaultKind::Unsupported(what.to_owned()));
+            }
+        }
+        Ok(Self { environment, mma, operands, work, description, elements, words, size })
+    }
+
+    /// A's rows of a block; `own` for the block of the thread, whose accesses are checked.
+    fn a(&self, own: bool) -> Result<Side<'a>, FaultKind> {
+        let place = match self.mma.a {
+            TensorSource::Shared(_) => SidePlace::Shared(self.operands.a),
+            TensorSource::Tensor(_) if self.description.pair && self.description.m == 64 => {
+                let what = "A in tensor memory of a `tcgen05.mma` of 128 rows in a pair of blocks";
+                return Err(FaultKind::Unsupported(what.to_owned()));
+            }
+            TensorSource::Tensor(_) => SidePlace::Tensor(self.operands.a as u32, self.description),
+        };
+        Ok(self.side("`tcgen05.mma` read of A", place, self.description.mn_major[0], self.description.m, own))
+    }
+
+    /// B's columns of a block.
+    fn b(&self, own: bool) -> Side<'a> {
+        let count = self.description.n / self.description.blocks();
+        let place = SidePlace::Shared(self.operands.b);
+        self.side("`tcgen05.mma` read of B", place, self.description.mn_major[1], count, own)
+    }
+
+    fn side(&self, name: &'static str, place: SidePlace, mn_major: bool, count: usize, own: bool) -> Side<'a> {
+        let then = if own { self.work.then.as_deref() } else { None };
+        Side { name, place, mn_major, count, who: self.work.who(), then }
+    }
+}
+
+/// Ranks of the blocks that an instruction works for: its thread's, or both of the pair.
+fn blocks_of(rank: u32, pair: bool) -> std::ops::RangeInclusive<u32> {
+    if pair { rank & !1..=rank | 1 } else { rank..=rank }
+}
+
+impl TensorWork {
+    fn who(&self) -> Who {
+        Who { warp: self.thread / 32, lane: self.thread % 32, pc: self.pc }
+    }
+}
+
+impl TensorMma {
+    /// Operations of one with this description: a multiply and an add are two.
+    pub(super) fn operations(&self, description: u32) -> u64 {
+        let found = Description::of(description, self.scaled.is_some(), self.pair);
+        found.map_or(0, |found| 2 * (found.blocks() * found.m * found.n * self.kind.k()) as u64)
+    }
 }
 
 impl Step<'_, '_> {
@@ -313,35 +449,52 @@ impl BlockMemory {
     ) -> Result<(), FaultKind> {
         match (&work.what, environment.program.code.get(work.pc as usize).map(|instruction| &instruction.op)) {
             (What::Multiply(operands), Some(Op::TensorMma(mma))) => {
-                // Taken out, so that shared memory can be read meanwhile.
-                let mut tensor = self.tensor.take().ok_or_else(not_allocated)?;
-                let outcome = self.multiply(environment, &mut tensor, mma, operands, work);
-                self.tensor = Some(tensor);
-                outcome
+                let product = Product::new(environment, mma, operands, work)?;
+                self.multiply(cluster, &product)
             }
             (What::Copy { address, descriptor }, Some(Op::TensorCopy(copy))) => {
-                let mut tensor = self.tensor.take().ok_or_else(not_allocated)?;
-                let outcome = self.copy_to_tensor(&mut tensor, copy, *address, *descriptor, work);
-                self.tensor = Some(tensor);
-                outcome
+                // Each block of a pair copies from its own shared memory.
+                let own = self.rank;
+                for rank in blocks_of(own, copy.pair) {
+                    let then = if rank == own { work.then.as_deref() } else { None };
+                    let memory = self.member(cluster, rank)?;
+                    if let Some(sanitizer) = memory.sanitizer.as_mut().filter(|_| rank != own) {
+                        let cells = touched_by_copy(copy, *address).into_iter().flat_map(|(_, cells)| cells);
+                        sanitizer.tensor_written_by_peer(&cells.collect::<Vec<_>>());
+                    }
+                    memory.with_tensor(|memory, tensor| {
+                        memory.copy_to_tensor(tensor, copy, (*address, *descriptor), work.who(), then)
+                    })?;
+                }
+                Ok(())
             }
             (What::Commit { mbarrier, ranks }, _) => {
                 let own = self.rank;
                 let named = named_block(MemorySpace::Cluster, *mbarrier).checked_sub(1).unwrap_or(own);
                 let at = mbarrier & ((1 << super::cluster::RANK_SHIFT) - 1);
                 for rank in lanes_of(ranks.unwrap_or(1 << named)) {
-                    let rank = rank as u32;
                     if let Some((sanitizer, then)) = self.sanitizer.as_mut().zip(work.then.as_ref())
-                        && rank == own
+                        && rank as u32 == own
                     {
                         sanitizer.commit_landed(at, work.thread / 32, then);
                     }
-                    if rank == own { self.arrive_once(at) } else { cluster.memory(rank)?.arrive_once(at) }?;
+                    self.member(cluster, rank as u32)?.arrive_once(at)?;
                 }
                 Ok(())
             }
             _ => Ok(()),
         }
+    }
+
+    /// Takes tensor memory out meanwhile, so that shared memory can be read.
+    fn with_tensor<T>(
+        &mut self,
+        work: impl FnOnce(&mut Self, &mut TensorMemory) -> Result<T, FaultKind>,
+    ) -> Result<T, FaultKind> {
+        let mut tensor = self.tensor.take().ok_or_else(not_allocated)?;
+        let outcome = work(self, &mut tensor);
+        self.tensor = Some(tensor);
+        outcome
     }
 
     /// Bytes of shared memory that an operand has, in a checked launch noted as read.
@@ -372,7 +525,7 @@ impl BlockMemory {
                 tensor.check(side.name, address, words as u32)?;
                 let (lane, column) = (address >> 16, address & 0xffff);
                 for row in 0..side.count {
-                    let lane = lane + description.lane(row);
+                    let lane = lane + description.cell(row, 0).0;
                     all.extend((0..words as u32).map(|word| tensor.cell(lane, column + word)));
                 }
             }
@@ -406,84 +559,47 @@ impl BlockMemory {
         Ok(all)
     }
 
-    /// Every row of a side, an element to a byte. Sixteen fp6 or fp4 elements lie in the first bytes of sixteen, but for
-    /// the kinds of fp4 `alone`, which has two in each byte.
-    fn codes(
-        &mut self,
-        tensor: &TensorMemory,
-        side: &Side<'_>,
-        k: usize,
-        small: Small,
-        alone: bool,
-    ) -> Result<Vec<u8>, FaultKind> {
-        let bits = small.bits() as usize;
-        if bits < 8 && side.mn_major {
-            return Err(FaultKind::Unsupported("fp6 or fp4 operands of a `tcgen05.mma` that are MN-major".to_owned()));
+    fn multiply(&mut self, cluster: &mut Cluster, product: &Product<'_>) -> Result<(), FaultKind> {
+        let ranks = blocks_of(self.rank, product.description.pair);
+        let (mut left, mut right) = (Vec::new(), Vec::new());
+        for rank in ranks.clone() {
+            let side = product.a(rank == self.rank)?;
+            let memory = self.member(cluster, rank)?;
+            left.push(memory.with_tensor(|memory, tensor| memory.words(tensor, &side, product.words, product.size))?);
         }
-        if bits < 8 && !alone && matches!(side.place, SidePlace::Tensor(..)) {
-            return Err(FaultKind::Unsupported("fp6 or fp4 in tensor memory as A of a `tcgen05.mma`".to_owned()));
+        for rank in ranks.clone() {
+            let side = product.b(rank == self.rank);
+            let memory = self.member(cluster, rank)?;
+            right
+                .extend(memory.with_tensor(|memory, tensor| memory.words(tensor, &side, product.words, product.size))?);
         }
-        let row_bytes = if alone { k / 2 } else { k };
-        let words = self.words(tensor, side, row_bytes / 4, 1)?;
-        let mut codes = Vec::with_capacity(side.count * k);
-        for row in words.chunks_exact(row_bytes / 4) {
-            let byte = |index: usize| row.get(index / 4).map_or(0, |word| word >> (8 * (index % 4)) & 0xff);
-            for element in 0..k {
-                let (first, bit) = match (alone, bits) {
-                    (_, 8) => (element, 0),
-                    (true, _) => (element / 2, element % 2 * 4),
-                    (false, _) => (element / 16 * 16 + element % 16 * bits / 8, element % 16 * bits % 8),
-                };
-                let pair = byte(first) | byte(first + 1) << 8;
-                codes.push((pair >> bit & ((1 << bits) - 1)) as u8);
-            }
+        for (rank, left) in ranks.zip(left) {
+            let own = rank == self.rank;
+            self.member(cluster, rank)?.with_tensor(|memory, tensor| {
+                let columns = product.description.columns();
+                tensor.check("`tcgen05.mma` accumulator access", product.operands.d, columns)?;
+                if let Some(sanitizer) = memory.sanitizer.as_mut().filter(|_| !own) {
+                    sanitizer.tensor_written_by_peer(&sum_cells(&product.description, product.operands.d));
+                }
+                match product.elements {
+                    Elements::Whole(x, y) => memory.multiply_whole(tensor, product, (x, y), left, right.clone()),
+                    Elements::Small(x, y) => multiply_small(tensor, product, (x, y), &left, &right),
+                }
+            })?;
         }
-        Ok(codes)
-    }
-
-    fn multiply(
-        &mut self,
-        environment: &Environment<'_>,
-        tensor: &mut TensorMemory,
-        mma: &TensorMma,
-        operands: &Operands,
-        work: &TensorWork,
-    ) -> Result<(), FaultKind> {
-        let description = Description::of(operands.description, mma.scaled.is_some())?;
-        tensor.check("`tcgen05.mma` accumulator access", operands.d, description.n as u32)?;
-        let side = |name, place, mn_major, count| Side {
-            name,
-            place,
-            mn_major,
-            count,
-            who: Who { warp: work.thread / 32, lane: work.thread % 32, pc: work.pc },
-            then: work.then.as_deref(),
-        };
-        let a = match mma.a {
-            TensorSource::Shared(_) => SidePlace::Shared(operands.a),
-            TensorSource::Tensor(_) => SidePlace::Tensor(operands.a as u32, description),
-        };
-        let a = side("`tcgen05.mma` read of A", a, description.mn_major[0], description.m);
-        let b = SidePlace::Shared(operands.b);
-        let b = side("`tcgen05.mma` read of B", b, description.mn_major[1], description.n);
-        match (element(mma.kind, description.a), element(mma.kind, description.b)) {
-            (Some(x), Some(y)) if mma.scaled.is_none() => {
-                self.multiply_whole(environment, tensor, (x, y), [a, b], description, operands)
-            }
-            _ => self.multiply_small(tensor, mma, [a, b], description, operands),
-        }
+        Ok(())
     }
 
     /// By the steps of `mma.sync`: 16 rows, 8 columns.
     fn multiply_whole(
         &mut self,
-        environment: &Environment<'_>,
         tensor: &mut TensorMemory,
+        product: &Product<'_>,
         (x, y): (Element, Element),
-        [a, b]: [Side<'_>; 2],
-        description: Description,
-        operands: &Operands,
+        mut left: Vec<u32>,
+        mut right: Vec<u32>,
     ) -> Result<(), FaultKind> {
+        let Product { environment, operands, description, .. } = *product;
         let integer = matches!(x, Element::S8 | Element::U8);
         let accumulator = match description.d {
             0 if !integer => Accumulator::F16,
@@ -492,9 +608,6 @@ impl BlockMemory {
             other => return Err(FaultKind::Unsupported(format!("accumulator type {other} of a `tcgen05.mma`"))),
         };
         let step = Mma { m: 16, k: 8 * x.per_register(), a: x, b: y, accumulator };
-        let size = 4 / x.per_register() as u64;
-        let mut left = self.words(tensor, &a, 8, size)?;
-        let mut right = self.words(tensor, &b, 8, size)?;
         for (words, (element, negate)) in
             [&mut left, &mut right].into_iter().zip([x, y].into_iter().zip(description.negate))
         {
@@ -529,8 +642,8 @@ impl BlockMemory {
             for (column_tile, right) in right.iter().enumerate() {
                 let cell = |register: usize, lane: usize| {
                     let (row, column) = place(register, lane);
-                    let row = first_lane + description.lane(16 * row_tile + row);
-                    (row, first_column + (8 * column_tile + column) as u32)
+                    let (row, column) = description.cell(16 * row_tile + row, 8 * column_tile + column);
+                    (first_lane + row, first_column + column)
                 };
                 let mut c: [Plane; 4] = [[0; 32]; 4];
                 if operands.add {
@@ -563,62 +676,13 @@ impl BlockMemory {
         Ok(())
     }
 
-    /// Element by element: fp4, fp6, and whatever has scales.
-    fn multiply_small(
-        &mut self,
-        tensor: &mut TensorMemory,
-        mma: &TensorMma,
-        [a, b]: [Side<'_>; 2],
-        description: Description,
-        operands: &Operands,
-    ) -> Result<(), FaultKind> {
-        let alone = matches!(mma.kind, TensorKind::Mxf4 | TensorKind::Mxf4nvf4);
-        let (x, y) = if alone { (Small::E2m1, Small::E2m1) } else { (small(description.a)?, small(description.b)?) };
-        if !matches!(mma.kind, TensorKind::F8f6f4 | TensorKind::Mxf8f6f4) && !alone {
-            return Err(FaultKind::Unsupported("these element types of a `tcgen05.mma`".to_owned()));
-        }
-        if description.negate != [false; 2] || description.d != 1 {
-            return Err(FaultKind::Unsupported("signs or f16 sums of a `tcgen05.mma` of fp6 or fp4".to_owned()));
-        }
-        let k = if alone { 64 } else { 32 };
-        let left = self.codes(tensor, &a, k, x, alone)?;
-        let right = self.codes(tensor, &b, k, y, alone)?;
-        let ty = if description.powers_of_two { ScaleType::Ue8m0 } else { ScaleType::Ue4m3 };
-        let dot = ScaledDot::new(x, y, mma.scaled.map(|vector| (ty, vector as usize)), alone);
-        let each = mma.scaled.map_or(0, |vector| k / vector as usize);
-        let mut scales: [Vec<u8>; 2] = [Vec::new(), Vec::new()];
-        for (side, count) in [description.m, description.n].into_iter().enumerate().filter(|_| each > 0) {
-            let address = operands.scales[side];
-            tensor.check("`tcgen05.mma` read of scales", address, count.div_ceil(32) as u32)?;
-            for index in 0..count as u32 {
-                // 32 lanes, which the other three quarters repeat.
-                let word = tensor.cell((address >> 16) + index % 32, (address & 0xffff) + index / 32);
-                let bytes = word.to_le_bytes();
-                let first = description.scale_bytes[side];
-                scales[side].extend((first..first + each).map(|byte| bytes[byte % 4]));
-            }
-        }
-        let (first_lane, first_column) = (operands.d >> 16, operands.d & 0xffff);
-        for (row, codes) in left.chunks_exact(k).enumerate() {
-            let lane = first_lane + description.lane(row);
-            for (column, other) in right.chunks_exact(k).enumerate() {
-                let at = first_column + column as u32;
-                let c = if operands.add { f32::from_bits(tensor.cell(lane, at)) } else { 0.0 };
-                let of = |side: usize, index: usize| scales[side].get(index * each..).unwrap_or_default();
-                let d = dot.dot(codes, other, [of(0, row), of(1, column)], c);
-                tensor.put(lane, at, d.to_bits());
-            }
-        }
-        Ok(())
-    }
-
     fn copy_to_tensor(
         &mut self,
         tensor: &mut TensorMemory,
         copy: &TensorCopy,
-        address: u32,
-        descriptor: u64,
-        work: &TensorWork,
+        (address, descriptor): (u32, u64),
+        who: Who,
+        then: Option<&Snapshot>,
     ) -> Result<(), FaultKind> {
         let matrix = Matrix::of_tcgen05(descriptor, false).map_err(|what| FaultKind::Unsupported(what.to_owned()))?;
         let side = Side {
@@ -626,8 +690,8 @@ impl BlockMemory {
             place: SidePlace::Shared(descriptor),
             mn_major: false,
             count: copy.rows as usize,
-            who: Who { warp: work.thread / 32, lane: work.thread % 32, pc: work.pc },
-            then: work.then.as_deref(),
+            who,
+            then,
         };
         tensor.check("`tcgen05.cp` write", address, copy.bits / 32)?;
         let (lane, column) = (address >> 16, address & 0xffff);
@@ -644,6 +708,66 @@ impl BlockMemory {
     }
 }
 
+/// A row's elements, one to a byte. Sixteen fp6 or fp4 elements lie in the first bytes of sixteen, but for the kinds of fp4
+/// `alone`, which has two in each byte.
+fn codes(words: &[u32], words_of_row: usize, k: usize, small: Small, alone: bool) -> Vec<u8> {
+    let bits = small.bits() as usize;
+    let mut codes = Vec::with_capacity(words.len() / words_of_row * k);
+    for row in words.chunks_exact(words_of_row) {
+        let byte = |index: usize| row.get(index / 4).map_or(0, |word| word >> (8 * (index % 4)) & 0xff);
+        for element in 0..k {
+            let (first, bit) = match (alone, bits) {
+                (_, 8) => (element, 0),
+                (true, _) => (element / 2, element % 2 * 4),
+                (false, _) => (element / 16 * 16 + element % 16 * bits / 8, element % 16 * bits % 8),
+            };
+            let pair = byte(first) | byte(first + 1) << 8;
+            codes.push((pair >> bit & ((1 << bits) - 1)) as u8);
+        }
+    }
+    codes
+}
+
+/// Element by element: fp4, fp6, and whatever has scales.
+fn multiply_small(
+    tensor: &mut TensorMemory,
+    product: &Product<'_>,
+    (x, y): (Small, Small),
+    left: &[u32],
+    right: &[u32],
+) -> Result<(), FaultKind> {
+    let Product { mma, operands, description, .. } = *product;
+    let (k, alone) = (mma.kind.k(), mma.kind.is_fp4_alone());
+    let (left, right) = (codes(left, product.words, k, x, alone), codes(right, product.words, k, y, alone));
+    let ty = if description.powers_of_two { ScaleType::Ue8m0 } else { ScaleType::Ue4m3 };
+    let dot = ScaledDot::new(x, y, mma.scaled.map(|vector| (ty, vector as usize)), alone);
+    let each = mma.scaled.map_or(0, |vector| k / vector as usize);
+    let mut scales: [Vec<u8>; 2] = [Vec::new(), Vec::new()];
+    for (side, count) in [description.m, description.n].into_iter().enumerate().filter(|_| each > 0) {
+        let address = operands.scales[side];
+        tensor.check("`tcgen05.mma` read of scales", address, count.div_ceil(32) as u32)?;
+        for index in 0..count as u32 {
+            // 32 lanes, which the other three quarters repeat.
+            let word = tensor.cell((address >> 16) + index % 32, (address & 0xffff) + index / 32);
+            let bytes = word.to_le_bytes();
+            let first = description.scale_bytes[side];
+            scales[side].extend((first..first + each).map(|byte| bytes[byte % 4]));
+        }
+    }
+    let (first_lane, first_column) = (operands.d >> 16, operands.d & 0xffff);
+    for (row, codes) in left.chunks_exact(k).enumerate() {
+        for (column, other) in right.chunks_exact(k).enumerate() {
+            let (lane, at) = description.cell(row, column);
+            let (lane, at) = (first_lane + lane, first_column + at);
+            let c = if operands.add { f32::from_bits(tensor.cell(lane, at)) } else { 0.0 };
+            let of = |side: usize, index: usize| scales[side].get(index * each..).unwrap_or_default();
+            let d = dot.dot(codes, other, [of(0, row), of(1, column)], c);
+            tensor.put(lane, at, d.to_bits());
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -651,9 +775,9 @@ mod tests {
     #[test]
     fn a_description_of_triton_s() {
         // f16, f32 sums, 128 × 128, B is MN-major.
-        let description = Description::of(136_380_432, false).expect("a description");
+        let description = Description::of(136_380_432, false, false).expect("a description");
         assert_eq!((description.m, description.n, description.d), (128, 128, 1));
         assert_eq!((description.a, description.b, description.mn_major), (0, 0, [false, true]));
-        assert!(Description::of(136_380_432 | 4, false).is_err());
+        assert!(Description::of(136_380_432 | 4, false, false).is_err());
     }
 }

@@ -359,7 +359,7 @@ impl Op {
                 data(phase, Read, visit);
                 visit(Predicate, Write, d);
             }
-            Op::BulkLoad { shared, source, mbarrier, multicast } => {
+            Op::BulkLoad { shared, source, mbarrier, multicast, .. } => {
                 base(&mut shared.base, visit);
                 base(&mut mbarrier.base, visit);
                 bulk(source, visit);

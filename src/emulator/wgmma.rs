@@ -52,8 +52,8 @@ pub(super) struct Matrix {
 impl Matrix {
     pub fn of(descriptor: u64, mn_major: bool) -> Option<Self> {
         let field = |low: u32| (descriptor >> low & 0x3fff) << 4;
-        // The pattern would begin off its own alignment.
-        if descriptor >> 49 & 7 != 0 {
+        // The pattern would begin off its own alignment; without a swizzle the field says nothing.
+        if descriptor >> 62 != 0 && descriptor >> 49 & 7 != 0 {
             return None;
         }
         let row = match descriptor >> 62 {
@@ -69,9 +69,10 @@ impl Matrix {
     pub fn of_tcgen05(descriptor: u64, mn_major: bool) -> Result<Self, &'static str> {
         let field = |low: u32| (descriptor >> low & 0x3fff) << 4;
         let row = match (descriptor >> 61, descriptor >> 49 & 7, descriptor >> 52 & 1) {
-            (_, 1.., _) => return Err("a `tcgen05` descriptor with a base offset"),
             (_, _, 1) => return Err("a `tcgen05` descriptor with an absolute leading address"),
+            // The base offset says nothing without a swizzle.
             (0, ..) => 16,
+            (_, 1.., _) => return Err("a `tcgen05` descriptor with a base offset"),
             (2, ..) => 128,
             (4, ..) => 64,
             (6, ..) => 32,
@@ -401,6 +402,15 @@ mod tests {
         assert_eq!(matrix.address(0, 8, 2), 256);
         assert_eq!(matrix.address(8, 0, 2), 512);
         assert_eq!(matrix.address(1, 1, 2), 18);
+    }
+
+    #[test]
+    fn a_base_offset_says_nothing_without_a_swizzle() {
+        // Triton 3.6: a block of scales, 512 bytes into a tile, and the tile itself.
+        let tile = 70_403_103_916_032;
+        assert_eq!(Matrix::of_tcgen05(tile + (1 << 51) + 32, false), Matrix::of_tcgen05(tile + 32, false));
+        assert!(Matrix::of_tcgen05(tile | 2 << 61 | 1 << 51, false).is_err());
+        assert!(Matrix::of(1 << 51, false).is_some() && Matrix::of(1 << 51 | 1 << 62, false).is_none());
     }
 
     #[test]

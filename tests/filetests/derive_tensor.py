@@ -192,9 +192,10 @@ def told(lines, first, count, after, threads):
     return [sum((2 * i + 1) * after[i * threads + thread] for i in range(count)) & 0xFFFFFFFF for thread in range(threads)]
 
 
-def fill(name, index, base, total, threads):
-    """A buffer of words to shared memory, from `base` on."""
+def fill(name, index, base, total, threads, rank=None):
+    """A buffer of words to shared memory, from `base` on; with a register of its rank, each block has its own part."""
     lines = [f"ld.param.u64 %rd{index}, [{name}];", f"mad.wide.u32 %rd{index}, %r0, 4, %rd{index};"]
+    lines += [f"mad.wide.u32 %rd{index}, {rank}, {4 * total}, %rd{index};"] if rank else []
     for first in range(0, total, threads):
         guard = ""
         if total - first < threads:
@@ -330,14 +331,20 @@ KINDS = {
 }
 
 
+# By pairs of blocks, as Triton 3.9's Gluon emits them, and with scales.
+FORMS = [f"tcgen05.mma.cta_group::2.{kind}" for kind in ("kind::f16", "kind::tf32", "kind::f8f6f4", "kind::mxf8f6f4.block_scale.scale_vec::1X", "kind::mxf4.block_scale.scale_vec::2X", "kind::mxf4nvf4.block_scale.scale_vec::4X")]
+
+
 def tensor_mma_form(form, parts):
-    """Two steps into the same sums; scales are written by `tcgen05.cp`, bytes 0 and, for the second step, those after them."""
+    """Two steps into the same sums; scales are written by `tcgen05.cp`, bytes 0 and, for the second step, those after them.
+    Each block of a pair has half of the rows of A and D, half of the columns of B, and all scales of B."""
     if parts[:2] != ["tcgen05", "mma"]:
         return False
     kind = next(part for part in parts if part.startswith("kind::"))
     a_type, b_type, k, a_code, b_code = KINDS[kind]
     scaled = "block_scale" in parts
-    m, n = 128, 16
+    blocks = 2 if "cta_group::2" in parts else 1
+    m, n = 128 * blocks, 16 * blocks
     a, b = elements(a_type, m * k, 1), elements(b_type, n * k, 2)
     vector = {"scale_vec::1X": 32, "scale_vec::2X": 32, "scale_vec::4X": 16}[parts[-1]] if scaled else k
     groups = k // vector
@@ -350,11 +357,14 @@ def tensor_mma_form(form, parts):
         for i in range(m):
             for j in range(n):
                 exact[i][j] += sum(a[i * k + l] * b[j * k + l] * Fraction(2) ** (sa[i][step * groups + l // vector] + sb[j][step * groups + l // vector] if scaled else 0) for l in range(k))
-    aw, bw = core_matrices(a, a_type, m, k), core_matrices(b, b_type, n, k)
-    after = [encode("f32", exact[thread][column]) for column in range(n) for thread in range(128)]
-    buffers = [("out", 32, 128 * n, None, after), ("a", 32, len(aw), aw, None), ("b", 32, len(bw), bw, None)]
+    parted = lambda values, ty, rows: [word for block in range(blocks) for word in core_matrices(values[block * rows * k : (block + 1) * rows * k], ty, rows, k)]
+    aw, bw = parted(a, a_type, 128), parted(b, b_type, 16)
+    after = [encode("f32", exact[row][column]) for column in range(n) for row in range(m)]
+    buffers = [("out", 32, m * n, None, after), ("a", 32, len(aw), aw, None), ("b", 32, len(bw), bw, None)]
     lines = ["mov.u32 %r0, %tid.x;", *ALLOCATE.format(columns=64).splitlines(), "mov.u32 %r1, box;", "mad.lo.u32 %r2, %r0, 4, %r1;"]
-    lines += fill("a", 1, 0, len(aw), 128) + fill("b", 2, 4096, len(bw), 128)
+    rank = "%r13" if blocks == 2 else None
+    lines += ["mov.u32 %r13, %cluster_ctarank;"] if rank else []
+    lines += fill("a", 1, 0, len(aw) // blocks, 128, rank) + fill("b", 2, 4096, len(bw) // blocks, 128, rank)
     powers = parts[-1] != "scale_vec::4X"
     if scaled:
         byte = lambda exponent: 127 + exponent if powers else 0x38 + 8 * exponent
@@ -362,9 +372,16 @@ def tensor_mma_form(form, parts):
         def block(table):
             rows = table + [[0] * 4] * (128 - len(table))
             return [sum(byte(exponent) << 8 * i for i, exponent in enumerate(rows[word * 32 + row])) for row in range(32) for word in range(4)]
-        buffers += [("sa", 32, 128, block(sa), None), ("sb", 32, 128, block(sb), None)]
-        lines += fill("sa", 6, 8192, 128, 128) + fill("sb", 7, 8704, 128, 128)
-    lines += ["ld.param.u64 %rd0, [out];", "mad.wide.u32 %rd0, %r0, 4, %rd0;", "setp.eq.u32 %p2, %r0, 0;", "add.u32 %r8, %r1, 9216;", "@%p2 mbarrier.init.shared::cta.b64 [%r8], 1;", "fence.proxy.async.shared::cta;", "bar.sync 0;"]
+        blocks_of_a = [word for first in range(0, m, 128) for word in block(sa[first : first + 128])]
+        buffers += [("sa", 32, len(blocks_of_a), blocks_of_a, None), ("sb", 32, 128, block(sb), None)]
+        lines += fill("sa", 6, 8192, 128, 128, rank) + fill("sb", 7, 8704, 128, 128)
+    lines += ["ld.param.u64 %rd0, [out];", "mad.wide.u32 %rd0, %r0, 4, %rd0;", "setp.eq.u32 %p2, %r0, 0;", "add.u32 %r8, %r1, 9216;", "@%p2 mbarrier.init.shared::cta.b64 [%r8], 1;"]
+    if rank:
+        # Only the first block tells the tensor cores what to do.
+        lines += ["mad.wide.u32 %rd0, %r13, 512, %rd0;", "setp.eq.u32 %p6, %r13, 0;", "and.pred %p2, %p2, %p6;", "fence.mbarrier_init.release.cluster;", "fence.proxy.async;"]
+        lines += ["barrier.cluster.arrive.release.aligned;", "barrier.cluster.wait.acquire.aligned;"]
+    else:
+        lines += ["fence.proxy.async.shared::cta;", "bar.sync 0;"]
     version = 1 << 46
     lines += ["bfe.u32 %r4, %r1, 4, 14;", "cvt.u64.u32 %rd3, %r4;", f"or.b64 %rd4, %rd3, {(128 >> 4) << 16 | (256 >> 4) << 32 | version};", f"add.s64 %rd5, %rd4, {4096 >> 4};", "cvt.u64.u32 %rd8, %r8;", "setp.ne.u32 %p3, %r0, %r0;", "setp.eq.u32 %p4, %r0, %r0;"]
     base = (a_code << 7 | b_code << 10 | (n // 8) << 17 | (m // 16) << 24) | (int(powers) << 23 if scaled else 1 << 4)
@@ -376,11 +393,20 @@ def tensor_mma_form(form, parts):
     for step in range(steps):
         bits = base | (step * groups << 29 | step * groups << 4 if scaled else 0)
         lines += [f"mov.b32 %r11, {bits};", f"@%p2 {form} [%r5], %rd4, %rd5, %r11,{scales} %p{4 if step else 3};"]
-    lines += ["@%p2 tcgen05.commit.cta_group::1.mbarrier::arrive::one.b64 [%rd8];", "$wait:", "mbarrier.try_wait.parity.shared.b64 %p5, [%r8], 0;", "@!%p5 bra $wait;"]
-    lines += [f"tcgen05.ld.sync.aligned.32x32b.x16.b32 {group(20, 16)}, [%r6];", "tcgen05.wait::ld.sync.aligned;"]
-    lines += [f"st.global.b32 [%rd0+{512 * i}], %r{20 + i};" for i in range(16)] + RELEASE.format(columns=64).splitlines()
+    if rank:
+        lines += ["mov.b16 %h1, 3;", "@%p2 tcgen05.commit.cta_group::2.mbarrier::arrive::one.shared::cluster.multicast::cluster.b64 [%r8], %h1;"]
+    else:
+        lines.append("@%p2 tcgen05.commit.cta_group::1.mbarrier::arrive::one.b64 [%rd8];")
+    lines += ["$wait:", "mbarrier.try_wait.parity.shared.b64 %p5, [%r8], 0;", "@!%p5 bra $wait;"]
+    lines += [f"tcgen05.ld.sync.aligned.32x32b.x{n}.b32 {group(20, n)}, [%r6];", "tcgen05.wait::ld.sync.aligned;"]
+    lines += [f"st.global.b32 [%rd0+{4 * m * i}], %r{20 + i};" for i in range(n)]
+    lines += ["barrier.cluster.arrive.release.aligned;", "barrier.cluster.wait.acquire.aligned;"] if rank else []
+    lines += RELEASE.format(columns=64).splitlines()
+    if rank:
+        lines = [line.replace("cta_group::1", "cta_group::2") for line in lines]
     title = "sums are exact" + (", scales are powers of two." if scaled else ".")
-    file(form, title, buffers, "\n".join(lines), launch="block=128 sm=100", target="sm_100a", declarations=".shared .align 1024 .b8 box[10240];\n.shared .align 4 .b32 slot;")
+    launch = "grid=2 block=128 cluster=2 sm=100" if rank else "block=128 sm=100"
+    file(form, title, buffers, "\n".join(lines), launch=launch, target="sm_100a", declarations=".shared .align 1024 .b8 box[10240];\n.shared .align 4 .b32 slot;")
     return True
 
 

@@ -103,15 +103,15 @@ def scaled(a_ptr, a_scale, b_ptr, b_scale, c_ptr, M, N, K, BM: tl.constexpr, BN:
     a = tl.make_tensor_descriptor(a_ptr, [M, K // PACK], [K // PACK, 1], [BM, BK // PACK])
     b = tl.make_tensor_descriptor(b_ptr, [N, K // PACK], [K // PACK, 1], [BN, BK // PACK])
     groups = K // VECTOR // 4
-    sa = tl.make_tensor_descriptor(a_scale, [M // 128, groups, 2, 256], [groups * 512, 512, 256, 1], [RM, RK, 2, 256])
-    sb = tl.make_tensor_descriptor(b_scale, [N // 128, groups, 2, 256], [groups * 512, 512, 256, 1], [RN, RK, 2, 256])
+    sa = tl.make_tensor_descriptor(a_scale, [1, M // 128, groups, 2, 256], [M * groups * 4, groups * 512, 512, 256, 1], [1, RM, RK, 2, 256])
+    sb = tl.make_tensor_descriptor(b_scale, [1, N // 128, groups, 2, 256], [N * groups * 4, groups * 512, 512, 256, 1], [1, RN, RK, 2, 256])
     row, column = tl.program_id(0), tl.program_id(1)
     accumulator = tl.zeros((BM, BN), tl.float32)
     for k in range(0, tl.cdiv(K, BK)):
         x = a.load([row * BM, k * (BK // PACK)])
         y = b.load([column * BN, k * (BK // PACK)])
-        p = sa.load([row * RM, k * RK, 0, 0]).reshape(RM, RK, 32, 4, 4).trans(0, 3, 2, 1, 4).reshape(BM, BK // VECTOR)
-        q = sb.load([column * RN, k * RK, 0, 0]).reshape(RN, RK, 32, 4, 4).trans(0, 3, 2, 1, 4).reshape(BN, BK // VECTOR)
+        p = sa.load([0, row * RM, k * RK, 0, 0]).reshape(RM, RK, 32, 4, 4).trans(0, 3, 2, 1, 4).reshape(BM, BK // VECTOR)
+        q = sb.load([0, column * RN, k * RK, 0, 0]).reshape(RN, RK, 32, 4, 4).trans(0, 3, 2, 1, 4).reshape(BN, BK // VECTOR)
         accumulator = tl.dot_scaled(x, p, KIND, y.T, q, KIND, accumulator)
     rows = row * BM + tl.arange(0, BM)
     columns = column * BN + tl.arange(0, BN)
@@ -232,4 +232,44 @@ def matmul(a_ptr, b_ptr, c_ptr, M, N, K, BM: gl.constexpr, BN: gl.constexpr, BK:
     for index in gl.static_range(STAGES):
         mbarrier.invalidate(ready.index(index))
         mbarrier.invalidate(done.index(index))
+"""
+
+# A pair of blocks computes one tile (`cta_group::2`): each loads half of A's rows and half of B's columns.
+PAIR = """from triton.experimental import gluon
+from triton.experimental.gluon import language as gl
+from triton.experimental.gluon.language.nvidia.blackwell import (
+    TensorMemoryLayout, allocate_tensor_memory, fence_async_shared, mbarrier, tcgen05_commit, tcgen05_mma, tma)
+
+@gluon.jit
+def pair(a_ptr, b_ptr, c_ptr, M, N, K, BM: gl.constexpr, BN: gl.constexpr, BK: gl.constexpr):
+    dtype: gl.constexpr = a_ptr.dtype.element_ty
+    a_layout: gl.constexpr = gl.NVMMASharedLayout.get_default_for([BM, BK], dtype, cga_layout=[[1, 0]])
+    b_layout: gl.constexpr = gl.NVMMASharedLayout.get_default_for([BK, BN], dtype, cga_layout=[[0, 1]])
+    c_layout: gl.constexpr = gl.NVMMASharedLayout.get_default_for([BM, BN], c_ptr.dtype.element_ty, cga_layout=[[1, 0]])
+    a = tma.make_tensor_descriptor(a_ptr, [M, K], [K, 1], [BM, BK], a_layout)
+    b = tma.make_tensor_descriptor(b_ptr, [K, N], [N, 1], [BK, BN], b_layout)
+    c = tma.make_tensor_descriptor(c_ptr, [M, N], [N, 1], [BM, BN], c_layout)
+    row, column = gl.program_id(0) * BM, gl.program_id(1) * BN
+    a_tile = gl.allocate_shared_memory(dtype, [BM, BK], a_layout)
+    b_tile = gl.allocate_shared_memory(dtype, [BK, BN], b_layout)
+    ready = mbarrier.allocate_mbarrier(two_ctas=True)
+    done = mbarrier.allocate_mbarrier()
+    mbarrier.init(ready, count=1)
+    mbarrier.init(done, count=1)
+    tmem_layout: gl.constexpr = TensorMemoryLayout([BM // 2, BN], col_stride=1, cga_layout=[[1, 0]], two_ctas=True)
+    accumulator = allocate_tensor_memory(gl.float32, [BM, BN], tmem_layout)
+    for k in range(0, gl.cdiv(K, BK)):
+        mbarrier.expect(ready, a.nbytes_per_cta + b.nbytes_per_cta)
+        tma.async_load(a, [row, k * BK], ready, a_tile)
+        tma.async_load(b, [k * BK, column], ready, b_tile)
+        mbarrier.wait(ready, k & 1)
+        tcgen05_mma(a_tile, b_tile, accumulator, use_acc=k > 0)
+        tcgen05_commit(done, descs=[a_tile, b_tile])
+        mbarrier.wait(done, k & 1)
+    out = gl.allocate_shared_memory(c.dtype, [BM, BN], c_layout, accumulator.load().to(c.dtype))
+    fence_async_shared()
+    tma.async_store(c, [row, column], out)
+    tma.store_wait(0)
+    mbarrier.invalidate(ready)
+    mbarrier.invalidate(done)
 """

@@ -6,9 +6,10 @@ use crate::diagnostic::Result;
 use crate::emulator::arithmetic::convert::format_of;
 use crate::emulator::arithmetic::formats::{F16, Rounding};
 use crate::emulator::arithmetic::{float, integer};
+use crate::emulator::cluster::RANK_SHIFT;
 use crate::emulator::lanes::{self, lanes};
-use crate::emulator::program::{Data, Logic, Long, Op, Word};
-use crate::ptx::{Operand, PtxType};
+use crate::emulator::program::{Data, Logic, Long, Op, Special, Word};
+use crate::ptx::{Immediate, Operand, PtxType};
 
 impl Decoder<'_> {
     pub(super) fn emit_w2(&mut self, f: lanes::WordBinary, o: &[Operand]) -> Result<()> {
@@ -72,6 +73,13 @@ impl Decoder<'_> {
             self.emit(Op::LfromWW(f, d, sources));
             return Ok(());
         }
+        if name == "and" && ty.size() == 4 && self.names_first_of_pair(o) {
+            let (sources, rank) = ([self.word(o, 1)?, self.word(o, 2)?], self.special(Special::ClusterRank));
+            let d = self.word_out(o, 0)?;
+            let f: lanes::WordTernary = lanes!(Word; |a: Word, mask: Word, rank: Word| first_of_pair(a, mask, rank));
+            self.emit(Op::W3(f, d, [sources[0], sources[1], rank]));
+            return Ok(());
+        }
         let saturate = m.take("sat");
         let full = match name {
             "mul" if m.take("hi") => "mul.hi".to_owned(),
@@ -88,6 +96,13 @@ impl Decoder<'_> {
             let f = lanes::integer_word_binary(&full, ty).ok_or_else(|| self.unsupported(refused()))?;
             self.emit_w2(f, o)
         }
+    }
+
+    /// Whether an `and` makes a shared address that of the first block of the pair: where blocks work in pairs, code clears
+    /// the last bit of the rank, which a GPU has at bit 24 of each address of the cluster's window, the block's own too.
+    fn names_first_of_pair(&self, o: &[Operand]) -> bool {
+        let clears = |mask: u64| mask as u32 >> 24 == 0xfe;
+        self.pairs && matches!(o.get(2), Some(Operand::Immediate(Immediate::Integer(mask))) if clears(*mask))
     }
 
     fn float_binary(&mut self, name: &str, ty: PtxType, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
@@ -355,5 +370,15 @@ impl Decoder<'_> {
         let d = self.word_out(o, 0)?;
         self.emit(Op::W1(f, d, a));
         Ok(())
+    }
+}
+
+/// A shared address with its bits masked, in the first block of the pair that it names; without a rank it names the block's
+/// own memory.
+fn first_of_pair(address: u32, mask: u32, rank: u32) -> u32 {
+    let offset = address & mask & ((1 << RANK_SHIFT) - 1);
+    match (address >> RANK_SHIFT).checked_sub(1).unwrap_or(rank) & !1 {
+        first if first == rank && address >> RANK_SHIFT == 0 => offset,
+        first => offset | (first + 1) << RANK_SHIFT,
     }
 }

@@ -2,13 +2,15 @@
 //! PTX ISA 9.7.15 (wgmma), 9.7.13.15 (mbarrier), 9.7.9.25 (bulk copies), 9.7.9.28 (tensormap.replace).
 
 use super::Decoder;
+use super::memory_ops::take_reduction;
 use super::modifiers::Modifiers;
 use super::scope::file_of;
 use crate::diagnostic::Result;
 use crate::emulator::arithmetic::tensor::{Accumulator, Element, Mma};
 use crate::emulator::lanes::lanes;
 use crate::emulator::program::{
-    AddressOperand, AtomicOp, BulkSource, Data, MapField, MbarrierArrival, MemorySpace, Op, Wgmma, WgmmaSource, Word,
+    AddressOperand, AtomicOp, AtomicType, BulkReduction, BulkSource, Data, MapField, MbarrierArrival, MemorySpace, Op,
+    Wgmma, WgmmaSource, Word,
 };
 use crate::emulator::visit::File;
 use crate::ptx::{Address, Immediate, Operand, PtxType};
@@ -252,19 +254,9 @@ impl Decoder<'_> {
         m.take("shared::cta");
         // Without a global side, a copy goes from the block to another of its cluster.
         let has_global = m.take("global");
-        let reduce = match reduces.then(|| m.take_any(&["add", "min", "max", "and", "or", "xor"])) {
-            None => None,
-            Some(Some("add")) => Some(AtomicOp::Add),
-            Some(Some("min")) => Some(AtomicOp::Min),
-            Some(Some("max")) => Some(AtomicOp::Max),
-            Some(Some("and")) => Some(AtomicOp::And),
-            Some(Some("or")) => Some(AtomicOp::Or),
-            Some(Some("xor")) => Some(AtomicOp::Xor),
-            Some(_) => return Err(self.unsupported("this reduction of a bulk copy")),
-        };
-        if reduce.is_some() && !tensor {
-            return Err(self.unsupported("reductions of plain bulk copies"));
-        }
+        let pair = m.take("cta_group::2");
+        m.take("cta_group::1");
+        let reduce = if reduces { Some(self.bulk_reduction(m, tensor, has_global)?) } else { None };
         // A load names the destination first, a store the global side.
         let (shared, global) = if loads { (o.first(), o.get(1)) } else { (o.get(1), o.first()) };
         let side = if tensor {
@@ -279,11 +271,46 @@ impl Decoder<'_> {
             let at = if tensor { 2 } else { 3 };
             let mbarrier = self.shared_address(o.get(at))?;
             let multicast = if multicasts { Some(self.word(o, at + 1)?) } else { None };
-            self.emit(Op::BulkLoad { shared, source: side, mbarrier, multicast });
+            self.emit(Op::BulkLoad { shared, source: side, mbarrier, multicast, reduce, pair });
         } else {
             self.emit(Op::BulkStore { shared, target: side, reduce });
         }
         Ok(())
+    }
+
+    /// Operation and type of `cp.reduce.async.bulk` (PTX ISA 9.7.9.25.4.2, "valid combinations"); of `.tensor` the map has
+    /// the type.
+    fn bulk_reduction(&mut self, m: &mut Modifiers<'_>, tensor: bool, has_global: bool) -> Result<BulkReduction> {
+        let op = take_reduction(m).ok_or_else(|| self.malformed("`cp.reduce.async.bulk` has no operation"))?;
+        if tensor {
+            return Ok(BulkReduction { op, ty: None });
+        }
+        let exact = m.take("noftz");
+        let ty = self.take_type(m)?;
+        let halves = matches!(ty, PtxType::F16 | PtxType::Bf16);
+        let element = match (op, ty) {
+            (AtomicOp::And | AtomicOp::Or | AtomicOp::Xor, PtxType::B32) => Some(AtomicType::U32),
+            (AtomicOp::And | AtomicOp::Or | AtomicOp::Xor, PtxType::B64) if has_global => Some(AtomicType::U64),
+            (AtomicOp::Increment | AtomicOp::Decrement, PtxType::U32) => Some(AtomicType::U32),
+            (AtomicOp::Add | AtomicOp::Min | AtomicOp::Max, PtxType::U32) => Some(AtomicType::U32),
+            (AtomicOp::Add | AtomicOp::Min | AtomicOp::Max, PtxType::S32) => Some(AtomicType::S32),
+            (AtomicOp::Add, PtxType::U64) => Some(AtomicType::U64),
+            (AtomicOp::Add, PtxType::F32) if has_global => Some(AtomicType::F32),
+            (AtomicOp::Add, PtxType::F64) if has_global => Some(AtomicType::F64),
+            (AtomicOp::Min | AtomicOp::Max, PtxType::U64) if has_global => Some(AtomicType::U64),
+            (AtomicOp::Min | AtomicOp::Max, PtxType::S64) if has_global => Some(AtomicType::S64),
+            (AtomicOp::Add | AtomicOp::Min | AtomicOp::Max, PtxType::F16) if has_global => Some(AtomicType::F16),
+            (AtomicOp::Add | AtomicOp::Min | AtomicOp::Max, PtxType::Bf16) if has_global => Some(AtomicType::Bf16),
+            _ => None,
+        };
+        match element {
+            // Additions of halves say that they flush nothing; nothing else does.
+            Some(_) if exact != (halves && op == AtomicOp::Add) => {
+                Err(self.malformed("`.noftz` goes with `.add` of `.f16` and `.bf16`, which need it"))
+            }
+            Some(element) => Ok(BulkReduction { op, ty: Some(element) }),
+            None => Err(self.malformed(format!("there is no such reduction of .{ty} by a bulk copy"))),
+        }
     }
 
     fn tensor_side(&mut self, operand: Option<&Operand>, rank: Option<usize>) -> Result<BulkSource> {

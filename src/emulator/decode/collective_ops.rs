@@ -155,7 +155,7 @@ impl Decoder<'_> {
         {}
         let (mut of_proxy, mut of_maps) = (false, false);
         if m.take("proxy") {
-            let known = ["async", "tensormap::generic", "alias", "shared::cta", "shared", "global"];
+            let known = ["async", "tensormap::generic", "alias", "shared::cta", "shared::cluster", "shared", "global"];
             while let Some(word) = m.take_any(&known) {
                 of_proxy |= word == "async";
                 of_maps |= word == "tensormap::generic";

@@ -172,19 +172,12 @@ impl Decoder<'_> {
         m.take("noftz");
         m.take("async");
         let ty = self.memory_type(m)?;
-        let op = match m.take_any(&["add", "min", "max", "and", "or", "xor", "exch", "cas", "inc", "dec"]) {
-            Some("add") => AtomicOp::Add,
-            Some("min") => AtomicOp::Min,
-            Some("max") => AtomicOp::Max,
-            Some("and") => AtomicOp::And,
-            Some("or") => AtomicOp::Or,
-            Some("xor") => AtomicOp::Xor,
-            Some("exch") => AtomicOp::Exchange,
-            Some("cas") => AtomicOp::CompareAndSwap,
-            Some("inc") => AtomicOp::Increment,
-            Some("dec") => AtomicOp::Decrement,
-            _ => return Err(self.malformed(format!("`{name}` has no operation"))),
+        let op = match m.take_any(&["exch", "cas"]) {
+            Some("exch") => Some(AtomicOp::Exchange),
+            Some(_) => Some(AtomicOp::CompareAndSwap),
+            None => take_reduction(m),
         };
+        let op = op.ok_or_else(|| self.malformed(format!("`{name}` has no operation")))?;
         let exact =
             matches!(op, AtomicOp::Exchange | AtomicOp::CompareAndSwap | AtomicOp::And | AtomicOp::Or | AtomicOp::Xor);
         let element = match ty {
@@ -329,4 +322,19 @@ impl Decoder<'_> {
         self.emit(Op::IsSpace { space, d, a });
         Ok(())
     }
+}
+
+/// The operation of a reduction in memory: those of `atom` that take one value.
+pub(super) fn take_reduction(m: &mut Modifiers<'_>) -> Option<AtomicOp> {
+    let name = m.take_any(&["add", "min", "max", "and", "or", "xor", "inc", "dec"])?;
+    Some(match name {
+        "add" => AtomicOp::Add,
+        "min" => AtomicOp::Min,
+        "max" => AtomicOp::Max,
+        "and" => AtomicOp::And,
+        "or" => AtomicOp::Or,
+        "xor" => AtomicOp::Xor,
+        "inc" => AtomicOp::Increment,
+        _ => AtomicOp::Decrement,
+    })
 }

@@ -73,8 +73,19 @@ struct Decoder<'a> {
     /// Numbers of the inlined calls that the instruction lies in, and how many there were.
     inlined: Vec<u32>,
     calls: u32,
+    /// Whether anything is for a pair of blocks (`.cta_group::2`).
+    pairs: bool,
     /// The instruction being decoded.
     span: Range<usize>,
+}
+
+/// Whether an instruction is for a pair of blocks.
+fn has_pairs(statements: &[Statement]) -> bool {
+    statements.iter().any(|statement| match statement {
+        Statement::Instruction(instruction) => instruction.opcode.contains(".cta_group::2"),
+        Statement::Block(statements) => has_pairs(statements),
+        _ => false,
+    })
 }
 
 impl<'a> Decoder<'a> {
@@ -97,6 +108,7 @@ impl<'a> Decoder<'a> {
             blocks: 0,
             inlined: Vec::new(),
             calls: 0,
+            pairs: module.functions.iter().any(|function| has_pairs(function.body.as_deref().unwrap_or_default())),
             span: entry.span.clone(),
         })
     }
@@ -216,6 +228,7 @@ impl<'a> Decoder<'a> {
         }
         self.hold_accumulators();
         let blocks = flow::blocks(&self.code);
+        self.sink_moves_of_tensor_loads(&blocks);
         self.hold_tensor_loads(&blocks);
         let meeting = flow::post_dominators(&blocks);
         for (block, meeting) in blocks.iter().zip(meeting) {

@@ -3,8 +3,8 @@
 use super::Decoder;
 use super::modifiers::Modifiers;
 use crate::diagnostic::Result;
-use crate::emulator::lanes;
-use crate::emulator::program::{Logic, Op, Word};
+use crate::emulator::lanes::{self, lanes};
+use crate::emulator::program::{Logic, Long, Op, Word};
 use crate::emulator::visit::File;
 use crate::ptx::{Operand, PtxType};
 
@@ -92,21 +92,26 @@ impl Decoder<'_> {
     }
 
     pub(super) fn test(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
-        if self.take_type(m)? != PtxType::F32 {
-            return Err(self.unsupported("`testp.f64`"));
-        }
+        let ty = self.take_type(m)?;
         macro_rules! property {
             (|$x:ident| $value:expr) => {{
-                fn apply(a: &Word) -> u32 {
-                    a.iter().enumerate().fold(0, |mask, (lane, &bits)| {
-                        let $x = f32::from_bits(bits);
-                        mask | u32::from($value) << lane
-                    })
+                fn single(bits: u32) -> bool {
+                    let $x = f32::from_bits(bits);
+                    $value
                 }
-                apply as fn(&Word) -> u32
+                fn double(bits: u64) -> bool {
+                    let $x = f64::from_bits(bits);
+                    $value
+                }
+                let f: (lanes::WordUnary, fn(&mut Word, &Long)) = (
+                    lanes!(Word; |a: Word| u32::from(single(a))),
+                    lanes!(Word; |a: Long| u32::from(double(a))),
+                );
+                f
             }};
         }
-        let f = match m.take_any(&["finite", "infinite", "number", "notanumber", "normal", "subnormal"]) {
+        let (single, double) = match m.take_any(&["finite", "infinite", "number", "notanumber", "normal", "subnormal"])
+        {
             Some("finite") => property!(|x| x.is_finite()),
             Some("infinite") => property!(|x| x.is_infinite()),
             Some("number") => property!(|x| !x.is_nan()),
@@ -115,9 +120,17 @@ impl Decoder<'_> {
             Some("normal") => property!(|x| !x.is_nan() && !x.is_infinite() && !x.is_subnormal()),
             _ => property!(|x| x.is_subnormal()),
         };
-        let a = self.word(o, 1)?;
+        let held = self.fresh(File::Word);
+        if ty == PtxType::F64 {
+            let a = self.long(o, 1)?;
+            self.emit(Op::WfromL(double, held, a));
+        } else {
+            let a = self.word(o, 1)?;
+            self.emit(Op::W1(single, held, a));
+        }
         let d = self.predicate_out(o, 0)?;
-        self.emit(Op::TestW { f, d, a });
+        let f: fn(&Word) -> u32 = |a| a.iter().enumerate().fold(0, |mask, (lane, &holds)| mask | holds << lane);
+        self.emit(Op::TestW { f, d, a: held });
         Ok(())
     }
 }

@@ -1,13 +1,16 @@
 //! `tcgen05`: tensor memory and the tensor core that works on it. PTX ISA 9.7.16.
 
+use std::collections::HashSet;
+
 use super::Decoder;
 use super::flow::Block;
 use super::modifiers::Modifiers;
 use crate::diagnostic::Result;
 use crate::emulator::program::{
-    AddressOperand, Data, MemorySpace, Op, TensorAccess, TensorCommit, TensorCopy, TensorKind, TensorMma, TensorShape,
-    TensorSource,
+    AddressOperand, Data, Instruction, MemorySpace, Op, Slot, TensorAccess, TensorCommit, TensorCopy, TensorKind,
+    TensorMma, TensorShape, TensorSource,
 };
+use crate::emulator::visit::{File, Use};
 use crate::ptx::Operand;
 
 impl Decoder<'_> {
@@ -26,9 +29,7 @@ impl Decoder<'_> {
             "fence::before_thread_sync",
             "fence::after_thread_sync",
         ]);
-        if m.has("cta_group::2") {
-            return Err(self.unsupported("`.cta_group::2` of `tcgen05`: two blocks that share a tensor core's work"));
-        }
+        let pair = m.take("cta_group::2");
         m.take("cta_group::1");
         m.take("sync");
         m.take("aligned");
@@ -49,8 +50,8 @@ impl Decoder<'_> {
             Some(what @ ("ld" | "st")) => self.tensor_access(what, m, o)?,
             Some("wait::ld") => self.emit(Op::TensorWaitLoads { registers: Box::new([]) }),
             Some("wait::st") => self.emit(Op::TensorWaitStores),
-            Some("mma") => self.tensor_mma(m, o)?,
-            Some("cp") => self.tensor_copy(m, o)?,
+            Some("mma") => self.tensor_mma(pair, m, o)?,
+            Some("cp") => self.tensor_copy(pair, m, o)?,
             Some("commit") => self.tensor_commit(m, o)?,
             Some(fence) => self.emit(Op::TensorFence { before: fence == "fence::before_thread_sync" }),
             None => return Err(self.unsupported("this operation of `tcgen05`")),
@@ -93,7 +94,7 @@ impl Decoder<'_> {
         Ok(())
     }
 
-    fn tensor_mma(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
+    fn tensor_mma(&mut self, pair: bool, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
         let kind = match m.take_prefixed("kind::") {
             Some("kind::f16") => TensorKind::F16,
             Some("kind::tf32") => TensorKind::Tf32,
@@ -138,11 +139,11 @@ impl Decoder<'_> {
             return Err(self.unsupported("an accumulator that `tcgen05.mma` scales (`scale-input-d`)"));
         }
         let add = Some(self.predicate(o, next)?);
-        self.emit(Op::TensorMma(Box::new(TensorMma { kind, scaled, d, a, b, description, scales, add })));
+        self.emit(Op::TensorMma(Box::new(TensorMma { kind, pair, scaled, d, a, b, description, scales, add })));
         Ok(())
     }
 
-    fn tensor_copy(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
+    fn tensor_copy(&mut self, pair: bool, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
         let all: &'static [u32] = &[0];
         let shape = m.take_any(&["128x256b", "128x128b", "64x128b", "32x128b", "4x256b"]);
         let spread = m.take_any(&["warpx4", "warpx2::02_13", "warpx2::01_23"]);
@@ -155,7 +156,7 @@ impl Decoder<'_> {
         };
         let address = self.tensor_address(o.first())?;
         let descriptor = self.long(o, 1)?;
-        self.emit(Op::TensorCopy(Box::new(TensorCopy { address, descriptor, rows, bits, copies })));
+        self.emit(Op::TensorCopy(Box::new(TensorCopy { pair, address, descriptor, rows, bits, copies })));
         Ok(())
     }
 
@@ -168,6 +169,59 @@ impl Decoder<'_> {
         let multicast = if multicasts { Some(self.word(o, 1)?) } else { None };
         self.emit(Op::TensorCommit(Box::new(TensorCommit { address, multicast })));
         Ok(())
+    }
+
+    /// Moves of registers that a `tcgen05.ld` brings, written before its wait, go behind it: to ptxas they are other names of
+    /// the same registers. (LLVM puts them there in what Triton 3.9 compiles.)
+    pub(super) fn sink_moves_of_tensor_loads(&mut self, blocks: &[Block]) {
+        for block in blocks {
+            let mut start = block.start;
+            let is_wait = |code: &[Instruction], pc: usize| {
+                code[pc].guard.is_none() && matches!(code[pc].op, Op::TensorWaitLoads { .. })
+            };
+            while let Some(wait) = (start..block.end).find(|&pc| is_wait(&self.code, pc)) {
+                self.sink_moves(start, wait);
+                start = wait + 1;
+            }
+        }
+    }
+
+    fn sink_moves(&mut self, start: usize, wait: usize) {
+        let mut under_way: HashSet<(File, Slot)> = HashSet::new();
+        // What the moves read and write.
+        let mut held: HashSet<(File, Slot)> = HashSet::new();
+        let mut sunk: Vec<usize> = Vec::new();
+        for pc in start..wait {
+            let (mut reads, mut writes) = (Vec::new(), Vec::new());
+            self.code[pc].visit(&mut |file, used, slot| {
+                if used == Use::Read { &mut reads } else { &mut writes }.push((file, *slot));
+            });
+            let instruction = &self.code[pc];
+            let is_move = instruction.guard.is_none()
+                && matches!(
+                    instruction.op,
+                    Op::PackWords { .. } | Op::UnpackLong { .. } | Op::PackHalves { .. } | Op::UnpackHalves { .. }
+                );
+            if is_move && reads.iter().any(|register| under_way.contains(register)) {
+                under_way.extend(&writes);
+                held.extend(reads.iter().chain(&writes));
+                sunk.push(pc);
+            } else if writes.iter().any(|register| held.contains(register)) {
+                // Their registers are something else's before the wait.
+                return;
+            } else if matches!(instruction.op, Op::TensorLoad(_)) {
+                under_way.extend(&writes);
+            }
+        }
+        let kept = (start..=wait).filter(|pc| sunk.binary_search(pc).is_err());
+        let order: Vec<usize> = kept.chain(sunk.iter().copied()).collect();
+        fn reordered<T: Clone>(all: &mut [T], start: usize, order: &[usize]) {
+            let new: Vec<T> = order.iter().map(|&pc| all[pc].clone()).collect();
+            all[start..start + order.len()].clone_from_slice(&new);
+        }
+        reordered(&mut self.code, start, &order);
+        reordered(&mut self.spans, start, &order);
+        reordered(&mut self.lines, start, &order);
     }
 
     /// Gives each `tcgen05.wait::ld` the registers of the loads that may be under way there, so that they are not used

@@ -243,8 +243,8 @@ impl Step<'_, '_> {
             Op::MbarrierInit { address, count } => return self.mbarrier_init(address, *count),
             Op::MbarrierInvalidate { address } => return self.mbarrier_invalidate(address),
             Op::MbarrierArrive { arrival, d } => return self.mbarrier_arrive(arrival, *d),
-            Op::BulkLoad { shared, source, mbarrier, multicast } => {
-                return self.issue_load(shared, source, mbarrier, *multicast);
+            Op::BulkLoad { shared, source, mbarrier, multicast, reduce, pair } => {
+                return self.issue_load((shared, source, mbarrier), *multicast, *reduce, *pair);
             }
             Op::BulkStore { shared, target, reduce } => return self.issue_store(shared, target, *reduce),
             Op::BulkCommit => self.commit_stores(),

@@ -276,6 +276,11 @@ impl Counting {
             Op::MmaF64 { .. } => counts.tensor_operations += 2 * 8 * 8 * 4,
             // This warp's 16 of the 64 rows.
             Op::Wgmma(wgmma) => counts.tensor_operations += 2 * (16 * wgmma.n * wgmma.step.k) as u64,
+            Op::TensorMma(mma) => {
+                let descriptions = step.word(mma.description);
+                counts.tensor_operations +=
+                    lanes_of(active).map(|lane| mma.operations(descriptions[lane])).sum::<u64>();
+            }
             _ => {}
         }
     }

@@ -1,6 +1,6 @@
 //! Operands of asynchronous operations: bulk copies, mbarriers, tensor maps, `wgmma`.
 
-use super::{AddressOperand, Elements, MemorySpace, Slot};
+use super::{AddressOperand, AtomicOp, AtomicType, Elements, MemorySpace, Slot};
 use crate::emulator::arithmetic::tensor::Mma;
 
 /// The global side of a bulk copy.
@@ -12,6 +12,14 @@ pub enum BulkSource {
     Tensor { map: AddressOperand, coordinates: Box<[Slot]> },
     /// So many bytes of the block's own shared memory, to another block's.
     Shared { address: AddressOperand, bytes: Slot },
+}
+
+/// The reduction of a bulk copy, with what is at its destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BulkReduction {
+    pub op: AtomicOp,
+    /// `None` for that of the tensor map.
+    pub ty: Option<AtomicType>,
 }
 
 /// What comes to an mbarrier.

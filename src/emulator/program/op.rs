@@ -1,8 +1,8 @@
 //! The operations.
 
 use super::{
-    AddressOperand, AtomicOp, AtomicType, BarrierReduction, BulkSource, Data, Elements, Logic, Long, MapField,
-    MbarrierArrival, MemorySpace, Reduction, Shuffle, Slot, SmallMma, TensorAccess, TensorCommit, TensorCopy,
+    AddressOperand, AtomicOp, AtomicType, BarrierReduction, BulkReduction, BulkSource, Data, Elements, Logic, Long,
+    MapField, MbarrierArrival, MemorySpace, Reduction, Shuffle, Slot, SmallMma, TensorAccess, TensorCommit, TensorCopy,
     TensorMma, Wgmma, Word,
 };
 use crate::emulator::arithmetic::convert::Conversion;
@@ -309,18 +309,22 @@ pub enum Op {
         address: AddressOperand,
         phase: Data,
     },
-    /// `cp.async.bulk(.tensor)` from global to shared memory, of one block or of all whose bits are set.
+    /// `cp.async.bulk(.tensor)` from global to shared memory, of one block or of all whose bits are set, and
+    /// `cp(.reduce).async.bulk` from the block's shared memory to another's. With `.cta_group::2` the mbarrier may be that of
+    /// the pair's other block.
     BulkLoad {
         shared: AddressOperand,
         source: BulkSource,
         mbarrier: AddressOperand,
         multicast: Option<Slot>,
+        reduce: Option<BulkReduction>,
+        pair: bool,
     },
-    /// `cp.async.bulk(.tensor)` and `cp.reduce.async.bulk.tensor` from shared to global memory.
+    /// `cp.async.bulk(.tensor)` and `cp.reduce.async.bulk(.tensor)` from shared to global memory.
     BulkStore {
         shared: AddressOperand,
         target: BulkSource,
-        reduce: Option<AtomicOp>,
+        reduce: Option<BulkReduction>,
     },
     BulkCommit,
     BulkWait {

@@ -52,6 +52,23 @@ pub enum TensorKind {
     Mxf4nvf4,
 }
 
+impl TensorKind {
+    /// Elements of a row of A: 32 bytes of them, where each has its own bytes.
+    pub fn k(self) -> usize {
+        match self {
+            Self::F16 => 16,
+            Self::Tf32 => 8,
+            Self::F8f6f4 | Self::I8 | Self::Mxf8f6f4 => 32,
+            Self::Mxf4 | Self::Mxf4nvf4 => 64,
+        }
+    }
+
+    /// Whether all elements are fp4, two in each byte.
+    pub fn is_fp4_alone(self) -> bool {
+        matches!(self, Self::Mxf4 | Self::Mxf4nvf4)
+    }
+}
+
 /// Where A lies.
 #[derive(Clone, Debug)]
 pub enum TensorSource {
@@ -66,6 +83,8 @@ pub enum TensorSource {
 pub struct TensorMma {
     /// Types.
     pub kind: TensorKind,
+    /// `.cta_group::2`: for both blocks of a pair.
+    pub pair: bool,
     /// Elements that share a scale.
     pub scaled: Option<u32>,
     /// The accumulator, in tensor memory.
@@ -85,6 +104,8 @@ pub struct TensorMma {
 /// One `tcgen05.cp`: from shared to tensor memory.
 #[derive(Clone, Debug)]
 pub struct TensorCopy {
+    /// `.cta_group::2`: in both blocks of a pair.
+    pub pair: bool,
     /// To where.
     pub address: AddressOperand,
     /// The matrix descriptor.

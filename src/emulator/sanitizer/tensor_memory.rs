@@ -260,6 +260,15 @@ impl Sanitizer {
         }
     }
 
+    /// The tensor core of the pair's other block writes some cells, for this block too.
+    pub fn tensor_written_by_peer(&mut self, cells: &[Cells]) {
+        for &at in cells {
+            if let Some(record) = self.tensor.record(at) {
+                *record = Record { write: None, reads: Vec::new(), undefined: 0, origin: None };
+            }
+        }
+    }
+
     /// `tcgen05.fence`
     pub fn tensor_fence(&mut self, warp: u32, before: bool) {
         let now = self.now(warp);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::relaunch::Again;
-use super::run::{Checks, Plan, launch_once, refuse_findings};
+use super::run::{Checks, Plan, launch_once, modelled, refuse_findings};
 use super::snapshot::Snapshot;
 use super::{arguments, contraction};
 use crate::device::{Buffer, LaunchReport, Number};
@@ -63,7 +63,8 @@ impl Magic for CompareDevices {
             };
             let result = on_device(name, &again, &before, Checks::default(), workspace, context).map_err(located);
             let result = result.map_err(|error| Box::new(error.note(format!("on {name}"))))?;
-            notes.extend(result.contraction.map(|said| format!("{}: {said}", result.device)));
+            let said = result.modelled.iter().chain(&result.contraction);
+            notes.extend(said.map(|said| format!("{}: {said}", result.device)));
             results.push((result.device, result.elapsed, result.after));
         }
         Ok(Some(report(&again.name, &before, &results, &notes, workspace)))
@@ -80,8 +81,20 @@ pub struct OnDevice {
     pub report: LaunchReport,
     /// What the buffers held after it.
     pub after: Snapshot,
+    /// That its arithmetic was not compared with hardware.
+    pub modelled: Option<String>,
     /// Which pairs of multiplications and additions were contracted, where the emulator followed the machine code.
     pub contraction: Option<String>,
+}
+
+impl OnDevice {
+    /// The device, with what the reader should know of its arithmetic.
+    pub fn told(&self) -> String {
+        match &self.modelled {
+            Some(modelled) => format!("{} · {modelled}", self.device),
+            None => self.device.clone(),
+        }
+    }
 }
 
 /// One launch on a device, and what the buffers hold after it. The workspace is as it was.
@@ -110,7 +123,8 @@ pub fn on_device(
         refuse_findings(&plan, &report, workspace)?;
         let contraction = followed.as_ref().filter(|followed| followed.candidates > 0).map(|followed| followed.told());
         let after = Snapshot::take(workspace)?;
-        Ok(OnDevice { device: workspace.device_name(), elapsed, report, after, contraction })
+        let modelled = modelled(&*workspace.device);
+        Ok(OnDevice { device: workspace.device_name(), elapsed, report, after, modelled, contraction })
     };
     let full = || Box::new(Diagnostic::error("out-of-memory", format!("{name} cannot hold the session's buffers")));
     let contents = |buffer: &str| before.contents(buffer).cloned();

@@ -30,7 +30,7 @@ pub const STAGE_OPTIONS: &[OptionSpec] = &[
     OptionSpec { name: "--triton", value: "VERSION", help: "compile this cell with another Triton" },
     OptionSpec { name: "--shared", value: "BYTES", help: "dynamic shared memory, where the text does not say it" },
     OptionSpec { name: "--threads", value: "N", help: "threads per block, where the text does not say it" },
-    OptionSpec { name: "--scratch", value: "SIZE/ALIGN", help: "global scratch per program, in bytes" },
+    OptionSpec { name: "--scratch", value: "SIZE/ALIGN", help: "global scratch per block, in bytes" },
     OptionSpec { name: "--timeout", value: "SECONDS", help: "end the launch, with an error, after this time" },
     OptionSpec { name: "--warm", value: "", help: "with `--bench`: do not flush the L2 cache before each launch" },
     OptionSpec {

@@ -151,7 +151,7 @@ pub fn run(plan: &Plan<'_>, workspace: &mut Workspace, context: Context<'_>) -> 
     }
     let device = workspace.device.as_ref();
     let info = device.info(launch.function);
-    let told = device.is_emulated().then(|| arithmetic(plan, device.capability(), info.contractible)).flatten();
+    let told = device.is_emulated().then(|| arithmetic(plan, device, info.contractible)).flatten();
     let by_driver = !device.is_emulated() && matches!(code_for(device, plan.version), Some(Code::Ptx(_)));
     let lines = LaunchLines {
         grid: std::array::from_fn(|axis| launch.grid[axis] / launch.cluster[axis].max(1)),
@@ -178,15 +178,21 @@ pub fn run(plan: &Plan<'_>, workspace: &mut Workspace, context: Context<'_>) -> 
 }
 
 /// What the reader should know of an emulated launch's arithmetic: whose it is, and which pairs were contracted.
-fn arithmetic(plan: &Plan<'_>, capability: u32, contractible: u32) -> Option<String> {
+fn arithmetic(plan: &Plan<'_>, device: &dyn Device, contractible: u32) -> Option<String> {
     let contraction = match plan.checks.contracted {
         Some(followed) if followed.candidates > 0 => Some(followed.told()),
         None if contractible > 0 => Some(format!("{contractible} mul/add pairs that ptxas may contract are as in PTX")),
         _ => None,
     };
-    let modelled = (capability != 90).then(|| format!("arithmetic of sm_{capability} modelled, not verified"));
-    let parts: Vec<String> = modelled.into_iter().chain(contraction).collect();
+    let parts: Vec<String> = modelled(device).into_iter().chain(contraction).collect();
     (!parts.is_empty()).then(|| parts.join(" · "))
+}
+
+/// That what comes out was not compared with hardware: the emulator's arithmetic of other architectures than Hopper.
+pub fn modelled(device: &dyn Device) -> Option<String> {
+    let capability = device.capability();
+    let told = || format!("arithmetic of sm_{capability} modelled, not verified");
+    (device.is_emulated() && capability != 90).then(told)
 }
 
 /// Runs a plan once on the workspace's device. The buffers keep what it made of them.
@@ -294,7 +300,9 @@ fn prepare(plan: &Plan<'_>, workspace: &mut Workspace, temporary: &mut Vec<(u64,
     };
     let function = loaded.map_err(|error| Box::new(plan.in_own_text(*error, workspace)))?;
 
-    let blocks: u64 = grid.iter().map(|&extent| u64::from(extent)).product();
+    // Each block of a program that is a cluster has its own.
+    let extents = grid.into_iter().chain(meta.cluster.value.map(|extent| extent.max(1)));
+    let blocks = extents.fold(1u64, |all, extent| all.saturating_mul(extent.into()));
     let areas = [(meta.global_scratch.value, "global"), (meta.profile_scratch.value, "profile")];
     for (area, name) in areas.into_iter().take(meta.scratch_params.value as usize) {
         let address = match area.size.saturating_mul(blocks) {

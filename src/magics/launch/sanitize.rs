@@ -60,6 +60,7 @@ impl Magic for Sanitize {
                 Box::new(if seed > 0 { error.note(format!("with `--seed {seed}`")) } else { *error })
             })?;
             if seed == 0 {
+                lines.extend(result.modelled);
                 lines.extend(result.report.checked.as_ref().map(checked_line));
             }
             match &first {

@@ -149,7 +149,7 @@ pub fn element(span: &Range<usize>, call: &Call<'_>, workspace: &Workspace) -> R
     })
 }
 
-/// One launch that is observed.
+/// One launch that is observed, and where: the device with what is known of its arithmetic.
 pub fn launched(
     again: &Again,
     observe: &Observe,
@@ -157,5 +157,6 @@ pub fn launched(
     context: Context<'_>,
 ) -> Result<(Option<Observed>, String)> {
     let result = observed(again, observe, workspace, context)?;
-    Ok((result.report.observed, result.device))
+    let device = result.told();
+    Ok((result.report.observed, device))
 }

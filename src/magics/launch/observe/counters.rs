@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
+use super::asked;
 use super::lines::{Spot, Texts, ptx_lines};
-use super::observed;
 use crate::device::observe::{Class, Counted, Counters, Counts, Observe, Observed, Traffic, Worst};
 use crate::diagnostic::{Diagnostic, Result};
 use crate::magics::launch::relaunch::Again;
@@ -43,12 +43,13 @@ impl Magic for CountersMagic {
 
     fn run(&self, call: &Call<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
         let again = Again::find(call, OPTIONS, workspace)?;
-        let result = observed(&again, &Observe::Counters { in_order: true }, workspace, context)?;
-        let Some(Observed::Counters(counters)) = result.report.observed else {
+        let observe = Observe::Counters { in_order: true };
+        let (observed, device) = asked::launched(&again, &observe, workspace, context)?;
+        let Some(Observed::Counters(counters)) = observed else {
             return Err(Box::new(Diagnostic::error("counters", "the emulator counted nothing")));
         };
         let texts = Texts::of(&again, workspace, counters.instructions.iter().map(|counted| &counted.line));
-        let headline = format!("{} v{} · {}", again.name, again.version.number, result.device);
+        let headline = format!("{} v{} · {device}", again.name, again.version.number);
         Ok(Some(View { headline, counters: &counters, texts: &texts }.output()))
     }
 }

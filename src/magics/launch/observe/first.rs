@@ -58,7 +58,7 @@ pub fn compare_values(
     };
     let (first, second) = (run(&again[0])?, run(&again[1])?);
     let name = |again: &Again| format!("{} v{}", again.name, again.version.number);
-    let headline = format!("{} → {} · values on the same inputs · {}", name(&again[0]), name(&again[1]), first.device);
+    let headline = format!("{} → {} · values on the same inputs · {}", name(&again[0]), name(&again[1]), first.told());
     let differing: Vec<Differing> = workspace
         .buffers
         .iter()
