@@ -9,7 +9,7 @@ use super::cluster::Cluster;
 use super::fault::{Fault, FaultKind, Stuck};
 use super::launch::Arithmetic;
 use super::memory::GlobalMemory;
-use super::observe::{Observe, Observer, Stalled};
+use super::observe::{Counting, Observe, Observer, Stalled};
 use super::program::{BarrierReduction, MemorySpace, Program, Slot};
 use super::sanitizer::{Checks, Sanitizer, Who, place_in_global};
 use super::schedule::{Schedule, Spin};
@@ -57,7 +57,7 @@ pub(super) struct Environment<'a> {
     /// What to observe.
     pub observe: Option<&'a Observe>,
     /// Counters that no block has now: those of blocks that have ended, for the next ones to go on with.
-    pub counters: Mutex<Vec<Box<Observer>>>,
+    pub counters: Mutex<Vec<Counting>>,
     /// The PTX.
     pub source: &'a Source,
     /// Order of warps; 0 for the usual one.

@@ -233,7 +233,6 @@ impl BlockMemory {
     }
 
     /// Writes what a load brings; how many bytes that are.
-
     fn land(
         &mut self,
         environment: &Environment<'_>,

@@ -192,8 +192,9 @@ pub fn launch(
         }
         None => {
             let checked = checks.map(|checks| queue.checked.told(module, kernel, &checks));
+            let counters = counters.into_iter().map(Observer::Counters);
             let observed = queue.observed.into_iter().chain(counters).reduce(|mut all, other| {
-                all.join(*other);
+                all.join(other);
                 all
             });
             let observed = observed.map(|observer| observer.told(module, &kernel.program));
@@ -228,7 +229,7 @@ struct Queue {
     stats: Stats,
     repaired: BTreeSet<u32>,
     checked: Collected,
-    observed: Option<Box<Observer>>,
+    observed: Option<Observer>,
 }
 
 /// A cluster between two turns.
@@ -443,12 +444,10 @@ fn work(
                             queue.next = queue.total;
                             queue.forget_paused();
                         }
-                        match &mut queue.observed {
-                            _ if matches!(*observer, Observer::Counters(_)) => {
-                                locked(&environment.counters).push(observer);
-                            }
-                            Some(all) => all.join(*observer),
-                            none => *none = Some(observer),
+                        match (*observer, &mut queue.observed) {
+                            (Observer::Counters(counting), _) => locked(&environment.counters).push(counting),
+                            (observer, Some(all)) => all.join(observer),
+                            (observer, none) => *none = Some(observer),
                         }
                     }
                     drop(queue);

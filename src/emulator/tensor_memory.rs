@@ -273,29 +273,50 @@ impl Step<'_, '_> {
     }
 
     pub(super) fn wait_for_tensor_loads(&mut self) -> Result<(), LaneFault> {
-        let environment = self.environment;
-        for PendingTensorLoad { pc, address } in std::mem::take(&mut self.warp.tensor_loads) {
-            let Some(Op::TensorLoad(access)) = environment.program.code.get(pc as usize).map(|i| &i.op) else {
-                continue;
-            };
-            let Some(tensor) = &self.memory.tensor else { continue };
-            for (register, element) in access.registers.iter().enumerate() {
-                let Data::Word(slot) = element else { continue };
-                let value = access.cells(address, register).map(|cell| {
-                    let (lane, column) = (cell >> 16, cell & 0xffff);
-                    match (tensor.cell(lane, column), access.packed) {
-                        (value, false) => value,
-                        (low, true) => low & 0xffff | tensor.cell(lane, column + 1) << 16,
-                    }
-                });
-                self.warp.words[*slot as usize] = value;
-            }
-            self.follow_tensor(access, address, pc, false);
+        for load in std::mem::take(&mut self.warp.tensor_loads) {
+            self.land_tensor_load(&load);
         }
         if let Some(sanitizer) = &mut self.memory.sanitizer {
             sanitizer.tensor_waited(self.warp.index, TensorUse::Load);
         }
         Ok(())
+    }
+
+    /// Loads whose registers the instruction uses have landed there: that needs no wait. What is done to tensor memory is not
+    /// ordered by it (PTX ISA, "tcgen05 memory consistency model", register dependencies).
+    pub(super) fn land_used_tensor_loads(&mut self) {
+        let program = self.environment.program;
+        let Some(used) = program.tensor_load_slots.get(self.pc as usize).filter(|used| !used.is_empty()) else {
+            return;
+        };
+        let holds = |load: &PendingTensorLoad| match program.code.get(load.pc as usize).map(|i| &i.op) {
+            Some(Op::TensorLoad(access)) => {
+                access.registers.iter().any(|data| matches!(data, Data::Word(slot) if used.contains(slot)))
+            }
+            _ => false,
+        };
+        let (landed, others): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.warp.tensor_loads).into_iter().partition(holds);
+        self.warp.tensor_loads = others;
+        landed.iter().for_each(|load| self.land_tensor_load(load));
+    }
+
+    fn land_tensor_load(&mut self, &PendingTensorLoad { pc, address }: &PendingTensorLoad) {
+        let environment = self.environment;
+        let Some(Op::TensorLoad(access)) = environment.program.code.get(pc as usize).map(|i| &i.op) else { return };
+        let Some(tensor) = &self.memory.tensor else { return };
+        for (register, element) in access.registers.iter().enumerate() {
+            let Data::Word(slot) = element else { continue };
+            let value = access.cells(address, register).map(|cell| {
+                let (lane, column) = (cell >> 16, cell & 0xffff);
+                match (tensor.cell(lane, column), access.packed) {
+                    (value, false) => value,
+                    (low, true) => low & 0xffff | tensor.cell(lane, column + 1) << 16,
+                }
+            });
+            self.warp.words[*slot as usize] = value;
+        }
+        self.follow_tensor(access, address, pc, false);
     }
 
     pub(super) fn issue_tensor_store(&mut self, access: &TensorAccess) -> Result<(), LaneFault> {

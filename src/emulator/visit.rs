@@ -312,10 +312,6 @@ impl Op {
                 base(&mut access.address.base, visit);
                 all(&mut access.registers, Read, visit);
             }
-            Op::TensorWaitLoads { registers } => {
-                all(registers, Read, visit);
-                all(registers, Write, visit);
-            }
             Op::TensorMma(mma) => {
                 base(&mut mma.d.base, visit);
                 match &mut mma.a {
@@ -392,6 +388,7 @@ impl Op {
             | Op::WarpSync
             | Op::WgmmaCommit
             | Op::TensorPermit
+            | Op::TensorWaitLoads
             | Op::TensorWaitStores
             | Op::TensorFence { .. }
             | Op::BulkCommit

@@ -228,8 +228,6 @@ impl<'a> Decoder<'a> {
         }
         self.hold_accumulators();
         let blocks = flow::blocks(&self.code);
-        self.sink_moves_of_tensor_loads(&blocks);
-        self.hold_tensor_loads(&blocks);
         let meeting = flow::post_dominators(&blocks);
         for (block, meeting) in blocks.iter().zip(meeting) {
             if let Op::Branch { reconverge, .. } = &mut self.code[block.end - 1].op {
@@ -256,6 +254,7 @@ impl<'a> Decoder<'a> {
         let mut registers: Vec<Register> = registers.collect();
         registers.sort_by(|a, b| (a.live, a.file as u8, a.slot, &a.name).cmp(&(b.live, b.file as u8, b.slot, &b.name)));
         let accumulator_slots = accumulator_slots(&mut self.code);
+        let tensor_load_slots = tensor_memory_ops::tensor_load_slots(&mut self.code);
         let mut slots = slots.into_iter();
         let mut renamed = || slots.next().unwrap_or_default();
         Ok(Program {
@@ -270,6 +269,7 @@ impl<'a> Decoder<'a> {
             strong: self.strong,
             registers,
             accumulator_slots,
+            tensor_load_slots,
             words: sizes.words,
             longs: sizes.longs,
             predicates: sizes.predicates,

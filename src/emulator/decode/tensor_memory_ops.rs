@@ -3,14 +3,13 @@
 use std::collections::HashSet;
 
 use super::Decoder;
-use super::flow::Block;
 use super::modifiers::Modifiers;
 use crate::diagnostic::Result;
 use crate::emulator::program::{
     AddressOperand, Data, Instruction, MemorySpace, Op, Slot, TensorAccess, TensorCommit, TensorCopy, TensorKind,
     TensorMma, TensorShape, TensorSource,
 };
-use crate::emulator::visit::{File, Use};
+use crate::emulator::visit::File;
 use crate::ptx::Operand;
 
 impl Decoder<'_> {
@@ -48,7 +47,7 @@ impl Decoder<'_> {
             }
             Some("relinquish_alloc_permit") => self.emit(Op::TensorPermit),
             Some(what @ ("ld" | "st")) => self.tensor_access(what, m, o)?,
-            Some("wait::ld") => self.emit(Op::TensorWaitLoads { registers: Box::new([]) }),
+            Some("wait::ld") => self.emit(Op::TensorWaitLoads),
             Some("wait::st") => self.emit(Op::TensorWaitStores),
             Some("mma") => self.tensor_mma(pair, m, o)?,
             Some("cp") => self.tensor_copy(pair, m, o)?,
@@ -170,114 +169,27 @@ impl Decoder<'_> {
         self.emit(Op::TensorCommit(Box::new(TensorCommit { address, multicast })));
         Ok(())
     }
+}
 
-    /// Moves of registers that a `tcgen05.ld` brings, written before its wait, go behind it: to ptxas they are other names of
-    /// the same registers. (LLVM puts them there in what Triton 3.9 compiles.)
-    pub(super) fn sink_moves_of_tensor_loads(&mut self, blocks: &[Block]) {
-        for block in blocks {
-            let mut start = block.start;
-            let is_wait = |code: &[Instruction], pc: usize| {
-                code[pc].guard.is_none() && matches!(code[pc].op, Op::TensorWaitLoads { .. })
-            };
-            while let Some(wait) = (start..block.end).find(|&pc| is_wait(&self.code, pc)) {
-                self.sink_moves(start, wait);
-                start = wait + 1;
-            }
-        }
+/// For each instruction: the registers of some `tcgen05.ld` that it reads or writes. Empty where there is none.
+pub(super) fn tensor_load_slots(code: &mut [Instruction]) -> Vec<Box<[Slot]>> {
+    let word = |data: &Data| if let Data::Word(slot) = data { Some(*slot) } else { None };
+    let loads = code.iter().filter_map(|instruction| match &instruction.op {
+        Op::TensorLoad(access) => Some(access),
+        _ => None,
+    });
+    let all: HashSet<Slot> = loads.flat_map(|access| access.registers.iter().filter_map(word)).collect();
+    if all.is_empty() {
+        return Vec::new();
     }
-
-    fn sink_moves(&mut self, start: usize, wait: usize) {
-        let mut under_way: HashSet<(File, Slot)> = HashSet::new();
-        // What the moves read and write.
-        let mut held: HashSet<(File, Slot)> = HashSet::new();
-        let mut sunk: Vec<usize> = Vec::new();
-        for pc in start..wait {
-            let (mut reads, mut writes) = (Vec::new(), Vec::new());
-            self.code[pc].visit(&mut |file, used, slot| {
-                if used == Use::Read { &mut reads } else { &mut writes }.push((file, *slot));
-            });
-            let instruction = &self.code[pc];
-            let is_move = instruction.guard.is_none()
-                && matches!(
-                    instruction.op,
-                    Op::PackWords { .. } | Op::UnpackLong { .. } | Op::PackHalves { .. } | Op::UnpackHalves { .. }
-                );
-            if is_move && reads.iter().any(|register| under_way.contains(register)) {
-                under_way.extend(&writes);
-                held.extend(reads.iter().chain(&writes));
-                sunk.push(pc);
-            } else if writes.iter().any(|register| held.contains(register)) {
-                // Their registers are something else's before the wait.
-                return;
-            } else if matches!(instruction.op, Op::TensorLoad(_)) {
-                under_way.extend(&writes);
+    let used = |instruction: &mut Instruction| {
+        let mut found = Vec::new();
+        instruction.visit(&mut |file, _, slot| {
+            if file == File::Word && all.contains(slot) {
+                found.push(*slot);
             }
-        }
-        let kept = (start..=wait).filter(|pc| sunk.binary_search(pc).is_err());
-        let order: Vec<usize> = kept.chain(sunk.iter().copied()).collect();
-        fn reordered<T: Clone>(all: &mut [T], start: usize, order: &[usize]) {
-            let new: Vec<T> = order.iter().map(|&pc| all[pc].clone()).collect();
-            all[start..start + order.len()].clone_from_slice(&new);
-        }
-        reordered(&mut self.code, start, &order);
-        reordered(&mut self.spans, start, &order);
-        reordered(&mut self.lines, start, &order);
-    }
-
-    /// Gives each `tcgen05.wait::ld` the registers of the loads that may be under way there, so that they are not used
-    /// for anything else before.
-    pub(super) fn hold_tensor_loads(&mut self, blocks: &[Block]) {
-        let loads: Vec<usize> =
-            (0..self.code.len()).filter(|&pc| matches!(self.code[pc].op, Op::TensorLoad(_))).collect();
-        if loads.is_empty() {
-            return;
-        }
-        let mut before = vec![vec![false; loads.len()]; blocks.len()];
-        let mut changed = true;
-        while changed {
-            changed = false;
-            for (number, block) in blocks.iter().enumerate() {
-                let mut under_way = before[number].clone();
-                for pc in block.start..block.end {
-                    self.step_loads(pc, &loads, &mut under_way);
-                }
-                for &successor in &block.successors {
-                    for (known, &more) in before[successor].iter_mut().zip(&under_way) {
-                        changed |= more && !*known;
-                        *known |= more;
-                    }
-                }
-            }
-        }
-        for (number, block) in blocks.iter().enumerate() {
-            let mut under_way = before[number].clone();
-            for pc in block.start..block.end {
-                if matches!(self.code[pc].op, Op::TensorWaitLoads { .. }) {
-                    let mut held: Vec<Data> = Vec::new();
-                    for (&load, _) in loads.iter().zip(&under_way).filter(|(_, is)| **is) {
-                        if let Op::TensorLoad(access) = &self.code[load].op {
-                            held.extend(access.registers.iter().copied());
-                        }
-                    }
-                    if let Op::TensorWaitLoads { registers } = &mut self.code[pc].op {
-                        *registers = held.into();
-                    }
-                }
-                self.step_loads(pc, &loads, &mut under_way);
-            }
-        }
-    }
-
-    /// What an instruction changes of the loads that are under way.
-    fn step_loads(&self, pc: usize, loads: &[usize], under_way: &mut [bool]) {
-        match self.code[pc].op {
-            Op::TensorLoad(_) => {
-                if let Ok(index) = loads.binary_search(&pc) {
-                    under_way[index] = true;
-                }
-            }
-            Op::TensorWaitLoads { .. } if self.code[pc].guard.is_none() => under_way.fill(false),
-            _ => {}
-        }
-    }
+        });
+        found.into_boxed_slice()
+    };
+    code.iter_mut().map(used).collect()
 }

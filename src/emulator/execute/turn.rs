@@ -5,7 +5,7 @@ use crate::emulator::block::{Arrival, BlockMemory, BlockShape, Environment, Stop
 use crate::emulator::cluster::Cluster;
 use crate::emulator::fault::{Fault, FaultKind, Thread};
 use crate::emulator::memory_access::resolve_generic;
-use crate::emulator::program::{BarrierReduction, Data, MemorySpace, Op, Slot};
+use crate::emulator::program::{BarrierReduction, MemorySpace, Op, Slot};
 use crate::emulator::sanitizer::Who;
 use crate::emulator::visit::{File, Use};
 use crate::emulator::warp::Warp;
@@ -46,6 +46,9 @@ impl Warp {
                     mask & if negated { !holds } else { holds }
                 }
             };
+            if !self.tensor_loads.is_empty() && active != 0 {
+                Step { warp: self, environment, memory, cluster, active, pc }.land_used_tensor_loads();
+            }
             if memory.sanitizer.is_some() {
                 self.check_registers(environment, memory, pc, active);
                 self.check_aligned(environment, memory, pc, active);
@@ -174,20 +177,6 @@ impl Warp {
         let who = Who { warp: self.index, lane: active.trailing_zeros(), pc };
         let code = &environment.program.code;
         let uses = checks.uses.get(pc as usize).map(Vec::as_slice).unwrap_or_default();
-        for load in self.tensor_loads.iter().filter(|_| active != 0) {
-            let (Some(Op::TensorLoad(access)), Some(op)) =
-                (code.get(load.pc as usize).map(|i| &i.op), code.get(pc as usize).map(|i| &i.op))
-            else {
-                continue;
-            };
-            let holds = |&&(file, _, slot): &&(File, Use, Slot)| {
-                file == File::Word
-                    && access.registers.iter().any(|data| matches!(data, Data::Word(own) if *own == slot))
-            };
-            if !matches!(op, Op::TensorWaitLoads { .. }) && uses.iter().any(|used| holds(&used)) {
-                return sanitizer.tensor_register(who, load.pc);
-            }
-        }
         if checks.wgmma_words.is_empty() || active == 0 {
             return;
         }

@@ -189,11 +189,9 @@ impl Observer {
         Some(Box::new(match observe {
             Observe::Counters { .. } => {
                 let idle = environment.counters.lock().unwrap_or_else(PoisonError::into_inner).pop();
-                let mut observer = idle.unwrap_or_else(|| Box::new(Self::Counters(Counting::new(program))));
-                if let Self::Counters(counting) = &mut *observer {
-                    counting.begin(shape);
-                }
-                return Some(observer);
+                let mut counting = idle.unwrap_or_else(|| Counting::new(program));
+                counting.begin(shape);
+                Self::Counters(counting)
             }
             Observe::Timeline { .. } => Self::Timeline(Recording::new(shape.threads().div_ceil(32) as usize)),
             Observe::Record { warp, .. } => Self::Record(Recorder::new(program, shape, *warp, memory)),

@@ -58,6 +58,8 @@ pub struct Program {
     /// For each instruction: the slots that it shares with the accumulator of some `wgmma`, which is to be waited for
     /// before. Empty where there is no `wgmma`, or no wait.
     pub accumulator_slots: Vec<Box<[Slot]>>,
+    /// For each instruction: the registers of some `tcgen05.ld` that it uses. Empty where there is none.
+    pub tensor_load_slots: Vec<Box<[Slot]>>,
     /// Slots of each file, constants and specials included.
     pub words: u32,
     pub longs: u32,

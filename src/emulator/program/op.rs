@@ -270,14 +270,12 @@ pub enum Op {
     },
     /// `tcgen05.relinquish_alloc_permit`
     TensorPermit,
-    /// `tcgen05.ld`: registers have the cells when they were waited for.
+    /// `tcgen05.ld`: registers have the cells when they are first used, or when the load was waited for.
     TensorLoad(Box<TensorAccess>),
     /// `tcgen05.st`: cells have the registers when they were waited for.
     TensorStore(Box<TensorAccess>),
-    /// `tcgen05.wait::ld`. `registers` are those of the loads that may be under way here: they are in use until now.
-    TensorWaitLoads {
-        registers: Elements,
-    },
+    /// `tcgen05.wait::ld`
+    TensorWaitLoads,
     /// `tcgen05.wait::st`
     TensorWaitStores,
     /// `tcgen05.fence::before_thread_sync`, or `::after_thread_sync`: only a check notes it.

@@ -95,11 +95,6 @@ pub enum Rule {
     },
     /// A `tcgen05.mma` that takes tensor memory that nothing has written.
     TensorUntouched,
-    /// A register of a `tcgen05.ld` that has not been waited for.
-    TensorRegister {
-        /// The load.
-        other: u32,
-    },
     /// A bulk copy that nobody has waited for when its thread ends.
     Unwaited,
     /// A barrier that is misused.
@@ -316,12 +311,6 @@ impl Finding {
                 "what is there depends on what ran before",
                 None,
             ),
-            Rule::TensorRegister { other } => (
-                "tensor-wait",
-                "a register of a `tcgen05.ld` is used before the `tcgen05.ld` was waited for".to_owned(),
-                "`tcgen05.wait::ld` has to come before",
-                Some((other, "still at work")),
-            ),
             Rule::Unwaited => (
                 "unwaited",
                 format!("the thread ends before this {own} was waited for"),
@@ -392,7 +381,7 @@ impl Finding {
             let what = if matches!(self.rule, Rule::Undefined { .. }) { "the value" } else { "the other one" };
             diagnostic = diagnostic.note(format!("{what} comes from {path}:{}", line.line));
         }
-        if matches!(self.rule, Rule::Tensor { .. } | Rule::TensorUntouched | Rule::TensorRegister { .. }) {
+        if matches!(self.rule, Rule::Tensor { .. } | Rule::TensorUntouched) {
             diagnostic = diagnostic.note("tensor memory is modelled after the PTX ISA, not verified on a GPU");
         }
         let line = program.lines.get(self.pc as usize).copied().flatten();

@@ -280,7 +280,7 @@ impl Step<'_, '_> {
                 self.each_written(op, |step, file, slot| step.define(file, slot, active));
             }
             // Carried out when it is waited for.
-            Op::Wgmma(_) | Op::WgmmaWait { .. } | Op::TensorWaitLoads { .. } => {}
+            Op::Wgmma(_) | Op::WgmmaWait { .. } | Op::TensorWaitLoads => {}
             Op::TensorStore(access) => self.check_address(&access.address),
             Op::TensorLoad(access) => {
                 self.check_address(&access.address);

@@ -300,13 +300,4 @@ impl Sanitizer {
             self.unwaited(who);
         }
     }
-
-    /// A register of a `tcgen05.ld` at `other` is used before its wait.
-    pub fn tensor_register(&mut self, who: Who, other: u32) {
-        let rule = Rule::TensorRegister { other };
-        // One missing wait, many registers.
-        if self.findings.iter().all(|finding| finding.rule != rule || finding.pc == who.pc) {
-            self.tell(rule, who, None, String::new);
-        }
-    }
 }
