@@ -38,12 +38,13 @@ def softmax(x_ptr, y_ptr, n, BLOCK: tl.constexpr):
     total = tl.sum(grown, 0)
     tl.store(y_ptr + row * n + at, grown / total, mask=mask)
 """
-# What is dumped: values or variables, options. A value of the TTGIR is found by the words of its line.
+# What is dumped: values or variables, options. A value of the TTGIR is found by the words of its line; `first operand`: what
+# that line takes. (Shared memory is dumped where something reads it: before that it holds what the GPU left there.)
 DUMPS = [
     ("matmul", ["acc:12", "left", "right", "start"], "--program all"),
     ("matmul", ["small"], "--program 3"),
     ("matmul", [("warp_group_dot_wait",)], ""),
-    ("matmul", [("ttg.memdesc_index",)], "--program 1"),
+    ("matmul", [("first operand", "ttng.warp_group_dot ")], "--program 1"),
     ("matmul", [("scf.for",)], "--program 2"),
     ("softmax", ["value", "mask", "most", "grown", "total", "row"], "--program all"),
     ("softmax", [("tt.reduce",)], "--program 7"),
@@ -58,7 +59,12 @@ def values(notebook, kernel, wanted):
             yield each
             continue
         text = text or notebook.facts(f"%edit ttgir {kernel}")[1]
-        line = next(line for line in text.splitlines() if all(word in line for word in each) and "%" in line)
+        operand = each[0] == "first operand"
+        words = each[1:] if operand else each
+        line = next(line for line in text.splitlines() if all(word in line for word in words) and "%" in line)
+        if operand:
+            yield re.search(r"%[\w#]+", line.partition(" = ")[2])[0]
+            continue
         name, _, count = line.strip().split(" = ")[0].partition(":")
         yield f"{name}#0" if count else name
 

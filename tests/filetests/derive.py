@@ -523,6 +523,9 @@ def conversion_form(form, parts):
 def memory_form(form, parts):
     if parts[0] not in ("ld", "st") or "param" in parts or "cluster" in form:
         return False
+    if "L1::evict" in form and any(operator in parts for operator in ("ca", "cg", "cs", "wb")):
+        # ptxas refuses the two together; the files say so.
+        return False
     rest = parts[1:]
     ty, count = rest.pop(), take(rest, "v2", "v4", "v8")
     count, bits = int(count[1:]) if count else 1, bits_of(ty)
@@ -534,7 +537,9 @@ def memory_form(form, parts):
     other = lambda way, address: "\n".join(f"{way}.{'u8' if bits == 8 else f'b{bits}'} " + (f"{register}, [{address}+{index * bits // 8}];" if way.startswith("ld") else f"[{address}+{index * bits // 8}], {register};") for index, register in enumerate(registers))
     head = f"mov.u32 %r0, %tid.x;\nld.param.u64 %rd0, [out];\nmad.wide.u32 %rd0, %r0, {count * bits // 8}, %rd0;\nld.param.u64 %rd1, [a];\nmad.wide.u32 %rd1, %r0, {count * bits // 8}, %rd1;\n"
     own = {"global": "%rd1" if parts[0] == "ld" else "%rd0", "shared": "%r2", "local": "mine", None: "%rd0"}[space and space.split("::")[0]]
-    moves = lambda way: f"{form} {vector}, [{own}];" if way == "ld" else f"{form} [{own}], {vector};"
+    hint = ", %rd40" if "L2::cache_hint" in form else ""
+    head += "createpolicy.fractional.L2::evict_first.b64 %rd40, 1.0;\n" if hint else ""
+    moves = lambda way: f"{form} {vector}, [{own}]{hint};" if way == "ld" else f"{form} [{own}], {vector}{hint};"
     plain = {"shared": "shared", "local": "local"}.get((space or "").split("::")[0])
     declarations = ""
     if plain == "shared":

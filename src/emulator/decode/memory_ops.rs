@@ -23,8 +23,21 @@ pub(super) fn is_strong(opcode: &str) -> bool {
 impl Decoder<'_> {
     /// Takes the state space, cache hints, ordering and scope; generic where no space is written.
     fn take_memory(&mut self, m: &mut Modifiers<'_>) -> Result<MemorySpace> {
-        while m.take_any(&CACHE_HINTS).is_some() || m.take_any(&SCOPES).is_some() || m.take_any(&ORDERINGS).is_some() {}
-        while m.take_prefixed("L1::").is_some() || m.take_prefixed("L2::").is_some() {}
+        let mut operator = None;
+        loop {
+            match m.take_any(&CACHE_HINTS) {
+                Some("nc" | "volatile") => {}
+                Some(found) => operator = Some(found),
+                None if m.take_any(&SCOPES).is_some() || m.take_any(&ORDERINGS).is_some() => {}
+                None => break,
+            }
+        }
+        while let Some(hint) = m.take_prefixed("L1::").or_else(|| m.take_prefixed("L2::")) {
+            if let Some(operator) = operator.filter(|_| hint.starts_with("L1::evict")) {
+                // ptxas refuses it too.
+                return Err(self.malformed(format!("the cache operator `.{operator}` does not go with `.{hint}`")));
+            }
+        }
         if m.take("shared::cluster") {
             return Ok(MemorySpace::Cluster);
         }
