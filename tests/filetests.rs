@@ -379,7 +379,8 @@ fn narrower_vector_units_give_the_same_bits() {
 #[test]
 fn ptxas_takes_the_files() {
     let python = environment::jupyter_python(&mut |line| println!("{line}"), &Cancel::new()).expect("Python");
-    let script = "import triton, os; print(os.path.join(os.path.dirname(triton.__file__), 'backends/nvidia/bin/ptxas'))";
+    let script =
+        "import triton, os; print(os.path.join(os.path.dirname(triton.__file__), 'backends/nvidia/bin/ptxas'))";
     let output = std::process::Command::new(python).args(["-c", script]).output().expect("Python starts");
     let ptxas = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
     assert!(ptxas.exists(), "{}", ptxas.display());

@@ -23,6 +23,7 @@ mod program;
 mod residency;
 mod sanitizer;
 mod schedule;
+mod tensor_description;
 mod tensor_map;
 mod tensor_memory;
 mod tensor_mma;

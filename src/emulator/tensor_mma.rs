@@ -18,6 +18,7 @@ use super::launch::Arithmetic;
 use super::memory_access::SHARED_WINDOW;
 use super::program::{MemorySpace, Op, TensorCommit, TensorCopy, TensorKind, TensorMma, TensorSource};
 use super::sanitizer::{Cells, MBARRIER_BYTES, Snapshot, TOGETHER, TensorUse, Who};
+use super::tensor_description::{Description, element, small};
 use super::tensor_memory::{TensorMemory, not_allocated};
 use super::wgmma::Matrix;
 
@@ -49,104 +50,6 @@ struct Operands {
     description: u32,
     scales: [u32; 2],
     add: bool,
-}
-
-/// The instruction descriptor, taken apart (PTX ISA 9.7.16.4.2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Description {
-    /// Rows that a block has.
-    m: usize,
-    n: usize,
-    /// Whether two blocks share the work.
-    pair: bool,
-    /// Codes of the types of D, A and B.
-    d: u32,
-    a: u32,
-    b: u32,
-    negate: [bool; 2],
-    mn_major: [bool; 2],
-    saturate: bool,
-    /// Which bytes of the scales are meant, of A and of B, and their type.
-    scale_bytes: [usize; 2],
-    powers_of_two: bool,
-}
-
-impl Description {
-    fn of(bits: u32, scaled: bool, pair: bool) -> Result<Self, FaultKind> {
-        let field = |low: u32, width: u32| bits >> low & ((1 << width) - 1);
-        if field(2, 1) != 0 {
-            return Err(FaultKind::Unsupported("a sparse `tcgen05.mma`".to_owned()));
-        }
-        if scaled && field(31, 1) != 0 {
-            return Err(FaultKind::Unsupported("a `tcgen05.mma` of fp4 with k = 96".to_owned()));
-        }
-        let (m, n) = (16 * field(24, 5) as usize, 8 * field(17, 6) as usize);
-        let (rows, whose) = if pair { (m / 2, "a pair of blocks") } else { (m, "one block") };
-        let fits = if pair { n.is_multiple_of(16) && !(scaled && m == 128) } else { true };
-        if !matches!(rows, 64 | 128) || !(8..=256).contains(&n) || !fits {
-            return Err(FaultKind::Unsupported(format!("a `tcgen05.mma` of {m} rows and {n} columns in {whose}")));
-        }
-        Ok(Self {
-            m: rows,
-            n,
-            pair,
-            d: if scaled { 1 } else { field(4, 2) },
-            a: field(7, 3),
-            b: field(10, 3),
-            negate: [field(13, 1) != 0, field(14, 1) != 0],
-            mn_major: [field(15, 1) != 0, field(16, 1) != 0],
-            saturate: !scaled && field(3, 1) != 0,
-            scale_bytes: [field(29, 2) as usize, field(4, 2) as usize],
-            powers_of_two: field(23, 1) != 0,
-        })
-    }
-
-    /// Lane and column of an element of D, from those of the first: 64 rows of a block alone have half of each warp's lanes,
-    /// those of a pair the lower half of all lanes, and the other half for the second half of the columns
-    /// (PTX ISA 9.7.16.10.5, layouts A, B, D and F).
-    fn cell(&self, row: usize, column: usize) -> (u32, u32) {
-        let (lane, column) = match (self.m, self.pair) {
-            (64, false) => (row % 16 + row / 16 * 32, column),
-            (64, true) if column >= self.n / 2 => (64 + row, column - self.n / 2),
-            _ => (row, column),
-        };
-        (lane as u32, column as u32)
-    }
-
-    /// Columns of tensor memory that D has.
-    fn columns(&self) -> u32 {
-        (if self.pair && self.m == 64 { self.n / 2 } else { self.n }) as u32
-    }
-
-    /// How many blocks have a part.
-    fn blocks(&self) -> usize {
-        if self.pair { 2 } else { 1 }
-    }
-}
-
-fn small(code: u32) -> Result<Small, FaultKind> {
-    Ok(match code {
-        0 => Small::E4m3,
-        1 => Small::E5m2,
-        3 => Small::E2m3,
-        4 => Small::E3m2,
-        5 => Small::E2m1,
-        _ => return Err(FaultKind::Unsupported(format!("element type {code} of a `tcgen05.mma`"))),
-    })
-}
-
-/// The element of a kind with whole elements in whole bytes; `None` for the others.
-fn element(kind: TensorKind, code: u32) -> Option<Element> {
-    Some(match (kind, code) {
-        (TensorKind::F16, 0) => Element::F16,
-        (TensorKind::F16, 1) => Element::Bf16,
-        (TensorKind::Tf32, 2) => Element::Tf32,
-        (TensorKind::F8f6f4, 0) => Element::E4m3,
-        (TensorKind::F8f6f4, 1) => Element::E5m2,
-        (TensorKind::I8, 0) => Element::U8,
-        (TensorKind::I8, 1) => Element::S8,
-        _ => return None,
-    })
 }
 
 /// One side of the product: rows (of A) or columns (of B), and where they lie.
@@ -766,18 +669,4 @@ fn multiply_small(
         }
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_description_of_triton_s() {
-        // f16, f32 sums, 128 × 128, B is MN-major.
-        let description = Description::of(136_380_432, false, false).expect("a description");
-        assert_eq!((description.m, description.n, description.d), (128, 128, 1));
-        assert_eq!((description.a, description.b, description.mn_major), (0, 0, [false, true]));
-        assert!(Description::of(136_380_432 | 4, false, false).is_err());
-    }
 }
