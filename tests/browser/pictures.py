@@ -1,5 +1,5 @@
 """The pictures of docs/views.md: each view in JupyterLab, in the light theme (`layout.png`) and the dark one
-(`layout-dark.png`).
+(`layout-dark.png`); and that of the README, the beginning of the first notebook (`quickstart.png`).
 
     warpbook install --prefix PREFIX
     WARPBOOK_TEST_PREFIX=PREFIX python pictures.py DIRECTORY [NAME…]
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import cells
 import lab
+import nbformat
 from PIL import Image
 
 # By the picture's name: the cell, what is unfolded or clicked in it, the largest height.
@@ -30,11 +31,39 @@ STEPS = {
     "tma": ("tma", None, 900),
 }
 COLOURS = 64
+QUICKSTART = Path(__file__).parent.parent.parent / "notebooks" / "01-quickstart.ipynb"
+
+
+def keep(path, height):
+    """Cuts a picture off below, and takes colours from it."""
+    with Image.open(path) as image:
+        image = image.convert("RGB").crop((0, 0, image.width, min(image.height, height)))
+        image.quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
+    print(path, path.stat().st_size)
+
+
+def quickstart(chromium, server, directory):
+    """The first notebook until its first change of a stage."""
+    own = nbformat.read(QUICKSTART, as_version=4)
+    last = next(at for at, cell in enumerate(own.cells) if cell.source.startswith("%%patch"))
+    own.cells = own.cells[: last + 2]
+    nbformat.write(own, server.notebooks / "quickstart.ipynb")
+    notebook, _ = lab.open_notebook(chromium, server, "quickstart.ipynb", size=(1230, 1600))
+    notebook.run_all()
+    notebook.cell(0)
+    path = directory / "quickstart.png"
+    notebook.page.locator(".jp-WindowedPanel-outer").first.screenshot(path=path)
+    keep(path, 1500)
 
 
 def main():
-    directory, names = Path(sys.argv[1]), sys.argv[2:] or list(STEPS)
+    directory, names = Path(sys.argv[1]), sys.argv[2:] or [*STEPS, "quickstart"]
     with lab.browser() as (chromium, server):
+        if "quickstart" in names:
+            quickstart(chromium, server, directory)
+            names.remove("quickstart")
+            if not names:
+                return
         lab.write(server.notebooks / "pictures.ipynb", cells.VIEWS.values())
         notebook, _ = lab.open_notebook(chromium, server, "pictures.ipynb", size=(1360, 1100))
         notebook.run_all()
@@ -54,10 +83,7 @@ def main():
                 cell.locator(".jp-OutputArea-output").last.wait_for()
                 path = directory / (f"{name}.png" if theme == "light" else f"{name}-{theme}.png")
                 cell.screenshot(path=path)
-                with Image.open(path) as image:
-                    image = image.convert("RGB").crop((0, 0, image.width, min(image.height, height)))
-                    image.quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
-                print(path, path.stat().st_size)
+                keep(path, height)
 
 
 if __name__ == "__main__":
