@@ -20,6 +20,8 @@ from playwright.sync_api import sync_playwright
 CHROMIUM = os.environ.get("WARPBOOK_TEST_CHROMIUM", "/usr/bin/chromium")
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 IDLE = "() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
+FLUSHED = """() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel
+    .requestExecute({code: "", silent: true}).done.then(() => null)"""
 # The longest that anything may take, in seconds: the first compilation of a machine that is busy.
 PATIENCE = float(os.environ.get("WARPBOOK_TEST_PATIENCE", 300))
 
@@ -74,7 +76,9 @@ class Notebook:
     def run_all(self):
         """Runs each cell, through an error too (cells that may fail are tagged)."""
         self.page.evaluate("jupyterapp.commands.execute('notebook:run-all-cells')")
-        # Outputs come before the kernel says that it is idle; the reply to the last cell may come before them.
+        # The reply to the last cell may come before its outputs. A request after it ends with a message of the stream that
+        # they come in.
+        self.page.evaluate(FLUSHED)
         self.page.wait_for_function(IDLE)
 
     def save(self):
