@@ -521,7 +521,7 @@ impl Step<'_, '_> {
         let thread = self.thread(lane);
         for (word, at) in bytes.chunks_exact(8).zip((address..).step_by(8)) {
             let place = self.memory.place(self.environment, access, at, thread)?;
-            let bits = word.iter().rev().fold(0u64, |bits, &byte| bits << 8 | u64::from(byte));
+            let bits = little_endian(word);
             if self.memory.sanitizer.is_some() {
                 self.check_write(&place, 0, 8, bits, lane);
             }

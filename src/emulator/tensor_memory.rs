@@ -272,14 +272,13 @@ impl Step<'_, '_> {
         Ok(())
     }
 
-    pub(super) fn wait_for_tensor_loads(&mut self) -> Result<(), LaneFault> {
+    pub(super) fn wait_for_tensor_loads(&mut self) {
         for load in std::mem::take(&mut self.warp.tensor_loads) {
             self.land_tensor_load(&load);
         }
         if let Some(sanitizer) = &mut self.memory.sanitizer {
             sanitizer.tensor_waited(self.warp.index, TensorUse::Load);
         }
-        Ok(())
     }
 
     /// Loads whose registers the instruction uses have landed there: that needs no wait. What is done to tensor memory is not

@@ -142,14 +142,13 @@ impl Wgmma {
 
     /// Its registers of 32 bits: the accumulator, and A where it lies in registers.
     pub(super) fn words(&self) -> impl Iterator<Item = Slot> {
-        let own = self.d.iter();
-        own.filter_map(|element| if let Data::Word(slot) = element { Some(*slot) } else { None }).chain(self.a_words())
+        self.d.iter().filter_map(Data::word).chain(self.a_words())
     }
 
     /// The registers of A, where it lies in registers.
     pub(super) fn a_words(&self) -> impl Iterator<Item = Slot> {
         let a = if let WgmmaSource::Registers(a) = &self.a { a.iter() } else { [].iter() };
-        a.filter_map(|element| if let Data::Word(slot) = element { Some(*slot) } else { None })
+        a.filter_map(Data::word)
     }
 }
 

@@ -254,7 +254,7 @@ impl<'a> Decoder<'a> {
         let mut registers: Vec<Register> = registers.collect();
         registers.sort_by(|a, b| (a.live, a.file as u8, a.slot, &a.name).cmp(&(b.live, b.file as u8, b.slot, &b.name)));
         let accumulator_slots = accumulator_slots(&mut self.code);
-        let tensor_load_slots = tensor_memory_ops::tensor_load_slots(&mut self.code);
+        let tensor_load_slots = tensor_load_slots(&mut self.code);
         let mut slots = slots.into_iter();
         let mut renamed = || slots.next().unwrap_or_default();
         Ok(Program {
@@ -294,38 +294,52 @@ impl<'a> Decoder<'a> {
 /// For each instruction but waits: which slots of accumulators it reads or writes; of a `wgmma`, those that are its A.
 /// Nothing in a kernel that never waits: that is no wait too late, but a mistake to be seen.
 fn accumulator_slots(code: &mut [Instruction]) -> Vec<Box<[Slot]>> {
-    let mut all: HashSet<Slot> = HashSet::new();
-    for instruction in code.iter() {
-        if let Op::Wgmma(wgmma) = &instruction.op {
-            all.extend(
-                wgmma.d.iter().filter_map(|element| if let Data::Word(slot) = element { Some(*slot) } else { None }),
-            );
-        }
-    }
-    let waits = code.iter().any(|instruction| matches!(instruction.op, Op::WgmmaWait { .. }));
-    if all.is_empty() || !waits {
+    if !code.iter().any(|instruction| matches!(instruction.op, Op::WgmmaWait { .. })) {
         return Vec::new();
     }
-    let shared = |instruction: &mut Instruction| {
-        let mut found = Vec::new();
-        let mut take = |slot: Slot| {
-            if all.contains(&slot) {
-                found.push(slot);
-            }
-        };
-        match &instruction.op {
-            // Its own accumulator goes on from one to the next.
-            Op::Wgmma(wgmma) => wgmma.a_words().for_each(take),
-            Op::WgmmaWait { .. } => {}
-            _ => instruction.visit(&mut |file, _, slot| {
-                if file == File::Word {
-                    take(*slot);
-                }
-            }),
+    let of = |op: &Op| if let Op::Wgmma(wgmma) = op { wgmma.d.iter().filter_map(Data::word).collect() } else { vec![] };
+    slots_within(code, of, |instruction, take| match &instruction.op {
+        // Its own accumulator goes on from one to the next.
+        Op::Wgmma(wgmma) => wgmma.a_words().for_each(take),
+        Op::WgmmaWait { .. } => {}
+        _ => words_of(instruction, take),
+    })
+}
+
+/// For each instruction: the registers of some `tcgen05.ld` that it reads or writes.
+fn tensor_load_slots(code: &mut [Instruction]) -> Vec<Box<[Slot]>> {
+    let of = |op: &Op| match op {
+        Op::TensorLoad(access) => access.registers.iter().filter_map(Data::word).collect(),
+        _ => Vec::new(),
+    };
+    slots_within(code, of, words_of)
+}
+
+/// The registers of 32 bits that an instruction reads or writes.
+fn words_of(instruction: &mut Instruction, take: &mut dyn FnMut(Slot)) {
+    instruction.visit(&mut |file, _, slot| {
+        if file == File::Word {
+            take(*slot);
         }
+    });
+}
+
+/// For each instruction: which of the slots it uses that are those `of` some operation. Empty where no operation has any.
+fn slots_within(
+    code: &mut [Instruction],
+    of: impl Fn(&Op) -> Vec<Slot>,
+    used: impl Fn(&mut Instruction, &mut dyn FnMut(Slot)),
+) -> Vec<Box<[Slot]>> {
+    let all: HashSet<Slot> = code.iter().flat_map(|instruction| of(&instruction.op)).collect();
+    if all.is_empty() {
+        return Vec::new();
+    }
+    let within = |instruction: &mut Instruction| {
+        let mut found = Vec::new();
+        used(instruction, &mut |slot| found.extend(all.contains(&slot).then_some(slot)));
         found.into_boxed_slice()
     };
-    code.iter_mut().map(shared).collect()
+    code.iter_mut().map(within).collect()
 }
 
 fn error(code: &'static str, message: String, span: Range<usize>) -> Box<Diagnostic> {

@@ -1,15 +1,12 @@
 //! `tcgen05`: tensor memory and the tensor core that works on it. PTX ISA 9.7.16.
 
-use std::collections::HashSet;
-
 use super::Decoder;
 use super::modifiers::Modifiers;
 use crate::diagnostic::Result;
 use crate::emulator::program::{
-    AddressOperand, Data, Instruction, MemorySpace, Op, Slot, TensorAccess, TensorCommit, TensorCopy, TensorKind,
-    TensorMma, TensorShape, TensorSource,
+    AddressOperand, Data, MemorySpace, Op, TensorAccess, TensorCommit, TensorCopy, TensorKind, TensorMma, TensorShape,
+    TensorSource,
 };
-use crate::emulator::visit::File;
 use crate::ptx::Operand;
 
 impl Decoder<'_> {
@@ -169,27 +166,4 @@ impl Decoder<'_> {
         self.emit(Op::TensorCommit(Box::new(TensorCommit { address, multicast })));
         Ok(())
     }
-}
-
-/// For each instruction: the registers of some `tcgen05.ld` that it reads or writes. Empty where there is none.
-pub(super) fn tensor_load_slots(code: &mut [Instruction]) -> Vec<Box<[Slot]>> {
-    let word = |data: &Data| if let Data::Word(slot) = data { Some(*slot) } else { None };
-    let loads = code.iter().filter_map(|instruction| match &instruction.op {
-        Op::TensorLoad(access) => Some(access),
-        _ => None,
-    });
-    let all: HashSet<Slot> = loads.flat_map(|access| access.registers.iter().filter_map(word)).collect();
-    if all.is_empty() {
-        return Vec::new();
-    }
-    let used = |instruction: &mut Instruction| {
-        let mut found = Vec::new();
-        instruction.visit(&mut |file, _, slot| {
-            if file == File::Word && all.contains(slot) {
-                found.push(*slot);
-            }
-        });
-        found.into_boxed_slice()
-    };
-    code.iter_mut().map(used).collect()
 }

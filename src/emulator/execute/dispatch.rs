@@ -226,7 +226,7 @@ impl Step<'_, '_> {
             Op::TensorPermit => self.relinquish_tensor(),
             Op::TensorLoad(access) => return self.issue_tensor_load(access),
             Op::TensorStore(access) => return self.issue_tensor_store(access),
-            Op::TensorWaitLoads => return self.wait_for_tensor_loads(),
+            Op::TensorWaitLoads => self.wait_for_tensor_loads(),
             Op::TensorWaitStores => return self.wait_for_tensor_stores(),
             Op::TensorFence { before } => {
                 if let Some(sanitizer) = &mut self.memory.sanitizer {

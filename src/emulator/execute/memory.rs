@@ -8,31 +8,26 @@ use crate::emulator::fault::FaultKind;
 use crate::emulator::memory::Allocation;
 use crate::emulator::memory_access::{Access, Place};
 use crate::emulator::program::{AddressOperand, AtomicOp, AtomicType, Base, Data, MemorySpace};
-use crate::emulator::sanitizer;
+use crate::emulator::sanitizer::{self, Area};
 
 impl<'e> Step<'_, 'e> {
     /// In a checked launch: a lane reads.
     #[cold]
     pub(in crate::emulator) fn check_read(&mut self, place: &Place<'_>, size: u32, lane: usize) {
-        let (who, environment) = (self.who(lane), self.environment);
+        let (who, environment, strong) = (self.who(lane), self.environment, self.is_strong());
         let Some((sanitizer, checks)) = self.memory.sanitizer.as_mut().zip(environment.checks) else { return };
-        let strong = checks.strong.get(self.pc as usize) == Some(&true);
-        match place {
-            Place::Shared(at) if strong => {
-                sanitizer.strong_read(checks, who, (true, *at as u64), size, String::new);
-            }
-            Place::Shared(at) => sanitizer.read(who, *at, size as usize),
-            Place::Global(allocation, offset) => {
-                let address = allocation.address + offset;
-                let label = || sanitizer::place_in_global(environment, address);
-                if strong {
-                    sanitizer.strong_read(checks, who, (false, address), size, label);
-                } else {
-                    sanitizer.global_read(checks, who, address, size, label);
-                }
-            }
-            Place::Local(_) | Place::Param(_) => {}
+        let Some(area) = Area::of(place, 0, size) else { return };
+        let label = || sanitizer::place_in_global(environment, area.address);
+        match (strong, area.shared) {
+            (true, _) => sanitizer.strong_read(checks, who, area, label),
+            (false, true) => sanitizer.read(who, area.address as usize, size as usize),
+            (false, false) => sanitizer.global_read(checks, who, area.address, size, label),
         }
+    }
+
+    /// Whether the instruction is a load or a store that orders threads.
+    fn is_strong(&self) -> bool {
+        self.environment.program.strong.get(self.pc as usize) == Some(&true)
     }
 
     /// In a checked launch: a lane is about to write an element.
@@ -45,26 +40,16 @@ impl<'e> Step<'_, 'e> {
         value: u64,
         lane: usize,
     ) {
-        let (who, environment) = (self.who(lane), self.environment);
+        let (who, environment, strong) = (self.who(lane), self.environment, self.is_strong());
         let unused = 64 - 8 * size;
         let same = self.memory.read(environment, place, offset, size) << unused == value << unused;
         let Some((sanitizer, checks)) = self.memory.sanitizer.as_mut().zip(environment.checks) else { return };
-        let strong = checks.strong.get(self.pc as usize) == Some(&true);
-        match place {
-            Place::Shared(at) if strong => {
-                sanitizer.strong_write(checks, who, (true, (at + offset) as u64), size, String::new);
-            }
-            Place::Shared(at) => sanitizer.write(who, at + offset, size as usize, same),
-            Place::Global(allocation, at) => {
-                let address = allocation.address + at + offset as u64;
-                let label = || sanitizer::place_in_global(environment, address);
-                if strong {
-                    sanitizer.strong_write(checks, who, (false, address), size, label);
-                } else {
-                    sanitizer.global_write(checks, who, (address, size), same, label);
-                }
-            }
-            Place::Local(_) | Place::Param(_) => {}
+        let Some(area) = Area::of(place, offset, size) else { return };
+        let label = || sanitizer::place_in_global(environment, area.address);
+        match (strong, area.shared) {
+            (true, _) => sanitizer.strong_write(checks, who, area, label),
+            (false, true) => sanitizer.write(who, area.address as usize, size as usize, same),
+            (false, false) => sanitizer.global_write(checks, who, (area.address, size), same, label),
         }
     }
 
@@ -287,16 +272,10 @@ impl<'e> Step<'_, 'e> {
             }
             let place = self.place(access, addresses[lane], lane)?;
             let who = self.who(lane);
-            if let Some((sanitizer, checks)) = self.memory.sanitizer.as_mut().zip(self.environment.checks) {
-                match &place {
-                    Place::Shared(at) => {
-                        sanitizer.atomic(checks, who, true, *at as u64, access.size as usize);
-                    }
-                    Place::Global(allocation, at) => {
-                        sanitizer.atomic(checks, who, false, allocation.address + at, access.size as usize);
-                    }
-                    Place::Local(_) | Place::Param(_) => {}
-                }
+            if let Some((sanitizer, checks)) = self.memory.sanitizer.as_mut().zip(self.environment.checks)
+                && let Some(area) = Area::of(&place, 0, access.size)
+            {
+                sanitizer.atomic(checks, who, area);
             }
             for (index, &element) in a.iter().enumerate() {
                 let (x, y) = (self.value(element, lane), b.map_or(0, |b| self.value(b, lane)));

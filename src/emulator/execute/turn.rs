@@ -174,17 +174,17 @@ impl Warp {
     /// `wgmma.fence` stands between a register's write and a `wgmma` that takes it.
     fn check_registers(&self, environment: &Environment<'_>, memory: &mut BlockMemory, pc: u32, active: u32) {
         let Some((sanitizer, checks)) = memory.sanitizer.as_mut().zip(environment.checks) else { return };
-        let who = Who { warp: self.index, lane: active.trailing_zeros(), pc };
-        let code = &environment.program.code;
-        let uses = checks.uses.get(pc as usize).map(Vec::as_slice).unwrap_or_default();
         if checks.wgmma_words.is_empty() || active == 0 {
             return;
         }
+        let who = Who { warp: self.index, lane: active.trailing_zeros(), pc };
+        let code = &environment.program.code;
         match code.get(pc as usize).map(|instruction| &instruction.op) {
             Some(Op::Wgmma(wgmma)) => return sanitizer.wgmma_takes(who, wgmma.words()),
             Some(Op::WgmmaWait { .. }) | None => return,
             _ => {}
         }
+        let uses = checks.uses.get(pc as usize).map(Vec::as_slice).unwrap_or_default();
         let words = uses.iter().filter(|(file, _, slot)| *file == File::Word && checks.wgmma_words.contains(slot));
         for &(_, how, slot) in words {
             let holds = |pending: &&PendingWgmma| match code.get(pending.pc as usize).map(|i| &i.op) {

@@ -3,8 +3,6 @@
 //! An observed launch runs its blocks one after the other, so that what is told is the same from run to run; but for
 //! counters: those of blocks that do not meet are the same in any order.
 
-use std::sync::PoisonError;
-
 mod banks;
 mod class;
 mod counters;
@@ -36,6 +34,7 @@ use super::Module;
 use super::block::{BlockShape, Environment};
 use super::cluster::named_block;
 use super::execute::{Step, lanes_of};
+use super::launch::locked;
 use super::memory_access::resolve_generic;
 use super::program::{AddressOperand, Long, MemorySpace, Op, Program};
 use super::warp::Warp;
@@ -188,7 +187,7 @@ impl Observer {
         let (program, memory) = (environment.program, environment.memory);
         Some(Box::new(match observe {
             Observe::Counters { .. } => {
-                let idle = environment.counters.lock().unwrap_or_else(PoisonError::into_inner).pop();
+                let idle = locked(&environment.counters).pop();
                 let mut counting = idle.unwrap_or_else(|| Counting::new(program));
                 counting.begin(shape);
                 Self::Counters(counting)

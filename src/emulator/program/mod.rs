@@ -87,8 +87,7 @@ impl Program {
     /// Whether its blocks can order themselves: by atomics, or loads and stores as strong, that other blocks see, or by a
     /// cluster's barriers.
     pub fn orders_blocks(&self) -> bool {
-        let strong = self.strong.iter().copied().chain(std::iter::repeat(false));
-        self.code.iter().zip(strong).any(|(instruction, strong)| match &instruction.op {
+        self.code.iter().zip(&self.strong).any(|(instruction, &strong)| match &instruction.op {
             Op::Atomic { space, .. } => matches!(space, MemorySpace::Global | MemorySpace::Generic),
             Op::Load { space, .. } | Op::Store { space, .. } => {
                 strong && matches!(space, MemorySpace::Global | MemorySpace::Generic)

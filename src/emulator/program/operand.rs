@@ -89,5 +89,12 @@ pub enum Data {
     Long(Slot),
 }
 
+impl Data {
+    /// A register of 32 bits.
+    pub fn word(&self) -> Option<Slot> {
+        if let Self::Word(slot) = self { Some(*slot) } else { None }
+    }
+}
+
 /// Elements of a vector load or store, at most eight.
 pub type Elements = Box<[Data]>;

@@ -16,7 +16,7 @@ mod tensor_memory;
 mod undefined;
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use clock::Clock;
 pub use finding::{Finding, Misuse, Reach, Rule};
@@ -30,6 +30,8 @@ use undefined::{Undefined, Unwritten};
 
 use super::block::{BlockShape, Environment};
 use super::fault::Thread;
+use super::launch::locked;
+use super::memory_access::Place;
 use super::program::{Op, Program, Slot};
 use super::visit::{File, Use};
 
@@ -54,8 +56,6 @@ pub struct Checks {
     pub(super) wgmma_words: HashSet<Slot>,
     /// Whether all lanes of a warp have to execute an instruction together.
     pub(super) aligned: Vec<bool>,
-    /// Whether a load or a store orders threads.
-    pub(super) strong: Vec<bool>,
     /// How undefined values go through each instruction.
     kinds: Vec<flow::Kind>,
     /// Whether there is a `tcgen05.fence`.
@@ -83,7 +83,6 @@ impl Checks {
             uses,
             wgmma_words,
             aligned: program.spans.iter().map(|span| flow::is_aligned(text_of(span))).collect(),
-            strong: program.strong.clone(),
             kinds: flow::kinds(program, ptx),
             tensor_fences: program.code.iter().any(|i| matches!(i.op, Op::TensorFence { .. })),
             unwritten: Mutex::new(Unwritten::new(unwritten)),
@@ -103,11 +102,11 @@ impl Checks {
     }
 
     fn shadow(&self) -> MutexGuard<'_, GlobalShadow> {
-        self.global.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.global)
     }
 
     fn unwritten<T>(&self, work: impl FnOnce(&mut Unwritten) -> T) -> T {
-        work(&mut self.unwritten.lock().unwrap_or_else(PoisonError::into_inner))
+        work(&mut locked(&self.unwritten))
     }
 }
 
@@ -117,6 +116,28 @@ pub(super) struct Who {
     pub warp: u32,
     pub lane: u32,
     pub pc: u32,
+}
+
+/// Bytes of the block's shared memory, or of global memory.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Area {
+    /// Whether `address` is one of shared memory.
+    pub shared: bool,
+    pub address: u64,
+    pub size: u32,
+}
+
+impl Area {
+    /// `size` bytes from an offset on; `None` where they are a thread's own.
+    pub fn of(place: &Place<'_>, offset: usize, size: u32) -> Option<Self> {
+        match place {
+            Place::Shared(at) => Some(Self { shared: true, address: (at + offset) as u64, size }),
+            Place::Global(allocation, at) => {
+                Some(Self { shared: false, address: allocation.address + at + offset as u64, size })
+            }
+            Place::Local(_) | Place::Param(_) => None,
+        }
+    }
 }
 
 /// What a warp knew when it issued an asynchronous operation.
@@ -150,6 +171,11 @@ impl Cell {
     fn of(who: Who, event: u32) -> Self {
         let (writer, lane) = (who.warp as u16, who.lane as u8);
         Self { writer, generic: true, atomic: false, mbarrier: false, event, pc: who.pc, lane }
+    }
+
+    /// A write that is no warp's own: of the asynchronous proxy, of another block, or none yet.
+    fn of_agent(writer: u16, event: u32, pc: u32) -> Self {
+        Self { writer, generic: false, atomic: false, mbarrier: false, event, pc, lane: 0 }
     }
 
     /// Whether another lane of the same warp wrote it, and nothing has put the two in order.
@@ -248,13 +274,11 @@ impl Sanitizer {
             known
         };
         let has_core = program.code.iter().any(|i| matches!(i.op, Op::TensorMma(_) | Op::TensorCopy(_)));
-        let untouched =
-            Cell { writer: NOBODY, generic: false, atomic: false, mbarrier: false, event: 0, pc: 0, lane: 0 };
         Self {
             shape: shape.clone(),
             warps,
             known: (0..warps).map(own).collect(),
-            cells: vec![untouched; shared],
+            cells: vec![Cell::of_agent(NOBODY, 0, 0); shared],
             readers: vec![0; shared * warps],
             reader_pcs: vec![0; shared],
             last_readers: vec![(NOBODY, 0); shared],
@@ -424,14 +448,8 @@ impl Sanitizer {
     }
 
     /// A volatile, relaxed or acquiring load: its warp knows what that of the last such store to its bytes did.
-    pub fn strong_read(
-        &mut self,
-        checks: &Checks,
-        who: Who,
-        (shared, address): (bool, u64),
-        size: u32,
-        label: impl Fn() -> String,
-    ) {
+    pub fn strong_read(&mut self, checks: &Checks, who: Who, area: Area, label: impl Fn() -> String) {
+        let Area { shared, address, size } = area;
         let Some(known) = self.known.get_mut(who.warp as usize) else { return };
         for byte in address..address + u64::from(size) {
             if let Some(meeting) = self.atomics.get(&(shared, byte)) {
@@ -446,38 +464,24 @@ impl Sanitizer {
     }
 
     /// A volatile, relaxed or releasing store; see [`Self::strong_read`].
-    pub fn strong_write(
-        &mut self,
-        checks: &Checks,
-        who: Who,
-        (shared, address): (bool, u64),
-        size: u32,
-        label: impl Fn() -> String,
-    ) {
+    pub fn strong_write(&mut self, checks: &Checks, who: Who, area: Area, label: impl Fn() -> String) {
         let Some(known) = self.known.get(who.warp as usize).cloned() else { return };
-        self.atomics.insert((shared, address), known);
-        self.atomic_write(checks, who, (shared, address), size, label);
+        self.atomics.insert((area.shared, area.address), known);
+        self.atomic_write(checks, who, area, label);
     }
 
     /// An atomic: it hands on what its warp knows to the next one at the same address.
-    pub fn atomic(&mut self, checks: &Checks, who: Who, shared: bool, address: u64, size: usize) {
+    pub fn atomic(&mut self, checks: &Checks, who: Who, area: Area) {
         let Some(known) = self.known.get_mut(who.warp as usize) else { return };
-        let meeting = self.atomics.entry((shared, address)).or_default();
+        let meeting = self.atomics.entry((area.shared, area.address)).or_default();
         known.join(meeting);
         meeting.clone_from(known);
-        self.atomic_write(checks, who, (shared, address), size as u32, String::new);
+        self.atomic_write(checks, who, area, String::new);
     }
 
-    fn atomic_write(
-        &mut self,
-        checks: &Checks,
-        who: Who,
-        (shared, address): (bool, u64),
-        size: u32,
-        label: impl Fn() -> String,
-    ) {
-        if shared {
-            let (at, size) = (address as usize, size as usize);
+    fn atomic_write(&mut self, checks: &Checks, who: Who, area: Area, label: impl Fn() -> String) {
+        if area.shared {
+            let (at, size) = (area.address as usize, area.size as usize);
             self.with_clock(who.warp, |this, clock| {
                 this.check_write(who, clock, at, size, Overlap { atomic: true, same: false })
             });
@@ -485,7 +489,7 @@ impl Sanitizer {
             let cell = Cell { atomic: true, ..Cell::of(who, event) };
             self.note_write(at, size, cell);
         } else {
-            self.global(checks, who, address, size, Kind::Atomic, label);
+            self.global(checks, who, area.address, area.size, Kind::Atomic, label);
         }
         self.tick(who.warp);
     }
@@ -568,11 +572,7 @@ impl Sanitizer {
     /// compared with anything.
     pub fn written_by_peer(&mut self, at: usize, size: usize, pc: u32) {
         self.undefined.set_shared(at, size, 0, None);
-        self.note_write(
-            at,
-            size,
-            Cell { writer: 0, generic: false, atomic: false, mbarrier: false, event: 0, pc, lane: 0 },
-        );
+        self.note_write(at, size, Cell::of_agent(0, 0, pc));
     }
 
     fn learn(&mut self, warp: u32, meeting: &Knowledge) {
@@ -640,11 +640,7 @@ impl Sanitizer {
         self.undefined.set_shared(at, size, 0, None);
         let phases = self.phases(mbarrier);
         let (agent, event) = (phases.agent, phases.ended + 1);
-        self.note_write(
-            at,
-            size,
-            Cell { writer: agent as u16, generic: false, atomic: false, mbarrier: false, event, pc, lane: 0 },
-        );
+        self.note_write(at, size, Cell::of_agent(agent as u16, event, pc));
     }
 
     /// A `cp.async` is issued: nobody may touch its bytes until it was waited for.

@@ -50,18 +50,12 @@ pub fn latency(
     if !runs(workspace.device.as_ref(), again.version.target) {
         return Ok(None);
     }
-    let evaluated = arguments::of(&again.launch, workspace)?;
-    let text = again.text();
-    let plan = Plan::of(&again.name, &again.version, &again.launch, &text, &evaluated);
     let timing = TimingPlan { samples, flush: true, graph: false, warm: false };
     let before = Snapshot::take(workspace)?;
     let timed =
-        with_prepared(&plan, workspace, |workspace, launch, _| workspace.device.time(launch, &timing, context.cancel));
+        with_launch(again, workspace, |workspace, launch| workspace.device.time(launch, &timing, context.cancel));
     let kept = before.restore(workspace, context)?;
-    match timed {
-        Ok(timing) => Ok(Some(timing)),
-        Err(error) => Err(Box::new(plan.in_own_text(*error, workspace).note(kept))),
-    }
+    timed.map(Some).map_err(|error| Box::new(error.note(kept)))
 }
 
 /// Both timed by turns, in [`ROUNDS`] rounds, so that what drifts (clocks, temperature) is the same for both. `each` is
@@ -88,7 +82,7 @@ pub fn by_turns(
     timed.map_err(|error| Box::new(error.note(kept)))
 }
 
-/// Does something with a version's launch.
+/// Does something with a version's launch; an error is told in the version's own text.
 fn with_launch<T>(
     again: &Again,
     workspace: &mut Workspace,
@@ -97,7 +91,8 @@ fn with_launch<T>(
     let evaluated = arguments::of(&again.launch, workspace)?;
     let text = again.text();
     let plan = Plan::of(&again.name, &again.version, &again.launch, &text, &evaluated);
-    with_prepared(&plan, workspace, |workspace, launch, _| work(workspace, launch))
+    let outcome = with_prepared(&plan, workspace, |workspace, launch, _| work(workspace, launch));
+    outcome.map_err(|error| Box::new(plan.in_own_text(*error, workspace)))
 }
 
 /// `A B A B …`

@@ -165,35 +165,40 @@ fn width(dtype: Dtype) -> (u32, u64) {
     }
 }
 
-/// The bits of an element of the value.
-fn element(value: &Value, layout: &Layout, iteration: usize, place: Place) -> u64 {
-    let elements: usize = layout.shape.iter().map(|&extent| extent as usize).product();
-    let at = layout
-        .element(place)
-        .iter()
-        .zip(&layout.shape)
-        .fold(0, |flat, (&at, &extent)| flat * extent as usize + at as usize);
+/// The place of a register of the layout in a lane of a warp; lanes and warps beyond the layout's hold copies.
+fn place(layout: &Layout, warp: u32, lane: u32, register: usize) -> Place {
+    let places = layout.places();
+    Place { block: 0, warp: warp % places.warp.max(1), lane: lane % places.lane.max(1), register: register as u32 }
+}
+
+/// What the 32 lanes of a warp have of a register of the layout, in one of the iterations: the bits of the elements.
+fn lanes_of(value: &Value, layout: &Layout, warp: u32, (register, iteration): Key) -> Vec<u64> {
     let size = value.contents.dtype.size();
-    let from = (iteration * elements + at) * size;
-    let bytes = value.contents.bytes.get(from..from + size).unwrap_or_default();
-    bytes.iter().rev().fold(0, |bits, &byte| bits << 8 | u64::from(byte))
+    let bits = |lane| {
+        let at = layout.element(place(layout, warp, lane, register));
+        let at = at.iter().zip(&layout.shape).fold(0, |flat, (&at, &extent)| flat * extent as usize + at as usize);
+        let from = (iteration * elements(layout) + at) * size;
+        let bytes = value.contents.bytes.get(from..from + size).unwrap_or_default();
+        bytes.iter().rev().fold(0, |bits, &byte| bits << 8 | u64::from(byte))
+    };
+    (0..32).map(bits).collect()
+}
+
+fn elements(layout: &Layout) -> usize {
+    layout.shape.iter().map(|&extent| extent as usize).product()
 }
 
 fn iterations(value: &Value, layout: &Layout) -> usize {
-    let elements: usize = layout.shape.iter().map(|&extent| extent as usize).product();
-    value.contents.shape.iter().product::<usize>() / elements.max(1)
+    value.contents.shape.iter().product::<usize>() / elements(layout).max(1)
 }
 
 /// What the lanes of a warp have of each register of the layout, in each iteration.
 fn expected(value: &Value, layout: &Layout, warp: u32) -> HashMap<Vec<u64>, Vec<Key>> {
-    let places = layout.places();
     let mut expected: HashMap<Vec<u64>, Vec<Key>> = HashMap::new();
     for iteration in 0..iterations(value, layout) {
-        for register in 0..places.register {
-            let lane =
-                |lane| Place { block: 0, warp: warp % places.warp.max(1), lane: lane % places.lane.max(1), register };
-            let values = (0..32).map(|at| element(value, layout, iteration, lane(at))).collect();
-            expected.entry(values).or_default().push((register as usize, iteration));
+        for register in 0..layout.places().register as usize {
+            let key = (register, iteration);
+            expected.entry(lanes_of(value, layout, warp, key)).or_default().push(key);
         }
     }
     expected
@@ -241,16 +246,9 @@ impl View {
             };
             for &time in &times {
                 let Some(holder) = found.get(&(register, time)) else { continue };
-                let place = |lane| Place {
-                    block: 0,
-                    warp: warp % layout.places().warp.max(1),
-                    lane,
-                    register: register as u32,
-                };
-                let lane_count = layout.places().lane.max(1);
-                let values: Vec<u64> =
-                    (0..32).map(|lane| element(value, layout, time, place(lane % lane_count))).collect();
-                let at = layout.element(place(0)).iter().map(u32::to_string).collect::<Vec<_>>().join(",");
+                let values = lanes_of(value, layout, warp, (register, time));
+                let first = layout.element(place(layout, warp, 0, register));
+                let at = first.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
                 let part = match holder.parts {
                     1 => String::new(),
                     2 => [" (low half)", " (high half)"][holder.part.min(1) as usize].to_owned(),

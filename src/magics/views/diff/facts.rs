@@ -167,11 +167,21 @@ pub fn counted(counters: &Counters) -> Vec<Fact> {
     ]
 }
 
+fn sorted(samples: &[Duration]) -> Vec<Duration> {
+    let mut samples = samples.to_vec();
+    samples.sort();
+    samples
+}
+
+/// The sample that a share of the sorted ones lies below.
+fn quantile(sorted: &[Duration], share: f64) -> Option<Duration> {
+    sorted.get((sorted.len().saturating_sub(1) as f64 * share).round() as usize).copied()
+}
+
 /// A measured latency: its median and where nine of ten samples lie.
 pub fn latency(timing: &Timing) -> Option<Fact> {
-    let mut samples = timing.samples.clone();
-    samples.sort();
-    let at = |share: f64| samples.get(((samples.len().saturating_sub(1)) as f64 * share).round() as usize).copied();
+    let samples = sorted(&timing.samples);
+    let at = |share| quantile(&samples, share);
     let (low, median, high) = (at(0.05)?, at(0.5)?, at(0.95)?);
     let value = format!("{} (5–95 %: {}–{})", time_text(median), time_text(low), time_text(high));
     Some(Fact { name: LATENCY.into(), value, number: Some(median.as_secs_f64()) })
@@ -191,9 +201,7 @@ impl Ratio {
     /// Of samples that come in [`ROUNDS`] rounds of one length each.
     pub fn of(timings: &[Timing; 2]) -> Option<Self> {
         let median = |samples: &[Duration]| {
-            let mut samples = samples.to_vec();
-            samples.sort();
-            samples.get(samples.len() / 2).map(Duration::as_secs_f64).filter(|seconds| *seconds > 0.0)
+            quantile(&sorted(samples), 0.5).map(|median| median.as_secs_f64()).filter(|seconds| *seconds > 0.0)
         };
         let [old, new] = timings.each_ref().map(|timing| timing.samples.as_slice());
         let round = |samples: &'_ [Duration]| samples.len().div_ceil(ROUNDS as usize).max(1);
