@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use half::f16;
-use warpbook::emulator::observe::Observe;
-use warpbook::emulator::{
+use warpbook_emulator::observe::Observe;
+use warpbook_emulator::{
     Arithmetic, GlobalMemory, Interleave, LaunchConfig, Module, Swizzle, TensorMap, TensorMapType, launch,
 };
 
@@ -297,7 +297,7 @@ fn machine(_: &mut Criterion) {
     let processor = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = processor.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or("\t: unknown");
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let unit = warpbook::emulator::arithmetic::simd::level();
+    let unit = warpbook_emulator::arithmetic::simd::level();
     println!("peak of memory:{peak}; {cores} cores{}, vectors: {unit}", model.trim_start_matches('\t'));
 }
 

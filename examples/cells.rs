@@ -7,10 +7,10 @@
 
 use std::process::ExitCode;
 
-use warpbook::cancel::Cancel;
 use warpbook::frontend::{Frontend, InputError, Stream};
 use warpbook::render::Output;
 use warpbook::session::Session;
+use warpbook_process::cancel::Cancel;
 
 /// Shows everything on the terminal.
 struct Terminal;
@@ -43,7 +43,7 @@ impl Frontend for Terminal {
 }
 
 fn main() -> ExitCode {
-    warpbook::device::cuda::process_hook();
+    warpbook_device::cuda::process_hook();
     let Some(text) = std::env::args().nth(1).and_then(|path| std::fs::read_to_string(path).ok()) else {
         eprintln!("usage: cells FILE [HTML-DIRECTORY]");
         return ExitCode::FAILURE;

@@ -9,7 +9,7 @@
 
 use std::sync::atomic::AtomicBool;
 
-use warpbook::emulator::{Arithmetic, GlobalMemory, LaunchConfig, Module, launch};
+use warpbook_emulator::{Arithmetic, GlobalMemory, LaunchConfig, Module, launch};
 
 type Error = Box<dyn std::error::Error>;
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::diagnostic::{Diagnostic, Result};
+use warpbook_diagnostic::{Diagnostic, Result};
 
 /// The name that notebooks have in their metadata.
 pub const NAME: &str = "warpbook";

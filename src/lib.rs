@@ -11,21 +11,12 @@
 //! `ir`, `ptx`, `emulator` and `layout` import nothing from outside themselves but `diagnostic` and each other
 //! (downwards): they are a library for someone who wants no notebook. `tests/architecture.rs` holds the arrows.
 
-pub mod cancel;
-pub mod child;
-pub mod compiler;
-pub mod device;
-pub mod diagnostic;
-pub mod emulator;
 pub mod expression;
 pub mod files;
 pub mod frontend;
 pub mod guest;
-pub mod ir;
 pub mod kernelspec;
-pub mod layout;
 pub mod magics;
-pub mod ptx;
 pub mod render;
 pub mod server;
 pub mod session;

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use warpbook::diagnostic::Result;
 use warpbook::kernelspec::{self, Place};
+use warpbook_diagnostic::Result;
 
 /// A Jupyter kernel that runs a GPU kernel from any stage of the Triton compiler.
 #[derive(Parser)]
@@ -70,12 +70,12 @@ impl Install {
 #[cfg(feature = "rust-cells")]
 fn rust_host() -> Result<()> {
     warpbook::guest::run_rust_host()
-        .map_err(|error| Box::new(warpbook::diagnostic::Diagnostic::error("rust-host", error.to_string())))
+        .map_err(|error| Box::new(warpbook_diagnostic::Diagnostic::error("rust-host", error.to_string())))
 }
 
 fn main() -> ExitCode {
     warpbook::guest::process_hook();
-    warpbook::device::cuda::process_hook();
+    warpbook_device::cuda::process_hook();
     let outcome = match Cli::parse().command {
         Command::Kernel { connection_file } => warpbook::server::run(&connection_file),
         Command::Run(run) => run.run(),

@@ -1,11 +1,11 @@
 //! Whole kernels for sm_100 (`tcgen05`, tensor memory) and sm_120 (block-scaled `mma.sync`) on the emulator, compiled by
 //! the real Triton when the test runs. Arithmetic is modelled: nothing here was compared with hardware.
 
-use warpbook::cancel::Cancel;
-use warpbook::compiler::environment;
 use warpbook::frontend::Nobody;
 use warpbook::render::Output;
 use warpbook::session::Session;
+use warpbook_compiler::environment;
+use warpbook_process::cancel::Cancel;
 
 fn run(session: &mut Session, cell: &str) -> Output {
     let output = session.execute(cell, &Nobody, &Cancel::new()).unwrap_or_else(|error| panic!("{cell}\n{error}"));
@@ -264,7 +264,7 @@ fn scaled_blocks(
     vector: u32,
     blocks: u32,
     source: &str,
-) -> warpbook::diagnostic::Result<()> {
+) -> warpbook_diagnostic::Result<()> {
     let step = 4 * vector * blocks;
     let (extent, groups) = (2 * step, 8 * blocks);
     for (name, seed) in [("a", 1), ("b", 2)] {

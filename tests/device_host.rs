@@ -3,9 +3,9 @@
 
 use std::path::Path;
 
-use warpbook::cancel::Cancel;
-use warpbook::device::cuda::Hosted;
-use warpbook::device::{Code, Device, FunctionId, Launch, TimingPlan};
+use warpbook_device::cuda::Hosted;
+use warpbook_device::{Code, Device, FunctionId, Launch, TimingPlan};
+use warpbook_process::cancel::Cancel;
 
 fn host() -> Hosted {
     Hosted::start_by("emu:sm_80", Path::new(env!("CARGO_BIN_EXE_warpbook"))).expect("the host starts")

@@ -4,12 +4,12 @@
 use std::path::Path;
 use std::sync::{Mutex, RwLock};
 
-use warpbook::cancel::Cancel;
-use warpbook::device::cuda::Hosted;
-use warpbook::diagnostic::Diagnostic;
 use warpbook::frontend::{Frontend, InputError, Stream};
 use warpbook::render::Output;
 use warpbook::session::Session;
+use warpbook_device::cuda::Hosted;
+use warpbook_diagnostic::Diagnostic;
+use warpbook_process::cancel::Cancel;
 
 /// Keeps what is written to the streams.
 #[derive(Default)]

@@ -2,11 +2,11 @@
 
 use std::sync::Mutex;
 
-use warpbook::cancel::Cancel;
-use warpbook::diagnostic::Diagnostic;
 use warpbook::frontend::{Frontend, InputError, Stream};
 use warpbook::render::Output;
 use warpbook::session::Session;
+use warpbook_diagnostic::Diagnostic;
+use warpbook_process::cancel::Cancel;
 
 /// Keeps what is put into the next cell.
 #[derive(Default)]

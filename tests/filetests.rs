@@ -18,11 +18,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use warpbook::cancel::Cancel;
-use warpbook::compiler::environment;
-use warpbook::device::cuda::Hosted;
-use warpbook::device::{Code, Device, Emulated, Launch};
-use warpbook::diagnostic::{Diagnostic, Result};
+use warpbook_compiler::environment;
+use warpbook_device::cuda::Hosted;
+use warpbook_device::{Code, Device, Emulated, Launch};
+use warpbook_diagnostic::{Diagnostic, Result};
+use warpbook_process::cancel::Cancel;
 
 #[derive(Clone, Copy)]
 struct Element {

@@ -5,11 +5,11 @@ use std::sync::Mutex;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
-use warpbook::cancel::Cancel;
-use warpbook::compiler::environment;
 use warpbook::frontend::{Frontend, InputError, Nobody, Stream};
 use warpbook::render::Output;
 use warpbook::session::Session;
+use warpbook_compiler::environment;
+use warpbook_process::cancel::Cancel;
 
 #[path = "mutations/mod.rs"]
 mod mutations;

@@ -1,6 +1,6 @@
 //! PTX that asks for more than there is: refused with a reason, in bounded time and memory, never a panic.
 
-use warpbook::emulator::Module;
+use warpbook_emulator::Module;
 
 const HEAD: &str = ".version 8.4\n.target sm_90a\n.address_size 64\n";
 

@@ -4,10 +4,10 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
-use warpbook::cancel::Cancel;
-use warpbook::compiler::environment;
 use warpbook::frontend::Nobody;
 use warpbook::session::Session;
+use warpbook_compiler::environment;
+use warpbook_process::cancel::Cancel;
 
 /// Runs a notebook; a cell tagged `raises-exception` has to fail, any other not. Its outputs stay light.
 fn run(name: &str) {

@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
-use warpbook::cancel::Cancel;
-use warpbook::diagnostic::{Diagnostic, Result, Source};
 use warpbook::frontend::{Frontend, InputError, Stream};
 use warpbook::guest::RustCells;
 use warpbook::render::Output;
+use warpbook_diagnostic::{Diagnostic, Result, Source};
+use warpbook_process::cancel::Cancel;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_warpbook");
 

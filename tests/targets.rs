@@ -1,11 +1,11 @@
 //! Every stage compiles for every architecture on a machine without a GPU, and ptxas's own figures are shown; what
 //! host descriptors become depends on the architecture.
 
-use warpbook::cancel::Cancel;
-use warpbook::compiler::{Target, environment};
 use warpbook::frontend::Nobody;
 use warpbook::render::Output;
 use warpbook::session::Session;
+use warpbook_compiler::{Target, environment};
+use warpbook_process::cancel::Cancel;
 
 const MATMUL: &str = "@triton.jit
 def matmul(a_ptr, b_ptr, c_ptr, K: tl.constexpr, N: tl.constexpr, BLOCK: tl.constexpr):

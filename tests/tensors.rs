@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 use std::sync::Mutex;
 
-use warpbook::cancel::Cancel;
 use warpbook::frontend::{Frontend, InputError, Stream};
 use warpbook::render::Output;
 use warpbook::session::Session;
+use warpbook_process::cancel::Cancel;
 
 /// Keeps what is displayed.
 #[derive(Default)]

@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
-use warpbook::cancel::Cancel;
-use warpbook::compiler::environment;
 use warpbook::frontend::Nobody;
 use warpbook::session::Session;
+use warpbook_compiler::environment;
+use warpbook_process::cancel::Cancel;
 
 /// Digests of buffers by their name, by the file's name and how it was compiled.
 type Recorded = BTreeMap<String, BTreeMap<String, String>>;

@@ -3,13 +3,13 @@
 #![no_main]
 
 use libfuzzer_sys::{fuzz_mutator, fuzz_target, fuzzer_mutate};
-use warpbook_fuzz::diagnostic::Source;
-use warpbook_fuzz::emulator::Module;
+use warpbook_diagnostic::Source;
+use warpbook_emulator::Module;
 use warpbook_fuzz::mutate::mutate;
 
 fuzz_target!(|data: &[u8]| {
     let Ok(text) = std::str::from_utf8(data) else { return };
-    if let Err(error) = warpbook_fuzz::ptx::parse(text) {
+    if let Err(error) = warpbook_ptx::parse(text) {
         let rendered = error.in_source(&Source::new("ptx", text)).to_plain();
         assert!(!rendered.is_empty());
     }

@@ -5,8 +5,8 @@
 use std::sync::atomic::AtomicBool;
 
 use libfuzzer_sys::{fuzz_mutator, fuzz_target, fuzzer_mutate};
-use warpbook_fuzz::emulator::observe::Observe;
-use warpbook_fuzz::emulator::{
+use warpbook_emulator::observe::Observe;
+use warpbook_emulator::{
     Arithmetic, GlobalMemory, Interleave, LaunchConfig, Module, Swizzle, TensorMap, TensorMapType, launch,
 };
 use warpbook_fuzz::mutate::mutate;
@@ -25,8 +25,7 @@ fuzz_target!(|data: &[u8]| {
     for name in module.kernel_names().take(2) {
         let Some(kernel) = module.kernel(name) else { continue };
         let mut memory = GlobalMemory::default();
-        let buffers: Vec<u64> =
-            ["a", "b", "c", "d"].iter().filter_map(|name| memory.allocate(name, BUFFER)).collect();
+        let buffers: Vec<u64> = ["a", "b", "c", "d"].iter().filter_map(|name| memory.allocate(name, BUFFER)).collect();
         let variables = module.variables();
         if variables.iter().map(|variable| variable.bytes.len()).sum::<usize>() > VARIABLES {
             continue;
@@ -62,7 +61,12 @@ fuzz_target!(|data: &[u8]| {
             check: chosen & 32 != 0,
             seed: chosen >> 6 & 3,
             observe: (chosen & 0x300 == 0x300).then_some(Observe::Counters),
-            unwritten: buffers.first().filter(|_| chosen & 0xc00 == 0).map(|&first| (first, BUFFER)).into_iter().collect(),
+            unwritten: buffers
+                .first()
+                .filter(|_| chosen & 0xc00 == 0)
+                .map(|&first| (first, BUFFER))
+                .into_iter()
+                .collect(),
             limit: Some(LIMIT),
         };
         match launch(&module, kernel, &config, &memory, &AtomicBool::new(false), &|_| {}) {

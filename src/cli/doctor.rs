@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use serde_json::Value;
-use warpbook::compiler::environment;
 use warpbook::kernelspec::{self, Place};
+use warpbook_compiler::environment;
 
 /// How a line of the report begins.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -54,7 +54,7 @@ pub fn run() -> ExitCode {
     let mut report = Report::default();
     report.section(&format!("warpbook {}", env!("CARGO_PKG_VERSION")));
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let unit = warpbook::emulator::arithmetic::simd::level();
+    let unit = warpbook_emulator::arithmetic::simd::level();
     report.line(Mark::Found, format!("{} {}, {cores} cores, vectors: {unit}", env::consts::OS, env::consts::ARCH));
     gpu(&mut report);
     python(&mut report);

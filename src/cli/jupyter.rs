@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use sha2::{Digest, Sha256};
-use warpbook::cancel::Cancel;
-use warpbook::compiler::environment;
-use warpbook::diagnostic::{Diagnostic, Result};
 use warpbook::kernelspec::{self, Place};
+use warpbook_compiler::environment;
+use warpbook_diagnostic::{Diagnostic, Result};
+use warpbook_process::cancel::Cancel;
 
 /// An interpreter with nbclient and JupyterLab; making the managed environment shows its progress.
 pub fn interpreter() -> Result<PathBuf> {

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use clap::Args;
-use warpbook::diagnostic::Result;
+use warpbook_diagnostic::Result;
 
 use super::jupyter;
 

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::json;
-use warpbook::diagnostic::{Diagnostic, Result};
 use warpbook::kernelspec;
+use warpbook_diagnostic::{Diagnostic, Result};
 
 use super::jupyter;
 

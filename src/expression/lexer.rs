@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::diagnostic::{Diagnostic, Result};
+use warpbook_diagnostic::{Diagnostic, Result};
 
 /// A token of the expression language.
 #[derive(Clone, Debug, PartialEq)]

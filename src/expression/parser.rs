@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::ast::{BinaryOp, Expr, ExprKind, Keyword, Subscript, UnaryOp};
 use super::lexer::{Spanned, Token, error, tokenize};
-use crate::diagnostic::{Diagnostic, Result};
+use warpbook_diagnostic::{Diagnostic, Result};
 
 /// Nesting beyond this is refused, so that no text can exhaust the stack.
 const MAX_DEPTH: usize = 64;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Range;
 
 use super::ast::{BinaryOp, Expr, ExprKind, Subscript, UnaryOp};
-use crate::diagnostic::{Diagnostic, Result, nearest};
+use warpbook_diagnostic::{Diagnostic, Result, nearest};
 
 /// A value that is no tensor.
 #[derive(Clone, Debug, PartialEq)]

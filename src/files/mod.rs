@@ -7,7 +7,7 @@ mod safetensors;
 use std::io::Write;
 use std::path::Path;
 
-use crate::device::Contents;
+use warpbook_device::Contents;
 
 /// Why a file cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -82,7 +82,7 @@ fn choose<'a>(names: &'a [String], asked: Option<&str>) -> Result<&'a String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::device::Dtype;
+    use warpbook_device::Dtype;
 
     fn contents(dtype: Dtype) -> Contents {
         let bytes = (0..6 * dtype.size()).map(|byte| if dtype == Dtype::I1 { byte as u8 & 1 } else { byte as u8 });

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use npyz::{DType, Endianness, NpyHeader, Order, TypeChar, WriterBuilder};
 
 use super::{FileError, Result};
-use crate::device::{Contents, Dtype};
+use warpbook_device::{Contents, Dtype};
 
 /// The array in the bytes of a file.
 pub fn read(bytes: &[u8]) -> Result<Contents> {

@@ -7,7 +7,7 @@ use zip::write::SimpleFileOptions;
 use zip::{ZipArchive, ZipWriter};
 
 use super::{FileError, Result, choose, npy};
-use crate::device::Contents;
+use warpbook_device::Contents;
 
 /// Half of the machine's memory: an array that inflates to more is no array for a buffer.
 fn largest() -> u64 {

@@ -4,7 +4,7 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype as Name, SafeTensors};
 
 use super::{FileError, Result, choose};
-use crate::device::{Contents, Dtype};
+use warpbook_device::{Contents, Dtype};
 
 /// Our types and the format's names for them.
 const TYPES: [(Dtype, Name); 15] = [

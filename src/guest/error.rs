@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::diagnostic::{Diagnostic, Source};
+use warpbook_diagnostic::{Diagnostic, Source};
 
 use super::protocol::{CompilationError, Failure, Label};
 

@@ -6,11 +6,11 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, Command, Stdio};
 
-use crate::cancel::Cancel;
-use crate::child::ChildProcess;
-use crate::diagnostic::{Diagnostic, Result, Source};
 use crate::frontend::{Frontend, Stream};
 use crate::render::Output;
+use warpbook_diagnostic::{Diagnostic, Result, Source};
+use warpbook_process::cancel::Cancel;
+use warpbook_process::child::ChildProcess;
 
 use super::build_directory::BuildDirectory;
 use super::error;

@@ -1,9 +1,9 @@
 //! `%clear`: takes away what the cell has shown so far.
 
 use super::{Call, Kind, Magic, OptionSpec, Spec};
-use crate::diagnostic::{Diagnostic, Result};
 use crate::render::Output;
 use crate::workspace::{Context, Workspace};
+use warpbook_diagnostic::{Diagnostic, Result};
 
 /// `%clear [--wait]`.
 pub struct Clear;

@@ -5,12 +5,12 @@ use std::ops::Range;
 use base64::Engine;
 
 use super::{Call, Kind, Magic, OptionSpec, Spec};
-use crate::compiler::meta::comment;
-use crate::compiler::{Artifact, Stage};
-use crate::diagnostic::{Diagnostic, Result, nearest};
-use crate::ir::locations;
 use crate::render::Output;
 use crate::workspace::{Context, Kernel, Version, Workspace};
+use warpbook_compiler::meta::comment;
+use warpbook_compiler::{Artifact, Stage};
+use warpbook_diagnostic::{Diagnostic, Result, nearest};
+use warpbook_ir::locations;
 
 /// `%edit STAGE [KERNEL] [--version N]`.
 pub struct Edit;

@@ -1,9 +1,9 @@
 //! `%help`, `--help` and what inspection says of a magic: all from its [`Spec`].
 
 use super::{Call, Kind, Magic, Spec, find, registry};
-use crate::diagnostic::{Diagnostic, Result, nearest};
 use crate::render::Output;
 use crate::workspace::{Context, Workspace};
+use warpbook_diagnostic::{Diagnostic, Result, nearest};
 
 /// `%help [NAME]`.
 pub struct Help;

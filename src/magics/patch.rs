@@ -3,11 +3,11 @@
 use super::edit::{VERSION, artifact, kernel, newest, numbered, readable, stage, words};
 use super::launch::{STAGE_OPTIONS, SWITCHES};
 use super::{Call, Kind, Magic, OptionSpec, Spec, find};
-use crate::compiler::{Stage, apply_patch};
-use crate::diagnostic::{Diagnostic, Result, Source};
 use crate::expression::parse_launch;
 use crate::render::Output;
 use crate::workspace::{Context, Kernel, Version, Workspace};
+use warpbook_compiler::{Stage, apply_patch};
+use warpbook_diagnostic::{Diagnostic, Result, Source};
 
 /// `%%patch STAGE [KERNEL][GRID](ARGUMENTS) [--options]`.
 pub struct Patch;

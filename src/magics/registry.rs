@@ -8,10 +8,10 @@ use super::launch::{
     WatchMagic,
 };
 use super::settings::{Config, DeviceMagic, Move, TargetMagic, TritonMagic};
-use crate::compiler::Stage;
-use crate::diagnostic::{Diagnostic, Result, Source};
 use crate::render::Output;
 use crate::workspace::{Context, Workspace};
+use warpbook_compiler::Stage;
+use warpbook_diagnostic::{Diagnostic, Result, Source};
 
 /// Whether a magic takes one line or the whole cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,10 +7,10 @@ use serde_json::json;
 
 use super::outbox::{Channel, Outbox, Parent};
 use super::stdin::Stdin;
-use crate::cancel::Cancel;
 use crate::frontend::{Frontend, InputError, Stream};
 use crate::render::Output;
 use crate::wire::content;
+use warpbook_process::cancel::Cancel;
 
 /// What a cell says goes to iopub with the cell's request as its parent; payloads wait for the reply.
 pub struct CellFrontend<'a> {

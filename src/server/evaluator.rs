@@ -1,10 +1,10 @@
 //! What the server asks of whoever runs the cells.
 
-use crate::cancel::Cancel;
-use crate::diagnostic::Result;
 use crate::frontend::Frontend;
 use crate::render::Output;
 use crate::session::{Completeness, Completion, Session};
+use warpbook_diagnostic::Result;
+use warpbook_process::cancel::Cancel;
 
 /// Runs cells: a [`Session`], or a scripted stand-in in a test. All calls come from one thread, in order.
 pub trait Evaluator {

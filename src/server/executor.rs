@@ -19,9 +19,9 @@ use super::interrupt::Interrupter;
 use super::log;
 use super::outbox::{Channel, Outbox, Parent};
 use super::stdin::Stdin;
-use crate::diagnostic::{Diagnostic, Result};
 use crate::session::Completeness;
 use crate::wire::content;
+use warpbook_diagnostic::{Diagnostic, Result};
 
 /// A shell request, read and checked.
 pub struct Request {
@@ -269,10 +269,10 @@ mod tests {
     use std::sync::mpsc::channel;
 
     use super::*;
-    use crate::cancel::Cancel;
     use crate::frontend::Frontend;
     use crate::render::Output;
     use crate::session::Completion;
+    use warpbook_process::cancel::Cancel;
 
     /// Every cell fails.
     struct Failing;

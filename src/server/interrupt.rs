@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::cancel::Cancel;
+use warpbook_process::cancel::Cancel;
 
 #[derive(Default, PartialEq)]
 enum State {

@@ -33,7 +33,6 @@ use uuid::Uuid;
 
 pub use evaluator::Evaluator;
 
-use crate::diagnostic::{Diagnostic, Result};
 use crate::session::Session;
 use crate::wire::{Signer, read_connection_file};
 use executor::Executor;
@@ -42,6 +41,7 @@ use outbox::Outbox;
 use publisher::Publisher;
 use sockets::Sockets;
 use stdin::Stdin;
+use warpbook_diagnostic::{Diagnostic, Result};
 
 /// How long the running cell has to stop, and the last messages to be read, when the kernel ends.
 const GRACE: Duration = Duration::from_secs(2);

@@ -14,8 +14,8 @@ use super::log;
 use super::outbox::{Channel, Outbox, Parent};
 use super::publisher;
 use super::stdin::Stdin;
-use crate::diagnostic::{Diagnostic, Result};
 use crate::wire::{Message, Signer, content};
+use warpbook_diagnostic::{Diagnostic, Result};
 
 /// The kernel's sockets, bound.
 pub struct Sockets {

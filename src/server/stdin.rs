@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde_json::json;
 
 use super::outbox::{Channel, Outbox, Parent};
-use crate::cancel::Cancel;
 use crate::frontend::InputError;
+use warpbook_process::cancel::Cancel;
 
 enum Event {
     Line(String),

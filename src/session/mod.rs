@@ -4,14 +4,14 @@
 
 use std::ops::Range;
 
-use crate::cancel::Cancel;
-use crate::diagnostic::{Diagnostic, Result, Source};
 use crate::expression::Scope;
 use crate::frontend::{Frontend, Nobody, Stream};
 use crate::guest::{self, RustCells, completeness};
 use crate::magics::{Call, Kind, Part, find, help, names, parts, recover};
 use crate::render::Output;
 use crate::workspace::{Context, Starter, Workspace};
+use warpbook_diagnostic::{Diagnostic, Result, Source};
+use warpbook_process::cancel::Cancel;
 
 /// Whether a cell can run as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use jupyter_protocol::ConnectionInfo;
 
-use crate::diagnostic::{Diagnostic, Result};
+use warpbook_diagnostic::{Diagnostic, Result};
 
 /// Reads a connection file.
 pub fn read_connection_file(path: &Path) -> Result<ConnectionInfo> {

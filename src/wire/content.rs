@@ -10,8 +10,8 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::{Message, PROTOCOL_VERSION, WireError};
-use crate::diagnostic::Diagnostic;
 use crate::render::{FACTS, Output};
+use warpbook_diagnostic::Diagnostic;
 
 /// Reads a request. Fields that the protocol lets a client leave out (or set to null) get their defaults first:
 /// `jupyter-protocol` requires them.

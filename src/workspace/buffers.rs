@@ -1,6 +1,6 @@
 //! Named buffers, in the order in which they came.
 
-use crate::device::Buffer;
+use warpbook_device::Buffer;
 
 /// The buffers of a session. Their memory belongs to the device; [`Workspace`](super::Workspace) gives it back.
 #[derive(Clone, Debug, Default)]

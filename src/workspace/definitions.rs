@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::compiler::{Definition, Stage};
+use warpbook_compiler::{Definition, Stage};
 
 /// The cells that defined something, oldest first. A cell that defines the same names again takes its place.
 #[derive(Clone, Debug, Default)]

@@ -7,10 +7,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::Workspace;
-use crate::compiler::Target;
-use crate::device::cuda::Hosted;
-use crate::device::{Buffer, Device, Emulated, Place, View};
-use crate::diagnostic::{Diagnostic, Result};
+use warpbook_compiler::Target;
+use warpbook_device::cuda::Hosted;
+use warpbook_device::{Buffer, Device, Emulated, Place, View};
+use warpbook_diagnostic::{Diagnostic, Result};
 
 /// Starts a GPU by its name, `cuda:0`.
 pub type Starter = Box<dyn Fn(&str) -> Result<Box<dyn Device>> + Send>;
@@ -342,8 +342,8 @@ fn not_in_use(place: Place) -> Box<Diagnostic> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::device::{Dtype, Recipe};
     use crate::expression::Scalar;
+    use warpbook_device::{Dtype, Recipe};
 
     #[test]
     fn buffers_stay_when_another_architecture_is_emulated() {

@@ -8,9 +8,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{Buffers, LaunchSpec, Scalars, Version, Workspace};
-use crate::device::{Buffer, Place};
-use crate::diagnostic::Result;
 use crate::expression::{ExprKind, parse};
+use warpbook_device::{Buffer, Place};
+use warpbook_diagnostic::Result;
 
 /// The contents of a buffer at one time: which buffer, and how many launches had written it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -174,7 +174,7 @@ impl Workspace {
 
     /// The buffers that a buffer's recipe names.
     fn inputs_of(&self, buffer: &Buffer) -> Vec<Input> {
-        use crate::device::Recipe;
+        use warpbook_device::Recipe;
         let (Recipe::Initialiser(text) | Recipe::Expression(text) | Recipe::Copy(text)) = &buffer.recipe else {
             return Vec::new();
         };

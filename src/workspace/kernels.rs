@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::compiler::{Artifact, Binding, CompileRequest, LaunchMeta, Stage, StageOutcome, Target};
-use crate::diagnostic::Source;
 use crate::expression::LaunchHeader;
+use warpbook_compiler::{Artifact, Binding, CompileRequest, LaunchMeta, Stage, StageOutcome, Target};
+use warpbook_diagnostic::Source;
 
 /// How a kernel is launched, as the reader wrote it: evaluated anew at each launch.
 #[derive(Clone, Debug)]

@@ -26,12 +26,12 @@ pub use views::resolve_view;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::cancel::Cancel;
-use crate::compiler::contraction::Followed;
-use crate::compiler::{Compiler, Stage, Target, environment};
-use crate::device::cuda::default_budget;
-use crate::device::{Buffer, Device, Emulated};
 use crate::frontend::Frontend;
+use warpbook_compiler::contraction::Followed;
+use warpbook_compiler::{Compiler, Stage, Target, environment};
+use warpbook_device::cuda::default_budget;
+use warpbook_device::{Buffer, Device, Emulated};
+use warpbook_process::cancel::Cancel;
 
 /// The state of a session.
 pub struct Workspace {

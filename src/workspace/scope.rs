@@ -1,8 +1,8 @@
 //! What names mean in expressions: scalars, data types, and facts about buffers.
 
 use super::Workspace;
-use crate::device::Dtype;
 use crate::expression::{Scalar, Scope};
+use warpbook_device::Dtype;
 
 /// The names of a workspace.
 #[derive(Clone, Copy)]

@@ -3,10 +3,10 @@
 use std::ops::Range;
 
 use super::{WorkspaceScope, resolve_view};
-use crate::device::{Contents, Dtype, Number};
-use crate::diagnostic::{Diagnostic, Result};
 use crate::expression::tensor::{Elements, Tensor, TensorScope};
 use crate::expression::{Expr, ExprKind};
+use warpbook_device::{Contents, Dtype, Number};
+use warpbook_diagnostic::{Diagnostic, Result};
 
 /// Attributes and methods of a buffer that tell of it, not of its elements.
 const FACTS: [&str; 11] =

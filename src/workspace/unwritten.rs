@@ -1,7 +1,7 @@
 //! Which buffers nothing has written: those that `empty` made, until a launch that may have.
 
 use super::Buffers;
-use crate::device::Buffer;
+use warpbook_device::Buffer;
 
 /// Names of buffers, and the launch that had each as an argument.
 #[derive(Clone, Debug, Default)]
@@ -51,7 +51,7 @@ impl Unwritten {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::device::{Dtype, Place, Recipe};
+    use warpbook_device::{Dtype, Place, Recipe};
 
     fn buffer(name: &str, recipe: &str, address: u64) -> Buffer {
         Buffer {

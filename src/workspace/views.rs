@@ -3,9 +3,9 @@
 use std::ops::Range;
 
 use super::Workspace;
-use crate::device::{Dtype, View, contiguous_strides};
-use crate::diagnostic::{Diagnostic, Result};
 use crate::expression::{Expr, ExprKind, Keyword, Scalar, Subscript, evaluate, slice_extent};
+use warpbook_device::{Dtype, View, contiguous_strides};
+use warpbook_diagnostic::{Diagnostic, Result};
 
 /// The view that an expression names; `None` where it names no buffer.
 pub fn resolve_view(expression: &Expr, workspace: &Workspace) -> Result<Option<View>> {
@@ -174,8 +174,8 @@ fn reshape(mut view: View, args: &[Expr], span: &Range<usize>, workspace: &Works
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::device::{Buffer, Recipe};
     use crate::expression::parse;
+    use warpbook_device::{Buffer, Recipe};
 
     fn workspace() -> Workspace {
         let mut workspace = Workspace::default();

@@ -5,8 +5,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use warpbook::cancel::Cancel;
-use warpbook::compiler::environment;
+use warpbook_compiler::environment;
+use warpbook_process::cancel::Cancel;
 
 /// Runs a command and panics with its output if it fails.
 fn run(command: &mut Command) -> String {

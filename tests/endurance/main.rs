@@ -5,8 +5,8 @@
 use std::path::Path;
 use std::process::Command;
 
-use warpbook::cancel::Cancel;
-use warpbook::compiler::environment;
+use warpbook_compiler::environment;
+use warpbook_process::cancel::Cancel;
 
 #[test]
 fn a_session_outlives_its_children() {

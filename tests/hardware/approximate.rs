@@ -7,8 +7,8 @@ use std::io::Read;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use warpbook::emulator::arithmetic::approximate::{cos, ex2, flushed, lg2, rcp, rsqrt, sin, sqrt, tanh};
-use warpbook::emulator::arithmetic::float::{bits32, flush};
+use warpbook_emulator::arithmetic::approximate::{cos, ex2, flushed, lg2, rcp, rsqrt, sin, sqrt, tanh};
+use warpbook_emulator::arithmetic::float::{bits32, flush};
 
 type Function = fn(u32) -> u32;
 

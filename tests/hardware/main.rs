@@ -10,9 +10,9 @@ use std::io::Read;
 use std::path::Path;
 
 use serde_json::Value;
-use warpbook::cancel::Cancel;
-use warpbook::device::{Code, Device, Emulated, Launch};
-use warpbook::diagnostic::Result;
+use warpbook_device::{Code, Device, Emulated, Launch};
+use warpbook_diagnostic::Result;
+use warpbook_process::cancel::Cancel;
 
 const CHUNK: usize = 8192;
 

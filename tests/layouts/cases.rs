@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use serde_json::{Value, json};
-use warpbook::layout::{Basis, Encoding};
+use warpbook_ir::layout::{Basis, Encoding};
 
 /// One layout.
 pub struct Case {

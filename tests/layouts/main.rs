@@ -7,8 +7,8 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
-use warpbook::compiler::environment;
-use warpbook::layout::{Basis, Encoding, SharedCost};
+use warpbook_compiler::environment;
+use warpbook_ir::layout::{Basis, Encoding, SharedCost};
 
 use cases::{Case, Numbers};
 

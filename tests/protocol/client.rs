@@ -43,7 +43,7 @@ pub fn connection(directory: &Path) -> ConnectionInfo {
 pub struct Kernel {
     pub client: Client,
     pub info: ConnectionInfo,
-    server: Option<JoinHandle<warpbook::diagnostic::Result<()>>>,
+    server: Option<JoinHandle<warpbook_diagnostic::Result<()>>>,
     _directory: TempDir,
 }
 

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use warpbook::cancel::Cancel;
-use warpbook::diagnostic::{Diagnostic, Result};
 use warpbook::frontend::{Frontend, InputError, Stream};
 use warpbook::render::Output;
 use warpbook::server::Evaluator;
 use warpbook::session::{Completeness, Completion};
+use warpbook_diagnostic::{Diagnostic, Result};
+use warpbook_process::cancel::Cancel;
 
 /// The stand-in.
 pub struct Scripted;

@@ -9,8 +9,8 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
 use serde::Deserialize;
-use warpbook::diagnostic::Diagnostic;
-use warpbook::emulator::{Arithmetic, GlobalMemory, LaunchConfig, Module, launch};
+use warpbook_diagnostic::Diagnostic;
+use warpbook_emulator::{Arithmetic, GlobalMemory, LaunchConfig, Module, launch};
 
 use super::mutations::{Outcome, Table, judge, mutants};
 use super::{packages, python, run};

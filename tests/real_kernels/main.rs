@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 
-use warpbook::cancel::Cancel;
-use warpbook::compiler::environment;
+use warpbook_compiler::environment;
+use warpbook_process::cancel::Cancel;
 
 /// Packages that ship Triton kernels, and what their modules import besides torch.
 const PACKAGES: [&str; 3] = ["liger-kernel==0.8.5", "fla-core==0.6.0", "packaging==26.3"];

@@ -12,12 +12,12 @@ mod watch_and_step;
 
 use std::sync::Mutex;
 
-use warpbook::cancel::Cancel;
-use warpbook::compiler::environment;
-use warpbook::diagnostic::Diagnostic;
 use warpbook::frontend::{Frontend, InputError, Stream};
 use warpbook::render::Output;
 use warpbook::session::Session;
+use warpbook_compiler::environment;
+use warpbook_diagnostic::Diagnostic;
+use warpbook_process::cancel::Cancel;
 
 /// Keeps what is put into the next cell.
 #[derive(Default)]

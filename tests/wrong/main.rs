@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use regex::Regex;
-use warpbook::cancel::Cancel;
-use warpbook::compiler::environment;
-use warpbook::diagnostic::Diagnostic;
 use warpbook::frontend::{Frontend, InputError, Stream};
 use warpbook::render::Output;
 use warpbook::session::Session;
+use warpbook_compiler::environment;
+use warpbook_diagnostic::Diagnostic;
+use warpbook_process::cancel::Cancel;
 
 /// Keeps what comes into the next cell.
 #[derive(Default)]

@@ -7,7 +7,7 @@ use super::super::scalar::{self, Scalar};
 use super::evaluate::{Evaluator, fail};
 use super::functions::{FUNCTIONS, METHODS_ONLY};
 use super::value::{Tensor, Value};
-use crate::diagnostic::{Diagnostic, Result, nearest};
+use warpbook_diagnostic::{Diagnostic, Result, nearest};
 
 /// An argument, and where it stands.
 #[derive(Clone, Debug)]

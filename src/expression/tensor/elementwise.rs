@@ -4,7 +4,7 @@ use super::super::scalar::Scalar;
 use super::arithmetic::common_shape;
 use super::call::Bound;
 use super::value::{Elements, Tensor, Value, broadcast, elements_of};
-use crate::diagnostic::Result;
+use warpbook_diagnostic::Result;
 
 /// Applies `exp`, `where`, `clamp` and the like.
 pub(super) fn apply(call: &Bound<'_>) -> Result<Tensor> {

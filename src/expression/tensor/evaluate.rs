@@ -7,8 +7,8 @@ use super::super::scalar::{self, Scalar, Scope, unknown_name};
 use super::arithmetic;
 use super::matmul;
 use super::value::{Elements, Tensor, Value};
-use crate::cancel::Cancel;
-use crate::diagnostic::{Diagnostic, Result};
+use warpbook_diagnostic::{Diagnostic, Result};
+use warpbook_process::cancel::Cancel;
 
 /// What names mean where an expression of tensors stands.
 pub trait TensorScope: Scope {

@@ -6,7 +6,7 @@ use super::evaluate::Evaluator;
 use super::reduce;
 use super::shape;
 use super::value::Tensor;
-use crate::diagnostic::Result;
+use warpbook_diagnostic::Result;
 
 /// Functions with their parameters. Those whose first one is `x` are methods too.
 pub(super) const FUNCTIONS: &[(&str, &str)] = &[

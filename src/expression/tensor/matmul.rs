@@ -1,8 +1,8 @@
 //! Matrix products in double precision, on all cores.
 
 use super::value::{Elements, Tensor, broadcast, elements_of};
-use crate::cancel::Cancel;
-use crate::diagnostic::Result;
+use warpbook_diagnostic::Result;
+use warpbook_process::cancel::Cancel;
 
 /// Columns and depth of a block of the right matrix, which stays in the L2 cache.
 const COLUMNS: usize = 256;

@@ -3,7 +3,7 @@
 use super::call::Bound;
 use super::evaluate::fail;
 use super::value::{Elements, Tensor, elements_of, strides};
-use crate::diagnostic::Result;
+use warpbook_diagnostic::Result;
 
 /// The index of a dimension, counted from the end where it is negative.
 pub(super) fn dimension(call: &Bound<'_>, axis: i64, rank: usize) -> Result<usize> {

@@ -9,8 +9,8 @@ use super::evaluate::{Evaluator, as_integer, fail, transposed};
 use super::matmul;
 use super::reduce::dimension;
 use super::value::{Elements, Tensor, Value, broadcast, elements_of, strides};
-use crate::diagnostic::Result;
 use crate::expression::slice_extent;
+use warpbook_diagnostic::Result;
 
 /// `transpose`, `reshape`, `flip`, `tril` and the like.
 pub(super) fn rearrange(call: &Bound<'_>) -> Result<Tensor> {

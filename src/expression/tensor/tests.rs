@@ -2,8 +2,8 @@
 
 use super::super::{Expr, ExprKind, Scalar, Scope, parse};
 use super::{Elements, Tensor, TensorScope, Value, evaluate_tensor};
-use crate::cancel::Cancel;
-use crate::diagnostic::Result;
+use warpbook_diagnostic::Result;
+use warpbook_process::cancel::Cancel;
 
 /// The tensors that `golden.txt` was computed with.
 struct Names;

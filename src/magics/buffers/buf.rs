@@ -3,16 +3,16 @@
 use super::expressions;
 use super::initialise::{INITIALISERS, initialise, reserve};
 use super::on_device;
-use crate::cancel::Cancel;
-use crate::device::cuda::content_digest;
-use crate::device::{Buffer, Contents, Dtype, Place, Recipe, contiguous_strides};
-use crate::diagnostic::{Diagnostic, Result, nearest};
 use crate::expression::tensor::Value;
 use crate::expression::tensor::functions;
 use crate::expression::{Expr, ExprKind, Parser};
 use crate::magics::{Call, Kind, Magic, Spec};
 use crate::render::{Output, bytes_text};
 use crate::workspace::{Context, Workspace, resolve_view, tensors};
+use warpbook_device::cuda::content_digest;
+use warpbook_device::{Buffer, Contents, Dtype, Place, Recipe, contiguous_strides};
+use warpbook_diagnostic::{Diagnostic, Result, nearest};
+use warpbook_process::cancel::Cancel;
 
 /// `%buf NAME = INITIALISER`
 pub struct Buf;

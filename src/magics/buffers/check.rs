@@ -6,8 +6,6 @@ use serde_json::json;
 
 use super::compare::{Comparison, Tolerance, compare};
 use super::expressions;
-use crate::device::Dtype;
-use crate::diagnostic::{Diagnostic, Result, nearest};
 use crate::expression::tensor::functions;
 use crate::expression::tensor::{Elements, Tensor, Value};
 use crate::expression::{BinaryOp, Expr, ExprKind, Parser, Scalar, evaluate};
@@ -15,6 +13,8 @@ use crate::magics::{Call, Kind, Magic, Spec};
 use crate::render::array::short;
 use crate::render::{Output, grouped};
 use crate::workspace::{Context, Workspace};
+use warpbook_device::Dtype;
+use warpbook_diagnostic::{Diagnostic, Result, nearest};
 
 /// `%check ACTUAL == EXPECTED`
 pub struct Check;

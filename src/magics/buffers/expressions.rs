@@ -1,13 +1,13 @@
 //! Tensor expressions over buffers, for `%buf`, `%show` and `%check`.
 
 use super::initialise::{INITIALISERS, initialise};
-use crate::cancel::Cancel;
-use crate::device::Dtype;
-use crate::diagnostic::Result;
 use crate::expression::tensor::{Elements, Tensor, TensorScope, Value, evaluate_tensor};
 use crate::expression::{Expr, ExprKind, Scalar, Scope};
 use crate::workspace::tensors::tensor_of;
 use crate::workspace::{Workspace, WorkspaceScope};
+use warpbook_device::Dtype;
+use warpbook_diagnostic::Result;
+use warpbook_process::cancel::Cancel;
 
 /// What names mean in a tensor expression: the workspace's, and the initialisers of `%buf`.
 struct Names<'a> {

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 
 use super::buf::{line, store_at};
 use super::on_device;
-use crate::device::{Contents, Dtype, Recipe};
-use crate::diagnostic::{Diagnostic, Result, nearest};
 use crate::files::{self, FileError};
 use crate::magics::{Call, Kind, Magic, OptionSpec, Spec};
 use crate::render::Output;
 use crate::workspace::{Context, Workspace};
+use warpbook_device::{Contents, Dtype, Recipe};
+use warpbook_diagnostic::{Diagnostic, Result, nearest};
 
 /// `%load NAME = PATH[ENTRY]`
 pub struct Load;

@@ -1,10 +1,10 @@
 //! `%free` and `%reset`: forgetting.
 
-use crate::diagnostic::{Diagnostic, Result, nearest};
 use crate::expression::Parser;
 use crate::magics::{Call, Kind, Magic, Spec, no_arguments};
 use crate::render::Output;
 use crate::workspace::{Context, Workspace};
+use warpbook_diagnostic::{Diagnostic, Result, nearest};
 
 /// `%free NAME…`
 pub struct Free;

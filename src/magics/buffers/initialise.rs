@@ -3,10 +3,10 @@
 use std::ops::Range;
 
 use super::random::Random;
-use crate::device::{Contents, Dtype, Number};
-use crate::diagnostic::{Diagnostic, Result, nearest};
 use crate::expression::{Expr, ExprKind, Keyword, Scalar, evaluate};
 use crate::workspace::{Workspace, resolve_view};
+use warpbook_device::{Contents, Dtype, Number};
+use warpbook_diagnostic::{Diagnostic, Result, nearest};
 
 /// The functions, with what they take.
 pub const INITIALISERS: [(&str, &str); 12] = [

@@ -2,11 +2,11 @@
 
 use serde_json::json;
 
-use crate::device::{Buffer, Device};
-use crate::diagnostic::Result;
 use crate::magics::{Call, Kind, Magic, Spec, no_arguments};
 use crate::render::{Output, bytes_text, table};
 use crate::workspace::{Context, Workspace};
+use warpbook_device::{Buffer, Device};
+use warpbook_diagnostic::Result;
 
 /// `%bufs`
 pub struct Bufs;

@@ -2,11 +2,11 @@
 
 use std::ops::Range;
 
-use crate::device::Place;
-use crate::diagnostic::{Diagnostic, Result};
 use crate::magics::settings::place::parse;
 use crate::magics::{Call, OptionSpec};
 use crate::workspace::Workspace;
+use warpbook_device::Place;
+use warpbook_diagnostic::{Diagnostic, Result};
 
 pub const DEVICE: OptionSpec = OptionSpec {
     name: "--device",

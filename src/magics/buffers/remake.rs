@@ -3,13 +3,13 @@
 use super::expressions;
 use super::file::split_entry;
 use super::initialise::initialise;
-use crate::cancel::Cancel;
-use crate::device::{Buffer, Recipe};
-use crate::diagnostic::{Diagnostic, Result};
 use crate::expression::parse;
 use crate::expression::tensor::Value;
 use crate::files;
 use crate::workspace::{Workspace, resolve_view, tensors};
+use warpbook_device::{Buffer, Recipe};
+use warpbook_diagnostic::{Diagnostic, Result};
+use warpbook_process::cancel::Cancel;
 
 /// The bytes that a buffer's recipe makes of what the workspace holds. Whether they are what the buffer held is for
 /// the caller to find out.

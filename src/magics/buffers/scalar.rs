@@ -1,11 +1,11 @@
 //! `%let`: names scalars.
 
-use crate::device::Dtype;
-use crate::diagnostic::{Diagnostic, Result};
 use crate::expression::{Parser, evaluate};
 use crate::magics::{Call, Kind, Magic, Spec};
 use crate::render::Output;
 use crate::workspace::{Context, Workspace};
+use warpbook_device::Dtype;
+use warpbook_diagnostic::{Diagnostic, Result};
 
 /// `%let NAME = EXPRESSION, …`
 pub struct Let;

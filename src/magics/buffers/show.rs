@@ -3,8 +3,6 @@
 use serde_json::json;
 
 use super::expressions;
-use crate::device::{Contents, Dtype, Number};
-use crate::diagnostic::{Diagnostic, Result};
 use crate::expression::tensor::functions;
 use crate::expression::tensor::{Elements, Tensor, Value};
 use crate::expression::{Expr, ExprKind, parse_with_options};
@@ -13,6 +11,8 @@ use crate::magics::{Call, Kind, Magic, OptionSpec, Spec};
 use crate::render::array::{self, Cells};
 use crate::render::{Output, grouped, table};
 use crate::workspace::{Context, Workspace, resolve_view};
+use warpbook_device::{Contents, Dtype, Number};
+use warpbook_diagnostic::{Diagnostic, Result};
 
 /// `%show EXPR`
 pub struct Show;

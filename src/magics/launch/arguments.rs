@@ -3,12 +3,12 @@
 use std::ops::Range;
 
 use super::descriptor;
-use crate::compiler::meta::{GivenArgument, GivenKind};
-use crate::compiler::{Argument, Binding, BoundParam, LaunchMeta, Param, ParamKind};
-use crate::device::{Device, Dtype, Swizzle, View};
-use crate::diagnostic::{Diagnostic, Result, nearest};
 use crate::expression::{Expr, ExprKind, HeaderOption, LaunchHeader, Scalar, Scope, evaluate};
 use crate::workspace::{LaunchSpec, Workspace, resolve_view};
+use warpbook_compiler::meta::{GivenArgument, GivenKind};
+use warpbook_compiler::{Argument, Binding, BoundParam, LaunchMeta, Param, ParamKind};
+use warpbook_device::{Device, Dtype, Swizzle, View};
+use warpbook_diagnostic::{Diagnostic, Result, nearest};
 
 /// An argument as it stands in the header, evaluated.
 #[derive(Clone, Debug)]

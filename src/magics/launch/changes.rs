@@ -1,6 +1,6 @@
 //! What a launch did to a buffer, in one line.
 
-use crate::device::{Buffer, Dtype, Number};
+use warpbook_device::{Buffer, Dtype, Number};
 
 /// What is different in a buffer, and what it holds now; `None` if nothing is different. The same bytes written again
 /// are no difference.
@@ -78,11 +78,11 @@ fn short(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::device::Recipe;
+    use warpbook_device::Recipe;
 
     fn buffer(dtype: Dtype, shape: Vec<usize>) -> Buffer {
         let bytes = (shape.iter().product::<usize>() * dtype.size()) as u64;
-        let strides = crate::device::contiguous_strides(&shape);
+        let strides = warpbook_device::contiguous_strides(&shape);
         Buffer {
             name: "c".into(),
             dtype,

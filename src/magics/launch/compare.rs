@@ -7,13 +7,13 @@ use super::relaunch::Again;
 use super::run::{Checks, Plan, launch_once, modelled, refuse_findings};
 use super::snapshot::Snapshot;
 use super::{arguments, contraction};
-use crate::device::{Buffer, LaunchReport, Number};
-use crate::diagnostic::{Diagnostic, Result};
 use crate::magics::settings::devices;
 use crate::magics::{Call, Kind, Magic, OptionSpec, Spec};
 use crate::render::plot::time_text;
 use crate::render::{Output, table};
 use crate::workspace::{Context, Workspace};
+use warpbook_device::{Buffer, LaunchReport, Number};
+use warpbook_diagnostic::{Diagnostic, Result};
 
 /// `%compare [NAME][GRID](ARGUMENTS) --devices A,B`
 pub struct CompareDevices;

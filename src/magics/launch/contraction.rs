@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use crate::compiler::Stage;
-use crate::compiler::contraction::{Followed, follow};
-use crate::diagnostic::Result;
-use crate::ir::sass;
 use crate::workspace::{Context, Version, Workspace};
+use warpbook_compiler::Stage;
+use warpbook_compiler::contraction::{Followed, follow};
+use warpbook_diagnostic::Result;
+use warpbook_ir::sass;
 
 /// The PTX of a version as ptxas read it, where the version has a cubin. Read once for each cubin.
 pub fn followed(version: &Version, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Arc<Followed>>> {

@@ -3,12 +3,12 @@
 use std::ops::Range;
 
 use super::arguments::{HeaderScope, Value};
-use crate::compiler::TensorDesc;
-use crate::compiler::meta::{GivenArgument, GivenKind};
-use crate::device::{Device, Interleave, Swizzle, TensorMap, TensorMapType, View};
-use crate::diagnostic::{Diagnostic, Result};
 use crate::expression::{Expr, ExprKind, Scalar, evaluate};
 use crate::workspace::{Workspace, resolve_view};
+use warpbook_compiler::TensorDesc;
+use warpbook_compiler::meta::{GivenArgument, GivenKind};
+use warpbook_device::{Device, Interleave, Swizzle, TensorMap, TensorMapType, View};
+use warpbook_diagnostic::{Diagnostic, Result};
 
 /// What Triton's launcher asks the driver for: 128 bytes.
 const L2_PROMOTION: u8 = 2;

@@ -3,8 +3,8 @@
 use regex::{Captures, Regex};
 
 use super::changes::index_of;
-use crate::diagnostic::Diagnostic;
 use crate::workspace::Workspace;
+use warpbook_diagnostic::Diagnostic;
 
 /// Names the element beside each `byte 16 of x`, where `x` is a buffer that has it.
 pub fn with_elements(mut error: Diagnostic, workspace: &Workspace) -> Diagnostic {
@@ -33,7 +33,7 @@ pub fn with_elements(mut error: Diagnostic, workspace: &Workspace) -> Diagnostic
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::device::{Buffer, Dtype, Place, Recipe};
+    use warpbook_device::{Buffer, Dtype, Place, Recipe};
 
     #[test]
     fn a_byte_has_its_element() {

@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-use crate::device::Buffer;
-use crate::diagnostic::{Diagnostic, Result};
 use crate::expression::{Expr, ExprKind, LaunchHeader};
 use crate::workspace::Workspace;
+use warpbook_device::Buffer;
+use warpbook_diagnostic::{Diagnostic, Result};
 
 /// Refuses the launch if one of its arguments lives on another device, with the command that helps.
 pub fn refuse(header: &LaunchHeader, workspace: &Workspace) -> Result<()> {

@@ -2,9 +2,9 @@
 
 use regex::{Captures, Regex};
 
-use crate::compiler::Stage;
-use crate::diagnostic::{Diagnostic, Source};
 use crate::workspace::{Definitions, Version};
+use warpbook_compiler::Stage;
+use warpbook_diagnostic::{Diagnostic, Source};
 
 /// An error of the device, placed in the text that entered the compiler, as far as debug information leads there.
 pub fn in_own_text(

@@ -7,12 +7,12 @@ use super::compare::on_device;
 use super::relaunch::Again;
 use super::run::{Checks, Plan, takes_cubin, with_prepared};
 use super::snapshot::Snapshot;
-use crate::cancel::Cancel;
-use crate::compiler::Target;
-use crate::device::observe::{Counters, Observe, Observed};
-use crate::device::{Device, Launch, Timing, TimingPlan};
-use crate::diagnostic::{Diagnostic, Result};
 use crate::workspace::{Context, Workspace};
+use warpbook_compiler::Target;
+use warpbook_device::observe::{Counters, Observe, Observed};
+use warpbook_device::{Device, Launch, Timing, TimingPlan};
+use warpbook_diagnostic::{Diagnostic, Result};
+use warpbook_process::cancel::Cancel;
 
 /// Rounds in which two versions are timed by turns.
 pub const ROUNDS: u32 = 20;

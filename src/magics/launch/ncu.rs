@@ -9,14 +9,14 @@ use super::relaunch::Again;
 use super::run::{Checks, Plan, code_for, with_prepared};
 use super::snapshot::Snapshot;
 use super::timeout::limited;
-use crate::child::ChildProcess;
-use crate::device::Code;
-use crate::device::cuda::replay::{self, Job, Span};
-use crate::device::observe::{Class, Counters, Counts, Observe, Observed};
-use crate::diagnostic::{Diagnostic, Result};
 use crate::magics::{Call, Kind, Magic, OptionSpec, Spec};
 use crate::render::{Output, escape_html, grouped, table};
 use crate::workspace::{Context, Workspace};
+use warpbook_device::Code;
+use warpbook_device::cuda::replay::{self, Job, Span};
+use warpbook_device::observe::{Class, Counters, Counts, Observe, Observed};
+use warpbook_diagnostic::{Diagnostic, Result};
+use warpbook_process::child::ChildProcess;
 
 /// `%ncu [NAME][GRID](ARGUMENTS)`
 pub struct Ncu;
@@ -301,7 +301,7 @@ fn profile_these(
 }
 
 fn replay_command() -> &'static str {
-    crate::device::cuda::REPLAY_COMMAND
+    warpbook_device::cuda::REPLAY_COMMAND
 }
 
 /// The last three lines of the table: names, units, values; every field is quoted.

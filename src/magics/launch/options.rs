@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use super::run::Checks;
-use crate::compiler::meta::inherit;
-use crate::compiler::{LaunchMeta, Origin, PassEdits, Scratch, Sourced, Stage, Target};
-use crate::device::TimingPlan;
-use crate::diagnostic::{Diagnostic, Result};
 use crate::expression::{HeaderOption, LaunchHeader};
 use crate::magics::OptionSpec;
 use crate::magics::settings::place::ON;
+use warpbook_compiler::meta::inherit;
+use warpbook_compiler::{LaunchMeta, Origin, PassEdits, Scratch, Sourced, Stage, Target};
+use warpbook_device::TimingPlan;
+use warpbook_diagnostic::{Diagnostic, Result};
 
 /// Options that take no value.
 pub const SWITCHES: [&str; 4] = ["--compile", "--warm", "--check", "--contract"];

@@ -1,7 +1,7 @@
 //! Whether PTX that was written for one architecture runs on another.
 
-use crate::compiler::Target;
-use crate::diagnostic::{Diagnostic, Result};
+use warpbook_compiler::Target;
+use warpbook_diagnostic::{Diagnostic, Result};
 
 /// Refuses PTX whose `.target` the session's target does not run: a newer architecture, or another one with its own
 /// features (`sm_90a`; PTX ISA 11.1.2, `.target`). Text without a directive is left to the parser. The error points into

@@ -3,12 +3,12 @@
 
 use super::arguments;
 use super::run::{Plan, launch_once};
-use crate::compiler::{Artifact, Stage};
-use crate::device::Place;
-use crate::device::cuda::content_digest;
-use crate::diagnostic::{Diagnostic, Result, Source};
 use crate::magics::buffers::remake;
 use crate::workspace::{Context, Input, Launched, Maker, State, Workspace};
+use warpbook_compiler::{Artifact, Stage};
+use warpbook_device::Place;
+use warpbook_device::cuda::content_digest;
+use warpbook_diagnostic::{Diagnostic, Result, Source};
 
 /// Makers that are gone through for one buffer.
 const DEEPEST: usize = 64;
@@ -118,7 +118,11 @@ impl Attempt<'_> {
         }
     }
 
-    fn inputs(&mut self, inputs: &[Input], workspace: &mut Workspace) -> Result<Vec<(crate::device::Buffer, Vec<u8>)>> {
+    fn inputs(
+        &mut self,
+        inputs: &[Input],
+        workspace: &mut Workspace,
+    ) -> Result<Vec<(warpbook_device::Buffer, Vec<u8>)>> {
         inputs.iter().map(|input| Ok((input.buffer.clone(), self.contents(input.state, workspace)?.0))).collect()
     }
 

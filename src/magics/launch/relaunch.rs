@@ -6,13 +6,13 @@ use super::options::{self, LAUNCH_OPTIONS, SWITCHES};
 use super::run::{Checks, Plan, run};
 use super::stages::report;
 use super::{arguments, contraction};
-use crate::compiler::Artifact;
-use crate::diagnostic::{Diagnostic, Result, Source, nearest};
 use crate::expression::{LaunchHeader, parse_launch};
 use crate::magics::settings::{devices, place};
 use crate::magics::{Call, Kind, Magic, OptionSpec, Spec};
 use crate::render::Output;
 use crate::workspace::{Context, LaunchSpec, Version, Workspace};
+use warpbook_compiler::Artifact;
+use warpbook_diagnostic::{Diagnostic, Result, Source, nearest};
 
 /// `%launch [NAME][GRID](ARGUMENTS)`
 pub struct Relaunch;

@@ -7,9 +7,9 @@ use super::arguments;
 use super::run::{Checks, Plan, launch_once, refuse_findings};
 use super::snapshot::Snapshot;
 use super::timeout::limited;
-use crate::device::Emulated;
-use crate::diagnostic::Diagnostic;
 use crate::workspace::{Context, Workspace};
+use warpbook_device::Emulated;
+use warpbook_diagnostic::Diagnostic;
 
 /// No longer than this.
 const LIMIT: Duration = Duration::from_secs(5);

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::compiler::meta::Resources;
-use crate::compiler::{Sourced, Stage};
-use crate::device::{FunctionInfo, Occupancy, Timing};
 use crate::render::plot::{latency_histogram, time_text};
 use crate::render::{Output, bytes_text, escape_html};
+use warpbook_compiler::meta::Resources;
+use warpbook_compiler::{Sourced, Stage};
+use warpbook_device::{FunctionInfo, Occupancy, Timing};
 
 /// A stage that was gone through, as the reader sees it.
 #[derive(Clone, Debug)]
@@ -398,7 +398,7 @@ fn grid_text([x, y, z]: [u32; 3]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compiler::Origin;
+    use warpbook_compiler::Origin;
 
     fn report() -> Report {
         Report {

@@ -11,18 +11,18 @@ use super::replay;
 use super::report::LaunchLines;
 use super::snapshot::{Snapshot, revive};
 use super::timeout::limited;
-use crate::cancel::Cancel;
-use crate::compiler::contraction::Followed;
-use crate::compiler::meta::{encode, resolve_scratch};
-use crate::compiler::{Origin, Stage, Target};
-use crate::device::observe::{Observe, Observed};
-use crate::device::{Buffer, Checked};
-use crate::device::{Code, Device, Launch, LaunchReport, Timing, TimingPlan};
-use crate::diagnostic::{Diagnostic, Result, Source};
 use crate::expression::{LaunchHeader, Scalar};
 use crate::frontend::Stream;
 use crate::render::grouped;
 use crate::workspace::{Context, LaunchSpec, Launched, Version, Workspace};
+use warpbook_compiler::contraction::Followed;
+use warpbook_compiler::meta::{encode, resolve_scratch};
+use warpbook_compiler::{Origin, Stage, Target};
+use warpbook_device::observe::{Observe, Observed};
+use warpbook_device::{Buffer, Checked};
+use warpbook_device::{Code, Device, Launch, LaunchReport, Timing, TimingPlan};
+use warpbook_diagnostic::{Diagnostic, Result, Source};
+use warpbook_process::cancel::Cancel;
 
 /// A launch, ready but for its arguments' bytes.
 #[derive(Clone, Copy)]

@@ -5,10 +5,10 @@ use super::options;
 use super::relaunch::Again;
 use super::run::{Checks, checked_line};
 use super::snapshot::Snapshot;
-use crate::diagnostic::{Diagnostic, Result};
 use crate::magics::{Call, Kind, Magic, OptionSpec, Spec};
 use crate::render::Output;
 use crate::workspace::{Context, Workspace};
+use warpbook_diagnostic::{Diagnostic, Result};
 
 /// `%sanitize [NAME][GRID](ARGUMENTS) [--seeds N]`
 pub struct Sanitize;

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::changes::changes;
 use super::rebuild::{Rebuilt, rebuild, recover};
-use crate::device::Place;
-use crate::diagnostic::Result;
 use crate::workspace::{Context, Workspace};
+use warpbook_device::Place;
+use warpbook_diagnostic::Result;
 
 /// The contents of buffers at one time.
 pub struct Snapshot {

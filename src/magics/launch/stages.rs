@@ -12,19 +12,19 @@ use super::options::{self, CUBIN_OPTIONS, MLIR_OPTIONS, PYTHON_OPTIONS, STAGE_OP
 use super::ptx_target;
 use super::report::{LaunchLines, Report, StageLine};
 use super::run::{Checks, Plan, run, takes_cubin};
-use crate::compiler::meta::comment::{self, Comment};
-use crate::compiler::meta::{resolve_scratch, resources};
-use crate::compiler::{
-    ArgumentPlace, Artifact, Binding, CompileRequest, Compiled, Failure, ParamKind, Progress, Stage,
-};
-use crate::device::TimingPlan;
-use crate::diagnostic::{Diagnostic, Result, Source};
 use crate::expression::{LaunchHeader, Scalar, parse_launch};
 use crate::frontend::Stream;
 use crate::magics::settings::{parse_triton, place};
 use crate::magics::{Call, Kind, Magic, Spec};
 use crate::render::Output;
 use crate::workspace::{Context, LaunchSpec, Version, Workspace};
+use warpbook_compiler::meta::comment::{self, Comment};
+use warpbook_compiler::meta::{resolve_scratch, resources};
+use warpbook_compiler::{
+    ArgumentPlace, Artifact, Binding, CompileRequest, Compiled, Failure, ParamKind, Progress, Stage,
+};
+use warpbook_device::TimingPlan;
+use warpbook_diagnostic::{Diagnostic, Result, Source};
 
 /// The cell magic of a stage.
 pub struct StageMagic(pub Stage);

@@ -3,8 +3,8 @@
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
-use crate::cancel::Cancel;
-use crate::diagnostic::{Diagnostic, Result};
+use warpbook_diagnostic::{Diagnostic, Result};
+use warpbook_process::cancel::Cancel;
 
 /// Does `work` under a token that is cancelled when `cancel` is, or when the time is over; then the error says so.
 pub fn limited<T>(limit: Option<Duration>, cancel: &Cancel, work: impl FnOnce(&Cancel) -> Result<T>) -> Result<T> {

@@ -1,11 +1,11 @@
 //! `%config`: values that hold until they are changed.
 
-use crate::device::cuda::default_budget;
-use crate::diagnostic::{Diagnostic, Result, nearest};
 use crate::magics::launch::snapshot::Snapshot;
 use crate::magics::{Call, Kind, Magic, Spec};
 use crate::render::{Output, bytes_text, table};
 use crate::workspace::{Context, Workspace};
+use warpbook_device::cuda::default_budget;
+use warpbook_diagnostic::{Diagnostic, Result, nearest};
 
 /// `%config [NAME [VALUE]]`
 pub struct Config;

@@ -1,12 +1,12 @@
 //! `%device`: where kernels run; `%move`: where buffers live.
 
 use super::place::parse;
-use crate::compiler::Target;
-use crate::device::Place;
-use crate::diagnostic::{Diagnostic, Result, nearest};
 use crate::magics::{Call, Kind, Magic, OptionSpec, Spec};
 use crate::render::{Output, bytes_text};
 use crate::workspace::{Context, Workspace};
+use warpbook_compiler::Target;
+use warpbook_device::Place;
+use warpbook_diagnostic::{Diagnostic, Result, nearest};
 
 /// `%device [emu | emu:ARCH | cuda:N] [--keep]`
 pub struct DeviceMagic;

@@ -2,12 +2,12 @@
 
 use std::ops::Range;
 
-use crate::compiler::Target;
-use crate::device::Place;
-use crate::diagnostic::{Diagnostic, Result, nearest};
 use crate::expression::LaunchHeader;
 use crate::magics::OptionSpec;
 use crate::workspace::Workspace;
+use warpbook_compiler::Target;
+use warpbook_device::Place;
+use warpbook_diagnostic::{Diagnostic, Result, nearest};
 
 /// `--on`, of magics that launch.
 pub(in crate::magics) const ON: OptionSpec = OptionSpec {

@@ -1,10 +1,10 @@
 //! `%target`: what is compiled for.
 
-use crate::compiler::Target;
-use crate::diagnostic::{Diagnostic, Result};
 use crate::magics::{Call, Kind, Magic, Spec};
 use crate::render::Output;
 use crate::workspace::{Context, Workspace};
+use warpbook_compiler::Target;
+use warpbook_diagnostic::{Diagnostic, Result};
 
 /// `%target [ARCH]`
 pub struct TargetMagic;

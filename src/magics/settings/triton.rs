@@ -1,10 +1,10 @@
 //! `%triton`: which Triton compiles.
 
-use crate::compiler::{Stage, environment};
-use crate::diagnostic::{Diagnostic, Result, nearest};
 use crate::magics::{Call, Kind, Magic, Spec};
 use crate::render::Output;
 use crate::workspace::{Context, Workspace};
+use warpbook_compiler::{Stage, environment};
+use warpbook_diagnostic::{Diagnostic, Result, nearest};
 
 /// `%triton [VERSION]`
 pub struct TritonMagic;

@@ -4,13 +4,13 @@ use serde_json::json;
 
 use super::subject::{Subject, Words};
 use super::trace::trace;
-use crate::compiler::Stage;
-use crate::diagnostic::{Diagnostic, Result, Source};
-use crate::ir::filecheck::{self, Kind as Claims, Problem};
 use crate::magics::edit::{artifact, readable};
 use crate::magics::{Call, Kind, Magic, Spec, edit};
 use crate::render::{Output, escape_html};
 use crate::workspace::{Context, Workspace};
+use warpbook_compiler::Stage;
+use warpbook_diagnostic::{Diagnostic, Result, Source};
+use warpbook_ir::filecheck::{self, Kind as Claims, Problem};
 
 /// `%%expect STAGE [KERNEL[@VERSION]]`.
 pub struct Expect;

@@ -4,12 +4,12 @@ use serde_json::json;
 
 use super::subject::{Subject, Words};
 use super::trace::trace;
-use crate::compiler::meta::resources;
-use crate::compiler::occupancy::{Occupancy, occupancy};
-use crate::diagnostic::{Diagnostic, Result};
 use crate::magics::{Call, Kind, Magic, Spec};
 use crate::render::{Output, bytes_text, grouped, table};
 use crate::workspace::{Context, Workspace};
+use warpbook_compiler::meta::resources;
+use warpbook_compiler::occupancy::{Occupancy, occupancy};
+use warpbook_diagnostic::{Diagnostic, Result};
 
 /// `%resources [KERNEL[@VERSION]]`.
 pub struct ResourcesMagic;

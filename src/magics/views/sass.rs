@@ -7,12 +7,12 @@ use serde_json::json;
 use super::stages::{pane_line, title};
 use super::subject::{Subject, Words};
 use super::trace::{Trace, TracedLine, TracedStage, trace};
-use crate::compiler::Stage;
-use crate::diagnostic::{Diagnostic, Result};
 use crate::magics::{Call, Kind, Magic, Spec};
 use crate::render::Output;
 use crate::render::stages::{Pane, html};
 use crate::workspace::{Context, Workspace};
+use warpbook_compiler::Stage;
+use warpbook_diagnostic::{Diagnostic, Result};
 
 /// `%sass [KERNEL[@VERSION]]`.
 pub struct Sass;

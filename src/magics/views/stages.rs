@@ -6,14 +6,14 @@ use serde_json::json;
 
 use super::subject::{Subject, Words};
 use super::trace::{Linked, Trace, TracedLine, TracedStage, trace};
-use crate::compiler::Stage;
-use crate::diagnostic::{Diagnostic, Result};
-use crate::ir::operations;
 use crate::magics::{Call, Kind, Magic, OptionSpec, Spec};
 use crate::render::plot::time_text;
 use crate::render::stages::{Line, Pane, html_over};
 use crate::render::{Output, escape_html, grouped, table};
 use crate::workspace::{Context, Workspace};
+use warpbook_compiler::Stage;
+use warpbook_diagnostic::{Diagnostic, Result};
+use warpbook_ir::operations;
 
 /// `%stages [KERNEL[@VERSION]]`.
 pub struct Stages;

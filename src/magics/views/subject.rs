@@ -3,11 +3,11 @@
 use std::ops::Range;
 
 use super::super::edit;
-use crate::compiler::{CompileRequest, Compiled, Progress, Stage};
-use crate::diagnostic::{Diagnostic, Result, nearest};
 use crate::frontend::Stream;
 use crate::magics::{Call, Spec};
 use crate::workspace::{Context, Version, Workspace};
+use warpbook_compiler::{CompileRequest, Compiled, Progress, Stage};
+use warpbook_diagnostic::{Diagnostic, Result, nearest};
 
 /// The words of a view's arguments: positional ones, and options with their values.
 pub struct Words {
@@ -131,7 +131,7 @@ pub fn compile(request: &CompileRequest, workspace: &mut Workspace, context: Con
         // Without a source of its own it speaks of the text that was compiled.
         let extension = if request.entry.is_python() { "py" } else { request.entry.name() };
         let name = format!("{}.{extension}", request.name.as_deref().unwrap_or("kernel"));
-        let source = crate::diagnostic::Source::new(name, request.text.clone());
+        let source = warpbook_diagnostic::Source::new(name, request.text.clone());
         Box::new(diagnostic.in_source(&source))
     })
 }

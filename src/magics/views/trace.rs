@@ -9,13 +9,12 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::subject::{Subject, compile, told};
-use crate::compiler::{Compiled, Stage};
-use crate::diagnostic::Result;
-use crate::ir::places::{self, Place, Places};
-use crate::ir::uses::{self, Notation};
-use crate::ir::{locations, operations, sass};
-use crate::ptx;
 use crate::workspace::{Context, Workspace};
+use warpbook_compiler::{Compiled, Stage};
+use warpbook_diagnostic::Result;
+use warpbook_ir::places::{self, Place, Places};
+use warpbook_ir::uses::{self, Notation};
+use warpbook_ir::{locations, operations, sass};
 
 /// One line as it is shown.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -133,7 +132,7 @@ pub struct Trace {
     /// The machine code.
     pub code: Vec<sass::Function>,
     /// The cubin that it is of.
-    pub cubin: Option<crate::compiler::Artifact>,
+    pub cubin: Option<warpbook_compiler::Artifact>,
     /// What the reader should know.
     pub notes: Vec<String>,
 }
@@ -159,7 +158,7 @@ pub fn trace(subject: &Subject, workspace: &mut Workspace, context: Context<'_>)
                 Err(error) if error.is_interrupted() => return Err(error),
                 // What ptxas refuses still has its PTX.
                 Err(error) => {
-                    let request = crate::compiler::CompileRequest { until: Stage::Ptx, ..request };
+                    let request = warpbook_compiler::CompileRequest { until: Stage::Ptx, ..request };
                     let compiled =
                         if hinge < Stage::Ptx { compile(&request, workspace, context) } else { Err(error.clone()) };
                     notes.push(format!("no machine code: {}", error.message));
@@ -245,7 +244,7 @@ pub fn trace(subject: &Subject, workspace: &mut Workspace, context: Context<'_>)
     }
     let carried = cubin.as_ref().and_then(|cubin| {
         let file = object::File::parse(&*cubin.content).ok()?;
-        ptx::embedded_in(&file)
+        warpbook_ptx::embedded_in(&file)
     });
     let made = below(Stage::Ptx).and_then(|(artifact, elapsed)| Some((artifact.text()?.to_owned(), Some(elapsed))));
     let made = made.or_else(|| text_of(Stage::Ptx).map(|text| (text.to_owned(), None)));
@@ -325,7 +324,7 @@ pub fn python_origin(python: &str, ttgir: &str, origins: &Places) -> (String, i6
     // The kernel's own location is the line of its `def`; a kernel of a package has its file's numbers.
     let function = ttgir.lines().position(|line| line.contains("tt.func public"));
     let own = function.and_then(|at| origins.get(at)?.last().cloned());
-    let name = crate::ir::mlir::functions(ttgir).into_iter().find(|function| !function.is_private).map(|f| f.name);
+    let name = warpbook_ir::mlir::functions(ttgir).into_iter().find(|function| !function.is_private).map(|f| f.name);
     let defined = python.lines().position(|line| {
         let rest = line.trim_start().strip_prefix("def ").unwrap_or_default();
         name.as_ref().is_some_and(|name| rest.starts_with(name.as_str()))

@@ -4,15 +4,15 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::observed;
-use crate::compiler::{Artifact, Stage};
-use crate::device::Dtype;
-use crate::device::observe::{Observe, Observed, Span};
-use crate::diagnostic::{Diagnostic, Result, nearest};
 use crate::expression::parse;
 use crate::magics::launch::relaunch::Again;
 use crate::magics::views::subject::{Subject, Words};
 use crate::magics::{Call, OptionSpec};
 use crate::workspace::{Context, Workspace, resolve_view};
+use warpbook_compiler::{Artifact, Stage};
+use warpbook_device::Dtype;
+use warpbook_device::observe::{Observe, Observed, Span};
+use warpbook_diagnostic::{Diagnostic, Result, nearest};
 
 pub const BLOCK: OptionSpec = OptionSpec { name: "--block", value: "X,Y,Z", help: "this block rather than (0, 0, 0)" };
 

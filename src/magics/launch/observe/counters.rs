@@ -6,13 +6,13 @@ use serde_json::json;
 
 use super::asked;
 use super::lines::{Spot, Texts, ptx_lines};
-use crate::device::observe::{Class, Counted, Counters, Counts, Observe, Observed, Traffic, Worst};
-use crate::diagnostic::{Diagnostic, Result};
 use crate::magics::launch::relaunch::Again;
 use crate::magics::{Call, Kind, Magic, OptionSpec, Spec};
 use crate::render::stages::{self, Line, Pane};
 use crate::render::{Output, bytes_text, escape_html, grouped, table};
 use crate::workspace::{Context, Workspace};
+use warpbook_device::observe::{Class, Counted, Counters, Counts, Observe, Observed, Traffic, Worst};
+use warpbook_diagnostic::{Diagnostic, Result};
 
 /// `%counters [NAME][GRID](ARGUMENTS)`
 pub struct CountersMagic;

@@ -10,13 +10,6 @@ use super::asked;
 use super::lines::Texts;
 use super::trace::elements_text;
 use super::values::Shown;
-use crate::compiler::{Artifact, Stage};
-use crate::device::Buffer;
-use crate::device::observe::{Difference, Line, Observe, Observed, Record, Span, Writer, Writers};
-use crate::diagnostic::{Diagnostic, Result};
-use crate::ir::difference::{self, Line as Compared};
-use crate::ir::register_types::{self, Holds};
-use crate::ir::{operations, places};
 use crate::magics::Call;
 use crate::magics::launch::compare::on_device;
 use crate::magics::launch::relaunch::Again;
@@ -25,6 +18,13 @@ use crate::magics::launch::snapshot::Snapshot;
 use crate::magics::views::subject::Subject;
 use crate::render::{Output, escape_html, grouped, table};
 use crate::workspace::{Context, Workspace};
+use warpbook_compiler::{Artifact, Stage};
+use warpbook_device::Buffer;
+use warpbook_device::observe::{Difference, Line, Observe, Observed, Record, Span, Writer, Writers};
+use warpbook_diagnostic::{Diagnostic, Result};
+use warpbook_ir::difference::{self, Line as Compared};
+use warpbook_ir::register_types::{self, Holds};
+use warpbook_ir::{operations, places};
 
 /// Ranges of differing elements that are looked for when the first store of them is wanted.
 const MOST_SPANS: usize = 1 << 16;

@@ -12,18 +12,18 @@ use serde_json::json;
 
 use super::asked;
 use super::values::{Shown, lanes_text};
-use crate::compiler::{Artifact, Stage};
-use crate::device::Dtype;
-use crate::device::observe::{Line, Observe, Observed};
-use crate::diagnostic::{Diagnostic, Result};
-use crate::ir::places::{self, Place as SourcePlace};
-use crate::ir::register_types::Holds;
-use crate::layout::{Encoding, Layout, Place, aliases};
 use crate::magics::Call;
 use crate::magics::views::dump::{self, Value};
 use crate::magics::views::subject::{Subject, Words};
 use crate::render::{Output, table};
 use crate::workspace::{Context, Workspace};
+use warpbook_compiler::{Artifact, Stage};
+use warpbook_device::Dtype;
+use warpbook_device::observe::{Line, Observe, Observed};
+use warpbook_diagnostic::{Diagnostic, Result};
+use warpbook_ir::layout::{Encoding, Layout, Place, aliases};
+use warpbook_ir::places::{self, Place as SourcePlace};
+use warpbook_ir::register_types::Holds;
 
 /// Rows of the text, and of the table.
 const TOLD: usize = 12;

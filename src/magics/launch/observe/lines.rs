@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::compiler::{Artifact, Stage};
-use crate::device::observe::Line;
 use crate::magics::launch::relaunch::Again;
 use crate::workspace::Workspace;
+use warpbook_compiler::{Artifact, Stage};
+use warpbook_device::observe::Line;
 
 /// A line of a text.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

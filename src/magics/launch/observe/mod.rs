@@ -26,9 +26,9 @@ use super::compare::{OnDevice, on_device};
 use super::relaunch::Again;
 use super::run::Checks;
 use super::snapshot::Snapshot;
-use crate::device::observe::Observe;
-use crate::diagnostic::Result;
 use crate::workspace::{Context, Workspace};
+use warpbook_device::observe::Observe;
+use warpbook_diagnostic::Result;
 
 /// The launch again on the emulator, observed; the buffers keep what they hold.
 fn observed(again: &Again, observe: &Observe, workspace: &mut Workspace, context: Context<'_>) -> Result<OnDevice> {

@@ -1,11 +1,11 @@
 //! What registers hold when instructions are executed first, for views of operands that no text decides.
 
 use super::asked;
-use crate::device::observe::{Observe, Observed, Point, Watched, Watching};
-use crate::diagnostic::Result;
 use crate::magics::Call;
 use crate::magics::views::subject::Subject;
 use crate::workspace::{Context, Workspace};
+use warpbook_device::observe::{Observe, Observed, Point, Watched, Watching};
+use warpbook_diagnostic::Result;
 
 /// A register at an instruction.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,8 +1,8 @@
 //! Which block, warp and lanes an option names.
 
-use crate::diagnostic::{Diagnostic, Result};
 use crate::expression::{HeaderOption, LaunchHeader};
 use crate::magics::OptionSpec;
+use warpbook_diagnostic::{Diagnostic, Result};
 
 pub const BLOCK: OptionSpec = OptionSpec { name: "--block", value: "X,Y,Z", help: "this block rather than (0, 0, 0)" };
 

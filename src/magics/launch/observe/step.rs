@@ -9,15 +9,15 @@ use super::asked::{self, BLOCK};
 use super::lines::Texts;
 use super::trace::elements_text;
 use super::values::{Shown, lanes_text, mask_text};
-use crate::compiler::{Artifact, Stage};
-use crate::device::Buffer;
-use crate::device::observe::{Line, Observe, Observed, StepTaken, Touch};
-use crate::diagnostic::{Diagnostic, Result};
-use crate::ir::register_types::{self, Holds};
 use crate::magics::views::subject::{Subject, Words};
 use crate::magics::{Call, Kind, Magic, OptionSpec, Spec};
 use crate::render::{Output, grouped, player};
 use crate::workspace::{Context, Workspace};
+use warpbook_compiler::{Artifact, Stage};
+use warpbook_device::Buffer;
+use warpbook_device::observe::{Line, Observe, Observed, StepTaken, Touch};
+use warpbook_diagnostic::{Diagnostic, Result};
+use warpbook_ir::register_types::{self, Holds};
 
 /// `%step [KERNEL]`
 pub struct StepMagic;

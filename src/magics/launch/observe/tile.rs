@@ -3,11 +3,11 @@
 use serde_json::json;
 
 use super::asked::Element;
-use crate::compiler::{Artifact, Stage};
-use crate::device::observe::Writer;
-use crate::ir::{locations, places};
-use crate::layout::{Encoding, Place, aliases};
 use crate::magics::launch::relaunch::Again;
+use warpbook_compiler::{Artifact, Stage};
+use warpbook_device::observe::Writer;
+use warpbook_ir::layout::{Encoding, Place, aliases};
+use warpbook_ir::{locations, places};
 
 /// Elements of the largest tile that is searched.
 const LARGEST: u64 = 1 << 18;

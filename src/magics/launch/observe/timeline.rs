@@ -4,14 +4,14 @@ use serde_json::json;
 
 use super::lines::Texts;
 use super::{observed, place};
-use crate::device::observe::{Activity, Observe, Observed, Timeline, WarpTimeline};
-use crate::diagnostic::{Diagnostic, Result};
 use crate::expression::LaunchHeader;
 use crate::magics::launch::relaunch::Again;
 use crate::magics::{Call, Kind, Magic, OptionSpec, Spec};
 use crate::render::timeline::{Band, Drawing, Kind as Colour};
 use crate::render::{Output, grouped, table};
 use crate::workspace::{Context, Workspace};
+use warpbook_device::observe::{Activity, Observe, Observed, Timeline, WarpTimeline};
+use warpbook_diagnostic::{Diagnostic, Result};
 
 /// `%timeline [NAME][GRID](ARGUMENTS) [--block X,Y,Z] [--steps A-B]`
 pub struct TimelineMagic;

@@ -8,16 +8,16 @@ use super::asked::{self, Element};
 use super::lines::Texts;
 use super::tile::{self, InTile};
 use super::values::Shown;
-use crate::compiler::{Artifact, Stage};
-use crate::device::observe::{Class, Held, Observe, Observed, Origins, Passage, Span, Writer, Writers};
-use crate::device::{Buffer, Dtype};
-use crate::diagnostic::{Diagnostic, Result};
-use crate::ir::register_types;
 use crate::magics::views::subject::{Subject, Words};
 use crate::magics::{Call, Kind, Magic, Spec};
 use crate::render::sequence::{self, Arrow};
 use crate::render::{Output, escape_html, grouped, table};
 use crate::workspace::{Context, Workspace};
+use warpbook_compiler::{Artifact, Stage};
+use warpbook_device::observe::{Class, Held, Observe, Observed, Origins, Passage, Span, Writer, Writers};
+use warpbook_device::{Buffer, Dtype};
+use warpbook_diagnostic::{Diagnostic, Result};
+use warpbook_ir::register_types;
 
 /// `%trace [KERNEL] c[3,5]`
 pub struct TraceMagic;
@@ -163,7 +163,7 @@ impl View<'_> {
         }
     }
 
-    fn source(&self, line: &crate::device::observe::Line) -> String {
+    fn source(&self, line: &warpbook_device::observe::Line) -> String {
         let spot = self.texts.spot(line).filter(|_| !self.texts.is_ptx());
         spot.map(|spot| format!("{} {}", self.texts.title(), self.texts.name(&spot))).unwrap_or_default()
     }

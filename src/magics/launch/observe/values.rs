@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use crate::device::Dtype;
-use crate::device::Number;
-use crate::device::observe::PtxType;
-use crate::ir::register_types::Holds;
+use warpbook_device::Dtype;
+use warpbook_device::Number;
+use warpbook_device::observe::PtxType;
+use warpbook_ir::register_types::Holds;
 
 /// What a value is shown as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

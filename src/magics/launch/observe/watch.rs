@@ -10,15 +10,15 @@ use super::asked::{self, BLOCK, Element};
 use super::held;
 use super::lines::Texts;
 use super::values::{Shown, float, lanes_text, mask_text};
-use crate::compiler::{Artifact, Stage};
-use crate::device::Dtype;
-use crate::device::observe::{Found, History, Line, Observe, Observed, Point, Time, Watched, Watching};
-use crate::diagnostic::{Diagnostic, Result, nearest};
-use crate::ir::register_types::{self, Holds};
 use crate::magics::views::subject::{Subject, Words};
 use crate::magics::{Call, Kind, Magic, OptionSpec, Spec};
 use crate::render::{Output, escape_html, grouped};
 use crate::workspace::{Context, Workspace};
+use warpbook_compiler::{Artifact, Stage};
+use warpbook_device::Dtype;
+use warpbook_device::observe::{Found, History, Line, Observe, Observed, Point, Time, Watched, Watching};
+use warpbook_diagnostic::{Diagnostic, Result, nearest};
+use warpbook_ir::register_types::{self, Holds};
 
 /// `%watch [KERNEL] %r12 … --line N`
 pub struct WatchMagic;
@@ -215,12 +215,12 @@ fn line(
     if let Some(line) = asked::number(words, cell, "--line", "the number of a line of the PTX")? {
         return Ok(line);
     }
-    let own = |number: u32, text: &str| crate::ir::places::is_ptx_instruction(text.trim()).then_some(number);
+    let own = |number: u32, text: &str| warpbook_ir::places::is_ptx_instruction(text.trim()).then_some(number);
     if let Some(source) =
         asked::number::<u32>(words, cell, "--source", "the number of a line of the kernel's own text")?
     {
         let name = again.text().name;
-        let places = crate::ir::places::of_ptx(ptx);
+        let places = warpbook_ir::places::of_ptx(ptx);
         let found = ptx.lines().zip(1u32..).zip(&places).find_map(|((text, number), places)| {
             let here = places.iter().any(|place| place.line == source && (place.file == name || places.len() == 1));
             own(number, text).filter(|_| here)

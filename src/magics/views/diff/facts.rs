@@ -8,14 +8,14 @@ use serde_json::{Value, json};
 use super::super::stages::title;
 use super::super::subject::Subject;
 use super::super::trace::Trace;
-use crate::compiler::meta::{LaunchMeta, resources};
-use crate::compiler::occupancy::occupancy;
-use crate::compiler::{PassEdits, Stage};
-use crate::device::Timing;
-use crate::device::observe::Counters;
 use crate::magics::launch::measure::ROUNDS;
 use crate::render::grouped;
 use crate::render::plot::time_text;
+use warpbook_compiler::meta::{LaunchMeta, resources};
+use warpbook_compiler::occupancy::occupancy;
+use warpbook_compiler::{PassEdits, Stage};
+use warpbook_device::Timing;
+use warpbook_device::observe::Counters;
 
 /// Something that a side has.
 #[derive(Clone, Debug, PartialEq)]

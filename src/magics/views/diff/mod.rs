@@ -12,16 +12,16 @@ use super::passes::owned;
 use super::stages::title;
 use super::subject::{Subject, Words};
 use super::trace::{Trace, trace};
-use crate::compiler::Stage;
-use crate::device::Timing;
-use crate::diagnostic::{Diagnostic, Result};
-use crate::ir::difference;
 use crate::magics::launch::measure;
 use crate::magics::launch::relaunch::Again;
 use crate::magics::{Call, Kind, Magic, OptionSpec, Spec};
 use crate::render::diff::{self, DiffLine};
 use crate::render::{Output, escape_html, table};
 use crate::workspace::{Context, Workspace};
+use warpbook_compiler::Stage;
+use warpbook_device::Timing;
+use warpbook_diagnostic::{Diagnostic, Result};
+use warpbook_ir::difference;
 
 /// `%diff A B`.
 pub struct Diff;

@@ -2,13 +2,13 @@
 
 use super::super::subject::{Subject, Words, compile};
 use super::SPEC;
-use crate::compiler::{CompileRequest, Stage, Target};
-use crate::diagnostic::{Diagnostic, Result};
 use crate::magics::Call;
 use crate::magics::launch::run::takes_cubin;
 use crate::magics::launch::stages::version_of;
 use crate::magics::settings::{parse_target, parse_triton};
 use crate::workspace::{Context, Workspace};
+use warpbook_compiler::{CompileRequest, Stage, Target};
+use warpbook_diagnostic::{Diagnostic, Result};
 
 /// Both sides, the older or first one first.
 pub fn sides(

@@ -2,18 +2,18 @@
 
 use super::select::{self, Selection, Which};
 use super::{Wanted, in_text};
-use crate::compiler::meta::{GivenArgument, GivenKind};
-use crate::compiler::{Compiled, Stage};
-use crate::device::{Contents, Dtype};
-use crate::diagnostic::{Diagnostic, Result, Source};
-use crate::ir::probe::{self, PROGRAM_LEVELS, Probe};
-use crate::ir::{locations, operations};
 use crate::magics::launch::arguments::{self, Arguments};
 use crate::magics::launch::run::{Plan, grid, launch_once, takes_cubin};
 use crate::magics::launch::snapshot::Snapshot;
 use crate::magics::views::subject::{Subject, told};
 use crate::render::bytes_text;
 use crate::workspace::{Context, LaunchSpec, Version, Workspace};
+use warpbook_compiler::meta::{GivenArgument, GivenKind};
+use warpbook_compiler::{Compiled, Stage};
+use warpbook_device::{Contents, Dtype};
+use warpbook_diagnostic::{Diagnostic, Result, Source};
+use warpbook_ir::probe::{self, PROGRAM_LEVELS, Probe};
+use warpbook_ir::{locations, operations};
 
 /// Iterations of a loop that are made room for before its own number is known.
 const FIRST_GUESS: u32 = 16;
@@ -136,7 +136,7 @@ impl Dumping<'_> {
         let mut notes = Vec::new();
         let version = &self.subject.version;
         if self.stage == Stage::Ttir {
-            let text = |stages: &[crate::compiler::StageOutcome]| {
+            let text = |stages: &[warpbook_compiler::StageOutcome]| {
                 let found = stages.iter().find(|outcome| outcome.artifact.stage == Stage::Ttgir);
                 found.and_then(|outcome| outcome.artifact.text()).map(locations::remove)
             };
@@ -164,7 +164,7 @@ impl Dumping<'_> {
         let mut meta = compiled.meta;
         meta.cooperative.clone_from(&own.meta.cooperative);
         meta.dependent.clone_from(&own.meta.dependent);
-        let tensor_maps = meta.params.value.iter().any(|param| param.kind == crate::compiler::ParamKind::TensorMap);
+        let tensor_maps = meta.params.value.iter().any(|param| param.kind == warpbook_compiler::ParamKind::TensorMap);
         let fits = |params: usize| params + 2 * self.wanted.len() == meta.params.value.len();
         let binding = own.binding.clone().filter(|binding| fits(binding.compiled_params(tensor_maps)));
         Version { stages: compiled.stages, meta, binding, ..own.clone() }

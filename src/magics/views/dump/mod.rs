@@ -13,17 +13,17 @@ use self::launch::{Collected, Dumping};
 use self::select::Selection;
 use super::layout::Source;
 use super::subject::{Subject, Words, told};
-use crate::compiler::{CompileRequest, Stage};
-use crate::device::{Contents, Recipe};
-use crate::diagnostic::{self, Diagnostic, Result, nearest};
-use crate::ir::probe::ValueType;
-use crate::ir::shaped::Kind;
-use crate::ir::values::{self, Definition, Obstacle};
 use crate::magics::buffers::{buf, show};
 use crate::magics::edit::{artifact, readable};
 use crate::magics::{self, Call, Magic, OptionSpec, Spec, edit};
 use crate::render::Output;
 use crate::workspace::{Context, Workspace};
+use warpbook_compiler::{CompileRequest, Stage};
+use warpbook_device::{Contents, Recipe};
+use warpbook_diagnostic::{Diagnostic, Result, nearest};
+use warpbook_ir::probe::ValueType;
+use warpbook_ir::shaped::Kind;
+use warpbook_ir::values::{self, Definition, Obstacle};
 
 /// `%dump [KERNEL[@VERSION]] %VALUE…`.
 pub struct Dump;
@@ -375,7 +375,7 @@ fn type_of(
 
 /// An error that speaks of the text that was compiled.
 fn in_text(error: Diagnostic, subject: &Subject, request: &CompileRequest) -> Box<Diagnostic> {
-    let source = diagnostic::Source::new(format!("{}.{}", subject.name, request.entry), request.text.clone());
+    let source = warpbook_diagnostic::Source::new(format!("{}.{}", subject.name, request.entry), request.text.clone());
     Box::new(error.in_source(&source))
 }
 

@@ -1,13 +1,13 @@
 //! Variables of the kernel's Python as values of its IR: by the lines that assign them, and where the IR's operations
 //! say that they come from.
 
-use crate::compiler::{Artifact, Stage};
-use crate::diagnostic::{Diagnostic, Result, nearest};
-use crate::ir::mlir;
-use crate::ir::places;
-use crate::ir::values::{Definition, Obstacle};
 use crate::magics::views::subject::Subject;
 use crate::magics::views::trace::python_origin;
+use warpbook_compiler::{Artifact, Stage};
+use warpbook_diagnostic::{Diagnostic, Result, nearest};
+use warpbook_ir::mlir;
+use warpbook_ir::places;
+use warpbook_ir::values::{Definition, Obstacle};
 
 /// A variable that is wanted, as the reader wrote it: `acc`, or `acc:11` for the value of that line.
 pub struct Variable<'a> {
@@ -214,7 +214,7 @@ impl Lines {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ir::{locations, values};
+    use warpbook_ir::{locations, values};
 
     const PYTHON: &str = "@triton.jit\ndef k(x_ptr, n):\n    rows, k = f(0), f(1)\n    acc: tl.tensor = g(\n        1,\n    )\n    \
                           for start in range(0, n):\n        acc += h(acc)\n        lo, hi = tl.split(acc)\n    if acc == 1:\n        a[0] = 2\n";

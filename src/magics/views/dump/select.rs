@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-use crate::diagnostic::{Diagnostic, Result};
-use crate::ir::probe::PROGRAM_LEVELS;
-use crate::ir::values::Definition;
 use crate::magics::views::subject::Words;
+use warpbook_diagnostic::{Diagnostic, Result};
+use warpbook_ir::probe::PROGRAM_LEVELS;
+use warpbook_ir::values::Definition;
 
 /// One level: a program's coordinate, or the iteration of a loop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

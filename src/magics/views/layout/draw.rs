@@ -6,9 +6,9 @@ use serde_json::json;
 
 use super::moves::Access;
 use super::source::{bracketed, by_x};
-use crate::layout::{BANKS, Collision, Layout, Place, Placed, TensorMemory, bank};
 use crate::render::grid::{self, Cell, Mark};
 use crate::render::{Output, escape_html};
+use warpbook_ir::layout::{BANKS, Collision, Layout, Place, Placed, TensorMemory, bank};
 
 /// Rows and columns of a tensor that are drawn.
 const DRAWN: u32 = 32;

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use super::moves::{self, Group};
 use super::source::{Source, by_x};
-use crate::ir::shaped::Operation;
-use crate::layout::Unsupported;
 use crate::render::{Output, escape_html, grid, table};
+use warpbook_ir::layout::Unsupported;
+use warpbook_ir::shaped::Operation;
 
 /// Rows of a table that are shown.
 const ROWS: usize = 24;
@@ -65,7 +65,7 @@ pub fn list(headline: &str, source: &Source<'_>) -> Output {
         let mut rows = vec![vec![title, "from".to_owned(), "to".to_owned(), "how".to_owned()]];
         for (operation, _, says) in of_group.iter().take(ROWS) {
             let name = operation.result.clone().unwrap_or_else(|| operation.name.clone());
-            let describe = |at: Option<&crate::ir::shaped::Shaped>| {
+            let describe = |at: Option<&warpbook_ir::shaped::Shaped>| {
                 at.map(|shaped| format!("{} {}", shaped.describe(), shaped.encoding)).unwrap_or_default()
             };
             let (from, to) = (describe(operation.types.first()), describe(operation.types.get(1)));

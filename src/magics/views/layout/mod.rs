@@ -10,16 +10,16 @@ pub(super) use draw::{distributed_grid, memory_grids};
 pub(super) use source::Source;
 
 use super::subject::{Subject, Words};
-use crate::compiler::Stage;
-use crate::diagnostic::{Diagnostic, Result, nearest};
-use crate::ir::shaped::Kind;
-use crate::layout::{Encoding, Layout, Rule, Unsupported};
 use crate::magics::edit::{artifact, readable};
 use crate::magics::{Call, Kind as MagicKind, Magic, OptionSpec, Spec, edit};
 use crate::render::Output;
 use crate::workspace::{Context, Workspace};
 use draw::Chosen;
 use source::{Found, by_x};
+use warpbook_compiler::Stage;
+use warpbook_diagnostic::{Diagnostic, Result, nearest};
+use warpbook_ir::layout::{Encoding, Layout, Rule, Unsupported};
+use warpbook_ir::shaped::Kind;
 
 /// `%layout [KERNEL[@VERSION]] [LAYOUT]`.
 pub struct LayoutMagic;
@@ -186,6 +186,6 @@ fn at(text: &str, whole: &[u32], counting: usize, span: &std::ops::Range<usize>)
 }
 
 /// Whether an operation's type is in registers.
-fn is_tensor(shaped: &&crate::ir::shaped::Shaped) -> bool {
+fn is_tensor(shaped: &&warpbook_ir::shaped::Shaped) -> bool {
     shaped.kind == Kind::Tensor
 }

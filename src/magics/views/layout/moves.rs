@@ -5,13 +5,13 @@ use serde_json::json;
 use super::draw::{self, Window, first_places, framed, memory_grids, thread};
 use super::is_tensor;
 use super::source::{Source, bracketed, by_x, rounded, tail};
-use crate::ir::shaped::{Kind, Operation, Shaped};
-use crate::layout::{
+use crate::render::grid::{self, Cell, Mark};
+use crate::render::{Output, escape_html};
+use warpbook_ir::layout::{
     Conversion, Distance, Encoding, GlobalCost, Layout, Means, Place, Placed, Rule, SharedCost, Through, Unsupported,
     bank,
 };
-use crate::render::grid::{self, Cell, Mark};
-use crate::render::{Output, escape_html};
+use warpbook_ir::shaped::{Kind, Operation, Shaped};
 
 /// An operation that moves a tensor.
 pub struct Moved {

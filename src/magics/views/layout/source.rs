@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use crate::ir::shaped::{self, Operation, Shaped};
-use crate::layout::{Rule, aliases};
+use warpbook_ir::layout::{Rule, aliases};
+use warpbook_ir::shaped::{self, Operation, Shaped};
 
 /// The text.
 pub struct Source<'a> {

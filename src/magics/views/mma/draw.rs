@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::instruction::{Family, Instruction, Place};
 use super::link::Dot;
 use super::number_of;
-use crate::layout::{Generation, InstructionDescriptor, MatrixDescriptor, Placed};
 use crate::render::grid::{self, Cell, Mark};
 use crate::render::{escape_html, table};
+use warpbook_ir::layout::{Generation, InstructionDescriptor, MatrixDescriptor, Placed};
 
 /// Cells of a picture along one side.
 const MOST: u32 = 32;

@@ -1,8 +1,8 @@
 //! The tensor-core instructions of a PTX text, with what is known of their operands.
 
-use crate::layout::{Layout, Unsupported, accumulator_fragment, operand_fragment};
-use crate::ptx::evaluate::{self, Known};
-use crate::ptx::{self, Operand};
+use warpbook_ir::layout::{Layout, Unsupported, accumulator_fragment, operand_fragment};
+use warpbook_ptx::Operand;
+use warpbook_ptx::evaluate::{self, Known};
 
 /// Families of instructions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,8 +95,8 @@ impl Instruction {
 }
 
 /// All of a text, in order.
-pub fn all(text: &str) -> crate::diagnostic::Result<Vec<Instruction>> {
-    let module = ptx::parse(text)?;
+pub fn all(text: &str) -> warpbook_diagnostic::Result<Vec<Instruction>> {
+    let module = warpbook_ptx::parse(text)?;
     let mut found = Vec::new();
     let (mut line, mut counted) = (1, 0);
     for function in &module.functions {
@@ -131,7 +131,7 @@ fn names(operand: &Operand) -> String {
     }
 }
 
-fn of(instruction: &ptx::Instruction, family: Family, line: u32, known: &Known) -> Instruction {
+fn of(instruction: &warpbook_ptx::Instruction, family: Family, line: u32, known: &Known) -> Instruction {
     let operands = &instruction.operands;
     let place = |at: usize| match operands.get(at) {
         Some(operand @ Operand::Vector(_)) => Place::Registers(names(operand)),
@@ -257,7 +257,7 @@ mod tests {
     /// The element in a register of a lane.
     fn element(opcode: &str, fragment: usize, lane: u32, register: u32) -> Vec<u32> {
         let fragments = fragments(opcode).unwrap_or_else(|error| panic!("{error:?}"));
-        fragments[fragment].1.element(crate::layout::Place { lane, register, ..Default::default() })
+        fragments[fragment].1.element(warpbook_ir::layout::Place { lane, register, ..Default::default() })
     }
 
     #[test]

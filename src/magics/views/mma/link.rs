@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use super::instruction::{Family, Instruction, Place};
-use crate::ir::shaped::{Kind, Operation, Shaped};
-use crate::layout::{Encoding, Generation, MatrixDescriptor, Placed};
+use warpbook_ir::layout::{Encoding, Generation, MatrixDescriptor, Placed};
+use warpbook_ir::shaped::{Kind, Operation, Shaped};
 
 /// A dot of the TTGIR, as its instructions cut it up.
 #[derive(Clone, Debug)]

@@ -11,9 +11,6 @@ use serde_json::json;
 
 use super::layout::{Source, distributed_grid};
 use super::subject::{Subject, Words};
-use crate::compiler::Stage;
-use crate::diagnostic::{Diagnostic, Result};
-use crate::layout::Unsupported;
 use crate::magics::edit::{artifact, readable};
 use crate::magics::launch::{self, Asked};
 use crate::magics::{Call, Kind, Magic, OptionSpec, Spec, edit};
@@ -21,6 +18,9 @@ use crate::render::{Output, escape_html, grid};
 use crate::workspace::{Context, Workspace};
 use instruction::{Family, Instruction, Undecided};
 use link::Dot;
+use warpbook_compiler::Stage;
+use warpbook_diagnostic::{Diagnostic, Result};
+use warpbook_ir::layout::Unsupported;
 
 /// `%mma [KERNEL[@VERSION]]`.
 pub struct Mma;
@@ -55,7 +55,7 @@ impl Magic for Mma {
         let ptx = artifact(kernel, &subject.version, Stage::Ptx);
         let ptx = readable(Stage::Ptx, ptx.map_err(|error| Box::new(error.at(call.arguments.clone(), "")))?);
         let mut instructions = instruction::all(&ptx).map_err(|error| {
-            let source = crate::diagnostic::Source::new(format!("{}.ptx", subject.name), ptx.clone());
+            let source = warpbook_diagnostic::Source::new(format!("{}.ptx", subject.name), ptx.clone());
             Box::new(error.in_source(&source))
         })?;
         if instructions.is_empty() {

@@ -2,15 +2,15 @@
 
 use std::ops::Range;
 
-use crate::compiler::meta::comment;
-use crate::compiler::{CompileRequest, Pass, PassEdits, Passes, Stage};
-use crate::diagnostic::{Diagnostic, Result, nearest};
-use crate::ir::locations;
 use crate::magics::Call;
 use crate::magics::launch::stages::{inherit, launch_compiled};
 use crate::magics::views::subject::{Subject, Words, compile};
 use crate::render::Output;
 use crate::workspace::{Context, Workspace};
+use warpbook_compiler::meta::comment;
+use warpbook_compiler::{CompileRequest, Pass, PassEdits, Passes, Stage};
+use warpbook_diagnostic::{Diagnostic, Result, nearest};
+use warpbook_ir::locations;
 
 /// What `--skip` and `--until` change of a compilation's passes.
 fn edits(words: &Words, call: &Call<'_>, mut edits: PassEdits) -> PassEdits {

@@ -2,14 +2,14 @@
 
 use serde_json::json;
 
-use crate::compiler::{BrokenPass, Stage};
-use crate::diagnostic::{Diagnostic, Result};
-use crate::ir::{locations, operations};
 use crate::magics::Call;
 use crate::magics::views::subject::Words;
 use crate::render::Output;
 use crate::render::stages::{Line, Pane, html};
 use crate::workspace::{Context, Workspace};
+use warpbook_compiler::{BrokenPass, Stage};
+use warpbook_diagnostic::{Diagnostic, Result};
+use warpbook_ir::{locations, operations};
 
 /// The broken pass as a view; with `--cell` its IR in a new cell too.
 pub fn show(words: &Words, call: &Call<'_>, workspace: &Workspace, context: Context<'_>) -> Result<Output> {

@@ -9,14 +9,14 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::subject::{Subject, Words, told};
-use crate::compiler::{CompileRequest, Pass, Passes, Stage};
-use crate::diagnostic::{Diagnostic, Result, Source};
-use crate::ir::{difference, locations};
 use crate::magics::{Call, Kind, Magic, OptionSpec, Spec};
 use crate::render::diff::{self, DiffLine};
 use crate::render::plot::time_text;
 use crate::render::{Output, escape_html};
 use crate::workspace::{Context, Workspace};
+use warpbook_compiler::{CompileRequest, Pass, Passes, Stage};
+use warpbook_diagnostic::{Diagnostic, Result, Source};
+use warpbook_ir::{difference, locations};
 
 /// `%passes [KERNEL[@VERSION]]`.
 pub struct PassesMagic;

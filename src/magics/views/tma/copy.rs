@@ -1,7 +1,7 @@
 //! What one bulk copy at a coordinate moves: rows of global memory, what is filled, and where it lands.
 
-use crate::device::TensorMap;
-use crate::layout::bank;
+use warpbook_device::TensorMap;
+use warpbook_ir::layout::bank;
 
 /// Rows that are told.
 pub const ROWS: usize = 32;
@@ -97,7 +97,7 @@ pub fn banks(byte: u32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::device::{Interleave, Swizzle, TensorMapType};
+    use warpbook_device::{Interleave, Swizzle, TensorMapType};
 
     fn map() -> TensorMap {
         TensorMap {

@@ -4,12 +4,12 @@ use serde_json::json;
 
 use super::copy::{Copy, ROWS, banks, swizzled};
 use super::found::Found;
-use crate::device::TensorMap;
-use crate::layout::Shared;
 use crate::magics::views::layout::memory_grids;
 use crate::render::grid::{self, Cell, Mark};
 use crate::render::{Output, bytes_text, escape_html, table};
 use crate::workspace::Workspace;
+use warpbook_device::TensorMap;
+use warpbook_ir::layout::Shared;
 
 pub fn output(headline: &str, shown: &[&Found], notes: &[String], at: Option<&[i64]>, workspace: &Workspace) -> Output {
     let mut text = headline.to_owned();
@@ -305,7 +305,7 @@ fn copied(map: &TensorMap, at: &[i64], swizzle: u32, workspace: &Workspace) -> (
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compiler::TensorDesc;
+    use warpbook_compiler::TensorDesc;
 
     #[test]
     fn rules_of_the_hardware() {

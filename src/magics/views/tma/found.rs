@@ -1,15 +1,15 @@
 //! The tensor descriptors of a kernel: what the compiler chose, what a launch fills in, what the kernel itself writes.
 
-use crate::compiler::{ParamKind, Stage, TensorDesc};
-use crate::device::{Device, Swizzle, TENSOR_MAP_BYTES, TensorMap};
-use crate::diagnostic::{Diagnostic, Result, Source};
-use crate::ir::shaped;
 use crate::magics::edit::readable;
 use crate::magics::launch::arguments;
 use crate::magics::launch::run::{Plan, with_prepared};
 use crate::magics::launch::snapshot::Snapshot;
 use crate::magics::views::subject::Subject;
 use crate::workspace::{Context, LaunchSpec, Workspace};
+use warpbook_compiler::{ParamKind, Stage, TensorDesc};
+use warpbook_device::{Device, Swizzle, TENSOR_MAP_BYTES, TensorMap};
+use warpbook_diagnostic::{Diagnostic, Result, Source};
+use warpbook_ir::shaped;
 
 /// One descriptor.
 #[derive(Clone, Debug)]

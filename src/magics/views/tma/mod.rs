@@ -5,10 +5,10 @@ mod draw;
 mod found;
 
 use super::subject::{Subject, Words};
-use crate::diagnostic::{Diagnostic, Result, nearest};
 use crate::magics::{Call, Kind, Magic, OptionSpec, Spec, edit};
 use crate::render::Output;
 use crate::workspace::{Context, Workspace};
+use warpbook_diagnostic::{Diagnostic, Result, nearest};
 
 /// `%tma [KERNEL[@VERSION]] [DESCRIPTOR]`.
 pub struct Tma;

@@ -1,0 +1,252 @@
+//! What a PTX text says about its launch ("PTX ISA", sections 11.2 kernel entries, 11.4 performance directives, 11.6
+//! linking directives), and how Triton's own trailing parameters are told from the user's.
+
+use super::{LaunchMeta, Origin, Param, ParamKind, Scratch, Sourced, comment};
+use warpbook_diagnostic::{Diagnostic, Result, nearest};
+use warpbook_ptx::{Address, Function, Module, Operand, PtxType, Space, Statement};
+
+/// Bytes that are asked for where nothing says how much shared memory a kernel uses: what the largest supported GPU
+/// gives one block. The launch takes no more than its device has.
+pub(super) const MOST_SHARED: u32 = 227 << 10;
+
+/// Warps of a block where nothing says how many: Triton's own default.
+pub(super) const DEFAULT_WARPS: u32 = 4;
+
+/// What a PTX text says about the launch of one entry, the `// warpbook:` comment included. `name` chooses the entry
+/// where there are several.
+pub fn from_ptx(text: &str, name: Option<&str>) -> Result<LaunchMeta> {
+    let module = warpbook_ptx::parse(text)?;
+    let entry = choose(&module, name)?;
+    let mut meta = of_entry(&module, entry)?;
+    if let Some(comment) = comment::read(text)? {
+        comment.apply(&mut meta)?;
+    }
+    Ok(meta)
+}
+
+pub(super) fn choose<'a>(module: &'a Module, name: Option<&str>) -> Result<&'a Function> {
+    let entries: Vec<&Function> = module.entries().filter(|entry| entry.body.is_some()).collect();
+    let list = || entries.iter().map(|entry| format!("`{}`", entry.name)).collect::<Vec<_>>().join(", ");
+    let error = match (name, entries.as_slice()) {
+        (None, [entry]) => return Ok(entry),
+        (_, []) => Diagnostic::error("no-entry", "this PTX has no kernel")
+            .help("a kernel begins with `.visible .entry name(…)`"),
+        (None, several) => several.iter().fold(
+            Diagnostic::error("which-entry", format!("this PTX has {} kernels", several.len()))
+                .help(format!("name one of them in the header: {}", list())),
+            |error, entry| error.at(entry.span.clone(), ""),
+        ),
+        (Some(name), several) => {
+            if let Some(entry) = several.iter().find(|entry| entry.name == name) {
+                return Ok(entry);
+            }
+            let error = Diagnostic::error("unknown-entry", format!("this PTX has no kernel `{name}`"));
+            let error = error.note(format!("it has: {}", list()));
+            match nearest(name, several.iter().map(|entry| entry.name.as_str())) {
+                Some(near) => error.help(format!("did you mean `{near}`?")),
+                None => error,
+            }
+        }
+    };
+    Err(Box::new(error))
+}
+
+pub(super) fn of_entry(module: &Module, entry: &Function) -> Result<LaunchMeta> {
+    let directive = |name: &str| Origin::PtxDirective(name.to_owned());
+    let params = entry.params.iter().map(param).collect::<Result<Vec<_>>>()?;
+    let threads = match (entry.reqntid, entry.maxntid) {
+        (Some(extents), _) => Sourced::new(in_one_dimension(entry, ".reqntid", extents)?, directive(".reqntid")),
+        (None, Some(extents)) => Sourced::new(in_one_dimension(entry, ".maxntid", extents)?, directive(".maxntid")),
+        (None, None) => Sourced::default(32 * DEFAULT_WARPS, "the PTX has no .reqntid"),
+    };
+    let shared = match dynamic_shared(module, entry) {
+        true => Sourced::default(MOST_SHARED, "the device's limit"),
+        false => Sourced::default(0, "the PTX has no external shared array"),
+    };
+    let absent = |what: &str| format!("PTX does not say {what}");
+    Ok(LaunchMeta {
+        entry: Sourced::new(entry.name.clone(), directive(".entry")),
+        params: Sourced::new(params, directive(".param")),
+        scratch_params: Sourced::default(0, "the number of arguments decides"),
+        num_warps: Sourced::new(threads.value.div_ceil(32), threads.origin.clone()),
+        threads,
+        shared,
+        cluster: match entry.cluster {
+            Some(extents) => Sourced::new(extents, directive(".reqnctapercluster")),
+            None => Sourced::default([1; 3], "the PTX has no .reqnctapercluster"),
+        },
+        global_scratch: Sourced::default(Scratch::default(), absent("how much global scratch")),
+        profile_scratch: Sourced::default(Scratch::default(), absent("how much profile scratch")),
+        tmem: Sourced::default(0, absent("how much tensor memory")),
+        tensor_descs: Vec::new(),
+        fp_fusion: Sourced::default(true, "as ptxas does it"),
+        cooperative: Sourced::default(false, absent("whether it is cooperative")),
+        dependent: Sourced::default(false, absent("whether it is a dependent launch")),
+    })
+}
+
+fn in_one_dimension(entry: &Function, directive: &str, extents: [u32; 3]) -> Result<u32> {
+    match extents {
+        [threads, 1, 1] => Ok(threads),
+        [x, y, z] => Err(Box::new(
+            Diagnostic::error("block-shape", format!("blocks of {x} × {y} × {z} threads are not supported"))
+                .at(entry.span.clone(), format!("{directive} {x}, {y}, {z}"))
+                .note("Triton's blocks have one dimension"),
+        )),
+    }
+}
+
+fn param(declared: &warpbook_ptx::Param) -> Result<Param> {
+    let is_tensor_map = declared.size() == 128 && declared.align >= 64;
+    let kind = match (declared.pointee, declared.ty) {
+        _ if is_tensor_map => ParamKind::TensorMap,
+        (Some(Space::Global | Space::Generic), PtxType::U64 | PtxType::B64 | PtxType::S64) => {
+            ParamKind::Pointer { element: None }
+        }
+        _ if declared.count == 1 => ParamKind::Scalar { ty: declared.ty.name().to_owned() },
+        _ => {
+            let message = format!("the parameter `{}` is an array of {} bytes", declared.name, declared.size());
+            return Err(Box::new(
+                Diagnostic::error("parameter-type", message)
+                    .at(declared.span.clone(), "")
+                    .note("a launch passes pointers, numbers, and tensor maps (`.align 64 .b8 name[128]`)"),
+            ));
+        }
+    };
+    Ok(Param { name: declared.name.clone(), kind, size: declared.size(), align: declared.align, divisibility: None })
+}
+
+/// Whether an entry, or a function that it may call, uses shared memory whose size the launch gives.
+fn dynamic_shared(module: &Module, entry: &Function) -> bool {
+    let external: Vec<&str> = module
+        .variables
+        .iter()
+        .filter(|variable| variable.space == Space::Shared && variable.size == 0)
+        .map(|variable| variable.name.as_str())
+        .collect();
+    let is_external = |name: &str| external.contains(&name);
+    let called = module.functions.iter().filter(|function| !function.is_entry);
+    !external.is_empty()
+        && std::iter::once(entry).chain(called).any(|function| mentions(function.body.as_deref(), &is_external))
+}
+
+fn mentions(body: Option<&[Statement]>, wanted: &dyn Fn(&str) -> bool) -> bool {
+    body.unwrap_or_default().iter().any(|statement| match statement {
+        Statement::Block(inner) => mentions(Some(inner), wanted),
+        Statement::Instruction(instruction) => instruction.operands.iter().any(|operand| names(operand, wanted)),
+        Statement::Registers { .. }
+        | Statement::Variable(_)
+        | Statement::Label(..)
+        | Statement::BranchTargets { .. }
+        | Statement::Line(_) => false,
+    })
+}
+
+fn names(operand: &Operand, wanted: &dyn Fn(&str) -> bool) -> bool {
+    match operand {
+        Operand::Name(name) | Operand::NameOffset(name, _) => wanted(name),
+        Operand::Address(Address { base, .. }) => base.as_deref().is_some_and(wanted),
+        Operand::Vector(items) | Operand::List(items) => items.iter().any(|item| names(item, wanted)),
+        Operand::Pair(first, second) => names(first, wanted) || names(second, wanted),
+        Operand::Not(_) | Operand::Immediate(_) | Operand::Sink => false,
+    }
+}
+
+/// Tells Triton's trailing scratch pointers from the user's parameters by the number of arguments that are given,
+/// where nothing else says how many there are. What does not come out is left as it is: then
+/// [`encode`](super::encode) speaks of the wrong number of arguments.
+pub fn resolve_scratch(meta: &mut LaunchMeta, given: usize) {
+    let params = &mut meta.params.value;
+    let Some(trailing) = params.get(given..).filter(|trailing| matches!(trailing.len(), 1 | 2)) else { return };
+    if meta.scratch_params.is_default() && trailing.iter().all(may_be_scratch) {
+        let count = trailing.len() as u32;
+        params.truncate(given);
+        meta.scratch_params = Sourced::default(count, "trailing pointers without an argument");
+    }
+}
+
+/// Whether a parameter can be a pointer of Triton's own.
+pub(super) fn may_be_scratch(param: &Param) -> bool {
+    match &param.kind {
+        ParamKind::Pointer { .. } => true,
+        ParamKind::Scalar { ty } => matches!(ty.as_str(), "u64" | "b64"),
+        ParamKind::TensorMap => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As Triton 3.4 writes it for sm_80: the last pointer is Triton's own.
+    const PTX: &str = "\
+.version 8.7
+.target sm_80
+.address_size 64
+.extern .shared .align 16 .b8 global_smem[];
+.visible .entry add(
+	.param .u64 .ptr .global .align 1 add_param_0,
+	.param .u32 add_param_1,
+	.param .u64 .ptr .global .align 1 add_param_2
+)
+.reqntid 64
+{
+	.reg .b32 %r<2>;
+	mov.b32 %r1, global_smem;
+	ret;
+}
+.visible .entry other()
+{
+	ret;
+}
+";
+
+    #[test]
+    fn directives_say_what_they_say_and_the_rest_is_a_default() {
+        let meta = from_ptx(PTX, Some("add")).expect("is read");
+        assert_eq!((meta.threads.value, meta.num_warps.value), (64, 2));
+        assert_eq!(meta.threads.origin.to_string(), ".reqntid");
+        assert_eq!(meta.shared, Sourced::default(MOST_SHARED, "the device's limit"));
+        assert_eq!(meta.cluster.value, [1; 3]);
+        let types: Vec<String> = meta.params.value.iter().map(Param::type_name).collect();
+        assert_eq!(types, ["*?", "u32", "*?"]);
+        assert_eq!(from_ptx(PTX, Some("other")).expect("is read").shared.value, 0);
+    }
+
+    #[test]
+    fn the_number_of_arguments_tells_scratch_from_parameters() {
+        let with = |given: usize| {
+            let mut meta = from_ptx(PTX, Some("add")).expect("is read");
+            resolve_scratch(&mut meta, given);
+            (meta.params.value.len(), meta.scratch_params.value)
+        };
+        assert_eq!([with(3), with(2), with(1), with(0)], [(3, 0), (2, 1), (3, 0), (3, 0)]);
+    }
+
+    #[test]
+    fn several_entries_want_a_name() {
+        let error = from_ptx(PTX, None).expect_err("which?");
+        assert_eq!((error.code, error.labels.len()), ("which-entry", 2));
+        let error = from_ptx(PTX, Some("othr")).expect_err("unknown");
+        assert_eq!(
+            (error.code, error.help.as_slice()),
+            ("unknown-entry", ["did you mean `other`?".to_owned()].as_slice())
+        );
+        let error = from_ptx(".version 8.7\n.target sm_80\n.address_size 64\n", None).expect_err("none");
+        assert_eq!(error.code, "no-entry");
+    }
+
+    #[test]
+    fn the_comment_says_what_the_text_does_not() {
+        let text =
+            format!("// warpbook: shared=1024 threads=32 warps=1 scratch=256/128 params=x:*fp16%16,n:i32\n{PTX}");
+        let meta = from_ptx(&text, Some("add")).expect("is read");
+        assert_eq!(meta.shared, Sourced::new(1024, Origin::Comment));
+        assert_eq!((meta.threads.value, meta.num_warps.value), (64, 1), "a directive wins; warps may be fewer");
+        assert_eq!(meta.scratch_params, Sourced::new(1, Origin::Comment));
+        assert_eq!(meta.global_scratch.value, Scratch { size: 256, align: 128 });
+        let types: Vec<String> = meta.params.value.iter().map(Param::type_name).collect();
+        assert_eq!(types, ["*fp16", "i32"]);
+        assert_eq!(meta.params.value[0].divisibility, Some(16));
+    }
+}

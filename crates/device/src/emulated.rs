@@ -1,0 +1,342 @@
+//! The CPU emulator as a [`Device`].
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::time::Instant;
+
+use sha2::{Digest, Sha256};
+
+use super::{Code, Device, FunctionId, FunctionInfo, Launch, LaunchReport, Place, TensorMap, Timing, TimingPlan};
+use warpbook_diagnostic::{Diagnostic, Result};
+use warpbook_emulator::{Arithmetic, GlobalMemory, LaunchConfig, Module, launch};
+use warpbook_process::cancel::Cancel;
+
+struct Loaded {
+    module: Module,
+    /// Addresses of the module's global variables.
+    globals: Vec<u64>,
+    /// What the reader should know of how it was loaded.
+    warning: Option<String>,
+}
+
+/// An emulated GPU of one compute capability, with its memory.
+pub struct Emulated {
+    capability: u32,
+    arithmetic: Arithmetic,
+    memory: GlobalMemory,
+    /// What a checked launch takes for memory that nothing has written.
+    unwritten: Vec<(u64, u64)>,
+    modules: Vec<Loaded>,
+    by_hash: HashMap<[u8; 32], usize>,
+    /// Module and entry of each function.
+    functions: Vec<(usize, String)>,
+}
+
+impl Emulated {
+    /// A device without memory in use. `capability` is that of the emulated GPU: 80.
+    pub fn new(capability: u32) -> Self {
+        Self {
+            capability,
+            arithmetic: Arithmetic::Exact,
+            memory: GlobalMemory::default(),
+            unwritten: Vec::new(),
+            modules: Vec::new(),
+            by_hash: HashMap::new(),
+            functions: Vec::new(),
+        }
+    }
+
+    /// The same device with tensor cores in the host's own f32 arithmetic, which is quicker and has other bits.
+    #[must_use]
+    pub fn with_fast_arithmetic(mut self, fast: bool) -> Self {
+        self.set_fast_arithmetic(fast);
+        self
+    }
+
+    fn load_module(&mut self, code: Code<'_>) -> Result<usize> {
+        let hash = match code {
+            Code::Ptx(text) => Sha256::digest(text),
+            Code::Cubin(bytes) => Sha256::digest(bytes),
+        };
+        if let Some(&index) = self.by_hash.get(hash.as_slice()) {
+            return Ok(index);
+        }
+        let (module, warning) = match code {
+            Code::Ptx(text) => (Module::load(text)?, None),
+            Code::Cubin(bytes) => {
+                let note = "the cubin's own machine code was not run: the emulator ran the PTX that it carries";
+                (Module::load(&ptx_of_cubin(bytes)?)?, Some(note.to_owned()))
+            }
+        };
+        let globals = self.place_variables(&module)?;
+        self.modules.push(Loaded { module, globals, warning });
+        self.by_hash.insert(hash.into(), self.modules.len() - 1);
+        Ok(self.modules.len() - 1)
+    }
+
+    fn place_variables(&mut self, module: &Module) -> Result<Vec<u64>> {
+        let variables = module.variables();
+        let mut addresses = Vec::with_capacity(variables.len());
+        for variable in &variables {
+            addresses.push(self.allocate(&variable.name, variable.bytes.len() as u64)?);
+        }
+        for (variable, &address) in variables.iter().zip(&addresses) {
+            let mut bytes = variable.bytes.clone();
+            for (offset, symbol, addend) in &variable.addresses {
+                let target = variables.iter().position(|other| other.name == *symbol);
+                let value = target.and_then(|index| addresses.get(index)).map_or(0, |a| a.wrapping_add(*addend as u64));
+                if let Some(slot) = bytes.get_mut(*offset as usize..*offset as usize + 8) {
+                    slot.copy_from_slice(&value.to_le_bytes());
+                }
+            }
+            self.write(address, &bytes)?;
+        }
+        Ok(addresses)
+    }
+
+    fn function(&self, function: FunctionId) -> Result<(&Loaded, &warpbook_emulator::Kernel)> {
+        let found = self.functions.get(function.0 as usize).and_then(|(module, entry)| {
+            let loaded = self.modules.get(*module)?;
+            Some((loaded, loaded.module.kernel(entry)?))
+        });
+        found.ok_or_else(|| Box::new(Diagnostic::error("unknown-function", "this function is not loaded")))
+    }
+
+    fn check(&self, launch: &Launch, kernel: &warpbook_emulator::Kernel) -> Result<()> {
+        let fail = |message: String| Err(Box::new(Diagnostic::error("launch-config", message)));
+        let declaration = &kernel.declaration;
+        let threads: u64 = launch.block.iter().map(|&extent| u64::from(extent)).product();
+        if threads == 0 || threads > 1024 {
+            return fail(format!("a block has 1 to 1024 threads, not {threads}"));
+        }
+        if let Some(required) = declaration.reqntid
+            && required != launch.block
+        {
+            return fail(format!(
+                "the kernel was compiled for blocks of {required:?} threads (.reqntid), not {:?}",
+                launch.block
+            ));
+        }
+        if let Some(most) = declaration.maxntid
+            && threads > most.iter().map(|&extent| u64::from(extent)).product()
+        {
+            return fail(format!(
+                "the kernel was compiled for blocks of at most {most:?} threads (.maxntid), not {threads}"
+            ));
+        }
+        if launch.grid.contains(&0) {
+            return fail(format!("the grid {:?} is empty", launch.grid));
+        }
+        if launch.grid[1] > 65535 || launch.grid[2] > 65535 || launch.grid[0] > i32::MAX as u32 {
+            return fail(format!(
+                "the grid {:?} is beyond the limit of 2147483647 × 65535 × 65535 blocks",
+                launch.grid
+            ));
+        }
+        let shared = u64::from(launch.shared) + u64::from(kernel.static_shared());
+        if shared > self.shared_limit().into() {
+            let limit = self.shared_limit();
+            return fail(format!("{shared} bytes of shared memory are more than sm_{} has ({limit})", self.capability));
+        }
+        check_cluster(launch, declaration.cluster, self.capability)?;
+        let expected: Vec<u32> = declaration.params.iter().map(warpbook_ptx::Param::size).collect();
+        let given: Vec<u32> = launch.args.iter().map(|value| value.len() as u32).collect();
+        if expected != given {
+            return fail(format!("the kernel's parameters have {expected:?} bytes, the arguments {given:?}"));
+        }
+        Ok(())
+    }
+}
+
+impl Device for Emulated {
+    fn name(&self) -> String {
+        let fast = if self.arithmetic == Arithmetic::Fast { ":fast" } else { "" };
+        format!("emu:sm_{}{fast}", self.capability)
+    }
+
+    fn place(&self) -> Place {
+        Place::Emulator
+    }
+
+    fn is_emulated(&self) -> bool {
+        true
+    }
+
+    fn set_fast_arithmetic(&mut self, fast: bool) {
+        self.arithmetic = if fast { Arithmetic::Fast } else { Arithmetic::Exact };
+    }
+
+    fn emulate(&mut self, capability: u32) {
+        self.capability = capability;
+    }
+
+    fn capability(&self) -> u32 {
+        self.capability
+    }
+
+    /// "CUDA Programming Guide", table of compute capabilities.
+    fn shared_limit(&self) -> u32 {
+        let kibibytes = match self.capability {
+            75 => 64,
+            80 | 87 => 163,
+            86 | 89 | 120 | 121 => 99,
+            _ => 227,
+        };
+        kibibytes << 10
+    }
+
+    fn allocate(&mut self, label: &str, bytes: u64) -> Result<u64> {
+        self.memory.allocate(label, bytes).ok_or_else(|| {
+            Box::new(
+                Diagnostic::error("out-of-memory", format!("the host has no {bytes} bytes for {label}"))
+                    .help("`%bufs` shows what is allocated, `%free` gives it back"),
+            )
+        })
+    }
+
+    fn free(&mut self, address: u64) {
+        self.memory.free(address);
+    }
+
+    fn write(&mut self, address: u64, bytes: &[u8]) -> Result<()> {
+        if self.memory.write(address, bytes) { Ok(()) } else { Err(outside(address, bytes.len())) }
+    }
+
+    fn read(&self, address: u64, bytes: &mut [u8]) -> Result<()> {
+        if self.memory.read(address, bytes) { Ok(()) } else { Err(outside(address, bytes.len())) }
+    }
+
+    fn load(&mut self, code: Code<'_>, entry: &str) -> Result<FunctionId> {
+        let module = self.load_module(code)?;
+        let loaded = &self.modules[module].module;
+        if loaded.kernel(entry).is_none() {
+            let names: Vec<&str> = loaded.kernel_names().collect();
+            let error = Diagnostic::error("unknown-entry", format!("the PTX has no entry function `{entry}`"));
+            return Err(Box::new(error.note(format!("it has: {}", names.join(", ")))));
+        }
+        let function = (module, entry.to_owned());
+        let index = self.functions.iter().position(|known| *known == function).unwrap_or_else(|| {
+            self.functions.push(function);
+            self.functions.len() - 1
+        });
+        Ok(FunctionId(index as u64))
+    }
+
+    fn info(&self, function: FunctionId) -> FunctionInfo {
+        let Ok((_, kernel)) = self.function(function) else { return FunctionInfo::default() };
+        FunctionInfo {
+            registers: None,
+            spills: None,
+            static_shared: kernel.static_shared(),
+            local: kernel.local_bytes(),
+            params: kernel.declaration.params.iter().map(|param| param.size()).collect(),
+            max_threads: None,
+            log: String::new(),
+            contractible: kernel.contractible(),
+        }
+    }
+
+    fn launch(&mut self, request: &Launch, cancel: &Cancel, print: &(dyn Fn(&str) + Sync)) -> Result<LaunchReport> {
+        let (loaded, kernel) = self.function(request.function)?;
+        self.check(request, kernel)?;
+        let config = LaunchConfig {
+            grid: request.grid,
+            block: request.block,
+            cluster: request.cluster,
+            shared: request.shared,
+            parameters: request.args.clone(),
+            globals: loaded.globals.clone(),
+            capability: self.capability,
+            arithmetic: self.arithmetic,
+            check: request.check,
+            seed: request.seed,
+            observe: request.observe.clone(),
+            unwritten: self.unwritten.clone(),
+            limit: None,
+        };
+        let start = Instant::now();
+        let outcome = launch(&loaded.module, kernel, &config, &self.memory, cancel.flag(), print);
+        let elapsed = start.elapsed();
+        let stats = outcome.map_err(|fault| Box::new(fault.into_diagnostic(loaded.module.source())))?;
+        let source = loaded.module.source();
+        let line = |span: &Range<usize>| 1 + source.text.get(..span.start).unwrap_or_default().matches('\n').count();
+        let repaired = stats.repaired.first().map(|first| {
+            let more = if stats.repaired.len() > 1 { format!(" (and at {} more)", stats.repaired.len() - 1) } else { String::new() };
+            format!(
+                "line {} of the PTX{more} has to do with the accumulator of a `wgmma` that is waited for later: a wait was \
+                 put in before it, as ptxas does (its remark C7517)",
+                line(first)
+            )
+        });
+        Ok(LaunchReport {
+            elapsed,
+            host: None,
+            warp_instructions: Some(stats.warp_instructions),
+            shared_touched: Some(stats.shared_touched),
+            warnings: loaded.warning.iter().cloned().chain(repaired).collect(),
+            checked: stats.checked,
+            observed: stats.observed,
+        })
+    }
+
+    fn set_unwritten(&mut self, ranges: Vec<(u64, u64)>) {
+        self.unwritten = ranges;
+    }
+
+    /// Samples are wall times of the emulator.
+    fn time(&mut self, launch: &Launch, plan: &TimingPlan, cancel: &Cancel) -> Result<Timing> {
+        let count = plan.samples.unwrap_or(20).max(1);
+        let quiet = |_: &str| {};
+        let samples = (0..count).map(|_| Ok(self.launch(launch, cancel, &quiet)?.elapsed)).collect::<Result<_>>()?;
+        Ok(Timing { samples, method: "wall time of the emulator".to_owned(), ..Timing::default() })
+    }
+
+    fn tensor_map(&self, map: &TensorMap) -> Result<Vec<u8>> {
+        Ok(map.encode().into())
+    }
+}
+
+/// CUDA Programming Guide, "Thread Block Clusters": from compute capability 9.0 on, of at most 8 blocks unless the
+/// launch asks for 16, and no cluster is cut off by the grid's end.
+fn check_cluster(launch: &Launch, required: Option<[u32; 3]>, capability: u32) -> Result<()> {
+    let fail = |message: String| Err(Box::new(Diagnostic::error("launch-config", message)));
+    let cluster = launch.cluster;
+    if let Some(required) = required
+        && required != cluster
+    {
+        return fail(format!(
+            "the kernel was compiled for clusters of {required:?} blocks (.reqnctapercluster), not {cluster:?}"
+        ));
+    }
+    if cluster == [1; 3] {
+        return Ok(());
+    }
+    if capability < 90 {
+        return fail(format!("sm_{capability} has no clusters of blocks: sm_90 is the first that does"));
+    }
+    let blocks: u64 = cluster.iter().map(|&extent| u64::from(extent)).product();
+    if blocks == 0 || blocks > 16 {
+        return fail(format!("a cluster has 1 to 16 blocks, not {blocks}"));
+    }
+    if launch.grid.iter().zip(cluster).any(|(extent, each)| !extent.is_multiple_of(each)) {
+        return fail(format!("the grid {:?} is no multiple of the cluster {cluster:?}", launch.grid));
+    }
+    Ok(())
+}
+
+fn outside(address: u64, bytes: usize) -> Box<Diagnostic> {
+    Box::new(Diagnostic::error("bad-address", format!("{bytes} bytes at 0x{address:x} are not inside one allocation")))
+}
+
+/// The PTX that a cubin carries.
+fn ptx_of_cubin(bytes: &[u8]) -> Result<String> {
+    let fail = |message: &str| {
+        Box::new(
+            Diagnostic::error("cubin-without-ptx", message)
+                .note("the emulator runs PTX; it does not execute machine code (SASS)")
+                .help("run it on a GPU, or enter the kernel at an earlier stage"),
+        )
+    };
+    let file = object::File::parse(bytes).map_err(|_| fail("this is no cubin: it is not an ELF file"))?;
+    warpbook_ptx::embedded_in(&file).ok_or_else(|| fail("this cubin carries no PTX"))
+}

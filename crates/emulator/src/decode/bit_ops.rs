@@ -1,0 +1,160 @@
+//! Bytes, bits and fields of bits, and sums over the bytes of a word.
+
+use super::Decoder;
+use super::modifiers::Modifiers;
+use crate::arithmetic::integer;
+use crate::lanes::{self, lanes};
+use crate::program::{Long, Op, Word};
+use warpbook_diagnostic::Result;
+use warpbook_ptx::{Operand, PtxType};
+
+impl Decoder<'_> {
+    pub(super) fn permute(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
+        m.take("b32");
+        macro_rules! mode {
+            ($mode:literal) => {
+                lanes!(Word; |a: Word, b: Word, c: Word| integer::permute_bytes(a, b, integer::permute_selector($mode, c)))
+            };
+        }
+        let f: lanes::WordTernary = match m.take_any(&["f4e", "b4e", "rc8", "ecl", "ecr", "rc16"]) {
+            None => lanes!(Word; |a: Word, b: Word, c: Word| integer::permute_bytes(a, b, c)),
+            Some("f4e") => mode!("f4e"),
+            Some("b4e") => mode!("b4e"),
+            Some("rc8") => mode!("rc8"),
+            Some("ecl") => mode!("ecl"),
+            Some("ecr") => mode!("ecr"),
+            Some(_) => mode!("rc16"),
+        };
+        self.emit_w3(f, o)
+    }
+
+    pub(super) fn logic3(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
+        m.take("b32");
+        let table = self.constant_u32(o, 4)?;
+        let (a, b, c) = (self.word(o, 1)?, self.word(o, 2)?, self.word(o, 3)?);
+        let d = self.word_out(o, 0)?;
+        self.emit(Op::Logic3 { d, a, b, c, table });
+        Ok(())
+    }
+
+    pub(super) fn funnel_shift(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
+        m.take("b32");
+        let (left, wrap) = (m.take("l"), m.take("wrap"));
+        if !left {
+            m.take("r");
+        }
+        if !wrap {
+            m.take("clamp");
+        }
+        fn wide(low: u32, high: u32) -> u64 {
+            u64::from(high) << 32 | u64::from(low)
+        }
+        let f: lanes::WordTernary = match (left, wrap) {
+            (true, true) => lanes!(Word; |a: Word, b: Word, c: Word| (wide(a, b) << (c & 31) >> 32) as u32),
+            (true, false) => lanes!(Word; |a: Word, b: Word, c: Word| (wide(a, b) << c.min(32) >> 32) as u32),
+            (false, true) => lanes!(Word; |a: Word, b: Word, c: Word| (wide(a, b) >> (c & 31)) as u32),
+            (false, false) => lanes!(Word; |a: Word, b: Word, c: Word| (wide(a, b) >> c.min(32)) as u32),
+        };
+        self.emit_w3(f, o)
+    }
+
+    pub(super) fn bit_field(&mut self, name: &str, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
+        let ty = self.take_type(m)?;
+        let insert = name == "bfi";
+        let first = if insert { 3 } else { 2 };
+        let (position, length) = (self.word(o, first)?, self.word(o, first + 1)?);
+        match (insert, ty.size()) {
+            (false, 8) => {
+                let a = self.long(o, 1)?;
+                let d = self.long_out(o, 0)?;
+                self.emit(Op::ExtractL { signed: ty.is_signed(), d, a, position, length });
+            }
+            (false, _) => {
+                let f: lanes::WordTernary = if ty.is_signed() {
+                    lanes!(Word; |a: Word, p: Word, n: Word| integer::extract_signed(a.into(), p, n, 32) as u32)
+                } else {
+                    lanes!(Word; |a: Word, p: Word, n: Word| integer::extract_unsigned(a.into(), p, n, 32) as u32)
+                };
+                let a = self.word(o, 1)?;
+                let d = self.word_out(o, 0)?;
+                self.emit(Op::W3(f, d, [a, position, length]));
+            }
+            (true, 8) => {
+                let (field, base) = (self.long(o, 1)?, self.long(o, 2)?);
+                let d = self.long_out(o, 0)?;
+                self.emit(Op::InsertL { d, field, base, position, length });
+            }
+            (true, _) => {
+                let (field, base) = (self.word(o, 1)?, self.word(o, 2)?);
+                let d = self.word_out(o, 0)?;
+                self.emit(Op::InsertW { d, field, base, position, length });
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn sum_of_difference(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
+        let ty = self.take_type(m)?;
+        if ty.size() == 8 {
+            let f: lanes::LongTernary = if ty.is_signed() {
+                lanes!(Long; |a: Long, b: Long, c: Long| c.wrapping_add((a as i64).abs_diff(b as i64)))
+            } else {
+                lanes!(Long; |a: Long, b: Long, c: Long| c.wrapping_add(a.abs_diff(b)))
+            };
+            let sources = [self.long(o, 1)?, self.long(o, 2)?, self.long(o, 3)?];
+            let d = self.long_out(o, 0)?;
+            self.emit(Op::L3(f, d, sources));
+            return Ok(());
+        }
+        let f: lanes::WordTernary = match ty {
+            PtxType::U16 => {
+                lanes!(Word; |a: Word, b: Word, c: Word| c.wrapping_add((a as u16).abs_diff(b as u16).into()) & 0xffff)
+            }
+            PtxType::S16 => {
+                lanes!(Word; |a: Word, b: Word, c: Word| c.wrapping_add((a as i16).abs_diff(b as i16).into()) & 0xffff)
+            }
+            PtxType::U32 => lanes!(Word; |a: Word, b: Word, c: Word| c.wrapping_add(a.abs_diff(b))),
+            PtxType::S32 => lanes!(Word; |a: Word, b: Word, c: Word| c.wrapping_add((a as i32).abs_diff(b as i32))),
+            ty => return Err(self.unsupported(format!("`sad.{ty}`"))),
+        };
+        self.emit_w3(f, o)
+    }
+
+    pub(super) fn dot4(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
+        let signed = (self.take_type(m)?.is_signed(), self.take_type(m)?.is_signed());
+        let f: lanes::WordTernary = match signed {
+            (true, true) => lanes!(Word; |a: Word, b: Word, c: Word| integer::dot4(a, b, c, true, true)),
+            (true, false) => lanes!(Word; |a: Word, b: Word, c: Word| integer::dot4(a, b, c, true, false)),
+            (false, true) => lanes!(Word; |a: Word, b: Word, c: Word| integer::dot4(a, b, c, false, true)),
+            (false, false) => lanes!(Word; |a: Word, b: Word, c: Word| integer::dot4(a, b, c, false, false)),
+        };
+        self.emit_w3(f, o)
+    }
+
+    pub(super) fn dot2(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
+        let high = m.take("hi");
+        if !high && !m.take("lo") {
+            return Err(self.malformed("`dp2a` is `.lo` or `.hi`"));
+        }
+        let (a_signed, b_signed) = (self.take_type(m)?.is_signed(), self.take_type(m)?.is_signed());
+        macro_rules! form {
+            ($($high:literal $a:literal $b:literal)*) => {
+                match (high, a_signed, b_signed) {
+                    $(($high, $a, $b) => {
+                        lanes!(Word; |a: Word, b: Word, c: Word| integer::dot2(a, b, c, $high, $a, $b)) as lanes::WordTernary
+                    })*
+                }
+            };
+        }
+        let f = form!(false false false  false false true  false true false  false true true
+                      true false false  true false true  true true false  true true true);
+        self.emit_w3(f, o)
+    }
+
+    pub(super) fn copy_sign(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
+        match self.take_type(m)? {
+            PtxType::F32 => self.emit_w2(lanes!(Word; |a: Word, b: Word| a & 1 << 31 | b & !(1 << 31)), o),
+            _ => self.emit_l2(lanes!(Long; |a: Long, b: Long| a & 1 << 63 | b & !(1 << 63)), o),
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Calls: of what the driver provides, and of the module's own functions, which are inlined.
+
+use super::modifiers::Modifiers;
+use super::{Decoder, Place};
+use crate::lanes;
+use crate::program::Op;
+use crate::visit::File;
+use warpbook_diagnostic::Result;
+use warpbook_ptx::{Operand, PtxType};
+
+/// Calls within calls; deeper is taken for recursion.
+const MAX_DEPTH: usize = 32;
+/// Instructions after inlining; a program beyond it grows without bound.
+const MAX_CODE: usize = 1 << 20;
+
+/// Where `ret` goes in the inlined call of a number. No label of PTX text has a space.
+pub(super) fn return_label(id: u32) -> String {
+    format!("return {id}")
+}
+
+impl<'a> Decoder<'a> {
+    /// A label of the text, told apart in each block in braces that defines it and in each inlined call.
+    pub(super) fn label(&self, name: &str) -> String {
+        let block = self.label_blocks.iter().rev().find(|(_, labels)| labels.contains(name));
+        let block = block.map_or(String::new(), |(id, _)| format!(" in {id}"));
+        match self.inlined.last() {
+            Some(id) => format!("{name}{block} {id}"),
+            None => format!("{name}{block}"),
+        }
+    }
+
+    pub(super) fn branch(&mut self, label: String) {
+        self.branches.push((self.code.len(), label, self.span.clone()));
+        self.emit(Op::Branch { target: 0, reconverge: u32::MAX });
+    }
+
+    /// `brx.idx`: a comparison and a branch for each target. An index beyond the list is undefined; here it traps.
+    pub(super) fn branch_by_index(&mut self, o: &[Operand], guarded: bool) -> Result<()> {
+        if guarded {
+            return Err(self.unsupported("a guard of `brx.idx`"));
+        }
+        let Some(Operand::Name(list)) = o.get(1) else { return Err(self.malformed("expected a list of labels")) };
+        let Some(&targets) = self.branch_targets.get(list.as_str()) else {
+            return Err(self.malformed(format!("there is no list of branch targets `{list}`")));
+        };
+        let equals = lanes::compare_words("eq", PtxType::U32, false)
+            .ok_or_else(|| self.unsupported("a comparison of `brx.idx`"))?;
+        let index = self.word(o, 0)?;
+        for (number, target) in targets.iter().enumerate() {
+            let (number, equal) = (self.word_constant(number as u32), self.fresh(File::Predicate));
+            self.emit(Op::CompareW { f: equals, d: equal, complement: None, a: index, b: number, combine: None });
+            let branch = self.code.len();
+            self.branch(self.label(target));
+            self.code[branch].guard = Some((equal, false));
+        }
+        self.emit(Op::Trap);
+        Ok(())
+    }
+
+    /// The callee's parameters and return value are the caller's `.param` variables.
+    fn inline(&mut self, name: &str, arguments: &[u32], returned: Option<u32>) -> Result<()> {
+        let module = self.module;
+        let Some(callee) = module.function(name) else { return Ok(()) };
+        if callee.params.len() != arguments.len() || callee.returns.len() != usize::from(returned.is_some()) {
+            return Err(self.malformed(format!("`{name}` has other parameters")));
+        }
+        if self.inlined.len() >= MAX_DEPTH || self.code.len() > MAX_CODE {
+            return Err(self.unsupported(format!("recursion: `{name}` calls itself")));
+        }
+        let (span, line) = (self.span.clone(), self.line);
+        self.calls += 1;
+        let id = self.calls;
+        self.inlined.push(id);
+        let outer = self.symbols.enter_function();
+        for (param, &offset) in callee.params.iter().zip(arguments) {
+            self.symbols.name_variable(&param.name, Place::Local(offset), param.ty);
+        }
+        for (param, offset) in callee.returns.iter().zip(returned) {
+            self.symbols.name_variable(&param.name, Place::Local(offset), param.ty);
+        }
+        self.statements(callee.body.as_deref().unwrap_or_default())?;
+        self.symbols.leave_function(outer);
+        self.inlined.pop();
+        (self.span, self.line) = (span, line);
+        self.labels.insert(return_label(id), self.code.len() as u32);
+        Ok(())
+    }
+
+    /// Calls of the functions that the driver provides, and of the module's own.
+    pub(super) fn call(&mut self, m: &mut Modifiers<'_>, o: &[Operand], guarded: bool) -> Result<()> {
+        m.take("uni");
+        let (returns, name, arguments) = match o {
+            [Operand::List(returns), Operand::Name(name), Operand::List(arguments)] => {
+                (&returns[..], name, &arguments[..])
+            }
+            [Operand::Name(name), Operand::List(arguments)] => (&[][..], name, &arguments[..]),
+            [Operand::Name(name)] => (&[][..], name, &[][..]),
+            _ => return Err(self.unsupported("an indirect call")),
+        };
+        let mut parameters = Vec::new();
+        for argument in arguments {
+            match argument {
+                Operand::Name(parameter) => match self.symbols.variable(parameter) {
+                    Some(Place::Local(offset)) => parameters.push(offset),
+                    _ => return Err(self.malformed(format!("`{parameter}` is no parameter variable"))),
+                },
+                _ => return Err(self.unsupported("a call with a register or a constant as its argument")),
+            }
+        }
+        let returned = match returns.first() {
+            Some(Operand::Name(name)) => match self.symbols.variable(name) {
+                Some(Place::Local(offset)) => Some(offset),
+                _ => None,
+            },
+            _ => None,
+        };
+        match (name.as_str(), &parameters[..]) {
+            ("vprintf", &[format, arguments]) => self.emit(Op::Print { d: returned, format, arguments }),
+            ("__assertfail", &[message, file, line, function, ..]) => {
+                self.emit(Op::Assert { parameters: [message, file, line, function] });
+            }
+            _ if self.module.function(name).is_some_and(|callee| callee.body.is_some()) => {
+                if guarded {
+                    return Err(self.unsupported("a call under a predicate"));
+                }
+                self.inline(name, &parameters, returned)?;
+            }
+            _ => return Err(self.unsupported(format!("a call of `{name}`"))),
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,94 @@
+//! Arithmetic on numbers of several registers: `add.cc addc sub.cc subc mad.cc madc`. PTX ISA 9.7.2.
+//!
+//! The condition code is a register that has no name: 1 in each lane where a carry, or a borrow, came out.
+
+use super::Decoder;
+use super::modifiers::Modifiers;
+use crate::lanes::{self, lanes};
+use crate::program::{Op, Slot, Word};
+use crate::visit::File;
+use warpbook_diagnostic::Result;
+use warpbook_ptx::{Operand, PtxType};
+
+/// What is done with the condition code.
+#[derive(Clone, Copy)]
+pub(super) struct Carry {
+    /// It is an operand (`addc`).
+    takes: bool,
+    /// It is a result (`.cc`).
+    gives: bool,
+}
+
+impl Carry {
+    /// Whether an instruction has to do with the condition code.
+    pub(super) fn of(name: &str, m: &mut Modifiers<'_>) -> Option<Self> {
+        let takes = matches!(name, "addc" | "subc" | "madc");
+        let gives = m.take("cc");
+        (takes || gives).then_some(Self { takes, gives })
+    }
+}
+
+impl Decoder<'_> {
+    /// The instruction, of 32 bits; `addc` and its like are named without their `c`.
+    pub(super) fn with_carry(&mut self, name: &str, carry: Carry, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
+        let high = m.take("hi");
+        if !high {
+            m.take("lo");
+        }
+        let ty = self.take_type(m)?;
+        if !matches!(ty, PtxType::U32 | PtxType::S32 | PtxType::B32) {
+            return Err(self.unsupported(format!("`{name}` with a carry of .{ty}")));
+        }
+        let (a, b) = match name {
+            "mad" => {
+                let product = self.fresh(File::Word);
+                let factors = [self.word(o, 1)?, self.word(o, 2)?];
+                let f: lanes::WordBinary = match (high, ty) {
+                    (false, _) => lanes!(Word; |a: Word, b: Word| a.wrapping_mul(b)),
+                    (true, PtxType::S32) => {
+                        lanes!(Word; |a: Word, b: Word| ((i64::from(a as i32) * i64::from(b as i32)) >> 32) as u32)
+                    }
+                    (true, _) => lanes!(Word; |a: Word, b: Word| ((u64::from(a) * u64::from(b)) >> 32) as u32),
+                };
+                self.emit(Op::W2(f, product, factors));
+                (product, self.word(o, 3)?)
+            }
+            _ => (self.word(o, 1)?, self.word(o, 2)?),
+        };
+        let d = self.word_out(o, 0)?;
+        let code = self.condition_code();
+        let before = if carry.takes { code } else { self.word_constant(0) };
+        let subtracts = name == "sub";
+        let sum: lanes::WordTernary = if subtracts {
+            lanes!(Word; |a: Word, b: Word, c: Word| a.wrapping_sub(b).wrapping_sub(c))
+        } else {
+            lanes!(Word; |a: Word, b: Word, c: Word| a.wrapping_add(b).wrapping_add(c))
+        };
+        let out: lanes::WordTernary = if subtracts {
+            lanes!(Word; |a: Word, b: Word, c: Word| u32::from(u64::from(a) < u64::from(b) + u64::from(c)))
+        } else {
+            lanes!(Word; |a: Word, b: Word, c: Word| ((u64::from(a) + u64::from(b) + u64::from(c)) >> 32) as u32)
+        };
+        // The destination may be one of the operands, and the code is one itself: the new code comes last.
+        let after = self.fresh(File::Word);
+        if carry.gives {
+            self.emit(Op::W3(out, after, [a, b, before]));
+        }
+        self.emit(Op::W3(sum, d, [a, b, before]));
+        if carry.gives {
+            self.emit(Op::W1(lanes!(Word; |a: Word| a), code, after));
+        }
+        Ok(())
+    }
+
+    fn condition_code(&mut self) -> Slot {
+        match self.condition_code {
+            Some(slot) => slot,
+            None => {
+                let slot = self.fresh(File::Word);
+                self.condition_code = Some(slot);
+                slot
+            }
+        }
+    }
+}

@@ -1,0 +1,380 @@
+//! From the syntax tree of an entry function to a [`Program`], once per module.
+
+mod allocate;
+mod arithmetic_ops;
+mod asynchronous;
+mod bit_ops;
+mod call;
+mod carry;
+mod collective_ops;
+mod convert_ops;
+mod flow;
+mod memory_ops;
+mod modifiers;
+mod move_ops;
+mod operands;
+mod packed_ops;
+mod predicate_ops;
+mod rounded;
+mod scope;
+mod select;
+mod tensor_memory_ops;
+mod tensor_ops;
+
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
+
+use super::program::{Data, Instruction, Op, Program, Register, Slot, Special};
+use super::visit::File;
+use scope::Symbols;
+use warpbook_diagnostic::{Diagnostic, Result};
+use warpbook_ptx::{Function, LineInfo, Module, Space, Statement};
+
+/// Decodes one entry. An instruction or a modifier that the emulator does not implement is an error with its place.
+pub(super) fn decode(module: &Module, entry: &Function) -> Result<Program> {
+    let mut decoder = Decoder::new(module, entry)?;
+    let body = entry.body.as_deref().unwrap_or_default();
+    decoder.statements(body)?;
+    decoder.finish()
+}
+
+/// A constant's slot is virtual until the end.
+#[derive(Default)]
+struct Constants {
+    words: HashMap<u32, Slot>,
+    longs: HashMap<u64, Slot>,
+    specials: HashMap<Special, Slot>,
+    globals: HashMap<(usize, i64), Slot>,
+    truth: Option<Slot>,
+}
+
+/// The work in progress.
+struct Decoder<'a> {
+    module: &'a Module,
+    symbols: Symbols<'a>,
+    code: Vec<Instruction>,
+    spans: Vec<Range<usize>>,
+    lines: Vec<Option<LineInfo>>,
+    strong: Vec<bool>,
+    line: Option<LineInfo>,
+    /// Label → instruction.
+    labels: HashMap<String, u32>,
+    /// Branches whose target is a label yet to come: instruction, label, place.
+    branches: Vec<(usize, String, Range<usize>)>,
+    constants: Constants,
+    /// The register of the carry, once something uses it.
+    condition_code: Option<Slot>,
+    next: [Slot; 3],
+    /// Lists of branch targets by name.
+    branch_targets: HashMap<&'a str, &'a [String]>,
+    /// The blocks in braces that the instruction lies in: a number, and the labels defined there.
+    label_blocks: Vec<(u32, HashSet<&'a str>)>,
+    blocks: u32,
+    /// Numbers of the inlined calls that the instruction lies in, and how many there were.
+    inlined: Vec<u32>,
+    calls: u32,
+    /// Whether anything is for a pair of blocks (`.cta_group::2`).
+    pairs: bool,
+    /// The instruction being decoded.
+    span: Range<usize>,
+}
+
+/// Whether an instruction is for a pair of blocks.
+fn has_pairs(statements: &[Statement]) -> bool {
+    statements.iter().any(|statement| match statement {
+        Statement::Instruction(instruction) => instruction.opcode.contains(".cta_group::2"),
+        Statement::Block(statements) => has_pairs(statements),
+        _ => false,
+    })
+}
+
+impl<'a> Decoder<'a> {
+    fn new(module: &'a Module, entry: &'a Function) -> Result<Self> {
+        Ok(Self {
+            module,
+            symbols: Symbols::new(module, entry)?,
+            code: Vec::new(),
+            spans: Vec::new(),
+            lines: Vec::new(),
+            strong: Vec::new(),
+            line: None,
+            labels: HashMap::new(),
+            branches: Vec::new(),
+            branch_targets: HashMap::new(),
+            constants: Constants::default(),
+            condition_code: None,
+            next: [0; 3],
+            label_blocks: Vec::new(),
+            blocks: 0,
+            inlined: Vec::new(),
+            calls: 0,
+            pairs: module.functions.iter().any(|function| has_pairs(function.body.as_deref().unwrap_or_default())),
+            span: entry.span.clone(),
+        })
+    }
+
+    fn statements(&mut self, statements: &'a [Statement]) -> Result<()> {
+        for statement in statements {
+            if let Statement::BranchTargets { name, targets } = statement {
+                self.branch_targets.insert(name, targets);
+            }
+        }
+        for statement in statements {
+            match statement {
+                Statement::Registers { ty, names } => self.symbols.declare_registers(*ty, names),
+                Statement::Variable(variable) => self.symbols.declare_variable(variable)?,
+                Statement::Label(name, span) => {
+                    let here = self.code.len() as u32;
+                    if self.labels.insert(self.label(name), here).is_some() {
+                        return Err(error("ptx-syntax", format!("label `{name}` is defined twice"), span.clone()));
+                    }
+                }
+                Statement::BranchTargets { .. } => {}
+                Statement::Line(line) => self.line = (line.line != 0).then_some(*line),
+                Statement::Block(statements) => {
+                    let labels = statements.iter().filter_map(|statement| match statement {
+                        Statement::Label(name, _) => Some(name.as_str()),
+                        _ => None,
+                    });
+                    self.blocks += 1;
+                    self.label_blocks.push((self.blocks, labels.collect()));
+                    self.symbols.enter();
+                    self.statements(statements)?;
+                    self.symbols.leave();
+                    self.label_blocks.pop();
+                }
+                Statement::Instruction(instruction) => {
+                    self.span = instruction.span.clone();
+                    let guard = match &instruction.guard {
+                        Some((name, negated)) => Some((self.register(name, File::Predicate)?, *negated)),
+                        None => None,
+                    };
+                    let before = self.code.len();
+                    self.select(instruction)?;
+                    if memory_ops::is_strong(&instruction.opcode) {
+                        self.strong[before..].fill(true);
+                    }
+                    if guard.is_some() {
+                        for selected in &mut self.code[before..] {
+                            selected.guard = guard;
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn emit(&mut self, op: Op) {
+        self.code.push(Instruction { guard: None, op });
+        self.spans.push(self.span.clone());
+        self.lines.push(self.line);
+        self.strong.push(false);
+    }
+
+    fn fresh(&mut self, file: File) -> Slot {
+        let next = &mut self.next[file as usize];
+        *next += 1;
+        *next - 1
+    }
+
+    fn word_constant(&mut self, value: u32) -> Slot {
+        if let Some(&slot) = self.constants.words.get(&value) {
+            return slot;
+        }
+        let slot = self.fresh(File::Word);
+        self.constants.words.insert(value, slot);
+        slot
+    }
+
+    fn long_constant(&mut self, value: u64) -> Slot {
+        if let Some(&slot) = self.constants.longs.get(&value) {
+            return slot;
+        }
+        let slot = self.fresh(File::Long);
+        self.constants.longs.insert(value, slot);
+        slot
+    }
+
+    fn special(&mut self, special: Special) -> Slot {
+        if let Some(&slot) = self.constants.specials.get(&special) {
+            return slot;
+        }
+        let slot = self.fresh(File::Word);
+        self.constants.specials.insert(special, slot);
+        slot
+    }
+
+    fn truth(&mut self) -> Slot {
+        if let Some(slot) = self.constants.truth {
+            return slot;
+        }
+        let slot = self.fresh(File::Predicate);
+        self.constants.truth = Some(slot);
+        slot
+    }
+
+    fn finish(mut self) -> Result<Program> {
+        // Falling off the end returns.
+        self.emit(Op::Exit);
+        for (index, label, span) in std::mem::take(&mut self.branches) {
+            let Some(&to) = self.labels.get(&label) else {
+                let name = label.split(' ').next().unwrap_or_default();
+                return Err(error("ptx-syntax", format!("there is no label `{name}`"), span));
+            };
+            if let Op::Branch { target, .. } = &mut self.code[index].op {
+                *target = to;
+            }
+        }
+        self.hold_accumulators();
+        let blocks = flow::blocks(&self.code);
+        let meeting = flow::post_dominators(&blocks);
+        for (block, meeting) in blocks.iter().zip(meeting) {
+            if let Op::Branch { reconverge, .. } = &mut self.code[block.end - 1].op {
+                *reconverge = meeting.map_or(u32::MAX, |block| blocks[block].start as u32);
+            }
+        }
+        let constants = std::mem::take(&mut self.constants);
+        let mut fixed: Vec<(File, Slot)> = Vec::new();
+        let words: Vec<(u32, Slot)> = constants.words.into_iter().collect();
+        let longs: Vec<(u64, Slot)> = constants.longs.into_iter().collect();
+        let specials: Vec<(Special, Slot)> = constants.specials.into_iter().collect();
+        let globals: Vec<((usize, i64), Slot)> = constants.globals.into_iter().collect();
+        fixed.extend(words.iter().map(|&(_, slot)| (File::Word, slot)));
+        fixed.extend(longs.iter().map(|&(_, slot)| (File::Long, slot)));
+        fixed.extend(specials.iter().map(|&(_, slot)| (File::Word, slot)));
+        fixed.extend(globals.iter().map(|&(_, slot)| (File::Long, slot)));
+        fixed.extend(constants.truth.map(|slot| (File::Predicate, slot)));
+        let (sizes, slots, placed) = allocate::allocate(&mut self.code, &blocks, &fixed);
+        let registers = self.symbols.registers().filter_map(|(name, ty, virtual_slot)| {
+            let file = scope::file_of(ty)?;
+            let &(slot, live) = placed.get(&(file, virtual_slot))?;
+            Some(Register { name: name.to_owned(), ty, file, slot, live })
+        });
+        let mut registers: Vec<Register> = registers.collect();
+        registers.sort_by(|a, b| (a.live, a.file as u8, a.slot, &a.name).cmp(&(b.live, b.file as u8, b.slot, &b.name)));
+        let accumulator_slots = accumulator_slots(&mut self.code);
+        let tensor_load_slots = tensor_load_slots(&mut self.code);
+        let mut slots = slots.into_iter();
+        let mut renamed = || slots.next().unwrap_or_default();
+        Ok(Program {
+            word_constants: words.iter().map(|&(value, _)| (renamed(), value)).collect(),
+            long_constants: longs.iter().map(|&(value, _)| (renamed(), value)).collect(),
+            specials: specials.iter().map(|&(special, _)| (renamed(), special)).collect(),
+            global_symbols: globals.iter().map(|&((index, addend), _)| (renamed(), index, addend)).collect(),
+            true_predicates: constants.truth.iter().map(|_| renamed()).collect(),
+            code: self.code,
+            spans: self.spans,
+            lines: self.lines,
+            strong: self.strong,
+            registers,
+            accumulator_slots,
+            tensor_load_slots,
+            words: sizes.words,
+            longs: sizes.longs,
+            predicates: sizes.predicates,
+            local_bytes: self.symbols.local_bytes,
+            static_shared: self.symbols.static_shared,
+            dynamic_shared_offset: self.symbols.dynamic_shared_offset,
+        })
+    }
+
+    fn unsupported(&self, what: impl Into<String>) -> Box<Diagnostic> {
+        let mut diagnostic =
+            Diagnostic::error("ptx-unsupported", format!("the emulator does not implement {}", what.into()));
+        diagnostic = diagnostic.at(self.span.clone(), "");
+        Box::new(diagnostic)
+    }
+
+    fn malformed(&self, what: impl Into<String>) -> Box<Diagnostic> {
+        error("ptx-operand", what.into(), self.span.clone())
+    }
+}
+
+/// For each instruction but waits: which slots of accumulators it reads or writes; of a `wgmma`, those that are its A.
+/// Nothing in a kernel that never waits: that is no wait too late, but a mistake to be seen.
+fn accumulator_slots(code: &mut [Instruction]) -> Vec<Box<[Slot]>> {
+    if !code.iter().any(|instruction| matches!(instruction.op, Op::WgmmaWait { .. })) {
+        return Vec::new();
+    }
+    let of = |op: &Op| if let Op::Wgmma(wgmma) = op { wgmma.d.iter().filter_map(Data::word).collect() } else { vec![] };
+    slots_within(code, of, |instruction, take| match &instruction.op {
+        // Its own accumulator goes on from one to the next.
+        Op::Wgmma(wgmma) => wgmma.a_words().for_each(take),
+        Op::WgmmaWait { .. } => {}
+        _ => words_of(instruction, take),
+    })
+}
+
+/// For each instruction: the registers of some `tcgen05.ld` that it reads or writes.
+fn tensor_load_slots(code: &mut [Instruction]) -> Vec<Box<[Slot]>> {
+    let of = |op: &Op| match op {
+        Op::TensorLoad(access) => access.registers.iter().filter_map(Data::word).collect(),
+        _ => Vec::new(),
+    };
+    slots_within(code, of, words_of)
+}
+
+/// The registers of 32 bits that an instruction reads or writes.
+fn words_of(instruction: &mut Instruction, take: &mut dyn FnMut(Slot)) {
+    instruction.visit(&mut |file, _, slot| {
+        if file == File::Word {
+            take(*slot);
+        }
+    });
+}
+
+/// For each instruction: which of the slots it uses that are those `of` some operation. Empty where no operation has any.
+fn slots_within(
+    code: &mut [Instruction],
+    of: impl Fn(&Op) -> Vec<Slot>,
+    used: impl Fn(&mut Instruction, &mut dyn FnMut(Slot)),
+) -> Vec<Box<[Slot]>> {
+    let all: HashSet<Slot> = code.iter().flat_map(|instruction| of(&instruction.op)).collect();
+    if all.is_empty() {
+        return Vec::new();
+    }
+    let within = |instruction: &mut Instruction| {
+        let mut found = Vec::new();
+        used(instruction, &mut |slot| found.extend(all.contains(&slot).then_some(slot)));
+        found.into_boxed_slice()
+    };
+    code.iter_mut().map(within).collect()
+}
+
+fn error(code: &'static str, message: String, span: Range<usize>) -> Box<Diagnostic> {
+    Box::new(Diagnostic::error(code, message).at(span, ""))
+}
+
+/// Where a variable lives, once decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// Offset in the kernel's parameter block.
+    Param(u32),
+    /// Offset in the block's shared memory.
+    Shared(u32),
+    /// Offset in the thread's local memory.
+    Local(u32),
+    /// Index of a module variable in global memory.
+    Global(usize),
+}
+
+/// Parameters of the entry: offset of each, in order, as the driver lays them out.
+pub(super) fn parameter_offsets(entry: &Function) -> Vec<u32> {
+    let mut offset = 0u32;
+    entry
+        .params
+        .iter()
+        .map(|param| {
+            offset = offset.checked_next_multiple_of(param.align.max(1)).unwrap_or(u32::MAX);
+            let here = offset;
+            offset = offset.saturating_add(param.size());
+            here
+        })
+        .collect()
+}
+
+/// Module variables that live in global memory (constants too: they are read only, which ptxas checks).
+pub(super) fn is_global(space: Space) -> bool {
+    matches!(space, Space::Global | Space::Const)
+}

@@ -1,0 +1,157 @@
+//! Operands to slots of the register file: constants, special registers, addresses of variables.
+
+use super::modifiers::Modifiers;
+use super::scope::file_of;
+use super::{Decoder, Place};
+use crate::lanes::lanes;
+use crate::program::{Data, Long, Op, Slot, Word};
+use crate::visit::File;
+use warpbook_diagnostic::Result;
+use warpbook_ptx::{Immediate, Operand, PtxType};
+
+impl Decoder<'_> {
+    pub(super) fn operand<'o>(&self, operands: &'o [Operand], index: usize) -> Result<&'o Operand> {
+        operands.get(index).ok_or_else(|| self.malformed(format!("operand {} is missing", index + 1)))
+    }
+
+    pub(super) fn constant_u32(&self, operands: &[Operand], index: usize) -> Result<u32> {
+        match self.operand(operands, index)? {
+            Operand::Immediate(Immediate::Integer(value)) => Ok(*value as u32),
+            _ => Err(self.malformed(format!("operand {} has to be an integer constant", index + 1))),
+        }
+    }
+
+    /// The slot of a 32-bit source.
+    pub(super) fn word(&mut self, operands: &[Operand], index: usize) -> Result<Slot> {
+        let operand = self.operand(operands, index)?;
+        self.word_of(operand)
+    }
+
+    pub(super) fn word_of(&mut self, operand: &Operand) -> Result<Slot> {
+        match operand {
+            Operand::Immediate(Immediate::Integer(value)) => Ok(self.word_constant(*value as u32)),
+            Operand::Immediate(Immediate::F32(bits)) => Ok(self.word_constant(*bits)),
+            Operand::Immediate(Immediate::F64(bits)) => {
+                Ok(self.word_constant((f64::from_bits(*bits) as f32).to_bits()))
+            }
+            Operand::Name(name) => {
+                if let Some(special) = Self::special_by_name(name) {
+                    return Ok(self.special(special));
+                }
+                if let Some(Place::Shared(offset) | Place::Local(offset)) = self.symbols.variable(name) {
+                    return Ok(self.word_constant(offset));
+                }
+                match self.lookup(name) {
+                    Some((ty, slot)) if file_of(ty) == Some(File::Word) => Ok(slot),
+                    // A wider register where a narrower one is meant gives its low bits.
+                    Some((_, slot)) if self.lookup(name).and_then(|(ty, _)| file_of(ty)) == Some(File::Long) => {
+                        let d = self.fresh(File::Word);
+                        self.emit(Op::WfromL(lanes!(Word; |a: Long| a as u32), d, slot));
+                        Ok(d)
+                    }
+                    _ => self.register(name, File::Word),
+                }
+            }
+            Operand::NameOffset(name, addend) => match self.symbols.variable(name) {
+                Some(Place::Shared(offset) | Place::Local(offset)) => {
+                    Ok(self.word_constant(offset.wrapping_add(*addend as u32)))
+                }
+                _ => Err(self.malformed(format!("`{name}` has no 32-bit address"))),
+            },
+            _ => Err(self.malformed("expected a 32-bit register or a constant")),
+        }
+    }
+
+    /// The slot of a 64-bit source.
+    pub(super) fn long(&mut self, operands: &[Operand], index: usize) -> Result<Slot> {
+        let operand = self.operand(operands, index)?;
+        self.long_of(operand)
+    }
+
+    pub(super) fn long_of(&mut self, operand: &Operand) -> Result<Slot> {
+        match operand {
+            Operand::Immediate(Immediate::Integer(value)) => Ok(self.long_constant(*value)),
+            Operand::Immediate(Immediate::F64(bits)) => Ok(self.long_constant(*bits)),
+            Operand::Immediate(Immediate::F32(bits)) => {
+                Ok(self.long_constant(f64::from(f32::from_bits(*bits)).to_bits()))
+            }
+            Operand::Name(name) => match self.symbols.variable(name) {
+                Some(place) => self.address_constant(place, 0),
+                None => self.register(name, File::Long),
+            },
+            Operand::NameOffset(name, addend) => match self.symbols.variable(name) {
+                Some(place) => self.address_constant(place, *addend),
+                None => Err(self.malformed(format!("`{name}` is no variable"))),
+            },
+            _ => Err(self.malformed("expected a 64-bit register or a constant")),
+        }
+    }
+
+    fn address_constant(&mut self, place: Place, addend: i64) -> Result<Slot> {
+        match place {
+            Place::Shared(offset) | Place::Local(offset) | Place::Param(offset) => {
+                Ok(self.long_constant(u64::from(offset).wrapping_add(addend as u64)))
+            }
+            Place::Global(index) => {
+                if let Some(&slot) = self.constants.globals.get(&(index, addend)) {
+                    return Ok(slot);
+                }
+                let slot = self.fresh(File::Long);
+                self.constants.globals.insert((index, addend), slot);
+                Ok(slot)
+            }
+        }
+    }
+
+    /// The slot of a predicate source, negated where it is written so.
+    pub(super) fn predicate(&mut self, operands: &[Operand], index: usize) -> Result<Slot> {
+        match self.operand(operands, index)? {
+            Operand::Name(name) => self.register(name, File::Predicate),
+            Operand::Not(name) => {
+                let a = self.register(name, File::Predicate)?;
+                let d = self.fresh(File::Predicate);
+                self.emit(Op::PredicateNot { d, a });
+                Ok(d)
+            }
+            Operand::Immediate(Immediate::Integer(value)) => {
+                let truth = self.truth();
+                if *value != 0 {
+                    return Ok(truth);
+                }
+                let d = self.fresh(File::Predicate);
+                self.emit(Op::PredicateNot { d, a: truth });
+                Ok(d)
+            }
+            _ => Err(self.malformed("expected a predicate")),
+        }
+    }
+
+    pub(super) fn word_out(&mut self, operands: &[Operand], index: usize) -> Result<Slot> {
+        self.out(operands, index, File::Word)
+    }
+
+    pub(super) fn long_out(&mut self, operands: &[Operand], index: usize) -> Result<Slot> {
+        self.out(operands, index, File::Long)
+    }
+
+    pub(super) fn predicate_out(&mut self, operands: &[Operand], index: usize) -> Result<Slot> {
+        self.out(operands, index, File::Predicate)
+    }
+
+    fn out(&mut self, operands: &[Operand], index: usize, file: File) -> Result<Slot> {
+        match self.operand(operands, index)? {
+            Operand::Sink => Ok(self.fresh(file)),
+            Operand::Name(name) => self.register(name, file),
+            _ => Err(self.malformed(format!("operand {} has to be a register", index + 1))),
+        }
+    }
+
+    /// A source of either width, by the register's own type.
+    pub(super) fn data(&mut self, operand: &Operand, size: u32) -> Result<Data> {
+        if size == 8 { Ok(Data::Long(self.long_of(operand)?)) } else { Ok(Data::Word(self.word_of(operand)?)) }
+    }
+
+    pub(super) fn take_type(&self, m: &mut Modifiers<'_>) -> Result<PtxType> {
+        m.take_type().ok_or_else(|| self.malformed("the opcode has no type"))
+    }
+}

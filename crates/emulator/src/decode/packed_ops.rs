@@ -1,0 +1,44 @@
+//! Pairs of f32 in one register (sm_100). PTX ISA 9.7.3.
+
+use super::Decoder;
+use super::modifiers::Modifiers;
+use crate::arithmetic::formats::Rounding;
+use crate::lanes;
+use crate::program::{Op, Slot};
+use crate::visit::File;
+use warpbook_diagnostic::Result;
+use warpbook_ptx::Operand;
+
+impl Decoder<'_> {
+    /// Each half by the instruction of one f32.
+    pub(super) fn pair_of_singles(&mut self, name: &str, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
+        let flush = m.take("ftz");
+        let rounding = m.take_rounding().unwrap_or(Rounding::NearestEven);
+        let refused = || format!("`{name}` of .f32x2 with this rounding");
+        if rounding != Rounding::NearestEven || !matches!(name, "add" | "sub" | "mul" | "fma") {
+            return Err(self.unsupported(refused()));
+        }
+        let halves = |this: &mut Self, index: usize| -> Result<[Slot; 2]> {
+            let a = this.long(o, index)?;
+            let [low, high] = [this.fresh(File::Word), this.fresh(File::Word)];
+            this.emit(Op::UnpackLong { low: Some(low), high: Some(high), a });
+            Ok([low, high])
+        };
+        let (a, b) = (halves(self, 1)?, halves(self, 2)?);
+        let c = if name == "fma" { Some(halves(self, 3)?) } else { None };
+        let mut results = [0; 2];
+        for (half, result) in results.iter_mut().enumerate() {
+            *result = self.fresh(File::Word);
+            match c {
+                Some(c) => self.emit(Op::W3(lanes::f32_fma(flush, false), *result, [a[half], b[half], c[half]])),
+                None => {
+                    let f = lanes::f32_binary(name, flush, false).ok_or_else(|| self.unsupported(refused()))?;
+                    self.emit(Op::W2(f, *result, [a[half], b[half]]));
+                }
+            }
+        }
+        let d = self.long_out(o, 0)?;
+        self.emit(Op::PackWords { d, low: results[0], high: results[1] });
+        Ok(())
+    }
+}

@@ -1,0 +1,286 @@
+//! Every way in which a launch can end other than well.
+
+use std::fmt;
+use std::ops::Range;
+
+use warpbook_diagnostic::{Diagnostic, Place, Source};
+
+/// Places of waiting warps that are told.
+const MOST_WAITING: usize = 8;
+
+/// Where in the grid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Thread {
+    /// `%ctaid`
+    pub block: [u32; 3],
+    /// `%tid`
+    pub thread: [u32; 3],
+    /// Its warp in the block, and its lane there.
+    pub warp: u32,
+    /// See `warp`.
+    pub lane: u32,
+}
+
+impl fmt::Display for Thread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [bx, by, bz] = self.block;
+        let [tx, ty, tz] = self.thread;
+        let Self { warp, lane, .. } = self;
+        write!(f, "block ({bx}, {by}, {bz}), thread ({tx}, {ty}, {tz}): warp {warp}, lane {lane}")
+    }
+}
+
+/// What went wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FaultKind {
+    /// An access outside of every allocation (or of shared or local memory).
+    OutOfBounds {
+        /// `read` or `write` and so on.
+        access: &'static str,
+        /// `global`, `shared`, `local`.
+        space: &'static str,
+        /// The address.
+        address: u64,
+        /// Bytes accessed.
+        size: u32,
+        /// What lies nearest: label, its length, and the byte offset from its start.
+        near: Option<(String, u64, i64)>,
+    },
+    /// An address that is no multiple of the access's size.
+    Misaligned {
+        /// The address.
+        address: u64,
+        /// Bytes accessed.
+        size: u32,
+    },
+    /// `trap`
+    Trap,
+    /// An mbarrier operation on memory that holds none.
+    NoMbarrier {
+        /// The shared address.
+        address: u64,
+    },
+    /// A number of arrivals that an mbarrier cannot have.
+    MbarrierCount {
+        /// It.
+        count: u64,
+    },
+    /// More bytes to come than an mbarrier counts.
+    MbarrierBytes {
+        /// They.
+        bytes: i64,
+    },
+    /// A shared address of a block that the cluster does not have.
+    NoBlock {
+        /// The rank that the address names.
+        rank: u32,
+        /// Blocks of the cluster.
+        blocks: u32,
+    },
+    /// Shared memory of a block that has ended.
+    BlockExited {
+        /// Its rank in the cluster.
+        rank: u32,
+    },
+    /// A tensor map that breaks a rule.
+    TensorMap(String),
+    /// Tensor memory that cannot be had, or is not there.
+    TensorMemory(String),
+    /// `__assertfail`
+    Assert {
+        /// The message.
+        message: String,
+        /// The source file.
+        file: String,
+        /// The source line.
+        line: u32,
+        /// The function.
+        function: String,
+    },
+    /// Every warp waits, and nobody can arrive.
+    Deadlock {
+        /// How many warps wait at barriers.
+        waiting: u32,
+        /// How many test the phase of an mbarrier again and again.
+        polling: u32,
+        /// How many look at shared memory again and again.
+        looking: u32,
+    },
+    /// Every block that runs asks global memory again and again, and nobody changes it.
+    Spinning {
+        /// Blocks that run.
+        running: u64,
+        /// Blocks that wait for one of them to end.
+        waiting: u64,
+        /// The GPU that holds so many.
+        gpu: &'static str,
+    },
+    /// A block has executed more than so many warp instructions.
+    Limit(u64),
+    /// The reader's interrupt.
+    Cancelled,
+    /// Something that the emulator does not do, found while running.
+    Unsupported(String),
+}
+
+/// Warps of a block that wait at one place when nobody can go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stuck {
+    /// `%ctaid`
+    pub block: [u32; 3],
+    /// Their numbers.
+    pub warps: Vec<u32>,
+    /// Bytes of the instruction in the PTX.
+    pub span: Range<usize>,
+    /// Its line in the source, by `.loc`: file and line.
+    pub source: Option<(String, u32)>,
+    /// What they wait for: `barrier 1, to which 64 of 128 threads have come`.
+    pub what: String,
+}
+
+impl Stuck {
+    fn sentence(&self, ptx: &Source) -> String {
+        let [x, y, z] = self.block;
+        let mut runs: Vec<(u32, u32)> = Vec::new();
+        for &warp in &self.warps {
+            match runs.last_mut() {
+                Some((_, last)) if *last + 1 == warp => *last = warp,
+                _ => runs.push((warp, warp)),
+            }
+        }
+        let run =
+            |&(first, last): &(u32, u32)| if first == last { first.to_string() } else { format!("{first} to {last}") };
+        let runs: Vec<String> = runs.iter().map(run).collect();
+        let (s, verb) = if self.warps.len() == 1 { ("", "waits") } else { ("s", "wait") };
+        let before = ptx.text.get(..self.span.start).unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
+        let source = self.source.as_ref().map_or(String::new(), |(path, line)| format!(", from {path}:{line}"));
+        let what = &self.what;
+        format!(
+            "warp{s} {} of block ({x}, {y}, {z}) {verb} for {what} (line {line} of the PTX{source})",
+            runs.join(", ")
+        )
+    }
+}
+
+/// A fault and where it happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// What.
+    pub kind: FaultKind,
+    /// Who; `None` for an interrupt.
+    pub thread: Option<Thread>,
+    /// Bytes of the instruction in the PTX.
+    pub span: Range<usize>,
+    /// Source file, line and column by `.loc`, where the PTX says.
+    pub source: Option<(String, u32, u32)>,
+    /// Who waits where, in a deadlock.
+    pub waiting: Vec<Stuck>,
+    /// What the checks had found by then, in a checked launch: a sentence each.
+    pub before: Vec<String>,
+}
+
+impl Fault {
+    /// One of no thread and no instruction.
+    pub(super) fn nowhere(kind: FaultKind) -> Self {
+        Self { kind, thread: None, span: 0..0, source: None, waiting: Vec::new(), before: Vec::new() }
+    }
+
+    /// As the reader sees it; the label lies in the PTX.
+    pub fn into_diagnostic(self, ptx: &Source) -> Diagnostic {
+        let (code, message) = match &self.kind {
+            FaultKind::OutOfBounds { access, space, address, size, near } => {
+                let place = match near {
+                    Some((label, length, offset)) if *offset >= 0 => {
+                        format!(": byte {offset} of {label}, which has {length} bytes")
+                    }
+                    Some((label, _, offset)) => format!(": {} bytes before {label}", -offset),
+                    None => String::new(),
+                };
+                (
+                    "out-of-bounds",
+                    format!("out-of-bounds {access} of {size} bytes at {space} address 0x{address:x}{place}"),
+                )
+            }
+            FaultKind::Misaligned { address, size } => {
+                ("misaligned", format!("misaligned access of {size} bytes at address 0x{address:x}"))
+            }
+            FaultKind::NoMbarrier { address } => {
+                ("mbarrier", format!("there is no initialised mbarrier at shared address {address:#x}"))
+            }
+            FaultKind::MbarrierCount { count } => {
+                ("mbarrier", format!("{count} arrivals are not what this mbarrier can have"))
+            }
+            FaultKind::MbarrierBytes { bytes } => {
+                ("mbarrier", format!("{bytes} bytes to come are more than an mbarrier counts (1048575)"))
+            }
+            FaultKind::NoBlock { rank, blocks } => {
+                let s = if *blocks == 1 { "" } else { "s" };
+                ("cluster", format!("the cluster has {blocks} block{s}: none of them has rank {rank}"))
+            }
+            FaultKind::BlockExited { rank } => {
+                ("cluster", format!("block {rank} of the cluster has ended: its shared memory is gone"))
+            }
+            FaultKind::TensorMap(problem) => ("tensor-map", format!("this tensor map cannot be used: {problem}")),
+            FaultKind::TensorMemory(problem) => ("tensor-memory", problem.clone()),
+            FaultKind::Trap => ("trap", "the kernel executed `trap`".into()),
+            FaultKind::Assert { message, .. } => ("device-assert", format!("device assertion failed: {message}")),
+            FaultKind::Deadlock { waiting, polling, looking } => {
+                let warps =
+                    |count: u32| if count == 1 { "1 warp waits".to_owned() } else { format!("{count} warps wait") };
+                let groups = [
+                    (*waiting, "at a barrier that nobody can complete"),
+                    (*polling, "for a phase of an mbarrier that nobody can complete"),
+                    (*looking, "for a change of shared memory that nobody makes"),
+                ];
+                let groups: Vec<(u32, &str)> = groups.into_iter().filter(|(count, _)| *count > 0).collect();
+                // What two have in common is said once.
+                let end = " that nobody can complete";
+                let all_end = groups.iter().all(|(_, what)| what.ends_with(end));
+                let each = groups.iter().enumerate().map(|(index, (count, what))| {
+                    let is_last = index + 1 == groups.len();
+                    let what = if all_end && !is_last { what.trim_end_matches(end) } else { what };
+                    format!("{} {what}", warps(*count))
+                });
+                ("deadlock", format!("deadlock: {}", each.collect::<Vec<_>>().join(" and ")))
+            }
+            FaultKind::Spinning { running, .. } => {
+                let who = if *running == 1 {
+                    "the block that runs".to_owned()
+                } else {
+                    format!("all {running} blocks that run")
+                };
+                ("deadlock", format!("deadlock: {who} wait for a change of global memory that nobody makes"))
+            }
+            FaultKind::Limit(limit) => ("limit", format!("a block has not ended after {limit} warp instructions")),
+            FaultKind::Cancelled => return Diagnostic::interrupted(),
+            FaultKind::Unsupported(what) => ("ptx-unsupported", format!("{what} is not supported by the emulator")),
+        };
+        let mut diagnostic = Diagnostic::error(code, message);
+        if !self.span.is_empty() {
+            diagnostic = diagnostic.at(self.span.clone(), "").in_source(ptx);
+        }
+        if let Some(thread) = self.thread {
+            diagnostic = diagnostic.note(format!("in {thread}"));
+        }
+        if let FaultKind::Assert { file, line, function, .. } = &self.kind {
+            diagnostic = diagnostic.note(format!("asserted in `{function}`, {file}:{line}"));
+        }
+        if let FaultKind::Spinning { running, waiting: waiting @ 1.., gpu } = &self.kind {
+            let all = running + waiting;
+            diagnostic = diagnostic
+                .note(format!("one {gpu} runs {running} of the {all} blocks at once; the others start when some end"));
+        }
+        for waiting in self.waiting.iter().take(MOST_WAITING) {
+            diagnostic = diagnostic.note(waiting.sentence(ptx));
+        }
+        if self.waiting.len() > MOST_WAITING {
+            diagnostic = diagnostic.note(format!("and {} groups of warps more", self.waiting.len() - MOST_WAITING));
+        }
+        for sentence in self.before {
+            diagnostic = diagnostic.note(format!("before that: {sentence}"));
+        }
+        diagnostic.origin = self.source.map(|(path, line, column)| Place { path, line, column });
+        diagnostic
+    }
+}

@@ -1,0 +1,80 @@
+//! Operands of asynchronous operations: bulk copies, mbarriers, tensor maps, `wgmma`.
+
+use super::{AddressOperand, AtomicOp, AtomicType, Elements, MemorySpace, Slot};
+use crate::arithmetic::tensor::Mma;
+
+/// The global side of a bulk copy.
+#[derive(Clone, Debug)]
+pub enum BulkSource {
+    /// So many contiguous bytes.
+    Plain { address: AddressOperand, bytes: Slot },
+    /// A box of a tensor: the map's generic address, and coordinates, innermost first.
+    Tensor { map: AddressOperand, coordinates: Box<[Slot]> },
+    /// So many bytes of the block's own shared memory, to another block's.
+    Shared { address: AddressOperand, bytes: Slot },
+}
+
+/// The reduction of a bulk copy, with what is at its destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BulkReduction {
+    pub op: AtomicOp,
+    /// `None` for that of the tensor map.
+    pub ty: Option<AtomicType>,
+}
+
+/// What comes to an mbarrier.
+#[derive(Clone, Debug)]
+pub struct MbarrierArrival {
+    /// `Cluster` where it may be another block's.
+    pub space: MemorySpace,
+    pub address: AddressOperand,
+    /// Of each lane.
+    pub arrivals: Option<Slot>,
+    /// Whether later phases want so many fewer.
+    pub drop: bool,
+    /// Bytes to expect; negative ones have come.
+    pub bytes: Option<Slot>,
+}
+
+/// The fields that `tensormap.replace` changes (PTX ISA 9.7.9.28).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MapField {
+    GlobalAddress,
+    Rank,
+    BoxDim,
+    GlobalDim,
+    GlobalStride,
+    ElementStride,
+    ElementType,
+    InterleaveLayout,
+    SwizzleMode,
+    FillMode,
+}
+
+/// Where the A matrix of a `wgmma` lies.
+#[derive(Clone, Debug)]
+pub enum WgmmaSource {
+    /// In registers, as the fragments of `mma.sync`.
+    Registers(Elements),
+    /// In shared memory: a slot with the matrix descriptor, and whether it is MN-major.
+    Shared(Slot, bool),
+}
+
+/// One `wgmma.mma_async`.
+#[derive(Clone, Debug)]
+pub struct Wgmma {
+    /// The shape and types of a step of 8 columns, as an `mma.sync` has them.
+    pub step: Mma,
+    /// Columns: a multiple of 8, up to 256.
+    pub n: usize,
+    /// Accumulator: the registers that are read, and the same ones, which are written.
+    pub c: Elements,
+    pub d: Elements,
+    pub a: WgmmaSource,
+    /// Descriptor of B, and whether it is MN-major.
+    pub b: (Slot, bool),
+    /// Whether D is added; `None` for always.
+    pub add: Option<Slot>,
+    /// Signs of A and of B.
+    pub negate: [bool; 2],
+}

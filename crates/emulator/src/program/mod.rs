@@ -1,0 +1,100 @@
+//! The decoded program: what the interpreter runs.
+//!
+//! Every operand is a slot of the warp's register file: constants and special registers are slots that are filled when
+//! a block starts, so that an operation is one function over 32 lanes.
+
+mod asynchronous;
+mod kind;
+mod op;
+mod operand;
+mod tensor_memory;
+
+use std::ops::Range;
+
+pub use asynchronous::*;
+pub use kind::*;
+pub use op::Op;
+pub use operand::*;
+pub use tensor_memory::*;
+
+use super::visit::File;
+use warpbook_ptx::{LineInfo, PtxType};
+
+/// An operation with its guard.
+#[derive(Clone, Debug)]
+pub struct Instruction {
+    /// Predicate slot and whether it is negated.
+    pub guard: Option<(Slot, bool)>,
+    /// What to do.
+    pub op: Op,
+}
+
+/// A register of the text. Its slot is its own only while it lives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Register {
+    /// `%r12`
+    pub name: String,
+    /// How it is declared.
+    pub ty: PtxType,
+    /// Where it lies.
+    pub file: File,
+    /// See `file`.
+    pub slot: Slot,
+    /// The first and the last position at which it lives: 2·pc where an operation reads, 2·pc + 1 where it writes.
+    pub live: (u32, u32),
+}
+
+/// A decoded entry function.
+#[derive(Debug)]
+pub struct Program {
+    /// The code; a program counter is an index.
+    pub code: Vec<Instruction>,
+    /// Bytes of the PTX for each instruction.
+    pub spans: Vec<Range<usize>>,
+    /// `.loc` in force at each instruction.
+    pub lines: Vec<Option<LineInfo>>,
+    /// Whether an instruction is a load or a store that orders threads as an atomic does.
+    pub strong: Vec<bool>,
+    /// For each instruction: the slots that it shares with the accumulator of some `wgmma`, which is to be waited for
+    /// before. Empty where there is no `wgmma`, or no wait.
+    pub accumulator_slots: Vec<Box<[Slot]>>,
+    /// For each instruction: the registers of some `tcgen05.ld` that it uses. Empty where there is none.
+    pub tensor_load_slots: Vec<Box<[Slot]>>,
+    /// Slots of each file, constants and specials included.
+    pub words: u32,
+    pub longs: u32,
+    pub predicates: u32,
+    /// Slots that hold the same value in every lane from the start.
+    pub word_constants: Vec<(Slot, u32)>,
+    pub long_constants: Vec<(Slot, u64)>,
+    /// Predicate slots that are all true.
+    pub true_predicates: Vec<Slot>,
+    /// Slots that hold special registers.
+    pub specials: Vec<(Slot, Special)>,
+    /// 64-bit slots that hold the address of a module variable (index into [`crate::Module`]'s globals), plus addend.
+    pub global_symbols: Vec<(Slot, usize, i64)>,
+    /// The registers of the text that the code uses, and the slots that they have.
+    pub registers: Vec<Register>,
+    /// Bytes of local memory per thread.
+    pub local_bytes: u32,
+    /// Bytes of static shared memory; dynamic memory follows, aligned to 16... 1024 as the variable asks.
+    pub static_shared: u32,
+    /// Offset at which dynamic shared memory begins.
+    pub dynamic_shared_offset: u32,
+}
+
+impl Program {
+    /// Whether its blocks can order themselves: by atomics, or loads and stores as strong, that other blocks see, or by a
+    /// cluster's barriers.
+    pub fn orders_blocks(&self) -> bool {
+        self.code.iter().zip(&self.strong).any(|(instruction, &strong)| match &instruction.op {
+            Op::Atomic { space, .. } => matches!(space, MemorySpace::Global | MemorySpace::Generic),
+            Op::Load { space, .. } | Op::Store { space, .. } => {
+                strong && matches!(space, MemorySpace::Global | MemorySpace::Generic)
+            }
+            Op::ClusterArrive => true,
+            Op::MbarrierArrive { arrival, .. } => arrival.space == MemorySpace::Cluster,
+            _ => false,
+        })
+    }
+}

@@ -1,0 +1,480 @@
+//! The operations.
+
+use super::{
+    AddressOperand, AtomicOp, AtomicType, BarrierReduction, BulkReduction, BulkSource, Data, Elements, Logic, Long,
+    MapField, MbarrierArrival, MemorySpace, Reduction, Shuffle, Slot, SmallMma, TensorAccess, TensorCommit, TensorCopy,
+    TensorMma, Wgmma, Word,
+};
+use crate::arithmetic::convert::Conversion;
+use crate::arithmetic::formats::{Format, Rounding};
+use crate::arithmetic::tensor::Mma;
+
+/// One operation. Field names: `d` destination, `a b c` sources, `p` predicate.
+#[derive(Clone, Debug)]
+pub enum Op {
+    /// One, two, three words to a word.
+    W1(fn(&mut Word, &Word), Slot, Slot),
+    W2(fn(&mut Word, &Word, &Word), Slot, [Slot; 2]),
+    W3(fn(&mut Word, &Word, &Word, &Word), Slot, [Slot; 3]),
+    /// One, two, three longs to a long.
+    L1(fn(&mut Long, &Long), Slot, Slot),
+    L2(fn(&mut Long, &Long, &Long), Slot, [Slot; 2]),
+    L3(fn(&mut Long, &Long, &Long, &Long), Slot, [Slot; 3]),
+    /// Between widths; the name lists destination, then sources.
+    LfromW(fn(&mut Long, &Word), Slot, Slot),
+    WfromL(fn(&mut Word, &Long), Slot, Slot),
+    LfromWW(fn(&mut Long, &Word, &Word), Slot, [Slot; 2]),
+    LfromWWL(fn(&mut Long, &Word, &Word, &Long), Slot, [Slot; 3]),
+    LfromLW(fn(&mut Long, &Long, &Word), Slot, [Slot; 2]),
+    /// `cvt` in general.
+    Convert {
+        conversion: Conversion,
+        d: Data,
+        a: Data,
+    },
+    /// `cvt` of two f32 (`a` upper, `b` lower) to a packed pair.
+    ConvertPair {
+        conversion: Conversion,
+        width: u32,
+        d: Slot,
+        a: Slot,
+        b: Slot,
+    },
+    /// `cvt` of a packed fp8 pair to a packed f16 pair.
+    UnpackPair {
+        conversion: Conversion,
+        d: Slot,
+        a: Slot,
+    },
+    /// Three operands with a rounding or a format that has no function of its own.
+    Fma {
+        format: Format,
+        rounding: Rounding,
+        packed: bool,
+        flags: u8,
+        d: Data,
+        a: Data,
+        b: Data,
+        c: Data,
+    },
+    /// Field operations on longs with word operands: extract and insert.
+    ExtractL {
+        signed: bool,
+        d: Slot,
+        a: Slot,
+        position: Slot,
+        length: Slot,
+    },
+    InsertL {
+        d: Slot,
+        field: Slot,
+        base: Slot,
+        position: Slot,
+        length: Slot,
+    },
+    InsertW {
+        d: Slot,
+        field: Slot,
+        base: Slot,
+        position: Slot,
+        length: Slot,
+    },
+    Logic3 {
+        d: Slot,
+        a: Slot,
+        b: Slot,
+        c: Slot,
+        table: u32,
+    },
+    /// Comparison of words or longs to a predicate, combined with another.
+    CompareW {
+        f: fn(&Word, &Word) -> u32,
+        d: Slot,
+        complement: Option<Slot>,
+        a: Slot,
+        b: Slot,
+        combine: Option<(Logic, Slot, bool)>,
+    },
+    CompareL {
+        f: fn(&Long, &Long) -> u32,
+        d: Slot,
+        complement: Option<Slot>,
+        a: Slot,
+        b: Slot,
+        combine: Option<(Logic, Slot, bool)>,
+    },
+    /// `set`: a comparison to all ones or 1.0.
+    SetW {
+        f: fn(&Word, &Word) -> u32,
+        d: Slot,
+        a: Slot,
+        b: Slot,
+        ones: u32,
+    },
+    /// Test of one word to a predicate (`testp`).
+    TestW {
+        f: fn(&Word) -> u32,
+        d: Slot,
+        a: Slot,
+    },
+    SelectW {
+        d: Slot,
+        a: Slot,
+        b: Slot,
+        p: Slot,
+    },
+    SelectL {
+        d: Slot,
+        a: Slot,
+        b: Slot,
+        p: Slot,
+    },
+    PredicateLogic {
+        logic: Logic,
+        d: Slot,
+        a: Slot,
+        b: Slot,
+    },
+    PredicateNot {
+        d: Slot,
+        a: Slot,
+    },
+    PredicateMove {
+        d: Slot,
+        a: Slot,
+    },
+    /// Halves of words and longs.
+    PackWords {
+        d: Slot,
+        low: Slot,
+        high: Slot,
+    },
+    UnpackLong {
+        low: Option<Slot>,
+        high: Option<Slot>,
+        a: Slot,
+    },
+    PackHalves {
+        d: Slot,
+        low: Slot,
+        high: Slot,
+    },
+    UnpackHalves {
+        low: Option<Slot>,
+        high: Option<Slot>,
+        a: Slot,
+    },
+    PackBytes {
+        d: Slot,
+        bytes: [Slot; 4],
+    },
+    UnpackBytes {
+        d: [Option<Slot>; 4],
+        a: Slot,
+    },
+    PackQuarters {
+        d: Slot,
+        parts: [Slot; 4],
+    },
+    UnpackQuarters {
+        d: [Option<Slot>; 4],
+        a: Slot,
+    },
+    /// Memory. `size` is of one element, in bytes; `signed` extends on load.
+    Load {
+        space: MemorySpace,
+        size: u32,
+        signed: bool,
+        d: Elements,
+        address: AddressOperand,
+    },
+    Store {
+        space: MemorySpace,
+        size: u32,
+        a: Elements,
+        address: AddressOperand,
+    },
+    Atomic {
+        space: MemorySpace,
+        op: AtomicOp,
+        ty: AtomicType,
+        d: Elements,
+        address: AddressOperand,
+        a: Elements,
+        b: Option<Data>,
+    },
+    CopyAsync {
+        size: u32,
+        shared: AddressOperand,
+        global: AddressOperand,
+        source_size: Option<Slot>,
+        ignore: Option<Slot>,
+    },
+    CopyCommit,
+    /// `fence.proxy.async`
+    ProxyFence,
+    /// `fence.proxy.tensormap::generic`: a release, or an acquire of the map at an address.
+    MapFence {
+        acquire: Option<AddressOperand>,
+    },
+    /// `wgmma.fence`: only a check notes it; registers are taken when the operation is carried out.
+    WgmmaFence,
+    /// `bar.warp.sync`: likewise; lanes run in step, and those that diverged meet at their post-dominator.
+    WarpSync,
+    CopyWait {
+        pending: u32,
+    },
+    LoadMatrix {
+        count: u32,
+        transpose: bool,
+        d: Elements,
+        address: AddressOperand,
+    },
+    StoreMatrix {
+        transpose: bool,
+        a: Elements,
+        address: AddressOperand,
+    },
+    Mma {
+        mma: Mma,
+        d: Elements,
+        a: Elements,
+        b: Elements,
+        c: Elements,
+    },
+    SmallMma(Box<SmallMma>),
+    MmaF64 {
+        d: [Slot; 2],
+        a: Slot,
+        b: Slot,
+        c: [Slot; 2],
+    },
+    /// `wgmma.mma_async`: this warp's 16 rows of the 64. It is carried out when it is waited for.
+    Wgmma(Box<Wgmma>),
+    WgmmaCommit,
+    /// Carries out all but the `pending` latest groups. `registers` are those of every accumulator of the kernel: they
+    /// are in use until here.
+    WgmmaWait {
+        pending: u32,
+        registers: Elements,
+    },
+    /// `tcgen05.alloc`: so many columns; their address goes to shared memory.
+    TensorAllocate {
+        address: AddressOperand,
+        columns: Slot,
+    },
+    /// `tcgen05.dealloc`
+    TensorRelease {
+        address: Slot,
+        columns: Slot,
+    },
+    /// `tcgen05.relinquish_alloc_permit`
+    TensorPermit,
+    /// `tcgen05.ld`: registers have the cells when they are first used, or when the load was waited for.
+    TensorLoad(Box<TensorAccess>),
+    /// `tcgen05.st`: cells have the registers when they were waited for.
+    TensorStore(Box<TensorAccess>),
+    /// `tcgen05.wait::ld`
+    TensorWaitLoads,
+    /// `tcgen05.wait::st`
+    TensorWaitStores,
+    /// `tcgen05.fence::before_thread_sync`, or `::after_thread_sync`: only a check notes it.
+    TensorFence {
+        before: bool,
+    },
+    /// `tcgen05.mma`: carried out before the commit after it tells its mbarrier.
+    TensorMma(Box<TensorMma>),
+    /// `tcgen05.cp`: in order with `tcgen05.mma`.
+    TensorCopy(Box<TensorCopy>),
+    TensorCommit(Box<TensorCommit>),
+    /// `mbarrier.init`
+    MbarrierInit {
+        address: AddressOperand,
+        count: Slot,
+    },
+    /// `mbarrier.inval`
+    MbarrierInvalidate {
+        address: AddressOperand,
+    },
+    /// `mbarrier.arrive`, `.arrive_drop`, `.arrive.expect_tx`, `.expect_tx` and `.complete_tx`; where the state goes.
+    MbarrierArrive {
+        arrival: MbarrierArrival,
+        d: Option<Slot>,
+    },
+    /// `mbarrier.try_wait` and `.test_wait`, of a parity or of a state.
+    MbarrierWait {
+        d: Slot,
+        address: AddressOperand,
+        phase: Data,
+    },
+    /// `cp.async.bulk(.tensor)` from global to shared memory, of one block or of all whose bits are set, and
+    /// `cp(.reduce).async.bulk` from the block's shared memory to another's. With `.cta_group::2` the mbarrier may be that of
+    /// the pair's other block.
+    BulkLoad {
+        shared: AddressOperand,
+        source: BulkSource,
+        mbarrier: AddressOperand,
+        multicast: Option<Slot>,
+        reduce: Option<BulkReduction>,
+        pair: bool,
+    },
+    /// `cp.async.bulk(.tensor)` and `cp.reduce.async.bulk(.tensor)` from shared to global memory.
+    BulkStore {
+        shared: AddressOperand,
+        target: BulkSource,
+        reduce: Option<BulkReduction>,
+    },
+    BulkCommit,
+    BulkWait {
+        pending: u32,
+    },
+    /// `tensormap.replace.tile`: a field of a tensor map in memory.
+    TensorMapReplace {
+        field: MapField,
+        index: u32,
+        address: AddressOperand,
+        space: MemorySpace,
+        value: Data,
+    },
+    /// `tensormap.cp_fenceproxy`: 128 bytes from shared to global memory.
+    TensorMapCopy {
+        global: AddressOperand,
+        shared: AddressOperand,
+    },
+    /// Warp collectives.
+    Shuffle {
+        mode: Shuffle,
+        d: Slot,
+        in_range: Option<Slot>,
+        a: Slot,
+        b: Slot,
+        c: Slot,
+    },
+    VoteAll {
+        d: Slot,
+        p: Slot,
+    },
+    VoteAny {
+        d: Slot,
+        p: Slot,
+    },
+    VoteUniform {
+        d: Slot,
+        p: Slot,
+    },
+    Ballot {
+        d: Slot,
+        p: Slot,
+    },
+    ActiveMask {
+        d: Slot,
+    },
+    MatchAny {
+        d: Slot,
+        a: Data,
+    },
+    MatchAll {
+        d: Slot,
+        p: Option<Slot>,
+        a: Data,
+    },
+    Reduce {
+        op: Reduction,
+        d: Slot,
+        a: Slot,
+    },
+    Elect {
+        d: Option<Slot>,
+        p: Slot,
+    },
+    /// Generic addresses of shared and local memory.
+    ToGeneric {
+        space: MemorySpace,
+        d: Slot,
+        a: Slot,
+    },
+    FromGeneric {
+        space: MemorySpace,
+        d: Slot,
+        a: Slot,
+    },
+    IsSpace {
+        space: MemorySpace,
+        d: Slot,
+        a: Slot,
+    },
+    /// `mapa`: the address of the same place in the memory of the block of a rank.
+    MapAddress {
+        d: Data,
+        a: Data,
+        rank: Slot,
+    },
+    /// `getctarank`: the rank of the block that a shared address names.
+    RankOf {
+        d: Slot,
+        a: Data,
+    },
+    /// `barrier.cluster`
+    ClusterArrive,
+    ClusterWait,
+    Clock {
+        d: Data,
+    },
+    /// Control.
+    Branch {
+        target: u32,
+        reconverge: u32,
+    },
+    Barrier {
+        id: Slot,
+        threads: Option<Slot>,
+        arrive: bool,
+        reduction: Option<(BarrierReduction, Slot, Slot)>,
+    },
+    Nothing,
+    Exit,
+    Trap,
+    /// `vprintf(format, arguments)`, addresses as longs; the result goes to `d`.
+    Print {
+        d: Option<u32>,
+        format: u32,
+        arguments: u32,
+    },
+    /// `__assertfail(message, file, line, function, size)`: offsets of the parameter variables in local memory.
+    Assert {
+        parameters: [u32; 4],
+    },
+}
+
+impl Op {
+    /// Whether it changes anything but registers. Whether an atomic does, its memory knows.
+    pub fn acts(&self) -> bool {
+        matches!(
+            self,
+            Self::Store { .. }
+                | Self::StoreMatrix { .. }
+                | Self::Atomic { space: MemorySpace::Cluster, .. }
+                | Self::CopyAsync { .. }
+                | Self::CopyCommit
+                | Self::Wgmma(_)
+                | Self::WgmmaCommit
+                | Self::TensorAllocate { .. }
+                | Self::TensorRelease { .. }
+                | Self::TensorPermit
+                | Self::TensorLoad(_)
+                | Self::TensorStore(_)
+                | Self::TensorMma(_)
+                | Self::TensorCopy(_)
+                | Self::TensorCommit(_)
+                | Self::MbarrierInit { .. }
+                | Self::MbarrierInvalidate { .. }
+                | Self::MbarrierArrive { .. }
+                | Self::BulkLoad { .. }
+                | Self::BulkStore { .. }
+                | Self::BulkCommit
+                | Self::TensorMapReplace { .. }
+                | Self::TensorMapCopy { .. }
+                | Self::Print { .. }
+        )
+    }
+}

@@ -1,0 +1,153 @@
+//! Operands of Blackwell's tensor cores: `tcgen05` with its tensor memory (PTX ISA 9.7.16), and `mma` of small floats.
+
+use super::{AddressOperand, Elements, Slot};
+use crate::arithmetic::scaled::{ScaleType, Small};
+
+/// How the cells of an access lie over lanes and registers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TensorShape {
+    /// `.32x32b`: a lane of the warp has a row.
+    Rows32,
+    /// `.16x64b`, `.16x128b`, `.16x256b`: sixteen rows, four lanes to a row of so many bits.
+    Rows16 {
+        /// 64, 128 or 256.
+        bits: u32,
+    },
+    /// `.16x32bx2`: sixteen rows; the upper lanes have cells further on.
+    Halves {
+        /// What is added to the address for them.
+        second: u32,
+    },
+}
+
+/// A `tcgen05.ld` or `tcgen05.st` of a warp.
+#[derive(Clone, Debug)]
+pub struct TensorAccess {
+    /// Which cells.
+    pub shape: TensorShape,
+    /// Two 16-bit cells to a register.
+    pub packed: bool,
+    /// Of the first cell: lane in the upper half, column in the lower.
+    pub address: AddressOperand,
+    /// Read or written.
+    pub registers: Elements,
+}
+
+/// `.kind::…` of a `tcgen05.mma`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TensorKind {
+    /// f16 and bf16.
+    F16,
+    /// tf32.
+    Tf32,
+    /// fp8, fp6, fp4, each in a byte.
+    F8f6f4,
+    /// Integers of 8 bits.
+    I8,
+    /// fp8, fp6, fp4 with a scale for each 32 elements.
+    Mxf8f6f4,
+    /// fp4 with a scale for each 32 elements.
+    Mxf4,
+    /// fp4 with a scale for each 16 or 32 elements.
+    Mxf4nvf4,
+}
+
+impl TensorKind {
+    /// Elements of a row of A: 32 bytes of them, where each has its own bytes.
+    pub fn k(self) -> usize {
+        match self {
+            Self::F16 => 16,
+            Self::Tf32 => 8,
+            Self::F8f6f4 | Self::I8 | Self::Mxf8f6f4 => 32,
+            Self::Mxf4 | Self::Mxf4nvf4 => 64,
+        }
+    }
+
+    /// Whether all elements are fp4, two in each byte.
+    pub fn is_fp4_alone(self) -> bool {
+        matches!(self, Self::Mxf4 | Self::Mxf4nvf4)
+    }
+}
+
+/// Where A lies.
+#[derive(Clone, Debug)]
+pub enum TensorSource {
+    /// In shared memory: a matrix descriptor.
+    Shared(Slot),
+    /// In tensor memory.
+    Tensor(AddressOperand),
+}
+
+/// One `tcgen05.mma`.
+#[derive(Clone, Debug)]
+pub struct TensorMma {
+    /// Types.
+    pub kind: TensorKind,
+    /// `.cta_group::2`: for both blocks of a pair.
+    pub pair: bool,
+    /// Elements that share a scale.
+    pub scaled: Option<u32>,
+    /// The accumulator, in tensor memory.
+    pub d: AddressOperand,
+    /// Where A lies.
+    pub a: TensorSource,
+    /// Descriptor of B.
+    pub b: Slot,
+    /// The instruction descriptor.
+    pub description: Slot,
+    /// Scales of A and of B, in tensor memory.
+    pub scales: Option<[AddressOperand; 2]>,
+    /// Whether D is added; `None` for always.
+    pub add: Option<Slot>,
+}
+
+/// One `tcgen05.cp`: from shared to tensor memory.
+#[derive(Clone, Debug)]
+pub struct TensorCopy {
+    /// `.cta_group::2`: in both blocks of a pair.
+    pub pair: bool,
+    /// To where.
+    pub address: AddressOperand,
+    /// The matrix descriptor.
+    pub descriptor: Slot,
+    /// Rows, and bits of each.
+    pub rows: u32,
+    /// Bits of a row.
+    pub bits: u32,
+    /// First lanes of the copies that are made of it.
+    pub copies: &'static [u32],
+}
+
+/// One `tcgen05.commit`.
+#[derive(Clone, Debug)]
+pub struct TensorCommit {
+    /// The mbarrier.
+    pub address: AddressOperand,
+    /// The blocks whose mbarriers at that place are told.
+    pub multicast: Option<Slot>,
+}
+
+/// An `mma.sync` of fp4, fp6 or fp8, with or without scales.
+#[derive(Clone, Debug)]
+pub struct SmallMma {
+    /// Type of A.
+    pub a_type: Small,
+    /// Type of B.
+    pub b_type: Small,
+    /// The reduced extent.
+    pub k: usize,
+    /// Two fp4 elements to a byte, not one.
+    pub alone: bool,
+    /// Type of the scales, and elements that share one.
+    pub scale: Option<(ScaleType, usize)>,
+    /// Sums.
+    pub d: Elements,
+    /// Fragments.
+    pub a: Elements,
+    /// Fragments.
+    pub b: Elements,
+    /// What is added.
+    pub c: Elements,
+    /// Of A and B, where there are scales: register, first byte, which lanes of each four.
+    pub scales: Vec<(Slot, usize, usize)>,
+}

@@ -1,0 +1,4 @@
+//! Processes and their end: children that never outlive their owner, and the reader's interrupt on its way to them.
+
+pub mod cancel;
+pub mod child;

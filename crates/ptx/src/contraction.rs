@@ -1,0 +1,303 @@
+//! Multiplications and additions that PTX allows to be contracted into one rounding (PTX ISA 9.7.3.3: without a rounding
+//! modifier), and a text in which chosen ones are. `div.full` is one of the multiplications: by the reciprocal.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use super::ast::{Function, Instruction, Operand, Statement};
+
+/// An addition or subtraction, one of whose operands is a product that is used for nothing that has to be rounded before.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// The addition.
+    sum: Instruction,
+    /// Its operands that are products.
+    pub products: Vec<Product>,
+}
+
+/// The product that an addition takes.
+#[derive(Clone, Debug)]
+pub struct Product {
+    /// The multiplication.
+    multiply: Instruction,
+    /// Which operand of the addition it is: 1 or 2.
+    operand: usize,
+    /// Whether it is a `div.full.f32`, which ptxas writes as a product with the reciprocal.
+    divides: bool,
+    /// Whether a `neg` stands between.
+    negated: bool,
+    /// Operands of the multiplication whose registers are written more than once.
+    rewritten: [bool; 2],
+}
+
+impl Candidate {
+    /// Where the addition stands in the text.
+    pub fn place(&self) -> usize {
+        self.sum.span.start
+    }
+}
+
+impl Product {
+    /// Where the multiplication stands in the text.
+    pub fn place(&self) -> usize {
+        self.multiply.span.start
+    }
+}
+
+/// `add.ftz.f32` as name, type, and whether it flushes and saturates; `None` with a rounding or for integers.
+fn arithmetic(opcode: &str) -> Option<(&str, &str, bool, bool)> {
+    let mut parts: Vec<&str> = opcode.split('.').collect();
+    let ty = parts.pop().filter(|ty| ["f32", "f64", "f16", "f16x2", "bf16", "bf16x2"].contains(ty))?;
+    let (name, modifiers) = parts.split_first()?;
+    let known = modifiers.iter().all(|modifier| ["ftz", "sat"].contains(modifier));
+    known.then(|| (*name, ty, modifiers.contains(&"ftz"), modifiers.contains(&"sat")))
+}
+
+fn name_of(operand: Option<&Operand>) -> Option<&str> {
+    match operand {
+        Some(Operand::Name(name)) => Some(name),
+        _ => None,
+    }
+}
+
+/// How often each name is written, and by which instruction of the function's own scope last.
+#[derive(Default)]
+struct Definitions<'a> {
+    writers: HashMap<&'a str, (usize, Option<&'a Instruction>)>,
+}
+
+impl<'a> Definitions<'a> {
+    fn collect(&mut self, statements: &'a [Statement], outermost: bool) {
+        for statement in statements {
+            match statement {
+                Statement::Block(inner) => self.collect(inner, false),
+                Statement::Instruction(instruction) => {
+                    if let Some(operand) = instruction.operands.first() {
+                        self.written(operand, outermost.then_some(instruction));
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn written(&mut self, operand: &'a Operand, by: Option<&'a Instruction>) {
+        match operand {
+            Operand::Name(name) => {
+                let entry = self.writers.entry(name).or_default();
+                *entry = (entry.0 + 1, by);
+            }
+            Operand::Vector(parts) | Operand::List(parts) => parts.iter().for_each(|part| self.written(part, None)),
+            Operand::Pair(first, second) => {
+                self.written(first, None);
+                self.written(second, None);
+            }
+            _ => {}
+        }
+    }
+
+    /// The only instruction that writes a register.
+    fn only(&self, name: &str) -> Option<&'a Instruction> {
+        match self.writers.get(name) {
+            Some((1, by)) => *by,
+            _ => None,
+        }
+    }
+
+    fn is_rewritten(&self, operand: Option<&Operand>) -> bool {
+        name_of(operand).is_some_and(|name| self.writers.get(name).is_some_and(|(count, _)| *count > 1))
+    }
+
+    fn product(&self, operand: usize, sum: &Instruction, ty: &str, flushes: bool) -> Option<Product> {
+        let mut writer = self.only(name_of(sum.operands.get(operand))?)?;
+        let negated = writer.opcode == format!("neg.{ty}") || writer.opcode == format!("neg.ftz.{ty}");
+        if negated {
+            writer = self.only(name_of(writer.operands.get(1))?)?;
+        }
+        let divides = writer.opcode == "div.full.f32" && ty == "f32" && !flushes;
+        let multiplies = arithmetic(&writer.opcode) == Some(("mul", ty, flushes, false));
+        if !(divides || multiplies) || writer.guard.is_some() {
+            return None;
+        }
+        let rewritten = [1, 2].map(|index| self.is_rewritten(writer.operands.get(index)));
+        Some(Product { multiply: writer.clone(), operand, divides, negated, rewritten })
+    }
+}
+
+/// The additions of a function that could be contracted.
+pub fn candidates(function: &Function) -> Vec<Candidate> {
+    let Some(body) = &function.body else { return Vec::new() };
+    let mut definitions = Definitions::default();
+    definitions.collect(body, true);
+    let mut found = Vec::new();
+    for statement in body {
+        let Statement::Instruction(sum) = statement else { continue };
+        let Some((name, ty, flushes, _)) = arithmetic(&sum.opcode) else { continue };
+        if !matches!(name, "add" | "sub") || sum.guard.is_some() {
+            continue;
+        }
+        let products: Vec<Product> =
+            [1, 2].into_iter().filter_map(|operand| definitions.product(operand, sum, ty, flushes)).collect();
+        if !products.is_empty() {
+            found.push(Candidate { sum: sum.clone(), products });
+        }
+    }
+    found
+}
+
+/// The text with some of its candidates contracted: each with the index of its product. Lines stay where they are.
+pub fn contract(text: &str, chosen: &[(&Candidate, usize)]) -> String {
+    let mut edits: Vec<(Range<usize>, String)> = Vec::new();
+    // What a multiplication's operands were, where they are written again: by the place of the multiplication.
+    let mut saved: HashMap<usize, [String; 2]> = HashMap::new();
+    for (candidate, product) in chosen {
+        let Some(product) = candidate.products.get(*product) else { continue };
+        let (Some(multiply), Some(sum)) =
+            (text.get(product.multiply.span.clone()), text.get(candidate.sum.span.clone()))
+        else {
+            continue;
+        };
+        let (Some([_, a, b]), Some([d, x, y])) = (operands(multiply), operands(sum)) else { continue };
+        let Some((name, ty, flushes, saturates)) = arithmetic(&candidate.sum.opcode) else { continue };
+        let bits = match ty {
+            "f64" => "b64",
+            "f16" | "bf16" => "b16",
+            _ => "b32",
+        };
+        let place = product.multiply.span.start;
+        let number = saved.len();
+        let [a, b] = saved
+            .entry(place)
+            .or_insert_with(|| {
+                let mut before = String::new();
+                let names = [(a, 0), (b, 1)].map(|(operand, index)| {
+                    if !product.rewritten[index] {
+                        return operand.to_owned();
+                    }
+                    let name = format!("%contracted{number}_{index}");
+                    before += &format!(".reg .{bits} {name}; mov.{bits} {name}, {operand}; ");
+                    name
+                });
+                if !before.is_empty() {
+                    edits.push((place..place, before));
+                }
+                names
+            })
+            .clone();
+        let other = if product.operand == 1 { y } else { x };
+        let negate_product = product.negated != (name == "sub" && product.operand == 2);
+        let negate_other = name == "sub" && product.operand == 1;
+        let mut replacement = String::from("{ ");
+        let (a, b) = match product.divides {
+            true => {
+                replacement += &reciprocal(&a, &b);
+                ("%dividend".to_owned(), "%reciprocal".to_owned())
+            }
+            false => (a, b),
+        };
+        let mut negate = |operand: String, negated: bool, temporary: &str| {
+            if !negated {
+                return operand;
+            }
+            replacement += &format!(".reg .{bits} {temporary}; neg.{ty} {temporary}, {operand}; ");
+            temporary.to_owned()
+        };
+        let a = negate(a, negate_product, "%negated_product");
+        let c = negate(other.to_owned(), negate_other, "%negated_addend");
+        let (ftz, sat) = (if flushes { ".ftz" } else { "" }, if saturates { ".sat" } else { "" });
+        replacement += &format!("fma.rn{ftz}{sat}.{ty} {d}, {a}, {b}, {c}; }}");
+        let mut span = candidate.sum.span.clone();
+        if !sum.ends_with(';') {
+            // The semicolon after the instruction becomes that of nothing; a block takes none.
+            let rest = text[span.end..].len() - text[span.end..].trim_start().len();
+            span.end += rest + usize::from(text[span.end + rest..].starts_with(';'));
+        }
+        edits.push((span, replacement));
+    }
+    edits.sort_by_key(|(span, _)| span.start);
+    let (mut contracted, mut copied) = (String::with_capacity(text.len()), 0);
+    for (span, replacement) in edits {
+        contracted += text.get(copied..span.start).unwrap_or_default();
+        contracted += &replacement;
+        copied = span.end;
+    }
+    contracted + text.get(copied..).unwrap_or_default()
+}
+
+/// What ptxas makes of `div.full.f32` before the product: both operands scaled where the divisor or its reciprocal would
+/// not be a normal number.
+fn reciprocal(a: &str, b: &str) -> String {
+    [
+        ".reg .pred %large, %small; .reg .f32 %magnitude, %scale, %dividend, %divisor, %reciprocal;",
+        &format!("abs.f32 %magnitude, {b};"),
+        "setp.gt.f32 %large, %magnitude, 0f7E800000; setp.lt.f32 %small, %magnitude, 0f00800000;",
+        "selp.f32 %scale, 0f3E800000, 0f3F800000, %large; selp.f32 %scale, 0f4B800000, %scale, %small;",
+        &format!("mul.rn.f32 %dividend, {a}, %scale; mul.rn.f32 %divisor, {b}, %scale;"),
+        "rcp.approx.ftz.f32 %reciprocal, %divisor; ",
+    ]
+    .join(" ")
+}
+
+/// The three operands of an instruction, as they are written.
+fn operands(instruction: &str) -> Option<[&str; 3]> {
+    let (_, operands) = instruction.trim_end_matches(';').trim().split_once(char::is_whitespace)?;
+    let operands: Vec<&str> = operands.split(',').map(str::trim).collect();
+    operands.try_into().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = ".version 8.4\n.target sm_90a\n.address_size 64\n.visible .entry k(.param .u64 p)\n{\n\
+        .reg .f32 %f<20>;\n\
+        mul.f32 %f3, %f1, %f2;\n\
+        add.f32 %f4, %f3, %f1;\n\
+        mul.rn.f32 %f5, %f1, %f2;\n\
+        add.f32 %f6, %f5, %f1;\n\
+        mul.f32 %f7, %f6, %f2;\n\
+        neg.f32 %f8, %f7;\n\
+        sub.f32 %f9, %f1, %f8;\n\
+        mov.f32 %f6, %f1;\n\
+        sub.f32 %f10, %f3, %f7;\n\
+        ret;\n}\n";
+
+    #[test]
+    fn pairs_without_a_rounding_can_be_contracted() {
+        let module = crate::parse(TEXT).expect("parses");
+        let found = candidates(module.entries().next().expect("an entry"));
+        let lines: Vec<usize> =
+            found.iter().map(|candidate| TEXT[..candidate.place()].matches('\n').count() + 1).collect();
+        assert_eq!(lines, [8, 13, 15]);
+        assert_eq!(found[2].products.len(), 2);
+        let contracted = contract(TEXT, &[(&found[0], 0), (&found[1], 0), (&found[2], 1)]);
+        assert_eq!(contracted.lines().count(), TEXT.lines().count());
+        let lines: Vec<&str> = contracted.lines().collect();
+        assert_eq!(lines[7], "{ fma.rn.f32 %f4, %f1, %f2, %f1; }");
+        // %f6 is written again before line 15.
+        assert_eq!(lines[10], ".reg .b32 %contracted1_0; mov.b32 %contracted1_0, %f6; mul.f32 %f7, %f6, %f2;");
+        // −(−product) is the product.
+        assert_eq!(lines[12], "{ fma.rn.f32 %f9, %contracted1_0, %f2, %f1; }");
+        assert_eq!(
+            lines[14],
+            "{ .reg .b32 %negated_product; neg.f32 %negated_product, %contracted1_0; \
+             fma.rn.f32 %f10, %negated_product, %f2, %f3; }"
+        );
+        crate::parse(&contracted).expect("still PTX");
+    }
+
+    #[test]
+    fn a_quotient_is_a_product_with_the_reciprocal() {
+        let text = TEXT.replace("mul.f32 %f3", "div.full.f32 %f3");
+        let module = crate::parse(&text).expect("parses");
+        let found = candidates(module.entries().next().expect("an entry"));
+        let contracted = contract(&text, &[(&found[0], 0)]);
+        let line = contracted.lines().nth(7).unwrap_or_default();
+        assert!(
+            line.contains("mul.rn.f32 %dividend, %f1, %scale") && line.contains("abs.f32 %magnitude, %f2"),
+            "{line}"
+        );
+        assert!(line.ends_with("fma.rn.f32 %f4, %dividend, %reciprocal, %f1; }"), "{line}");
+        crate::parse(&contracted).expect("still PTX");
+    }
+}
