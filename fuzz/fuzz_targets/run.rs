@@ -60,7 +60,7 @@ fuzz_target!(|data: &[u8]| {
             arithmetic: if chosen & 16 == 0 { Arithmetic::Exact } else { Arithmetic::Fast },
             check: chosen & 32 != 0,
             seed: chosen >> 6 & 3,
-            observe: (chosen & 0x300 == 0x300).then_some(Observe::Counters),
+            observe: (chosen & 0x300 == 0x300).then_some(Observe::Counters { in_order: chosen & 0x400 == 0 }),
             unwritten: buffers
                 .first()
                 .filter(|_| chosen & 0xc00 == 0)
