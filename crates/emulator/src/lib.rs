@@ -4,39 +4,23 @@
 //! not implemented is refused when the module is loaded, by name and place.
 
 pub mod arithmetic;
-mod block;
-mod bulk_copy;
-mod cluster;
-mod copy_async;
 mod decode;
-mod execute;
+mod descriptor;
+mod families;
 mod fault;
+mod instrument;
 mod lanes;
-mod launch;
-mod mbarrier;
-mod memory;
-mod memory_access;
-pub mod observe;
-mod peer;
-mod print;
 mod program;
-mod residency;
-mod sanitizer;
-mod schedule;
-mod tensor_description;
-mod tensor_map;
-mod tensor_memory;
-mod tensor_mma;
-mod visit;
-mod warp;
-mod wgmma;
+mod run;
+mod state;
 
 use std::collections::BTreeMap;
 
+pub use descriptor::tensor_map::{Broken, Interleave, Swizzle, TENSOR_MAP_BYTES, TensorMap, TensorMapType};
 pub use fault::{Fault, FaultKind, Thread};
-pub use launch::{Arithmetic, Checked, LaunchConfig, Stats, launch};
-pub use memory::{ALIGNMENT, Allocation, GlobalMemory};
-pub use tensor_map::{Broken, Interleave, Swizzle, TENSOR_MAP_BYTES, TensorMap, TensorMapType};
+pub use instrument::observe;
+pub use run::launch::{Arithmetic, Checked, LaunchConfig, Stats, launch};
+pub use state::memory::{ALIGNMENT, Allocation, GlobalMemory};
 
 use warpbook_diagnostic::{Diagnostic, Result, Source};
 use warpbook_ptx::{Function, Initializer};

@@ -4,8 +4,8 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::flow::Block;
+use crate::program::{File, Use};
 use crate::program::{Instruction, Slot};
-use crate::visit::{File, Use};
 
 /// How many slots each file needs.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -5,9 +5,9 @@ use super::modifiers::Modifiers;
 use crate::arithmetic::convert::format_of;
 use crate::arithmetic::formats::{F16, Rounding};
 use crate::arithmetic::{float, integer};
-use crate::cluster::RANK_SHIFT;
 use crate::lanes::{self, lanes};
 use crate::program::{Data, Logic, Long, Op, Special, Word};
+use crate::run::cluster::RANK_SHIFT;
 use warpbook_diagnostic::Result;
 use warpbook_ptx::{Immediate, Operand, PtxType};
 

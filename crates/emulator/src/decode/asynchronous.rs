@@ -7,11 +7,11 @@ use super::modifiers::Modifiers;
 use super::scope::file_of;
 use crate::arithmetic::tensor::{Accumulator, Element, Mma};
 use crate::lanes::lanes;
+use crate::program::File;
 use crate::program::{
     AddressOperand, AtomicOp, AtomicType, BulkReduction, BulkSource, Data, MapField, MbarrierArrival, MemorySpace, Op,
     Wgmma, WgmmaSource, Word,
 };
-use crate::visit::File;
 use warpbook_diagnostic::Result;
 use warpbook_ptx::{Address, Immediate, Operand, PtxType};
 

@@ -3,8 +3,8 @@
 use super::modifiers::Modifiers;
 use super::{Decoder, Place};
 use crate::lanes;
+use crate::program::File;
 use crate::program::Op;
-use crate::visit::File;
 use warpbook_diagnostic::Result;
 use warpbook_ptx::{Operand, PtxType};
 

@@ -5,8 +5,8 @@
 use super::Decoder;
 use super::modifiers::Modifiers;
 use crate::lanes::{self, lanes};
+use crate::program::File;
 use crate::program::{Op, Slot, Word};
-use crate::visit::File;
 use warpbook_diagnostic::Result;
 use warpbook_ptx::{Operand, PtxType};
 

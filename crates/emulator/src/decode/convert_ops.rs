@@ -7,8 +7,8 @@ use crate::arithmetic::convert::{Conversion, format_of};
 use crate::arithmetic::formats::Rounding;
 use crate::arithmetic::narrow;
 use crate::lanes::{self, lanes};
+use crate::program::File;
 use crate::program::{Data, Long, Op, Word};
-use crate::visit::File;
 use warpbook_diagnostic::Result;
 use warpbook_ptx::{Operand, PtxType};
 

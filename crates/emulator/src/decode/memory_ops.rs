@@ -3,8 +3,8 @@
 use super::modifiers::Modifiers;
 use super::scope::file_of;
 use super::{Decoder, Place};
+use crate::program::File;
 use crate::program::{AddressOperand, AtomicOp, AtomicType, Base, Data, Elements, MemorySpace, Op};
-use crate::visit::File;
 use warpbook_diagnostic::Result;
 use warpbook_ptx::{Address, Immediate, Operand, PtxType};
 

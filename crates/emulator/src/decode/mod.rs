@@ -24,8 +24,8 @@ mod tensor_ops;
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
-use super::program::{Data, Instruction, Op, Program, Register, Slot, Special};
-use super::visit::File;
+use crate::program::File;
+use crate::program::{Data, Instruction, Op, Program, Register, Slot, Special};
 use scope::Symbols;
 use warpbook_diagnostic::{Diagnostic, Result};
 use warpbook_ptx::{Function, LineInfo, Module, Space, Statement};

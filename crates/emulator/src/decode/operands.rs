@@ -4,8 +4,8 @@ use super::modifiers::Modifiers;
 use super::scope::file_of;
 use super::{Decoder, Place};
 use crate::lanes::lanes;
+use crate::program::File;
 use crate::program::{Data, Long, Op, Slot, Word};
-use crate::visit::File;
 use warpbook_diagnostic::Result;
 use warpbook_ptx::{Immediate, Operand, PtxType};
 

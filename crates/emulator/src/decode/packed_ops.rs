@@ -4,8 +4,8 @@ use super::Decoder;
 use super::modifiers::Modifiers;
 use crate::arithmetic::formats::Rounding;
 use crate::lanes;
+use crate::program::File;
 use crate::program::{Op, Slot};
-use crate::visit::File;
 use warpbook_diagnostic::Result;
 use warpbook_ptx::Operand;
 

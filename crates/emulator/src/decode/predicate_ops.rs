@@ -3,8 +3,8 @@
 use super::Decoder;
 use super::modifiers::Modifiers;
 use crate::lanes::{self, lanes};
+use crate::program::File;
 use crate::program::{Logic, Long, Op, Word};
-use crate::visit::File;
 use warpbook_diagnostic::Result;
 use warpbook_ptx::{Operand, PtxType};
 

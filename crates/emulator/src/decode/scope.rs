@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use super::{Decoder, Place, is_global, parameter_offsets};
+use crate::program::File;
 use crate::program::{Slot, Special};
-use crate::visit::File;
 use warpbook_diagnostic::{Diagnostic, Result};
 use warpbook_ptx::{Function, Module, PtxType, Space, Statement, Variable};
 

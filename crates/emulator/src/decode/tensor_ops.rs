@@ -6,8 +6,8 @@ use super::modifiers::Modifiers;
 use crate::arithmetic::scaled::{ScaleType, Small};
 use crate::arithmetic::tensor::{Accumulator, Element, Mma};
 use crate::lanes::lanes;
+use crate::program::File;
 use crate::program::{Data, Elements, Long, MemorySpace, Op, SmallMma};
-use crate::visit::File;
 use warpbook_diagnostic::Result;
 use warpbook_ptx::{Operand, PtxType};
 

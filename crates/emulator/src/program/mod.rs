@@ -8,6 +8,7 @@ mod kind;
 mod op;
 mod operand;
 mod tensor_memory;
+pub(crate) mod visit;
 
 use std::ops::Range;
 
@@ -16,8 +17,8 @@ pub use kind::*;
 pub use op::Op;
 pub use operand::*;
 pub use tensor_memory::*;
+pub use visit::{File, Use};
 
-use super::visit::File;
 use warpbook_ptx::{LineInfo, PtxType};
 
 /// An operation with its guard.

@@ -1,0 +1,121 @@
+//! The instruction descriptor of `tcgen05.mma`: a register that says the shape, the types and how operands lie (PTX ISA
+//! 9.7.16.4.2).
+
+use crate::arithmetic::scaled::Small;
+use crate::arithmetic::tensor::Element;
+use crate::fault::FaultKind;
+use crate::program::TensorKind;
+
+/// The instruction descriptor, taken apart (PTX ISA 9.7.16.4.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Description {
+    /// Rows that a block has.
+    pub m: usize,
+    pub n: usize,
+    /// Whether two blocks share the work.
+    pub pair: bool,
+    /// Codes of the types of D, A and B.
+    pub d: u32,
+    pub a: u32,
+    pub b: u32,
+    pub negate: [bool; 2],
+    pub mn_major: [bool; 2],
+    pub saturate: bool,
+    /// Which bytes of the scales are meant, of A and of B, and their type.
+    pub scale_bytes: [usize; 2],
+    pub powers_of_two: bool,
+}
+
+impl Description {
+    /// The fields of the register's bits; `scaled`: of a block-scaled product, `pair`: of a pair of blocks.
+    pub fn of(bits: u32, scaled: bool, pair: bool) -> Result<Self, FaultKind> {
+        let field = |low: u32, width: u32| bits >> low & ((1 << width) - 1);
+        if field(2, 1) != 0 {
+            return Err(FaultKind::Unsupported("a sparse `tcgen05.mma`".to_owned()));
+        }
+        if scaled && field(31, 1) != 0 {
+            return Err(FaultKind::Unsupported("a `tcgen05.mma` of fp4 with k = 96".to_owned()));
+        }
+        let (m, n) = (16 * field(24, 5) as usize, 8 * field(17, 6) as usize);
+        let (rows, whose) = if pair { (m / 2, "a pair of blocks") } else { (m, "one block") };
+        let fits = if pair { n.is_multiple_of(16) && !(scaled && m == 128) } else { true };
+        if !matches!(rows, 64 | 128) || !(8..=256).contains(&n) || !fits {
+            return Err(FaultKind::Unsupported(format!("a `tcgen05.mma` of {m} rows and {n} columns in {whose}")));
+        }
+        Ok(Self {
+            m: rows,
+            n,
+            pair,
+            d: if scaled { 1 } else { field(4, 2) },
+            a: field(7, 3),
+            b: field(10, 3),
+            negate: [field(13, 1) != 0, field(14, 1) != 0],
+            mn_major: [field(15, 1) != 0, field(16, 1) != 0],
+            saturate: !scaled && field(3, 1) != 0,
+            scale_bytes: [field(29, 2) as usize, field(4, 2) as usize],
+            powers_of_two: field(23, 1) != 0,
+        })
+    }
+
+    /// Lane and column of an element of D, from those of the first: 64 rows of a block alone have half of each warp's lanes,
+    /// those of a pair the lower half of all lanes, and the other half for the second half of the columns
+    /// (PTX ISA 9.7.16.10.5, layouts A, B, D and F).
+    pub fn cell(&self, row: usize, column: usize) -> (u32, u32) {
+        let (lane, column) = match (self.m, self.pair) {
+            (64, false) => (row % 16 + row / 16 * 32, column),
+            (64, true) if column >= self.n / 2 => (64 + row, column - self.n / 2),
+            _ => (row, column),
+        };
+        (lane as u32, column as u32)
+    }
+
+    /// Columns of tensor memory that D has.
+    pub fn columns(&self) -> u32 {
+        (if self.pair && self.m == 64 { self.n / 2 } else { self.n }) as u32
+    }
+
+    /// How many blocks have a part.
+    pub fn blocks(&self) -> usize {
+        if self.pair { 2 } else { 1 }
+    }
+}
+
+/// The element that a code means where elements are small.
+pub(crate) fn small(code: u32) -> Result<Small, FaultKind> {
+    Ok(match code {
+        0 => Small::E4m3,
+        1 => Small::E5m2,
+        3 => Small::E2m3,
+        4 => Small::E3m2,
+        5 => Small::E2m1,
+        _ => return Err(FaultKind::Unsupported(format!("element type {code} of a `tcgen05.mma`"))),
+    })
+}
+
+/// The element of a kind with whole elements in whole bytes; `None` for the others.
+pub(crate) fn element(kind: TensorKind, code: u32) -> Option<Element> {
+    Some(match (kind, code) {
+        (TensorKind::F16, 0) => Element::F16,
+        (TensorKind::F16, 1) => Element::Bf16,
+        (TensorKind::Tf32, 2) => Element::Tf32,
+        (TensorKind::F8f6f4, 0) => Element::E4m3,
+        (TensorKind::F8f6f4, 1) => Element::E5m2,
+        (TensorKind::I8, 0) => Element::U8,
+        (TensorKind::I8, 1) => Element::S8,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_description_of_triton_s() {
+        // f16, f32 sums, 128 × 128, B is MN-major.
+        let description = Description::of(136_380_432, false, false).expect("a description");
+        assert_eq!((description.m, description.n, description.d), (128, 128, 1));
+        assert_eq!((description.a, description.b, description.mn_major), (0, 0, [false, true]));
+        assert!(Description::of(136_380_432 | 4, false, false).is_err());
+    }
+}

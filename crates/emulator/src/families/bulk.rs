@@ -1,0 +1,757 @@
+//! Bulk copies between global and shared memory, of bytes or of a box of a tensor (TMA). PTX ISA 9.7.9.25.
+//!
+//! They are late: a load lands when every warp of the block waits, a store when its group is waited for or the block
+//! ends. So a kernel that does not wait sees what was there before.
+
+// Dimensions are indices into several arrays at once.
+#![allow(clippy::needless_range_loop)]
+
+use crate::descriptor::tensor_map::{Interleave, Swizzle, TENSOR_MAP_BYTES, TensorMap, TensorMapType};
+use crate::families::wgmma::swizzled;
+use crate::families::{LaneFault, Step, lanes_of};
+use crate::fault::FaultKind;
+use crate::instrument::observe::Piece;
+use crate::instrument::sanitizer::{Snapshot, Who, place_in_global};
+use crate::program::{
+    AddressOperand, AtomicOp, AtomicType, BulkReduction, BulkSource, Data, MapField, MemorySpace, Slot,
+};
+use crate::run::block::{BlockMemory, Environment};
+use crate::run::cluster::{Cluster, RANK_SHIFT, named_block};
+use crate::state::access::{Access, Place, resolve_generic};
+
+/// The global side, with its operands known.
+#[derive(Clone, Debug)]
+enum Side {
+    Plain {
+        address: u64,
+        bytes: u32,
+    },
+    Tensor {
+        map: Box<TensorMap>,
+        first: [i64; 5],
+    },
+    /// The block's own shared memory.
+    Shared {
+        address: u64,
+        bytes: u32,
+    },
+}
+
+impl Side {
+    /// Which bytes of shared memory lie where in global memory, at most 16 together.
+    fn pieces(&self, shared: u64) -> Vec<Piece> {
+        let mut pieces = Vec::new();
+        match self {
+            Self::Plain { address, bytes } => {
+                let offsets = (0..*bytes).step_by(16).map(u64::from);
+                pieces.extend(offsets.map(|at| Piece { shared: shared + at, global: Some(address + at), bytes: 16 }));
+            }
+            Self::Tensor { map, first } => {
+                let row_bytes = map.row_bytes() as u64;
+                let each = |row: &Row| {
+                    let inside = row.skipped as u64..(row.skipped + row.inside) as u64;
+                    for at in (0..row_bytes).step_by(16) {
+                        let own = swizzled(shared + row.offset + at, map.pattern());
+                        let end = (at + 16).min(row_bytes);
+                        // The edge of the tensor may lie within a piece.
+                        let (from, to) = (at.max(inside.start).min(end), end.min(inside.end).max(at));
+                        let bounds = [at, from, to.max(from), end];
+                        for (number, bound) in bounds.windows(2).enumerate().filter(|(_, bound)| bound[0] < bound[1]) {
+                            pieces.push(Piece {
+                                shared: own + (bound[0] - at),
+                                global: (number == 1).then(|| row.address + bound[0] - inside.start),
+                                bytes: (bound[1] - bound[0]) as u32,
+                            });
+                        }
+                    }
+                    Ok(())
+                };
+                // The closure does not fail.
+                let _ = map.rows(first, each);
+            }
+            Self::Shared { .. } => {}
+        }
+        pieces
+    }
+
+    /// Bytes of shared memory.
+    fn shared_bytes(&self) -> usize {
+        match self {
+            Self::Plain { bytes, .. } | Self::Shared { bytes, .. } => *bytes as usize,
+            Self::Tensor { map, .. } => map.tile_bytes() as usize,
+        }
+    }
+}
+
+/// A load that was issued.
+#[derive(Clone, Debug)]
+pub(crate) struct PendingLoad {
+    side: Side,
+    shared: u64,
+    mbarrier: u64,
+    /// Ranks of the blocks that it goes to, a bit for each; `None` for the block that issued it.
+    ranks: Option<u32>,
+    /// The last bit of the rank of the block of the pair whose mbarrier is told, not that to which it goes.
+    told: Option<u32>,
+    reduce: Option<BulkReduction>,
+    /// Its instruction and thread, for reports.
+    pub pc: u32,
+    pub thread: u32,
+}
+
+/// A store that a lane issued.
+#[derive(Clone, Debug)]
+pub(crate) struct PendingStore {
+    pub warp: u32,
+    pub lane: u32,
+    /// `None` before `commit_group`.
+    group: Option<u32>,
+    side: Side,
+    shared: u64,
+    reduce: Option<BulkReduction>,
+    /// Its instruction.
+    pub pc: u32,
+    /// What the warp knew when it issued it, in a checked launch.
+    then: Option<Box<Snapshot>>,
+}
+
+/// One row of a box: contiguous in shared memory, and as far as it is inside of the tensor in global memory too.
+struct Row {
+    /// Offset in the box as it lies in shared memory, before the swizzle.
+    offset: u64,
+    /// Global address of its first element that is inside.
+    address: u64,
+    /// Bytes before that element, and bytes that are inside.
+    skipped: usize,
+    inside: usize,
+}
+
+impl TensorMap {
+    /// Bytes of a row of the box.
+    fn row_bytes(&self) -> usize {
+        self.tile.first().map_or(0, |&extent| extent as usize) * self.element.size() as usize
+    }
+
+    fn pattern(&self) -> u64 {
+        self.swizzle.bytes().unwrap_or(16).into()
+    }
+
+    /// Calls `each` for every row of the box at these coordinates.
+    fn rows(&self, first: &[i64; 5], mut each: impl FnMut(&Row) -> Result<(), FaultKind>) -> Result<(), FaultKind> {
+        let size = self.element.size() as i64;
+        let (Some(&width), Some(&extent)) = (self.tile.first(), self.dims.first()) else { return Ok(()) };
+        let begin = first[0].max(0);
+        let end = (first[0] + i64::from(width)).min(extent as i64);
+        let (skipped, inside) = ((begin - first[0]) * size, (end - begin).max(0) * size);
+        let count: u64 = self.tile.iter().skip(1).map(|&extent| u64::from(extent)).product();
+        let mut index = [0i64; 5];
+        for number in 0..count {
+            let mut address = self.address as i64 + begin * size;
+            let mut outside = false;
+            for dimension in 1..self.rank() {
+                let at = first[dimension] + index[dimension];
+                outside |= at < 0 || at >= self.dims[dimension] as i64;
+                address = address.wrapping_add(at.wrapping_mul(self.strides[dimension - 1] as i64));
+            }
+            each(&Row {
+                offset: number * self.row_bytes() as u64,
+                address: address as u64,
+                skipped: skipped.min(self.row_bytes() as i64) as usize,
+                inside: if outside { 0 } else { inside as usize },
+            })?;
+            for dimension in 1..self.rank() {
+                index[dimension] += 1;
+                if index[dimension] < i64::from(self.tile[dimension]) {
+                    break;
+                }
+                index[dimension] = 0;
+            }
+        }
+        Ok(())
+    }
+
+    /// What fills the elements outside of the tensor.
+    fn filler(&self, bytes: &mut [u8]) {
+        bytes.fill(0);
+        if self.fill_nan {
+            let nan: &[u8] = match self.element {
+                TensorMapType::F16 => &0x7fffu16.to_le_bytes(),
+                TensorMapType::Bf16 => &0x7fffu16.to_le_bytes(),
+                TensorMapType::F64 => &0x7fff_ffff_ffff_ffffu64.to_le_bytes(),
+                _ => &0x7fff_ffffu32.to_le_bytes(),
+            };
+            for element in bytes.chunks_exact_mut(nan.len()) {
+                element.copy_from_slice(nan);
+            }
+        }
+    }
+}
+
+impl BlockMemory {
+    /// The oldest load lands; `None` if there is none. `done` tells that the block itself has ended.
+    pub(crate) fn land_one(
+        &mut self,
+        environment: &Environment<'_>,
+        cluster: &mut Cluster,
+        done: bool,
+    ) -> Option<(PendingLoad, Result<(), FaultKind>)> {
+        let load = self.loads.pop_front()?;
+        let outcome = self.land_in_blocks(environment, cluster, done, &load);
+        Some((load, outcome))
+    }
+
+    fn land_in_blocks(
+        &mut self,
+        environment: &Environment<'_>,
+        cluster: &mut Cluster,
+        done: bool,
+        load: &PendingLoad,
+    ) -> Result<(), FaultKind> {
+        let bytes = match load.side {
+            Side::Shared { address, bytes } => {
+                let mut copy = vec![0; bytes as usize];
+                self.get_row(address, 0, 16, &mut copy)?;
+                Some(copy)
+            }
+            _ => None,
+        };
+        let own = self.rank;
+        for rank in lanes_of(load.ranks.unwrap_or(1 << own)) {
+            let rank = rank as u32;
+            let told = load.told.map_or(rank, |bit| rank & !1 | bit);
+            // Nobody can see what comes after the end.
+            let is_unseen = |rank| done && rank == own;
+            if is_unseen(rank) && is_unseen(told) {
+                continue;
+            }
+            let landed = self.member(cluster, rank)?.land(environment, load, bytes.as_deref())?;
+            if !is_unseen(told) {
+                self.member(cluster, told)?.complete_bytes(load.mbarrier, landed)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes what a load brings; how many bytes that are.
+    fn land(
+        &mut self,
+        environment: &Environment<'_>,
+        load: &PendingLoad,
+        from_block: Option<&[u8]>,
+    ) -> Result<u64, FaultKind> {
+        Ok(match &load.side {
+            Side::Shared { bytes, .. } => {
+                let values = from_block.unwrap_or_default();
+                match load.reduce {
+                    Some(BulkReduction { op, ty: Some(ty) }) => self.reduce_shared(op, ty, load.shared, values)?,
+                    _ => self.put_row(load.shared, 0, 16, values)?,
+                }
+                u64::from(*bytes)
+            }
+            Side::Plain { address, bytes } => {
+                let mut copy = vec![0; *bytes as usize];
+                self.read_global(environment, *address, &mut copy)?;
+                self.check_written(environment, load, *address, copy.len());
+                self.put_row(load.shared, 0, 16, &copy)?;
+                u64::from(*bytes)
+            }
+            Side::Tensor { map, first } => {
+                let mut row_bytes = vec![0; map.row_bytes()];
+                map.rows(first, |row| {
+                    map.filler(&mut row_bytes);
+                    if row.inside > 0
+                        && let Some(inside) = row_bytes.get_mut(row.skipped..row.skipped + row.inside)
+                    {
+                        self.read_global(environment, row.address, inside)?;
+                        self.check_written(environment, load, row.address, row.inside);
+                    }
+                    self.put_row(load.shared, row.offset, map.pattern(), &row_bytes)
+                })?;
+                map.tile_bytes()
+            }
+        })
+    }
+
+    /// Combines what a block sends with what is there.
+    fn reduce_shared(&mut self, op: AtomicOp, ty: AtomicType, shared: u64, values: &[u8]) -> Result<(), FaultKind> {
+        let size = ty.size() as usize;
+        let mut there = vec![0; values.len()];
+        self.get_row(shared, 0, 16, &mut there)?;
+        for (old, value) in there.chunks_exact_mut(size).zip(values.chunks_exact(size)) {
+            let new = ty.apply(op, little_endian(old), little_endian(value), 0);
+            old.copy_from_slice(&new.to_le_bytes()[..size]);
+        }
+        self.put_row(shared, 0, 16, &there)
+    }
+
+    fn read_global(&self, environment: &Environment<'_>, address: u64, bytes: &mut [u8]) -> Result<(), FaultKind> {
+        if environment.memory.read(address, bytes) {
+            return Ok(());
+        }
+        Err(crate::state::access::out_of_bounds(environment, access("bulk read", bytes.len()), address))
+    }
+
+    /// In a checked launch: whether something has written what a load takes.
+    fn check_written(&mut self, environment: &Environment<'_>, load: &PendingLoad, address: u64, size: usize) {
+        let Some((sanitizer, checks)) = self.sanitizer.as_mut().zip(environment.checks) else { return };
+        if checks.is_unwritten(address, size) {
+            let who = Who { warp: load.thread / 32, lane: load.thread % 32, pc: load.pc };
+            sanitizer.loads_unwritten(who, || place_in_global(environment, address));
+        }
+    }
+
+    /// In a checked launch: whether a row that is stored holds an undefined value.
+    fn check_stored(&mut self, environment: &Environment<'_>, store: &PendingStore, pattern: u64, row: &Row) {
+        let Some(sanitizer) = &mut self.sanitizer else { return };
+        let who = Who { warp: store.warp, lane: store.lane, pc: store.pc };
+        let first = store.shared + row.offset;
+        for at in (first + row.skipped as u64..first + (row.skipped + row.inside) as u64).step_by(2) {
+            let label = || place_in_global(environment, row.address + at - first - row.skipped as u64);
+            sanitizer.check_stored(who, swizzled(at, pattern) as usize, 2, label);
+        }
+    }
+
+    /// Writes bytes in pieces of 16, each where the swizzle has it.
+    fn put_row(&mut self, base: u64, offset: u64, pattern: u64, bytes: &[u8]) -> Result<(), FaultKind> {
+        for (piece, at) in bytes.chunks(16).zip((base + offset..).step_by(16)) {
+            let at = swizzled(at, pattern);
+            let end = at + piece.len() as u64;
+            let outside = || FaultKind::OutOfBounds {
+                access: "bulk write",
+                space: "shared",
+                address: at,
+                size: piece.len() as u32,
+                near: None,
+            };
+            let target = self.shared.get_mut(at as usize..end as usize).ok_or_else(outside)?;
+            target.copy_from_slice(piece);
+            self.shared_touched = self.shared_touched.max(end);
+        }
+        Ok(())
+    }
+
+    fn get_row(&mut self, base: u64, offset: u64, pattern: u64, bytes: &mut [u8]) -> Result<(), FaultKind> {
+        for (piece, at) in bytes.chunks_mut(16).zip((base + offset..).step_by(16)) {
+            let at = swizzled(at, pattern);
+            let end = at + piece.len() as u64;
+            let outside = || FaultKind::OutOfBounds {
+                access: "bulk read",
+                space: "shared",
+                address: at,
+                size: piece.len() as u32,
+                near: None,
+            };
+            piece.copy_from_slice(self.shared.get(at as usize..end as usize).ok_or_else(outside)?);
+            self.shared_touched = self.shared_touched.max(end);
+        }
+        Ok(())
+    }
+
+    fn store(&mut self, environment: &Environment<'_>, store: &PendingStore) -> Result<(), FaultKind> {
+        match &store.side {
+            // Decoding makes none.
+            Side::Shared { .. } => Ok(()),
+            Side::Plain { address, bytes } => {
+                let mut copy = vec![0; *bytes as usize];
+                self.get_row(store.shared, 0, 16, &mut copy)?;
+                match store.reduce {
+                    Some(BulkReduction { op, ty: Some(ty) }) => {
+                        self.reduce_global(environment, op, ty, *address, &copy)
+                    }
+                    _ => self.write_global(environment, *address, &copy),
+                }
+            }
+            Side::Tensor { map, first } => {
+                let mut row_bytes = vec![0; map.row_bytes()];
+                map.rows(first, |row| {
+                    self.get_row(store.shared, row.offset, map.pattern(), &mut row_bytes)?;
+                    self.check_stored(environment, store, map.pattern(), row);
+                    let Some(inside) = row_bytes.get(row.skipped..row.skipped + row.inside) else { return Ok(()) };
+                    match store.reduce {
+                        None if inside.is_empty() => Ok(()),
+                        None => self.write_global(environment, row.address, inside),
+                        Some(BulkReduction { op, .. }) => {
+                            let ty = reduced_type(op, map.element)?;
+                            self.reduce_global(environment, op, ty, row.address, inside)
+                        }
+                    }
+                })
+            }
+        }
+    }
+
+    fn write_global(&mut self, environment: &Environment<'_>, address: u64, bytes: &[u8]) -> Result<(), FaultKind> {
+        self.spin.changed();
+        if environment.memory.write(address, bytes) {
+            if let Some(checks) = environment.checks {
+                checks.written(address, bytes.len());
+            }
+            return Ok(());
+        }
+        Err(crate::state::access::out_of_bounds(environment, access("bulk write", bytes.len()), address))
+    }
+
+    fn reduce_global(
+        &mut self,
+        environment: &Environment<'_>,
+        op: AtomicOp,
+        ty: AtomicType,
+        address: u64,
+        bytes: &[u8],
+    ) -> Result<(), FaultKind> {
+        let size = ty.size() as usize;
+        for (value, at) in bytes.chunks_exact(size).zip((address..).step_by(size)) {
+            let bits = little_endian(value);
+            let access = Access { space: MemorySpace::Global, name: "bulk reduction", size: size as u32 };
+            if !at.is_multiple_of(size as u64) {
+                return Err(FaultKind::Misaligned { address: at, size: size as u32 });
+            }
+            let (allocation, offset) = self.global(environment, access, at)?;
+            let place = Place::Global(allocation, offset);
+            self.atomic(environment, &place, 0, ty, |old| ty.apply_in_global(op, old, bits, 0));
+        }
+        Ok(())
+    }
+}
+
+/// The type in which elements of a tensor are reduced.
+fn reduced_type(op: AtomicOp, element: TensorMapType) -> Result<AtomicType, FaultKind> {
+    let ty = match element {
+        TensorMapType::F32 | TensorMapType::F32Ftz => AtomicType::F32,
+        TensorMapType::F64 => AtomicType::F64,
+        TensorMapType::F16 => AtomicType::F16,
+        TensorMapType::Bf16 => AtomicType::Bf16,
+        TensorMapType::U32 => AtomicType::U32,
+        TensorMapType::I32 => AtomicType::S32,
+        TensorMapType::U64 => AtomicType::U64,
+        TensorMapType::I64 => AtomicType::S64,
+        other => return Err(FaultKind::Unsupported(format!("a bulk reduction of {other:?}"))),
+    };
+    let fits = match op {
+        AtomicOp::Add => true,
+        AtomicOp::Min | AtomicOp::Max => !matches!(ty, AtomicType::F32 | AtomicType::F64),
+        AtomicOp::Increment | AtomicOp::Decrement => ty == AtomicType::U32,
+        _ => !matches!(ty, AtomicType::F32 | AtomicType::F64 | AtomicType::F16 | AtomicType::Bf16),
+    };
+    if fits { Ok(ty) } else { Err(FaultKind::Unsupported(format!("this bulk reduction of {element:?}"))) }
+}
+
+fn little_endian(bytes: &[u8]) -> u64 {
+    bytes.iter().rev().fold(0, |bits, &byte| bits << 8 | u64::from(byte))
+}
+
+/// An address of the cluster's window: that in the block's memory, and the block's rank where it is named.
+fn split(address: u64) -> (u64, Option<u32>) {
+    let rank = (named_block(MemorySpace::Cluster, address)).checked_sub(1);
+    (address & ((1 << RANK_SHIFT) - 1), rank)
+}
+
+fn access(name: &'static str, bytes: usize) -> Access {
+    Access { space: MemorySpace::Global, name, size: bytes as u32 }
+}
+
+impl Step<'_, '_> {
+    fn side(&mut self, source: &BulkSource, lane: usize) -> Result<Side, FaultKind> {
+        match source {
+            BulkSource::Plain { address, bytes } => {
+                let bytes = self.word(*bytes)[lane];
+                let address = self.addresses(address)[lane];
+                if !bytes.is_multiple_of(16) || !address.is_multiple_of(16) {
+                    return Err(FaultKind::Misaligned { address, size: 16 });
+                }
+                Ok(Side::Plain { address, bytes })
+            }
+            BulkSource::Shared { address, bytes } => {
+                let (address, bytes) = (self.addresses(address)[lane], self.word(*bytes)[lane]);
+                if !bytes.is_multiple_of(16) || !address.is_multiple_of(16) {
+                    return Err(FaultKind::Misaligned { address, size: 16 });
+                }
+                Ok(Side::Shared { address, bytes })
+            }
+            BulkSource::Tensor { map, coordinates } => {
+                let address = self.addresses(map)[lane];
+                let map = self.read_map(MemorySpace::Generic, address, lane)?;
+                self.check_map(address, lane);
+                if map.rank() != coordinates.len() {
+                    let message = format!("the tensor map has {} dimensions, not {}", map.rank(), coordinates.len());
+                    return Err(FaultKind::TensorMap(message));
+                }
+                if map.interleave != Interleave::None || map.element_strides.iter().any(|&step| step != 1) {
+                    return Err(FaultKind::Unsupported("an interleaved or strided tensor map".to_owned()));
+                }
+                if matches!(map.element, TensorMapType::F32Ftz | TensorMapType::Tf32 | TensorMapType::Tf32Ftz) {
+                    return Err(FaultKind::Unsupported(format!("a tensor map of {:?}", map.element)));
+                }
+                if let Some(broken) = map.broken().first() {
+                    let message = format!("{}: {}; expected {}", broken.field, broken.problem, broken.expected);
+                    return Err(FaultKind::TensorMap(message));
+                }
+                let mut first = [0; 5];
+                for (to, slot) in first.iter_mut().zip(coordinates) {
+                    *to = i64::from(self.word(*slot)[lane] as i32);
+                }
+                Ok(Side::Tensor { map: Box::new(map), first })
+            }
+        }
+    }
+
+    fn map_bytes(
+        &mut self,
+        space: MemorySpace,
+        address: u64,
+        lane: usize,
+    ) -> Result<[u8; TENSOR_MAP_BYTES], FaultKind> {
+        let mut bytes = [0; TENSOR_MAP_BYTES];
+        let access = Access { space, name: "tensor map read", size: 8 };
+        let thread = self.thread(lane);
+        for (word, at) in bytes.chunks_exact_mut(8).zip((address..).step_by(8)) {
+            let place = self.memory.place(self.environment, access, at, thread)?;
+            word.copy_from_slice(&self.memory.read(self.environment, &place, 0, 8).to_le_bytes());
+        }
+        Ok(bytes)
+    }
+
+    fn read_map(&mut self, space: MemorySpace, address: u64, lane: usize) -> Result<TensorMap, FaultKind> {
+        TensorMap::decode(&self.map_bytes(space, address, lane)?)
+            .ok_or_else(|| FaultKind::TensorMap("these 128 bytes are no tensor map".to_owned()))
+    }
+
+    fn write_map(&mut self, space: MemorySpace, address: u64, lane: usize, bytes: &[u8]) -> Result<(), FaultKind> {
+        let access = Access { space, name: "tensor map write", size: 8 };
+        let thread = self.thread(lane);
+        for (word, at) in bytes.chunks_exact(8).zip((address..).step_by(8)) {
+            let place = self.memory.place(self.environment, access, at, thread)?;
+            let bits = little_endian(word);
+            if self.memory.sanitizer.is_some() {
+                self.check_write(&place, 0, 8, bits, lane);
+            }
+            self.memory.write(&place, 0, 8, bits);
+        }
+        Ok(())
+    }
+
+    /// In a checked launch: whether the map that a bulk tensor copy uses is what it was written to be.
+    fn check_map(&mut self, address: u64, lane: usize) {
+        let (who, environment) = (self.who(lane), self.environment);
+        let Some((sanitizer, checks)) = self.memory.sanitizer.as_mut().zip(environment.checks) else { return };
+        if resolve_generic(address).0 == MemorySpace::Global {
+            let label = || place_in_global(environment, address);
+            sanitizer.map_read((environment.program, checks), who, address, label);
+        }
+    }
+
+    pub(crate) fn fence_maps(&mut self, acquire: Option<&AddressOperand>) {
+        let addresses = acquire.map(|address| self.addresses(address));
+        let warp = self.warp.index;
+        let Some((sanitizer, checks)) = self.memory.sanitizer.as_mut().zip(self.environment.checks) else { return };
+        match addresses {
+            Some(addresses) => {
+                let mut acquired: Vec<u64> = lanes_of(self.active).map(|lane| addresses[lane]).collect();
+                acquired.dedup();
+                acquired.into_iter().for_each(|address| sanitizer.map_acquired(checks, warp, address));
+            }
+            None => sanitizer.maps_released(warp),
+        }
+    }
+
+    pub(crate) fn issue_load(
+        &mut self,
+        (shared, source, mbarrier): (&AddressOperand, &BulkSource, &AddressOperand),
+        multicast: Option<Slot>,
+        reduce: Option<BulkReduction>,
+        pair: bool,
+    ) -> Result<(), LaneFault> {
+        let (targets, mbarriers) = (self.addresses(shared), self.addresses(mbarrier));
+        for lane in lanes_of(self.active) {
+            let fail = |kind| (kind, lane as u32);
+            let side = self.side(source, lane).map_err(fail)?;
+            self.check_alignment(&side, targets[lane]).map_err(fail)?;
+            let (shared, to) = split(targets[lane]);
+            let (mbarrier, signalled) = split(mbarriers[lane]);
+            let own = self.memory.rank;
+            let elsewhere = to.unwrap_or(own) != signalled.unwrap_or(own);
+            let told = signalled.filter(|_| pair && elsewhere).map(|rank| rank & 1);
+            // The same place of every block whose bit is set; else the block of the address.
+            let ranks = match multicast {
+                Some(mask) => Some(self.word(mask)[lane] & 0xffff),
+                None if elsewhere && !(pair && to.unwrap_or(own) ^ signalled.unwrap_or(own) == 1) => {
+                    let what = "a bulk copy whose mbarrier is not in the block that it goes to";
+                    return Err(fail(FaultKind::Unsupported(what.to_owned())));
+                }
+                None => match to.filter(|&rank| rank != own) {
+                    Some(rank) => {
+                        self.cluster.memory(rank).map_err(fail)?;
+                        Some(1 << rank)
+                    }
+                    None => None,
+                },
+            };
+            let thread = self.thread(lane);
+            self.check_load((ranks, told), lane, mbarrier, shared as usize, side.shared_bytes()).map_err(fail)?;
+            self.observe_bulk(true, &side, shared, lane);
+            self.memory.loads.push_back(PendingLoad {
+                side,
+                shared,
+                mbarrier,
+                ranks,
+                told,
+                reduce,
+                pc: self.pc,
+                thread,
+            });
+        }
+        Ok(())
+    }
+
+    /// The blocks that a load goes to are there; in a checked launch, its bytes are its own from now on.
+    fn check_load(
+        &mut self,
+        (ranks, told): (Option<u32>, Option<u32>),
+        lane: usize,
+        mbarrier: u64,
+        at: usize,
+        size: usize,
+    ) -> Result<(), FaultKind> {
+        let own = self.memory.rank;
+        let who = self.who(lane);
+        for rank in lanes_of(ranks.unwrap_or(1 << own)) {
+            let rank = rank as u32;
+            let Some(sanitizer) = &mut self.memory.member(self.cluster, rank)?.sanitizer else { continue };
+            match told {
+                // Another block is told, and tells this one in its own way.
+                Some(bit) if rank & 1 != bit => sanitizer.written_by_peer(at, size, who.pc),
+                _ if rank == own => sanitizer.load_issued(who, mbarrier, at, size),
+                _ => sanitizer.load_issued_by_peer(who.pc, mbarrier, at, size),
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells the observer of a copy that is issued.
+    fn observe_bulk(&mut self, load: bool, side: &Side, shared: u64, lane: usize) {
+        let Some(observer) = &mut self.memory.observer else { return };
+        if observer.wants_pieces() {
+            observer.pieces((self.warp.index, lane as u32, self.pc), load, side.pieces(shared));
+        }
+        let address = match side {
+            Side::Plain { address, .. } => *address,
+            Side::Tensor { map, .. } => map.address,
+            // No byte of global memory is moved.
+            Side::Shared { .. } => return,
+        };
+        observer.bulk(self.environment, self.pc, load, side.shared_bytes() as u64, address);
+    }
+
+    /// "CUDA Driver API", swizzle modes: the pattern repeats every 8 rows, and the box begins where it does.
+    fn check_alignment(&self, side: &Side, shared: u64) -> Result<(), FaultKind> {
+        let alignment = match side {
+            Side::Plain { .. } | Side::Shared { .. } => 16,
+            Side::Tensor { map, .. } if map.swizzle == Swizzle::None => 128,
+            // 16 bytes do; but then the pattern is that of the address, which the code has to know.
+            Side::Tensor { .. } => 128,
+        };
+        if shared.is_multiple_of(alignment) {
+            return Ok(());
+        }
+        Err(FaultKind::Misaligned { address: shared, size: alignment as u32 })
+    }
+
+    pub(crate) fn issue_store(
+        &mut self,
+        shared: &AddressOperand,
+        target: &BulkSource,
+        reduce: Option<BulkReduction>,
+    ) -> Result<(), LaneFault> {
+        let sources = self.addresses(shared);
+        for lane in lanes_of(self.active) {
+            let fail = |kind| (kind, lane as u32);
+            let side = self.side(target, lane).map_err(fail)?;
+            let shared = sources[lane];
+            self.check_alignment(&side, shared).map_err(fail)?;
+            self.observe_bulk(false, &side, shared, lane);
+            let then = self.memory.sanitizer.as_mut().and_then(|sanitizer| sanitizer.issue(self.warp.index));
+            let (lane, pc) = (lane as u32, self.pc);
+            self.warp.stores.push(PendingStore {
+                warp: self.warp.index,
+                lane,
+                group: None,
+                side,
+                shared,
+                reduce,
+                pc,
+                then,
+            });
+        }
+        Ok(())
+    }
+
+    pub(crate) fn commit_stores(&mut self) {
+        for store in &mut self.warp.stores {
+            if store.group.is_none() && self.active >> store.lane & 1 != 0 {
+                store.group = Some(self.warp.store_groups[store.lane as usize]);
+            }
+        }
+        for lane in lanes_of(self.active) {
+            self.warp.store_groups[lane] += 1;
+        }
+    }
+
+    /// Carries out the stores of the active lanes but those of the `pending` latest groups of each; `None` for all.
+    pub(crate) fn wait_for_stores(&mut self, pending: Option<u32>) -> Result<(), LaneFault> {
+        let stores = std::mem::take(&mut self.warp.stores);
+        for store in stores {
+            let groups = self.warp.store_groups[store.lane as usize];
+            let due = match (pending, store.group) {
+                (None, _) => true,
+                (Some(pending), Some(group)) => self.active >> store.lane & 1 != 0 && group + pending < groups,
+                (Some(_), None) => false,
+            };
+            if due {
+                let waited_at = std::mem::replace(&mut self.pc, store.pc);
+                if let Some((sanitizer, then)) = self.memory.sanitizer.as_mut().zip(store.then.as_ref()) {
+                    let who = Who { warp: self.warp.index, lane: store.lane, pc: store.pc };
+                    sanitizer.read_later(who, then, store.shared as usize, store.side.shared_bytes());
+                }
+                self.memory.store(self.environment, &store).map_err(|kind| (kind, store.lane))?;
+                self.pc = waited_at;
+            } else {
+                self.warp.stores.push(store);
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn replace_in_map(
+        &mut self,
+        field: MapField,
+        index: u32,
+        (space, address): (MemorySpace, &AddressOperand),
+        value: Data,
+    ) -> Result<(), LaneFault> {
+        let addresses = self.addresses(address);
+        for lane in lanes_of(self.active) {
+            let value = match value {
+                Data::Word(slot) => u64::from(self.word(slot)[lane]),
+                Data::Long(slot) => self.warp.longs[slot as usize][lane],
+                Data::Sink => 0,
+            };
+            let fail = |kind| (kind, lane as u32);
+            let mut bytes = self.map_bytes(space, addresses[lane], lane).map_err(fail)?;
+            crate::descriptor::tensor_map::replace_field(&mut bytes, field, index, value).map_err(fail)?;
+            self.write_map(space, addresses[lane], lane, &bytes).map_err(fail)?;
+        }
+        Ok(())
+    }
+
+    /// One copy for the warp: it is `.aligned`.
+    pub(crate) fn copy_map(&mut self, global: &AddressOperand, shared: &AddressOperand) -> Result<(), LaneFault> {
+        let lane = self.active.trailing_zeros() as usize & 31;
+        let fail = |kind| (kind, lane as u32);
+        let (to, from) = (self.addresses(global)[lane], self.addresses(shared)[lane]);
+        let map = self.read_map(MemorySpace::Shared, from, lane).map_err(fail)?;
+        if self.memory.sanitizer.is_some() {
+            self.check_read(&Place::Shared(from as usize), TENSOR_MAP_BYTES as u32, lane);
+        }
+        self.write_map(MemorySpace::Global, to, lane, &map.encode()).map_err(fail)
+    }
+}

@@ -1,0 +1,166 @@
+//! `cp.async`: copies from global to shared memory that land when they are waited for, no sooner.
+
+use crate::families::{LaneFault, Step, lanes_of};
+use crate::fault::FaultKind;
+use crate::program::{AddressOperand, Long, MemorySpace, Slot, Word};
+use crate::state::access::{Access, resolve_generic};
+use crate::state::warp::Warp;
+
+/// One `cp.async` of a warp that has not been carried out for all of its lanes.
+#[derive(Clone, Debug)]
+pub(crate) struct PendingCopies {
+    /// The lanes that it is still to be carried out for.
+    lanes: u32,
+    /// The commit group, the same in these lanes; `None` before `commit_group`.
+    group: Option<u32>,
+    shared: Long,
+    global: Long,
+    size: u32,
+    /// Bytes that are read, the others being zero; `None` where all are read.
+    source_sizes: Option<Box<Word>>,
+    pc: u32,
+}
+
+/// `cp.async.commit_group`
+pub(crate) fn commit_copies(warp: &mut Warp, active: u32) {
+    let first = warp.committed[active.trailing_zeros() as usize & 31];
+    let together = lanes_of(active).all(|lane| warp.committed[lane] == first);
+    let open = |copies: &PendingCopies| copies.group.is_none() && copies.lanes & active != 0;
+    if together && warp.copies.iter().all(|copies| !open(copies) || copies.lanes & !active == 0) {
+        for copies in warp.copies.iter_mut().filter(|copies| open(copies)) {
+            copies.group = Some(first);
+        }
+    } else {
+        for copies in std::mem::take(&mut warp.copies) {
+            if open(&copies) {
+                split_by_group(copies, active, &warp.committed, &mut warp.copies);
+            } else {
+                warp.copies.push(copies);
+            }
+        }
+    }
+    for lane in lanes_of(active) {
+        warp.committed[lane] += 1;
+    }
+}
+
+/// The lanes of one copy may commit it in groups of different numbers, or not at all.
+fn split_by_group(copies: PendingCopies, active: u32, committed: &Word, to: &mut Vec<PendingCopies>) {
+    let mut lanes = copies.lanes & active;
+    while lanes != 0 {
+        let group = committed[lanes.trailing_zeros() as usize];
+        let same = lanes_of(lanes).filter(|&lane| committed[lane] == group).fold(0, |mask, lane| mask | 1 << lane);
+        to.push(PendingCopies { lanes: same, group: Some(group), ..copies.clone() });
+        lanes &= !same;
+    }
+    if copies.lanes & !active != 0 {
+        to.push(PendingCopies { lanes: copies.lanes & !active, ..copies });
+    }
+}
+
+impl Step<'_, '_> {
+    /// `cp.async`; its fault, if any, comes with the wait.
+    pub(crate) fn issue_copies(
+        &mut self,
+        size: u32,
+        [shared, global]: [&AddressOperand; 2],
+        source_size: Option<Slot>,
+        ignore: Option<Slot>,
+    ) {
+        let ignored = ignore.map_or(0, |p| self.warp.predicates[p as usize]);
+        let mut source_sizes = source_size.map_or([size; 32], |slot| self.word(slot).map(|wanted| wanted.min(size)));
+        for lane in lanes_of(ignored) {
+            source_sizes[lane] = 0;
+        }
+        let whole = lanes_of(self.active).all(|lane| source_sizes[lane] == size);
+        let copies = PendingCopies {
+            lanes: self.active,
+            group: None,
+            shared: self.addresses(shared),
+            global: self.addresses(global),
+            size,
+            source_sizes: (!whole).then(|| Box::new(source_sizes)),
+            pc: self.pc,
+        };
+        if self.memory.sanitizer.is_some() {
+            for lane in lanes_of(self.active) {
+                let who = self.who(lane);
+                if let Some(sanitizer) = &mut self.memory.sanitizer {
+                    sanitizer.copy_issued(who, copies.shared[lane] as usize, size as usize);
+                }
+            }
+        }
+        self.warp.copies.push(copies);
+    }
+
+    /// Carries out the copies of all but the `pending` latest groups of each lane.
+    pub(crate) fn wait_for_copies(&mut self, pending: u32) -> Result<(), LaneFault> {
+        let waited_at = self.pc;
+        let mut all = std::mem::take(&mut self.warp.copies);
+        for copies in &mut all {
+            let Some(group) = copies.group else { continue };
+            let committed = &self.warp.committed;
+            let due = lanes_of(copies.lanes & self.active)
+                .filter(|&lane| group + pending < committed[lane])
+                .fold(0, |mask, lane| mask | 1 << lane);
+            // A copy that was waited for faults where it was issued.
+            self.pc = copies.pc;
+            self.carry_out(copies, due)?;
+            copies.lanes &= !due;
+        }
+        self.pc = waited_at;
+        all.retain(|copies| copies.lanes != 0);
+        self.warp.copies = all;
+        Ok(())
+    }
+
+    fn carry_out(&mut self, copies: &PendingCopies, lanes: u32) -> Result<(), LaneFault> {
+        for lane in lanes_of(lanes) {
+            let source_size = copies.source_sizes.as_ref().map_or(copies.size, |sizes| sizes[lane]);
+            self.carry_out_lane(copies, lane, source_size).map_err(|kind| (kind, lane as u32))?;
+        }
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn carry_out_lane(&mut self, copies: &PendingCopies, lane: usize, source_size: u32) -> Result<(), FaultKind> {
+        let size = copies.size;
+        let (from, to) = (copies.global[lane], copies.shared[lane]);
+        let read = Access { space: MemorySpace::Generic, name: "asynchronous read", size };
+        let write = Access { space: MemorySpace::Shared, name: "asynchronous write", size };
+        let mut bytes = [0u8; 16];
+        if source_size == size && from.is_multiple_of(size.into()) && resolve_generic(from).0 == MemorySpace::Global {
+            let (allocation, offset) = self.memory.global(self.environment, read, from)?;
+            if size == 4 {
+                bytes[..4].copy_from_slice(&allocation.load32(offset).to_le_bytes());
+            } else {
+                for (index, chunk) in bytes[..size as usize].as_chunks_mut().0.iter_mut().enumerate() {
+                    *chunk = allocation.load64(offset + 8 * index as u64).to_le_bytes();
+                }
+            }
+        } else if source_size == size {
+            let place = self.memory.place(self.environment, read, from, self.thread(lane))?;
+            for (index, chunk) in bytes[..size as usize].as_chunks_mut().0.iter_mut().enumerate() {
+                *chunk = (self.memory.read(self.environment, &place, 4 * index, 4) as u32).to_le_bytes();
+            }
+        } else {
+            let read = Access { size: 1, ..read };
+            for (index, byte) in bytes.iter_mut().enumerate().take(source_size as usize) {
+                let address = from.wrapping_add(index as u64);
+                let place = self.memory.place(self.environment, read, address, self.thread(lane))?;
+                *byte = self.memory.read(self.environment, &place, 0, 1) as u8;
+            }
+        }
+        if !to.is_multiple_of(size.into()) {
+            return Err(FaultKind::Misaligned { address: to, size });
+        }
+        let at = self.memory.shared(write, to)?;
+        let size = size as usize;
+        let who = self.who(lane);
+        if let Some(sanitizer) = &mut self.memory.sanitizer {
+            sanitizer.copy_landed(who, at, size);
+        }
+        self.memory.shared[at..at + size].copy_from_slice(&bytes[..size]);
+        Ok(())
+    }
+}

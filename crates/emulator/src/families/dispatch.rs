@@ -1,0 +1,303 @@
+//! From an operation to what carries it out.
+
+use super::{LaneFault, Step, lanes_of};
+use crate::arithmetic::integer;
+use crate::families::collective::{all_or_none, reduce};
+use crate::families::copy_async::commit_copies;
+use crate::families::value::combine_masks;
+use crate::fault::FaultKind;
+use crate::program::Op;
+
+impl Step<'_, '_> {
+    pub(crate) fn execute(&mut self, op: &Op) -> Result<(), LaneFault> {
+        match op {
+            Op::W1(f, d, a) => {
+                let mut value = [0; 32];
+                f(&mut value, self.word(*a));
+                self.set_word(*d, &value);
+            }
+            Op::W2(f, d, [a, b]) => {
+                let mut value = [0; 32];
+                f(&mut value, self.word(*a), self.word(*b));
+                self.set_word(*d, &value);
+            }
+            Op::W3(f, d, [a, b, c]) => {
+                let mut value = [0; 32];
+                f(&mut value, self.word(*a), self.word(*b), self.word(*c));
+                self.set_word(*d, &value);
+            }
+            Op::L1(f, d, a) => {
+                let mut value = [0; 32];
+                f(&mut value, self.long(*a));
+                self.set_long(*d, &value);
+            }
+            Op::L2(f, d, [a, b]) => {
+                let mut value = [0; 32];
+                f(&mut value, self.long(*a), self.long(*b));
+                self.set_long(*d, &value);
+            }
+            Op::L3(f, d, [a, b, c]) => {
+                let mut value = [0; 32];
+                f(&mut value, self.long(*a), self.long(*b), self.long(*c));
+                self.set_long(*d, &value);
+            }
+            Op::LfromW(f, d, a) => {
+                let mut value = [0; 32];
+                f(&mut value, self.word(*a));
+                self.set_long(*d, &value);
+            }
+            Op::WfromL(f, d, a) => {
+                let mut value = [0; 32];
+                f(&mut value, self.long(*a));
+                self.set_word(*d, &value);
+            }
+            Op::LfromWW(f, d, [a, b]) => {
+                let mut value = [0; 32];
+                f(&mut value, self.word(*a), self.word(*b));
+                self.set_long(*d, &value);
+            }
+            Op::LfromWWL(f, d, [a, b, c]) => {
+                let mut value = [0; 32];
+                f(&mut value, self.word(*a), self.word(*b), self.long(*c));
+                self.set_long(*d, &value);
+            }
+            Op::LfromLW(f, d, [a, b]) => {
+                let mut value = [0; 32];
+                f(&mut value, self.long(*a), self.word(*b));
+                self.set_long(*d, &value);
+            }
+            Op::Convert { conversion, d, a } => self.convert(conversion, *d, *a),
+            Op::ConvertPair { conversion, width, d, a, b } => {
+                let (upper, lower) = (self.word(*a), self.word(*b));
+                let value = std::array::from_fn(|lane| {
+                    (conversion.apply(upper[lane].into()) << width | conversion.apply(lower[lane].into())) as u32
+                });
+                self.set_word(*d, &value);
+            }
+            Op::UnpackPair { conversion, d, a } => self.unpack_pair(conversion, *d, *a),
+            Op::Fma { format, rounding, packed, flags, d, a, b, c } => {
+                self.fma((*format, *rounding, *flags), *packed, *d, [*a, *b, *c]);
+            }
+            Op::ExtractL { signed, d, a, position, length } => {
+                let (a, p, n) = (self.long(*a), self.word(*position), self.word(*length));
+                let value = std::array::from_fn(|lane| integer::extract_long(a[lane], p[lane], n[lane], *signed));
+                self.set_long(*d, &value);
+            }
+            Op::InsertL { d, field, base, position, length } => {
+                let (f, b, p, n) = (self.long(*field), self.long(*base), self.word(*position), self.word(*length));
+                let value = std::array::from_fn(|lane| integer::insert_long(f[lane], b[lane], p[lane], n[lane]));
+                self.set_long(*d, &value);
+            }
+            Op::InsertW { d, field, base, position, length } => {
+                let (f, b, p, n) = (self.word(*field), self.word(*base), self.word(*position), self.word(*length));
+                let value = std::array::from_fn(|lane| {
+                    integer::insert(f[lane].into(), b[lane].into(), p[lane], n[lane], 32) as u32
+                });
+                self.set_word(*d, &value);
+            }
+            Op::Logic3 { d, a, b, c, table } => {
+                let (a, b, c) = (self.word(*a), self.word(*b), self.word(*c));
+                let value = std::array::from_fn(|lane| integer::logic3(a[lane], b[lane], c[lane], *table));
+                self.set_word(*d, &value);
+            }
+            Op::CompareW { f, d, complement, a, b, combine } => {
+                let mask = f(self.word(*a), self.word(*b));
+                self.compare(mask, *d, *complement, *combine);
+            }
+            Op::CompareL { f, d, complement, a, b, combine } => {
+                let mask = f(self.long(*a), self.long(*b));
+                self.compare(mask, *d, *complement, *combine);
+            }
+            Op::SetW { f, d, a, b, ones } => {
+                let mask = f(self.word(*a), self.word(*b));
+                let value = std::array::from_fn(|lane| if mask >> lane & 1 != 0 { *ones } else { 0 });
+                self.set_word(*d, &value);
+            }
+            Op::TestW { f, d, a } => {
+                let mask = f(self.word(*a));
+                self.set_predicate(*d, mask);
+            }
+            Op::SelectW { d, a, b, p } => {
+                let (a, b, p) = (self.word(*a), self.word(*b), self.warp.predicates[*p as usize]);
+                let value = std::array::from_fn(|lane| if p >> lane & 1 != 0 { a[lane] } else { b[lane] });
+                self.set_word(*d, &value);
+            }
+            Op::SelectL { d, a, b, p } => {
+                let (a, b, p) = (self.long(*a), self.long(*b), self.warp.predicates[*p as usize]);
+                let value = std::array::from_fn(|lane| if p >> lane & 1 != 0 { a[lane] } else { b[lane] });
+                self.set_long(*d, &value);
+            }
+            Op::PredicateLogic { logic, d, a, b } => {
+                let (a, b) = (self.warp.predicates[*a as usize], self.warp.predicates[*b as usize]);
+                self.set_predicate(*d, combine_masks(*logic, a, b));
+            }
+            Op::PredicateNot { d, a } => self.set_predicate(*d, !self.warp.predicates[*a as usize]),
+            Op::PredicateMove { d, a } => self.set_predicate(*d, self.warp.predicates[*a as usize]),
+            Op::PackWords { d, low, high } => {
+                let (low, high) = (self.word(*low), self.word(*high));
+                let value = std::array::from_fn(|lane| u64::from(high[lane]) << 32 | u64::from(low[lane]));
+                self.set_long(*d, &value);
+            }
+            Op::UnpackLong { low, high, a } => {
+                let a = *self.long(*a);
+                if let Some(low) = low {
+                    self.set_word(*low, &a.map(|value| value as u32));
+                }
+                if let Some(high) = high {
+                    self.set_word(*high, &a.map(|value| (value >> 32) as u32));
+                }
+            }
+            Op::PackHalves { d, low, high } => {
+                let (low, high) = (self.word(*low), self.word(*high));
+                let value = std::array::from_fn(|lane| high[lane] << 16 | low[lane] & 0xffff);
+                self.set_word(*d, &value);
+            }
+            Op::UnpackHalves { low, high, a } => {
+                let a = *self.word(*a);
+                if let Some(low) = low {
+                    self.set_word(*low, &a.map(|value| value & 0xffff));
+                }
+                if let Some(high) = high {
+                    self.set_word(*high, &a.map(|value| value >> 16));
+                }
+            }
+            Op::PackBytes { d, bytes } => {
+                let parts = bytes.map(|slot| self.word(slot));
+                let value = std::array::from_fn(|lane| {
+                    (0..4).fold(0, |value, index| value | (parts[index][lane] & 0xff) << (8 * index))
+                });
+                self.set_word(*d, &value);
+            }
+            Op::UnpackBytes { d, a } => {
+                let a = *self.word(*a);
+                for (index, slot) in d.iter().enumerate() {
+                    if let Some(slot) = slot {
+                        self.set_word(*slot, &a.map(|value| value >> (8 * index) & 0xff));
+                    }
+                }
+            }
+            Op::PackQuarters { d, parts } => {
+                let parts = parts.map(|slot| self.word(slot));
+                let value = std::array::from_fn(|lane| {
+                    (0..4).fold(0, |value, index| value | u64::from(parts[index][lane] & 0xffff) << (16 * index))
+                });
+                self.set_long(*d, &value);
+            }
+            Op::UnpackQuarters { d, a } => {
+                let a = *self.long(*a);
+                for (index, slot) in d.iter().enumerate() {
+                    if let Some(slot) = slot {
+                        self.set_word(*slot, &a.map(|value| (value >> (16 * index)) as u32 & 0xffff));
+                    }
+                }
+            }
+            Op::Load { space, size, signed, d, address } => return self.load(*space, *size, *signed, d, address),
+            Op::Store { space, size, a, address } => return self.store(*space, *size, a, address),
+            Op::Atomic { space, op, ty, d, address, a, b } => {
+                return self.atomic((*space, *op, *ty), d, address, a, *b);
+            }
+            Op::CopyAsync { size, shared, global, source_size, ignore } => {
+                self.issue_copies(*size, [shared, global], *source_size, *ignore);
+            }
+            Op::ProxyFence => {
+                if let Some(sanitizer) = &mut self.memory.sanitizer {
+                    sanitizer.proxy_fence(self.warp.index);
+                }
+            }
+            Op::MapFence { acquire } => self.fence_maps(acquire.as_ref()),
+            Op::WgmmaFence => {
+                if let Some(sanitizer) = &mut self.memory.sanitizer {
+                    sanitizer.wgmma_fence(self.warp.index);
+                }
+            }
+            Op::WarpSync => {
+                if let Some(sanitizer) = &mut self.memory.sanitizer {
+                    sanitizer.warp_sync(self.warp.index);
+                }
+            }
+            Op::CopyCommit => commit_copies(self.warp, self.active),
+            Op::CopyWait { pending } => return self.wait_for_copies(*pending),
+            Op::LoadMatrix { count, transpose, d, address } => return self.load_matrix(*count, *transpose, d, address),
+            Op::StoreMatrix { transpose, a, address } => return self.store_matrix(*transpose, a, address),
+            Op::Mma { mma, d, a, b, c } => self.mma(mma, d, [a, b, c]),
+            Op::Wgmma(wgmma) => self.issue_wgmma(wgmma),
+            Op::TensorAllocate { address, columns } => return self.allocate_tensor(address, *columns),
+            Op::TensorRelease { address, columns } => return self.release_tensor(*address, *columns),
+            Op::TensorPermit => self.relinquish_tensor(),
+            Op::TensorLoad(access) => return self.issue_tensor_load(access),
+            Op::TensorStore(access) => return self.issue_tensor_store(access),
+            Op::TensorWaitLoads => self.wait_for_tensor_loads(),
+            Op::TensorWaitStores => return self.wait_for_tensor_stores(),
+            Op::TensorFence { before } => {
+                if let Some(sanitizer) = &mut self.memory.sanitizer {
+                    sanitizer.tensor_fence(self.warp.index, *before);
+                }
+            }
+            Op::TensorMma(mma) => self.issue_tensor_mma(mma),
+            Op::TensorCopy(copy) => self.issue_tensor_copy(copy),
+            Op::TensorCommit(commit) => self.issue_tensor_commit(commit),
+            // `Warp::run` does it.
+            Op::MbarrierWait { .. } => {}
+            Op::WgmmaCommit => self.commit_wgmmas(),
+            Op::WgmmaWait { pending, .. } => return self.wait_for_wgmmas(*pending),
+            Op::MbarrierInit { address, count } => return self.mbarrier_init(address, *count),
+            Op::MbarrierInvalidate { address } => return self.mbarrier_invalidate(address),
+            Op::MbarrierArrive { arrival, d } => return self.mbarrier_arrive(arrival, *d),
+            Op::BulkLoad { shared, source, mbarrier, multicast, reduce, pair } => {
+                return self.issue_load((shared, source, mbarrier), *multicast, *reduce, *pair);
+            }
+            Op::BulkStore { shared, target, reduce } => return self.issue_store(shared, target, *reduce),
+            Op::BulkCommit => self.commit_stores(),
+            Op::BulkWait { pending } => return self.wait_for_stores(Some(*pending)),
+            Op::TensorMapReplace { field, index, address, space, value } => {
+                return self.replace_in_map(*field, *index, (*space, address), *value);
+            }
+            Op::TensorMapCopy { global, shared } => return self.copy_map(global, shared),
+            Op::SmallMma(mma) => self.small_mma(mma),
+            Op::MmaF64 { d, a, b, c } => self.mma_f64(*d, *a, *b, *c),
+            Op::Shuffle { mode, d, in_range, a, b, c } => self.shuffle(*mode, *d, *in_range, *a, *b, *c),
+            Op::VoteAll { d, p } => {
+                let holds = self.warp.predicates[*p as usize] & self.active == self.active;
+                self.set_predicate(*d, all_or_none(holds));
+            }
+            Op::VoteAny { d, p } => {
+                let holds = self.warp.predicates[*p as usize] & self.active != 0;
+                self.set_predicate(*d, all_or_none(holds));
+            }
+            Op::VoteUniform { d, p } => {
+                let holds = self.warp.predicates[*p as usize] & self.active;
+                self.set_predicate(*d, all_or_none(holds == 0 || holds == self.active));
+            }
+            Op::Ballot { d, p } => {
+                let ballot = self.warp.predicates[*p as usize] & self.active;
+                self.set_word(*d, &[ballot; 32]);
+            }
+            Op::ActiveMask { d } => self.set_word(*d, &[self.active; 32]),
+            Op::MatchAny { d, a } => self.match_any(*d, *a),
+            Op::MatchAll { d, p, a } => self.match_all(*d, *p, *a),
+            Op::Reduce { op, d, a } => {
+                let a = self.word(*a);
+                let result = lanes_of(self.active).map(|lane| a[lane]).reduce(|x, y| reduce(*op, x, y)).unwrap_or(0);
+                self.set_word(*d, &[result; 32]);
+            }
+            Op::Elect { d, p } => self.elect(*d, *p),
+            Op::ToGeneric { space, d, a } => self.enter_window(*space, *d, *a),
+            Op::FromGeneric { space, d, a } => self.leave_window(*space, *d, *a),
+            Op::IsSpace { space, d, a } => self.is_space(*space, *d, *a),
+            Op::MapAddress { d, a, rank } => self.map_address(*d, *a, *rank),
+            Op::RankOf { d, a } => self.rank_of(*d, *a),
+            // A clock that only counts this warp's instructions: the same from run to run.
+            Op::Clock { d } => {
+                let now = self.warp.executed;
+                for lane in lanes_of(self.active) {
+                    self.set_lane(*d, lane, now);
+                }
+            }
+            Op::Trap => return Err((FaultKind::Trap, self.active.trailing_zeros())),
+            Op::Print { d, format, arguments } => return self.print(*d, *format, *arguments),
+            Op::Assert { parameters } => return self.assert(*parameters),
+            Op::Nothing | Op::Branch { .. } | Op::Exit | Op::Barrier { .. } | Op::ClusterArrive | Op::ClusterWait => {}
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,262 @@
+//! `mbarrier`: a barrier in shared memory with phases, arrivals and bytes to come. PTX ISA 9.7.13.15.
+//!
+//! Its 64 bits are opaque in the ISA. Here, from the lowest: 20 bits of arrivals that are still missing, 20 bits of
+//! arrivals per phase, 22 bits of bytes to come (signed), a bit that says that it is initialised, the phase's parity.
+
+use crate::families::{LaneFault, Step, lanes_of};
+use crate::fault::FaultKind;
+use crate::instrument::sanitizer::{MBARRIER_BYTES, Who};
+use crate::program::{AddressOperand, Data, MbarrierArrival, MemorySpace, Slot};
+use crate::run::block::BlockMemory;
+use crate::state::access::Access;
+
+const COUNT_BITS: u32 = 20;
+const COUNT_MASK: u64 = (1 << COUNT_BITS) - 1;
+const BYTES_BITS: u32 = 22;
+/// Bytes to come are at most so many (PTX ISA 9.7.13.15.2).
+const MOST_BYTES: i64 = (1 << 20) - 1;
+
+/// The object, taken apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Mbarrier {
+    /// Arrivals that the current phase still lacks.
+    missing: u64,
+    /// Arrivals that complete a phase.
+    expected: u64,
+    /// Bytes that the current phase still lacks.
+    bytes: i64,
+    valid: bool,
+    /// Parity of the current phase.
+    parity: bool,
+}
+
+impl Mbarrier {
+    fn of(bits: u64) -> Self {
+        let bytes = bits >> (2 * COUNT_BITS) & ((1 << BYTES_BITS) - 1);
+        Self {
+            missing: bits & COUNT_MASK,
+            expected: bits >> COUNT_BITS & COUNT_MASK,
+            bytes: (bytes << (64 - BYTES_BITS)) as i64 >> (64 - BYTES_BITS),
+            valid: bits >> 62 & 1 != 0,
+            parity: bits >> 63 != 0,
+        }
+    }
+
+    fn bits(self) -> u64 {
+        let bytes = self.bytes as u64 & ((1 << BYTES_BITS) - 1);
+        self.missing
+            | self.expected << COUNT_BITS
+            | bytes << (2 * COUNT_BITS)
+            | u64::from(self.valid) << 62
+            | u64::from(self.parity) << 63
+    }
+
+    /// Whether something has come in the current phase.
+    fn is_in_use(self) -> bool {
+        self.missing != self.expected || self.bytes != 0
+    }
+
+    /// A phase ends when nothing is missing; whether it did.
+    fn settle(&mut self) -> bool {
+        let ends = self.missing == 0 && self.bytes == 0;
+        if ends {
+            self.parity = !self.parity;
+            self.missing = self.expected;
+        }
+        ends
+    }
+}
+
+impl BlockMemory {
+    fn mbarrier_place(&mut self, address: u64) -> Result<usize, FaultKind> {
+        if !address.is_multiple_of(8) {
+            return Err(FaultKind::Misaligned { address, size: 8 });
+        }
+        self.shared(Access { space: MemorySpace::Shared, name: "mbarrier access", size: 8 }, address)
+    }
+
+    fn mbarrier(&mut self, address: u64) -> Result<(usize, Mbarrier), FaultKind> {
+        let at = self.mbarrier_place(address)?;
+        let mut bytes = [0; 8];
+        bytes.copy_from_slice(&self.shared[at..at + 8]);
+        let found = Mbarrier::of(u64::from_le_bytes(bytes));
+        if found.valid { Ok((at, found)) } else { Err(FaultKind::NoMbarrier { address }) }
+    }
+
+    /// What an mbarrier lacks, for a report.
+    pub(crate) fn describe_mbarrier(&mut self, address: u64) -> String {
+        let Ok((_, found)) = self.mbarrier(address) else { return format!("an mbarrier at {address:#x}") };
+        let s = if found.missing == 1 { "" } else { "s" };
+        let bytes = if found.bytes == 0 { String::new() } else { format!(" and {} bytes", found.bytes) };
+        let parity = u8::from(found.parity);
+        format!(
+            "the mbarrier at {address:#x}, whose phase of parity {parity} lacks {} arrival{s}{bytes}",
+            found.missing
+        )
+    }
+
+    fn put_mbarrier(&mut self, at: usize, mbarrier: Mbarrier) {
+        self.shared[at..at + 8].copy_from_slice(&mbarrier.bits().to_le_bytes());
+    }
+
+    /// The tensor core arrives. At an mbarrier that is invalidated it has no effect: Triton 3.6 invalidates those that
+    /// nobody waits for before their last commits have come.
+    pub(crate) fn arrive_once(&mut self, address: u64) -> Result<(), FaultKind> {
+        let place = self.mbarrier_place(address)?;
+        let bits = self.shared[place..place + 8].iter().rev().fold(0u64, |bits, &byte| bits << 8 | u64::from(byte));
+        let found = Mbarrier::of(bits);
+        if !found.valid && found.expected != 0 {
+            return Ok(());
+        }
+        let (at, mut mbarrier) = self.mbarrier(address)?;
+        mbarrier.missing = mbarrier.missing.checked_sub(1).ok_or(FaultKind::MbarrierCount { count: 1 })?;
+        let ended = mbarrier.settle();
+        self.put_mbarrier(at, mbarrier);
+        if let Some(sanitizer) = self.sanitizer.as_mut().filter(|_| ended) {
+            sanitizer.mbarrier_ended(address);
+        }
+        Ok(())
+    }
+
+    /// Bytes of an asynchronous copy have come.
+    pub(crate) fn complete_bytes(&mut self, address: u64, bytes: u64) -> Result<(), FaultKind> {
+        let (at, mut mbarrier) = self.mbarrier(address)?;
+        mbarrier.bytes -= bytes as i64;
+        let ended = mbarrier.settle();
+        self.put_mbarrier(at, mbarrier);
+        if let Some(sanitizer) = self.sanitizer.as_mut().filter(|_| ended) {
+            sanitizer.mbarrier_ended(address);
+        }
+        Ok(())
+    }
+}
+
+impl Step<'_, '_> {
+    pub(crate) fn mbarrier_init(&mut self, address: &AddressOperand, count: Slot) -> Result<(), LaneFault> {
+        let addresses = self.addresses(address);
+        for lane in lanes_of(self.active) {
+            let count = u64::from(self.word(count)[lane]);
+            if count == 0 || count > COUNT_MASK {
+                return Err((FaultKind::MbarrierCount { count }, lane as u32));
+            }
+            let at = self.memory.mbarrier_place(addresses[lane]).map_err(|kind| (kind, lane as u32))?;
+            // Triton initialises one anew for each tile of a persistent kernel; between phases that does no harm.
+            let pending = self.memory.mbarrier(addresses[lane]).is_ok_and(|(_, old)| old.is_in_use());
+            let who = self.who(lane);
+            if let Some(sanitizer) = self.memory.sanitizer.as_mut().filter(|_| pending) {
+                sanitizer.mbarrier_twice(who, at);
+            }
+            let fresh = Mbarrier { missing: count, expected: count, bytes: 0, valid: true, parity: false };
+            self.memory.put_mbarrier(at, fresh);
+            let who = self.who(lane);
+            if let Some(sanitizer) = &mut self.memory.sanitizer {
+                sanitizer.mbarrier_set(who, at);
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn mbarrier_invalidate(&mut self, address: &AddressOperand) -> Result<(), LaneFault> {
+        let addresses = self.addresses(address);
+        for lane in lanes_of(self.active) {
+            let (at, mbarrier) = self.memory.mbarrier(addresses[lane]).map_err(|kind| (kind, lane as u32))?;
+            self.memory.put_mbarrier(at, Mbarrier { valid: false, ..mbarrier });
+            let who = self.who(lane);
+            if let Some(sanitizer) = &mut self.memory.sanitizer {
+                sanitizer.mbarrier_set(who, at);
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn mbarrier_arrive(&mut self, arrival: &MbarrierArrival, d: Option<Slot>) -> Result<(), LaneFault> {
+        let addresses = self.addresses(&arrival.address);
+        for lane in lanes_of(self.active) {
+            let fail = |kind| (kind, lane as u32);
+            let count = arrival.arrivals.map_or(0, |slot| u64::from(self.word(slot)[lane]));
+            let bytes = arrival.bytes.map_or(0, |slot| i64::from(self.word(slot)[lane] as i32));
+            let is_peer = self.is_peer(arrival.space, addresses[lane]);
+            let (memory, address) = if is_peer {
+                self.cluster.peer(addresses[lane]).map_err(fail)?
+            } else {
+                (&mut *self.memory, addresses[lane])
+            };
+            let (at, mut mbarrier) = memory.mbarrier(address).map_err(fail)?;
+            let state = mbarrier.bits();
+            mbarrier.bytes += bytes;
+            if mbarrier.bytes.abs() > MOST_BYTES {
+                return Err(fail(FaultKind::MbarrierBytes { bytes: mbarrier.bytes }));
+            }
+            mbarrier.missing = mbarrier.missing.checked_sub(count).ok_or(fail(FaultKind::MbarrierCount { count }))?;
+            if arrival.drop {
+                // What is expected never is less than what is missing.
+                mbarrier.expected -= count.min(mbarrier.expected);
+            }
+            let ended = mbarrier.settle();
+            memory.put_mbarrier(at, mbarrier);
+            let who = Who { warp: self.warp.index, lane: lane as u32, pc: self.pc };
+            if let Some(sanitizer) = &mut memory.sanitizer {
+                // What another block's warp knows says nothing about this block's memory.
+                if !is_peer {
+                    sanitizer.read(who, at, MBARRIER_BYTES);
+                    sanitizer.mbarrier_arrive(address, self.warp.index);
+                }
+                if ended {
+                    sanitizer.mbarrier_ended(address);
+                }
+            }
+            if let Some(d) = d {
+                self.warp.longs[d as usize][lane] = state;
+            }
+        }
+        Ok(())
+    }
+
+    /// Tests a phase; whether every lane's has ended.
+    pub(crate) fn mbarrier_wait(&mut self, d: Slot, address: &AddressOperand, phase: Data) -> Result<bool, LaneFault> {
+        let addresses = self.addresses(address);
+        let mut ended = 0;
+        for lane in lanes_of(self.active) {
+            let (at, mbarrier) = self.memory.mbarrier(addresses[lane]).map_err(|kind| (kind, lane as u32))?;
+            let who = self.who(lane);
+            if let Some(sanitizer) = &mut self.memory.sanitizer {
+                sanitizer.read(who, at, MBARRIER_BYTES);
+            }
+            let waited_for = match phase {
+                Data::Word(slot) => self.word(slot)[lane] & 1 != 0,
+                Data::Long(slot) => Mbarrier::of(self.warp.longs[slot as usize][lane]).parity,
+                Data::Sink => false,
+            };
+            ended |= u32::from(mbarrier.parity != waited_for) << lane;
+            if let Some(sanitizer) = self.memory.sanitizer.as_mut().filter(|_| mbarrier.parity != waited_for) {
+                sanitizer.mbarrier_waited(addresses[lane], self.warp.index);
+            }
+        }
+        self.warp.write_predicate(d, ended, self.active);
+        Ok(ended == self.active)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bits_hold_every_field() {
+        let one = Mbarrier { missing: 3, expected: COUNT_MASK, bytes: -5, valid: true, parity: true };
+        assert_eq!(Mbarrier::of(one.bits()), one);
+        let other = Mbarrier { missing: COUNT_MASK, expected: 1, bytes: (1 << 21) - 1, valid: false, parity: false };
+        assert_eq!(Mbarrier::of(other.bits()), other);
+    }
+
+    #[test]
+    fn a_phase_wants_arrivals_and_bytes() {
+        let mut mbarrier = Mbarrier { missing: 1, expected: 1, bytes: 16, valid: true, parity: false };
+        mbarrier.missing = 0;
+        mbarrier.settle();
+        assert!(!mbarrier.parity);
+        mbarrier.bytes = 0;
+        mbarrier.settle();
+        assert!(mbarrier.parity && mbarrier.missing == 1);
+    }
+}

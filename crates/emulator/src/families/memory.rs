@@ -1,0 +1,285 @@
+//! Loads, stores, atomics and matrix loads and stores, lane by lane.
+
+// Lanes and rows are indices into several arrays at once.
+#![allow(clippy::needless_range_loop)]
+
+use super::{LaneFault, Step, lanes_of};
+use crate::fault::FaultKind;
+use crate::instrument::sanitizer::{self, Area};
+use crate::program::{AddressOperand, AtomicOp, AtomicType, Base, Data, MemorySpace};
+use crate::state::access::{Access, Place};
+use crate::state::memory::Allocation;
+
+impl<'e> Step<'_, 'e> {
+    /// In a checked launch: a lane reads.
+    #[cold]
+    pub(crate) fn check_read(&mut self, place: &Place<'_>, size: u32, lane: usize) {
+        let (who, environment, strong) = (self.who(lane), self.environment, self.is_strong());
+        let Some((sanitizer, checks)) = self.memory.sanitizer.as_mut().zip(environment.checks) else { return };
+        let Some(area) = Area::of(place, 0, size) else { return };
+        let label = || sanitizer::place_in_global(environment, area.address);
+        match (strong, area.shared) {
+            (true, _) => sanitizer.strong_read(checks, who, area, label),
+            (false, true) => sanitizer.read(who, area.address as usize, size as usize),
+            (false, false) => sanitizer.global_read(checks, who, area.address, size, label),
+        }
+    }
+
+    /// Whether the instruction is a load or a store that orders threads.
+    fn is_strong(&self) -> bool {
+        self.environment.program.strong.get(self.pc as usize) == Some(&true)
+    }
+
+    /// In a checked launch: a lane is about to write an element.
+    #[cold]
+    pub(crate) fn check_write(&mut self, place: &Place<'_>, offset: usize, size: u32, value: u64, lane: usize) {
+        let (who, environment, strong) = (self.who(lane), self.environment, self.is_strong());
+        let unused = 64 - 8 * size;
+        let same = self.memory.read(environment, place, offset, size) << unused == value << unused;
+        let Some((sanitizer, checks)) = self.memory.sanitizer.as_mut().zip(environment.checks) else { return };
+        let Some(area) = Area::of(place, offset, size) else { return };
+        let label = || sanitizer::place_in_global(environment, area.address);
+        match (strong, area.shared) {
+            (true, _) => sanitizer.strong_write(checks, who, area, label),
+            (false, true) => sanitizer.write(who, area.address as usize, size as usize, same),
+            (false, false) => sanitizer.global_write(checks, who, (area.address, size), same, label),
+        }
+    }
+
+    /// The allocation in global memory that the accesses of all 32 lanes lie in, each aligned, to registers of 32 bits;
+    /// nothing where lanes are to be looked at one by one.
+    fn allocation_of_all(&self, access: Access, data: &[Data], addresses: &[u64; 32]) -> Option<&'e Allocation> {
+        let whole = access.space == MemorySpace::Global && self.active == u32::MAX && self.memory.sanitizer.is_none();
+        if !whole || data.iter().any(|element| matches!(element, Data::Long(_))) {
+            return None;
+        }
+        let (mut least, mut greatest, mut bits) = (u64::MAX, 0, 0);
+        for &address in addresses {
+            (least, greatest, bits) = (least.min(address), greatest.max(address), bits | address);
+        }
+        let size = u64::from(access.size);
+        let allocation = self.environment.memory.find(least, size)?;
+        (bits & (size - 1) == 0 && allocation.contains(greatest, size)).then_some(allocation)
+    }
+
+    pub(crate) fn load(
+        &mut self,
+        space: MemorySpace,
+        size: u32,
+        signed: bool,
+        d: &[Data],
+        address: &AddressOperand,
+    ) -> Result<(), LaneFault> {
+        if space == MemorySpace::Param && matches!(address.base, Base::None) {
+            return self.load_parameter(size, signed, d, address.offset);
+        }
+        let addresses = self.addresses(address);
+        let access = Access { space, name: "read", size: size * d.len() as u32 };
+        if size == 4
+            && let Some(allocation) = self.allocation_of_all(access, d, &addresses)
+        {
+            for (index, &element) in d.iter().enumerate() {
+                if let Data::Word(slot) = element {
+                    let register = &mut self.warp.words[slot as usize];
+                    for lane in 0..32 {
+                        register[lane] = allocation.load32(addresses[lane] - allocation.address + 4 * index as u64);
+                    }
+                }
+            }
+            return Ok(());
+        }
+        let unused = 64 - 8 * size;
+        for lane in lanes_of(self.active) {
+            if self.is_peer(space, addresses[lane]) {
+                self.load_from_peer(access, addresses[lane], d, signed, lane).map_err(|kind| (kind, lane as u32))?;
+                continue;
+            }
+            let place = self.place(access, addresses[lane], lane)?;
+            if self.memory.sanitizer.is_some() {
+                self.check_read(&place, access.size, lane);
+            }
+            for (index, &element) in d.iter().enumerate() {
+                let mut value = self.memory.read(self.environment, &place, index * size as usize, size);
+                if signed {
+                    value = ((value << unused) as i64 >> unused) as u64;
+                }
+                match element {
+                    Data::Sink => {}
+                    Data::Word(slot) => self.warp.words[slot as usize][lane] = value as u32,
+                    Data::Long(slot) => self.warp.longs[slot as usize][lane] = value,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn load_parameter(&mut self, size: u32, signed: bool, d: &[Data], offset: i64) -> Result<(), LaneFault> {
+        for (index, &element) in d.iter().enumerate() {
+            let at = usize::try_from(offset).unwrap_or(usize::MAX).saturating_add(index * size as usize);
+            let bytes = self.environment.parameters.get(at..at.saturating_add(size as usize)).unwrap_or_default();
+            let mut value = bytes.iter().rev().fold(0u64, |value, &byte| value << 8 | u64::from(byte));
+            if signed {
+                let unused = 64 - 8 * size;
+                value = ((value << unused) as i64 >> unused) as u64;
+            }
+            match element {
+                Data::Sink => {}
+                Data::Word(slot) => self.set_word(slot, &[value as u32; 32]),
+                Data::Long(slot) => self.set_long(slot, &[value; 32]),
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn store(
+        &mut self,
+        space: MemorySpace,
+        size: u32,
+        a: &[Data],
+        address: &AddressOperand,
+    ) -> Result<(), LaneFault> {
+        let addresses = self.addresses(address);
+        let access = Access { space, name: "write", size: size * a.len() as u32 };
+        if size == 4
+            && let Some(allocation) = self.allocation_of_all(access, a, &addresses)
+        {
+            self.memory.spin.changed();
+            let none = [0; 32];
+            for lane in 0..32 {
+                for (index, &element) in a.iter().enumerate() {
+                    let register = if let Data::Word(slot) = element { self.word(slot) } else { &none };
+                    let offset = addresses[lane] - allocation.address + 4 * index as u64;
+                    allocation.store32(offset, register[lane]);
+                }
+            }
+            return Ok(());
+        }
+        for lane in lanes_of(self.active) {
+            if self.is_peer(space, addresses[lane]) {
+                self.store_to_peer(access, addresses[lane], a, lane).map_err(|kind| (kind, lane as u32))?;
+                continue;
+            }
+            let place = self.place(access, addresses[lane], lane)?;
+            for (index, &element) in a.iter().enumerate() {
+                let value = self.value(element, lane);
+                if self.memory.sanitizer.is_some() {
+                    self.check_write(&place, index * size as usize, size, value, lane);
+                }
+                self.memory.write(&place, index * size as usize, size, value);
+            }
+        }
+        Ok(())
+    }
+
+    /// Row `lane` (or column, transposed) of matrix `m` comes from the address of lane 8·m + row.
+    pub(crate) fn load_matrix(
+        &mut self,
+        count: u32,
+        transpose: bool,
+        d: &[Data],
+        address: &AddressOperand,
+    ) -> Result<(), LaneFault> {
+        let addresses = self.addresses(address);
+        let access = Access { space: MemorySpace::Shared, name: "read", size: 16 };
+        for (matrix, element) in d.iter().enumerate().take(count as usize) {
+            let mut rows = [[0u32; 4]; 8];
+            for (row, words) in rows.iter_mut().enumerate() {
+                let lane = 8 * matrix + row;
+                let address = addresses[lane];
+                let at = if address.is_multiple_of(16) {
+                    self.memory.shared(access, address)
+                } else {
+                    Err(FaultKind::Misaligned { address, size: 16 })
+                };
+                let at = at.map_err(|kind| (kind, lane as u32))?;
+                if self.memory.sanitizer.is_some() {
+                    self.check_read(&Place::Shared(at), 16, lane);
+                }
+                for (word, bytes) in words.iter_mut().zip(self.memory.shared[at..at + 16].as_chunks().0) {
+                    *word = u32::from_le_bytes(*bytes);
+                }
+            }
+            let Data::Word(slot) = element else { continue };
+            let mut value = [0; 32];
+            for row in 0..8 {
+                for pair in 0..4 {
+                    if transpose {
+                        // Rows 2·pair and 2·pair + 1 are the halves of a lane's word; here of two lanes, two columns.
+                        let (column, odd) = (row / 2, row % 2);
+                        let (low, high) = (rows[2 * pair][column], rows[2 * pair + 1][column]);
+                        value[4 * row + pair] =
+                            if odd == 0 { low & 0xffff | high << 16 } else { low >> 16 | high & 0xffff_0000 };
+                    } else {
+                        value[4 * row + pair] = rows[row][pair];
+                    }
+                }
+            }
+            self.set_word(*slot, &value);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn store_matrix(
+        &mut self,
+        transpose: bool,
+        a: &[Data],
+        address: &AddressOperand,
+    ) -> Result<(), LaneFault> {
+        let addresses = self.addresses(address);
+        let access = Access { space: MemorySpace::Shared, name: "write", size: 16 };
+        for (matrix, &element) in a.iter().enumerate() {
+            let Data::Word(slot) = element else { continue };
+            let fragment = *self.word(slot);
+            for row in 0..8 {
+                let lane = 8 * matrix + row;
+                let place = self.place(access, addresses[lane], lane)?;
+                for column in 0..8 {
+                    let (i, j) = if transpose { (column, row) } else { (row, column) };
+                    let value = fragment[4 * i + j / 2] >> (16 * (j % 2)) & 0xffff;
+                    if self.memory.sanitizer.is_some() {
+                        self.check_write(&place, 2 * column, 2, value.into(), lane);
+                    }
+                    self.memory.write(&place, 2 * column, 2, value.into());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn atomic(
+        &mut self,
+        (space, op, ty): (MemorySpace, AtomicOp, AtomicType),
+        d: &[Data],
+        address: &AddressOperand,
+        a: &[Data],
+        b: Option<Data>,
+    ) -> Result<(), LaneFault> {
+        let addresses = self.addresses(address);
+        let size = ty.size();
+        let access = Access { space, name: "atomic access", size: size * a.len() as u32 };
+        for lane in lanes_of(self.active) {
+            if self.is_peer(space, addresses[lane]) {
+                let operation = (op, ty, a, b);
+                self.atomic_of_peer(access, addresses[lane], d, operation, lane).map_err(|kind| (kind, lane as u32))?;
+                continue;
+            }
+            let place = self.place(access, addresses[lane], lane)?;
+            let who = self.who(lane);
+            if let Some((sanitizer, checks)) = self.memory.sanitizer.as_mut().zip(self.environment.checks)
+                && let Some(area) = Area::of(&place, 0, access.size)
+            {
+                sanitizer.atomic(checks, who, area);
+            }
+            for (index, &element) in a.iter().enumerate() {
+                let (x, y) = (self.value(element, lane), b.map_or(0, |b| self.value(b, lane)));
+                let in_global = matches!(place, Place::Global(..));
+                let update = |old| if in_global { ty.apply_in_global(op, old, x, y) } else { ty.apply(op, old, x, y) };
+                let old = self.memory.atomic(self.environment, &place, index * size as usize, ty, update);
+                if let Some(&d) = d.get(index) {
+                    self.set_lane(d, lane, old);
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,97 @@
+//! Distributed shared memory: loads, stores and atomics in the memory of another block of the cluster.
+//! PTX ISA 5.1.7, "Shared State Space".
+
+use crate::families::Step;
+use crate::fault::FaultKind;
+use crate::program::{AtomicOp, AtomicType, Data, MemorySpace};
+use crate::run::cluster::named_block;
+use crate::state::access::{Access, Place};
+
+impl Step<'_, '_> {
+    /// Whether an address is in another block's shared memory.
+    #[inline(always)]
+    pub(crate) fn is_peer(&self, space: MemorySpace, address: u64) -> bool {
+        matches!(space, MemorySpace::Cluster | MemorySpace::Generic) && {
+            let named = named_block(space, address);
+            named != 0 && named != self.memory.rank + 1
+        }
+    }
+
+    #[cold]
+    pub(crate) fn load_from_peer(
+        &mut self,
+        access: Access,
+        address: u64,
+        d: &[Data],
+        signed: bool,
+        lane: usize,
+    ) -> Result<(), FaultKind> {
+        let size = access.size / d.len().max(1) as u32;
+        let unused = 64 - 8 * size;
+        for (index, &element) in d.iter().enumerate() {
+            let (memory, at) = self.cluster.peer(address)?;
+            let place = Place::Shared(memory.shared(aligned(access, at)?, at)?);
+            let mut value = memory.read(self.environment, &place, index * size as usize, size);
+            if signed {
+                value = ((value << unused) as i64 >> unused) as u64;
+            }
+            self.set_lane(element, lane, value);
+        }
+        Ok(())
+    }
+
+    #[cold]
+    pub(crate) fn store_to_peer(
+        &mut self,
+        access: Access,
+        address: u64,
+        a: &[Data],
+        lane: usize,
+    ) -> Result<(), FaultKind> {
+        let size = access.size / a.len().max(1) as u32;
+        for (index, &element) in a.iter().enumerate() {
+            let value = self.value(element, lane);
+            let (memory, at) = self.cluster.peer(address)?;
+            let at = memory.shared(aligned(access, at)?, at)?;
+            memory.write(&Place::Shared(at), index * size as usize, size, value);
+            if let Some(sanitizer) = &mut memory.sanitizer {
+                sanitizer.written_by_peer(at, access.size as usize, self.pc);
+            }
+        }
+        Ok(())
+    }
+
+    #[cold]
+    pub(crate) fn atomic_of_peer(
+        &mut self,
+        access: Access,
+        address: u64,
+        d: &[Data],
+        (op, ty, a, b): (AtomicOp, AtomicType, &[Data], Option<Data>),
+        lane: usize,
+    ) -> Result<(), FaultKind> {
+        for (index, &element) in a.iter().enumerate() {
+            let (x, y) = (self.value(element, lane), b.map_or(0, |b| self.value(b, lane)));
+            let (memory, at) = self.cluster.peer(address)?;
+            let at = memory.shared(aligned(access, at)?, at)?;
+            let update = |old| ty.apply(op, old, x, y);
+            let old = memory.atomic(self.environment, &Place::Shared(at), index * ty.size() as usize, ty, update);
+            if let Some(sanitizer) = &mut memory.sanitizer {
+                sanitizer.written_by_peer(at, access.size as usize, self.pc);
+            }
+            if let Some(&d) = d.get(index) {
+                self.set_lane(d, lane, old);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The access, to its block's own memory, if its address is a multiple of its size.
+fn aligned(access: Access, address: u64) -> Result<Access, FaultKind> {
+    if address.is_multiple_of(access.size.max(1).into()) {
+        Ok(Access { space: MemorySpace::Shared, ..access })
+    } else {
+        Err(FaultKind::Misaligned { address, size: access.size })
+    }
+}

@@ -1,0 +1,68 @@
+//! `vprintf` and `__assertfail`.
+
+use super::{LaneFault, Step, lanes_of};
+use crate::families::print;
+use crate::fault::FaultKind;
+use crate::program::MemorySpace;
+use crate::state::access::Access;
+
+impl Step<'_, '_> {
+    fn local(&self, lane: usize, offset: u32, size: u32) -> u64 {
+        let at = self.thread(lane) as usize * self.environment.program.local_bytes as usize + offset as usize;
+        let bytes = self.memory.local.get(at..at + size as usize).unwrap_or_default();
+        bytes.iter().rev().fold(0, |value, &byte| value << 8 | u64::from(byte))
+    }
+
+    fn read_generic(&mut self, lane: usize, address: u64, size: u32) -> Result<u64, LaneFault> {
+        let access = Access { space: MemorySpace::Generic, name: "read", size };
+        let place = self.place(access, address, lane)?;
+        Ok(self.memory.read(self.environment, &place, 0, size))
+    }
+
+    fn string(&mut self, lane: usize, mut address: u64) -> Result<String, LaneFault> {
+        let mut bytes = Vec::new();
+        while bytes.len() < 1 << 16 {
+            match self.read_generic(lane, address, 1)? as u8 {
+                0 => break,
+                byte => bytes.push(byte),
+            }
+            address += 1;
+        }
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    pub(crate) fn print(&mut self, d: Option<u32>, format: u32, arguments: u32) -> Result<(), LaneFault> {
+        for lane in lanes_of(self.active) {
+            let (format, buffer) = (self.local(lane, format, 8), self.local(lane, arguments, 8));
+            let format = self.string(lane, format)?;
+            for piece in print::parse(&format) {
+                let text = match piece {
+                    print::Piece::Text(text) => text,
+                    print::Piece::Conversion(conversion) => {
+                        let bits = self.read_generic(lane, buffer.wrapping_add(conversion.offset), conversion.size)?;
+                        let string = if conversion.letter == 's' { self.string(lane, bits)? } else { String::new() };
+                        conversion.render(bits, &string)
+                    }
+                };
+                self.memory.printed.push_str(&text);
+            }
+            if let Some(d) = d {
+                let at = self.thread(lane) as usize * self.environment.program.local_bytes as usize + d as usize;
+                if let Some(bytes) = self.memory.local.get_mut(at..at + 4) {
+                    bytes.copy_from_slice(&1u32.to_le_bytes());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn assert(&mut self, parameters: [u32; 4]) -> Result<(), LaneFault> {
+        let lane = self.active.trailing_zeros() as usize;
+        let [message, file, line, function] = parameters;
+        let [message, file, function] = [message, file, function].map(|offset| self.local(lane, offset, 8));
+        let (message, file, function) =
+            (self.string(lane, message)?, self.string(lane, file)?, self.string(lane, function)?);
+        let line = self.local(lane, line, 4) as u32;
+        Err((FaultKind::Assert { message, file, line, function }, lane as u32))
+    }
+}

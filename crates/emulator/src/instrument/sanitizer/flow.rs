@@ -1,0 +1,781 @@
+//! How undefined values go through instructions, and where they may not go.
+
+use super::undefined::{Bytes, DEFINED, Origin, Value, all, any};
+use super::{Cells, Checks, Reach, Rule, TOGETHER, place_in_global};
+use crate::families::{Step, lanes_of, partner};
+use crate::program::{AddressOperand, Base, Data, Logic, MemorySpace, Op, Program, Shuffle as ShuffleMode, Slot};
+use crate::program::{File, Use};
+use crate::state::access::{Access, Place};
+
+/// What bytes of a result depend on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Every byte on every byte.
+    Smear,
+    /// Each on those at its place.
+    Bytes,
+    /// Each on those of its half.
+    Halves,
+    /// As `Bytes`; a zero of a constant defines.
+    And,
+    /// Moved up, or down.
+    Left,
+    Right,
+    /// `prmt`
+    Permute,
+}
+
+impl Kind {
+    /// By the text of an instruction.
+    fn of(text: &str) -> Self {
+        let opcode = opcode(text);
+        match opcode.split('.').next().unwrap_or_default() {
+            "and" => Self::And,
+            "mov" | "or" | "xor" | "not" | "lop3" => Self::Bytes,
+            "shl" => Self::Left,
+            "shr" => Self::Right,
+            "prmt" => Self::Permute,
+            _ if opcode.contains("16x2") => Self::Halves,
+            _ => Self::Smear,
+        }
+    }
+}
+
+/// The opcode of an instruction's text, without its guard.
+fn opcode(text: &str) -> &str {
+    let text = match text.trim_start().strip_prefix('@') {
+        Some(rest) => rest.split_once(char::is_whitespace).map_or("", |(_, rest)| rest.trim_start()),
+        None => text.trim_start(),
+    };
+    text.split(|c: char| c.is_whitespace()).next().unwrap_or_default()
+}
+
+/// The kind of each instruction.
+pub(super) fn kinds(program: &Program, text: &str) -> Vec<Kind> {
+    program.spans.iter().map(|span| Kind::of(text.get(span.clone()).unwrap_or_default())).collect()
+}
+
+/// Whether all lanes of a warp have to execute an instruction together: it says so (`.aligned`), is a `bar` of the
+/// first kind, or names all lanes in its mask.
+pub(super) fn is_aligned(text: &str) -> bool {
+    let opcode = opcode(text);
+    let names_all = || {
+        let last =
+            text.trim_end_matches(|c: char| c == ';' || c.is_whitespace()).rsplit(',').next().unwrap_or_default();
+        matches!(last.trim(), "-1" | "0xffffffff" | "0xFFFFFFFF" | "4294967295")
+    };
+    opcode.split('.').any(|part| part == "aligned")
+        || opcode.starts_with("bar.") && !opcode.starts_with("bar.warp")
+        || opcode.contains(".sync") && !opcode.starts_with("bar") && names_all()
+}
+
+/// The register of an operand.
+fn register(data: Data) -> Option<(File, Slot)> {
+    match data {
+        Data::Sink => None,
+        Data::Word(slot) => Some((File::Word, slot)),
+        Data::Long(slot) => Some((File::Long, slot)),
+    }
+}
+
+/// A bit for each byte that is undefined in a lane.
+fn bits_of(value: &Value, lane: usize, size: u32) -> u64 {
+    let bytes = value.bytes.iter().take(size as usize).enumerate();
+    bytes.fold(0, |bits, (index, lanes)| bits | u64::from(lanes >> lane & 1) << index)
+}
+
+impl Step<'_, '_> {
+    /// Follows undefined values through the instruction that comes next. `mask` are the lanes that come to it, of which
+    /// the guard lets `self.active` through.
+    pub(crate) fn follow_undefined(&mut self, op: &Op, guard: Option<Slot>, mask: u32) {
+        if self.memory.sanitizer.is_none() {
+            return;
+        }
+        let unsure = guard.map_or(Value::default(), |slot| self.undefined(File::Predicate, slot));
+        let unsure_lanes = any(&unsure.bytes) & mask;
+        if unsure_lanes != 0 {
+            if guarded_by_name(op) {
+                self.reached(Reach::Branch, unsure.origin, unsure_lanes, String::new);
+                // Once is enough.
+                if let Some(slot) = guard {
+                    self.define(File::Predicate, slot, mask);
+                }
+            } else {
+                let value = Value { bytes: all(unsure_lanes), origin: unsure.origin };
+                self.each_written(op, |step, file, slot| step.set_undefined(file, slot, &value, unsure_lanes));
+            }
+        }
+        // What a guard keeps a load from reading stays as it was.
+        let kept = mask & !self.active;
+        if kept != 0
+            && let Op::Load { d, .. } = op
+        {
+            let (warp, pc) = (self.warp.index, self.pc);
+            if let Some(sanitizer) = &mut self.memory.sanitizer {
+                for (file, slot) in d.iter().copied().filter_map(register) {
+                    sanitizer.undefined.left(warp, file, slot, kept, pc);
+                }
+            }
+        }
+        if self.active != 0 {
+            self.follow(op);
+        }
+    }
+
+    fn undefined(&self, file: File, slot: Slot) -> Value {
+        self.memory.sanitizer.as_ref().map_or(Value::default(), |s| s.undefined.get(self.warp.index, file, slot))
+    }
+
+    fn undefined_data(&self, data: Data) -> Value {
+        register(data).map_or(Value::default(), |(file, slot)| self.undefined(file, slot))
+    }
+
+    fn set_undefined(&mut self, file: File, slot: Slot, value: &Value, lanes: u32) {
+        let warp = self.warp.index;
+        if let Some(sanitizer) = &mut self.memory.sanitizer {
+            sanitizer.undefined.set(warp, file, slot, value, lanes);
+        }
+    }
+
+    fn define(&mut self, file: File, slot: Slot, lanes: u32) {
+        self.set_undefined(file, slot, &Value::default(), lanes);
+    }
+
+    fn each_written(&mut self, op: &Op, mut each: impl FnMut(&mut Self, File, Slot)) {
+        let Some(checks) = self.environment.checks else { return };
+        let uses = checks.uses.get(self.pc as usize).map(Vec::as_slice).unwrap_or_default();
+        if matches!(op, Op::Wgmma(_)) {
+            return;
+        }
+        for &(file, how, slot) in uses {
+            if how == Use::Write {
+                each(self, file, slot);
+            }
+        }
+    }
+
+    /// An undefined value has come to where it decides something.
+    fn reached(&mut self, reach: Reach, origin: Origin, lanes: u32, place: impl FnOnce() -> String) {
+        let who = self.who(lanes.trailing_zeros() as usize & 31);
+        if let Some(sanitizer) = &mut self.memory.sanitizer {
+            sanitizer.tell(Rule::Undefined { reach, origin }, who, None, place);
+        }
+    }
+
+    /// An address has to be defined in all active lanes.
+    fn check_address(&mut self, address: &AddressOperand) {
+        let (file, slot) = match address.base {
+            Base::None => return,
+            Base::Word(slot) => (File::Word, slot),
+            Base::Long(slot) => (File::Long, slot),
+        };
+        let value = self.undefined(file, slot);
+        let lanes = any(&value.bytes) & self.active;
+        if lanes != 0 {
+            self.reached(Reach::Address, value.origin, lanes, String::new);
+            self.define(file, slot, self.active);
+        }
+    }
+
+    fn follow(&mut self, op: &Op) {
+        let Some(checks) = self.environment.checks else { return };
+        let active = self.active;
+        match op {
+            Op::Load { space, size, d, address, .. } => {
+                self.check_address(address);
+                self.follow_load(*space, *size, d, address, checks);
+            }
+            Op::Store { space, size, a, address } => {
+                self.check_address(address);
+                self.follow_store(*space, *size, a, address, checks);
+            }
+            Op::Atomic { space, ty, d, address, a, b, .. } => {
+                self.check_address(address);
+                let operands: Vec<Data> = a.iter().copied().chain(*b).collect();
+                self.follow_atomic(*space, ty.size() * a.len() as u32, &operands, address, checks);
+                for (file, slot) in d.iter().copied().filter_map(register) {
+                    self.define(file, slot, active);
+                }
+            }
+            Op::CopyAsync { size, shared, global, source_size, ignore } => {
+                self.check_address(shared);
+                self.check_address(global);
+                let ignored = ignore.map_or(0, |slot| self.warp.predicates[slot as usize]);
+                let taken = std::array::from_fn(|lane| match source_size {
+                    _ if ignored >> lane & 1 != 0 => 0,
+                    Some(slot) => self.word(*slot)[lane].min(*size),
+                    None => *size,
+                });
+                self.follow_copy(*size, &taken, (shared, global), checks);
+            }
+            Op::Print { d: Some(d), .. } => {
+                let each = self.environment.program.local_bytes as usize;
+                for lane in lanes_of(active) {
+                    let at = self.thread(lane) as usize * each + *d as usize;
+                    if let Some(sanitizer) = &mut self.memory.sanitizer {
+                        sanitizer.undefined.set_local(at, 4, 0, None);
+                    }
+                }
+            }
+            Op::LoadMatrix { d, address, transpose, .. } => self.follow_load_matrix(d, address, *transpose),
+            Op::StoreMatrix { a, address, transpose } => self.follow_store_matrix(a, address, *transpose),
+            Op::Mma { d, a, b, c, .. } => self.follow_mma(d, a, b, c),
+            Op::Shuffle { mode, d, in_range, a, b, c } => self.follow_shuffle(*mode, (*d, *in_range), *a, *b, *c),
+            Op::SelectW { d, a, b, p } => self.follow_select(File::Word, *d, *a, *b, *p),
+            Op::SelectL { d, a, b, p } => self.follow_select(File::Long, *d, *a, *b, *p),
+            Op::PredicateLogic { logic, d, a, b } => {
+                let (x, y) = (self.undefined(File::Predicate, *a), self.undefined(File::Predicate, *b));
+                let (p, q) = (self.warp.predicates[*a as usize], self.warp.predicates[*b as usize]);
+                let value = logical(*logic, (&x, p), (&y, q));
+                self.set_undefined(File::Predicate, *d, &value, active);
+            }
+            Op::CompareW { d, complement, a, b, combine, .. } => {
+                let mut value = self.undefined(File::Word, *a);
+                value.join(&self.undefined(File::Word, *b));
+                self.follow_compare(value, *d, *complement, *combine);
+            }
+            Op::CompareL { d, complement, a, b, combine, .. } => {
+                let mut value = self.undefined(File::Long, *a);
+                value.join(&self.undefined(File::Long, *b));
+                self.follow_compare(value, *d, *complement, *combine);
+            }
+            Op::PackWords { d, low, high } => self.pack(File::Long, *d, &[*low, *high], 4),
+            Op::PackHalves { d, low, high } => self.pack(File::Word, *d, &[*low, *high], 2),
+            Op::PackBytes { d, bytes } => self.pack(File::Word, *d, bytes, 1),
+            Op::PackQuarters { d, parts } => self.pack(File::Long, *d, parts, 2),
+            Op::UnpackLong { low, high, a } => self.unpack(File::Long, *a, &[*low, *high], 4),
+            Op::UnpackHalves { low, high, a } => self.unpack(File::Word, *a, &[*low, *high], 2),
+            Op::UnpackBytes { d, a } => self.unpack(File::Word, *a, d, 1),
+            Op::UnpackQuarters { d, a } => self.unpack(File::Long, *a, d, 2),
+            Op::ConvertPair { width, d, a, b, .. } => {
+                let bytes = *width as usize / 8;
+                let (upper, lower) =
+                    (self.undefined(File::Word, *a).smeared(), self.undefined(File::Word, *b).smeared());
+                let mut value = lower.part(0, bytes, 0);
+                value.join(&upper.part(0, bytes, bytes));
+                self.set_undefined(File::Word, *d, &value, active);
+            }
+            Op::Convert { conversion, d, a } => {
+                let value = self.undefined_data(*a).part(0, conversion.from.size() as usize, 0).smeared();
+                if let Some((file, slot)) = register(*d) {
+                    self.set_undefined(file, slot, &value, active);
+                }
+            }
+            // All lanes see what each holds.
+            Op::VoteAll { .. }
+            | Op::VoteAny { .. }
+            | Op::VoteUniform { .. }
+            | Op::Ballot { .. }
+            | Op::MatchAny { .. }
+            | Op::MatchAll { .. }
+            | Op::Reduce { .. } => {
+                let mut value = self.sources(checks);
+                let lanes = any(&value.bytes) & active;
+                value.bytes = all(if lanes == 0 { 0 } else { u32::MAX });
+                self.each_written(op, |step, file, slot| step.set_undefined(file, slot, &value, active));
+            }
+            Op::ActiveMask { .. } | Op::Elect { .. } | Op::Clock { .. } => {
+                self.each_written(op, |step, file, slot| step.define(file, slot, active));
+            }
+            // Carried out when it is waited for.
+            Op::Wgmma(_) | Op::WgmmaWait { .. } | Op::TensorWaitLoads => {}
+            Op::TensorStore(access) => self.check_address(&access.address),
+            Op::TensorLoad(access) => {
+                self.check_address(&access.address);
+                self.each_written(op, |step, file, slot| step.define(file, slot, active));
+            }
+            Op::MbarrierInit { address, .. }
+            | Op::MbarrierInvalidate { address }
+            | Op::MbarrierWait { address, .. }
+            | Op::TensorMapReplace { address, .. } => {
+                self.check_address(address);
+                self.each_written(op, |step, file, slot| step.define(file, slot, active));
+            }
+            Op::MbarrierArrive { arrival, .. } => {
+                self.check_address(&arrival.address);
+                self.each_written(op, |step, file, slot| step.define(file, slot, active));
+            }
+            Op::BulkLoad { shared, mbarrier, .. } => {
+                self.check_address(shared);
+                self.check_address(mbarrier);
+            }
+            Op::BulkStore { shared, .. } => self.check_address(shared),
+            _ => {
+                let value = match checks.kinds.get(self.pc as usize) {
+                    Some(Kind::Bytes) => self.sources(checks),
+                    Some(Kind::Halves) => self.sources(checks).in_halves(),
+                    Some(Kind::And) => self.follow_and(checks),
+                    Some(Kind::Left) => self.follow_shift(checks, true),
+                    Some(Kind::Right) => self.follow_shift(checks, false),
+                    Some(Kind::Permute) => self.follow_permute(checks),
+                    _ => self.sources(checks).smeared(),
+                };
+                self.each_written(op, |step, file, slot| step.set_undefined(file, slot, &value, active));
+            }
+        }
+    }
+
+    /// The slots that the instruction reads, without its guard.
+    fn read<'c>(&self, checks: &'c Checks) -> impl Iterator<Item = (File, Slot)> + use<'c> {
+        let guard = self.environment.program.code.get(self.pc as usize).and_then(|instruction| instruction.guard);
+        let uses = checks.uses.get(self.pc as usize).map(Vec::as_slice).unwrap_or_default();
+        let reads = uses.iter().filter(|(_, how, _)| *how == Use::Read);
+        reads.skip(usize::from(guard.is_some())).map(|&(file, _, slot)| (file, slot))
+    }
+
+    fn sources(&self, checks: &Checks) -> Value {
+        let mut value = Value::default();
+        for (file, slot) in self.read(checks) {
+            value.join(&self.undefined(file, slot));
+        }
+        value
+    }
+
+    /// The value of a slot that all active lanes agree on.
+    fn uniform(&self, (file, slot): (File, Slot)) -> Option<u64> {
+        let first = self.active.trailing_zeros() as usize & 31;
+        let value = |lane: usize| match file {
+            File::Word => self.warp.words.get(slot as usize).map(|word| u64::from(word[lane])),
+            File::Long => self.warp.longs.get(slot as usize).map(|long| long[lane]),
+            File::Predicate => None,
+        };
+        lanes_of(self.active).all(|lane| value(lane) == value(first)).then(|| value(first)).flatten()
+    }
+
+    fn follow_and(&self, checks: &Checks) -> Value {
+        let mut value = self.sources(checks);
+        if value.is_defined() {
+            return value;
+        }
+        let operands: Vec<(File, Slot)> = self.read(checks).collect();
+        for &operand in &operands {
+            let defined = self.undefined(operand.0, operand.1).is_defined();
+            if let Some(mask) = self.uniform(operand).filter(|_| defined) {
+                for (byte, lanes) in value.bytes.iter_mut().enumerate() {
+                    if mask >> (8 * byte) & 0xff == 0 {
+                        *lanes = 0;
+                    }
+                }
+            }
+        }
+        value
+    }
+
+    fn follow_shift(&self, checks: &Checks, left: bool) -> Value {
+        let mut operands = self.read(checks);
+        let (Some(shifted), Some(by)) = (operands.next(), operands.next()) else { return Value::default() };
+        let value = self.undefined(shifted.0, shifted.1);
+        let amount = self.undefined(by.0, by.1);
+        if value.is_defined() || !amount.is_defined() {
+            let mut both = value;
+            both.join(&amount);
+            return both.smeared();
+        }
+        let width = if shifted.0 == File::Long { 8 } else { 4 };
+        match self.uniform(by) {
+            Some(bits) if bits.is_multiple_of(8) && bits < 8 * width as u64 => {
+                let bytes = bits as usize / 8;
+                if left { value.part(0, width - bytes, bytes) } else { value.part(bytes, width - bytes, 0) }
+            }
+            _ => value.smeared(),
+        }
+    }
+
+    fn follow_permute(&self, checks: &Checks) -> Value {
+        let operands: Vec<(File, Slot)> = self.read(checks).collect();
+        let all_of = || self.sources(checks).smeared();
+        let [a, b, selector] = operands[..] else { return all_of() };
+        let (low, high) = (self.undefined(a.0, a.1), self.undefined(b.0, b.1));
+        let Some(selector) = self.uniform(selector).filter(|_| self.undefined(selector.0, selector.1).is_defined())
+        else {
+            return all_of();
+        };
+        let mut value = Value::default();
+        for to in 0..4 {
+            let from = (selector >> (4 * to) & 7) as usize;
+            let source = if from < 4 { &low } else { &high };
+            value.join(&source.part(from % 4, 1, to));
+        }
+        value
+    }
+
+    fn follow_compare(
+        &mut self,
+        value: Value,
+        d: Slot,
+        complement: Option<Slot>,
+        combine: Option<(Logic, Slot, bool)>,
+    ) {
+        let compared = value.smeared();
+        let value = match combine {
+            None => compared,
+            Some((logic, p, negated)) => {
+                let (other, holds) = (self.undefined(File::Predicate, p), self.warp.predicates[p as usize]);
+                // Of the comparison itself no value is known here: it is taken for one that decides nothing.
+                let undecided = if logic == Logic::And { u32::MAX } else { 0 };
+                logical(logic, (&compared, undecided), (&other, if negated { !holds } else { holds }))
+            }
+        };
+        for slot in [Some(d), complement].into_iter().flatten() {
+            self.set_undefined(File::Predicate, slot, &value, self.active);
+        }
+    }
+
+    fn follow_select(&mut self, file: File, d: Slot, a: Slot, b: Slot, p: Slot) {
+        let (x, y, unsure) = (self.undefined(file, a), self.undefined(file, b), self.undefined(File::Predicate, p));
+        let holds = self.warp.predicates[p as usize];
+        let mut bytes: Bytes = std::array::from_fn(|byte| x.bytes[byte] & holds | y.bytes[byte] & !holds);
+        let open = any(&unsure.bytes);
+        bytes.iter_mut().for_each(|lanes| *lanes |= open);
+        let chosen = any(&x.bytes) & holds & self.active != 0;
+        let origin = if open & self.active != 0 {
+            unsure.origin
+        } else if chosen {
+            x.origin
+        } else {
+            y.origin
+        };
+        self.set_undefined(file, d, &Value { bytes, origin }, self.active);
+    }
+
+    fn pack(&mut self, file: File, d: Slot, parts: &[Slot], size: usize) {
+        let mut value = Value::default();
+        for (index, &slot) in parts.iter().enumerate() {
+            value.join(&self.undefined(File::Word, slot).part(0, size, index * size));
+        }
+        self.set_undefined(file, d, &value, self.active);
+    }
+
+    fn unpack(&mut self, file: File, a: Slot, parts: &[Option<Slot>], size: usize) {
+        let whole = self.undefined(file, a);
+        for (index, slot) in parts.iter().enumerate() {
+            if let Some(slot) = slot {
+                self.set_undefined(File::Word, *slot, &whole.part(index * size, size, 0), self.active);
+            }
+        }
+    }
+
+    fn follow_shuffle(&mut self, mode: ShuffleMode, d: (Slot, Option<Slot>), a: Slot, b: Slot, c: Slot) {
+        let (value, offsets, clamps) =
+            (self.undefined(File::Word, a), self.undefined(File::Word, b), self.undefined(File::Word, c));
+        let (by, bounds) = (self.warp.words[b as usize], self.warp.words[c as usize]);
+        let mut result = Value { bytes: DEFINED, origin: value.origin };
+        for lane in 0..32 {
+            let source = partner(mode, lane, by[lane as usize], bounds[lane as usize]).unwrap_or(lane) & 31;
+            for (to, from) in result.bytes.iter_mut().zip(value.bytes) {
+                *to |= (from >> source & 1) << lane;
+            }
+        }
+        result.join(&offsets.smeared());
+        result.join(&clamps.smeared());
+        self.set_undefined(File::Word, d.0, &result, self.active);
+        if let Some(p) = d.1 {
+            self.define(File::Predicate, p, self.active);
+        }
+    }
+
+    /// A register of A holds 8 rows in the lanes' quads, and every second one the rows from 8 on; a register of B holds
+    /// 8 columns; one of C and D 8 rows and, in each lane, two columns. PTX ISA 9.7.14, "Matrix fragments".
+    fn follow_mma(&mut self, d: &[Data], a: &[Data], b: &[Data], c: &[Data]) {
+        let mut origin = None;
+        let (mut rows, mut columns) = ([0u32; 2], 0);
+        for (index, &data) in a.iter().enumerate() {
+            let value = self.undefined_data(data);
+            if !value.is_defined() {
+                origin = origin.or(value.origin);
+                rows[index & 1] |= quads(any(&value.bytes));
+            }
+        }
+        for &data in b {
+            let value = self.undefined_data(data);
+            if !value.is_defined() {
+                origin = origin.or(value.origin);
+                columns |= quads(any(&value.bytes));
+            }
+        }
+        let values: Vec<Value> = c.iter().map(|&data| self.undefined_data(data)).collect();
+        self.set_product(d, &values, (rows, columns), origin);
+    }
+
+    /// D of a matrix product: what C held, and the rows of A and the columns of B that held an undefined value.
+    pub(crate) fn set_product(
+        &mut self,
+        d: &[Data],
+        values: &[Value],
+        (rows, columns): ([u32; 2], u32),
+        origin: Origin,
+    ) {
+        // Two registers hold two columns each as halves; four hold one each.
+        let in_halves = d.len() == 2;
+        for (index, &data) in d.iter().enumerate() {
+            let Some((file, slot)) = register(data) else { continue };
+            let mut value = values.get(index).copied().unwrap_or_default();
+            value = if in_halves { value.in_halves() } else { value.smeared() };
+            let upper = if in_halves { index & 1 } else { index >> 1 & 1 };
+            let mut product = Value { bytes: DEFINED, origin };
+            for lane in 0..32usize {
+                let row = rows[upper] >> (lane / 4) & 1;
+                for byte in 0..4 {
+                    let second = if in_halves { byte / 2 } else { index & 1 };
+                    let column = columns >> (lane % 4 * 2 + second) & 1;
+                    product.bytes[byte] |= (row | column) << lane;
+                }
+            }
+            value.join(&product);
+            self.set_undefined(file, slot, &value, self.active);
+        }
+    }
+
+    /// What the accumulators of a matrix product hold.
+    pub(crate) fn undefined_values(&self, registers: &[Data]) -> Vec<Value> {
+        registers.iter().map(|&data| self.undefined_data(data)).collect()
+    }
+
+    /// The rows of A, in registers, that hold an undefined value: of the lower and of the upper eight.
+    pub(crate) fn undefined_rows(&self, a: &[Data]) -> [u32; 2] {
+        let mut rows = [0; 2];
+        for (index, &data) in a.iter().enumerate() {
+            rows[index & 1] |= quads(any(&self.undefined_data(data).bytes));
+        }
+        rows
+    }
+
+    /// A register goes to a cell of tensor memory in each lane.
+    pub(crate) fn undefined_to_tensor(&mut self, slot: Slot, cells: &[u32; 32]) {
+        let value = self.undefined(File::Word, slot);
+        let Some(sanitizer) = &mut self.memory.sanitizer else { return };
+        for lane in lanes_of(any(&value.bytes)) {
+            sanitizer.tensor_stores_undefined(Cells::of(cells[lane]), cells[lane] >> 16, value.origin);
+        }
+    }
+
+    /// A register comes from a cell of tensor memory in each lane; `pc` is the load.
+    pub(crate) fn undefined_from_tensor(&mut self, slot: Slot, cells: &[u32; 32], pc: u32) {
+        let Some(sanitizer) = &mut self.memory.sanitizer else { return };
+        let (mut lanes, mut origin) = (0, Some(pc));
+        for (lane, &cell) in cells.iter().enumerate() {
+            let (undefined, from) = sanitizer.tensor_undefined(Cells::of(cell));
+            let bit = u32::from(undefined >> (cell >> 16 & (TOGETHER - 1)) & 1);
+            lanes |= bit << lane;
+            origin = if bit != 0 { from.or(origin) } else { origin };
+        }
+        self.set_undefined(File::Word, slot, &Value { bytes: all(lanes), origin }, u32::MAX);
+    }
+
+    /// The undefined bytes of a place, a bit for each.
+    fn undefined_at(&self, place: &Place<'_>, offset: usize, size: u32, checks: &Checks) -> (u64, Origin) {
+        let Some(sanitizer) = &self.memory.sanitizer else { return (0, None) };
+        match place {
+            Place::Shared(at) => sanitizer.undefined.shared(at + offset, size as usize),
+            Place::Local(at) => sanitizer.undefined.local(at + offset, size as usize, self.pc),
+            Place::Global(allocation, at) => (
+                checks.unwritten(|unwritten| unwritten.of(allocation.address + at + offset as u64, size)),
+                Some(self.pc),
+            ),
+            Place::Param(_) => (0, None),
+        }
+    }
+
+    fn follow_load(&mut self, space: MemorySpace, size: u32, d: &[Data], address: &AddressOperand, checks: &Checks) {
+        let active = self.active;
+        let addresses = self.addresses(address);
+        let access = Access { space, name: "read", size: size * d.len() as u32 };
+        let mut values = vec![Value { bytes: DEFINED, origin: None }; d.len()];
+        if space != MemorySpace::Param {
+            for lane in lanes_of(active) {
+                for (index, value) in values.iter_mut().enumerate() {
+                    let environment = self.environment;
+                    if self.is_peer(space, addresses[lane]) {
+                        continue;
+                    }
+                    let thread = self.thread(lane);
+                    let Ok(place) = self.memory.place(environment, access, addresses[lane], thread) else { return };
+                    let (bits, origin) = self.undefined_at(&place, index * size as usize, size, checks);
+                    if bits != 0 {
+                        if value.is_defined() {
+                            value.origin = origin;
+                        }
+                        for (byte, lanes) in value.bytes.iter_mut().enumerate() {
+                            *lanes |= ((bits >> byte & 1) as u32) << lane;
+                        }
+                    }
+                }
+            }
+        }
+        for (&data, value) in d.iter().zip(&values) {
+            if let Some((file, slot)) = register(data) {
+                self.set_undefined(file, slot, value, active);
+            }
+        }
+    }
+
+    fn follow_store(&mut self, space: MemorySpace, size: u32, a: &[Data], address: &AddressOperand, checks: &Checks) {
+        let addresses = self.addresses(address);
+        let access = Access { space, name: "write", size: size * a.len() as u32 };
+        let values: Vec<Value> = a.iter().map(|&data| self.undefined_data(data)).collect();
+        let environment = self.environment;
+        for lane in lanes_of(self.active) {
+            if self.is_peer(space, addresses[lane]) {
+                continue;
+            }
+            let thread = self.thread(lane);
+            let Ok(place) = self.memory.place(environment, access, addresses[lane], thread) else { return };
+            for (index, value) in values.iter().enumerate() {
+                let (bits, offset) = (bits_of(value, lane, size), index * size as usize);
+                match &place {
+                    Place::Global(allocation, at) => {
+                        let address = allocation.address + at + offset as u64;
+                        if bits != 0 {
+                            let place = || place_in_global(environment, address);
+                            self.reached(Reach::Global, value.origin, 1 << lane, place);
+                        }
+                        checks.unwritten(|unwritten| unwritten.written(address, size.into()));
+                    }
+                    Place::Shared(at) => self.set_shared(at + offset, size as usize, bits, value.origin),
+                    Place::Local(at) => {
+                        if let Some(sanitizer) = &mut self.memory.sanitizer {
+                            sanitizer.undefined.set_local(at + offset, size as usize, bits, value.origin);
+                        }
+                    }
+                    Place::Param(_) => {}
+                }
+            }
+        }
+    }
+
+    fn set_shared(&mut self, at: usize, size: usize, bits: u64, origin: Origin) {
+        if let Some(sanitizer) = &mut self.memory.sanitizer {
+            sanitizer.undefined.set_shared(at, size, bits, origin);
+        }
+    }
+
+    fn follow_atomic(
+        &mut self,
+        space: MemorySpace,
+        size: u32,
+        operands: &[Data],
+        address: &AddressOperand,
+        checks: &Checks,
+    ) {
+        let addresses = self.addresses(address);
+        let access = Access { space, name: "atomic access", size };
+        let mut value = Value::default();
+        for &data in operands {
+            value.join(&self.undefined_data(data));
+        }
+        let environment = self.environment;
+        for lane in lanes_of(self.active) {
+            if self.is_peer(space, addresses[lane]) {
+                continue;
+            }
+            let thread = self.thread(lane);
+            let Ok(place) = self.memory.place(environment, access, addresses[lane], thread) else { return };
+            let Place::Global(allocation, at) = &place else { continue };
+            let address = allocation.address + at;
+            let label = || place_in_global(environment, address);
+            if any(&value.bytes) >> lane & 1 != 0 {
+                self.reached(Reach::Global, value.origin, 1 << lane, label);
+            } else if self.undefined_at(&place, 0, size, checks).0 != 0 {
+                self.reached(Reach::Atomic, None, 1 << lane, label);
+            }
+            checks.unwritten(|unwritten| unwritten.written(address, size.into()));
+        }
+    }
+
+    /// `taken` bytes are read by each lane, the others of `size` become zero.
+    fn follow_copy(
+        &mut self,
+        size: u32,
+        taken: &[u32; 32],
+        (shared, global): (&AddressOperand, &AddressOperand),
+        checks: &Checks,
+    ) {
+        let (to, from) = (self.addresses(shared), self.addresses(global));
+        for lane in lanes_of(self.active) {
+            let bits = checks.unwritten(|unwritten| unwritten.of(from[lane], taken[lane]));
+            let pc = self.pc;
+            self.set_shared(to[lane] as usize, size as usize, bits, Some(pc));
+        }
+    }
+
+    fn follow_load_matrix(&mut self, d: &[Data], address: &AddressOperand, transpose: bool) {
+        let addresses = self.addresses(address);
+        for (matrix, &data) in d.iter().enumerate() {
+            let Some((file, slot)) = register(data) else { continue };
+            let mut value = Value::default();
+            for row in 0..8usize {
+                let at = addresses[(8 * matrix + row) & 31] as usize;
+                let Some(sanitizer) = &self.memory.sanitizer else { return };
+                let (bits, origin) = sanitizer.undefined.shared(at, 16);
+                if bits == 0 {
+                    continue;
+                }
+                if value.is_defined() {
+                    value.origin = origin;
+                }
+                for byte in (0..16usize).filter(|byte| bits >> byte & 1 != 0) {
+                    let element = byte / 2;
+                    let (lane, half) =
+                        if transpose { (4 * element + row / 2, row % 2) } else { (4 * row + element / 2, element % 2) };
+                    value.bytes[2 * half + byte % 2] |= 1 << lane;
+                }
+            }
+            self.set_undefined(file, slot, &value, self.active);
+        }
+    }
+
+    fn follow_store_matrix(&mut self, a: &[Data], address: &AddressOperand, transpose: bool) {
+        let addresses = self.addresses(address);
+        for (matrix, &data) in a.iter().enumerate() {
+            let value = self.undefined_data(data);
+            for row in 0..8usize {
+                let mut bits = 0;
+                for column in 0..8usize {
+                    let (i, j) = if transpose { (column, row) } else { (row, column) };
+                    let pair = bits_of(&value, 4 * i + j / 2, 4) >> (2 * (j % 2)) & 3;
+                    bits |= pair << (2 * column);
+                }
+                self.set_shared(addresses[(8 * matrix + row) & 31] as usize, 16, bits, value.origin);
+            }
+        }
+    }
+}
+
+/// Groups of four lanes that any of these lanes belongs to.
+pub(crate) fn quads(lanes: u32) -> u32 {
+    (0..8).fold(0, |rows, quad| rows | u32::from(lanes >> (4 * quad) & 15 != 0) << quad)
+}
+
+/// Whether an instruction under an undefined guard is a fault by itself: it goes elsewhere, or touches memory.
+fn guarded_by_name(op: &Op) -> bool {
+    matches!(
+        op,
+        Op::Branch { .. }
+            | Op::Exit
+            | Op::Trap
+            | Op::Barrier { .. }
+            | Op::Load { .. }
+            | Op::Store { .. }
+            | Op::Atomic { .. }
+            | Op::CopyAsync { .. }
+            | Op::BulkLoad { .. }
+            | Op::BulkStore { .. }
+            | Op::MbarrierInit { .. }
+            | Op::MbarrierArrive { .. }
+            | Op::MbarrierWait { .. }
+    )
+}
+
+/// Two predicates: one that decides alone makes the other's value no matter.
+fn logical(logic: Logic, (a, p): (&Value, u32), (b, q): (&Value, u32)) -> Value {
+    let (x, y) = (any(&a.bytes), any(&b.bytes));
+    let decided = match logic {
+        Logic::And => !x & !p | !y & !q,
+        Logic::Or => !x & p | !y & q,
+        Logic::Xor => 0,
+    };
+    let mut value = *a;
+    value.join(b);
+    let lanes = any(&value.bytes) & !decided;
+    Value { bytes: all(lanes), origin: value.origin }
+}

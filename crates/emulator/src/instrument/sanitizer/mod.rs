@@ -1,0 +1,777 @@
+//! Checks of a launch: data races, missing fences and waits, reads of memory that nothing wrote.
+//!
+//! Every warp has a vector clock; barriers, mbarriers and atomics hand on what a warp knows (Lamport's happened-before).
+//! An access that does not know of an earlier one to the same bytes races with it. What an asynchronous operation touches
+//! is its own from the moment it is issued until it is waited for. A second clock holds the writes of the generic proxy
+//! that a `fence.proxy.async` has made visible to the asynchronous one (PTX ISA 8.7, "Memory Consistency Model").
+//! Lanes of one warp see what another one has put into shared memory after a barrier or `bar.warp.sync` only; in global
+//! memory they are not compared.
+
+mod clock;
+mod finding;
+mod flow;
+mod global;
+mod tensor_map;
+mod tensor_memory;
+mod undefined;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, MutexGuard};
+
+use clock::Clock;
+pub use finding::{Finding, Misuse, Reach, Rule};
+pub(crate) use flow::quads;
+pub use global::GlobalShadow;
+use global::{Asker, Kind};
+use tensor_map::Acquired;
+use tensor_memory::TensorShadow;
+pub(crate) use tensor_memory::{Cells, TOGETHER, TensorUse, columns};
+use undefined::{Undefined, Unwritten};
+
+use crate::fault::Thread;
+use crate::program::{File, Use};
+use crate::program::{Op, Program, Slot};
+use crate::run::block::{BlockShape, Environment};
+use crate::run::launch::locked;
+use crate::state::access::Place;
+
+/// Findings that are told apart in a block.
+const MOST: usize = 64;
+/// An event that nobody knows of: an operation that has not landed.
+const NEVER: u32 = u32::MAX;
+/// Bytes of an mbarrier object.
+pub(crate) const MBARRIER_BYTES: usize = 8;
+/// No writer.
+const NOBODY: u16 = u16::MAX;
+/// Several lanes.
+const LANES: u8 = 32;
+
+/// What all blocks of a checked launch share.
+pub struct Checks {
+    /// Accesses to global memory.
+    pub(crate) global: Mutex<GlobalShadow>,
+    /// The registers of each instruction.
+    pub(crate) uses: Vec<Vec<(File, Use, Slot)>>,
+    /// Registers that some `wgmma` takes.
+    pub(crate) wgmma_words: HashSet<Slot>,
+    /// Whether all lanes of a warp have to execute an instruction together.
+    pub(crate) aligned: Vec<bool>,
+    /// How undefined values go through each instruction.
+    kinds: Vec<flow::Kind>,
+    /// Whether there is a `tcgen05.fence`.
+    tensor_fences: bool,
+    /// Global memory that nothing has written.
+    unwritten: Mutex<Unwritten>,
+}
+
+impl Checks {
+    /// For launches of a program, whose text is `ptx`. `unwritten` are ranges of global memory, as address and length,
+    /// that nothing has written before.
+    pub fn new(program: &Program, ptx: &str, unwritten: &[(u64, u64)]) -> Self {
+        let mut code = program.code.clone();
+        let uses = code.iter_mut().map(|instruction| {
+            let mut uses = Vec::new();
+            instruction.visit(&mut |file, how, slot| uses.push((file, how, *slot)));
+            uses
+        });
+        let uses = uses.collect();
+        let wgmmas = program.code.iter().filter_map(|i| if let Op::Wgmma(wgmma) = &i.op { Some(wgmma) } else { None });
+        let wgmma_words = wgmmas.flat_map(|wgmma| wgmma.words()).collect();
+        let text_of = |span: &std::ops::Range<usize>| ptx.get(span.clone()).unwrap_or_default();
+        Self {
+            global: Mutex::new(GlobalShadow::new(program.orders_blocks())),
+            uses,
+            wgmma_words,
+            aligned: program.spans.iter().map(|span| flow::is_aligned(text_of(span))).collect(),
+            kinds: flow::kinds(program, ptx),
+            tensor_fences: program.code.iter().any(|i| matches!(i.op, Op::TensorFence { .. })),
+            unwritten: Mutex::new(Unwritten::new(unwritten)),
+        }
+    }
+
+    /// Whether nothing has written some of these bytes of global memory.
+    pub(crate) fn is_unwritten(&self, address: u64, size: usize) -> bool {
+        self.unwritten(|unwritten| {
+            (0..size as u64).step_by(64).any(|at| unwritten.of(address + at, (size as u64 - at).min(64) as u32) != 0)
+        })
+    }
+
+    /// Bytes of global memory are written.
+    pub(crate) fn written(&self, address: u64, size: usize) {
+        self.unwritten(|unwritten| unwritten.written(address, size as u64));
+    }
+
+    fn shadow(&self) -> MutexGuard<'_, GlobalShadow> {
+        locked(&self.global)
+    }
+
+    fn unwritten<T>(&self, work: impl FnOnce(&mut Unwritten) -> T) -> T {
+        work(&mut locked(&self.unwritten))
+    }
+}
+
+/// The instruction of a lane.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Who {
+    pub warp: u32,
+    pub lane: u32,
+    pub pc: u32,
+}
+
+/// Bytes of the block's shared memory, or of global memory.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Area {
+    /// Whether `address` is one of shared memory.
+    pub shared: bool,
+    pub address: u64,
+    pub size: u32,
+}
+
+impl Area {
+    /// `size` bytes from an offset on; `None` where they are a thread's own.
+    pub fn of(place: &Place<'_>, offset: usize, size: u32) -> Option<Self> {
+        match place {
+            Place::Shared(at) => Some(Self { shared: true, address: (at + offset) as u64, size }),
+            Place::Global(allocation, at) => {
+                Some(Self { shared: false, address: allocation.address + at + offset as u64, size })
+            }
+            Place::Local(_) | Place::Param(_) => None,
+        }
+    }
+}
+
+/// What a warp knew when it issued an asynchronous operation.
+#[derive(Clone, Debug)]
+pub(crate) struct Snapshot {
+    known: Knowledge,
+    /// Number of what the tensor core of `tcgen05` has to do; 0 for other operations.
+    pub(crate) core: u32,
+    /// Rows of A, in registers, that held an undefined value: of the lower and of the upper eight.
+    pub(crate) rows: [u32; 2],
+}
+
+/// A byte of shared memory.
+#[derive(Clone, Copy, Debug)]
+struct Cell {
+    writer: u16,
+    /// By an ordinary store: other proxies need a fence. `cp.async` is of the generic proxy too; but Triton and CUTLASS
+    /// put no fence between it and `wgmma`, and the hardware wants none.
+    generic: bool,
+    atomic: bool,
+    /// It is of an mbarrier that is in use.
+    mbarrier: bool,
+    event: u32,
+    pc: u32,
+    /// Which lane of a warp wrote it.
+    lane: u8,
+}
+
+impl Cell {
+    /// An ordinary write.
+    fn of(who: Who, event: u32) -> Self {
+        let (writer, lane) = (who.warp as u16, who.lane as u8);
+        Self { writer, generic: true, atomic: false, mbarrier: false, event, pc: who.pc, lane }
+    }
+
+    /// A write that is no warp's own: of the asynchronous proxy, of another block, or none yet.
+    fn of_agent(writer: u16, event: u32, pc: u32) -> Self {
+        Self { writer, generic: false, atomic: false, mbarrier: false, event, pc, lane: 0 }
+    }
+
+    /// Whether another lane of the same warp wrote it, and nothing has put the two in order.
+    fn is_of_another_lane(&self, who: Who, clock: &Clock) -> bool {
+        u32::from(self.writer) == who.warp
+            && u32::from(self.lane) != who.lane
+            && self.event == clock.get(who.warp as usize)
+    }
+}
+
+/// A read of shared memory by the tensor core of `tcgen05`: its agent, and the number of what it does.
+#[derive(Clone, Copy, Debug, Default)]
+struct CoreRead {
+    agent: usize,
+    event: u32,
+    pc: u32,
+}
+
+/// Which earlier writes a write may meet with nothing between them.
+#[derive(Clone, Copy, Debug, Default)]
+struct Overlap {
+    /// Atomics.
+    atomic: bool,
+    /// Any, as it leaves the bytes as they are.
+    same: bool,
+}
+
+/// What a warp knows, and what a place through which warps hand it on does.
+#[derive(Clone, Debug, Default)]
+struct Knowledge {
+    /// Events that happened before.
+    clock: Clock,
+    /// Writes of the generic proxy that are visible to the asynchronous one.
+    proxy: Clock,
+    /// Writes of the generic proxy that are released to the tensormap proxy.
+    maps: Clock,
+    /// Operations of tensor memory before a `tcgen05.fence::before_thread_sync`.
+    tensor: Clock,
+}
+
+impl Knowledge {
+    fn join(&mut self, other: &Self) {
+        self.clock.join(&other.clock);
+        self.proxy.join(&other.proxy);
+        self.maps.join(&other.maps);
+        self.tensor.join(&other.tensor);
+    }
+}
+
+struct Phases {
+    /// Its agent: asynchronous writes that it counts.
+    agent: usize,
+    /// Phases that have ended.
+    ended: u32,
+    /// What those who arrived know, and what those who waited for the last phase learn.
+    arrived: Knowledge,
+    released: Knowledge,
+}
+
+/// The records of one block.
+pub(crate) struct Sanitizer {
+    shape: BlockShape,
+    warps: usize,
+    /// By warp.
+    known: Vec<Knowledge>,
+    cells: Vec<Cell>,
+    /// For each byte, the last event of each warp that read it.
+    readers: Vec<u32>,
+    reader_pcs: Vec<u32>,
+    /// For each byte, warp and lane of its last reader.
+    last_readers: Vec<(u16, u8)>,
+    /// For each byte, the last read of the tensor core; empty where there is none.
+    core_reads: Vec<CoreRead>,
+    barriers: HashMap<u32, Knowledge>,
+    mbarriers: HashMap<u64, Phases>,
+    /// Atomics hand on knowledge too, by address.
+    atomics: HashMap<(bool, u64), Knowledge>,
+    /// `fence.proxy.tensormap` acquires.
+    acquired: Vec<Acquired>,
+    tensor: TensorShadow,
+    /// For each warp, the registers that were written since its last `wgmma.fence`, and by what; `None` before the first.
+    unfenced: Vec<Option<HashMap<Slot, u32>>>,
+    /// Registers and memory that hold what nothing has written.
+    undefined: Undefined,
+    found: HashMap<(Rule, u32), usize>,
+    pub findings: Vec<Finding>,
+    /// Accesses checked.
+    pub accesses: u64,
+}
+
+impl Sanitizer {
+    pub fn new(program: &Program, shape: &BlockShape, warps: usize, shared: usize) -> Self {
+        let own = |warp| {
+            let mut known = Knowledge::default();
+            known.clock.learn(warp, 1);
+            known
+        };
+        let has_core = program.code.iter().any(|i| matches!(i.op, Op::TensorMma(_) | Op::TensorCopy(_)));
+        Self {
+            shape: shape.clone(),
+            warps,
+            known: (0..warps).map(own).collect(),
+            cells: vec![Cell::of_agent(NOBODY, 0, 0); shared],
+            readers: vec![0; shared * warps],
+            reader_pcs: vec![0; shared],
+            last_readers: vec![(NOBODY, 0); shared],
+            core_reads: if has_core { vec![CoreRead::default(); shared] } else { Vec::new() },
+            barriers: HashMap::new(),
+            mbarriers: HashMap::new(),
+            atomics: HashMap::new(),
+            acquired: Vec::new(),
+            tensor: TensorShadow::new(warps),
+            unfenced: vec![None; warps],
+            undefined: Undefined::new(program, warps),
+            found: HashMap::new(),
+            findings: Vec::new(),
+            accesses: 0,
+        }
+    }
+
+    fn tell(&mut self, rule: Rule, who: Who, other: Option<String>, place: impl FnOnce() -> String) {
+        if let Some(&index) = self.found.get(&(rule, who.pc)) {
+            if let Some(finding) = self.findings.get_mut(index) {
+                finding.count += 1;
+            }
+            return;
+        }
+        if self.findings.len() >= MOST {
+            return;
+        }
+        self.found.insert((rule, who.pc), self.findings.len());
+        let Who { warp, lane, .. } = who;
+        let thread = Thread { block: self.shape.index, thread: self.shape.thread(warp, lane), warp, lane };
+        self.findings.push(Finding { rule, pc: who.pc, thread, other, place: place(), count: 1 });
+    }
+
+    fn tick(&mut self, warp: u32) {
+        let warp = warp as usize;
+        if let Some(known) = self.known.get_mut(warp) {
+            let now = known.clock.get(warp);
+            known.clock.learn(warp, now + 1);
+        }
+    }
+
+    fn now(&self, warp: u32) -> u32 {
+        self.known.get(warp as usize).map_or(0, |known| known.clock.get(warp as usize))
+    }
+
+    fn agent_name(&self, agent: usize) -> String {
+        match agent {
+            _ if agent < self.warps => format!("warp {agent}"),
+            _ if agent < 2 * self.warps => format!("warp {}", agent - self.warps),
+            _ => "the asynchronous proxy".to_owned(),
+        }
+    }
+
+    fn race(&mut self, who: Who, other: u32, by: usize, at: usize) {
+        let by = self.agent_name(by);
+        self.tell(Rule::Race { shared: true, other }, who, Some(by), || format!("shared address {at:#x}"));
+    }
+
+    fn race_of_lanes(&mut self, who: Who, other: u32, lane: u8, at: usize) {
+        let by = if lane == LANES { "other lanes".to_owned() } else { format!("lane {lane} of its warp") };
+        self.tell(Rule::Race { shared: true, other }, who, Some(by), || format!("shared address {at:#x}"));
+    }
+
+    /// Bytes of shared memory are read, by `clock`'s knowledge.
+    fn check_read(&mut self, who: Who, clock: &Clock, at: usize, size: usize) {
+        self.accesses += 1;
+        for byte in at..at + size {
+            let Some(&cell) = self.cells.get(byte) else { return };
+            let Cell { writer, event, pc, .. } = cell;
+            if writer == NOBODY {
+                return self.tell(Rule::Uninitialised, who, None, || format!("shared address {byte:#x}"));
+            }
+            if event > clock.get(writer.into()) {
+                return self.race(who, pc, writer.into(), byte);
+            }
+            if cell.is_of_another_lane(who, clock) {
+                return self.race_of_lanes(who, pc, cell.lane, byte);
+            }
+        }
+    }
+
+    fn note_read(&mut self, who: Who, at: usize, size: usize) {
+        let now = self.now(who.warp);
+        for byte in at..at + size {
+            let reader = self.readers.get_mut(byte * self.warps + who.warp as usize);
+            let before = reader.map_or(0, |reader| std::mem::replace(reader, now));
+            if let Some(pc) = self.reader_pcs.get_mut(byte) {
+                *pc = who.pc;
+            }
+            if let Some(last) = self.last_readers.get_mut(byte) {
+                let together = u32::from(last.0) == who.warp && before == now && u32::from(last.1) != who.lane;
+                *last = (who.warp as u16, if together { LANES } else { who.lane as u8 });
+            }
+        }
+    }
+
+    fn check_write(&mut self, who: Who, clock: &Clock, at: usize, size: usize, with: Overlap) {
+        self.accesses += 1;
+        for byte in at..at + size {
+            let Some(&cell) = self.cells.get(byte) else { return };
+            let writer = usize::from(cell.writer);
+            if cell.mbarrier {
+                let place = || format!("shared address {byte:#x}");
+                return self.tell(Rule::MbarrierOverwritten { other: cell.pc }, who, None, place);
+            }
+            let allowed = with.same || with.atomic && cell.atomic;
+            if cell.writer != NOBODY && cell.event > clock.get(writer) && !allowed {
+                return self.race(who, cell.pc, writer, byte);
+            }
+            // Lanes that store to one place by one instruction: Triton's copies of one value, whose last bits may differ
+            // (a butterfly sum with a contracted step is not the same in every lane).
+            if cell.is_of_another_lane(who, clock) && !allowed && cell.pc != who.pc {
+                return self.race_of_lanes(who, cell.pc, cell.lane, byte);
+            }
+            let readers = self.readers.get(byte * self.warps..(byte + 1) * self.warps).unwrap_or_default();
+            if let Some(reader) = readers.iter().enumerate().position(|(warp, &event)| event > clock.get(warp)) {
+                return self.race(who, self.reader_pcs[byte], reader, byte);
+            }
+            if let Some(read) = self.core_reads.get(byte).copied()
+                && read.event > clock.get(read.agent)
+            {
+                return self.race(who, read.pc, read.agent, byte);
+            }
+            let own = readers.get(who.warp as usize).copied().unwrap_or_default();
+            let (warp, lane) = self.last_readers.get(byte).copied().unwrap_or((NOBODY, 0));
+            let another = u32::from(warp) == who.warp && u32::from(lane) != who.lane;
+            if another && own == clock.get(who.warp as usize) {
+                return self.race_of_lanes(who, self.reader_pcs[byte], lane, byte);
+            }
+        }
+    }
+
+    fn note_write(&mut self, at: usize, size: usize, cell: Cell) {
+        let end = (at + size).min(self.cells.len());
+        if let Some(cells) = self.cells.get_mut(at..end) {
+            cells.fill(cell);
+        }
+    }
+
+    fn with_clock(&mut self, warp: u32, work: impl FnOnce(&mut Self, &Clock)) {
+        let Some(known) = self.known.get_mut(warp as usize) else { return };
+        let clock = std::mem::take(&mut known.clock);
+        work(self, &clock);
+        self.known[warp as usize].clock = clock;
+    }
+
+    /// An ordinary read of shared memory.
+    pub fn read(&mut self, who: Who, at: usize, size: usize) {
+        self.with_clock(who.warp, |this, clock| this.check_read(who, clock, at, size));
+        self.note_read(who, at, size);
+    }
+
+    /// An ordinary write of shared memory. `same` tells that the bytes were there already: such a write races with no
+    /// other write (Triton lets several warps store what they all have), but with reads it does.
+    pub fn write(&mut self, who: Who, at: usize, size: usize, same: bool) {
+        self.with_clock(who.warp, |this, clock| {
+            this.check_write(who, clock, at, size, Overlap { atomic: false, same })
+        });
+        let event = self.now(who.warp);
+        let Some(Knowledge { clock, .. }) = self.known.get(who.warp as usize) else { return };
+        let known = |cell: &Cell| cell.event <= clock.get(cell.writer.into());
+        let cells = self.cells.get(at..at + size).unwrap_or_default();
+        // What an earlier writer has put there stays its own where this warp does not know of it.
+        if !same || cells.iter().all(|cell| cell.writer == NOBODY || known(cell)) {
+            self.note_write(at, size, Cell::of(who, event));
+        }
+    }
+
+    /// A volatile, relaxed or acquiring load: its warp knows what that of the last such store to its bytes did.
+    pub fn strong_read(&mut self, checks: &Checks, who: Who, area: Area, label: impl Fn() -> String) {
+        let Area { shared, address, size } = area;
+        let Some(known) = self.known.get_mut(who.warp as usize) else { return };
+        for byte in address..address + u64::from(size) {
+            if let Some(meeting) = self.atomics.get(&(shared, byte)) {
+                known.join(meeting);
+            }
+        }
+        if shared {
+            self.with_clock(who.warp, |this, clock| this.check_read(who, clock, address as usize, size as usize));
+        } else {
+            self.global(checks, who, address, size, Kind::StrongRead, label);
+        }
+    }
+
+    /// A volatile, relaxed or releasing store; see [`Self::strong_read`].
+    pub fn strong_write(&mut self, checks: &Checks, who: Who, area: Area, label: impl Fn() -> String) {
+        let Some(known) = self.known.get(who.warp as usize).cloned() else { return };
+        self.atomics.insert((area.shared, area.address), known);
+        self.atomic_write(checks, who, area, label);
+    }
+
+    /// An atomic: it hands on what its warp knows to the next one at the same address.
+    pub fn atomic(&mut self, checks: &Checks, who: Who, area: Area) {
+        let Some(known) = self.known.get_mut(who.warp as usize) else { return };
+        let meeting = self.atomics.entry((area.shared, area.address)).or_default();
+        known.join(meeting);
+        meeting.clone_from(known);
+        self.atomic_write(checks, who, area, String::new);
+    }
+
+    fn atomic_write(&mut self, checks: &Checks, who: Who, area: Area, label: impl Fn() -> String) {
+        if area.shared {
+            let (at, size) = (area.address as usize, area.size as usize);
+            self.with_clock(who.warp, |this, clock| {
+                this.check_write(who, clock, at, size, Overlap { atomic: true, same: false })
+            });
+            let event = self.now(who.warp);
+            let cell = Cell { atomic: true, ..Cell::of(who, event) };
+            self.note_write(at, size, cell);
+        } else {
+            self.global(checks, who, area.address, area.size, Kind::Atomic, label);
+        }
+        self.tick(who.warp);
+    }
+
+    /// An ordinary read or write of global memory; `label` names the place.
+    pub fn global_read(&mut self, checks: &Checks, who: Who, address: u64, size: u32, label: impl Fn() -> String) {
+        self.global(checks, who, address, size, Kind::Read, label);
+    }
+
+    /// See [`Self::global_read`]; `same` as in [`Self::write`].
+    pub fn global_write(
+        &mut self,
+        checks: &Checks,
+        who: Who,
+        (address, size): (u64, u32),
+        same: bool,
+        label: impl Fn() -> String,
+    ) {
+        self.global(checks, who, address, size, Kind::Write { same }, label);
+    }
+
+    /// Whether the access is in order.
+    fn global(
+        &mut self,
+        checks: &Checks,
+        who: Who,
+        address: u64,
+        size: u32,
+        kind: Kind,
+        label: impl Fn() -> String,
+    ) -> bool {
+        self.accesses += 1;
+        let Some(Knowledge { clock: knows, .. }) = self.known.get(who.warp as usize) else { return true };
+        let asker =
+            Asker { block: self.shape.linear_index, warp: who.warp, event: self.now(who.warp), pc: who.pc, knows };
+        let conflict = checks.shadow().access(&asker, address, size, kind);
+        let Some(conflict) = conflict else { return true };
+        let other = if conflict.same_block { format!("warp {}", conflict.warp) } else { "another block".to_owned() };
+        self.tell(Rule::Race { shared: false, other: conflict.pc }, who, Some(other), label);
+        false
+    }
+
+    /// `fence.proxy.async`: what the warp knows of is visible to the asynchronous proxy from now on.
+    pub fn proxy_fence(&mut self, warp: u32) {
+        if let Some(Knowledge { clock, proxy, .. }) = self.known.get_mut(warp as usize) {
+            proxy.join(clock);
+        }
+    }
+
+    /// A warp comes to a barrier.
+    pub fn barrier_arrive(&mut self, barrier: u32, warp: u32) {
+        let meeting = self.barriers.entry(barrier).or_default();
+        if let Some(known) = self.known.get(warp as usize) {
+            meeting.join(known);
+        }
+        self.tick(warp);
+    }
+
+    /// `bar.warp.sync`: the lanes of a warp know of each other.
+    pub fn warp_sync(&mut self, warp: u32) {
+        self.tick(warp);
+    }
+
+    /// A barrier is complete; these warps go on.
+    pub fn barrier_release(&mut self, barrier: u32, warps: impl Iterator<Item = u32>) {
+        let meeting = self.barriers.remove(&barrier).unwrap_or_default();
+        for warp in warps {
+            self.learn(warp, &meeting);
+        }
+    }
+
+    /// A warp goes on from a barrier whose other warps may do so later.
+    pub fn barrier_passed(&mut self, barrier: u32, warp: u32) {
+        if let Some(meeting) = self.barriers.get(&barrier).cloned() {
+            self.learn(warp, &meeting);
+        }
+    }
+
+    /// Another block of the cluster writes, which only the cluster's barriers and mbarriers order: what it does is not
+    /// compared with anything.
+    pub fn written_by_peer(&mut self, at: usize, size: usize, pc: u32) {
+        self.undefined.set_shared(at, size, 0, None);
+        self.note_write(at, size, Cell::of_agent(0, 0, pc));
+    }
+
+    fn learn(&mut self, warp: u32, meeting: &Knowledge) {
+        if let Some(known) = self.known.get_mut(warp as usize) {
+            known.join(meeting);
+        }
+    }
+
+    fn phases(&mut self, address: u64) -> &mut Phases {
+        // Warps, their tensor cores, mbarriers.
+        let agent = 2 * self.warps + self.mbarriers.len();
+        self.mbarriers.entry(address).or_insert_with(|| Phases {
+            agent,
+            ended: 0,
+            arrived: Knowledge::default(),
+            released: Knowledge::default(),
+        })
+    }
+
+    /// An mbarrier is initialised or invalidated: whoever uses it has to know of that. Its bytes are no data.
+    pub fn mbarrier_set(&mut self, who: Who, at: usize) {
+        self.mark_mbarrier(at, false);
+        self.write(who, at, MBARRIER_BYTES, false);
+    }
+
+    /// An mbarrier is in use from its first arrival on: Triton 3.6 initialises some that it never uses, where tiles come.
+    fn mark_mbarrier(&mut self, at: usize, in_use: bool) {
+        self.cells.iter_mut().skip(at).take(MBARRIER_BYTES).for_each(|cell| cell.mbarrier = in_use);
+    }
+
+    /// A warp arrives at an mbarrier.
+    pub fn mbarrier_arrive(&mut self, address: u64, warp: u32) {
+        let Some(known) = self.known.get(warp as usize).cloned() else { return };
+        self.mark_mbarrier(address as usize, true);
+        self.phases(address).arrived.join(&known);
+        self.tick(warp);
+    }
+
+    /// A phase of an mbarrier ends.
+    pub fn mbarrier_ended(&mut self, address: u64) {
+        let phases = self.phases(address);
+        phases.ended += 1;
+        phases.arrived.clock.learn(phases.agent, phases.ended);
+        phases.released = phases.arrived.clone();
+    }
+
+    /// A warp has waited for a phase that has ended.
+    pub fn mbarrier_waited(&mut self, address: u64, warp: u32) {
+        let released = self.phases(address).released.clone();
+        self.learn(warp, &released);
+    }
+
+    /// A bulk load is issued: its bytes are the asynchronous proxy's until the mbarrier's phase has ended.
+    pub fn load_issued(&mut self, who: Who, mbarrier: u64, at: usize, size: usize) {
+        self.read(who, mbarrier as usize, MBARRIER_BYTES);
+        self.undefined.set_shared(at, size, 0, None);
+        self.with_clock(who.warp, |this, clock| this.check_write(who, clock, at, size, Overlap::default()));
+        let phases = self.phases(mbarrier);
+        let (agent, event) = (phases.agent, phases.ended + 1);
+        self.note_write(at, size, Cell { writer: agent as u16, generic: false, ..Cell::of(who, event) });
+    }
+
+    /// A bulk load of another block of the cluster is issued, to this block's memory and mbarrier.
+    pub fn load_issued_by_peer(&mut self, pc: u32, mbarrier: u64, at: usize, size: usize) {
+        self.undefined.set_shared(at, size, 0, None);
+        let phases = self.phases(mbarrier);
+        let (agent, event) = (phases.agent, phases.ended + 1);
+        self.note_write(at, size, Cell::of_agent(agent as u16, event, pc));
+    }
+
+    /// A `cp.async` is issued: nobody may touch its bytes until it was waited for.
+    pub fn copy_issued(&mut self, who: Who, at: usize, size: usize) {
+        self.with_clock(who.warp, |this, clock| this.check_write(who, clock, at, size, Overlap::default()));
+        let cell = Cell { generic: false, ..Cell::of(who, NEVER) };
+        self.note_write(at, size, cell);
+    }
+
+    /// A `cp.async` that was waited for has landed.
+    pub fn copy_landed(&mut self, who: Who, at: usize, size: usize) {
+        let event = self.now(who.warp);
+        self.note_write(at, size, Cell { generic: false, ..Cell::of(who, event) });
+    }
+
+    /// What a warp knows when it issues an operation that reads later; what it does from now on comes after that.
+    pub fn issue(&mut self, warp: u32) -> Option<Box<Snapshot>> {
+        let known = self.known.get(warp as usize)?.clone();
+        self.tick(warp);
+        Some(Box::new(Snapshot { known, core: 0, rows: [0; 2] }))
+    }
+
+    /// An asynchronous operation reads, by what its warp knew when it issued it; whether what it reads is undefined.
+    pub fn read_later(&mut self, who: Who, then: &Snapshot, at: usize, size: usize) -> bool {
+        self.check_read(who, &then.known.clock, at, size);
+        for byte in at..at + size {
+            let Some(&Cell { writer, generic, event, pc, .. }) = self.cells.get(byte) else { break };
+            if writer != NOBODY && generic && event <= then.known.clock.get(writer.into()) {
+                let seen = then.known.proxy.get(writer.into());
+                if event > seen {
+                    let by = self.agent_name(writer.into());
+                    self.tell(Rule::ProxyFence { other: pc }, who, Some(by), || format!("shared address {byte:#x}"));
+                    break;
+                }
+            }
+        }
+        if then.core == 0 {
+            self.note_read(who, at, size);
+        } else if let Some(reads) = self.core_reads.get_mut(at..(at + size).min(self.cells.len())) {
+            reads.fill(CoreRead { agent: self.warps + who.warp as usize, event: then.core, pc: who.pc });
+        }
+        self.undefined.shared(at, size).0 != 0
+    }
+
+    /// Bytes that a bulk store takes to global memory.
+    pub fn check_stored(&mut self, who: Who, at: usize, size: usize, label: impl Fn() -> String) {
+        let (bits, origin) = self.undefined.shared(at, size);
+        if bits != 0 {
+            self.tell(Rule::Undefined { reach: Reach::Global, origin }, who, None, label);
+        }
+    }
+
+    /// A bulk load takes global memory that nothing has written.
+    pub fn loads_unwritten(&mut self, who: Who, label: impl Fn() -> String) {
+        self.tell(Rule::Undefined { reach: Reach::Bulk, origin: None }, who, None, label);
+    }
+
+    /// A register of a `wgmma` at `other` that has not been waited for is used.
+    pub fn wgmma_register(&mut self, who: Who, other: u32) {
+        let rule = Rule::WgmmaRegister { other };
+        // One missing wait, many registers.
+        if self.findings.iter().all(|finding| finding.rule != rule || finding.pc == who.pc) {
+            self.tell(rule, who, None, String::new);
+        }
+    }
+
+    /// `wgmma.fence`: what was written to registers is ordered before the next `wgmma`.
+    pub fn wgmma_fence(&mut self, warp: u32) {
+        if let Some(unfenced) = self.unfenced.get_mut(warp as usize) {
+            *unfenced = Some(HashMap::new());
+        }
+    }
+
+    /// A register that some `wgmma` takes is written by another instruction.
+    pub fn register_written(&mut self, who: Who, slot: Slot) {
+        if let Some(Some(unfenced)) = self.unfenced.get_mut(who.warp as usize) {
+            unfenced.insert(slot, who.pc);
+        }
+    }
+
+    /// A `wgmma` with these registers is issued.
+    pub fn wgmma_takes(&mut self, who: Who, mut words: impl Iterator<Item = Slot>) {
+        let other = match self.unfenced.get(who.warp as usize) {
+            Some(Some(unfenced)) => words.find_map(|slot| unfenced.get(&slot).copied()).map(Some),
+            _ => Some(None),
+        };
+        if let Some(other) = other {
+            self.tell(Rule::WgmmaFence { other }, who, None, String::new);
+        }
+    }
+
+    /// Arrivals at a barrier: its number, and how many threads are to come. `earlier` is what those want who are there.
+    pub fn check_barrier(
+        &mut self,
+        who: Who,
+        (number, threads): (u32, Option<u32>),
+        earlier: Option<Option<u32>>,
+        block: u32,
+    ) {
+        let misuse = match (threads, earlier) {
+            _ if number > 15 => Misuse::Number(number),
+            (Some(threads), _) if threads == 0 || !threads.is_multiple_of(32) => Misuse::NoWarps(threads),
+            (Some(threads), _) if threads > block.next_multiple_of(32) => Misuse::TooMany { threads, block },
+            (threads, Some(earlier)) if threads.unwrap_or(block) != earlier.unwrap_or(block) => {
+                Misuse::Disagree { threads: threads.unwrap_or(block), earlier: earlier.unwrap_or(block) }
+            }
+            _ => return,
+        };
+        self.tell(Rule::Barrier(misuse), who, None, String::new);
+    }
+
+    /// An mbarrier is initialised where one is in the middle of a phase.
+    pub fn mbarrier_twice(&mut self, who: Who, at: usize) {
+        self.tell(Rule::MbarrierTwice, who, None, || format!("shared address {at:#x}"));
+    }
+
+    /// A thread ends before its bulk store was waited for.
+    pub fn unwaited(&mut self, who: Who) {
+        self.tell(Rule::Unwaited, who, None, String::new);
+    }
+
+    /// Only some lanes of a warp come to a barrier.
+    pub fn divergent(&mut self, who: Who) {
+        self.tell(Rule::Divergent, who, None, String::new);
+    }
+}
+
+/// `byte 16 of x`, for a report.
+pub(crate) fn place_in_global(environment: &Environment<'_>, address: u64) -> String {
+    match environment.memory.find(address, 1) {
+        Some(allocation) => format!("byte {} of {}", address - allocation.address, allocation.label),
+        None => format!("global address {address:#x}"),
+    }
+}

@@ -1,0 +1,102 @@
+//! Tensor maps in global memory. A bulk tensor copy reads its map through the tensormap proxy: it sees a write of the
+//! generic proxy that was released (`fence.proxy.tensormap::generic.release`, or `tensormap.cp_fenceproxy` that wrote it)
+//! and then acquired (`….acquire [map], 128`). PTX ISA 9.7.13.4, 9.7.13.16.
+
+use super::clock::Clock;
+use super::global::{Kind, Last};
+use super::{Checks, Knowledge, Rule, Sanitizer, Who};
+use crate::descriptor::tensor_map::TENSOR_MAP_BYTES;
+use crate::program::{Op, Program};
+
+/// An acquire of a tensor map.
+pub(super) struct Acquired {
+    address: u64,
+    warp: u32,
+    event: u32,
+    /// What the warp knew then, and what it knew to be released.
+    clock: Clock,
+    maps: Clock,
+    /// The map's writes until then.
+    seen: Vec<Last>,
+}
+
+/// What a tensor map's write lacks before a bulk tensor copy sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MapFence {
+    /// `fence.proxy.tensormap::generic.acquire`
+    Acquire,
+    /// `fence.proxy.tensormap::generic.release`
+    Release,
+}
+
+impl Acquired {
+    /// What a write lacks that was in memory when this acquire came.
+    fn lacks(&self, program: &Program, block: u64, write: &Last) -> Option<MapFence> {
+        // Of another block's clocks nothing is known here.
+        if !write.is_of(block) {
+            return (!self.seen.contains(write)).then_some(MapFence::Acquire);
+        }
+        if write.event > self.clock.get(write.warp.into()) {
+            return Some(MapFence::Acquire);
+        }
+        let op = program.code.get(write.pc as usize).map(|instruction| &instruction.op);
+        let releases_itself = matches!(op, Some(Op::TensorMapCopy { .. }));
+        (!releases_itself && write.event > self.maps.get(write.warp.into())).then_some(MapFence::Release)
+    }
+}
+
+impl Sanitizer {
+    /// `fence.proxy.tensormap::generic.release`: what the warp knows of is released.
+    pub fn maps_released(&mut self, warp: u32) {
+        if let Some(Knowledge { clock, maps, .. }) = self.known.get_mut(warp as usize) {
+            maps.join(clock);
+        }
+        self.tick(warp);
+    }
+
+    /// `fence.proxy.tensormap::generic.acquire`
+    pub fn map_acquired(&mut self, checks: &Checks, warp: u32, address: u64) {
+        let Some(Knowledge { clock, maps, .. }) = self.known.get(warp as usize).cloned() else { return };
+        let seen = checks.shadow().writes(address, TENSOR_MAP_BYTES as u64);
+        let acquired = Acquired { address, warp, event: self.now(warp), clock, maps, seen };
+        self.tick(warp);
+        // More warps know of an earlier one; a later one knows of more writes.
+        let earlier = self.acquired.iter().position(|known| (known.address, known.warp) == (address, warp));
+        let Some(earlier) = earlier else { return self.acquired.push(acquired) };
+        if self.acquired[earlier].seen != acquired.seen || self.acquired[earlier].clock != acquired.clock {
+            self.acquired[earlier] = acquired;
+        }
+    }
+
+    /// A bulk tensor copy reads its map.
+    pub fn map_read(
+        &mut self,
+        (program, checks): (&Program, &Checks),
+        who: Who,
+        address: u64,
+        label: impl Fn() -> String,
+    ) {
+        if !self.global(checks, who, address, TENSOR_MAP_BYTES as u32, Kind::Read, &label) {
+            return;
+        }
+        let writes = checks.shadow().writes(address, TENSOR_MAP_BYTES as u64);
+        let Some(Knowledge { clock, .. }) = self.known.get(who.warp as usize) else { return };
+        let block = self.shape.linear_index;
+        let known =
+            |acquired: &&Acquired| acquired.address == address && acquired.event <= clock.get(acquired.warp as usize);
+        let acquires: Vec<&Acquired> = self.acquired.iter().filter(known).collect();
+        let lacking = writes.iter().find_map(|write| {
+            let lacks: Vec<MapFence> =
+                acquires.iter().map_while(|acquired| acquired.lacks(program, block, write)).collect();
+            // One acquire that lacks nothing is enough.
+            if !acquires.is_empty() && lacks.len() < acquires.len() {
+                return None;
+            }
+            let released = lacks.contains(&MapFence::Release);
+            Some((write.pc, if released { MapFence::Release } else { MapFence::Acquire }))
+        });
+        if let Some((other, fence)) = lacking {
+            self.tell(Rule::TensorMapFence { other, fence }, who, None, label);
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Who writes to some bytes of global memory.
+
+use super::counters::Way;
+use super::observe::{Instructions, Line};
+use crate::families::{Step, lanes_of};
+use crate::instrument::record::Piece;
+use crate::program::Op;
+use crate::run::block::BlockShape;
+use crate::state::memory::GlobalMemory;
+
+/// Bytes of a buffer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// Its name.
+    pub buffer: String,
+    /// The first byte.
+    pub from: u64,
+    /// One past the last.
+    pub to: u64,
+}
+
+/// A write to one of the bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Write {
+    block: [u32; 3],
+    warp: u32,
+    lane: u32,
+    pc: u32,
+    /// The first of the watched bytes that it wrote.
+    address: u64,
+}
+
+/// A write, told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Writer {
+    /// `%ctaid`
+    pub block: [u32; 3],
+    /// The warp's number in its block.
+    pub warp: u32,
+    /// The lane; of a bulk copy the one that issued it.
+    pub lane: u32,
+    /// The instruction.
+    pub line: Line,
+    /// The first of the watched bytes that it wrote.
+    pub span: Span,
+}
+
+/// Who wrote.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Writers {
+    /// The first write, in the order of the emulated blocks.
+    pub first: Option<Writer>,
+    /// The last one.
+    pub last: Option<Writer>,
+    /// How many there were.
+    pub count: u64,
+}
+
+/// The writes of a block, or of several that have ended.
+#[derive(Debug, Default)]
+pub struct Writing {
+    block: [u32; 3],
+    /// Addresses, in order, without overlaps.
+    wanted: Vec<(u64, u64)>,
+    /// Of each of them the buffer and its address.
+    buffers: Vec<(String, u64)>,
+    first: Option<Write>,
+    last: Option<Write>,
+    count: u64,
+}
+
+impl Writing {
+    pub(crate) fn new(spans: &[Span], shape: &BlockShape, memory: &GlobalMemory) -> Self {
+        let mut all: Vec<(u64, u64, &str, u64)> = spans
+            .iter()
+            .filter_map(|span| {
+                let area = memory.allocations().iter().find(|area| area.label == span.buffer)?;
+                Some((area.address + span.from, area.address + span.to, span.buffer.as_str(), area.address))
+            })
+            .collect();
+        all.sort_unstable();
+        let wanted = all.iter().map(|&(from, to, ..)| (from, to)).collect();
+        let buffers = all.iter().map(|&(_, _, buffer, address)| (buffer.to_owned(), address)).collect();
+        Self { block: shape.index, wanted, buffers, ..Self::default() }
+    }
+
+    /// The first wanted byte in a range.
+    fn hit(&self, from: u64, to: u64) -> Option<u64> {
+        let next = self.wanted.partition_point(|&(_, end)| end <= from);
+        self.wanted.get(next).map(|&(start, _)| start.max(from)).filter(|&at| at < to)
+    }
+
+    fn note(&mut self, warp: u32, lane: u32, pc: u32, from: u64, bytes: u64) {
+        let Some(address) = self.hit(from, from + bytes) else { return };
+        let write = Write { block: self.block, warp, lane, pc, address };
+        self.first.get_or_insert(write);
+        self.last = Some(write);
+        self.count += 1;
+    }
+
+    pub(crate) fn before(&mut self, step: &Step<'_, '_>, op: &Op) {
+        let (space, address, size) = match op {
+            Op::Store { space, size, a, address } => (*space, address, size * a.len() as u32),
+            Op::Atomic { space, ty, a, address, .. } => (*space, address, ty.size() * a.len() as u32),
+            _ => return,
+        };
+        let (addresses, global, _) = super::observe::resolved(step, space, address);
+        for lane in lanes_of(global) {
+            self.note(step.warp.index, lane as u32, step.pc, addresses[lane], size.into());
+        }
+    }
+
+    pub(crate) fn pieces(&mut self, warp: u32, lane: u32, pc: u32, pieces: &[Piece]) {
+        for piece in pieces {
+            if let Some(address) = piece.global {
+                self.note(warp, lane, pc, address, piece.bytes.into());
+            }
+        }
+    }
+
+    /// Adds another block's, which ended later.
+    pub fn join(&mut self, other: Self) {
+        self.first = self.first.or(other.first);
+        self.last = other.last.or(self.last);
+        self.count += other.count;
+    }
+
+    pub(crate) fn told(self, instructions: &Instructions<'_>) -> Writers {
+        let tell = |write: Write| {
+            let Write { block, warp, lane, pc, address } = write;
+            let next = self.wanted.partition_point(|&(_, end)| end <= address);
+            let (_, to) = self.wanted.get(next)?;
+            let (buffer, base) = self.buffers.get(next)?;
+            let span = Span { buffer: buffer.clone(), from: address - base, to: to - base };
+            Some(Writer { block, warp, lane, line: instructions.line(pc as usize)?, span })
+        };
+        Writers { first: self.first.and_then(tell), last: self.last.and_then(tell), count: self.count }
+    }
+}
+
+impl Way {
+    /// In words.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Load => "reads",
+            Self::Store => "writes",
+            Self::Atomic => "updates",
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! A launch from its first block to its last: which block has its turn, which warp, and what a turn does.
+
+pub(crate) mod block;
+pub(crate) mod cluster;
+pub(crate) mod launch;
+mod residency;
+mod turn;

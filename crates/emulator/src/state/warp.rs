@@ -1,0 +1,373 @@
+//! A warp: 32 lanes, their registers, and where they are in the program.
+
+use std::collections::VecDeque;
+
+use crate::families::bulk::PendingStore;
+use crate::families::copy_async::PendingCopies;
+use crate::families::tensor_memory::{PendingTensorLoad, PendingTensorStore};
+use crate::families::wgmma::PendingWgmma;
+use crate::program::{Long, MemorySpace, Program, Slot, Special, Word};
+use crate::run::block::BlockShape;
+
+/// All lanes.
+pub(crate) const FULL: u32 = u32::MAX;
+/// A place that no program counter has: lanes that only meet at the end.
+const NOWHERE: u32 = u32::MAX;
+
+/// Lanes that are at one place, and where they meet the others again.
+#[derive(Clone, Copy, Debug)]
+struct Frame {
+    pc: u32,
+    reconverge: u32,
+    mask: u32,
+}
+
+/// What a warp is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    Ready,
+    /// Waits at the barrier of this number.
+    AtBarrier(u32),
+    /// Waits for this phase of the cluster's barrier to end.
+    AtClusterBarrier(u64),
+    Done,
+}
+
+/// The registers and the position of a warp.
+pub(crate) struct Warp {
+    pub words: Vec<Word>,
+    pub longs: Vec<Long>,
+    pub predicates: Vec<u32>,
+    frames: Vec<Frame>,
+    pub state: State,
+    /// Its number in the block.
+    pub index: u32,
+    pub copies: Vec<PendingCopies>,
+    /// Groups that each lane has committed.
+    pub committed: Word,
+    /// `wgmma`s that have not been carried out, oldest first, and groups of them so far.
+    pub wgmmas: VecDeque<PendingWgmma>,
+    pub wgmma_groups: u32,
+    /// Loads and stores of tensor memory that have not been waited for.
+    pub tensor_loads: Vec<PendingTensorLoad>,
+    pub tensor_stores: Vec<PendingTensorStore>,
+    /// Bulk stores that have not been carried out, and the groups of them that each lane has committed.
+    pub stores: Vec<PendingStore>,
+    pub store_groups: Word,
+    /// The phase of the cluster's barrier in which it arrived last.
+    pub cluster_phase: Option<u64>,
+    /// Where it last tested a phase that had not ended, and how much it had executed then.
+    polled: Option<(u32, u64)>,
+    /// What it looked at then.
+    polled_what: Option<Polled>,
+    polls_again: bool,
+    round: Round,
+    pub executed: u64,
+}
+
+/// What a warp looks at again and again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Polled {
+    /// An mbarrier.
+    Mbarrier(u64),
+    /// A place in shared or global memory.
+    Memory(MemorySpace, u64),
+}
+
+/// The loop that a warp goes round.
+#[derive(Clone, Copy, Debug, Default)]
+struct Round {
+    /// Its first instruction and the branch back; how much had been executed there last, and how often it was taken.
+    first: u32,
+    branch: u32,
+    then: u64,
+    times: u32,
+    /// All registers and places of lanes there, where the loop is watched.
+    state: Option<u64>,
+    /// Whether anything but registers was changed since.
+    acted: bool,
+    /// What was looked at since, and where.
+    looked: Option<(u32, MemorySpace, u64)>,
+}
+
+/// Instructions of a loop that only waits: more between two tests of one phase are work.
+const WAITING_LOOP: u64 = 64;
+/// Rounds of a loop before it is looked at for the first time.
+const FIRST_LOOK: u32 = 32;
+
+impl Warp {
+    pub fn new(program: &Program, index: u32, shape: &BlockShape, globals: &[u64]) -> Self {
+        let threads = shape.threads();
+        let lanes = (threads - index * 32).min(32);
+        let mask = if lanes == 32 { FULL } else { (1 << lanes) - 1 };
+        let mut warp = Self {
+            words: vec![[0; 32]; program.words as usize],
+            longs: vec![[0; 32]; program.longs as usize],
+            predicates: vec![0; program.predicates as usize],
+            frames: vec![Frame { pc: 0, reconverge: NOWHERE, mask }],
+            state: State::Ready,
+            index,
+            copies: Vec::new(),
+            committed: [0; 32],
+            wgmmas: VecDeque::new(),
+            wgmma_groups: 0,
+            tensor_loads: Vec::new(),
+            tensor_stores: Vec::new(),
+            stores: Vec::new(),
+            store_groups: [0; 32],
+            cluster_phase: None,
+            polled: None,
+            polled_what: None,
+            polls_again: false,
+            round: Round::default(),
+            executed: 0,
+        };
+        for &(slot, value) in &program.word_constants {
+            warp.words[slot as usize] = [value; 32];
+        }
+        for &(slot, value) in &program.long_constants {
+            warp.longs[slot as usize] = [value; 32];
+        }
+        for &(slot, global, addend) in &program.global_symbols {
+            let address = globals.get(global).copied().unwrap_or_default();
+            warp.longs[slot as usize] = [address.wrapping_add(addend as u64); 32];
+        }
+        for &slot in &program.true_predicates {
+            warp.predicates[slot as usize] = FULL;
+        }
+        for &(slot, special) in &program.specials {
+            warp.words[slot as usize] = std::array::from_fn(|lane| shape.special(special, index, lane as u32));
+        }
+        warp
+    }
+
+    /// The lanes that execute the next instruction, and its place; `None` when all have exited.
+    pub fn current(&mut self) -> Option<(u32, u32)> {
+        loop {
+            let frame = self.frames.last()?;
+            if frame.mask == 0 || frame.pc == frame.reconverge {
+                self.frames.pop();
+            } else {
+                return Some((frame.pc, frame.mask));
+            }
+        }
+    }
+
+    /// Remembers a test of a phase that had not ended.
+    pub fn poll(&mut self, pc: u32, mbarrier: u64) {
+        self.polled_what = Some(Polled::Mbarrier(mbarrier));
+        let again = self.polled.is_some_and(|(at, then)| at == pc && self.executed - then <= WAITING_LOOP);
+        self.polls_again = again;
+        self.polled = Some((pc, self.executed));
+    }
+
+    /// The phase that it tested has ended.
+    pub fn waited(&mut self) {
+        self.polls_again = false;
+    }
+
+    /// Whether it goes round a loop that only tests a phase or looks at memory.
+    pub fn only_waits(&self) -> bool {
+        let inside = match self.polled_what {
+            Some(Polled::Memory(..)) => {
+                let Round { first, branch, .. } = self.round;
+                self.frames.last().is_some_and(|frame| (first..=branch).contains(&frame.pc))
+            }
+            _ => true,
+        };
+        inside && self.polls_again && self.polled.is_some_and(|(_, then)| self.executed - then <= WAITING_LOOP)
+    }
+
+    /// Whether it did anything between its last two tests of a phase but to wait.
+    pub fn polled_something_new(&self) -> bool {
+        !self.polls_again
+    }
+
+    /// Where it tests a phase or looks at memory again and again; `None` if it does something else.
+    pub fn last_poll(&self) -> Option<u32> {
+        self.polled.filter(|_| self.state == State::Ready).map(|(pc, _)| pc)
+    }
+
+    /// What it looks at again and again.
+    pub fn polled_what(&self) -> Option<Polled> {
+        self.polled_what.filter(|_| self.last_poll().is_some())
+    }
+
+    /// Whether the loop that it goes round is watched.
+    #[inline(always)]
+    pub fn is_watched(&self) -> bool {
+        self.round.state.is_some()
+    }
+
+    /// What an instruction of a watched loop did.
+    pub fn note_of_round(&mut self, acted: bool, looked: Option<(u32, MemorySpace, u64)>) {
+        self.round.acted |= acted;
+        self.round.looked = looked.or(self.round.looked);
+    }
+
+    /// A branch back is taken: whether the loop only waits for a change of memory. That is so where it has looked at some,
+    /// every register is what it was a round ago, and nothing was changed: then it goes round until someone else does.
+    pub fn comes_round(&mut self, first: u32, branch: u32) -> bool {
+        let again = self.round.branch == branch && self.executed - self.round.then <= WAITING_LOOP;
+        if !again {
+            self.round = Round { first, branch, then: self.executed, ..Round::default() };
+            return false;
+        }
+        let Round { times, state, acted, looked, .. } = self.round;
+        let times = times.saturating_add(1);
+        self.round = Round { first, branch, then: self.executed, times, ..Round::default() };
+        // A loop that works is seldom looked at.
+        if state.is_none() && !(times >= FIRST_LOOK && times.is_power_of_two()) {
+            return false;
+        }
+        let now = Some(self.fingerprint());
+        if state.is_some() && (state != now || acted) {
+            return false;
+        }
+        self.round.state = now;
+        let Some((pc, space, address)) = looked.filter(|_| state.is_some()) else { return false };
+        self.round.times = FIRST_LOOK;
+        self.polled = Some((pc, self.executed));
+        self.polled_what = Some(Polled::Memory(space, address));
+        self.polls_again = true;
+        true
+    }
+
+    /// Of all registers, and of where the lanes are.
+    fn fingerprint(&self) -> u64 {
+        let mix = |hash: u64, value: u64| (hash ^ value).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
+        let words = self.words.as_flattened().iter().map(|&word| u64::from(word));
+        let predicates = self.predicates.iter().map(|&lanes| u64::from(lanes));
+        let frames = self.frames.iter().flat_map(|frame| [frame.pc, frame.reconverge, frame.mask].map(u64::from));
+        let longs = self.longs.as_flattened().iter().copied();
+        words.chain(predicates).chain(frames).chain(longs).fold(0, mix)
+    }
+
+    /// Goes to the next instruction.
+    #[inline(always)]
+    pub fn advance(&mut self) {
+        if let Some(frame) = self.frames.last_mut() {
+            frame.pc += 1;
+        }
+    }
+
+    /// `taken` of the active lanes go to `target`, the others on.
+    pub fn branch(&mut self, target: u32, reconverge: u32, taken: u32) {
+        let Some(frame) = self.frames.last_mut() else { return };
+        let stay = frame.mask & !taken;
+        let next = frame.pc + 1;
+        if stay == 0 {
+            frame.pc = target;
+        } else if taken == 0 {
+            frame.pc = next;
+        } else if reconverge == NOWHERE {
+            frame.pc = next;
+            frame.mask = stay;
+            self.frames.push(Frame { pc: target, reconverge: NOWHERE, mask: taken });
+        } else {
+            frame.pc = reconverge;
+            for (pc, mask) in [(next, stay), (target, taken)] {
+                if pc != reconverge {
+                    self.frames.push(Frame { pc, reconverge, mask });
+                }
+            }
+        }
+    }
+
+    /// Lanes leave the kernel.
+    pub fn exit(&mut self, lanes: u32) {
+        for frame in &mut self.frames {
+            frame.mask &= !lanes;
+        }
+    }
+
+    /// Lanes that have not exited.
+    pub fn live(&self) -> u32 {
+        self.frames.iter().fold(0, |mask, frame| mask | frame.mask)
+    }
+
+    /// Writes the active lanes of a word.
+    #[inline(always)]
+    pub fn write_word(&mut self, slot: Slot, value: &Word, mask: u32) {
+        let register = &mut self.words[slot as usize];
+        if mask == FULL {
+            *register = *value;
+        } else {
+            for lane in 0..32 {
+                register[lane] = if mask >> lane & 1 != 0 { value[lane] } else { register[lane] };
+            }
+        }
+    }
+
+    /// Writes the active lanes of a long.
+    #[inline(always)]
+    pub fn write_long(&mut self, slot: Slot, value: &Long, mask: u32) {
+        let register = &mut self.longs[slot as usize];
+        if mask == FULL {
+            *register = *value;
+        } else {
+            for lane in 0..32 {
+                register[lane] = if mask >> lane & 1 != 0 { value[lane] } else { register[lane] };
+            }
+        }
+    }
+
+    /// Writes the active lanes of a predicate.
+    #[inline(always)]
+    pub fn write_predicate(&mut self, slot: Slot, value: u32, mask: u32) {
+        let register = &mut self.predicates[slot as usize];
+        *register = *register & !mask | value & mask;
+    }
+}
+
+impl BlockShape {
+    /// `%tid` of a lane.
+    pub fn thread(&self, warp: u32, lane: u32) -> [u32; 3] {
+        let linear = warp * 32 + lane;
+        let [x, y, _] = self.block.map(|extent| extent.max(1));
+        [linear % x, linear / x % y, linear / (x * y)]
+    }
+
+    fn special(&self, special: Special, warp: u32, lane: u32) -> u32 {
+        let thread = self.thread(warp, lane);
+        match special {
+            Special::TidX => thread[0],
+            Special::TidY => thread[1],
+            Special::TidZ => thread[2],
+            Special::NtidX => self.block[0],
+            Special::NtidY => self.block[1],
+            Special::NtidZ => self.block[2],
+            Special::CtaidX => self.index[0],
+            Special::CtaidY => self.index[1],
+            Special::CtaidZ => self.index[2],
+            Special::NctaidX => self.grid[0],
+            Special::NctaidY => self.grid[1],
+            Special::NctaidZ => self.grid[2],
+            Special::ClusterIdX => self.index[0] / self.cluster[0],
+            Special::ClusterIdY => self.index[1] / self.cluster[1],
+            Special::ClusterIdZ => self.index[2] / self.cluster[2],
+            Special::NumClustersX => self.grid[0] / self.cluster[0],
+            Special::NumClustersY => self.grid[1] / self.cluster[1],
+            Special::NumClustersZ => self.grid[2] / self.cluster[2],
+            Special::ClusterCtaidX => self.index[0] % self.cluster[0],
+            Special::ClusterCtaidY => self.index[1] % self.cluster[1],
+            Special::ClusterCtaidZ => self.index[2] % self.cluster[2],
+            Special::ClusterNctaidX => self.cluster[0],
+            Special::ClusterNctaidY => self.cluster[1],
+            Special::ClusterNctaidZ => self.cluster[2],
+            Special::ClusterRank => self.rank,
+            Special::ClusterSize => self.cluster.iter().product(),
+            Special::LaneId => lane,
+            Special::WarpId => warp,
+            Special::NumWarps => self.threads().div_ceil(32),
+            Special::LaneMaskEq => 1 << lane,
+            Special::LaneMaskLt => (1 << lane) - 1,
+            Special::LaneMaskLe => u32::MAX >> (31 - lane),
+            Special::LaneMaskGt => !(u32::MAX >> (31 - lane)),
+            Special::LaneMaskGe => !((1 << lane) - 1),
+            // Every block has a multiprocessor of its own.
+            Special::SmId => self.linear_index as u32,
+            Special::DynamicSharedSize => self.dynamic_shared,
+        }
+    }
+}
