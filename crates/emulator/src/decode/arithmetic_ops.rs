@@ -12,17 +12,17 @@ use warpbook_diagnostic::Result;
 use warpbook_ptx::{Immediate, Operand, PtxType};
 
 impl Decoder<'_> {
-    pub(super) fn emit_w2(&mut self, f: lanes::WordBinary, o: &[Operand]) -> Result<()> {
+    pub(super) fn emit_binary32(&mut self, f: lanes::WordBinary, o: &[Operand]) -> Result<()> {
         let sources = [self.word(o, 1)?, self.word(o, 2)?];
         let d = self.word_out(o, 0)?;
-        self.emit(Op::W2(f, d, sources));
+        self.emit(Op::Binary32(f, d, sources));
         Ok(())
     }
 
-    pub(super) fn emit_l2(&mut self, f: lanes::LongBinary, o: &[Operand]) -> Result<()> {
+    pub(super) fn emit_binary64(&mut self, f: lanes::LongBinary, o: &[Operand]) -> Result<()> {
         let sources = [self.long(o, 1)?, self.long(o, 2)?];
         let d = self.long_out(o, 0)?;
-        self.emit(Op::L2(f, d, sources));
+        self.emit(Op::Binary64(f, d, sources));
         Ok(())
     }
 
@@ -30,7 +30,7 @@ impl Decoder<'_> {
         if let Some(pair) = m.take_any(&["s16x2", "u16x2"]) {
             let f = lanes::integer_pair_binary(name, pair == "s16x2")
                 .ok_or_else(|| self.unsupported(format!("`{name}.{pair}`")))?;
-            return self.emit_w2(f, o);
+            return self.emit_binary32(f, o);
         }
         let ty = self.take_type(m)?;
         if ty == PtxType::Pred {
@@ -59,7 +59,7 @@ impl Decoder<'_> {
             };
             let sources = [self.long(o, 1)?, self.word(o, 2)?];
             let d = self.long_out(o, 0)?;
-            self.emit(Op::LfromLW(f, d, sources));
+            self.emit(Op::Shift64(f, d, sources));
             return Ok(());
         }
         if name == "mul" && m.take("wide") && ty.size() == 4 {
@@ -70,14 +70,14 @@ impl Decoder<'_> {
             };
             let sources = [self.word(o, 1)?, self.word(o, 2)?];
             let d = self.long_out(o, 0)?;
-            self.emit(Op::LfromWW(f, d, sources));
+            self.emit(Op::WideMultiply(f, d, sources));
             return Ok(());
         }
         if name == "and" && ty.size() == 4 && self.names_first_of_pair(o) {
             let (sources, rank) = ([self.word(o, 1)?, self.word(o, 2)?], self.special(Special::ClusterRank));
             let d = self.word_out(o, 0)?;
             let f: lanes::WordTernary = lanes!(Word; |a: Word, mask: Word, rank: Word| first_of_pair(a, mask, rank));
-            self.emit(Op::W3(f, d, [sources[0], sources[1], rank]));
+            self.emit(Op::Ternary32(f, d, [sources[0], sources[1], rank]));
             return Ok(());
         }
         let saturate = m.take("sat");
@@ -91,10 +91,10 @@ impl Decoder<'_> {
         let refused = || format!("`{full}.{ty}`");
         if ty.size() == 8 {
             let f = lanes::integer_long_binary(&full, ty.is_signed()).ok_or_else(|| self.unsupported(refused()))?;
-            self.emit_l2(f, o)
+            self.emit_binary64(f, o)
         } else {
             let f = lanes::integer_word_binary(&full, ty).ok_or_else(|| self.unsupported(refused()))?;
-            self.emit_w2(f, o)
+            self.emit_binary32(f, o)
         }
     }
 
@@ -116,8 +116,8 @@ impl Decoder<'_> {
             }
             return match (name, flush) {
                 (_, true) => Err(self.unsupported(format!("`{name}.ftz.xorsign.abs.f32`"))),
-                ("min", _) => self.emit_w2(lanes!(Word; |a: Word, b: Word| of(float::min32, a, b)), o),
-                _ => self.emit_w2(lanes!(Word; |a: Word, b: Word| of(float::max32, a, b)), o),
+                ("min", _) => self.emit_binary32(lanes!(Word; |a: Word, b: Word| of(float::min32, a, b)), o),
+                _ => self.emit_binary32(lanes!(Word; |a: Word, b: Word| of(float::max32, a, b)), o),
             };
         }
         let propagate = m.take("NaN");
@@ -134,23 +134,23 @@ impl Decoder<'_> {
         match ty {
             PtxType::F32 => {
                 let f = lanes::f32_binary(&full, flush, saturate).ok_or_else(|| self.unsupported(refused()))?;
-                self.emit_w2(f, o)
+                self.emit_binary32(f, o)
             }
             PtxType::F64 => {
                 let f = lanes::f64_binary(&full).ok_or_else(|| self.unsupported(refused()))?;
-                self.emit_l2(f, o)
+                self.emit_binary64(f, o)
             }
             _ if (saturate || flush) && !matches!(ty, PtxType::F16 | PtxType::F16x2) => {
                 Err(self.unsupported(format!("`.ftz` or `.sat` of {}", refused())))
             }
             _ if flush && matches!(name, "min" | "max") => {
                 let f = lanes::half_binary(&format!("{full}.ftz"), ty).ok_or_else(|| self.unsupported(refused()))?;
-                self.emit_w2(f, o)
+                self.emit_binary32(f, o)
             }
             _ if saturate || flush => self.half_as_fma(name, ty, flush, saturate, o),
             _ => {
                 let f = lanes::half_binary(&full, ty).ok_or_else(|| self.unsupported(refused()))?;
-                self.emit_w2(f, o)
+                self.emit_binary32(f, o)
             }
         }
     }
@@ -173,7 +173,7 @@ impl Decoder<'_> {
                 } else {
                     lanes!(Word; |a: Word, b: Word, c: Word| ((a & 0xffff) * (b & 0xffff)).wrapping_add(c))
                 };
-                return self.emit_w3(f, o);
+                return self.emit_ternary32(f, o);
             }
             let f: fn(&mut Long, &Word, &Word, &Long) = if ty.is_signed() {
                 lanes!(Long; |a: Word, b: Word, c: Long| (i64::from(a as i32) * i64::from(b as i32)).wrapping_add(c as i64) as u64)
@@ -182,7 +182,7 @@ impl Decoder<'_> {
             };
             let sources = [self.word(o, 1)?, self.word(o, 2)?, self.long(o, 3)?];
             let d = self.long_out(o, 0)?;
-            self.emit(Op::LfromWWL(f, d, sources));
+            self.emit(Op::WideMultiplyAdd(f, d, sources));
             return Ok(());
         }
         let high = m.take("hi");
@@ -194,18 +194,18 @@ impl Decoder<'_> {
                 let sources = [self.long(o, 1)?, self.long(o, 2)?, self.long(o, 3)?];
                 let d = self.long_out(o, 0)?;
                 let f = lanes!(Long; |a: Long, b: Long, c: Long| a.wrapping_mul(b).wrapping_add(c));
-                self.emit(Op::L3(f, d, sources));
+                self.emit(Op::Ternary64(f, d, sources));
                 Ok(())
             }
-            (4, false, _) => self.emit_w3(lanes!(Word; |a: Word, b: Word, c: Word| a.wrapping_mul(b).wrapping_add(c)), o),
+            (4, false, _) => self.emit_ternary32(lanes!(Word; |a: Word, b: Word, c: Word| a.wrapping_mul(b).wrapping_add(c)), o),
             (2, false, _) => {
-                self.emit_w3(lanes!(Word; |a: Word, b: Word, c: Word| a.wrapping_mul(b).wrapping_add(c) & 0xffff), o)
+                self.emit_ternary32(lanes!(Word; |a: Word, b: Word, c: Word| a.wrapping_mul(b).wrapping_add(c) & 0xffff), o)
             }
-            (2, true, false) => self.emit_w3(
+            (2, true, false) => self.emit_ternary32(
                 lanes!(Word; |a: Word, b: Word, c: Word| (((a & 0xffff) * (b & 0xffff)) >> 16).wrapping_add(c) & 0xffff),
                 o,
             ),
-            (2, true, true) => self.emit_w3(
+            (2, true, true) => self.emit_ternary32(
                 lanes!(Word; |a: Word, b: Word, c: Word| (((i32::from(a as i16) * i32::from(b as i16)) >> 16) as u32).wrapping_add(c) & 0xffff),
                 o,
             ),
@@ -217,21 +217,21 @@ impl Decoder<'_> {
                 } else {
                     lanes!(Long; |a: Long, b: Long, c: Long| (((u128::from(a) * u128::from(b)) >> 64) as u64).wrapping_add(c))
                 };
-                self.emit(Op::L3(f, d, sources));
+                self.emit(Op::Ternary64(f, d, sources));
                 Ok(())
             }
-            (4, true, true) if m.take("sat") => self.emit_w3(
+            (4, true, true) if m.take("sat") => self.emit_ternary32(
                 lanes!(Word; |a: Word, b: Word, c: Word| {
                     let high = (i64::from(a as i32) * i64::from(b as i32)) >> 32;
                     (high as i32).saturating_add(c as i32) as u32
                 }),
                 o,
             ),
-            (4, true, false) => self.emit_w3(
+            (4, true, false) => self.emit_ternary32(
                 lanes!(Word; |a: Word, b: Word, c: Word| ((u64::from(a) * u64::from(b)) >> 32).wrapping_add(c.into()) as u32),
                 o,
             ),
-            (4, true, true) => self.emit_w3(
+            (4, true, true) => self.emit_ternary32(
                 lanes!(Word; |a: Word, b: Word, c: Word| ((i64::from(a as i32) * i64::from(b as i32)) >> 32).wrapping_add((c as i32).into()) as u32),
                 o,
             ),
@@ -239,10 +239,10 @@ impl Decoder<'_> {
         }
     }
 
-    pub(super) fn emit_w3(&mut self, f: lanes::WordTernary, o: &[Operand]) -> Result<()> {
+    pub(super) fn emit_ternary32(&mut self, f: lanes::WordTernary, o: &[Operand]) -> Result<()> {
         let sources = [self.word(o, 1)?, self.word(o, 2)?, self.word(o, 3)?];
         let d = self.word_out(o, 0)?;
-        self.emit(Op::W3(f, d, sources));
+        self.emit(Op::Ternary32(f, d, sources));
         Ok(())
     }
 
@@ -250,12 +250,12 @@ impl Decoder<'_> {
         let rounding = m.take_rounding().unwrap_or(Rounding::NearestEven);
         let (flush, saturate, relu) = (m.take("ftz"), m.take("sat"), m.take("relu"));
         if ty == PtxType::F32 && rounding == Rounding::NearestEven && !relu {
-            return self.emit_w3(lanes::f32_fma(flush, saturate), o);
+            return self.emit_ternary32(lanes::f32_fma(flush, saturate), o);
         }
         if ty == PtxType::F64 && rounding == Rounding::NearestEven {
             let sources = [self.long(o, 1)?, self.long(o, 2)?, self.long(o, 3)?];
             let d = self.long_out(o, 0)?;
-            self.emit(Op::L3(lanes::f64_fma(), d, sources));
+            self.emit(Op::Ternary64(lanes::f64_fma(), d, sources));
             return Ok(());
         }
         let Some(format) = format_of(ty) else { return Err(self.unsupported(format!("`fma.{ty}`"))) };
@@ -320,7 +320,7 @@ impl Decoder<'_> {
             };
             let a = self.long(o, 1)?;
             let d = self.word_out(o, 0)?;
-            self.emit(Op::WfromL(f, d, a));
+            self.emit(Op::NarrowTo32(f, d, a));
             return Ok(());
         }
         if ty.size() == 8 {
@@ -337,7 +337,7 @@ impl Decoder<'_> {
             };
             let a = self.long(o, 1)?;
             let d = self.long_out(o, 0)?;
-            self.emit(Op::L1(f, d, a));
+            self.emit(Op::Unary64(f, d, a));
             return Ok(());
         }
         let narrow = ty.size() < 4;
@@ -368,7 +368,7 @@ impl Decoder<'_> {
         };
         let a = self.word(o, 1)?;
         let d = self.word_out(o, 0)?;
-        self.emit(Op::W1(f, d, a));
+        self.emit(Op::Unary32(f, d, a));
         Ok(())
     }
 }

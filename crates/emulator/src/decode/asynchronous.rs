@@ -177,7 +177,7 @@ impl Decoder<'_> {
                 let mut bytes = self.word(o, 1)?;
                 if what == "complete_tx" {
                     let negated = self.fresh(File::Word);
-                    self.emit(Op::W1(lanes!(Word; |a: Word| a.wrapping_neg()), negated, bytes));
+                    self.emit(Op::Unary32(lanes!(Word; |a: Word| a.wrapping_neg()), negated, bytes));
                     bytes = negated;
                 }
                 let arrival = MbarrierArrival { space, address, arrivals: None, drop: false, bytes: Some(bytes) };

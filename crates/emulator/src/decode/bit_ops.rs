@@ -25,7 +25,7 @@ impl Decoder<'_> {
             Some("ecr") => mode!("ecr"),
             Some(_) => mode!("rc16"),
         };
-        self.emit_w3(f, o)
+        self.emit_ternary32(f, o)
     }
 
     pub(super) fn logic3(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
@@ -55,7 +55,7 @@ impl Decoder<'_> {
             (false, true) => lanes!(Word; |a: Word, b: Word, c: Word| (wide(a, b) >> (c & 31)) as u32),
             (false, false) => lanes!(Word; |a: Word, b: Word, c: Word| (wide(a, b) >> c.min(32)) as u32),
         };
-        self.emit_w3(f, o)
+        self.emit_ternary32(f, o)
     }
 
     pub(super) fn bit_field(&mut self, name: &str, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
@@ -67,7 +67,7 @@ impl Decoder<'_> {
             (false, 8) => {
                 let a = self.long(o, 1)?;
                 let d = self.long_out(o, 0)?;
-                self.emit(Op::ExtractL { signed: ty.is_signed(), d, a, position, length });
+                self.emit(Op::ExtractField64 { signed: ty.is_signed(), d, a, position, length });
             }
             (false, _) => {
                 let f: lanes::WordTernary = if ty.is_signed() {
@@ -77,17 +77,17 @@ impl Decoder<'_> {
                 };
                 let a = self.word(o, 1)?;
                 let d = self.word_out(o, 0)?;
-                self.emit(Op::W3(f, d, [a, position, length]));
+                self.emit(Op::Ternary32(f, d, [a, position, length]));
             }
             (true, 8) => {
                 let (field, base) = (self.long(o, 1)?, self.long(o, 2)?);
                 let d = self.long_out(o, 0)?;
-                self.emit(Op::InsertL { d, field, base, position, length });
+                self.emit(Op::InsertField64 { d, field, base, position, length });
             }
             (true, _) => {
                 let (field, base) = (self.word(o, 1)?, self.word(o, 2)?);
                 let d = self.word_out(o, 0)?;
-                self.emit(Op::InsertW { d, field, base, position, length });
+                self.emit(Op::InsertField32 { d, field, base, position, length });
             }
         }
         Ok(())
@@ -103,7 +103,7 @@ impl Decoder<'_> {
             };
             let sources = [self.long(o, 1)?, self.long(o, 2)?, self.long(o, 3)?];
             let d = self.long_out(o, 0)?;
-            self.emit(Op::L3(f, d, sources));
+            self.emit(Op::Ternary64(f, d, sources));
             return Ok(());
         }
         let f: lanes::WordTernary = match ty {
@@ -117,7 +117,7 @@ impl Decoder<'_> {
             PtxType::S32 => lanes!(Word; |a: Word, b: Word, c: Word| c.wrapping_add((a as i32).abs_diff(b as i32))),
             ty => return Err(self.unsupported(format!("`sad.{ty}`"))),
         };
-        self.emit_w3(f, o)
+        self.emit_ternary32(f, o)
     }
 
     pub(super) fn dot4(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
@@ -128,7 +128,7 @@ impl Decoder<'_> {
             (false, true) => lanes!(Word; |a: Word, b: Word, c: Word| integer::dot4(a, b, c, false, true)),
             (false, false) => lanes!(Word; |a: Word, b: Word, c: Word| integer::dot4(a, b, c, false, false)),
         };
-        self.emit_w3(f, o)
+        self.emit_ternary32(f, o)
     }
 
     pub(super) fn dot2(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
@@ -148,13 +148,13 @@ impl Decoder<'_> {
         }
         let f = form!(false false false  false false true  false true false  false true true
                       true false false  true false true  true true false  true true true);
-        self.emit_w3(f, o)
+        self.emit_ternary32(f, o)
     }
 
     pub(super) fn copy_sign(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
         match self.take_type(m)? {
-            PtxType::F32 => self.emit_w2(lanes!(Word; |a: Word, b: Word| a & 1 << 31 | b & !(1 << 31)), o),
-            _ => self.emit_l2(lanes!(Long; |a: Long, b: Long| a & 1 << 63 | b & !(1 << 63)), o),
+            PtxType::F32 => self.emit_binary32(lanes!(Word; |a: Word, b: Word| a & 1 << 31 | b & !(1 << 31)), o),
+            _ => self.emit_binary64(lanes!(Long; |a: Long, b: Long| a & 1 << 63 | b & !(1 << 63)), o),
         }
     }
 }

@@ -48,7 +48,7 @@ impl<'a> Decoder<'a> {
         let index = self.word(o, 0)?;
         for (number, target) in targets.iter().enumerate() {
             let (number, equal) = (self.word_constant(number as u32), self.fresh(File::Predicate));
-            self.emit(Op::CompareW { f: equals, d: equal, complement: None, a: index, b: number, combine: None });
+            self.emit(Op::Compare32 { f: equals, d: equal, complement: None, a: index, b: number, combine: None });
             let branch = self.code.len();
             self.branch(self.label(target));
             self.code[branch].guard = Some((equal, false));

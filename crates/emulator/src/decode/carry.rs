@@ -50,7 +50,7 @@ impl Decoder<'_> {
                     }
                     (true, _) => lanes!(Word; |a: Word, b: Word| ((u64::from(a) * u64::from(b)) >> 32) as u32),
                 };
-                self.emit(Op::W2(f, product, factors));
+                self.emit(Op::Binary32(f, product, factors));
                 (product, self.word(o, 3)?)
             }
             _ => (self.word(o, 1)?, self.word(o, 2)?),
@@ -72,11 +72,11 @@ impl Decoder<'_> {
         // The destination may be one of the operands, and the code is one itself: the new code comes last.
         let after = self.fresh(File::Word);
         if carry.gives {
-            self.emit(Op::W3(out, after, [a, b, before]));
+            self.emit(Op::Ternary32(out, after, [a, b, before]));
         }
-        self.emit(Op::W3(sum, d, [a, b, before]));
+        self.emit(Op::Ternary32(sum, d, [a, b, before]));
         if carry.gives {
-            self.emit(Op::W1(lanes!(Word; |a: Word| a), code, after));
+            self.emit(Op::Unary32(lanes!(Word; |a: Word| a), code, after));
         }
         Ok(())
     }

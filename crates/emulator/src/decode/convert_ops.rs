@@ -57,7 +57,7 @@ impl Decoder<'_> {
                 _ => None,
             };
             if let Some(f) = f {
-                self.emit(Op::W2(f, d, [a, b]));
+                self.emit(Op::Binary32(f, d, [a, b]));
                 return Ok(());
             }
             self.emit(Op::ConvertPair { conversion, width, d, a, b });
@@ -86,14 +86,14 @@ impl Decoder<'_> {
                     lanes!(Long; |a: Word| u64::from(a))
                 };
                 if plain || to.is_signed() == from.is_signed() {
-                    self.emit(Op::LfromW(f, d, a));
+                    self.emit(Op::WidenTo64(f, d, a));
                     return Ok(());
                 }
             }
             (4, 8, false) if plain => {
                 let a = self.long(o, 1)?;
                 let d = self.word_out(o, 0)?;
-                self.emit(Op::WfromL(lanes!(Word; |a: Long| a as u32), d, a));
+                self.emit(Op::NarrowTo32(lanes!(Word; |a: Long| a as u32), d, a));
                 return Ok(());
             }
             _ => {}
@@ -123,7 +123,7 @@ impl Decoder<'_> {
         if let Some(f) = f.filter(|_| !conversion.flush && !conversion.relu) {
             let a = self.word(o, 1)?;
             let d = self.word_out(o, 0)?;
-            self.emit(Op::W1(f, d, a));
+            self.emit(Op::Unary32(f, d, a));
             return Ok(());
         }
         if to == TF64 && from == TF32 || format_of(to).is_none() && to.is_float() || to == PtxType::Pred {

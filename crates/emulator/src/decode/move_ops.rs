@@ -32,13 +32,13 @@ impl Decoder<'_> {
             8 => {
                 let a = self.long(o, 1)?;
                 let d = self.long_out(o, 0)?;
-                self.emit(Op::L1(lanes!(Long; |a: Long| a), d, a));
+                self.emit(Op::Unary64(lanes!(Long; |a: Long| a), d, a));
             }
             16 => return Err(self.unsupported("128-bit registers")),
             _ => {
                 let a = self.word(o, 1)?;
                 let d = self.word_out(o, 0)?;
-                self.emit(Op::W1(lanes!(Word; |a: Word| a), d, a));
+                self.emit(Op::Unary32(lanes!(Word; |a: Word| a), d, a));
             }
         }
         Ok(())

@@ -46,7 +46,7 @@ impl Decoder<'_> {
                     // A wider register where a narrower one is meant gives its low bits.
                     Some((_, slot)) if self.lookup(name).and_then(|(ty, _)| file_of(ty)) == Some(File::Long) => {
                         let d = self.fresh(File::Word);
-                        self.emit(Op::WfromL(lanes!(Word; |a: Long| a as u32), d, slot));
+                        self.emit(Op::NarrowTo32(lanes!(Word; |a: Long| a as u32), d, slot));
                         Ok(d)
                     }
                     _ => self.register(name, File::Word),

@@ -30,10 +30,10 @@ impl Decoder<'_> {
         for (half, result) in results.iter_mut().enumerate() {
             *result = self.fresh(File::Word);
             match c {
-                Some(c) => self.emit(Op::W3(lanes::f32_fma(flush, false), *result, [a[half], b[half], c[half]])),
+                Some(c) => self.emit(Op::Ternary32(lanes::f32_fma(flush, false), *result, [a[half], b[half], c[half]])),
                 None => {
                     let f = lanes::f32_binary(name, flush, false).ok_or_else(|| self.unsupported(refused()))?;
-                    self.emit(Op::W2(f, *result, [a[half], b[half]]));
+                    self.emit(Op::Binary32(f, *result, [a[half], b[half]]));
                 }
             }
         }

@@ -39,18 +39,18 @@ impl Decoder<'_> {
             let [al, ah, bl, bh] = [(); 4].map(|()| self.fresh(File::Word));
             self.emit(Op::UnpackHalves { low: Some(al), high: Some(ah), a });
             self.emit(Op::UnpackHalves { low: Some(bl), high: Some(bh), a: b });
-            self.emit(Op::CompareW { f, d, complement: None, a: al, b: bl, combine });
+            self.emit(Op::Compare32 { f, d, complement: None, a: al, b: bl, combine });
             if let Some(upper) = complement {
-                self.emit(Op::CompareW { f, d: upper, complement: None, a: ah, b: bh, combine });
+                self.emit(Op::Compare32 { f, d: upper, complement: None, a: ah, b: bh, combine });
             }
         } else if ty.size() == 8 {
             let f = lanes::compare_longs(comparison, ty).ok_or_else(|| self.unsupported(refused()))?;
             let (a, b) = (self.long(o, 1)?, self.long(o, 2)?);
-            self.emit(Op::CompareL { f, d, complement, a, b, combine });
+            self.emit(Op::Compare64 { f, d, complement, a, b, combine });
         } else {
             let f = lanes::compare_words(comparison, ty, flush).ok_or_else(|| self.unsupported(refused()))?;
             let (a, b) = (self.word(o, 1)?, self.word(o, 2)?);
-            self.emit(Op::CompareW { f, d, complement, a, b, combine });
+            self.emit(Op::Compare32 { f, d, complement, a, b, combine });
         }
         Ok(())
     }
@@ -72,7 +72,7 @@ impl Decoder<'_> {
         let ones = if to == PtxType::F32 { 1f32.to_bits() } else { u32::MAX };
         let (a, b) = (self.word(o, 1)?, self.word(o, 2)?);
         let d = self.word_out(o, 0)?;
-        self.emit(Op::SetW { f, d, a, b, ones });
+        self.emit(Op::SetByComparison { f, d, a, b, ones });
         Ok(())
     }
 
@@ -82,11 +82,11 @@ impl Decoder<'_> {
         if ty.size() == 8 {
             let (a, b) = (self.long(o, 1)?, self.long(o, 2)?);
             let d = self.long_out(o, 0)?;
-            self.emit(Op::SelectL { d, a, b, p });
+            self.emit(Op::Select64 { d, a, b, p });
         } else {
             let (a, b) = (self.word(o, 1)?, self.word(o, 2)?);
             let d = self.word_out(o, 0)?;
-            self.emit(Op::SelectW { d, a, b, p });
+            self.emit(Op::Select32 { d, a, b, p });
         }
         Ok(())
     }
@@ -123,14 +123,14 @@ impl Decoder<'_> {
         let held = self.fresh(File::Word);
         if ty == PtxType::F64 {
             let a = self.long(o, 1)?;
-            self.emit(Op::WfromL(double, held, a));
+            self.emit(Op::NarrowTo32(double, held, a));
         } else {
             let a = self.word(o, 1)?;
-            self.emit(Op::W1(single, held, a));
+            self.emit(Op::Unary32(single, held, a));
         }
         let d = self.predicate_out(o, 0)?;
         let f: fn(&Word) -> u32 = |a| a.iter().enumerate().fold(0, |mask, (lane, &holds)| mask | holds << lane);
-        self.emit(Op::TestW { f, d, a: held });
+        self.emit(Op::Test { f, d, a: held });
         Ok(())
     }
 }

@@ -103,11 +103,11 @@ impl Decoder<'_> {
                 } else {
                     by_rounding!(rounding, Word; |a, b; R| quotient(false, a, b, R))
                 };
-                self.emit_w2(f, o)
+                self.emit_binary32(f, o)
             }
             PtxType::F64 => {
                 let f: LongBinary = by_rounding!(rounding, Long; |a, b; R| quotient64(a, b, R));
-                self.emit_l2(f, o)
+                self.emit_binary64(f, o)
             }
             _ => Err(self.unsupported(format!("this rounding of `div.{ty}`"))),
         }
@@ -133,7 +133,7 @@ impl Decoder<'_> {
                 };
                 let a = self.word(o, 1)?;
                 let d = self.word_out(o, 0)?;
-                self.emit(Op::W1(f, d, a));
+                self.emit(Op::Unary32(f, d, a));
             }
             PtxType::F64 => {
                 const ONE: u64 = 1f64.to_bits();
@@ -143,7 +143,7 @@ impl Decoder<'_> {
                 };
                 let a = self.long(o, 1)?;
                 let d = self.long_out(o, 0)?;
-                self.emit(Op::L1(f, d, a));
+                self.emit(Op::Unary64(f, d, a));
             }
             _ => return Err(self.unsupported(format!("a directed rounding of `{name}.{ty}`"))),
         }

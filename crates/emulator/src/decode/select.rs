@@ -45,7 +45,7 @@ impl Decoder<'_> {
                 while m.take_any(&["fractional", "b64"]).is_some() || m.take_prefixed("L2::").is_some() {}
                 let policy = self.long_constant(0);
                 let d = self.long_out(o, 0)?;
-                self.emit(Op::L1(lanes!(Long; |a: Long| a), d, policy));
+                self.emit(Op::Unary64(lanes!(Long; |a: Long| a), d, policy));
             }
             "prefetch" | "prefetchu" | "applypriority" | "discard" => {
                 // Hints about caches, which are not modelled.

@@ -95,7 +95,7 @@ impl Decoder<'_> {
         // The destination may be one of the operands.
         for (index, result) in results.into_iter().enumerate() {
             let d = self.vector_long(o, 0, index)?;
-            self.emit(Op::L1(copy, d, result));
+            self.emit(Op::Unary64(copy, d, result));
         }
         Ok(())
     }

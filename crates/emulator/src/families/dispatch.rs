@@ -11,57 +11,57 @@ use crate::program::Op;
 impl Step<'_, '_> {
     pub(crate) fn execute(&mut self, op: &Op) -> Result<(), LaneFault> {
         match op {
-            Op::W1(f, d, a) => {
+            Op::Unary32(f, d, a) => {
                 let mut value = [0; 32];
                 f(&mut value, self.word(*a));
                 self.set_word(*d, &value);
             }
-            Op::W2(f, d, [a, b]) => {
+            Op::Binary32(f, d, [a, b]) => {
                 let mut value = [0; 32];
                 f(&mut value, self.word(*a), self.word(*b));
                 self.set_word(*d, &value);
             }
-            Op::W3(f, d, [a, b, c]) => {
+            Op::Ternary32(f, d, [a, b, c]) => {
                 let mut value = [0; 32];
                 f(&mut value, self.word(*a), self.word(*b), self.word(*c));
                 self.set_word(*d, &value);
             }
-            Op::L1(f, d, a) => {
+            Op::Unary64(f, d, a) => {
                 let mut value = [0; 32];
                 f(&mut value, self.long(*a));
                 self.set_long(*d, &value);
             }
-            Op::L2(f, d, [a, b]) => {
+            Op::Binary64(f, d, [a, b]) => {
                 let mut value = [0; 32];
                 f(&mut value, self.long(*a), self.long(*b));
                 self.set_long(*d, &value);
             }
-            Op::L3(f, d, [a, b, c]) => {
+            Op::Ternary64(f, d, [a, b, c]) => {
                 let mut value = [0; 32];
                 f(&mut value, self.long(*a), self.long(*b), self.long(*c));
                 self.set_long(*d, &value);
             }
-            Op::LfromW(f, d, a) => {
+            Op::WidenTo64(f, d, a) => {
                 let mut value = [0; 32];
                 f(&mut value, self.word(*a));
                 self.set_long(*d, &value);
             }
-            Op::WfromL(f, d, a) => {
+            Op::NarrowTo32(f, d, a) => {
                 let mut value = [0; 32];
                 f(&mut value, self.long(*a));
                 self.set_word(*d, &value);
             }
-            Op::LfromWW(f, d, [a, b]) => {
+            Op::WideMultiply(f, d, [a, b]) => {
                 let mut value = [0; 32];
                 f(&mut value, self.word(*a), self.word(*b));
                 self.set_long(*d, &value);
             }
-            Op::LfromWWL(f, d, [a, b, c]) => {
+            Op::WideMultiplyAdd(f, d, [a, b, c]) => {
                 let mut value = [0; 32];
                 f(&mut value, self.word(*a), self.word(*b), self.long(*c));
                 self.set_long(*d, &value);
             }
-            Op::LfromLW(f, d, [a, b]) => {
+            Op::Shift64(f, d, [a, b]) => {
                 let mut value = [0; 32];
                 f(&mut value, self.long(*a), self.word(*b));
                 self.set_long(*d, &value);
@@ -78,17 +78,17 @@ impl Step<'_, '_> {
             Op::Fma { format, rounding, packed, flags, d, a, b, c } => {
                 self.fma((*format, *rounding, *flags), *packed, *d, [*a, *b, *c]);
             }
-            Op::ExtractL { signed, d, a, position, length } => {
+            Op::ExtractField64 { signed, d, a, position, length } => {
                 let (a, p, n) = (self.long(*a), self.word(*position), self.word(*length));
                 let value = std::array::from_fn(|lane| integer::extract_long(a[lane], p[lane], n[lane], *signed));
                 self.set_long(*d, &value);
             }
-            Op::InsertL { d, field, base, position, length } => {
+            Op::InsertField64 { d, field, base, position, length } => {
                 let (f, b, p, n) = (self.long(*field), self.long(*base), self.word(*position), self.word(*length));
                 let value = std::array::from_fn(|lane| integer::insert_long(f[lane], b[lane], p[lane], n[lane]));
                 self.set_long(*d, &value);
             }
-            Op::InsertW { d, field, base, position, length } => {
+            Op::InsertField32 { d, field, base, position, length } => {
                 let (f, b, p, n) = (self.word(*field), self.word(*base), self.word(*position), self.word(*length));
                 let value = std::array::from_fn(|lane| {
                     integer::insert(f[lane].into(), b[lane].into(), p[lane], n[lane], 32) as u32
@@ -100,29 +100,29 @@ impl Step<'_, '_> {
                 let value = std::array::from_fn(|lane| integer::logic3(a[lane], b[lane], c[lane], *table));
                 self.set_word(*d, &value);
             }
-            Op::CompareW { f, d, complement, a, b, combine } => {
+            Op::Compare32 { f, d, complement, a, b, combine } => {
                 let mask = f(self.word(*a), self.word(*b));
                 self.compare(mask, *d, *complement, *combine);
             }
-            Op::CompareL { f, d, complement, a, b, combine } => {
+            Op::Compare64 { f, d, complement, a, b, combine } => {
                 let mask = f(self.long(*a), self.long(*b));
                 self.compare(mask, *d, *complement, *combine);
             }
-            Op::SetW { f, d, a, b, ones } => {
+            Op::SetByComparison { f, d, a, b, ones } => {
                 let mask = f(self.word(*a), self.word(*b));
                 let value = std::array::from_fn(|lane| if mask >> lane & 1 != 0 { *ones } else { 0 });
                 self.set_word(*d, &value);
             }
-            Op::TestW { f, d, a } => {
+            Op::Test { f, d, a } => {
                 let mask = f(self.word(*a));
                 self.set_predicate(*d, mask);
             }
-            Op::SelectW { d, a, b, p } => {
+            Op::Select32 { d, a, b, p } => {
                 let (a, b, p) = (self.word(*a), self.word(*b), self.warp.predicates[*p as usize]);
                 let value = std::array::from_fn(|lane| if p >> lane & 1 != 0 { a[lane] } else { b[lane] });
                 self.set_word(*d, &value);
             }
-            Op::SelectL { d, a, b, p } => {
+            Op::Select64 { d, a, b, p } => {
                 let (a, b, p) = (self.long(*a), self.long(*b), self.warp.predicates[*p as usize]);
                 let value = std::array::from_fn(|lane| if p >> lane & 1 != 0 { a[lane] } else { b[lane] });
                 self.set_long(*d, &value);

@@ -12,20 +12,28 @@ use crate::arithmetic::tensor::Mma;
 /// One operation. Field names: `d` destination, `a b c` sources, `p` predicate.
 #[derive(Clone, Debug)]
 pub enum Op {
-    /// One, two, three words to a word.
-    W1(fn(&mut Word, &Word), Slot, Slot),
-    W2(fn(&mut Word, &Word, &Word), Slot, [Slot; 2]),
-    W3(fn(&mut Word, &Word, &Word, &Word), Slot, [Slot; 3]),
-    /// One, two, three longs to a long.
-    L1(fn(&mut Long, &Long), Slot, Slot),
-    L2(fn(&mut Long, &Long, &Long), Slot, [Slot; 2]),
-    L3(fn(&mut Long, &Long, &Long, &Long), Slot, [Slot; 3]),
-    /// Between widths; the name lists destination, then sources.
-    LfromW(fn(&mut Long, &Word), Slot, Slot),
-    WfromL(fn(&mut Word, &Long), Slot, Slot),
-    LfromWW(fn(&mut Long, &Word, &Word), Slot, [Slot; 2]),
-    LfromWWL(fn(&mut Long, &Word, &Word, &Long), Slot, [Slot; 3]),
-    LfromLW(fn(&mut Long, &Long, &Word), Slot, [Slot; 2]),
+    /// A function of one 32-bit value for each lane: destination, source.
+    Unary32(fn(&mut Word, &Word), Slot, Slot),
+    /// A function of two 32-bit values.
+    Binary32(fn(&mut Word, &Word, &Word), Slot, [Slot; 2]),
+    /// A function of three 32-bit values.
+    Ternary32(fn(&mut Word, &Word, &Word, &Word), Slot, [Slot; 3]),
+    /// A function of one 64-bit value.
+    Unary64(fn(&mut Long, &Long), Slot, Slot),
+    /// A function of two 64-bit values.
+    Binary64(fn(&mut Long, &Long, &Long), Slot, [Slot; 2]),
+    /// A function of three 64-bit values.
+    Ternary64(fn(&mut Long, &Long, &Long, &Long), Slot, [Slot; 3]),
+    /// A 64-bit result of a 32-bit value: `cvt.u64.u32`.
+    WidenTo64(fn(&mut Long, &Word), Slot, Slot),
+    /// A 32-bit result of a 64-bit value: `cvt.u32.u64`, `popc.b64`.
+    NarrowTo32(fn(&mut Word, &Long), Slot, Slot),
+    /// `mul.wide` of two 32-bit values.
+    WideMultiply(fn(&mut Long, &Word, &Word), Slot, [Slot; 2]),
+    /// `mad.wide`: a product of two 32-bit values added to a 64-bit value.
+    WideMultiplyAdd(fn(&mut Long, &Word, &Word, &Long), Slot, [Slot; 3]),
+    /// `shl`, `shr` of a 64-bit value by a 32-bit amount.
+    Shift64(fn(&mut Long, &Long, &Word), Slot, [Slot; 2]),
     /// `cvt` in general.
     Convert {
         conversion: Conversion,
@@ -57,28 +65,31 @@ pub enum Op {
         b: Data,
         c: Data,
     },
-    /// Field operations on longs with word operands: extract and insert.
-    ExtractL {
+    /// `bfe` of a 64-bit value; position and length of the field are 32-bit values.
+    ExtractField64 {
         signed: bool,
         d: Slot,
         a: Slot,
         position: Slot,
         length: Slot,
     },
-    InsertL {
+    /// `bfi` into a 64-bit value.
+    InsertField64 {
         d: Slot,
         field: Slot,
         base: Slot,
         position: Slot,
         length: Slot,
     },
-    InsertW {
+    /// `bfi` into a 32-bit value.
+    InsertField32 {
         d: Slot,
         field: Slot,
         base: Slot,
         position: Slot,
         length: Slot,
     },
+    /// `lop3`: a function of three bits, given as a table of eight.
     Logic3 {
         d: Slot,
         a: Slot,
@@ -86,8 +97,8 @@ pub enum Op {
         c: Slot,
         table: u32,
     },
-    /// Comparison of words or longs to a predicate, combined with another.
-    CompareW {
+    /// `setp`: a comparison of 32-bit values to a predicate, combined with another predicate.
+    Compare32 {
         f: fn(&Word, &Word) -> u32,
         d: Slot,
         complement: Option<Slot>,
@@ -95,7 +106,8 @@ pub enum Op {
         b: Slot,
         combine: Option<(Logic, Slot, bool)>,
     },
-    CompareL {
+    /// `setp` of 64-bit values.
+    Compare64 {
         f: fn(&Long, &Long) -> u32,
         d: Slot,
         complement: Option<Slot>,
@@ -104,26 +116,28 @@ pub enum Op {
         combine: Option<(Logic, Slot, bool)>,
     },
     /// `set`: a comparison to all ones or 1.0.
-    SetW {
+    SetByComparison {
         f: fn(&Word, &Word) -> u32,
         d: Slot,
         a: Slot,
         b: Slot,
         ones: u32,
     },
-    /// Test of one word to a predicate (`testp`).
-    TestW {
+    /// `testp`: a test of a 32-bit value to a predicate.
+    Test {
         f: fn(&Word) -> u32,
         d: Slot,
         a: Slot,
     },
-    SelectW {
+    /// `selp` of 32-bit values.
+    Select32 {
         d: Slot,
         a: Slot,
         b: Slot,
         p: Slot,
     },
-    SelectL {
+    /// `selp` of 64-bit values.
+    Select64 {
         d: Slot,
         a: Slot,
         b: Slot,

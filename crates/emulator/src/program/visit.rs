@@ -79,17 +79,17 @@ impl Op {
             ($($file:ident $how:ident $slot:expr),* $(,)?) => {{ $(visit($file, $how, $slot);)* }};
         }
         match self {
-            Op::W1(_, d, a) => slots!(Word Read a, Word Write d),
-            Op::W2(_, d, [a, b]) => slots!(Word Read a, Word Read b, Word Write d),
-            Op::W3(_, d, [a, b, c]) => slots!(Word Read a, Word Read b, Word Read c, Word Write d),
-            Op::L1(_, d, a) => slots!(Long Read a, Long Write d),
-            Op::L2(_, d, [a, b]) => slots!(Long Read a, Long Read b, Long Write d),
-            Op::L3(_, d, [a, b, c]) => slots!(Long Read a, Long Read b, Long Read c, Long Write d),
-            Op::LfromW(_, d, a) => slots!(Word Read a, Long Write d),
-            Op::WfromL(_, d, a) => slots!(Long Read a, Word Write d),
-            Op::LfromWW(_, d, [a, b]) => slots!(Word Read a, Word Read b, Long Write d),
-            Op::LfromWWL(_, d, [a, b, c]) => slots!(Word Read a, Word Read b, Long Read c, Long Write d),
-            Op::LfromLW(_, d, [a, b]) => slots!(Long Read a, Word Read b, Long Write d),
+            Op::Unary32(_, d, a) => slots!(Word Read a, Word Write d),
+            Op::Binary32(_, d, [a, b]) => slots!(Word Read a, Word Read b, Word Write d),
+            Op::Ternary32(_, d, [a, b, c]) => slots!(Word Read a, Word Read b, Word Read c, Word Write d),
+            Op::Unary64(_, d, a) => slots!(Long Read a, Long Write d),
+            Op::Binary64(_, d, [a, b]) => slots!(Long Read a, Long Read b, Long Write d),
+            Op::Ternary64(_, d, [a, b, c]) => slots!(Long Read a, Long Read b, Long Read c, Long Write d),
+            Op::WidenTo64(_, d, a) => slots!(Word Read a, Long Write d),
+            Op::NarrowTo32(_, d, a) => slots!(Long Read a, Word Write d),
+            Op::WideMultiply(_, d, [a, b]) => slots!(Word Read a, Word Read b, Long Write d),
+            Op::WideMultiplyAdd(_, d, [a, b, c]) => slots!(Word Read a, Word Read b, Long Read c, Long Write d),
+            Op::Shift64(_, d, [a, b]) => slots!(Long Read a, Word Read b, Long Write d),
             Op::Convert { d, a, .. } => {
                 data(a, Read, visit);
                 data(d, Write, visit);
@@ -102,17 +102,17 @@ impl Op {
                 data(c, Read, visit);
                 data(d, Write, visit);
             }
-            Op::ExtractL { d, a, position, length, .. } => {
+            Op::ExtractField64 { d, a, position, length, .. } => {
                 slots!(Long Read a, Word Read position, Word Read length, Long Write d);
             }
-            Op::InsertL { d, field, base, position, length } => {
+            Op::InsertField64 { d, field, base, position, length } => {
                 slots!(Long Read field, Long Read base, Word Read position, Word Read length, Long Write d);
             }
-            Op::InsertW { d, field, base, position, length } => {
+            Op::InsertField32 { d, field, base, position, length } => {
                 slots!(Word Read field, Word Read base, Word Read position, Word Read length, Word Write d);
             }
             Op::Logic3 { d, a, b, c, .. } => slots!(Word Read a, Word Read b, Word Read c, Word Write d),
-            Op::CompareW { d, complement, a, b, combine, .. } => {
+            Op::Compare32 { d, complement, a, b, combine, .. } => {
                 slots!(Word Read a, Word Read b);
                 if let Some((_, p, _)) = combine {
                     visit(Predicate, Read, p);
@@ -122,7 +122,7 @@ impl Op {
                     visit(Predicate, Write, complement);
                 }
             }
-            Op::CompareL { d, complement, a, b, combine, .. } => {
+            Op::Compare64 { d, complement, a, b, combine, .. } => {
                 slots!(Long Read a, Long Read b);
                 if let Some((_, p, _)) = combine {
                     visit(Predicate, Read, p);
@@ -132,10 +132,10 @@ impl Op {
                     visit(Predicate, Write, complement);
                 }
             }
-            Op::SetW { d, a, b, .. } => slots!(Word Read a, Word Read b, Word Write d),
-            Op::TestW { d, a, .. } => slots!(Word Read a, Predicate Write d),
-            Op::SelectW { d, a, b, p } => slots!(Word Read a, Word Read b, Predicate Read p, Word Write d),
-            Op::SelectL { d, a, b, p } => slots!(Long Read a, Long Read b, Predicate Read p, Long Write d),
+            Op::SetByComparison { d, a, b, .. } => slots!(Word Read a, Word Read b, Word Write d),
+            Op::Test { d, a, .. } => slots!(Word Read a, Predicate Write d),
+            Op::Select32 { d, a, b, p } => slots!(Word Read a, Word Read b, Predicate Read p, Word Write d),
+            Op::Select64 { d, a, b, p } => slots!(Long Read a, Long Read b, Predicate Read p, Long Write d),
             Op::PredicateLogic { d, a, b, .. } => slots!(Predicate Read a, Predicate Read b, Predicate Write d),
             Op::PredicateNot { d, a } | Op::PredicateMove { d, a } => slots!(Predicate Read a, Predicate Write d),
             Op::PackWords { d, low, high } => slots!(Word Read low, Word Read high, Long Write d),

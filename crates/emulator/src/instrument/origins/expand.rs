@@ -126,10 +126,10 @@ impl Search<'_> {
                     lanes_of(event.active).for_each(|lane| self.read(number, cell, lane as u32, all_bytes(cell.0)));
                 }
             }
-            Op::SelectW { a, b, p, .. } => {
+            Op::Select32 { a, b, p, .. } => {
                 self.select(number, lane, bytes, [(File::Word, *a), (File::Word, *b)], *p);
             }
-            Op::SelectL { a, b, p, .. } => {
+            Op::Select64 { a, b, p, .. } => {
                 self.select(number, lane, bytes, [(File::Long, *a), (File::Long, *b)], *p);
             }
             Op::ConvertPair { width, a, b, .. } => {
@@ -214,7 +214,7 @@ impl Search<'_> {
         let base = parts.next().unwrap_or_default();
         let pair = parts.any(|part| part.ends_with("x2"));
         let reads = self.reads(event.pc);
-        if let ("prmt", Op::W3(_, _, [a, b, selector])) = (base, op)
+        if let ("prmt", Op::Ternary32(_, _, [a, b, selector])) = (base, op)
             && let Some(selector) = self.value_before(number, (File::Word, *selector), lane)
         {
             let mut masks = [0u8; 2];
@@ -227,7 +227,7 @@ impl Search<'_> {
             return;
         }
         // Two numbers to a packed pair: the first is the upper one.
-        if let ("cvt", true, Op::W2(_, _, [upper, lower])) = (base, pair, op) {
+        if let ("cvt", true, Op::Binary32(_, _, [upper, lower])) = (base, pair, op) {
             self.read(number, (File::Word, *lower), lane, if bytes & 3 != 0 { 0xf } else { 0 });
             self.read(number, (File::Word, *upper), lane, if bytes & 0xc != 0 { 0xf } else { 0 });
             return;

@@ -221,20 +221,20 @@ impl Step<'_, '_> {
             Op::StoreMatrix { a, address, transpose } => self.follow_store_matrix(a, address, *transpose),
             Op::Mma { d, a, b, c, .. } => self.follow_mma(d, a, b, c),
             Op::Shuffle { mode, d, in_range, a, b, c } => self.follow_shuffle(*mode, (*d, *in_range), *a, *b, *c),
-            Op::SelectW { d, a, b, p } => self.follow_select(File::Word, *d, *a, *b, *p),
-            Op::SelectL { d, a, b, p } => self.follow_select(File::Long, *d, *a, *b, *p),
+            Op::Select32 { d, a, b, p } => self.follow_select(File::Word, *d, *a, *b, *p),
+            Op::Select64 { d, a, b, p } => self.follow_select(File::Long, *d, *a, *b, *p),
             Op::PredicateLogic { logic, d, a, b } => {
                 let (x, y) = (self.undefined(File::Predicate, *a), self.undefined(File::Predicate, *b));
                 let (p, q) = (self.warp.predicates[*a as usize], self.warp.predicates[*b as usize]);
                 let value = logical(*logic, (&x, p), (&y, q));
                 self.set_undefined(File::Predicate, *d, &value, active);
             }
-            Op::CompareW { d, complement, a, b, combine, .. } => {
+            Op::Compare32 { d, complement, a, b, combine, .. } => {
                 let mut value = self.undefined(File::Word, *a);
                 value.join(&self.undefined(File::Word, *b));
                 self.follow_compare(value, *d, *complement, *combine);
             }
-            Op::CompareL { d, complement, a, b, combine, .. } => {
+            Op::Compare64 { d, complement, a, b, combine, .. } => {
                 let mut value = self.undefined(File::Long, *a);
                 value.join(&self.undefined(File::Long, *b));
                 self.follow_compare(value, *d, *complement, *combine);
