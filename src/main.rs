@@ -32,10 +32,6 @@ enum Command {
     Doctor,
     /// Tells Jupyter about the kernel.
     Install(Install),
-    /// Evaluates Rust cells; the kernel itself calls this.
-    #[cfg(feature = "rust-cells")]
-    #[command(hide = true)]
-    RustHost,
 }
 
 #[derive(Args)]
@@ -67,14 +63,7 @@ impl Install {
     }
 }
 
-#[cfg(feature = "rust-cells")]
-fn rust_host() -> Result<()> {
-    warpbook::guest::run_rust_host()
-        .map_err(|error| Box::new(warpbook_diagnostic::Diagnostic::error("rust-host", error.to_string())))
-}
-
 fn main() -> ExitCode {
-    warpbook::guest::process_hook();
     warpbook_device::cuda::process_hook();
     let outcome = match Cli::parse().command {
         Command::Kernel { connection_file } => warpbook::server::run(&connection_file),
@@ -82,8 +71,6 @@ fn main() -> ExitCode {
         Command::Lab(lab) => lab.run(),
         Command::Doctor => return cli::doctor::run(),
         Command::Install(install) => install.run(),
-        #[cfg(feature = "rust-cells")]
-        Command::RustHost => rust_host(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -6,6 +6,7 @@ use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use warpbook::guest::find_host;
 
 fn warpbook(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_warpbook"));
@@ -87,8 +88,11 @@ fn a_failing_cell_fails_the_run_and_is_in_the_executed_notebook() {
 }
 
 #[test]
-#[cfg(feature = "rust-cells")]
 fn plain_cells_are_rust() {
+    if find_host(Path::new(env!("CARGO_BIN_EXE_warpbook"))).is_none() {
+        println!("skipped: run `cargo build -p warpbook-rust-host --features evcxr` for this test");
+        return;
+    }
     let directory = tempfile::tempdir().expect("a directory");
     let book = notebook(&directory, &[("let x = 41;\nprintln!(\"printed\");", &[]), ("x + 1", &[])]);
     let output = run(&book, &[]);

@@ -1,19 +1,19 @@
 //! Rust cells through the true evaluator: evcxr in its own process.
-#![cfg(feature = "rust-cells")]
+//!
+//! The evaluator is built apart: `cargo build -p warpbook-rust-host --features evcxr`. Without it these tests say that
+//! they are skipped; where `WARPBOOK_RUST_HOST` names one they must run.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use warpbook::frontend::{Frontend, InputError, Stream};
-use warpbook::guest::RustCells;
+use warpbook::guest::{RustCells, find_host};
 use warpbook::render::Output;
 use warpbook_diagnostic::{Diagnostic, Result, Source};
 use warpbook_process::cancel::Cancel;
-
-const PROGRAM: &str = env!("CARGO_BIN_EXE_warpbook");
 
 /// Keeps what a cell says, and tells when something came.
 #[derive(Default)]
@@ -45,6 +45,7 @@ impl Frontend for Reader {
 
 struct Cells {
     cells: RustCells,
+    host: PathBuf,
     cancel: Cancel,
     reader: Arc<Reader>,
     /// The tests look for processes of this program: one test at a time.
@@ -52,10 +53,16 @@ struct Cells {
 }
 
 impl Cells {
-    fn new() -> Self {
+    /// None if there is no evaluator.
+    fn new() -> Option<Self> {
         static ALONE: Mutex<()> = Mutex::new(());
+        let Some(host) = find_host(Path::new(env!("CARGO_BIN_EXE_warpbook"))) else {
+            println!("skipped: run `cargo build -p warpbook-rust-host --features evcxr` for this test");
+            return None;
+        };
         let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-        Self { cells: RustCells::with_program(PROGRAM), cancel: Cancel::new(), reader: Arc::default(), _alone: alone }
+        let cells = RustCells::with_host(&host);
+        Some(Self { cells, host, cancel: Cancel::new(), reader: Arc::default(), _alone: alone })
     }
 
     fn run(&mut self, code: &str) -> Result<Option<Output>> {
@@ -103,32 +110,31 @@ impl Cells {
     }
 }
 
-/// The living processes of Rust cells, wherever they were reparented to: the evaluator, its relay, the runtime.
-fn processes() -> Vec<Pid> {
+/// The living processes of `host`, wherever they were reparented to: the evaluator, its relay, the runtime.
+fn processes(host: &Path) -> Vec<Pid> {
+    let host = host.canonicalize().expect("the host");
     let ids = std::fs::read_dir("/proc").expect("processes").flatten();
     let ids = ids.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    ids.filter(|id| {
-        let of_cells = std::fs::read(format!("/proc/{id}/environ"))
-            .is_ok_and(|environment| environment.windows(13).any(|window| window == b"EVCXR_TMPDIR="));
-        of_cells && std::fs::read_link(format!("/proc/{id}/exe")).is_ok_and(|program| program == Path::new(PROGRAM))
-    })
-    .filter_map(Pid::from_raw)
-    .collect()
+    ids.filter(|id| std::fs::read_link(format!("/proc/{id}/exe")).is_ok_and(|program| program == host))
+        .filter_map(Pid::from_raw)
+        .collect()
 }
 
-fn evaluator() -> Pid {
+/// The one that evcxr did not mark as a runtime.
+fn evaluator(host: &Path) -> Pid {
     let is_evaluator = |process: &Pid| {
-        std::fs::read(format!("/proc/{}/cmdline", process.as_raw_nonzero()))
-            .is_ok_and(|line| line.ends_with(b"\0rust-host\0"))
+        std::fs::read(format!("/proc/{}/environ", process.as_raw_nonzero())).is_ok_and(|environment| {
+            !environment.split(|&byte| byte == 0).any(|variable| variable == b"EVCXR_IS_RUNTIME=1")
+        })
     };
-    processes().into_iter().find(is_evaluator).expect("an evaluator")
+    processes(host).into_iter().find(is_evaluator).expect("an evaluator")
 }
 
 /// Killed processes need a moment to go.
-fn nothing_is_left() -> bool {
+fn nothing_is_left(host: &Path) -> bool {
     let deadline = Instant::now() + Duration::from_secs(10);
     while Instant::now() < deadline {
-        if processes().is_empty() {
+        if processes(host).is_empty() {
             return true;
         }
         std::thread::yield_now();
@@ -138,7 +144,7 @@ fn nothing_is_left() -> bool {
 
 #[test]
 fn cells_share_state_and_say_what_is_wrong() {
-    let mut cells = Cells::new();
+    let Some(mut cells) = Cells::new() else { return };
     cells.nothing("let mut numbers = vec![1, 2, 3];\nfn double(x: i32) -> i32 { 2 * x }");
     cells.nothing("numbers.push(double(21));");
     assert_eq!(cells.value("numbers.iter().sum::<i32>()"), "48");
@@ -189,7 +195,7 @@ fn cells_share_state_and_say_what_is_wrong() {
 
 #[test]
 fn an_endless_cell_is_interrupted() {
-    let mut cells = Cells::new();
+    let Some(mut cells) = Cells::new() else { return };
     cells.nothing("let kept = 1;");
     let (outcome, asked) = cells.during("println!(\"running\"); loop { std::hint::spin_loop(); }", |cancel| {
         let asked = Instant::now();
@@ -202,31 +208,32 @@ fn an_endless_cell_is_interrupted() {
     assert!(error.is_interrupted(), "{error}");
     assert!(error.to_plain().contains("variables"), "{error}");
     assert_eq!(cells.stdout(), "running\n");
-    assert!(nothing_is_left());
+    assert!(nothing_is_left(&cells.host));
     assert_eq!(cells.error("kept").code, "rust");
     assert_eq!(cells.value("40 + 2"), "42");
 }
 
 #[test]
 fn a_killed_evaluator_is_replaced() {
-    let mut cells = Cells::new();
+    let Some(mut cells) = Cells::new() else { return };
     // The cell's own process: evcxr goes on, the variables are gone.
     let error = cells.error("let lost = 1; std::process::abort();");
     assert_eq!(error.code, "rust-process-ended", "{error}");
     cells.nothing("fn kept() -> i32 { 42 }");
 
+    let host = cells.host.clone();
     let (outcome, ()) = cells.during("println!(\"running\"); loop { std::hint::spin_loop(); }", |_| {
-        kill_process(evaluator(), Signal::KILL).expect("killed");
+        kill_process(evaluator(&host), Signal::KILL).expect("killed");
     });
     assert_eq!(outcome.expect_err("killed").code, "rust-host-ended");
-    assert!(nothing_is_left());
+    assert!(nothing_is_left(&cells.host));
 
     assert_eq!(cells.error("kept()").code, "rust");
     assert_eq!(cells.value("\"alive\".len()"), "5");
-    kill_process(evaluator(), Signal::KILL).expect("killed between cells");
+    kill_process(evaluator(&host), Signal::KILL).expect("killed between cells");
     assert_eq!(cells.error("1").code, "rust-host-ended");
     assert_eq!(cells.value("1"), "1");
 
     cells.cells.reset();
-    assert!(nothing_is_left());
+    assert!(nothing_is_left(&cells.host));
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use serde_json::Value;
+use warpbook::guest;
 use warpbook::kernelspec::{self, Place};
 use warpbook_compiler::environment;
 
@@ -230,10 +231,14 @@ fn python(report: &mut Report) {
 
 fn rust(report: &mut Report) {
     report.section("Rust cells");
-    if cfg!(not(feature = "rust-cells")) {
-        report.line(Mark::Missing, "this program was built without them");
-        report.advice("build it with the default features");
-        return;
+    match guest::locate_host() {
+        Ok(host) => report.line(Mark::Found, format!("evaluator: {}", host.display())),
+        Err(error) => {
+            report.line(Mark::Missing, &error.message);
+            for help in &error.help {
+                report.advice(help);
+            }
+        }
     }
     for tool in ["cargo", "rustc"] {
         match output(tool, &["--version"]) {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use warpbook_diagnostic::{Diagnostic, Source};
 
-use super::protocol::{CompilationError, Failure, Label};
+use warpbook_rust_host::protocol::{CompilationError, Failure, Label};
 
 /// What a failed cell tells its reader.
 pub fn diagnostic(failure: &Failure, cell: &Source) -> Diagnostic {

@@ -5,6 +5,7 @@
 use std::path::Path;
 use std::process::Command;
 
+use warpbook::guest::find_host;
 use warpbook_compiler::environment;
 use warpbook_process::cancel::Cancel;
 
@@ -18,7 +19,7 @@ fn a_session_outlives_its_children() {
     assert!(installed.success());
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/endurance/kills.py");
     let kills = std::env::var("WARPBOOK_KILLS").unwrap_or_else(|_| "4".to_owned());
-    let children = if cfg!(feature = "rust-cells") { "worker,fork,host,evaluator" } else { "worker,fork" };
+    let children = if find_host(Path::new(warpbook)).is_some() { "worker,fork,host,evaluator" } else { "worker,fork" };
     let mut command = Command::new(&python);
     command.arg(script).arg("--prefix").arg(&prefix).args(["--kills", &kills, "--only", children]);
     let output = command.env("PYTHONDONTWRITEBYTECODE", "1").output().expect("it runs");

@@ -4,6 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use warpbook::guest::find_host;
+
 /// Runs a command and panics with its output if it fails.
 fn run(command: &mut Command) -> String {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
@@ -38,7 +40,10 @@ fn jupyter_kernel_test_passes() {
         .args(["-m", "unittest", "-v", "test_warpbook"])
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kernel_test"))
         .env("PYTHONDONTWRITEBYTECODE", "1")
-        .env("WARPBOOK_TEST_RUST_CELLS", if cfg!(feature = "rust-cells") { "1" } else { "0" })
+        .env(
+            "WARPBOOK_TEST_RUST_CELLS",
+            if find_host(Path::new(env!("CARGO_BIN_EXE_warpbook"))).is_some() { "1" } else { "0" },
+        )
         .env("JUPYTER_PATH", prefix.path().join("share/jupyter"))
         // Nothing of the user's own set-up.
         .env("JUPYTER_CONFIG_DIR", prefix.path().join("config"))

@@ -9,7 +9,7 @@ import unittest
 import jupyter_kernel_test
 from jupyter_kernel_test import msgspec_v5
 
-# Whether the kernel was built with Rust cells.
+# True if the evaluator of Rust cells is there.
 RUST_CELLS = os.environ["WARPBOOK_TEST_RUST_CELLS"] == "1"
 
 

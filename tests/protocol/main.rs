@@ -1,6 +1,5 @@
 //! The protocol, from the other side of the sockets: a typed frontend that panics on anything nobody asserted.
 
-#[cfg(feature = "rust-cells")]
 mod children;
 mod client;
 mod comms;

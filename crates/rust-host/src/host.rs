@@ -1,4 +1,4 @@
-//! The process of evcxr: `warpbook rust-host`.
+//! The process of evcxr.
 
 use std::cell::RefCell;
 use std::fs::File;
@@ -8,13 +8,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crossbeam_channel::{Receiver, Select};
 use evcxr::{CommandContext, EvalCallbacks};
 
-use super::protocol::{CompilationError, Event, Failure, Label, Request};
+use warpbook_rust_host::protocol::{self, CompilationError, Event, Failure, Label, Request};
 
 /// Serves requests until standard input ends.
 pub fn run() -> io::Result<()> {
     // Events go to what was standard output. Whatever else prints, in evcxr or below it, goes to standard error.
     let events = File::from(rustix::io::dup(io::stdout())?);
     rustix::stdio::dup2_stdout(io::stderr())?;
+    let mut events = Events::new(events);
+    // Before evcxr, which takes its time to start: the kernel need not wait to learn that it has the wrong program.
+    events.write(&Event::Hello { protocol: protocol::VERSION })?;
 
     let requests = RefCell::new(io::stdin().lines());
     let next_request = || -> io::Result<Option<Request>> {
@@ -25,10 +28,10 @@ pub fn run() -> io::Result<()> {
         Ok(started) => started,
         Err(error) => {
             let failure = Failure::Start { message: error.to_string() };
-            return Events::new(events).write(&Event::Failed { failure });
+            return events.write(&Event::Failed { failure });
         }
     };
-    let channel = Channel { events: Mutex::new(Events::new(events)), stdout: outputs.stdout, stderr: outputs.stderr };
+    let channel = Channel { events: Mutex::new(events), stdout: outputs.stdout, stderr: outputs.stderr };
     let channel = Arc::new(channel);
     let pump = Arc::clone(&channel);
     std::thread::Builder::new().name("output".into()).spawn(move || pump.run())?;

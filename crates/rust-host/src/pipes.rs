@@ -3,10 +3,11 @@
 use std::io;
 use std::os::fd::AsFd;
 use std::process::{ChildStderr, ChildStdout};
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-/// What came.
+/// What [`Pipes::next`] has read.
 pub enum Arrival {
     /// A whole line of the event pipe.
     Line(String),
@@ -33,6 +34,15 @@ impl Pipes {
 
     /// Waits for the next arrival. Standard error that is there already comes first.
     pub fn next(&mut self) -> io::Result<Arrival> {
+        self.wait(None)
+    }
+
+    /// As [`Pipes::next`], but fails with [`io::ErrorKind::TimedOut`] if nothing has arrived before `deadline`.
+    pub fn next_before(&mut self, deadline: Instant) -> io::Result<Arrival> {
+        self.wait(Some(deadline))
+    }
+
+    fn wait(&mut self, deadline: Option<Instant>) -> io::Result<Arrival> {
         loop {
             if let Some(bytes) = self.errors_now()? {
                 return Ok(Arrival::Errors(bytes));
@@ -48,7 +58,12 @@ impl Pipes {
             if let Some(errors) = &self.errors {
                 ready.push(PollFd::new(errors, PollFlags::IN));
             }
-            match poll(&mut ready, None) {
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            if left.is_some_and(|left| left.is_zero()) {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            let left = left.and_then(|left: Duration| Timespec::try_from(left).ok());
+            match poll(&mut ready, left.as_ref()) {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }

@@ -12,7 +12,7 @@ use std::process::{Command, Stdio, exit};
 
 use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 
-use super::protocol::{MARK, PANICKED, RETURNED_ERROR};
+use warpbook_rust_host::protocol::{MARK, PANICKED, RETURNED_ERROR};
 
 /// Set by evcxr for its runtime.
 const IS_RUNTIME: &str = "EVCXR_IS_RUNTIME";

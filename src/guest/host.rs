@@ -1,0 +1,101 @@
+//! A running host: its process and the kernel's ends of its pipes.
+
+use std::io::{self, Write};
+use std::process::{ChildStdin, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use warpbook_process::cancel::Cancel;
+use warpbook_process::child::ChildProcess;
+use warpbook_rust_host::pipes::{Arrival, Pipes};
+use warpbook_rust_host::protocol::{self, Event, Request};
+
+use super::rust_cells::Completions;
+
+/// How long a host may take for its first message; it sends that before it does anything else.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Why a program is not a host that this kernel can speak to.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The program does not start, or its pipes fail.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// The program is a host, but of another version of the protocol.
+    #[error("it speaks version {found} of the protocol, and this Warpbook version {}", protocol::VERSION)]
+    OtherProtocol {
+        /// The version that the program speaks.
+        found: u32,
+    },
+    /// The program is something else.
+    #[error("it does not answer as warpbook-rust-host does")]
+    NotAHost,
+}
+
+/// A host that speaks the kernel's protocol.
+pub struct Host {
+    pub process: ChildProcess,
+    pub pipes: Pipes,
+    requests: ChildStdin,
+}
+
+impl Host {
+    /// Starts `command` and waits for its first message. Evaluating starts up behind it.
+    pub fn start(mut command: Command, cancel: &Cancel) -> Result<Self, StartError> {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut process = ChildProcess::spawn(command)?;
+        let (Some(requests), Some(events), Some(errors)) =
+            (process.take_stdin(), process.take_stdout(), process.take_stderr())
+        else {
+            return Err(StartError::Io(io::ErrorKind::BrokenPipe.into()));
+        };
+        let killer = process.killer();
+        let _kill = cancel.on_cancel(move || killer.kill());
+        let mut host = Self { process, pipes: Pipes::new(events, errors), requests };
+        match host.first_message()? {
+            protocol::VERSION => Ok(host),
+            found => Err(StartError::OtherProtocol { found }),
+        }
+    }
+
+    /// The version of the protocol that the program speaks.
+    fn first_message(&mut self) -> Result<u32, StartError> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.pipes.next_before(deadline) {
+                Ok(Arrival::Line(line)) => match serde_json::from_str(&line) {
+                    Ok(Event::Hello { protocol }) => return Ok(protocol),
+                    _ => return Err(StartError::NotAHost),
+                },
+                Ok(Arrival::Errors(_)) => {}
+                Ok(Arrival::End) => return Err(StartError::NotAHost),
+                Err(error) if error.kind() == io::ErrorKind::TimedOut => return Err(StartError::NotAHost),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Sends a request.
+    pub fn send(&mut self, request: &Request) -> io::Result<()> {
+        let mut line = serde_json::to_vec(request)?;
+        line.push(b'\n');
+        self.requests.write_all(&line)
+    }
+
+    /// Completions at a byte offset of `code`; none if the host's answer does not fit it.
+    pub fn complete(&mut self, code: &str, offset: usize) -> io::Result<Option<Completions>> {
+        self.send(&Request::Complete { code: code.to_owned(), offset })?;
+        loop {
+            match self.pipes.next()? {
+                Arrival::Line(line) => {
+                    if let Event::Completions { start, end, matches } = serde_json::from_str(&line)? {
+                        let valid = start <= end && code.get(start..end).is_some();
+                        return Ok(valid.then_some(Completions { span: start..end, matches }));
+                    }
+                }
+                // Nobody reads what is printed between cells.
+                Arrival::Errors(_) => {}
+                Arrival::End => return Err(io::ErrorKind::UnexpectedEof.into()),
+            }
+        }
+    }
+}
