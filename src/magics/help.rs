@@ -1,12 +1,20 @@
 //! `%help`, `--help` and what inspection says of a magic: all from its [`Spec`].
 
-use super::{Call, Kind, Magic, Spec, find, registry};
+use std::ops::Range;
+
+use super::{Call, Kind, Magic, OptionSpec, Spec};
 use crate::render::Output;
 use crate::workspace::{Context, Workspace};
 use warpbook_diagnostic::{Diagnostic, Result, nearest};
 
+/// The table that `%help` lists: all magics, itself among them.
+pub type Table = &'static [&'static dyn Magic];
+
 /// `%help [NAME]`.
-pub struct Help;
+pub struct Help {
+    /// Returns the table of all magics. It is handed down by the table itself, so that no magic needs to know it.
+    pub table: fn() -> Table,
+}
 
 const SPEC: Spec = Spec {
     name: "help",
@@ -23,31 +31,35 @@ impl Magic for Help {
     }
 
     fn words(&self) -> Vec<String> {
-        registry().iter().map(|magic| magic.spec().name.to_owned()).collect()
+        (self.table)().iter().map(|magic| magic.spec().name.to_owned()).collect()
     }
 
     fn run(&self, call: &Call<'_>, _: &mut Workspace, _: Context<'_>) -> Result<Option<Output>> {
         let name = call.arguments_text().trim_start_matches('%');
+        let table = (self.table)();
         if name.is_empty() {
-            return Ok(Some(Output::text(overview())));
+            return Ok(Some(Output::text(overview(table))));
         }
-        let found: Vec<String> =
-            [Kind::Line, Kind::Cell].into_iter().filter_map(|kind| find(name, kind)).map(|m| text(m.spec())).collect();
+        let of_kind = |kind| specs(table).filter(move |spec| spec.name == name && spec.kind == kind);
+        let found: Vec<String> = of_kind(Kind::Line).chain(of_kind(Kind::Cell)).map(text).collect();
         if found.is_empty() {
-            return Err(unknown(name, call.arguments.clone(), None));
+            return Err(unknown(table, name, call.arguments.clone(), None));
         }
         Ok(Some(Output::text(found.join("\n\n"))))
     }
 }
 
-/// The error for a name that no magic has. `kind`, where the percent signs say it, asks for a suggestion of that kind.
-pub fn unknown(name: &str, span: std::ops::Range<usize>, kind: Option<Kind>) -> Box<Diagnostic> {
+fn specs(table: Table) -> impl Iterator<Item = &'static Spec> {
+    table.iter().map(|magic| magic.spec())
+}
+
+/// The error for a name that no magic has. With a kind (the percent signs say it) only magics of that kind are suggested.
+pub fn unknown(table: Table, name: &str, span: Range<usize>, kind: Option<Kind>) -> Box<Diagnostic> {
     let error = Diagnostic::error("unknown-magic", format!("no magic is named `{name}`")).at(span, "");
-    let specs = || registry().iter().map(|magic| magic.spec());
-    if let Some(other) = specs().find(|spec| spec.name == name) {
-        return error.help(format!("`{}` exists", title(other))).into();
+    if let Some(other) = specs(table).find(|spec| spec.name == name) {
+        return error.help(format!("`{}` exists", other.title())).into();
     }
-    let candidates = specs().filter(|spec| kind.is_none_or(|kind| spec.kind == kind));
+    let candidates = specs(table).filter(|spec| kind.is_none_or(|kind| spec.kind == kind));
     match nearest(name, candidates.map(|spec| spec.name)) {
         Some(near) => error.help(format!("did you mean `{near}`?")).into(),
         None => error.help("`%help` lists the magics").into(),
@@ -56,13 +68,13 @@ pub fn unknown(name: &str, span: std::ops::Range<usize>, kind: Option<Kind>) -> 
 
 /// All that is known of a magic, as text.
 pub fn text(spec: &Spec) -> String {
-    let mut text = format!("{}: {}", title(spec), spec.summary);
+    let mut text = format!("{}: {}", spec.title(), spec.summary);
     if !spec.usage.is_empty() {
-        text += &format!("\n\nusage: {} {}", title(spec), spec.usage);
+        text += &format!("\n\nusage: {} {}", spec.title(), spec.usage);
     }
     if !spec.options.is_empty() {
         text += "\n\noptions:";
-        let label = |option: &super::OptionSpec| match option.value {
+        let label = |option: &OptionSpec| match option.value {
             "" => option.name.to_owned(),
             value => format!("{} {value}", option.name),
         };
@@ -77,17 +89,9 @@ pub fn text(spec: &Spec) -> String {
     text
 }
 
-/// The name with its percent signs.
-fn title(spec: &Spec) -> String {
-    match spec.kind {
-        Kind::Line => format!("%{}", spec.name),
-        Kind::Cell => format!("%%{}", spec.name),
-    }
-}
-
-fn overview() -> String {
-    let width = registry().iter().map(|magic| title(magic.spec()).len()).max().unwrap_or(0);
-    let lines = registry().iter().map(|magic| format!("{:width$}  {}", title(magic.spec()), magic.spec().summary));
+fn overview(table: Table) -> String {
+    let width = specs(table).map(|spec| spec.title().len()).max().unwrap_or(0);
+    let lines = specs(table).map(|spec| format!("{:width$}  {}", spec.title(), spec.summary));
     let mut text = lines.collect::<Vec<_>>().join("\n");
     text += "\n\nA cell that begins with no magic is Rust.";
     text

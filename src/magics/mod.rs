@@ -1,5 +1,5 @@
-//! The magics: one registry, from which dispatch, completion, inspection, `--help` and the reference come;
-//! one file per magic or per family of magics.
+//! The magics: `magic` says what one is, one file per magic or per family of magics declares and runs it, and
+//! `registry` is the table of all of them, from which dispatch, completion, inspection, `--help` and the reference come.
 
 mod buffers;
 mod cell;
@@ -7,11 +7,12 @@ mod clear;
 mod edit;
 pub mod help;
 mod launch;
+mod magic;
 mod patch;
-mod registry;
+pub mod registry;
 mod settings;
 mod views;
 
 pub use cell::{Part, parts};
 pub use launch::recover;
-pub use registry::{Call, Kind, Magic, OptionSpec, Spec, find, names, no_arguments, registry};
+pub use magic::{Call, Kind, Magic, OptionSpec, Spec, no_arguments};

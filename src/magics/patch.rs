@@ -1,8 +1,8 @@
 //! `%%patch`: a stage's text with a few lines changed, compiled and launched like a cell of that stage.
 
 use super::edit::{VERSION, artifact, kernel, newest, numbered, readable, stage, words};
-use super::launch::{STAGE_OPTIONS, SWITCHES};
-use super::{Call, Kind, Magic, OptionSpec, Spec, find};
+use super::launch::{STAGE_OPTIONS, SWITCHES, StageMagic};
+use super::{Call, Kind, Magic, OptionSpec, Spec};
 use crate::expression::parse_launch;
 use crate::render::Output;
 use crate::workspace::{Context, Kernel, Version, Workspace};
@@ -82,14 +82,9 @@ impl Magic for Patch {
         }
         let name = format!("{}.{stage}", kernel.name);
         let cell = Whole::new(stage, arguments.trim(), &patched, &name);
-        let magic = find(stage.name(), Kind::Cell).ok_or_else(|| {
-            Box::new(
-                Diagnostic::error("unknown-stage", format!("no cell takes {stage}")).at(call.arguments.clone(), ""),
-            )
-        })?;
         let (name, base) = (kernel.name.clone(), version.number);
         workspace.kernels.set_base(&name, Some(base));
-        let result = magic.run(&cell.call(), workspace, context);
+        let result = StageMagic(stage).run(&cell.call(), workspace, context);
         workspace.kernels.set_base(&name, None);
         result.map_err(|error| Box::new(error.in_source(&cell.source)))
     }

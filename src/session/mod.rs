@@ -7,7 +7,8 @@ use std::ops::Range;
 use crate::expression::Scope;
 use crate::frontend::{Frontend, Nobody, Stream};
 use crate::guest::{self, RustCells, completeness};
-use crate::magics::{Call, Kind, Part, find, help, names, parts, recover};
+use crate::magics::registry::{find, names, unknown};
+use crate::magics::{Call, Kind, Part, help, parts, recover};
 use crate::render::Output;
 use crate::workspace::{Context, Starter, Workspace};
 use warpbook_diagnostic::{Diagnostic, Result, Source};
@@ -83,7 +84,7 @@ impl Session {
             Part::Magic { kind, name, arguments, body, closed } => (*kind, name, arguments, body, *closed),
         };
         let word = source.text[name.clone()].trim_start_matches('%');
-        let magic = find(word, kind).ok_or_else(|| help::unknown(word, name.clone(), Some(kind)))?;
+        let magic = find(word, kind).ok_or_else(|| unknown(word, name.clone(), kind))?;
         let call = Call { cell: source, name: name.clone(), arguments: arguments.clone(), body: body.clone() };
         if call.arguments_text() == "?" {
             frontend.page(&Output::text(help::text(magic.spec())));
