@@ -3,19 +3,18 @@
 //! Layers are modules, in the order in which a cell meets them. An arrow points at what a layer may use:
 //!
 //! ```text
-//! main → server → session → magics → workspace → {compiler, files, device, guest, bench, layout, render, expression}
-//!        server → wire      files → device → {emulator, cuda}      emulator → ptx      compiler → {ir, ptx}
-//!        everyone → {diagnostic, cancel, child, frontend}
+//! main → {cli, server}   server → {session, wire}   session → {magics, guest}
+//!        magics → launch → workspace → {expression, files, render}      everyone → frontend
 //! ```
 //!
-//! `ir`, `ptx`, `emulator` and `layout` import nothing from outside themselves but `diagnostic` and each other
-//! (downwards): they are a library for someone who wants no notebook. `tests/architecture.rs` holds the arrows.
+//! What is useful without a notebook is a crate of its own under `crates/`: `warpbook-{compiler, device, emulator, ir, ptx}`.
 
 pub mod expression;
 pub mod files;
 pub mod frontend;
 pub mod guest;
 pub mod kernelspec;
+pub mod launch;
 pub mod magics;
 pub mod render;
 pub mod server;

@@ -5,7 +5,7 @@ mod npz;
 mod safetensors;
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use warpbook_device::Contents;
 
@@ -36,6 +36,14 @@ pub enum FileError {
 
 /// The result of reading or writing a file.
 pub type Result<T> = std::result::Result<T, FileError>;
+
+/// A path and the array in that file: `file.npz[entry]`.
+pub fn split_entry(text: &str) -> (PathBuf, Option<String>) {
+    match text.strip_suffix(']').and_then(|text| text.split_once('[')) {
+        Some((path, entry)) => (path.into(), Some(entry.to_owned())),
+        None => (text.into(), None),
+    }
+}
 
 /// Reads an array: the only one, or the one of that name.
 pub fn read(path: &Path, name: Option<&str>) -> Result<Contents> {

@@ -3,16 +3,14 @@
 
 mod buffers;
 mod cell;
+mod cells;
 mod clear;
-mod edit;
 pub mod help;
-mod launch;
 mod magic;
-mod patch;
+mod options;
 pub mod registry;
 mod settings;
 mod views;
 
 pub use cell::{Part, parts};
-pub use launch::recover;
 pub use magic::{Call, Kind, Magic, OptionSpec, Spec, no_arguments};

@@ -4,12 +4,13 @@
 use std::ops::Range;
 
 use super::buffers::{Buf, Bufs, Check, Free, Let, Load, Reset, Save, Show};
-use super::launch::{
-    CompareDevices, CountersMagic, Ncu, Relaunch, Sanitize, StageMagic, StepMagic, TimelineMagic, TraceMagic,
-    WatchMagic,
-};
+use super::cells::{Edit, Patch, Relaunch, StageMagic};
 use super::magic::{Kind, Magic, Spec};
 use super::settings::{Config, DeviceMagic, Move, TargetMagic, TritonMagic};
+use super::views::{
+    CompareDevices, CountersMagic, Diff, Dump, Expect, LayoutMagic, Mma, Ncu, PassesMagic, ResourcesMagic, Sanitize,
+    Sass, Stages, StepMagic, TimelineMagic, Tma, TraceMagic, WatchMagic,
+};
 use warpbook_compiler::Stage;
 use warpbook_diagnostic::Diagnostic;
 
@@ -32,18 +33,18 @@ pub fn registry() -> &'static [&'static dyn Magic] {
         &TraceMagic,
         &StepMagic,
         &Ncu,
-        &super::edit::Edit,
-        &super::patch::Patch,
-        &super::views::Stages,
-        &super::views::PassesMagic,
-        &super::views::Diff,
-        &super::views::LayoutMagic,
-        &super::views::Dump,
-        &super::views::Mma,
-        &super::views::Tma,
-        &super::views::Sass,
-        &super::views::ResourcesMagic,
-        &super::views::Expect,
+        &Edit,
+        &Patch,
+        &Stages,
+        &PassesMagic,
+        &Diff,
+        &LayoutMagic,
+        &Dump,
+        &Mma,
+        &Tma,
+        &Sass,
+        &ResourcesMagic,
+        &Expect,
         &Let,
         &Buf,
         &Bufs,

@@ -7,6 +7,7 @@ mod definitions;
 mod devices;
 mod journal;
 mod kernels;
+pub mod recipe;
 mod scalars;
 mod scope;
 pub mod tensors;

@@ -1,13 +1,12 @@
 //! `%buf`: makes a named buffer.
 
-use super::expressions;
-use super::initialise::{INITIALISERS, initialise, reserve};
 use super::on_device;
 use crate::expression::tensor::Value;
 use crate::expression::tensor::functions;
 use crate::expression::{Expr, ExprKind, Parser};
 use crate::magics::{Call, Kind, Magic, Spec};
 use crate::render::{Output, bytes_text};
+use crate::workspace::recipe::{INITIALISERS, expressions, initialise, reserve};
 use crate::workspace::{Context, Workspace, resolve_view, tensors};
 use warpbook_device::cuda::content_digest;
 use warpbook_device::{Buffer, Contents, Dtype, Place, Recipe, contiguous_strides};

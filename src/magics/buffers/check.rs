@@ -4,14 +4,14 @@ use std::ops::Range;
 
 use serde_json::json;
 
-use super::compare::{Comparison, Tolerance, compare};
-use super::expressions;
+use super::comparison::{Comparison, Tolerance, compare};
 use crate::expression::tensor::functions;
 use crate::expression::tensor::{Elements, Tensor, Value};
 use crate::expression::{BinaryOp, Expr, ExprKind, Parser, Scalar, evaluate};
 use crate::magics::{Call, Kind, Magic, Spec};
 use crate::render::array::short;
 use crate::render::{Output, grouped};
+use crate::workspace::recipe::expressions;
 use crate::workspace::{Context, Workspace};
 use warpbook_device::Dtype;
 use warpbook_diagnostic::{Diagnostic, Result, nearest};
@@ -305,6 +305,6 @@ fn condition(text: &str, value: Value, place: &Range<usize>) -> Result<Output> {
     let false_count = truths.iter().filter(|&&truth| !truth).count();
     let message = format!("false for {} of {}", grouped(false_count as u64), elements(truths.len()));
     let error = Diagnostic::error("check-failed", message).at(place.clone(), "");
-    let index = super::compare::index_of(first, &tensor.shape);
+    let index = super::comparison::index_of(first, &tensor.shape);
     Err(Box::new(error.note(format!("first at {index:?}"))))
 }

@@ -52,7 +52,7 @@ impl Magic for Load {
             _ => return Err(Box::new(usage().at(call.arguments.clone(), ""))),
         };
         check_name(&name, &name_span)?;
-        let (path, entry) = split_entry(&path.0);
+        let (path, entry) = files::split_entry(&path.0);
         let span = words.last().map_or(call.arguments.clone(), |(_, span)| span.clone());
         let mut contents =
             files::read(&path, entry.as_deref()).map_err(|error| refused(error, "read", &path, &span))?;
@@ -193,14 +193,6 @@ fn check_name(name: &str, span: &Range<usize>) -> Result<()> {
     }
     let error = Diagnostic::error("buffer-name", format!("`{name}` cannot name a buffer")).at(span.clone(), "");
     Err(Box::new(error.note("a name has letters, digits and `_`, and is no data type")))
-}
-
-/// `file.npz[entry]`
-pub fn split_entry(text: &str) -> (PathBuf, Option<String>) {
-    match text.strip_suffix(']').and_then(|text| text.split_once('[')) {
-        Some((path, entry)) => (path.into(), Some(entry.to_owned())),
-        None => (text.into(), None),
-    }
 }
 
 fn reinterpret(contents: Contents, dtype: Dtype, span: &Range<usize>) -> Result<Contents> {

@@ -2,15 +2,11 @@
 
 pub(super) mod buf;
 mod check;
-mod compare;
-mod expressions;
+mod comparison;
 mod file;
 mod free;
-mod initialise;
 mod list;
 mod on_device;
-mod random;
-mod remake;
 mod scalar;
 pub(super) mod show;
 
@@ -19,6 +15,5 @@ pub use check::Check;
 pub use file::{Load, Save};
 pub use free::{Free, Reset};
 pub use list::Bufs;
-pub(super) use remake::remake;
 pub use scalar::Let;
 pub use show::Show;

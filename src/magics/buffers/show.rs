@@ -2,14 +2,14 @@
 
 use serde_json::json;
 
-use super::expressions;
 use crate::expression::tensor::functions;
 use crate::expression::tensor::{Elements, Tensor, Value};
 use crate::expression::{Expr, ExprKind, parse_with_options};
-use crate::magics::launch::check_options;
+use crate::magics::options::check_options;
 use crate::magics::{Call, Kind, Magic, OptionSpec, Spec};
 use crate::render::array::{self, Cells};
 use crate::render::{Output, grouped, table};
+use crate::workspace::recipe::expressions;
 use crate::workspace::{Context, Workspace, resolve_view};
 use warpbook_device::{Contents, Dtype, Number};
 use warpbook_diagnostic::{Diagnostic, Result};

@@ -1,6 +1,6 @@
 //! `%config`: values that hold until they are changed.
 
-use crate::magics::launch::snapshot::Snapshot;
+use crate::launch::snapshot::Snapshot;
 use crate::magics::{Call, Kind, Magic, Spec};
 use crate::render::{Output, bytes_text, table};
 use crate::workspace::{Context, Workspace};

@@ -2,10 +2,11 @@
 
 use serde_json::json;
 
+use super::line_links::trace;
 use super::subject::{Subject, Words};
-use super::trace::trace;
-use crate::magics::edit::{artifact, readable};
-use crate::magics::{Call, Kind, Magic, Spec, edit};
+use crate::magics::cells::edit;
+use crate::magics::cells::edit::{artifact, readable};
+use crate::magics::{Call, Kind, Magic, Spec};
 use crate::render::{Output, escape_html};
 use crate::workspace::{Context, Workspace};
 use warpbook_compiler::Stage;

@@ -1,25 +1,46 @@
-//! Looking inside a kernel: its stages, passes, machine code, differences, layouts.
+//! Views: each file or folder bears the name of its magic. The others hold what several views share.
 
+mod block_option;
+mod compare;
+mod counters;
 mod diff;
 pub(in crate::magics) mod dump;
 mod expect;
+mod lane_values;
 mod layout;
+mod line_links;
 mod mma;
+mod ncu;
+mod observing;
+mod operands;
 mod passes;
 mod resources;
+mod sanitize;
 mod sass;
+mod source_lines;
 mod stages;
+mod step;
 pub(in crate::magics) mod subject;
+mod timeline;
 mod tma;
 mod trace;
+mod watch;
 
+pub use compare::CompareDevices;
+pub use counters::CountersMagic;
 pub use diff::Diff;
 pub use dump::Dump;
 pub use expect::Expect;
 pub use layout::LayoutMagic;
 pub use mma::Mma;
+pub use ncu::Ncu;
 pub use passes::PassesMagic;
 pub use resources::ResourcesMagic;
+pub use sanitize::Sanitize;
 pub use sass::Sass;
 pub use stages::Stages;
+pub use step::StepMagic;
+pub use timeline::TimelineMagic;
 pub use tma::Tma;
+pub use trace::TraceMagic;
+pub use watch::WatchMagic;

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
+use super::line_links::trace;
 use super::subject::{Subject, Words};
-use super::trace::trace;
 use crate::magics::{Call, Kind, Magic, Spec};
 use crate::render::{Output, bytes_text, grouped, table};
 use crate::workspace::{Context, Workspace};

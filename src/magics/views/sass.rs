@@ -4,9 +4,9 @@ use std::collections::HashSet;
 
 use serde_json::json;
 
+use super::line_links::{Trace, TracedLine, TracedStage, trace};
 use super::stages::{pane_line, title};
 use super::subject::{Subject, Words};
-use super::trace::{Trace, TracedLine, TracedStage, trace};
 use crate::magics::{Call, Kind, Magic, Spec};
 use crate::render::Output;
 use crate::render::stages::{Pane, html};

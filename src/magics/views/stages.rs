@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
+use super::line_links::{Linked, Trace, TracedLine, TracedStage, trace};
 use super::subject::{Subject, Words};
-use super::trace::{Linked, Trace, TracedLine, TracedStage, trace};
 use crate::magics::{Call, Kind, Magic, OptionSpec, Spec};
 use crate::render::plot::time_text;
 use crate::render::stages::{Line, Pane, html_over};

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use super::super::edit;
 use crate::frontend::Stream;
+use crate::magics::cells::edit;
 use crate::magics::{Call, Spec};
 use crate::workspace::{Context, Version, Workspace};
 use warpbook_compiler::{CompileRequest, Compiled, Progress, Stage};

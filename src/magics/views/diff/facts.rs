@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::super::line_links::Trace;
 use super::super::stages::title;
 use super::super::subject::Subject;
-use super::super::trace::Trace;
-use crate::magics::launch::measure::ROUNDS;
+use crate::launch::measure::ROUNDS;
 use crate::render::grouped;
 use crate::render::plot::time_text;
 use warpbook_compiler::meta::{LaunchMeta, resources};

@@ -2,18 +2,19 @@
 
 mod facts;
 mod sides;
+mod values;
 
 use std::fmt::Write;
 
 use serde_json::json;
 
 use self::facts::{Fact, Ratio};
+use super::line_links::{Trace, trace};
 use super::passes::owned;
 use super::stages::title;
 use super::subject::{Subject, Words};
-use super::trace::{Trace, trace};
-use crate::magics::launch::measure;
-use crate::magics::launch::relaunch::Again;
+use crate::launch::again::Again;
+use crate::launch::measure;
 use crate::magics::{Call, Kind, Magic, OptionSpec, Spec};
 use crate::render::diff::{self, DiffLine};
 use crate::render::{Output, escape_html, table};
@@ -74,7 +75,7 @@ impl Magic for Diff {
         };
         let (old, new) = sides::sides(&words, call, workspace, context)?;
         if words.option("--values").is_some() {
-            return crate::magics::launch::compare_values(&old, &new, call, workspace, context).map(Some);
+            return values::compare_values(&old, &new, call, workspace, context).map(Some);
         }
         let traces = (trace(&old, workspace, context)?, trace(&new, workspace, context)?);
         let mut sides = [Side::of(&old, &traces.0), Side::of(&new, &traces.1)];

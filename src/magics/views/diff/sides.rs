@@ -2,9 +2,9 @@
 
 use super::super::subject::{Subject, Words, compile};
 use super::SPEC;
+use crate::launch::run::takes_cubin;
 use crate::magics::Call;
-use crate::magics::launch::run::takes_cubin;
-use crate::magics::launch::stages::version_of;
+use crate::magics::cells::stages::version_of;
 use crate::magics::settings::{parse_target, parse_triton};
 use crate::workspace::{Context, Workspace};
 use warpbook_compiler::{CompileRequest, Stage, Target};

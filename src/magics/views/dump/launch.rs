@@ -2,9 +2,9 @@
 
 use super::select::{self, Selection, Which};
 use super::{Wanted, in_text};
-use crate::magics::launch::arguments::{self, Arguments};
-use crate::magics::launch::run::{Plan, grid, launch_once, takes_cubin};
-use crate::magics::launch::snapshot::Snapshot;
+use crate::launch::arguments::{self, Arguments};
+use crate::launch::run::{Plan, grid, launch_once, takes_cubin};
+use crate::launch::snapshot::Snapshot;
 use crate::magics::views::subject::{Subject, told};
 use crate::render::bytes_text;
 use crate::workspace::{Context, LaunchSpec, Version, Workspace};

@@ -1,8 +1,8 @@
 //! Variables of the kernel's Python as values of its IR: by the lines that assign them, and where the IR's operations
 //! say that they come from.
 
+use crate::magics::views::line_links::python_origin;
 use crate::magics::views::subject::Subject;
-use crate::magics::views::trace::python_origin;
 use warpbook_compiler::{Artifact, Stage};
 use warpbook_diagnostic::{Diagnostic, Result, nearest};
 use warpbook_ir::mlir;

@@ -10,8 +10,9 @@ pub(super) use draw::{distributed_grid, memory_grids};
 pub(super) use source::Source;
 
 use super::subject::{Subject, Words};
-use crate::magics::edit::{artifact, readable};
-use crate::magics::{Call, Kind as MagicKind, Magic, OptionSpec, Spec, edit};
+use crate::magics::cells::edit;
+use crate::magics::cells::edit::{artifact, readable};
+use crate::magics::{Call, Kind as MagicKind, Magic, OptionSpec, Spec};
 use crate::render::Output;
 use crate::workspace::{Context, Workspace};
 use draw::Chosen;

@@ -10,10 +10,11 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::layout::{Source, distributed_grid};
+use super::operands::{Asked, operands};
 use super::subject::{Subject, Words};
-use crate::magics::edit::{artifact, readable};
-use crate::magics::launch::{self, Asked};
-use crate::magics::{Call, Kind, Magic, OptionSpec, Spec, edit};
+use crate::magics::cells::edit;
+use crate::magics::cells::edit::{artifact, readable};
+use crate::magics::{Call, Kind, Magic, OptionSpec, Spec};
 use crate::render::{Output, escape_html, grid};
 use crate::workspace::{Context, Workspace};
 use instruction::{Family, Instruction, Undecided};
@@ -116,7 +117,7 @@ fn decide(
         1 => ("one operand has a value that the text does not decide".to_owned(), "it is that"),
         count => (format!("{count} operands have values that the text does not decide"), "they are those"),
     };
-    let values = match launch::operands(subject, &asked, call, workspace, context) {
+    let values = match operands(subject, &asked, call, workspace, context) {
         Ok(values) => values,
         Err(error) if error.is_interrupted() => return Err(error),
         Err(error) => return Ok(Some(format!("{what}: {}", error.message))),

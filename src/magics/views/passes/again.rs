@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::magics::Call;
-use crate::magics::launch::stages::{inherit, launch_compiled};
+use crate::magics::cells::stages::{inherit, launch_compiled};
 use crate::magics::views::subject::{Subject, Words, compile};
 use crate::render::Output;
 use crate::workspace::{Context, Workspace};

@@ -1,9 +1,9 @@
 //! The tensor descriptors of a kernel: what the compiler chose, what a launch fills in, what the kernel itself writes.
 
-use crate::magics::edit::readable;
-use crate::magics::launch::arguments;
-use crate::magics::launch::run::{Plan, with_prepared};
-use crate::magics::launch::snapshot::Snapshot;
+use crate::launch::arguments;
+use crate::launch::run::{Plan, with_prepared};
+use crate::launch::snapshot::Snapshot;
+use crate::magics::cells::edit::readable;
 use crate::magics::views::subject::Subject;
 use crate::workspace::{Context, LaunchSpec, Workspace};
 use warpbook_compiler::{ParamKind, Stage, TensorDesc};

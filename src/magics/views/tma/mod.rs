@@ -5,7 +5,8 @@ mod draw;
 mod found;
 
 use super::subject::{Subject, Words};
-use crate::magics::{Call, Kind, Magic, OptionSpec, Spec, edit};
+use crate::magics::cells::edit;
+use crate::magics::{Call, Kind, Magic, OptionSpec, Spec};
 use crate::render::Output;
 use crate::workspace::{Context, Workspace};
 use warpbook_diagnostic::{Diagnostic, Result, nearest};

@@ -1,0 +1,59 @@
+//! Where a kernel failed that failed on a GPU: the same launch on the emulator, which knows the line, the thread and
+//! the buffer. The GPU only knows that it failed.
+
+use std::time::Duration;
+
+use crate::launch::arguments;
+use crate::launch::run::{Checks, Plan, launch_once, refuse_findings};
+use crate::launch::snapshot::Snapshot;
+use crate::launch::timeout::limited;
+use crate::workspace::{Context, Workspace};
+use warpbook_device::Emulated;
+use warpbook_diagnostic::Diagnostic;
+
+/// No longer than this.
+const LIMIT: Duration = Duration::from_secs(5);
+/// Errors of the emulator that are none of the kernel's.
+const CANNOT: [&str; 5] = ["timeout", "not-built-yet", "cubin-without-ptx", "out-of-memory", "launch-config"];
+/// No more bytes of buffers than this are copied.
+const MOST_BYTES: u64 = 1 << 30;
+
+/// What the emulator has to say of the failed launch; `None` where it finds nothing wrong, or not in time.
+pub fn locate(
+    plan: &Plan<'_>,
+    before: &Snapshot,
+    workspace: &mut Workspace,
+    context: Context<'_>,
+) -> Option<Diagnostic> {
+    let bytes: u64 = workspace.buffers.iter().map(|buffer| buffer.bytes).sum();
+    if bytes > MOST_BYTES || context.cancel.is_cancelled() {
+        return None;
+    }
+    // What is wrong for certain comes first; then what the checks find, which need not be why it failed.
+    [false, true].into_iter().find_map(|check| once(plan, check, before, workspace, context))
+}
+
+fn once(
+    plan: &Plan<'_>,
+    check: bool,
+    before: &Snapshot,
+    workspace: &mut Workspace,
+    context: Context<'_>,
+) -> Option<Diagnostic> {
+    let emulated = Box::new(Emulated::new(workspace.device.capability()));
+    let (gpu, homes) = workspace.swap_device(emulated, |name| before.contents(name).cloned())?;
+    let outcome = limited(Some(LIMIT), context.cancel, |cancel| {
+        let arguments = arguments::evaluate_all(plan.header, workspace)?;
+        let checks = Checks { check, ..Checks::default() };
+        let plan = Plan { arguments: &arguments, checks, ..*plan };
+        let report = launch_once(&plan, workspace, cancel)?;
+        refuse_findings(&plan, &report, workspace)
+    });
+    workspace.swap_back(gpu, homes);
+    match outcome {
+        // What the emulator cannot run tells nothing of the fault.
+        Err(error) if error.is_interrupted() || CANNOT.contains(&error.code) => None,
+        Err(error) => Some(plan.in_own_text(*error, workspace)),
+        Ok(_) => None,
+    }
+}

@@ -1,0 +1,171 @@
+//! What the buffers held before a launch: to say what it changed, and to restore them when it fails.
+
+use std::sync::Arc;
+
+use super::changes::changes;
+use super::recovery::rebuild::{Rebuilt, rebuild, recover};
+use crate::workspace::{Context, Workspace};
+use warpbook_device::Place;
+use warpbook_diagnostic::Result;
+
+/// The contents of buffers at one time.
+pub struct Snapshot {
+    saved: Vec<(String, Arc<[u8]>)>,
+    /// Buffers for whose copies there was no room, with the digests of what they held.
+    left_out: Vec<(String, u64)>,
+}
+
+impl Snapshot {
+    /// Remembers every buffer of the session, smallest first, within the budget.
+    pub fn take(workspace: &mut Workspace) -> Result<Self> {
+        Self::of(workspace, |_| true)
+    }
+
+    /// Remembers the buffers that live on the current device: a kernel may write to any of them.
+    pub fn take_current(workspace: &mut Workspace) -> Result<Self> {
+        let place = workspace.device.place();
+        Self::of(workspace, |other| other == place)
+    }
+
+    fn of(workspace: &mut Workspace, chosen: impl Fn(Place) -> bool) -> Result<Self> {
+        let buffers = workspace.buffers.iter().filter(|buffer| chosen(buffer.place));
+        let mut buffers: Vec<_> = buffers.map(|buffer| (buffer.name.clone(), buffer.place, buffer.bytes)).collect();
+        buffers.sort_by_key(|(.., bytes)| *bytes);
+        let mut total = 0u64;
+        let fits = |&&(_, place, bytes): &&(String, Place, u64)| {
+            // What the emulator wrote is copied again; a GPU's host only copies what has changed.
+            total = total.saturating_add(if place == Place::Emulator { bytes.saturating_mul(2) } else { bytes });
+            total <= workspace.budget()
+        };
+        let fitting = buffers.iter().take_while(fits).count();
+        let names = |buffers: Vec<(String, Place, u64)>| buffers.into_iter().map(|(name, ..)| name).collect();
+        let left_out = names(buffers.split_off(fitting));
+        Self::of_names(names(buffers), left_out, workspace)
+    }
+
+    fn of_names(saved: Vec<String>, left_out: Vec<String>, workspace: &mut Workspace) -> Result<Self> {
+        let mut snapshot = Self { saved: Vec::new(), left_out: Vec::new() };
+        let places: Vec<Place> = workspace.devices().map(|device| device.place()).collect();
+        for place in places {
+            let here = |names: &[String], workspace: &Workspace| -> (Vec<String>, Vec<(u64, u64)>) {
+                let buffers = names.iter().filter_map(|name| workspace.buffers.get(name));
+                let buffers = buffers.filter(|buffer| buffer.place == place);
+                buffers.map(|buffer| (buffer.name.clone(), (buffer.address, buffer.bytes))).unzip()
+            };
+            let ((names, spans), (large, large_spans)) = (here(&saved, workspace), here(&left_out, workspace));
+            let Some(device) = workspace.device_at_mut(place) else { continue };
+            if !spans.is_empty() {
+                snapshot.saved.extend(names.into_iter().zip(device.snapshot(&spans)?));
+            }
+            if !large_spans.is_empty() {
+                snapshot.left_out.extend(large.into_iter().zip(device.digests(&large_spans)?));
+            }
+        }
+        for (name, digest) in &snapshot.left_out {
+            workspace.journal.note(name, *digest);
+        }
+        Ok(snapshot)
+    }
+
+    /// What a buffer held.
+    pub fn contents(&self, name: &str) -> Option<&Arc<[u8]>> {
+        self.saved.iter().find(|(known, _)| known == name).map(|(_, bytes)| bytes)
+    }
+
+    fn digest(&self, name: &str) -> Option<u64> {
+        self.left_out.iter().find(|(known, _)| known == name).map(|(_, digest)| *digest)
+    }
+
+    /// Puts the contents back; lost devices are started again first. Returns one sentence on how that went.
+    pub fn restore(&self, workspace: &mut Workspace, context: Context<'_>) -> Result<String> {
+        let lost = workspace.lost_places();
+        let mut elsewhere = Vec::new();
+        for &place in &lost {
+            // What it cannot give back comes from here, or is made again below.
+            let gone = workspace.revive_at(place)?;
+            let ours = |name: &String| self.contents(name).is_some() || self.digest(name).is_some();
+            let others = gone.into_iter().filter(|name| !ours(name));
+            elsewhere.extend(others.map(|name| (workspace.journal.digest(&name), name)));
+        }
+        let names = |all: &[(String, u64)]| all.iter().map(|(name, _)| name.clone()).collect();
+        let saved = self.saved.iter().map(|(name, _)| name.clone()).collect();
+        let digests: Vec<_> = self.left_out.clone();
+        let now = Self::of_names(saved, names(&digests), workspace)?;
+        self.give_back(&now, workspace)?;
+        let spoilt = digests.iter().filter(|(name, before)| now.digest(name) != Some(*before));
+        let spoilt = spoilt.map(|(name, before)| (name.clone(), Some(*before)));
+        let spoilt = spoilt.chain(elsewhere.into_iter().map(|(digest, name)| (name, digest))).collect();
+        let rebuilt = rebuild(spoilt, workspace, context);
+        Ok(sentence(&lost, &rebuilt, workspace))
+    }
+
+    /// Writes what was saved wherever it is not what is there `now`.
+    fn give_back(&self, now: &Self, workspace: &mut Workspace) -> Result<()> {
+        for (name, before) in &self.saved {
+            let same = now.contents(name).is_some_and(|bytes| Arc::ptr_eq(bytes, before) || bytes == before);
+            let home = workspace.buffers.get(name).map(|buffer| (buffer.place, buffer.address));
+            if let Some((place, address)) = home.filter(|_| !same)
+                && let Some(device) = workspace.device_at_mut(place)
+            {
+                device.write(address, before)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Names of the buffers that hold other bytes than in another snapshot.
+    pub fn differing_from(&self, other: &Self) -> Vec<&str> {
+        let bytes =
+            self.saved.iter().filter(|(name, bytes)| other.contents(name).is_some_and(|theirs| theirs != bytes));
+        let digests =
+            self.left_out.iter().filter(|(name, digest)| other.digest(name).is_some_and(|own| own != *digest));
+        bytes.map(|(name, _)| name.as_str()).chain(digests.map(|(name, _)| name.as_str())).collect()
+    }
+
+    /// One line for each buffer that was different before, in the order of the workspace.
+    pub fn changes_since(&self, before: &Self, workspace: &Workspace) -> Vec<String> {
+        let mut lines = Vec::new();
+        for buffer in workspace.buffers.iter() {
+            if let (Some(old), Some(new)) = (before.contents(&buffer.name), self.contents(&buffer.name))
+                && !Arc::ptr_eq(old, new)
+            {
+                lines.extend(changes(old, new, buffer));
+            }
+            if let (Some(old), Some(new)) = (before.digest(&buffer.name), self.digest(&buffer.name))
+                && old != new
+            {
+                let (name, dtype, shape) = (&buffer.name, buffer.dtype, &buffer.shape);
+                lines.push(format!("{name}  {dtype} {shape:?}  changed (too large to keep a copy of)"));
+            }
+        }
+        lines
+    }
+}
+
+/// What became of the buffers, in one sentence.
+fn sentence(lost: &[Place], rebuilt: &Rebuilt, workspace: &Workspace) -> String {
+    let places: Vec<String> = lost.iter().map(|place| place.to_string()).collect();
+    let again = match places.as_slice() {
+        [] => String::new(),
+        [place] => format!("{place} was started again, and "),
+        places => format!("{} were started again, and ", places.join(" and ")),
+    };
+    let every = match rebuilt.lost.is_empty() {
+        true => "every buffer has the value that it had before the launch",
+        false => "every other buffer has the value that it had before the launch",
+    };
+    let apart = match lost {
+        [place] if workspace.buffers.iter().any(|buffer| buffer.place != *place) => {
+            "; those elsewhere were not touched"
+        }
+        _ => "",
+    };
+    let details = rebuilt.text().map_or(String::new(), |text| format!("; {text}"));
+    format!("{again}{every}{apart}{details}")
+}
+
+/// Starts the current device again if it is lost. Returns what had to be made again, or is gone, in words.
+pub fn revive(workspace: &mut Workspace, context: Context<'_>) -> Result<Option<String>> {
+    let place = workspace.device.place();
+    Ok(recover(place, workspace, context)?.text())
+}

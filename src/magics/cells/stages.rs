@@ -1,0 +1,591 @@
+//! `%%triton %%gluon %%ttir %%ttgir %%llir %%ptx %%cubin`: the cell's body enters at that stage.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine;
+
+use super::options::{self, CUBIN_OPTIONS, MLIR_OPTIONS, PYTHON_OPTIONS, STAGE_OPTIONS, SWITCHES};
+use crate::expression::{LaunchHeader, Scalar, parse_launch};
+use crate::frontend::Stream;
+use crate::launch::arguments::{self, Arguments, Given, Value};
+use crate::launch::report::{LaunchLines, Report, StageLine};
+use crate::launch::run::{Checks, Plan, run, takes_cubin};
+use crate::launch::{contraction, ptx_target};
+use crate::magics::options::check_options;
+use crate::magics::settings::{parse_triton, place};
+use crate::magics::{Call, Kind, Magic, Spec};
+use crate::render::Output;
+use crate::workspace::{Context, LaunchSpec, Version, Workspace};
+use warpbook_compiler::meta::comment::{self, Comment};
+use warpbook_compiler::meta::{resolve_scratch, resources};
+use warpbook_compiler::{
+    ArgumentPlace, Artifact, Binding, CompileRequest, Compiled, Failure, ParamKind, Progress, Stage,
+};
+use warpbook_device::TimingPlan;
+use warpbook_diagnostic::{Diagnostic, Result, Source};
+
+/// The cell magic of a stage.
+pub struct StageMagic(pub Stage);
+
+/// What an edited text is compiled with again, of the options that its version was compiled with.
+const OPTIONS: [&str; 5] = ["num_warps", "num_stages", "num_ctas", "maxnreg", "enable_fp_fusion"];
+
+/// Keywords of a header that are options of the compiler rather than arguments, below Triton.
+const COMPILER_OPTIONS: [&str; 7] =
+    ["num_warps", "num_stages", "num_ctas", "maxnreg", "enable_fp_fusion", "ptx_version", "cluster_dims"];
+
+macro_rules! spec {
+    ($name:literal, $summary:literal, $details:literal, $options:expr) => {
+        &Spec {
+            name: $name,
+            kind: Kind::Cell,
+            summary: $summary,
+            usage: "[NAME][GRID](ARGUMENTS, OPTION=VALUE) [--options]",
+            details: $details,
+            options: $options,
+        }
+    };
+}
+
+impl Magic for StageMagic {
+    fn spec(&self) -> &'static Spec {
+        match self.0 {
+            Stage::Triton => spec!(
+                "triton",
+                "compile a Triton kernel from Python and launch it",
+                "The body is Python; `triton` and `tl` are imported. Keyword values can be used in the grid:\n\
+                 `%%triton add[cdiv(N, BLOCK)](x, y, out, N, BLOCK=1024)`. Without a header the cell only defines \
+                 functions for later cells. With a name only, the kernel's last launch is used again.",
+                PYTHON_OPTIONS
+            ),
+            Stage::Gluon => spec!(
+                "gluon",
+                "compile a Gluon kernel from Python and launch it",
+                "As `%%triton`, with `gluon` and its language `gl` imported; compiled by Triton 3.6.0 or newer.",
+                PYTHON_OPTIONS
+            ),
+            Stage::Ttir => spec!("ttir", "compile Triton IR and launch it", "The body is MLIR text.", MLIR_OPTIONS),
+            Stage::Ttgir => {
+                spec!("ttgir", "compile Triton GPU IR and launch it", "The body is MLIR text.", MLIR_OPTIONS)
+            }
+            Stage::Llir => {
+                spec!("llir", "compile LLVM IR and launch it", "The body is LLVM IR for NVPTX.", STAGE_OPTIONS)
+            }
+            Stage::Ptx => spec!(
+                "ptx",
+                "launch PTX",
+                "The body is PTX; on the emulator neither Triton nor Python has a part. What PTX does not say (dynamic \
+                 shared memory) comes from the kernel's earlier version, an option, or a `// warpbook:` comment.",
+                STAGE_OPTIONS
+            ),
+            _ => spec!(
+                "cubin",
+                "launch a cubin",
+                "The body is base64, or `--file` names the ELF file. On the emulator the PTX that the cubin carries is run.",
+                CUBIN_OPTIONS
+            ),
+        }
+    }
+
+    fn run(&self, call: &Call<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
+        let header = parse_launch(&call.cell.text, call.arguments.clone(), &SWITCHES)?;
+        check_options(&header.options, self.spec().options)?;
+        let cell = Cell { stage: self.0, call, header: Arc::new(header) };
+        place::on(&Arc::clone(&cell.header), workspace, |workspace| match self.0.is_python() {
+            true => cell.python(workspace, context),
+            false => cell.text(workspace, context),
+        })
+    }
+}
+
+struct Cell<'a> {
+    stage: Stage,
+    call: &'a Call<'a>,
+    header: Arc<LaunchHeader>,
+}
+
+impl Cell<'_> {
+    fn request(&self, workspace: &Workspace) -> Result<CompileRequest> {
+        let target = options::target(&self.header)?.unwrap_or(workspace.target);
+        // An emulated launch takes the PTX, a GPU its cubin; who only compiles wants to see what becomes of it.
+        let wants_cubin = ["--compile", "--contract"].iter().any(|name| self.header.option(name).is_some())
+            || takes_cubin(workspace.device.as_ref(), target);
+        let until = if wants_cubin { Stage::Cubin } else { Stage::Ptx };
+        let mut request = CompileRequest::new(self.stage, until, self.call.body_text(), target);
+        request.triton = match self.header.option("--triton") {
+            Some(option) => parse_triton(option.value.as_deref().unwrap_or_default())
+                .map_err(|error| Box::new(error.at(option.value_span.clone(), "")))?,
+            None => workspace.triton_for(self.stage),
+        };
+        request.name = self.header.name.as_ref().map(|(name, _)| name.clone());
+        request.passes = options::passes(&self.header);
+        Ok(request)
+    }
+
+    /// An edited text is compiled by the Triton that wrote it, unless the header names another.
+    fn keep_triton(&self, request: &mut CompileRequest, wrote: Option<String>) {
+        if let Some(version) = wrote.filter(|_| self.header.option("--triton").is_none()) {
+            request.triton = version;
+        }
+    }
+
+    /// The body as the reader knows it: lines of the cell, or of the text that a patch made.
+    fn own_text(&self) -> Source {
+        let cell = self.call.cell;
+        let mut text = Source::new(cell.name.clone(), self.call.body_text());
+        if cell.name == "cell" {
+            text.first_line += cell.text[..self.call.body.start].matches('\n').count();
+        }
+        text
+    }
+
+    /// Compiles; what fails is placed in the cell: in its body, or in the header that the arguments come from.
+    fn compile(
+        &self,
+        request: &CompileRequest,
+        launch: Option<&LaunchSpec>,
+        workspace: &mut Workspace,
+        context: Context<'_>,
+    ) -> Result<Compiled> {
+        let mut progress = |news: Progress<'_>| {
+            if let Progress::Environment(line) = news {
+                context.frontend.stream(Stream::Stderr, &format!("{line}\n"));
+            }
+        };
+        if self.stage == Stage::Ptx {
+            ptx_target::check(self.call.body_text(), request.target)
+                .map_err(|error| Box::new(error.shifted(self.call.body.start)))?;
+        }
+        let failure = match workspace.compiler.compile(request, context.cancel, &mut progress) {
+            Ok(compiled) => return Ok(compiled),
+            Err(failure) => failure,
+        };
+        let Failure { diagnostic, argument } = failure;
+        if diagnostic.source.is_some() {
+            return Err(diagnostic);
+        }
+        match (argument, launch) {
+            (Some(place), Some(launch)) if diagnostic.labels.is_empty() => {
+                Err(Box::new(diagnostic.at(span_of(&place, &launch.header), "").in_source(&launch.source)))
+            }
+            (Some(place), None) if diagnostic.labels.is_empty() => {
+                Err(Box::new(diagnostic.at(span_of(&place, &self.header), "")))
+            }
+            // Without a source of its own an error points into the body.
+            _ if diagnostic.labels.is_empty() => {
+                let place = launch.map_or(self.call.name.clone(), |launch| launch.header.call_span.clone());
+                Err(Box::new(
+                    diagnostic.at(place, "").in_source(launch.map_or(self.call.cell, |launch| &launch.source)),
+                ))
+            }
+            _ => Err(Box::new(diagnostic.shifted(self.call.body.start))),
+        }
+    }
+
+    /// A cell that only defines: it is run once, so that its errors show here.
+    fn define(
+        &self,
+        mut request: CompileRequest,
+        workspace: &mut Workspace,
+        context: Context<'_>,
+    ) -> Result<Option<Output>> {
+        request.until = self.stage;
+        self.compile(&request, None, workspace, context)?;
+        let names = workspace.definitions.define(self.stage, self.call.body_text());
+        Ok(Some(Output::text(match names.as_slice() {
+            [] => "nothing is defined".to_owned(),
+            names => format!("defined: {}", names.join(", ")),
+        })))
+    }
+
+    fn python(&self, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
+        let mut request = self.request(workspace)?;
+        let from = self.header.option("--from");
+        if let Some(option) = from {
+            let value = option.value.clone().unwrap_or_default();
+            let function = value.rsplit_once(':').map(|(_, function)| function.to_owned());
+            let Some(function) = function else {
+                let error = Diagnostic::error("option-value", "`--from` takes MODULE:FUNCTION or FILE.py:FUNCTION");
+                return Err(Box::new(error.at(option.value_span.clone(), "")));
+            };
+            if !self.call.body_text().trim().is_empty() {
+                let error = Diagnostic::error("from-and-body", "with `--from` the cell has no body");
+                return Err(Box::new(
+                    error.at(self.call.body.clone(), "this would be ignored").because(option.span.clone(), ""),
+                ));
+            }
+            request.name.get_or_insert(function);
+            request.from = Some(value);
+        }
+        request.definitions = workspace.definitions.visible(self.stage, self.call.body_text());
+        if from.is_none() && self.header.name.is_none() && !self.header.has_call {
+            return self.define(request, workspace, context);
+        }
+        let launch = match (self.header.has_call, &request.name) {
+            (true, _) => LaunchSpec { source: self.call.cell.clone(), header: Arc::clone(&self.header) },
+            (false, Some(name)) => match workspace.kernels.get(name).and_then(|kernel| kernel.launch.clone()) {
+                Some(launch) => launch,
+                None => {
+                    let place = self.header.name.as_ref().map_or(self.call.name.clone(), |(_, span)| span.clone());
+                    let error = Diagnostic::error(
+                        "never-launched",
+                        format!("`{name}` was never launched, so its arguments are not known"),
+                    );
+                    return Err(Box::new(
+                        error
+                            .at(place, "")
+                            .help(format!("write the launch: `%%{} {name}[GRID](ARGUMENTS)`", self.stage)),
+                    ));
+                }
+            },
+            (false, None) => {
+                return Err(Box::new(Diagnostic::error("header", "which kernel?").at(self.call.arguments.clone(), "")));
+            }
+        };
+        let arguments = arguments::of(&launch, workspace)?;
+        request.args = arguments.positional.iter().map(Given::to_compiler).collect();
+        request.keywords = arguments.keywords.iter().map(|(name, given)| (name.clone(), given.to_compiler())).collect();
+        if let Some(option) = self.header.option("--config") {
+            request.config = Some(options::number(option, "the number of a configuration")?);
+        }
+        let compiled = self.compile(&request, Some(&launch), workspace, context)?;
+        let name = request.name.clone().unwrap_or_else(|| compiled.meta.entry.value.clone());
+        if from.is_none() {
+            workspace.definitions.define(self.stage, self.call.body_text());
+        }
+        let unsaid = compiled.binding.as_ref().and_then(|binding| chosen(binding, &arguments));
+        self.finish(
+            Done { name, compiled, request, parent: None, launch: Some((launch, arguments)), unsaid },
+            workspace,
+            context,
+        )
+    }
+
+    fn text(&self, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
+        let mut request = self.request(workspace)?;
+        let own = LaunchSpec { source: self.call.cell.clone(), header: Arc::clone(&self.header) };
+        let arguments = arguments::of(&own, workspace)?;
+        request.options = self.compiler_options(&arguments.keywords)?;
+        let mut unsaid = None;
+        let mut compiled = if self.stage == Stage::Cubin {
+            let bytes = self.cubin()?;
+            let mut compiled = workspace.compiler.open_cubin(&bytes, request.name.as_deref())?;
+            if let Some(comment) = self.comment()? {
+                comment.apply(&mut compiled.meta).map_err(|error| Box::new(error.shifted(self.call.body.start)))?;
+            }
+            compiled
+        } else {
+            if let Some(comment) = self.comment()? {
+                for (name, value) in comment.compile_options(self.stage) {
+                    request.options.entry(name).or_insert(value);
+                }
+                self.keep_triton(&mut request, comment.triton);
+            }
+            let text = Artifact::new(self.stage, self.call.body_text().as_bytes());
+            let known = request.name.as_ref().and_then(|name| workspace.kernels.get(name));
+            if let Some(parent) = known.and_then(|kernel| kernel.parent_of(self.stage, &text)) {
+                unsaid = inherit(&mut request, parent);
+                self.keep_triton(&mut request, parent.triton.clone());
+            }
+            self.compile(&request, Some(&own), workspace, context)?
+        };
+        let name = request.name.clone().unwrap_or_else(|| compiled.meta.entry.value.clone());
+        let parent = match (workspace.kernels.get(&name), compiled.stages.first()) {
+            (Some(kernel), Some(entry)) => kernel.parent_of(self.stage, &entry.artifact).cloned(),
+            _ => None,
+        };
+        options::complete(&mut compiled.meta, &self.header, parent.as_ref(), self.stage)?;
+        if self.header.has_call {
+            resolve_scratch(&mut compiled.meta, arguments.positional.len());
+        }
+        // Python-level arguments are mapped as they were for the version that was edited; arguments that are the
+        // compiled parameters themselves are taken as they come.
+        let params = &compiled.meta.params.value;
+        let binding = parent.as_ref().and_then(|parent| binding_of_parent(&compiled, parent));
+        let are_parameters = self.header.has_call && arguments.positional.len() == params.len();
+        compiled.binding = binding.filter(|binding| !are_parameters || binding.names.len() == params.len()).cloned();
+        let launch = if self.header.has_call {
+            Some((own, arguments))
+        } else {
+            match workspace.kernels.get(&name).and_then(|kernel| kernel.launch.clone()) {
+                Some(launch) => {
+                    let arguments = arguments::of(&launch, workspace)?;
+                    Some((launch, arguments))
+                }
+                None => None,
+            }
+        };
+        let parent = parent.map(|parent| parent.number);
+        self.finish(Done { name, compiled, request, parent, launch, unsaid }, workspace, context)
+    }
+
+    fn compiler_options(&self, keywords: &[(String, Given)]) -> Result<BTreeMap<String, serde_json::Value>> {
+        let mut found = BTreeMap::new();
+        for (name, given) in keywords {
+            if !COMPILER_OPTIONS.contains(&name.as_str()) {
+                continue;
+            }
+            let value = match &given.value {
+                Value::Scalar(Scalar::Int(value)) => serde_json::json!(value),
+                Value::Scalar(Scalar::Bool(value)) => serde_json::json!(value),
+                _ => {
+                    let error = Diagnostic::error("option-value", format!("`{name}` is an integer or a bool"));
+                    return Err(Box::new(error.at(given.span.clone(), "")));
+                }
+            };
+            found.insert(name.clone(), value);
+        }
+        Ok(found)
+    }
+
+    /// The `warpbook:` comment of the body.
+    fn comment(&self) -> Result<Option<Comment>> {
+        comment::read(self.call.body_text()).map_err(|error| Box::new(error.shifted(self.call.body.start)))
+    }
+
+    fn cubin(&self) -> Result<Vec<u8>> {
+        if let Some(option) = self.header.option("--file") {
+            if !self.call.body_text().trim().is_empty() {
+                let error = Diagnostic::error("file-and-body", "with `--file` the cell has no body");
+                return Err(Box::new(error.at(self.call.body.clone(), "this would be ignored")));
+            }
+            let path = option.value.as_deref().unwrap_or_default();
+            return std::fs::read(path).map_err(|error| {
+                let failure = Diagnostic::error("file", format!("cannot read {path}"));
+                Box::new(failure.at(option.value_span.clone(), "").note(error.to_string()))
+            });
+        }
+        // Base64 may begin with `//` too, but has no blanks.
+        let is_comment = |line: &str| line.starts_with("//") && line.contains(' ');
+        let lines = self.call.body_text().lines().filter(|line| !is_comment(line.trim()));
+        let text: String = lines.flat_map(str::chars).filter(|c| !c.is_whitespace()).collect();
+        base64::engine::general_purpose::STANDARD.decode(text).map_err(|error| {
+            let failure = Diagnostic::error("base64", "the body of a `%%cubin` cell is base64");
+            Box::new(failure.at(self.call.body.clone(), error.to_string()))
+        })
+    }
+
+    fn finish(&self, done: Done, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
+        let Done { name, compiled, request, parent, launch, unsaid } = done;
+        let mut warnings = compiled.warnings.clone();
+        let version = version_of(compiled, request, self.stage, parent);
+        let number = workspace.kernels.add(&name, version);
+        let version = workspace.kernels.get(&name).and_then(|kernel| kernel.version(number)).cloned();
+        let Some(version) = version else { return Ok(None) };
+        let text = self.own_text();
+        let launch = launch.filter(|_| self.header.option("--compile").is_none());
+        let how = How {
+            timing: options::timing(&self.header)?,
+            timeout: options::timeout(&self.header)?,
+            checks: options::checks(&self.header)?,
+        };
+        let (lines, more) = launched(&name, &version, launch, &text, &how, workspace, context)?;
+        warnings.extend(more);
+        Ok(Some(report(&name, &version, lines, unsaid, warnings).output()))
+    }
+}
+
+/// How a version is launched.
+#[derive(Default)]
+struct How<'a> {
+    timing: Option<TimingPlan>,
+    timeout: Option<Duration>,
+    checks: Checks<'a>,
+}
+
+/// Launches a version where its launch has a grid.
+fn launched(
+    name: &str,
+    version: &Version,
+    launch: Option<(LaunchSpec, Arguments)>,
+    text: &Source,
+    how: &How<'_>,
+    workspace: &mut Workspace,
+    context: Context<'_>,
+) -> Result<(Option<LaunchLines>, Vec<String>)> {
+    let Some((launch, arguments)) = launch.filter(|(launch, _)| launch.header.grid.is_some()) else {
+        return Ok((None, Vec::new()));
+    };
+    let followed = match workspace.device.is_emulated() {
+        true => contraction::followed(version, workspace, context)?,
+        false => None,
+    };
+    let plan = Plan {
+        text,
+        kernel: name,
+        version,
+        header: &launch.header,
+        source: &launch.source,
+        arguments: &arguments,
+        timing: how.timing,
+        timeout: how.timeout,
+        checks: Checks { contracted: followed.as_deref(), ..how.checks },
+    };
+    let (lines, warnings) = run(&plan, workspace, context)?;
+    workspace.kernels.launched(name, launch);
+    Ok((Some(lines), warnings))
+}
+
+/// What a kernel was compiled to once more, as its newest version, launched as the kernel was launched last.
+pub fn launch_compiled(
+    name: &str,
+    mut compiled: Compiled,
+    request: CompileRequest,
+    parent: &Version,
+    unsaid: Option<String>,
+    workspace: &mut Workspace,
+    context: Context<'_>,
+) -> Result<Output> {
+    let warnings = compiled.warnings.clone();
+    if compiled.binding.is_none() {
+        compiled.binding = binding_of_parent(&compiled, parent).cloned();
+    }
+    let extension = if request.entry.is_python() { "py" } else { request.entry.name() };
+    let text = Source::new(format!("{name}.{extension}"), request.text.clone());
+    let entered = request.entry;
+    let number = workspace.kernels.add(name, version_of(compiled, request, entered, Some(parent.number)));
+    let kernel = workspace.kernels.get(name);
+    let Some(version) = kernel.and_then(|kernel| kernel.version(number)).cloned() else {
+        return Err(Box::new(Diagnostic::error("internal", "the version is gone")));
+    };
+    let launch = match kernel.and_then(|kernel| kernel.launch.clone()) {
+        Some(launch) => {
+            let arguments = arguments::of(&launch, workspace)?;
+            Some((launch, arguments))
+        }
+        None => None,
+    };
+    let (lines, more) = launched(name, &version, launch, &text, &How::default(), workspace, context)?;
+    let warnings = warnings.into_iter().chain(more).collect();
+    Ok(report(name, &version, lines, unsaid, warnings).output())
+}
+
+/// How Python-level arguments became the parameters of the version that a text was made from, where that still fits.
+fn binding_of_parent<'a>(compiled: &Compiled, parent: &'a Version) -> Option<&'a Binding> {
+    let params = &compiled.meta.params.value;
+    let tensor_maps = params.iter().any(|param| param.kind == ParamKind::TensorMap);
+    parent.binding.as_deref().filter(|binding| binding.compiled_params(tensor_maps) == params.len())
+}
+
+/// Gives a request the options of the version that was edited, but for those that it has itself or that its text says.
+/// Returns what is worth saying of them.
+pub fn inherit(request: &mut CompileRequest, parent: &Version) -> Option<String> {
+    let mut said = Vec::new();
+    for (name, value) in &parent.options {
+        // The passes that follow a text from the middle want more than the text says.
+        let in_text = request.entry != Stage::Ttir
+            && ["num_warps", "num_stages", "num_ctas"].contains(&name.as_str())
+            && !(request.passes.after.is_some() && name == "num_stages");
+        if in_text || request.options.contains_key(name) || (request.entry == Stage::Ptx && name != "enable_fp_fusion")
+        {
+            continue;
+        }
+        request.options.insert(name.clone(), value.clone());
+        if request.entry == Stage::Ttir && name != "enable_fp_fusion" {
+            said.push(format!("{name} = {value}"));
+        }
+    }
+    (!said.is_empty()).then(|| format!("as in v{}: {}", parent.number, said.join(", ")))
+}
+
+/// Where a part of a launch stands in its header.
+fn span_of(place: &ArgumentPlace, header: &LaunchHeader) -> std::ops::Range<usize> {
+    let found = match place {
+        ArgumentPlace::Kernel => header.name.as_ref().map(|(_, span)| span.clone()),
+        ArgumentPlace::Position(index) => header.args.get(*index).map(|argument| argument.span.clone()),
+        ArgumentPlace::Name(name) => {
+            let keyword = header.keywords.iter().find(|keyword| keyword.name == *name);
+            let option = header.option(name).map(|option| match option.value {
+                Some(_) => option.value_span.clone(),
+                None => option.span.clone(),
+            });
+            keyword.map(|keyword| keyword.name_span.clone()).or(option)
+        }
+    };
+    found.unwrap_or_else(|| header.call_span.clone())
+}
+
+struct Done {
+    name: String,
+    compiled: Compiled,
+    request: CompileRequest,
+    parent: Option<u32>,
+    launch: Option<(LaunchSpec, Arguments)>,
+    unsaid: Option<String>,
+}
+
+/// What the autotuner, heuristics and defaults chose, which the header does not say.
+fn chosen(binding: &Binding, arguments: &Arguments) -> Option<String> {
+    let Arguments { positional, keywords, .. } = arguments;
+    let mut chosen = Vec::new();
+    if !binding.config.is_empty() {
+        chosen.push(format!("{} (1 of {} configurations)", binding.config, binding.configs));
+    }
+    let given = |name: &String| {
+        binding.names.iter().take(positional.len()).any(|known| known == name)
+            || keywords.iter().any(|(known, _)| known == name)
+    };
+    let tuned = |name: &str| binding.config.split(", ").any(|part| part.split(':').next() == Some(name));
+    let more = binding.specialised.iter().filter(|(name, _)| !given(name) && !tuned(name));
+    chosen.extend(more.map(|(name, value)| format!("{name} = {value}")));
+    (!chosen.is_empty()).then(|| format!("chosen by the kernel: {}", chosen.join(", ")))
+}
+
+/// What was compiled as a version of a kernel, not counted yet.
+pub fn version_of(compiled: Compiled, request: CompileRequest, entered: Stage, parent: Option<u32>) -> Version {
+    let cached_only = compiled.stages.len() <= 1;
+    Version {
+        number: 0,
+        parent,
+        entered,
+        target: request.target,
+        triton: (!cached_only && !compiled.triton_version.is_empty()).then(|| compiled.triton_version.clone()),
+        stages: compiled.stages,
+        meta: compiled.meta,
+        binding: compiled.binding.map(Arc::new),
+        request: (!compiled.metadata.is_null()).then(|| Arc::new(request)),
+        options: OPTIONS
+            .into_iter()
+            .filter_map(|name| Some((name.to_owned(), compiled.metadata.get(name)?.clone())))
+            .filter(|(_, value)| !value.is_null())
+            .collect(),
+    }
+}
+
+/// The report of a version and of its launch.
+pub fn report(
+    kernel: &str,
+    version: &Version,
+    launch: Option<LaunchLines>,
+    unsaid: Option<String>,
+    warnings: Vec<String>,
+) -> Report {
+    Report {
+        kernel: kernel.to_owned(),
+        version: version.number,
+        parent: version.parent,
+        entered: version.entered,
+        target: version.target.to_string(),
+        triton: version.triton.as_ref().map(|triton| format!("Triton {triton}")),
+        stages: version
+            .stages
+            .iter()
+            .skip(1)
+            .map(|outcome| StageLine {
+                stage: outcome.artifact.stage,
+                elapsed: outcome.elapsed,
+                cached: outcome.cached,
+            })
+            .collect(),
+        threads: version.meta.threads.clone(),
+        shared: version.meta.shared.clone(),
+        unsaid,
+        resources: version
+            .artifact(Stage::Cubin)
+            .and_then(|cubin| resources(&cubin.content, &version.meta.entry.value)),
+        launch,
+        warnings,
+    }
+}

@@ -1,0 +1,139 @@
+//! `%compare`: the same launch on several devices, from the same buffers, compared bit for bit.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::launch::changes::index_of;
+use crate::launch::on_device::on_device;
+use crate::launch::run::Checks;
+use crate::launch::snapshot::Snapshot;
+use crate::magics::cells::relaunch::find;
+use crate::magics::settings::devices;
+use crate::magics::{Call, Kind, Magic, OptionSpec, Spec};
+use crate::render::plot::time_text;
+use crate::render::{Output, table};
+use crate::workspace::{Context, Workspace};
+use warpbook_device::{Buffer, Number};
+use warpbook_diagnostic::{Diagnostic, Result};
+
+/// `%compare [NAME][GRID](ARGUMENTS) --devices A,B`
+pub struct CompareDevices;
+
+const OPTIONS: &[OptionSpec] = &[
+    OptionSpec { name: "--devices", value: "A,B", help: "the devices, such as cuda:0,emu" },
+    OptionSpec { name: "--version", value: "N", help: "this version of the kernel rather than the newest" },
+];
+
+impl Magic for CompareDevices {
+    fn spec(&self) -> &'static Spec {
+        &Spec {
+            name: "compare",
+            kind: Kind::Line,
+            summary: "launch a kernel on several devices and compare the results bit for bit",
+            usage: "[NAME][GRID](ARGUMENTS) --devices cuda:0,emu",
+            details: "Each device begins with what the buffers hold now; the buffers keep it. `emu` emulates the \
+                      architecture of the GPU. Without arguments, the last launch is repeated.",
+            options: OPTIONS,
+        }
+    }
+
+    fn words(&self) -> Vec<String> {
+        devices()
+    }
+
+    fn run(&self, call: &Call<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
+        let again = find(call, OPTIONS, workspace)?;
+        let missing = || {
+            let error = Diagnostic::error("option-value", "`%compare` needs the devices").at(call.name.clone(), "");
+            Box::new(error.help("`%compare matmul --devices cuda:0,emu`"))
+        };
+        let option = again.header.option("--devices").ok_or_else(missing)?;
+        let names: Vec<&str> = option.value.as_deref().unwrap_or_default().split(',').map(str::trim).collect();
+        if names.len() < 2 || names.iter().any(|name| name.is_empty()) {
+            let error = Diagnostic::error("option-value", "two devices or more are compared");
+            return Err(Box::new(error.at(option.value_span.clone(), "").help("`--devices cuda:0,emu`")));
+        }
+        workspace.revive()?;
+        let before = Snapshot::take(workspace)?;
+        let mut results: Vec<(String, Duration, Snapshot)> = Vec::new();
+        let mut notes = Vec::new();
+        for name in names {
+            let located = |error: Box<Diagnostic>| match error.code {
+                "unknown-device" | "no-gpu" => Box::new(error.at(option.value_span.clone(), "")),
+                _ => error,
+            };
+            let result = on_device(name, &again, &before, Checks::default(), workspace, context).map_err(located);
+            let result = result.map_err(|error| Box::new(error.note(format!("on {name}"))))?;
+            let said = result.modelled.iter().chain(&result.contraction);
+            notes.extend(said.map(|said| format!("{}: {said}", result.device)));
+            results.push((result.device, result.elapsed, result.after));
+        }
+        Ok(Some(report(&again.name, &before, &results, &notes, workspace)))
+    }
+}
+
+fn report(
+    kernel: &str,
+    before: &Snapshot,
+    results: &[(String, Duration, Snapshot)],
+    notes: &[String],
+    workspace: &Workspace,
+) -> Output {
+    let mut rows = vec![vec!["buffer".to_owned(), "devices".to_owned(), "difference".to_owned()]];
+    let mut all_same = true;
+    let Some(((first, _, reference), others)) = results.split_first() else { return Output::text("") };
+    for buffer in workspace.buffers.iter() {
+        let unchanged = results.iter().all(|(.., after)| after.contents(&buffer.name) == before.contents(&buffer.name));
+        let Some(expected) = reference.contents(&buffer.name).filter(|_| !unchanged) else { continue };
+        for (name, _, after) in others {
+            let Some(found) = after.contents(&buffer.name) else { continue };
+            let difference = difference(buffer, expected, found);
+            all_same &= difference.is_none();
+            rows.push(vec![
+                format!("{}  {} {:?}", buffer.name, buffer.dtype, buffer.shape),
+                format!("{first}, {name}"),
+                difference.unwrap_or_else(|| format!("none: {} elements bit-identical", buffer.numel())),
+            ]);
+        }
+    }
+    let verdict = match (rows.len(), all_same) {
+        (1, _) => "the same on every device: no buffer holds anything else than before",
+        (_, true) => "bit-identical on every device",
+        (_, false) => "the devices disagree",
+    };
+    let times: Vec<String> =
+        results.iter().map(|(name, elapsed, _)| format!("{name} {}", time_text(*elapsed))).collect();
+    let (text, html) = table::both(&rows);
+    let said = notes.iter().map(|note| format!("{note}\n")).collect::<String>();
+    let text = format!("{kernel}: {verdict}\n{text}\n{said}launch with its preparation: {}", times.join(", "));
+    let said = notes.iter().map(|note| format!("<div>{note}</div>")).collect::<String>();
+    let html = format!(
+        "<div><b>{kernel}: {verdict}</b>{html}{said}<div>launch with its preparation: {}</div></div>",
+        times.join(", ")
+    );
+    Output::text(text).with_html(html)
+}
+
+/// How two contents of a buffer differ; `None` if they are the same bytes.
+fn difference(buffer: &Buffer, expected: &Arc<[u8]>, found: &Arc<[u8]>) -> Option<String> {
+    let size = buffer.dtype.size();
+    let pairs = expected.chunks_exact(size).zip(found.chunks_exact(size)).enumerate();
+    let (mut count, mut first, mut largest) = (0usize, None, 0.0f64);
+    for (index, (a, b)) in pairs.filter(|(_, (a, b))| a != b) {
+        count += 1;
+        let (a, b) = (buffer.dtype.decode(a), buffer.dtype.decode(b));
+        first.get_or_insert((index, a, b));
+        let off = (a.to_f64() - b.to_f64()).abs();
+        if off > largest || off.is_nan() {
+            largest = off;
+        }
+    }
+    let (index, a, b) = first?;
+    let show = |number: Number| match number {
+        Number::Int(value) => value.to_string(),
+        Number::Float(value) => format!("{value:?}"),
+    };
+    let (numel, at) = (buffer.numel(), index_of(index, &buffer.shape));
+    let (a, b) = (show(a), show(b));
+    Some(format!("{count} of {numel} elements, by up to {largest:e}; first at {at:?}: {a}, {b}"))
+}

@@ -1,0 +1,391 @@
+//! `%ncu`: the hardware counters that a tuner asks for first, by Nsight Compute.
+
+use std::io::Read;
+use std::process::{Command, Stdio};
+
+use crate::launch::again::Again;
+use crate::launch::arguments;
+use crate::launch::on_device::on_device;
+use crate::launch::run::{Checks, Plan, code_for, with_prepared};
+use crate::launch::snapshot::Snapshot;
+use crate::launch::timeout::limited;
+use crate::magics::cells::relaunch::find;
+use crate::magics::{Call, Kind, Magic, OptionSpec, Spec};
+use crate::render::{Output, escape_html, grouped, table};
+use crate::workspace::{Context, Workspace};
+use warpbook_device::Code;
+use warpbook_device::cuda::replay::{self, Job, Span};
+use warpbook_device::observe::{Class, Counters, Counts, Observe, Observed};
+use warpbook_diagnostic::{Diagnostic, Result};
+use warpbook_process::child::ChildProcess;
+
+/// `%ncu [NAME][GRID](ARGUMENTS)`
+pub struct Ncu;
+
+const OPTIONS: &[OptionSpec] =
+    &[OptionSpec { name: "--version", value: "N", help: "this version of the kernel rather than the newest" }];
+
+/// A metric of Nsight Compute.
+struct Metric {
+    name: &'static str,
+    meaning: &'static str,
+    emulated: Emulated,
+}
+
+/// What the emulator has to say of a metric.
+enum Emulated {
+    /// It counts the same thing, in PTX.
+    Counts(fn(&Counters) -> f64),
+    /// It does not, and why.
+    Not(&'static str),
+}
+
+use Emulated::{Counts as Counted, Not};
+
+const CLOCK: &str = "no clock";
+const CACHES: &str = "no caches";
+const MACHINE: &str = "no machine code";
+
+const METRICS: [Metric; 20] = [
+    Metric { name: "gpu__time_duration.sum", meaning: "time on the GPU", emulated: Not(CLOCK) },
+    Metric {
+        name: "sm__throughput.avg.pct_of_peak_sustained_elapsed",
+        meaning: "SM throughput, of its peak",
+        emulated: Not(CLOCK),
+    },
+    Metric {
+        name: "gpu__compute_memory_throughput.avg.pct_of_peak_sustained_elapsed",
+        meaning: "memory throughput, of its peak",
+        emulated: Not(CLOCK),
+    },
+    Metric { name: "dram__bytes_read.sum", meaning: "read from device memory", emulated: Not(CACHES) },
+    Metric { name: "dram__bytes_write.sum", meaning: "written to device memory", emulated: Not(CACHES) },
+    Metric { name: "lts__t_sector_hit_rate.pct", meaning: "hits in L2", emulated: Not(CACHES) },
+    Metric { name: "l1tex__t_sector_hit_rate.pct", meaning: "hits in L1", emulated: Not(CACHES) },
+    Metric {
+        name: "sm__warps_active.avg.pct_of_peak_sustained_active",
+        meaning: "achieved occupancy",
+        emulated: Not(CLOCK),
+    },
+    Metric { name: "launch__registers_per_thread", meaning: "registers per thread", emulated: Not(MACHINE) },
+    Metric {
+        name: "smsp__inst_executed.sum",
+        meaning: "warp instructions (SASS; the emulator's are PTX)",
+        emulated: Counted(|counters| counters.total(|_| true).executed as f64),
+    },
+    Metric {
+        name: "smsp__thread_inst_executed_per_inst_executed.ratio",
+        meaning: "active threads per instruction",
+        emulated: Counted(|counters| {
+            let all = counters.total(|_| true);
+            ratio(all.lanes, all.executed)
+        }),
+    },
+    Metric {
+        name: "l1tex__t_requests_pipe_lsu_mem_global_op_ld.sum",
+        meaning: "global loads: requests",
+        emulated: Counted(|counters| of(counters, Class::GlobalLoad).global.requests as f64),
+    },
+    Metric {
+        name: "l1tex__t_sectors_pipe_lsu_mem_global_op_ld.sum",
+        meaning: "global loads: sectors",
+        emulated: Counted(|counters| of(counters, Class::GlobalLoad).global.sectors as f64),
+    },
+    Metric {
+        name: "l1tex__average_t_sectors_per_request_pipe_lsu_mem_global_op_ld.ratio",
+        meaning: "global loads: sectors per request",
+        emulated: Counted(|counters| {
+            let loads = of(counters, Class::GlobalLoad).global;
+            ratio(loads.sectors, loads.requests)
+        }),
+    },
+    Metric {
+        name: "l1tex__t_requests_pipe_lsu_mem_global_op_st.sum",
+        meaning: "global stores: requests",
+        emulated: Counted(|counters| of(counters, Class::GlobalStore).global.requests as f64),
+    },
+    Metric {
+        name: "l1tex__t_sectors_pipe_lsu_mem_global_op_st.sum",
+        meaning: "global stores: sectors",
+        emulated: Counted(|counters| of(counters, Class::GlobalStore).global.sectors as f64),
+    },
+    Metric {
+        name: "l1tex__average_t_sectors_per_request_pipe_lsu_mem_global_op_st.ratio",
+        meaning: "global stores: sectors per request",
+        emulated: Counted(|counters| {
+            let stores = of(counters, Class::GlobalStore).global;
+            ratio(stores.sectors, stores.requests)
+        }),
+    },
+    Metric {
+        name: "l1tex__data_pipe_lsu_wavefronts_mem_shared.sum",
+        meaning: "shared memory: wavefronts",
+        emulated: Counted(|counters| counters.total(|_| true).shared.wavefronts as f64),
+    },
+    Metric {
+        name: "l1tex__data_bank_conflicts_pipe_lsu.sum",
+        meaning: "shared memory: bank conflicts",
+        emulated: Counted(|counters| counters.total(|_| true).shared.conflicts() as f64),
+    },
+    Metric {
+        name: "smsp__inst_executed_pipe_tensor.sum",
+        meaning: "tensor-core instructions (of the hardware; the emulator's are PTX)",
+        emulated: Counted(|counters| counters.total(|one| one.counts.tensor_operations > 0).effective as f64),
+    },
+];
+
+fn of(counters: &Counters, class: Class) -> Counts {
+    counters.total(|counted| counted.class == class)
+}
+
+fn ratio(a: u64, b: u64) -> f64 {
+    if b == 0 { 0.0 } else { a as f64 / b as f64 }
+}
+
+/// A number as a table has it.
+fn number_text(value: f64) -> String {
+    match value {
+        whole if whole.fract() == 0.0 && whole.abs() < 1e18 => grouped(whole as u64),
+        value => format!("{value:.2}"),
+    }
+}
+
+/// The emulator's count has to come within this time.
+const LIMIT: std::time::Duration = std::time::Duration::from_secs(30);
+
+impl Magic for Ncu {
+    fn spec(&self) -> &'static Spec {
+        &Spec {
+            name: "ncu",
+            kind: Kind::Line,
+            summary: "hardware counters of a launch, by Nsight Compute",
+            usage: "[NAME][GRID](ARGUMENTS)",
+            details: "The launch is repeated in a process of its own, from what the buffers hold now; they keep it. \
+                      Needs a GPU (`%device cuda:0`), `ncu` on the PATH or in CUDA's folder, and a driver that lets \
+                      this user read counters.",
+            options: OPTIONS,
+        }
+    }
+
+    fn run(&self, call: &Call<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
+        let device = workspace.device_name();
+        let Some(ordinal) = device.strip_prefix("cuda:") else {
+            let error = Diagnostic::error("no-gpu", "hardware counters are a GPU's").at(call.name.clone(), "");
+            return Err(Box::new(error.note(format!("the device is {device}")).help("`%device cuda:0` first")));
+        };
+        let ordinal = ordinal.to_owned();
+        let again = find(call, OPTIONS, workspace)?;
+        let before = Snapshot::take(workspace)?;
+        let evaluated = arguments::of(&again.launch, workspace)?;
+        let text = again.text();
+        let plan = Plan::of(&again.name, &again.version, &again.launch, &text, &evaluated);
+        let folder = tempfile::tempdir().map_err(|error| failed("no folder for the launch", &error.to_string()))?;
+        let code = match code_for(workspace.device.as_ref(), &again.version) {
+            Some(Code::Ptx(text)) => text.as_bytes().to_vec(),
+            Some(Code::Cubin(bytes)) => bytes.to_vec(),
+            None => return Err(Box::new(Diagnostic::error("no-code", "this version has no PTX and no cubin"))),
+        };
+        with_prepared(&plan, workspace, |workspace, launch, temporary| {
+            let buffers = workspace.buffers.iter().filter_map(|b| Some((b.address, before.contents(&b.name)?)));
+            let (mut spans, mut memory): (Vec<Span>, Vec<Vec<u8>>) = (Vec::new(), Vec::new());
+            for (address, bytes) in buffers {
+                spans.push(Span { address, bytes: bytes.len() as u64 });
+                memory.push(bytes.to_vec());
+            }
+            for &(address, bytes) in temporary {
+                let mut contents = vec![0; bytes as usize];
+                workspace.device.read(address, &mut contents)?;
+                spans.push(Span { address, bytes });
+                memory.push(contents);
+            }
+            let job = Job { entry: again.version.meta.entry.value.clone(), launch: launch.clone(), spans };
+            let memory: Vec<&[u8]> = memory.iter().map(Vec::as_slice).collect();
+            replay::write(folder.path(), &job, &code, &memory)
+                .map_err(|error| failed("the launch could not be written down", &error.to_string()))
+        })?;
+        let counters = profile(&ordinal, folder.path(), context)?;
+        let emulated = emulated(&again, &before, workspace, context)?;
+        let rows = rows(&device, &counters, &emulated);
+        let (text, html) = table::both(&rows);
+        let title = format!("{} v{}: one launch under Nsight Compute", again.name, again.version.number);
+        let note = match &emulated {
+            Ok(_) => "the emulator counts the PTX, and exactly; ptxas may merge, move and drop instructions".to_owned(),
+            Err(why) => format!("nothing of the emulator's: {why}"),
+        };
+        let html = format!("<div><b>{title}</b>{html}<div>{}</div></div>", escape_html(&note));
+        Ok(Some(Output::text(format!("{title}\n{text}\n{note}")).with_html(html)))
+    }
+}
+
+fn failed(message: &str, note: &str) -> Box<Diagnostic> {
+    Box::new(Diagnostic::error("ncu", message).note(note.to_owned()))
+}
+
+/// `ncu`, wherever CUDA put it.
+fn program() -> Option<std::path::PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders =
+        std::env::split_paths(&path).chain(["/usr/local/cuda/bin".into(), "/opt/nvidia/nsight-compute".into()]);
+    folders.map(|folder| folder.join("ncu")).find(|program| program.is_file())
+}
+
+/// Each metric and its value with its unit. Metrics that this Nsight Compute or this GPU does not have are left out.
+fn profile(ordinal: &str, folder: &std::path::Path, context: Context<'_>) -> Result<Vec<(String, String)>> {
+    let mut names: Vec<&str> = METRICS.iter().map(|metric| metric.name).collect();
+    loop {
+        match profile_these(&names, ordinal, folder, context) {
+            Err(error) => {
+                let unknown =
+                    |name: &&str| error.notes.iter().any(|note| note.contains("metric") && note.contains(*name));
+                let known: Vec<&str> = names.iter().copied().filter(|name| !unknown(name)).collect();
+                if known.is_empty() || known.len() == names.len() {
+                    return Err(error);
+                }
+                names = known;
+            }
+            found => return found,
+        }
+    }
+}
+
+fn profile_these(
+    names: &[&str],
+    ordinal: &str,
+    folder: &std::path::Path,
+    context: Context<'_>,
+) -> Result<Vec<(String, String)>> {
+    let Some(program) = program() else {
+        let error = Diagnostic::error("ncu", "Nsight Compute (`ncu`) was not found");
+        return Err(Box::new(error.help("it comes with the CUDA toolkit; put its folder on the PATH")));
+    };
+    let mut command = Command::new(program);
+    command.args(["--csv", "--page", "raw", "--print-units", "auto", "--metrics", &names.join(",")]);
+    // What runs the launch is this very program.
+    let own = std::fs::read_link("/proc/self/exe").unwrap_or_else(|_| "warpbook".into());
+    command.arg(own).args([replay_command(), &format!("cuda:{ordinal}")]).arg(folder);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let start = |error: std::io::Error| failed("Nsight Compute did not start", &error.to_string());
+    let mut child = ChildProcess::spawn(command).map_err(start)?;
+    let killer = child.killer();
+    let guard = context.cancel.on_cancel(move || killer.kill());
+    let mut output = String::new();
+    let errors = child.take_stderr().map(|mut stderr| {
+        std::thread::spawn(move || {
+            let mut text = String::new();
+            let _ = stderr.read_to_string(&mut text);
+            text
+        })
+    });
+    if let Some(mut stdout) = child.take_stdout() {
+        let _ = stdout.read_to_string(&mut output);
+    }
+    let status = child.wait();
+    let errors = errors.and_then(|thread| thread.join().ok()).unwrap_or_default();
+    drop(guard);
+    context.cancel.check()?;
+    if output.contains("ERR_NVGPUCTRPERM") || errors.contains("ERR_NVGPUCTRPERM") {
+        let error = Diagnostic::error("ncu", "the driver lets only administrators read hardware counters");
+        return Err(Box::new(
+            error
+                .note("ERR_NVGPUCTRPERM")
+                .help("run as root, or load the driver with NVreg_RestrictProfilingToAdminUsers=0"),
+        ));
+    }
+    let found = parse(&output);
+    if found.is_empty() {
+        let status = status.map_or_else(|error| error.to_string(), |status| status.to_string());
+        let tail: Vec<&str> = output.lines().chain(errors.lines()).rev().take(6).collect();
+        let tail: Vec<&str> = tail.into_iter().rev().collect();
+        return Err(failed("Nsight Compute measured nothing", &format!("{status}\n{}", tail.join("\n"))));
+    }
+    Ok(found)
+}
+
+fn replay_command() -> &'static str {
+    warpbook_device::cuda::REPLAY_COMMAND
+}
+
+/// The last three lines of the table: names, units, values; every field is quoted.
+fn parse(output: &str) -> Vec<(String, String)> {
+    let rows: Vec<Vec<&str>> = output
+        .lines()
+        .filter(|line| line.starts_with('"'))
+        .filter_map(|line| Some(line.trim().strip_prefix('"')?.strip_suffix('"')?.split("\",\"").collect()))
+        .collect();
+    let [names, units, values, ..] = rows.as_slice() else { return Vec::new() };
+    let known = |name: &str| METRICS.iter().any(|metric| metric.name == name);
+    let columns = names.iter().zip(units).zip(values).filter(|((name, _), _)| known(name));
+    columns.map(|((name, unit), value)| ((*name).to_owned(), value_text(value, unit))).collect()
+}
+
+/// A value with its unit; counts need none.
+fn value_text(value: &str, unit: &str) -> String {
+    let value = value.replace(',', "").parse().map_or_else(|_| value.to_owned(), number_text);
+    match unit {
+        "inst" | "request" | "sector" | "register/thread" | "sector/request" | "" => value,
+        unit => format!("{value} {unit}"),
+    }
+}
+
+/// The table: what was measured, and what the emulator counts of the same, or why it does not.
+fn rows(device: &str, measured: &[(String, String)], emulated: &Result<Counters, String>) -> Vec<Vec<String>> {
+    let mut rows = vec![["counter", device, "emulator"].map(str::to_owned).to_vec()];
+    for metric in &METRICS {
+        let Some((_, value)) = measured.iter().find(|(name, _)| name == metric.name) else { continue };
+        let beside = match (&metric.emulated, emulated) {
+            (Not(why), _) => format!("– ({why})"),
+            (Counted(count), Ok(counters)) => number_text(count(counters)),
+            (Counted(_), Err(_)) => "–".to_owned(),
+        };
+        rows.push(vec![metric.meaning.to_owned(), value.clone(), beside]);
+    }
+    rows
+}
+
+/// What the emulator counts for the same launch; `Err` with the reason if it cannot, or not in time.
+fn emulated(
+    again: &Again,
+    before: &Snapshot,
+    workspace: &mut Workspace,
+    context: Context<'_>,
+) -> Result<Result<Counters, String>> {
+    let counted = limited(Some(LIMIT), context.cancel, |cancel| {
+        let checks = Checks { observe: Some(&Observe::Counters { in_order: true }), ..Checks::default() };
+        on_device("emu", again, before, checks, workspace, Context { cancel, ..context })
+    });
+    context.cancel.check()?;
+    Ok(match counted {
+        Ok(result) => match result.report.observed {
+            Some(Observed::Counters(counters)) => Ok(counters),
+            _ => Err("it counted nothing".to_owned()),
+        },
+        Err(error) if error.code == "timeout" => {
+            Err(format!("it had not ended within {} s; a smaller grid tells as much", LIMIT.as_secs()))
+        }
+        Err(error) => Err(error.message.clone()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_of_ncu_is_read() {
+        let output = "==PROF== Connected\n\"ID\",\"Kernel Name\",\"dram__bytes_read.sum\",\"gpu__time_duration.sum\"\n\
+                      \"\",\"\",\"Mbyte\",\"us\"\n\"0\",\"add(\",\"1.25\",\"3.1\"\n";
+        let found = parse(output);
+        assert_eq!(found[0], ("dram__bytes_read.sum".to_owned(), "1.25 Mbyte".to_owned()));
+        assert_eq!(found[1].1, "3.10 us");
+        assert_eq!(value_text("67952640.000000", "inst"), "67 952 640");
+        assert_eq!(value_text("1,858", ""), "1 858");
+        assert!(parse("==ERROR== nothing").is_empty());
+        let beside = |emulated: Result<Counters, String>| {
+            rows("cuda:0", &found, &emulated).into_iter().map(|row| row[2].clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(beside(Err("too slow".to_owned())), ["emulator", "– (no clock)", "– (no caches)"]);
+        let found = vec![("smsp__inst_executed.sum".to_owned(), "12".to_owned())];
+        assert_eq!(rows("cuda:0", &found, &Ok(Counters::default()))[1][1..], ["12", "0"]);
+        assert_eq!(rows("cuda:0", &found, &Err("too slow".to_owned()))[1][1..], ["12", "–"]);
+    }
+}

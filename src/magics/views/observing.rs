@@ -1,0 +1,174 @@
+//! What `%watch`, `%trace` and `%step` are asked for: a kernel's last launch, a block, a warp, an element.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::subject::{Subject, Words};
+use crate::expression::parse;
+use crate::launch::again::Again;
+use crate::launch::changes::index_of;
+use crate::launch::on_device::{OnDevice, on_device};
+use crate::launch::run::Checks;
+use crate::launch::snapshot::Snapshot;
+use crate::magics::{Call, OptionSpec};
+use crate::workspace::{Context, Workspace, resolve_view};
+use warpbook_compiler::{Artifact, Stage};
+use warpbook_device::Dtype;
+use warpbook_device::observe::{Observe, Observed, Span};
+use warpbook_diagnostic::{Diagnostic, Result, nearest};
+
+pub const BLOCK: OptionSpec = OptionSpec { name: "--block", value: "X,Y,Z", help: "this block rather than (0, 0, 0)" };
+
+/// Positional words; one with an open bracket goes on with the next ones: `c[3, 5]`.
+pub fn positional(words: &Words, cell: &str) -> Vec<Range<usize>> {
+    let mut found: Vec<Range<usize>> = Vec::new();
+    for word in &words.positional {
+        let is_open =
+            |span: &Range<usize>| cell[span.clone()].matches('[').count() > cell[span.clone()].matches(']').count();
+        match found.last_mut().filter(|last| is_open(last)) {
+            Some(last) => last.end = word.end,
+            None => found.push(word.clone()),
+        }
+    }
+    found
+}
+
+/// The kernel as it was launched last.
+pub fn again(subject: &Subject, call: &Call<'_>, workspace: &Workspace) -> Result<Again> {
+    let name = &subject.name;
+    let launch = workspace.kernels.get(name).and_then(|kernel| kernel.launch.clone()).ok_or_else(|| {
+        let message = format!("`{name}` was never launched, so its arguments are not known");
+        let error = Diagnostic::error("never-launched", message).at(call.arguments.clone(), "");
+        Box::new(error.help(format!("`%launch {name}[GRID](ARGUMENTS)`")))
+    })?;
+    let header = (*launch.header).clone();
+    if header.grid.is_none() {
+        let error = Diagnostic::error("grid", "a launch needs a grid").at(call.arguments.clone(), "");
+        return Err(Box::new(error.help(format!("`%launch {name}[GRID](ARGUMENTS)`"))));
+    }
+    // Its options were about that launch.
+    let header = crate::expression::LaunchHeader { options: Vec::new(), ..header };
+    let launch = crate::workspace::LaunchSpec { header: Arc::new((*launch.header).clone()), source: launch.source };
+    Ok(Again { name: name.clone(), version: subject.version.clone(), launch, header })
+}
+
+/// Whether the TTGIR defines a value by this name.
+pub fn is_value_of_ttgir(again: &Again, name: &str) -> bool {
+    let text = again.version.artifact(Stage::Ttgir).and_then(Artifact::text).unwrap_or_default();
+    let base = name.split('#').next().unwrap_or(name);
+    let mut words = text.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '%' | '$' | '.' | '-')));
+    words.any(|word| word == base)
+}
+
+/// The error of an option's value.
+pub fn wrong(name: &str, expected: &str, span: Range<usize>) -> Box<Diagnostic> {
+    Box::new(Diagnostic::error("option-value", format!("`{name}` takes {expected}")).at(span, ""))
+}
+
+/// The block of `--block`: `3`, `3,1`, `3,1,0`.
+pub fn block(words: &Words, cell: &str) -> Result<[u32; 3]> {
+    let Some(span) = words.option(BLOCK.name) else { return Ok([0; 3]) };
+    let expected = "one to three indices, such as 3 or 3,1,0";
+    let parts: Vec<&str> = cell[span.clone()].split(',').map(str::trim).collect();
+    let mut block = [0; 3];
+    if parts.len() > 3 {
+        return Err(wrong(BLOCK.name, expected, span));
+    }
+    for (index, part) in block.iter_mut().zip(parts) {
+        *index = part.parse().map_err(|_| wrong(BLOCK.name, expected, span.clone()))?;
+    }
+    Ok(block)
+}
+
+/// An option that holds a number.
+pub fn number<T: std::str::FromStr>(words: &Words, cell: &str, name: &str, expected: &str) -> Result<Option<T>> {
+    let Some(span) = words.option(name) else { return Ok(None) };
+    match cell[span.clone()].replace('_', "").parse() {
+        Ok(number) => Ok(Some(number)),
+        Err(_) => Err(wrong(name, expected, span)),
+    }
+}
+
+/// The error of a block that the launch does not have.
+pub fn no_such_block(words: &Words, call: &Call<'_>, [x, y, z]: [u32; 3]) -> Box<Diagnostic> {
+    let error = Diagnostic::error("no-such-block", format!("the launch has no block ({x}, {y}, {z})"));
+    Box::new(error.at(words.option(BLOCK.name).unwrap_or(call.arguments.clone()), ""))
+}
+
+/// The error of a warp that the block does not have.
+pub fn no_such_warp(warp: u32, warps: u32, span: Option<Range<usize>>) -> Box<Diagnostic> {
+    let error = Diagnostic::error("no-such-warp", format!("the block has no warp {warp}"));
+    let error = error.note(match warps {
+        1 => "it has one, number 0".to_owned(),
+        _ => format!("it has {warps}, numbers 0 to {}", warps.saturating_sub(1)),
+    });
+    Box::new(match span {
+        Some(span) => error.at(span, ""),
+        None => error,
+    })
+}
+
+/// One element of a buffer.
+#[derive(Clone, Debug)]
+pub struct Element {
+    /// As it was written: `c[3,5]`.
+    pub text: String,
+    /// Its bytes.
+    pub span: Span,
+    pub dtype: Dtype,
+    /// Indices, outermost first.
+    pub index: Vec<usize>,
+}
+
+/// The element that a word names.
+pub fn element(span: &Range<usize>, call: &Call<'_>, workspace: &Workspace) -> Result<Element> {
+    let text = &call.cell.text[span.clone()];
+    let expression = parse(&call.cell.text, span.clone())?;
+    let view = resolve_view(&expression, workspace)?.ok_or_else(|| {
+        let name = text.split('[').next().unwrap_or(text).trim();
+        let error = Diagnostic::error("unknown-buffer", format!("there is no buffer `{name}`")).at(span.clone(), "");
+        Box::new(match nearest(name, workspace.buffers.iter().map(|buffer| buffer.name.as_str())) {
+            Some(near) => error.help(format!("did you mean `{near}`?")),
+            None => error.help("`%bufs` lists the buffers"),
+        })
+    })?;
+    let buffer = workspace.buffers.get(&view.buffer);
+    let Some(buffer) = buffer.filter(|_| view.numel() == 1) else {
+        let error = Diagnostic::error("one-element", format!("`{text}` is {} elements", view.numel()));
+        let rank = view.shape.len();
+        let all = vec!["0"; rank].join(", ");
+        let error = error.at(span.clone(), "one element is wanted");
+        return Err(Box::new(
+            error.help(format!("such as `{text}[{all}]`")).note(format!("its shape: {:?}", view.shape)),
+        ));
+    };
+    let from = view.address - buffer.address;
+    let at = (from / buffer.dtype.size().max(1) as u64) as usize;
+    Ok(Element {
+        text: text.split_whitespace().collect(),
+        span: Span { buffer: buffer.name.clone(), from, to: from + view.dtype.size() as u64 },
+        dtype: view.dtype,
+        index: index_of(at, &buffer.shape),
+    })
+}
+
+/// One launch that is observed, and where: the device with what is known of its arithmetic.
+pub fn launched(
+    again: &Again,
+    observe: &Observe,
+    workspace: &mut Workspace,
+    context: Context<'_>,
+) -> Result<(Option<Observed>, String)> {
+    let result = observed(again, observe, workspace, context)?;
+    let device = result.told();
+    Ok((result.report.observed, device))
+}
+
+/// The launch again on the emulator, observed; the buffers keep what they hold.
+pub fn observed(again: &Again, observe: &Observe, workspace: &mut Workspace, context: Context<'_>) -> Result<OnDevice> {
+    workspace.revive()?;
+    let before = Snapshot::take(workspace)?;
+    let device = if workspace.device.is_emulated() { workspace.device_name() } else { "emu".to_owned() };
+    let checks = Checks { observe: Some(observe), ..Checks::default() };
+    on_device(&device, again, &before, checks, workspace, context)
+}

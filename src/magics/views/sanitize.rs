@@ -1,0 +1,82 @@
+//! `%sanitize`: the last launch again on the emulator, checked, in many orders of warps.
+
+use crate::launch::on_device::on_device;
+use crate::launch::run::{Checks, checked_line};
+use crate::launch::snapshot::Snapshot;
+use crate::magics::cells::number;
+use crate::magics::cells::relaunch::find;
+use crate::magics::{Call, Kind, Magic, OptionSpec, Spec};
+use crate::render::Output;
+use crate::workspace::{Context, Workspace};
+use warpbook_diagnostic::{Diagnostic, Result};
+
+/// `%sanitize [NAME][GRID](ARGUMENTS) [--seeds N]`
+pub struct Sanitize;
+
+/// Orders that are tried unless the reader says otherwise.
+const SEEDS: u64 = 4;
+
+const OPTIONS: &[OptionSpec] = &[
+    OptionSpec { name: "--seeds", value: "N", help: "orders of warps that are tried (4 unless said)" },
+    OptionSpec { name: "--version", value: "N", help: "this version of the kernel rather than the newest" },
+];
+
+impl Magic for Sanitize {
+    fn spec(&self) -> &'static Spec {
+        &Spec {
+            name: "sanitize",
+            kind: Kind::Line,
+            summary: "look for data races, missing waits and fences, misused barriers, values that nothing has written",
+            usage: "[NAME][GRID](ARGUMENTS) [--seeds N]",
+            details: "The launch is run on the emulator, once in the usual order of warps and then in others; the buffers \
+                      keep what they hold. Each report names the source line, block, warp, lane, buffer and element. Values \
+                      that nothing has written (`empty` buffers, masked loads without `other`, registers) are followed to \
+                      where they decide an address, a branch or a store. Blocks are compared with each other only where \
+                      the kernel has no atomics in global memory.",
+            options: OPTIONS,
+        }
+    }
+
+    fn run(&self, call: &Call<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
+        let again = find(call, OPTIONS, workspace)?;
+        let seeds = match again.header.option("--seeds") {
+            None => SEEDS,
+            Some(option) => match number(option, "a number of orders from 1 to 1000")? {
+                count @ 1..=1000 => count,
+                _ => {
+                    let error = Diagnostic::error("option-value", "expected a number of orders from 1 to 1000");
+                    return Err(Box::new(error.at(option.value_span.clone(), "")));
+                }
+            },
+        };
+        workspace.revive()?;
+        let before = Snapshot::take(workspace)?;
+        let device = if workspace.device.is_emulated() { workspace.device_name() } else { "emu".to_owned() };
+        let mut first: Option<Snapshot> = None;
+        let mut lines = vec![format!("{} v{}: {seeds} orders of warps", again.name, again.version.number)];
+        for seed in 0..seeds {
+            let checks = Checks { check: true, seed, observe: None, contracted: None };
+            let result = on_device(&device, &again, &before, checks, workspace, context).map_err(|error| {
+                Box::new(if seed > 0 { error.note(format!("with `--seed {seed}`")) } else { *error })
+            })?;
+            if seed == 0 {
+                lines.extend(result.modelled);
+                lines.extend(result.report.checked.as_ref().map(checked_line));
+            }
+            match &first {
+                None => first = Some(result.after),
+                Some(first) => {
+                    let differing = result.after.differing_from(first);
+                    if !differing.is_empty() {
+                        lines.push(format!(
+                            "the order matters: {} differ with `--seed {seed}` (atomics of floating-point numbers do)",
+                            differing.join(", ")
+                        ));
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(Some(Output::text(lines.join("\n"))))
+    }
+}

@@ -1,0 +1,280 @@
+//! `%step`: a warp, instruction by instruction.
+
+use std::collections::HashMap;
+use std::fmt::Write;
+
+use serde_json::json;
+
+use super::lane_values::{Shown, lanes_text, mask_text};
+use super::observing::{self, BLOCK};
+use super::source_lines::Texts;
+use super::subject::{Subject, Words};
+use super::trace::elements_text;
+use crate::magics::{Call, Kind, Magic, OptionSpec, Spec};
+use crate::render::{Output, grouped, player};
+use crate::workspace::{Context, Workspace};
+use warpbook_compiler::{Artifact, Stage};
+use warpbook_device::Buffer;
+use warpbook_device::observe::{Line, Observe, Observed, StepTaken, Touch};
+use warpbook_diagnostic::{Diagnostic, Result};
+use warpbook_ir::register_types::{self, Holds};
+
+/// `%step [KERNEL]`
+pub struct StepMagic;
+
+/// Steps that the player holds unless the reader says otherwise, and at most.
+const STEPS: usize = 100;
+const MOST: usize = 400;
+/// Steps of the text.
+const TOLD: usize = 16;
+
+const SPEC: Spec = Spec {
+    name: "step",
+    kind: Kind::Line,
+    summary: "step through a warp: each instruction with the registers that it writes and the memory that it touches",
+    usage: "[KERNEL[@VERSION]] [--warp W] [--block X,Y,Z] [--from N|line:N] [--count N]",
+    details: "The kernel's last launch is repeated on the emulator; the buffers keep what they hold. In a notebook the \
+              slider, the buttons and the arrow keys go through the steps; without scripts they are a table. `--from 200` \
+              begins at the warp's instruction number 200, `--from line:57` where it first comes to line 57 of the PTX. \
+              Registers that are the same in all lanes, or grow evenly from lane to lane, are told as that.",
+    options: &[
+        OptionSpec { name: "--warp", value: "W", help: "this warp rather than warp 0" },
+        BLOCK,
+        OptionSpec {
+            name: "--from",
+            value: "N|line:N",
+            help: "begin at this instruction of the warp, or at this line",
+        },
+        OptionSpec { name: "--count", value: "N", help: "so many steps (100 unless said, 400 at most)" },
+    ],
+};
+
+/// Where to begin.
+enum From {
+    Number(u32),
+    Line(u32),
+}
+
+impl Magic for StepMagic {
+    fn spec(&self) -> &'static Spec {
+        &SPEC
+    }
+
+    fn run(&self, call: &Call<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
+        let words = Words::of(call, &SPEC)?;
+        words.at_most(1, call, &SPEC)?;
+        let cell = &call.cell.text;
+        let subject = Subject::of(words.positional.first(), call, workspace)?;
+        let again = observing::again(&subject, call, workspace)?;
+        let block = observing::block(&words, cell)?;
+        let warp: u32 = observing::number(&words, cell, "--warp", "the number of a warp")?.unwrap_or(0);
+        let count = match observing::number(&words, cell, "--count", "a number of steps from 1 to 400")? {
+            None => STEPS,
+            Some(count @ 1..=MOST) => count,
+            Some(_) => {
+                let span = words.option("--count").unwrap_or_default();
+                return Err(observing::wrong("--count", "a number of steps from 1 to 400", span));
+            }
+        };
+        let from = from(&words, cell)?;
+        let threads = again.version.meta.threads.value;
+        if warp >= threads.div_ceil(32) {
+            return Err(observing::no_such_warp(warp, threads.div_ceil(32), words.option("--warp")));
+        }
+        let observe = Observe::Record { block, warp: Some(warp) };
+        let (observed, device) = observing::launched(&again, &observe, workspace, context)?;
+        let Some(Observed::Record(record)) = observed else {
+            return Err(observing::no_such_block(&words, call, block));
+        };
+        let (steps, total) = record.steps(warp, count, |number, line| match from {
+            From::Number(first) => number >= first,
+            From::Line(wanted) => line.ptx == wanted,
+        });
+        if steps.is_empty() {
+            let span = words.option("--from").unwrap_or(call.arguments.clone());
+            let error = match from {
+                From::Number(_) => Diagnostic::error(
+                    "option-value",
+                    format!("the warp executes {} instructions", grouped(total.into())),
+                ),
+                From::Line(line) => {
+                    Diagnostic::error("no-instruction", format!("the warp never comes to line {line} of the PTX"))
+                }
+            };
+            return Err(Box::new(error.at(span, "")));
+        }
+        let texts = Texts::of(&again, workspace, steps.iter().map(|step| &step.line));
+        let ptx = again.version.artifact(Stage::Ptx).and_then(Artifact::text).unwrap_or_default();
+        let [x, y, z] = block;
+        let view = View {
+            headline: format!(
+                "{} v{} · {device} · block ({x}, {y}, {z}), warp {warp}",
+                again.name, again.version.number
+            ),
+            steps: &steps,
+            total,
+            texts: &texts,
+            uses: register_types::of_ptx(ptx),
+            buffers: workspace.buffers.iter().cloned().collect(),
+        };
+        Ok(Some(view.output()))
+    }
+}
+
+fn from(words: &Words, cell: &str) -> Result<From> {
+    let Some(span) = words.option("--from") else { return Ok(From::Number(0)) };
+    let text = &cell[span.clone()];
+    let expected = "the number of an instruction, such as 200, or a line of the PTX, such as line:57";
+    let parsed = match text.strip_prefix("line:") {
+        Some(line) => line.parse().map(From::Line),
+        None => text.replace('_', "").parse().map(From::Number),
+    };
+    parsed.map_err(|_| observing::wrong("--from", expected, span))
+}
+
+struct View<'a> {
+    headline: String,
+    steps: &'a [StepTaken],
+    total: u32,
+    texts: &'a Texts,
+    uses: HashMap<&'a str, Holds>,
+    buffers: Vec<Buffer>,
+}
+
+impl View<'_> {
+    fn changes(&self, step: &StepTaken, lanes: usize) -> Vec<(String, String)> {
+        let each = step.changes.iter().map(|change| {
+            let shown = Shown::of(&change.register, change.ty, &self.uses);
+            let pointer = self.pointer(&change.values, step.active, lanes).filter(|_| change.ty.size() == 8);
+            let text = pointer.unwrap_or_else(|| lanes_text(&change.values, step.active, shown, lanes));
+            (change.register.clone(), text)
+        });
+        each.collect()
+    }
+
+    /// Addresses in a buffer, from its beginning: `a + 16·lane`.
+    fn pointer(&self, values: &[u64], active: u32, lanes: usize) -> Option<String> {
+        let first = *values.get(active.trailing_zeros() as usize)?;
+        // One past its end is still its own.
+        let buffer =
+            self.buffers.iter().find(|buffer| (buffer.address..=buffer.address + buffer.bytes).contains(&first))?;
+        let offsets: Vec<u64> = values.iter().map(|value| value.wrapping_sub(buffer.address)).collect();
+        let offsets = lanes_text(&offsets, active, Shown::Register(Holds::Unsigned, 8), lanes);
+        Some(if offsets == "0" { buffer.name.clone() } else { format!("{} + {offsets}", buffer.name) })
+    }
+
+    fn touch(&self, touch: &Touch) -> String {
+        let ranges = || {
+            let mut ranges: Vec<(u64, u64)> =
+                touch.lanes.iter().map(|&(_, at)| (at, at + u64::from(touch.bytes))).collect();
+            ranges.sort_unstable();
+            ranges.dedup();
+            let mut merged: Vec<(u64, u64)> = Vec::new();
+            for (from, to) in ranges {
+                match merged.last_mut() {
+                    Some((_, end)) if *end >= from => *end = (*end).max(to),
+                    _ => merged.push((from, to)),
+                }
+            }
+            merged
+        };
+        match &touch.buffer {
+            Some(name) => match self.buffers.iter().find(|buffer| buffer.name == *name) {
+                Some(buffer) => format!("{} {}", touch.way, elements_text(buffer, &ranges()).0),
+                None => format!("{} {name}", touch.way),
+            },
+            None => {
+                let ranges = ranges();
+                let (low, high) =
+                    ranges.iter().fold((u64::MAX, 0), |(low, high), &(from, to)| (low.min(from), high.max(to)));
+                let holes = if ranges.len() > 1 { format!(", {} places", ranges.len()) } else { String::new() };
+                format!("{} shared {low:#x}..{high:#x}{holes}", touch.way)
+            }
+        }
+    }
+
+    fn source(&self, line: &Line) -> Option<(String, String)> {
+        let spot = self.texts.spot(line).filter(|_| !self.texts.is_ptx())?;
+        Some((self.texts.name(&spot), self.texts.text(&spot).to_owned()))
+    }
+
+    fn output(&self) -> Output {
+        let (first, count) = (self.steps.first().map_or(0, |step| step.number), self.steps.len());
+        let last = first as usize + count;
+        let total = grouped(self.total.into());
+        let head = format!(
+            "{} · instructions {} to {} of {total}",
+            self.headline,
+            grouped(first.into()),
+            grouped(last as u64)
+        );
+        let mut text = head.clone();
+        let mut source = None;
+        for step in self.steps.iter().take(TOLD) {
+            let own = self.source(&step.line);
+            if own != source {
+                if let Some((name, line)) = &own {
+                    let _ = write!(text, "\n{} {name}: {}", self.texts.title(), cut(line, 90));
+                }
+                source = own;
+            }
+            let mut after: Vec<String> =
+                self.changes(step, 3).into_iter().take(2).map(|(name, values)| format!("{name} = {values}")).collect();
+            if step.changes.len() > 2 {
+                after.push(format!("and {} more", step.changes.len() - 2));
+            }
+            after.extend(step.touches.iter().map(|touch| self.touch(touch)));
+            if step.active != u32::MAX {
+                after.push(format!("lanes {}", mask_text(step.active)));
+            }
+            let instruction = cut(step.line.text.trim_end_matches(';'), 56);
+            let _ = write!(
+                text,
+                "\n{:>5}  {:>4}  {instruction:56}  {}",
+                step.number,
+                step.line.ptx,
+                cut(&after.join(" · "), 84)
+            );
+        }
+        if count > TOLD {
+            let _ = write!(text, "\nand {} more steps, in the notebook's player", count - TOLD);
+        }
+        let steps: Vec<player::Step> = self.steps.iter().map(|step| self.drawn(step)).collect();
+        let html = player::html(&head, self.texts.title(), &steps);
+        let facts = json!({
+            "total": self.total,
+            "steps": self.steps.iter().map(|step| json!({
+                "number": step.number, "ptx_line": step.line.ptx, "instruction": step.line.text, "active": step.active,
+                "registers": self.changes(step, 32).into_iter().map(|(name, values)| (name, json!(values)))
+                    .collect::<serde_json::Map<_, _>>(),
+            })).collect::<Vec<_>>(),
+        });
+        Output::text(text).with_html(html).with_facts(facts)
+    }
+
+    fn drawn(&self, step: &StepTaken) -> player::Step {
+        let mut registers = self.changes(step, 8);
+        let more = registers.len().saturating_sub(8);
+        registers.truncate(8);
+        if more > 0 {
+            registers.push(("…".to_owned(), format!("{more} more registers")));
+        }
+        player::Step {
+            number: step.number,
+            ptx_line: step.line.ptx,
+            instruction: cut(step.line.text.trim_end_matches(';'), 160),
+            source: self.source(&step.line).map(|(name, line)| (name, cut(&line, 120))),
+            present: step.present,
+            active: step.active,
+            registers,
+            memory: step.touches.iter().map(|touch| self.touch(touch)).collect(),
+        }
+    }
+}
+
+fn cut(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    text.chars().take(most - 1).chain(['…']).collect()
+}

@@ -1,0 +1,192 @@
+//! `%timeline`: what the warps of a block do, step by step of the emulator.
+
+use serde_json::json;
+
+use super::block_option;
+use super::observing::observed;
+use super::source_lines::Texts;
+use crate::expression::LaunchHeader;
+use crate::magics::cells::relaunch::find;
+use crate::magics::{Call, Kind, Magic, OptionSpec, Spec};
+use crate::render::timeline::{Band, Drawing, Kind as Colour};
+use crate::render::{Output, grouped, table};
+use crate::workspace::{Context, Workspace};
+use warpbook_device::observe::{Activity, Observe, Observed, Timeline, WarpTimeline};
+use warpbook_diagnostic::{Diagnostic, Result};
+
+/// `%timeline [NAME][GRID](ARGUMENTS) [--block X,Y,Z] [--steps A-B]`
+pub struct TimelineMagic;
+
+const OPTIONS: &[OptionSpec] = &[
+    block_option::BLOCK,
+    OptionSpec { name: "--steps", value: "A-B", help: "these steps only" },
+    OptionSpec { name: "--version", value: "N", help: "this version of the kernel rather than the newest" },
+];
+
+/// Columns of the text.
+const COLUMNS: u32 = 100;
+/// Places that are told at which warps waited.
+const WAITS: usize = 5;
+
+/// The colours of Okabe and Ito, which colour-blind readers tell apart, in the order of [`Activity::ALL`].
+const COLOURS: [(char, &str); 7] = [
+    ('c', "#99999980"),
+    ('s', "#56B4E9"),
+    ('g', "#0072B2"),
+    ('t', "#CC79A7"),
+    ('m', "#009E73"),
+    ('B', "#E69F00"),
+    ('M', "#D55E00"),
+];
+const UNDER_WAY: [Colour; 2] = [
+    Colour { name: "wgmma under way", letter: '=', colour: "#009E73" },
+    Colour { name: "copies under way", letter: '-', colour: "#CC79A7" },
+];
+
+impl Magic for TimelineMagic {
+    fn spec(&self) -> &'static Spec {
+        &Spec {
+            name: "timeline",
+            kind: Kind::Line,
+            summary: "what the warps of a block do, step by step: compute, copies, waits, tensor cores; drawn",
+            usage: "[NAME][GRID](ARGUMENTS) [--block X,Y,Z] [--steps A-B]",
+            details: "The launch is run on the emulator; the buffers keep what they hold. The axis is the emulator's \
+                      steps and not time: in each step every warp that does not wait executes one instruction of the \
+                      PTX. Copies land as late as the rules allow (when every warp waits), and `wgmma`s are carried out \
+                      when they are waited for, so that the order of events is a valid one and the lengths are not a \
+                      GPU's.",
+            options: OPTIONS,
+        }
+    }
+
+    fn run(&self, call: &Call<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
+        let again = find(call, OPTIONS, workspace)?;
+        let block = block_option::block(&again.header)?;
+        let wanted = steps(&again.header)?;
+        let result = observed(&again, &Observe::Timeline { block }, workspace, context)?;
+        let Some(Observed::Timeline(timeline)) = result.report.observed else {
+            return Err(block_option::no_such_block(&again.header, block));
+        };
+        let texts = Texts::of(&again, workspace, timeline.waits.iter().map(|(line, ..)| line));
+        let steps = match wanted {
+            Some((from, to)) if from < timeline.steps => from..to.min(timeline.steps),
+            Some(_) => {
+                let count = timeline.steps;
+                let error = Diagnostic::error("option-value", format!("this block has only {count} steps"));
+                let span = again.header.option("--steps").map(|option| option.value_span.clone());
+                return Err(Box::new(error.at(span.unwrap_or_default(), "")));
+            }
+            None => 0..timeline.steps,
+        };
+        let [x, y, z] = block;
+        let name = format!("{} v{} · {} · block ({x}, {y}, {z})", again.name, again.version.number, result.device);
+        Ok(Some(output(&name, &timeline, steps, &texts)))
+    }
+}
+
+/// `--steps 100-400`
+fn steps(header: &LaunchHeader) -> Result<Option<(u32, u32)>> {
+    let Some(option) = header.option("--steps") else { return Ok(None) };
+    let parsed = option.value.as_deref().and_then(|text| {
+        let (from, to) = text.split_once('-')?;
+        Some((from.trim().parse().ok()?, to.trim().parse().ok()?))
+    });
+    match parsed {
+        Some((from, to)) if from < to => Ok(Some((from, to))),
+        _ => Err(block_option::wrong(option, "two numbers, such as 100-400")),
+    }
+}
+
+fn drawing<'a>(title: String, kinds: &'a [Colour], timeline: &Timeline, steps: std::ops::Range<u32>) -> Drawing<'a> {
+    let kind = |activity: Activity| Activity::ALL.iter().position(|own| *own == activity).unwrap_or(0);
+    let bands = timeline.warps.iter().enumerate().map(|(index, warp)| Band {
+        label: format!("warp {index}"),
+        spans: warp.intervals.iter().map(|one| (one.from..one.to, kind(one.activity))).collect(),
+        strips: [&warp.wgmmas, &warp.copies].map(|spans| spans.iter().map(|&(from, to)| from..to).collect()).into(),
+    });
+    let bands = bands.collect();
+    let axis = "steps of the emulator, no time: in each, every warp that does not wait executes one instruction";
+    Drawing { title, axis: axis.to_owned(), steps, kinds, strips: &UNDER_WAY, bands }
+}
+
+fn output(name: &str, timeline: &Timeline, steps: std::ops::Range<u32>, texts: &Texts) -> Output {
+    let kinds: Vec<Colour> = Activity::ALL
+        .iter()
+        .zip(COLOURS)
+        .map(|(activity, (letter, colour))| Colour { name: activity.name(), letter, colour })
+        .collect();
+    let title = format!("{name} · {} steps", grouped(timeline.steps.into()));
+    let drawing = drawing(title.clone(), &kinds, timeline, steps.clone());
+    let count = steps.end - steps.start;
+    let each = f64::from(count) / f64::from(count.clamp(1, COLUMNS));
+    let scale = match count > COLUMNS {
+        true => format!("each letter is {each:.1} steps, and tells what took most of them"),
+        false => "each letter is a step".to_owned(),
+    };
+    let range = format!("steps {} to {}", grouped(steps.start.into()), grouped(steps.end.into()));
+    let mut text = format!("{title}\n{}\n{range}; {scale}; {}\n", drawing.axis, drawing.legend());
+    text += &drawing.text(COLUMNS).join("\n");
+
+    let used: Vec<Activity> =
+        Activity::ALL.into_iter().filter(|own| timeline.warps.iter().any(|warp| warp.steps(*own) > 0)).collect();
+    let mut rows = vec![vec!["".to_owned(), "steps".to_owned()]];
+    rows[0].extend(used.iter().map(|activity| activity.name().to_owned()));
+    let mut index = 0;
+    while let Some(warp) = timeline.warps.get(index) {
+        let steps_of = |warp: &WarpTimeline| used.iter().map(|own| warp.steps(*own)).collect::<Vec<_>>();
+        let same = timeline.warps[index..].iter().take_while(|other| steps_of(other) == steps_of(warp)).count();
+        let label = if same > 1 { format!("warp {index} to {}", index + same - 1) } else { format!("warp {index}") };
+        index += same;
+        let total: u64 = used.iter().map(|activity| warp.steps(*activity)).sum();
+        let mut row = vec![label, grouped(total)];
+        row.extend(used.iter().map(|activity| match warp.steps(*activity) {
+            0 => String::new(),
+            own => format!("{:.1} %", own as f64 / total as f64 * 100.0),
+        }));
+        rows.push(row);
+    }
+    let numbers = 1..rows[0].len();
+    let (shares, shares_html) = table::with_numbers(&rows, &numbers);
+    text += &format!("\n\n{shares}");
+
+    let mut waits = vec![["waited", "", "PTX", texts.title(), ""].map(str::to_owned).to_vec()];
+    for (line, activity, steps) in timeline.waits.iter().take(WAITS) {
+        let spot = texts.spot(line);
+        waits.push(vec![
+            grouped(*steps),
+            activity.name().trim_start_matches("waits ").to_owned(),
+            line.ptx.to_string(),
+            spot.as_ref().map(|spot| texts.name(spot)).unwrap_or_default(),
+            spot.as_ref().map(|spot| texts.text(spot).to_owned()).unwrap_or_default(),
+        ]);
+    }
+    if texts.is_ptx() {
+        waits.iter_mut().for_each(|row| drop(row.remove(3)));
+    }
+    let mut more = String::new();
+    if waits.len() > 1 {
+        let (waits, html) = table::with_numbers(&waits, &(0..1));
+        text += &format!("\n\n{waits}");
+        more = html;
+    }
+    if timeline.cut {
+        let note = "the block went on: only its first steps were kept";
+        text += &format!("\n{note}");
+        more += &format!("<div>{note}</div>");
+    }
+    let html = format!(
+        "<div>{}<div style=\"display:flex;flex-wrap:wrap;gap:4px 28px;align-items:flex-start\">{shares_html}{more}</div></div>",
+        drawing.svg()
+    );
+    let facts = json!({
+        "steps": timeline.steps,
+        "warps": timeline.warps.iter().map(|warp| {
+            let steps = used.iter().map(|activity| (activity.name().to_owned(), json!(warp.steps(*activity))));
+            json!(steps.collect::<serde_json::Map<_, _>>())
+        }).collect::<Vec<_>>(),
+        "waits": timeline.waits.iter().map(|(line, activity, steps)| json!({
+            "ptx_line": line.ptx, "at": activity.name(), "steps": steps, "instruction": line.text,
+        })).collect::<Vec<_>>(),
+    });
+    Output::text(text).with_html(html).with_facts(facts)
+}

@@ -1,0 +1,434 @@
+//! `%trace`: one element of a buffer, from the loads that it is made of to the lane that stores it.
+
+mod tile;
+
+use std::ops::Range;
+
+use serde_json::json;
+
+use self::tile::InTile;
+use crate::magics::views::lane_values::Shown;
+use crate::magics::views::observing::{self, Element};
+use crate::magics::views::source_lines::Texts;
+use crate::magics::views::subject::{Subject, Words};
+use crate::magics::{Call, Kind, Magic, Spec};
+use crate::render::sequence::{self, Arrow};
+use crate::render::{Output, escape_html, grouped, table};
+use crate::workspace::{Context, Workspace};
+use warpbook_compiler::{Artifact, Stage};
+use warpbook_device::observe::{Class, Held, Observe, Observed, Origins, Passage, Span, Writer, Writers};
+use warpbook_device::{Buffer, Dtype};
+use warpbook_diagnostic::{Diagnostic, Result};
+use warpbook_ir::register_types;
+
+/// `%trace [KERNEL] c[3,5]`
+pub struct TraceMagic;
+
+/// Rows of the path.
+const ROWS: usize = 22;
+
+const SPEC: Spec = Spec {
+    name: "trace",
+    kind: Kind::Line,
+    summary: "one element of a buffer: who stores it, and its way there through registers, shared memory and tensor cores",
+    usage: "[KERNEL[@VERSION]] BUFFER[I,J]",
+    details: "The kernel's last launch is repeated on the emulator, twice: to find the block, warp and lane that store the \
+              element last, and to record that block. From the store the value is followed back, byte by byte, through \
+              registers, shared memory (offset and bank), `ldmatrix`, `mma` and `wgmma` fragments, shuffles, `cp.async` \
+              and TMA to the elements that were loaded. Addresses and guards are not followed. Where the TTGIR is at \
+              hand, its layouts say which lane and register hold the element of the tile.",
+    options: &[],
+};
+
+impl Magic for TraceMagic {
+    fn spec(&self) -> &'static Spec {
+        &SPEC
+    }
+
+    fn run(&self, call: &Call<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
+        let words = Words::of(call, &SPEC)?;
+        let cell = &call.cell.text;
+        let mut spans = observing::positional(&words, cell);
+        let is_kernel = |span: &Range<usize>| {
+            let text = &cell[span.clone()];
+            !text.contains('[') && workspace.buffers.get(text).is_none()
+        };
+        let named = spans.first().filter(|span| is_kernel(span)).cloned();
+        spans.drain(..usize::from(named.is_some()));
+        let [span] = spans.as_slice() else {
+            let error = match spans.get(1) {
+                Some(second) => {
+                    Diagnostic::error("unexpected-argument", "one element is traced").at(second.clone(), "")
+                }
+                None => Diagnostic::error("missing-argument", "`%trace` wants an element").at(call.name.clone(), ""),
+            };
+            return Err(Box::new(error.help("`%trace c[3,5]`, `%trace KERNEL c[3,5]`")));
+        };
+        let subject = Subject::of(named.as_ref(), call, workspace)?;
+        let element = observing::element(span, call, workspace)?;
+        let again = observing::again(&subject, call, workspace)?;
+        let observe = Observe::Writers(vec![element.span.clone()]);
+        let (observed, _) = observing::launched(&again, &observe, workspace, context)?;
+        let Some(Observed::Writers(Writers { last: Some(writer), count, .. })) = observed else {
+            let message = format!("the launch of `{}` does not write {}", again.name, element.text);
+            return Err(Box::new(Diagnostic::error("never-written", message).at(span.clone(), "")));
+        };
+        let observe = Observe::Record { block: writer.block, warp: None };
+        let (observed, device) = observing::launched(&again, &observe, workspace, context)?;
+        let Some(Observed::Record(record)) = observed else {
+            return Err(Box::new(Diagnostic::error("trace", "the emulator recorded nothing")));
+        };
+        let origins = record.origins(&writer);
+        let lines = origins.passages.iter().map(|passage| &passage.line).chain([&writer.line]);
+        let texts = Texts::of(&again, workspace, lines);
+        let ptx = again.version.artifact(Stage::Ptx).and_then(Artifact::text).unwrap_or_default();
+        let view = View {
+            headline: format!("{} v{} · {device}", again.name, again.version.number),
+            element: &element,
+            writer: &writer,
+            count,
+            origins: &origins,
+            texts: &texts,
+            uses: register_types::of_ptx(ptx),
+            buffers: workspace.buffers.iter().cloned().collect(),
+            tiles: tile::of(&again, &element, &writer),
+        };
+        Ok(Some(view.output()))
+    }
+}
+
+struct View<'a> {
+    headline: String,
+    element: &'a Element,
+    writer: &'a Writer,
+    count: u64,
+    origins: &'a Origins,
+    texts: &'a Texts,
+    uses: std::collections::HashMap<&'a str, register_types::Holds>,
+    buffers: Vec<Buffer>,
+    tiles: Vec<InTile>,
+}
+
+/// Where a step goes from and to: numbers of [`PLACES`].
+const PLACES: [&str; 4] = ["global memory", "shared memory", "registers", "tensor cores"];
+
+/// One step of the path: an instruction, or several of a kind.
+struct Row {
+    opcode: String,
+    passages: Vec<usize>,
+    times: u64,
+    from: usize,
+    to: usize,
+}
+
+/// `a[3, 0:64]`, or a box that holds the elements.
+pub fn elements_text(buffer: &Buffer, ranges: &[(u64, u64)]) -> (String, u64) {
+    let size = buffer.dtype.size().max(1) as u64;
+    let (mut low, mut high, mut count) = (vec![usize::MAX; buffer.shape.len()], vec![0; buffer.shape.len()], 0);
+    let width = buffer.shape.last().copied().unwrap_or(1).max(1) as u64;
+    for &(from, to) in ranges {
+        let (from, to) = (from / size, to.div_ceil(size));
+        count += to - from;
+        // Only the first and the last element of each row matter.
+        let mut at = from;
+        while at < to {
+            let end = ((at / width + 1) * width).min(to);
+            for flat in [at, end - 1] {
+                for (axis, index) in
+                    crate::launch::changes::index_of(flat as usize, &buffer.shape).into_iter().enumerate()
+                {
+                    low[axis] = low[axis].min(index);
+                    high[axis] = high[axis].max(index);
+                }
+            }
+            at = end;
+        }
+    }
+    let volume: u64 = low.iter().zip(&high).map(|(low, high)| (high + 1).saturating_sub(*low) as u64).product();
+    let index = low.iter().zip(&high).map(|(low, high)| match low == high {
+        true => low.to_string(),
+        false => format!("{low}:{}", high + 1),
+    });
+    let text = format!("{}[{}]", buffer.name, index.collect::<Vec<_>>().join(", "));
+    (if volume == count { text } else { format!("within {text}") }, count)
+}
+
+impl View<'_> {
+    fn buffer(&self, name: &str) -> Option<&Buffer> {
+        self.buffers.iter().find(|buffer| buffer.name == name)
+    }
+
+    fn span_text(&self, span: &Span) -> String {
+        match self.buffer(&span.buffer) {
+            Some(buffer) => elements_text(buffer, &[(span.from, span.to)]).0,
+            None => format!("{} + {}", span.buffer, span.from),
+        }
+    }
+
+    fn source(&self, line: &warpbook_device::observe::Line) -> String {
+        let spot = self.texts.spot(line).filter(|_| !self.texts.is_ptx());
+        spot.map(|spot| format!("{} {}", self.texts.title(), self.texts.name(&spot))).unwrap_or_default()
+    }
+
+    /// The steps, those of a kind together.
+    fn rows(&self) -> Vec<Row> {
+        let mut rows: Vec<Row> = Vec::new();
+        for (number, passage) in self.origins.passages.iter().enumerate() {
+            let opcode = passage.line.opcode().to_owned();
+            let (from, to) = way(passage);
+            let class = Class::of(&opcode);
+            let source = self.source(&passage.line);
+            let is_plain = from == 2 && to == 2;
+            let joins = rows.last().is_some_and(|last| {
+                let before = &self.origins.passages[last.passages[0]];
+                let alike = match is_plain {
+                    true => last.from == 2 && last.to == 2,
+                    false => {
+                        last.opcode == opcode || (last.from, last.to) == (from, to) && Class::of(&last.opcode) == class
+                    }
+                };
+                // One buffer each.
+                let buffer = |passage: &Passage| passage.at.global.as_ref().map(|span| span.buffer.clone());
+                alike && self.source(&before.line) == source && buffer(before) == buffer(passage)
+            });
+            match rows.last_mut().filter(|_| joins) {
+                Some(last) => {
+                    last.passages.push(number);
+                    last.times += passage.times;
+                }
+                None => rows.push(Row { opcode, passages: vec![number], times: passage.times, from, to }),
+            }
+        }
+        rows
+    }
+
+    /// What the step nearest to the store does.
+    fn what(&self, row: &Row) -> String {
+        let Some(passage) = row.passages.last().and_then(|&number| self.origins.passages.get(number)) else {
+            return String::new();
+        };
+        let at = &passage.at;
+        let register = at.register.as_ref().map(|Held { name, index, ty, bytes, value }| {
+            let shown = match Shown::of(name, *ty, &self.uses) {
+                Shown::Register(register_types::Holds::Bits, bytes) => self.by_memory(name, bytes),
+                known => known,
+            };
+            let part = match (ty.size(), bytes & 0xf) {
+                (4, 0b0011) => ", low half",
+                (4, 0b1100) => ", high half",
+                _ => "",
+            };
+            let number = if passage.line.text.contains('{') { format!("[{index}]") } else { String::new() };
+            let value = value.map(|bits| format!(" = {}", shown.text(bits))).unwrap_or_default();
+            format!("{name}{number}{part}{value}")
+        });
+        let global = at.global.as_ref().map(|span| self.span_text(span));
+        let shared = at.shared.map(|bytes| format!("shared {:#x} (bank {})", bytes.at, bytes.bank()));
+        let parts: Vec<String> = match (row.from, row.to) {
+            (2, _) if row.to != 2 => [register, shared, global].into_iter().flatten().collect(),
+            _ => [global, shared, register].into_iter().flatten().collect(),
+        };
+        parts.join(" → ")
+    }
+
+    /// What a register holds that nothing computes with: elements of the buffer that it comes from or goes to.
+    fn by_memory(&self, name: &str, bytes: u32) -> Shown {
+        use register_types::Holds;
+        let other = self.origins.passages.iter().find_map(|passage| {
+            let is = passage.at.register.as_ref().is_some_and(|own| own.name == name);
+            passage.at.global.as_ref().filter(|_| is).and_then(|span| self.buffer(&span.buffer))
+        });
+        let holds = match (other.map(|buffer| buffer.dtype), bytes) {
+            (Some(Dtype::F32), 4) => Holds::F32,
+            (Some(Dtype::F64), 8) => Holds::F64,
+            (Some(Dtype::F16), 4) => Holds::F16x2,
+            (Some(Dtype::F16), 2) => Holds::F16,
+            (Some(Dtype::Bf16), 4) => Holds::Bf16x2,
+            (Some(Dtype::Bf16), 2) => Holds::Bf16,
+            (Some(dtype), _) if dtype.range().is_some_and(|(low, _)| low < 0) && dtype.size() as u32 == bytes => {
+                Holds::Signed
+            }
+            _ => Holds::Bits,
+        };
+        Shown::Register(holds, bytes)
+    }
+
+    fn opcode(&self, row: &Row) -> String {
+        let mut names: Vec<&str> = Vec::new();
+        for &number in &row.passages {
+            let name = self.origins.passages[number].line.opcode();
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        if row.from == 2 && row.to == 2 && names.len() > 1 {
+            let mut bases: Vec<&str> = names.iter().map(|name| name.split('.').next().unwrap_or(name)).collect();
+            bases.dedup();
+            let more = bases.len().saturating_sub(4);
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            return format!("{}{more}", bases.into_iter().take(4).collect::<Vec<_>>().join(", "));
+        }
+        short(row.opcode.as_str(), 44)
+    }
+
+    fn who(&self, row: &Row) -> String {
+        let Some(passage) = row.passages.last().and_then(|&number| self.origins.passages.get(number)) else {
+            return String::new();
+        };
+        format!("warp {}, lane {}", passage.at.warp, passage.at.lane)
+    }
+
+    fn ptx_lines(&self, row: &Row) -> String {
+        let lines = row.passages.iter().map(|&number| self.origins.passages[number].line.ptx);
+        let (low, high) = lines.fold((u32::MAX, 0), |(low, high), line| (low.min(line), high.max(line)));
+        if low == high { low.to_string() } else { format!("{low}–{high}") }
+    }
+
+    fn output(&self) -> Output {
+        let shown = Shown::Element(self.element.dtype);
+        let stored = self.origins.passages.iter().rev().find(|passage| passage.line.ptx == self.writer.line.ptx);
+        let [x, y, z] = self.writer.block;
+        let times = if self.count == 1 { "stored once" } else { "stored last" };
+        let mut head = vec![
+            format!("{}  {} · {}", self.element.text, self.element.dtype, self.headline),
+            format!(
+                "{times}, by block ({x}, {y}, {z}), warp {}, lane {} · PTX {} {}",
+                self.writer.warp,
+                self.writer.lane,
+                self.writer.line.ptx,
+                self.source(&self.writer.line)
+            ),
+            format!("  {}", short(&self.writer.line.text, 100)),
+        ];
+        if self.count > 1 {
+            head.push(format!("  of {} writes to it", grouped(self.count)));
+        }
+        // A part of a register is the element.
+        let value = stored.and_then(|passage| {
+            let register = passage.at.register.as_ref()?;
+            Some(register.value? >> (8 * register.bytes.trailing_zeros()))
+        });
+        if let Some(bits) = value.filter(|_| self.element.dtype.size() <= 8) {
+            head[0] += &format!(" · {}", shown.text(bits));
+        }
+        for tile in &self.tiles {
+            head.push(tile.text());
+        }
+        let mut made = Vec::new();
+        for origin in &self.origins.origins {
+            let (text, count) = match self.buffer(&origin.buffer) {
+                Some(buffer) => elements_text(buffer, &origin.ranges),
+                None => (origin.buffer.clone(), origin.ranges.len() as u64),
+            };
+            let elements = if count == 1 { "element" } else { "elements" };
+            made.push(format!("{text}  {} {elements}", grouped(count)));
+        }
+        if made.is_empty() {
+            made.push("nothing that was loaded: constants, indices and arguments".to_owned());
+        }
+        if self.origins.other_block {
+            made.push("and another block's shared memory, where the search ends".to_owned());
+        }
+        if self.origins.cut {
+            made.push("not all: the block is longer than what is recorded".to_owned());
+        }
+        let rows = self.rows();
+        let left = rows.len().saturating_sub(ROWS);
+        let (first, last) = if left > 0 { (ROWS / 2, ROWS / 2) } else { (rows.len(), 0) };
+        let mut listed = vec![
+            ["times", "instruction", "nearest to the store", "by", "PTX", self.texts.title()]
+                .map(str::to_owned)
+                .to_vec(),
+        ];
+        let line = |row: &Row| {
+            let source = row.passages.first().map(|&number| self.source(&self.origins.passages[number].line));
+            let source = source.unwrap_or_default();
+            let source = source.trim_start_matches(self.texts.title()).trim().to_owned();
+            vec![grouped(row.times), self.opcode(row), self.what(row), self.who(row), self.ptx_lines(row), source]
+        };
+        listed.extend(rows[..first].iter().map(line));
+        if left > 0 {
+            listed.push(vec![String::new(), format!("… {left} more …")]);
+            listed.extend(rows[rows.len() - last..].iter().map(line));
+        }
+        if self.texts.is_ptx() {
+            listed.iter_mut().for_each(|row| row.truncate(5));
+        }
+        let (path, path_html) = table::with_numbers(&listed, &(0..1));
+        let text = format!("{}\nmade of\n  {}\n{path}", head.join("\n"), made.join("\n  "));
+        let arrows: Vec<Arrow> =
+            rows.iter().filter(|row| row.from != 2 || row.to != 2).map(|row| self.arrow(row)).collect();
+        let shown = arrows.len().min(2 * ROWS);
+        let title = format!("{} of {}", self.element.text, self.headline);
+        let html = format!(
+            "<div><b>{}</b>{}<div>made of {}</div>{}<details><summary>every step</summary>{path_html}</details></div>",
+            escape_html(&head[0]),
+            head[1..].iter().map(|line| format!("<div>{}</div>", escape_html(line))).collect::<String>(),
+            escape_html(&made.join("; ")),
+            sequence::svg(&title, &PLACES, &arrows[..shown])
+        );
+        Output::text(text).with_html(html).with_facts(self.facts())
+    }
+
+    fn arrow(&self, row: &Row) -> Arrow {
+        let times = if row.times > 1 { format!(" ×{}", grouped(row.times)) } else { String::new() };
+        let source = row.passages.first().map(|&number| self.source(&self.origins.passages[number].line));
+        let source =
+            source.filter(|source| !source.is_empty()).map(|source| format!(" · {source}")).unwrap_or_default();
+        Arrow {
+            from: row.from,
+            to: row.to,
+            label: format!("{}{times}", self.opcode(row)),
+            note: format!("{} · {} · PTX {}{source}", self.what(row), self.who(row), self.ptx_lines(row)),
+        }
+    }
+
+    fn facts(&self) -> serde_json::Value {
+        json!({
+            "element": self.element.text,
+            "block": self.writer.block, "warp": self.writer.warp, "lane": self.writer.lane,
+            "ptx_line": self.writer.line.ptx, "writes": self.count,
+            "layouts": self.tiles.iter().map(InTile::facts).collect::<Vec<_>>(),
+            "made_of": self.origins.origins.iter().map(|origin| json!({
+                "buffer": origin.buffer, "bytes": origin.ranges,
+            })).collect::<Vec<_>>(),
+            "path": self.origins.passages.iter().map(|passage| json!({
+                "ptx_line": passage.line.ptx, "opcode": passage.line.opcode(), "times": passage.times,
+                "warps": passage.warps, "warp": passage.at.warp, "lane": passage.at.lane,
+                "register": passage.at.register.as_ref().map(|register| &register.name),
+                "shared": passage.at.shared.map(|bytes| bytes.at),
+                "bank": passage.at.shared.map(|bytes| bytes.bank()),
+                "global": passage.at.global.as_ref().map(|span| self.span_text(span)),
+            })).collect::<Vec<_>>(),
+        })
+    }
+}
+
+/// Between which places an instruction moves the value.
+fn way(passage: &Passage) -> (usize, usize) {
+    let opcode = passage.line.opcode();
+    match (Class::of(opcode), &passage.at.global, &passage.at.shared) {
+        (Class::Tensor, _, shared) => (if shared.is_some() { 1 } else { 2 }, 3),
+        (Class::CopyAsync, ..) => (0, 1),
+        (Class::Bulk, Some(_), _) if opcode.contains(".global.shared") => (1, 0),
+        (Class::Bulk, ..) => (0, 1),
+        (Class::SharedStore, ..) => (2, 1),
+        (Class::SharedLoad, ..) => (1, 2),
+        (Class::GlobalStore, ..) => (2, 0),
+        (Class::Atomic, Some(_), _) => (2, 0),
+        (Class::Atomic, _, Some(_)) => (2, 1),
+        (_, Some(_), _) if opcode.starts_with("st") => (2, 0),
+        (_, Some(_), _) => (0, 2),
+        (_, _, Some(_)) if opcode.starts_with("st") => (2, 1),
+        (_, _, Some(_)) => (1, 2),
+        _ => (2, 2),
+    }
+}
+
+fn short(text: &str, most: usize) -> String {
+    let text = text.trim_end_matches(';');
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    text.chars().take(most - 1).chain(['…']).collect()
+}

@@ -1,0 +1,464 @@
+//! `%watch`: registers and memory at a line of the PTX, lane by lane, each time that a warp comes there.
+
+mod value;
+
+use std::collections::HashMap;
+use std::fmt::Write;
+use std::ops::Range;
+
+use serde_json::json;
+
+use crate::magics::views::lane_values::{Shown, float, lanes_text, mask_text};
+use crate::magics::views::observing::{self, BLOCK, Element};
+use crate::magics::views::source_lines::Texts;
+use crate::magics::views::subject::{Subject, Words};
+use crate::magics::{Call, Kind, Magic, OptionSpec, Spec};
+use crate::render::{Output, escape_html, grouped};
+use crate::workspace::{Context, Workspace};
+use warpbook_compiler::{Artifact, Stage};
+use warpbook_device::Dtype;
+use warpbook_device::observe::{Found, History, Line, Observe, Observed, Point, Time, Watched, Watching};
+use warpbook_diagnostic::{Diagnostic, Result, nearest};
+use warpbook_ir::register_types::{self, Holds};
+
+/// `%watch [KERNEL] %r12 … --line N`
+pub struct WatchMagic;
+
+/// Times that are told in the text, and that are drawn.
+const TOLD: usize = 12;
+const DRAWN: usize = 64;
+/// Lanes that are told in the text.
+const LANES: usize = 6;
+
+const SPEC: Spec = Spec {
+    name: "watch",
+    kind: Kind::Line,
+    summary: "registers and memory at a line of the PTX, lane by lane; the registers that hold a value of the TTGIR",
+    usage: "[KERNEL[@VERSION]] WHAT… --line N [--warp W] [--block X,Y,Z] [--lane L,…] [--as TYPE]",
+    details: "WHAT is a register (`%r12`), an element of a buffer (`c[3,5]`), or bytes of the block's shared memory \
+              (`shared[0x400]`). The launch is repeated on the emulator; the buffers keep what they hold. A register that \
+              the instruction writes is told as it is after it, all else as it is before. Registers are shown as what \
+              the instructions that use them take them for; `--as hex` and the like choose. Without `--line`, a register \
+              is watched where it is written first. `--source N` takes the first instruction of line N of the kernel's \
+              own text. `%watch matmul acc` and `%watch matmul %27` tell which registers hold a variable of the Python, or a \
+              value of the TTGIR, in the lanes of a warp: they are found by the values, in the order of its layout.",
+    options: &[
+        OptionSpec { name: "--line", value: "N", help: "at the instruction on this line of the PTX" },
+        OptionSpec {
+            name: "--source",
+            value: "N",
+            help: "at the first instruction of this line of the kernel's own text",
+        },
+        BLOCK,
+        OptionSpec { name: "--warp", value: "W", help: "this warp rather than warp 0; or `all`" },
+        OptionSpec { name: "--lane", value: "L,…", help: "these lanes only" },
+        OptionSpec { name: "--as", value: "TYPE", help: "show as f32, f64, f16, bf16, f16x2, bf16x2, s32, u32 or hex" },
+    ],
+};
+
+/// One thing that is watched.
+struct Wanted {
+    span: Range<usize>,
+    text: String,
+    watched: Watched,
+    element: Option<Element>,
+}
+
+impl Magic for WatchMagic {
+    fn spec(&self) -> &'static Spec {
+        &SPEC
+    }
+
+    fn words(&self) -> Vec<String> {
+        Holds::NAMES.iter().map(|(name, _)| (*name).to_owned()).chain(["all".to_owned()]).collect()
+    }
+
+    fn run(&self, call: &Call<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
+        let words = Words::of(call, &SPEC)?;
+        let cell = &call.cell.text;
+        let mut spans = observing::positional(&words, cell);
+        // A lone word that is no kernel may be a variable of the last one.
+        let is_lone = spans.len() == 1 && workspace.kernels.last().is_some();
+        let is_variable = |word: &str| is_lone && workspace.kernels.get(word).is_none() && is_name(word);
+        let is_named = |span: &&Range<usize>| {
+            let word = &cell[(*span).clone()];
+            !is_watched(word) && !is_variable(word)
+        };
+        let named = spans.first().filter(is_named).cloned();
+        spans.drain(..usize::from(named.is_some()));
+        let subject = Subject::of(named.as_ref(), call, workspace)?;
+        if spans.is_empty() {
+            let error = Diagnostic::error("missing-argument", "`%watch` wants a register or an address");
+            let help = "`%watch %r12`, `%watch c[3,5] --line 40`; `%stages` shows the PTX with its lines";
+            return Err(Box::new(error.at(call.name.clone(), "").help(help)));
+        }
+        let again = observing::again(&subject, call, workspace)?;
+        let ptx = again.version.artifact(Stage::Ptx).and_then(Artifact::text).unwrap_or_default().to_owned();
+        let registers = register_types::of_ptx(&ptx);
+        let is_value = |span: &&Range<usize>| {
+            let word = &cell[(*span).clone()];
+            let is_of_ir = || observing::is_value_of_ttgir(&again, word);
+            is_name(word) || (word.starts_with('%') && !registers.contains_key(word) && is_of_ir())
+        };
+        if let Some(value) = spans.iter().find(is_value) {
+            if let Some(other) = spans.iter().find(|span| *span != value) {
+                let error = Diagnostic::error("option-value", "a value is watched by itself").at(other.clone(), "");
+                return Err(Box::new(error.help(format!("`%watch {} {}`", subject.name, &cell[value.clone()]))));
+            }
+            let lanes = lanes(&words, cell)?;
+            return value::watch_value(&subject, value, &words, &lanes, call, workspace, context).map(Some);
+        }
+        let chosen = chosen(&words, cell)?;
+        let wanted = spans.into_iter().map(|span| wanted(span, chosen, call, workspace)).collect::<Result<Vec<_>>>()?;
+        let block = observing::block(&words, cell)?;
+        let warp = match words.option("--warp").map(|span| cell[span].to_owned()).as_deref() {
+            Some("all") => None,
+            _ => Some(observing::number(&words, cell, "--warp", "the number of a warp, or `all`")?.unwrap_or(0)),
+        };
+        let lanes = lanes(&words, cell)?;
+        let line = self::line(&words, call, &wanted, &ptx, &again, workspace)?;
+        let watched = wanted.iter().map(|one| one.watched.clone()).collect();
+        let observe = Observe::Watch(Watching { block, warp, points: vec![Point { line, watched }] });
+        let (observed, device) = observing::launched(&again, &observe, workspace, context)?;
+        let history = match observed {
+            Some(Observed::Watch(histories)) => histories.into_iter().next(),
+            _ => None,
+        };
+        let history = history.ok_or_else(|| observing::no_such_block(&words, call, block))?;
+        let at = words.option("--line").unwrap_or(call.arguments.clone());
+        check(&wanted, &history, line, at)?;
+        if let Some(warp) = warp.filter(|warp| *warp >= history.warps) {
+            return Err(observing::no_such_warp(warp, history.warps, words.option("--warp")));
+        }
+        let Some(instruction) = &history.line else { return Ok(None) };
+        let texts = Texts::of(&again, workspace, std::iter::once(instruction));
+        let [x, y, z] = block;
+        let headline = format!("{} v{} · {device} · block ({x}, {y}, {z})", again.name, again.version.number);
+        let uses = register_types::of_ptx(&ptx);
+        let shown = wanted.iter().zip(&history.found).map(|(one, found)| shown(one, found, chosen, &uses)).collect();
+        Ok(Some(
+            View { headline, wanted: &wanted, history: &history, shown, lanes, texts: &texts, instruction }.output(),
+        ))
+    }
+}
+
+/// Whether a word can be a variable.
+fn is_name(word: &str) -> bool {
+    let word = word.split(':').next().unwrap_or(word);
+    word.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+/// Whether a word is something to watch rather than a kernel.
+fn is_watched(word: &str) -> bool {
+    word.starts_with('%') || word.contains('[')
+}
+
+fn chosen(words: &Words, cell: &str) -> Result<Option<Holds>> {
+    let Some(span) = words.option("--as") else { return Ok(None) };
+    let name = &cell[span.clone()];
+    match Holds::NAMES.iter().find(|(known, _)| *known == name) {
+        Some((_, holds)) => Ok(Some(*holds)),
+        None => Err(observing::wrong("--as", "one of f32, f64, f16, bf16, f16x2, bf16x2, s32, u32, hex", span)),
+    }
+}
+
+fn lanes(words: &Words, cell: &str) -> Result<Vec<u32>> {
+    let Some(span) = words.option("--lane") else { return Ok((0..32).collect()) };
+    let each = cell[span.clone()].split(',').map(|part| match part.trim().split_once('-') {
+        Some((from, to)) => Some((from.parse::<u32>().ok()?, to.parse::<u32>().ok()?)),
+        None => part.trim().parse().ok().map(|lane| (lane, lane)),
+    });
+    let ranges: Option<Vec<(u32, u32)>> = each.collect();
+    let ranges = ranges.filter(|ranges| ranges.iter().all(|&(from, to)| from <= to && to < 32));
+    let ranges =
+        ranges.ok_or_else(|| observing::wrong("--lane", "lanes from 0 to 31, such as 3 or 0,4,8 or 0-7", span))?;
+    Ok(ranges.into_iter().flat_map(|(from, to)| from..=to).collect())
+}
+
+fn wanted(span: Range<usize>, chosen: Option<Holds>, call: &Call<'_>, workspace: &Workspace) -> Result<Wanted> {
+    let text = &call.cell.text[span.clone()];
+    if text.starts_with('%') {
+        let watched = Watched::Register(text.to_owned());
+        return Ok(Wanted { text: text.to_owned(), watched, element: None, span });
+    }
+    if let Some(inside) = text.strip_prefix("shared[").and_then(|rest| rest.strip_suffix(']')) {
+        let inside = inside.trim();
+        let parsed = match inside.strip_prefix("0x") {
+            Some(digits) => u64::from_str_radix(digits, 16).ok(),
+            None => inside.parse().ok(),
+        };
+        let bytes = match chosen {
+            Some(Holds::F16 | Holds::Bf16) => 2,
+            Some(Holds::F64) => 8,
+            _ => 4,
+        };
+        let Some(at) = parsed.filter(|at| *at < 1 << 20) else {
+            let error = Diagnostic::error("bad-address", "an address in shared memory is a number of bytes");
+            return Err(Box::new(error.at(span, "").help("`shared[0x400]`")));
+        };
+        return Ok(Wanted { text: text.to_owned(), watched: Watched::Shared { at, bytes }, element: None, span });
+    }
+    let element = observing::element(&span, call, workspace)?;
+    let watched = Watched::Global(element.span.clone());
+    Ok(Wanted { text: element.text.clone(), watched, element: Some(element), span })
+}
+
+/// The line of the PTX that is meant.
+fn line(
+    words: &Words,
+    call: &Call<'_>,
+    wanted: &[Wanted],
+    ptx: &str,
+    again: &crate::launch::again::Again,
+    workspace: &Workspace,
+) -> Result<u32> {
+    let cell = &call.cell.text;
+    if let Some(line) = observing::number(words, cell, "--line", "the number of a line of the PTX")? {
+        return Ok(line);
+    }
+    let own = |number: u32, text: &str| warpbook_ir::places::is_ptx_instruction(text.trim()).then_some(number);
+    if let Some(source) =
+        observing::number::<u32>(words, cell, "--source", "the number of a line of the kernel's own text")?
+    {
+        let name = again.text().name;
+        let places = warpbook_ir::places::of_ptx(ptx);
+        let found = ptx.lines().zip(1u32..).zip(&places).find_map(|((text, number), places)| {
+            let here = places.iter().any(|place| place.line == source && (place.file == name || places.len() == 1));
+            own(number, text).filter(|_| here)
+        });
+        let _ = workspace;
+        return found.ok_or_else(|| {
+            let error =
+                Diagnostic::error("no-instruction", format!("no instruction of the PTX comes from line {source}"));
+            Box::new(error.at(words.option("--source").unwrap_or_default(), "").help("`%stages` shows which lines do"))
+        });
+    }
+    let Some(Wanted { watched: Watched::Register(name), span, .. }) = wanted.first() else {
+        let error = Diagnostic::error("missing-option", "memory is watched at a line of the PTX");
+        let error = error.at(wanted.first().map_or(call.arguments.clone(), |one| one.span.clone()), "");
+        return Err(Box::new(
+            error.help("`--line N`: `%stages` shows the lines; `%trace` tells who writes an element"),
+        ));
+    };
+    let has = |text: &str| {
+        let mut names = text.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '%' | '$' | '.')));
+        names.any(|word| word == name)
+    };
+    let found = ptx.lines().zip(1u32..).find_map(|(text, number)| own(number, text).filter(|_| has(text)));
+    found.ok_or_else(|| {
+        let registers = register_types::of_ptx(ptx);
+        let mut names: Vec<&str> = registers.keys().copied().collect();
+        names.sort_unstable();
+        unknown_register(name, names.into_iter(), span.clone())
+    })
+}
+
+fn unknown_register<'a>(name: &str, names: impl Iterator<Item = &'a str>, span: Range<usize>) -> Box<Diagnostic> {
+    let error = Diagnostic::error("unknown-register", format!("the PTX has no register `{name}`")).at(span, "");
+    Box::new(match nearest(name, names) {
+        Some(near) => error.help(format!("did you mean `{near}`?")).note("a value of TTGIR or TTIR is dumped: `%dump`"),
+        None => error.help("`%stages` shows the PTX; a value of TTGIR or TTIR is dumped: `%dump`"),
+    })
+}
+
+/// Refuses what is not there.
+fn check(wanted: &[Wanted], history: &History, line: u32, at: Range<usize>) -> Result<()> {
+    if history.line.is_none() {
+        let error = Diagnostic::error("no-instruction", format!("no instruction begins on line {line} of the PTX"));
+        let near = history.lines.iter().min_by_key(|known| known.abs_diff(line));
+        return Err(Box::new(match near {
+            Some(near) => error.at(at, "").help(format!("the nearest is on line {near}")),
+            None => error.at(at, ""),
+        }));
+    }
+    for (one, found) in wanted.iter().zip(&history.found) {
+        match found {
+            Found::Unknown => {
+                return Err(unknown_register(&one.text, history.names.iter().map(String::as_str), one.span.clone()));
+            }
+            Found::Elsewhere { from, to } => {
+                let message = format!("`{}` holds nothing at line {line}", one.text);
+                let error = Diagnostic::error("register-dead", message).at(one.span.clone(), "");
+                return Err(Box::new(error.note(format!("it lives from line {from} to line {to} of the PTX"))));
+            }
+            Found::Register { .. } | Found::Memory => {}
+        }
+    }
+    Ok(())
+}
+
+fn shown(one: &Wanted, found: &Found, chosen: Option<Holds>, uses: &HashMap<&str, Holds>) -> Shown {
+    match (found, &one.watched, &one.element) {
+        (Found::Register { ty, .. }, Watched::Register(name), _) => match chosen {
+            Some(holds) => Shown::Register(holds, ty.size()),
+            None => Shown::of(name, *ty, uses),
+        },
+        (_, _, Some(element)) => match chosen {
+            Some(holds) => Shown::Register(holds, element.dtype.size() as u32),
+            None => Shown::Element(element.dtype),
+        },
+        (_, Watched::Shared { bytes, .. }, _) => Shown::Register(chosen.unwrap_or(Holds::Bits), *bytes),
+        _ => Shown::Element(Dtype::U32),
+    }
+}
+
+struct View<'a> {
+    headline: String,
+    wanted: &'a [Wanted],
+    history: &'a History,
+    shown: Vec<Shown>,
+    lanes: Vec<u32>,
+    texts: &'a Texts,
+    instruction: &'a Line,
+}
+
+const STYLE: &str = ".wb-watch table{border-collapse:collapse;font:11px var(--jp-code-font-family,monospace)}\
+.wb-watch td,.wb-watch th{padding:1px 5px;text-align:right;font-weight:400;white-space:nowrap;color:inherit}\
+.wb-watch th{opacity:.75}.wb-watch .o{opacity:.6}.wb-watch .s{overflow:auto;max-height:480px}\
+.wb-watch .h1{background:#0072b21a}.wb-watch .h2{background:#0072b233}.wb-watch .h3{background:#0072b24d}.wb-watch .h4{background:#0072b266}\
+.wb-watch .h5{background:#0072b280}";
+
+impl View<'_> {
+    fn output(&self) -> Output {
+        let mut place = format!("PTX {}: {}", self.instruction.ptx, self.instruction.text.trim_end_matches(';'));
+        if let Some(spot) = self.texts.spot(self.instruction).filter(|_| !self.texts.is_ptx()) {
+            let _ = write!(place, "\n{} {}: {}", self.texts.title(), self.texts.name(&spot), self.texts.text(&spot));
+        }
+        let (count, cut) =
+            (self.history.times.len(), if self.history.cut { ", and more that are not kept" } else { "" });
+        let mut text = format!("{}\n{place}", self.headline);
+        let mut html =
+            format!("<div class=\"wb-watch\"><style>{STYLE}</style><div><b>{}</b></div>", escape_html(&self.headline));
+        let _ = write!(html, "<div><code>{}</code></div>", escape_html(&place).replace('\n', "</code><br><code>"));
+        if count == 0 {
+            let note = "the warp never came there";
+            return Output::text(format!("{text}\n{note}")).with_html(format!("{html}<div>{note}</div></div>"));
+        }
+        for (index, one) in self.wanted.iter().enumerate() {
+            let shown = self.shown[index];
+            let when = match self.history.found.get(index) {
+                Some(Found::Register { written: true, .. }) => "after it",
+                _ => "before it",
+            };
+            let times = if count == 1 { "once".to_owned() } else { format!("{} times", grouped(count as u64)) };
+            let head = format!("{}  {} · {when} · {times}{cut}", one.text, shown.name());
+            let _ = write!(text, "\n{head}");
+            let _ = write!(html, "<div>{}</div>", escape_html(&head));
+            text += &self.lines(index, shown);
+            html += &self.table(index, shown);
+        }
+        html += "</div>";
+        Output::text(text).with_html(html).with_facts(self.facts())
+    }
+
+    fn several_warps(&self) -> bool {
+        let first = self.history.times.first().map(|time| time.warp);
+        self.history.times.iter().any(|time| Some(time.warp) != first)
+    }
+
+    fn label(&self, time: &Time) -> String {
+        if self.several_warps() { format!("warp {} · {}", time.warp, time.number) } else { time.number.to_string() }
+    }
+
+    fn wanted_lanes(&self, time: &Time) -> u32 {
+        self.lanes.iter().fold(0u32, |mask, lane| mask | 1 << lane) & time.active
+    }
+
+    fn lines(&self, index: usize, shown: Shown) -> String {
+        let mut text = String::new();
+        let width =
+            self.history.times.iter().take(TOLD).map(|time| self.label(time).chars().count()).max().unwrap_or(1);
+        let most = if self.lanes.len() < 32 { self.lanes.len() } else { LANES };
+        for time in self.history.times.iter().take(TOLD) {
+            let values = &time.values[index];
+            let told = match values.as_slice() {
+                [] => "outside of the memory".to_owned(),
+                [one] => shown.text(*one),
+                all => lanes_text(all, self.wanted_lanes(time), shown, most),
+            };
+            let lanes =
+                if time.active == u32::MAX { String::new() } else { format!("   (lanes {})", mask_text(time.active)) };
+            let _ = write!(text, "\n  {:>width$}  {told}{lanes}", self.label(time));
+        }
+        if self.history.times.len() > TOLD {
+            let _ = write!(text, "\n  and {} more", grouped((self.history.times.len() - TOLD) as u64));
+        }
+        text
+    }
+
+    /// A row for each time, a column for each lane; darker is larger.
+    fn table(&self, index: usize, shown: Shown) -> String {
+        let times = &self.history.times;
+        let numbers =
+            times.iter().take(DRAWN).flat_map(|time| &time.values[index]).filter_map(|&bits| shown.number(bits));
+        let (low, high) = numbers
+            .filter(|value| value.is_finite())
+            .fold((f64::MAX, f64::MIN), |(low, high), value| (low.min(value), high.max(value)));
+        let heat = |bits: u64| match shown.number(bits) {
+            Some(value) if high > low && value.is_finite() => ((value - low) / (high - low) * 5.0).round() as u32,
+            _ => 0,
+        };
+        let is_memory = times.first().is_some_and(|time| time.values[index].len() == 1);
+        let mut html = String::from("<div class=\"s\" tabindex=\"0\"><table><tr><th>time</th>");
+        match is_memory {
+            true => html += "<th>value</th>",
+            false => html.extend(self.lanes.iter().map(|lane| format!("<th>lane {lane}</th>"))),
+        }
+        html += "</tr>";
+        for time in times.iter().take(DRAWN) {
+            let _ = write!(html, "<tr><th>{}</th>", escape_html(&self.label(time)));
+            let values = &time.values[index];
+            let own: Vec<(u32, u64)> = match is_memory {
+                true => values.iter().map(|&value| (32, value)).collect(),
+                false => self.lanes.iter().filter_map(|&lane| Some((lane, *values.get(lane as usize)?))).collect(),
+            };
+            for (lane, value) in own {
+                let class = match (lane < 32 && time.active >> lane & 1 == 0, heat(value)) {
+                    (true, _) => " class=o".to_owned(),
+                    (false, 0) => String::new(),
+                    (false, heat) => format!(" class=h{heat}"),
+                };
+                let _ = write!(html, "<td{class}>{}", escape_html(&shown.text(value)));
+            }
+            html += "</tr>";
+        }
+        html += "</table></div>";
+        if times.len() > DRAWN {
+            let _ = write!(
+                html,
+                "<div>and {} more times: in the output's numbers</div>",
+                grouped((times.len() - DRAWN) as u64)
+            );
+        }
+        if high > low {
+            let _ = write!(
+                html,
+                "<div>from {} to {}; darker is larger; lanes that took no part are pale</div>",
+                float(low),
+                float(high)
+            );
+        }
+        html
+    }
+
+    fn facts(&self) -> serde_json::Value {
+        let of = |index: usize, time: &Time| {
+            let values = time.values[index].iter().map(|&bits| match self.shown[index].number(bits) {
+                Some(number) if number.is_finite() => json!(number),
+                _ => json!(self.shown[index].text(bits)),
+            });
+            values.collect::<Vec<_>>()
+        };
+        json!({
+            "ptx_line": self.instruction.ptx,
+            "watched": self.wanted.iter().enumerate().map(|(index, one)| json!({
+                "what": one.text,
+                "type": self.shown[index].name(),
+                "times": self.history.times.iter().take(1024).map(|time| json!({
+                    "warp": time.warp, "time": time.number, "active": time.active, "values": of(index, time),
+                })).collect::<Vec<_>>(),
+            })).collect::<Vec<_>>(),
+        })
+    }
+}

@@ -1,0 +1,306 @@
+//! `%watch` of a value of the TTGIR, or of a variable of the Python: which registers of the PTX hold it, lane by lane.
+//!
+//! The layout says which lane holds which elements, and not in which register of the PTX. That is found by the values:
+//! the launch is recorded, and a register holds a part of the value where all 32 lanes have the elements that the layout
+//! gives them. Of several the first one is told that an instruction of the value's own line of Python wrote.
+
+use std::collections::HashMap;
+use std::fmt::Write;
+use std::ops::Range;
+
+use serde_json::json;
+
+use crate::magics::Call;
+use crate::magics::views::dump::{self, Value};
+use crate::magics::views::lane_values::{Shown, lanes_text};
+use crate::magics::views::observing;
+use crate::magics::views::subject::{Subject, Words};
+use crate::render::{Output, table};
+use crate::workspace::{Context, Workspace};
+use warpbook_compiler::{Artifact, Stage};
+use warpbook_device::Dtype;
+use warpbook_device::observe::{Line, Observe, Observed};
+use warpbook_diagnostic::{Diagnostic, Result};
+use warpbook_ir::layout::{Encoding, Layout, Place, aliases};
+use warpbook_ir::places::{self, Place as SourcePlace};
+use warpbook_ir::register_types::Holds;
+
+/// Rows of the text, and of the table.
+const TOLD: usize = 12;
+const DRAWN: usize = 64;
+/// Lanes that the text tells.
+const LANES: usize = 6;
+/// Instructions of a warp that are looked through.
+const MOST: usize = 1 << 18;
+/// Elements of a value with all its iterations.
+const LARGEST: usize = 1 << 22;
+
+/// Where a register of the layout is held.
+#[derive(Clone, Debug)]
+struct Holder {
+    /// `%r561`
+    register: String,
+    /// Its part, counted in elements from the lowest bits.
+    part: u32,
+    /// Parts that it has.
+    parts: u32,
+    line: Line,
+    /// Whether the value's own line of Python wrote it.
+    own: bool,
+}
+
+/// Which register of the layout, and in which of the iterations.
+type Key = (usize, usize);
+
+/// The view.
+pub fn watch_value(
+    subject: &Subject,
+    span: &Range<usize>,
+    words: &Words,
+    lanes: &[u32],
+    call: &Call<'_>,
+    workspace: &mut Workspace,
+    context: Context<'_>,
+) -> Result<Output> {
+    let cell = &call.cell.text;
+    if let Some(name) = ["--line", "--source", "--as"].into_iter().find(|name| words.option(name).is_some()) {
+        let message = format!("`{name}` is for registers and memory; a value is watched where it is made");
+        let error = Diagnostic::error("option-value", message).at(words.option(name).unwrap_or_default(), "");
+        return Err(Box::new(error.help("without it, the registers that hold the value are told")));
+    }
+    let block = observing::block(words, cell)?;
+    let warp: u32 = observing::number(words, cell, "--warp", "the number of a warp")?.unwrap_or(0);
+    let again = observing::again(subject, call, workspace)?;
+    let warps = again.version.meta.threads.value.div_ceil(32);
+    if warp >= warps {
+        return Err(observing::no_such_warp(warp, warps, words.option("--warp")));
+    }
+    let extents = again.version.meta.cluster.value;
+    let program = std::array::from_fn(|axis| block[axis] / extents[axis].max(1));
+    let value = dump::value(subject, span, program, call, workspace, context)?;
+    let refuse = |message: String| Box::new(Diagnostic::error("not-in-registers", message).at(span.clone(), ""));
+    let layout = layout(&value).map_err(refuse)?;
+    let expected = expected(&value, &layout, warp);
+    let observe = Observe::Record { block, warp: Some(warp) };
+    let (observed, device) = observing::launched(&again, &observe, workspace, context)?;
+    let Some(Observed::Record(record)) = observed else { return Err(observing::no_such_block(words, call, block)) };
+    let (steps, _) = record.steps(warp, MOST, |_, _| true);
+    let own = own_places(subject, &value);
+    let mut found: HashMap<Key, Holder> = HashMap::new();
+    let (width, mask) = width(value.contents.dtype);
+    for step in steps.iter().filter(|step| step.active == u32::MAX) {
+        let is_own = step.line.places.iter().any(|place| {
+            let file = place.path.rsplit('/').next().unwrap_or(&place.path);
+            own.iter().any(|own| own.line == place.line && own.file.rsplit('/').next() == Some(file))
+        });
+        for change in &step.changes {
+            // A truth value is a predicate, or all of a register.
+            let parts = if width == 1 { 1 } else { (8 * change.ty.size()).min(64) / width };
+            for part in 0..parts {
+                let values = change.values.iter().map(|value| value >> (width * part) & mask).collect::<Vec<_>>();
+                // What is the same in every lane may be anything.
+                let is_telling = is_own || values.iter().any(|value| *value != values[0]);
+                for key in expected.get(&values).filter(|_| is_telling).into_iter().flatten() {
+                    let is_better = found.get(key).is_none_or(|known| is_own && !known.own);
+                    if is_better {
+                        let (register, line) = (change.register.clone(), step.line.clone());
+                        found.insert(*key, Holder { register, part, parts, line, own: is_own });
+                    }
+                }
+            }
+        }
+    }
+    let [x, y, z] = block;
+    let View { text, html, facts } = View::of(
+        &format!("{} v{} · {device} · block ({x}, {y}, {z}), warp {warp}", again.name, again.version.number),
+        &cell[span.clone()],
+        &value,
+        &layout,
+        warp,
+        lanes,
+        &found,
+    )
+    .ok_or_else(|| {
+        let message = format!("no register of the PTX is seen to hold a part of `{}`", &cell[span.clone()]);
+        let error = refuse(message).note(format!("its type: {}", described(&value)));
+        let error = error.note("it was folded into what uses it, or is the same in every lane, or is kept in parts");
+        Box::new(error.help("`%dump` has its elements"))
+    })?;
+    Ok(Output::text(text).with_html(html).with_facts(facts))
+}
+
+/// `64×64×f32 #mma`
+fn described(value: &Value) -> String {
+    let extents = value.ty.shape.iter().flatten().map(|extent| format!("{extent}×")).collect::<String>();
+    // By its name in the text, where it has one.
+    let known = aliases(&value.text);
+    let alias = known.iter().find(|(_, attribute)| **attribute == value.ty.layout).map(|(name, _)| *name);
+    format!("{extents}{} {}", value.ty.element, alias.unwrap_or(&value.ty.layout))
+}
+
+/// The layout, or why there is none.
+fn layout(value: &Value) -> std::result::Result<Layout, String> {
+    let name = &value.definition.name;
+    let Some(shape) = &value.ty.shape else {
+        return Err(format!("`{name}` is a scalar: every lane has the same, and no register can be told by it"));
+    };
+    if value.ty.memory.is_some() {
+        return Err(format!("`{name}` lies in shared memory, not in registers: `%layout {name}` says where"));
+    }
+    if value.contents.bytes.len() / value.contents.dtype.size().max(1) > LARGEST {
+        return Err(format!("`{name}` has more than {LARGEST} elements with all its iterations"));
+    }
+    let shape: Vec<u32> = shape.iter().map(|&extent| u32::try_from(extent).unwrap_or(u32::MAX)).collect();
+    let encoding = Encoding::parse(&value.ty.layout, &aliases(&value.text));
+    let layout = encoding.and_then(|encoding| encoding.layout(&shape)).and_then(Layout::small);
+    layout.map_err(|error| format!("the layout of `{name}` is not computed: {}", error.0))
+}
+
+/// Bits of an element, and the mask of what is compared of a register's.
+fn width(dtype: Dtype) -> (u32, u64) {
+    match 8 * dtype.size() as u32 {
+        8 if dtype == Dtype::I1 => (1, u64::MAX),
+        width @ 0..64 => (width, (1 << width) - 1),
+        width => (width, u64::MAX),
+    }
+}
+
+/// The place of a register of the layout in a lane of a warp; lanes and warps beyond the layout's hold copies.
+fn place(layout: &Layout, warp: u32, lane: u32, register: usize) -> Place {
+    let places = layout.places();
+    Place { block: 0, warp: warp % places.warp.max(1), lane: lane % places.lane.max(1), register: register as u32 }
+}
+
+/// What the 32 lanes of a warp have of a register of the layout, in one of the iterations: the bits of the elements.
+fn lanes_of(value: &Value, layout: &Layout, warp: u32, (register, iteration): Key) -> Vec<u64> {
+    let size = value.contents.dtype.size();
+    let bits = |lane| {
+        let at = layout.element(place(layout, warp, lane, register));
+        let at = at.iter().zip(&layout.shape).fold(0, |flat, (&at, &extent)| flat * extent as usize + at as usize);
+        let from = (iteration * elements(layout) + at) * size;
+        let bytes = value.contents.bytes.get(from..from + size).unwrap_or_default();
+        bytes.iter().rev().fold(0, |bits, &byte| bits << 8 | u64::from(byte))
+    };
+    (0..32).map(bits).collect()
+}
+
+fn elements(layout: &Layout) -> usize {
+    layout.shape.iter().map(|&extent| extent as usize).product()
+}
+
+fn iterations(value: &Value, layout: &Layout) -> usize {
+    value.contents.shape.iter().product::<usize>() / elements(layout).max(1)
+}
+
+/// What the lanes of a warp have of each register of the layout, in each iteration.
+fn expected(value: &Value, layout: &Layout, warp: u32) -> HashMap<Vec<u64>, Vec<Key>> {
+    let mut expected: HashMap<Vec<u64>, Vec<Key>> = HashMap::new();
+    for iteration in 0..iterations(value, layout) {
+        for register in 0..layout.places().register as usize {
+            let key = (register, iteration);
+            expected.entry(lanes_of(value, layout, warp, key)).or_default().push(key);
+        }
+    }
+    expected
+}
+
+/// The places of Python that the value comes from.
+fn own_places(subject: &Subject, value: &Value) -> Vec<SourcePlace> {
+    let Some(text) = subject.version.artifact(Stage::Ttgir).and_then(Artifact::text) else { return Vec::new() };
+    let is_kept = |line: &str| !(line.starts_with("#loc") && line.contains("= loc("));
+    let kept = text.lines().zip(places::of_mlir(text)).filter(|(line, _)| is_kept(line));
+    kept.map(|(_, places)| places).nth(value.definition.line).unwrap_or_default()
+}
+
+struct View {
+    text: String,
+    html: String,
+    facts: serde_json::Value,
+}
+
+impl View {
+    /// `None` where nothing was found.
+    fn of(
+        headline: &str,
+        word: &str,
+        value: &Value,
+        layout: &Layout,
+        warp: u32,
+        lanes: &[u32],
+        found: &HashMap<Key, Holder>,
+    ) -> Option<Self> {
+        let (registers, iterations) = (layout.places().register as usize, iterations(value, layout));
+        let is_pointer = value.ty.element.starts_with("!tt.ptr");
+        let shown = if is_pointer { Shown::Register(Holds::Bits, 8) } else { Shown::Element(value.contents.dtype) };
+        let active = lanes.iter().fold(0, |mask, lane| mask | 1 << lane);
+        let mut rows = vec![
+            ["register", "element of lane 0", "PTX", "after line", "iteration", "lanes"].map(str::to_owned).to_vec(),
+        ];
+        let mut facts = Vec::new();
+        let mut missing = Vec::new();
+        for register in 0..registers {
+            let times: Vec<usize> = (0..iterations).filter(|&time| found.contains_key(&(register, time))).collect();
+            let Some(holder) = times.first().and_then(|&time| found.get(&(register, time))) else {
+                missing.push(register);
+                continue;
+            };
+            for &time in &times {
+                let Some(holder) = found.get(&(register, time)) else { continue };
+                let values = lanes_of(value, layout, warp, (register, time));
+                let first = layout.element(place(layout, warp, 0, register));
+                let at = first.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
+                let part = match holder.parts {
+                    1 => String::new(),
+                    2 => [" (low half)", " (high half)"][holder.part.min(1) as usize].to_owned(),
+                    _ => format!(" (part {} of {})", holder.part, holder.parts),
+                };
+                rows.push(vec![
+                    format!("r{register}"),
+                    format!("[{at}]"),
+                    format!("{}{part}", holder.register),
+                    holder.line.ptx.to_string(),
+                    if iterations > 1 { time.to_string() } else { String::new() },
+                    lanes_text(&values, active, shown, LANES),
+                ]);
+            }
+            facts.push(json!({
+                "register": register, "ptx": holder.register, "part": holder.part, "line": holder.line.ptx,
+                "iterations": times,
+            }));
+        }
+        if facts.is_empty() {
+            return None;
+        }
+        let mut head =
+            format!("{headline}\n{word}  {} · {} of {registers} registers a lane found", described(value), facts.len());
+        if let Some(note) = &value.note {
+            let _ = write!(head, "\n{note}");
+        }
+        let rest = match missing.as_slice() {
+            [] => String::new(),
+            missing => {
+                let names: Vec<String> = missing.iter().take(8).map(|register| format!("r{register}")).collect();
+                let more = if missing.len() > 8 { ", …" } else { "" };
+                format!(
+                    "\nin no register of the PTX as they are: {}{more} (folded into what uses them, or the same in every lane)",
+                    names.join(", ")
+                )
+            }
+        };
+        if iterations == 1 {
+            rows.iter_mut().for_each(|row| drop(row.remove(4)));
+        }
+        let cut = |most: usize| {
+            let more = rows.len().saturating_sub(1 + most);
+            if more > 0 { format!("\n… {more} more") } else { String::new() }
+        };
+        let text = format!("{head}\n{}{}{rest}", table::both(&rows[..rows.len().min(1 + TOLD)]).0, cut(TOLD));
+        let drawn = table::both(&rows[..rows.len().min(1 + DRAWN)]).1;
+        let line = |text: &str| {
+            text.lines().map(|line| format!("<div>{}</div>", crate::render::escape_html(line))).collect::<String>()
+        };
+        let html = format!("<div>{}{drawn}{}{}</div>", line(&head), line(&cut(DRAWN)), line(&rest));
+        let facts = json!({"value": value.definition.name, "registers": facts, "missing": missing});
+        Some(Self { text, html, facts })
+    }
+}
