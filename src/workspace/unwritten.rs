@@ -2,6 +2,7 @@
 
 use super::Buffers;
 use warpbook_device::Buffer;
+use warpbook_gpu::u64_from_le;
 
 /// Names of buffers, and the launch that had each as an argument.
 #[derive(Clone, Debug, Default)]
@@ -28,8 +29,7 @@ impl Unwritten {
     pub fn launched(&mut self, launch: &str, arguments: &[Vec<u8>], buffers: &Buffers) {
         let holds = |buffer: &Buffer| {
             let words = arguments.iter().flat_map(|argument| argument.chunks_exact(8));
-            let mut addresses =
-                words.map(|word| word.iter().rev().fold(0u64, |bits, &byte| bits << 8 | u64::from(byte)));
+            let mut addresses = words.map(u64_from_le);
             addresses.any(|address| address.wrapping_sub(buffer.address) < buffer.bytes.max(1))
         };
         self.buffers.retain_mut(|(name, by)| {

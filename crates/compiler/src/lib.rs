@@ -6,7 +6,6 @@ pub mod environment;
 mod failure;
 mod inspect;
 pub mod meta;
-pub mod occupancy;
 mod patch;
 mod pipeline;
 mod request;

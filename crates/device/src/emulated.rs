@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use super::{Code, Device, FunctionId, FunctionInfo, Launch, LaunchReport, Place, TensorMap, Timing, TimingPlan};
 use warpbook_diagnostic::{Diagnostic, Result};
 use warpbook_emulator::{Arithmetic, GlobalMemory, LaunchConfig, Module, launch};
+use warpbook_gpu::GpuLimits;
 use warpbook_process::cancel::Cancel;
 
 struct Loaded {
@@ -174,15 +175,8 @@ impl Device for Emulated {
         self.capability
     }
 
-    /// "CUDA Programming Guide", table of compute capabilities.
     fn shared_limit(&self) -> u32 {
-        let kibibytes = match self.capability {
-            75 => 64,
-            80 | 87 => 163,
-            86 | 89 | 120 | 121 => 99,
-            _ => 227,
-        };
-        kibibytes << 10
+        GpuLimits::for_capability(self.capability).shared_per_block
     }
 
     fn allocate(&mut self, label: &str, bytes: u64) -> Result<u64> {

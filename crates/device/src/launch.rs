@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Checked;
 use super::observe::{Observe, Observed};
+use warpbook_gpu::Limiter;
 
 /// Code that a device can load.
 #[derive(Clone, Copy, Debug)]
@@ -100,32 +101,6 @@ pub struct Occupancy {
     pub warps_limit: u32,
     /// What keeps one more block out.
     pub limiter: Limiter,
-}
-
-/// What limits the resident blocks of an SM.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Limiter {
-    /// The register file.
-    Registers,
-    /// Shared memory.
-    Shared,
-    /// Threads that an SM can hold.
-    Threads,
-    /// Blocks that an SM can hold.
-    Blocks,
-}
-
-impl Limiter {
-    /// In words.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Registers => "registers",
-            Self::Shared => "shared memory",
-            Self::Threads => "threads",
-            Self::Blocks => "the number of blocks",
-        }
-    }
 }
 
 /// How a launch is to be timed.

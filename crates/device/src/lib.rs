@@ -13,8 +13,7 @@ pub use contents::Contents;
 pub use dtype::{Dtype, Number};
 pub use emulated::Emulated;
 pub use launch::{
-    Code, FunctionId, FunctionInfo, GraphTiming, Launch, LaunchReport, Limiter, Occupancy, SubmitCost, Timing,
-    TimingPlan,
+    Code, FunctionId, FunctionInfo, GraphTiming, Launch, LaunchReport, Occupancy, SubmitCost, Timing, TimingPlan,
 };
 pub use place::Place;
 pub use warpbook_emulator::observe;

@@ -8,8 +8,8 @@ use crate::magics::{Call, Kind, Magic, Spec};
 use crate::render::{Output, bytes_text, grouped, table};
 use crate::workspace::{Context, Workspace};
 use warpbook_compiler::meta::resources;
-use warpbook_compiler::occupancy::{Occupancy, occupancy};
 use warpbook_diagnostic::{Diagnostic, Result};
+use warpbook_gpu::{GpuLimits, Occupancy};
 
 /// `%resources [KERNEL[@VERSION]]`.
 pub struct ResourcesMagic;
@@ -42,7 +42,7 @@ impl Magic for ResourcesMagic {
             return Err(Box::new(trace.notes.iter().cloned().fold(error, Diagnostic::note)));
         };
         let (threads, shared) = (version.meta.threads.value, version.meta.shared.value);
-        let full = occupancy(version.target, threads, taken.registers, shared);
+        let full = GpuLimits::for_capability(version.target.0).occupancy(threads, taken.registers, shared);
         let code = || trace.code.iter().flat_map(|function| &function.instructions);
         let local = |prefix: &str| code().filter(|one| one.opcode().split('.').next() == Some(prefix)).count();
         let spills = match (taken.local, local("STL"), local("LDL")) {

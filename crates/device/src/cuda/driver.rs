@@ -9,7 +9,8 @@ use cudarc::driver::sys;
 use sys::{CUdevice_attribute_enum as DeviceAttribute, CUfunction_attribute_enum as FunctionAttribute, CUresult};
 
 use super::protocol::{DriverError, Properties};
-use crate::{FunctionInfo, Launch, Limiter, Occupancy, TENSOR_MAP_BYTES, TensorMap};
+use crate::{FunctionInfo, Launch, Occupancy, TENSOR_MAP_BYTES, TensorMap};
+use warpbook_gpu::Limiter;
 
 /// A driver call's outcome.
 pub type Result<T> = std::result::Result<T, DriverError>;
@@ -240,7 +241,7 @@ impl Context {
         } else if resident == self.blocks_per_multiprocessor {
             Limiter::Blocks
         } else if resident == self.threads_per_multiprocessor / threads.max(1) {
-            Limiter::Threads
+            Limiter::Warps
         } else {
             Limiter::Registers
         };

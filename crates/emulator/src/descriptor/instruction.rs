@@ -5,6 +5,7 @@ use crate::arithmetic::scaled::Small;
 use crate::arithmetic::tensor::Element;
 use crate::fault::FaultKind;
 use crate::program::TensorKind;
+use warpbook_gpu::InstructionDescriptor;
 
 /// The instruction descriptor, taken apart (PTX ISA 9.7.16.4.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,14 +30,14 @@ pub(crate) struct Description {
 impl Description {
     /// The fields of the register's bits; `scaled`: of a block-scaled product, `pair`: of a pair of blocks.
     pub fn of(bits: u32, scaled: bool, pair: bool) -> Result<Self, FaultKind> {
-        let field = |low: u32, width: u32| bits >> low & ((1 << width) - 1);
-        if field(2, 1) != 0 {
+        let bits = InstructionDescriptor(bits);
+        if bits.is_sparse() {
             return Err(FaultKind::Unsupported("a sparse `tcgen05.mma`".to_owned()));
         }
-        if scaled && field(31, 1) != 0 {
+        if scaled && bits.has_k_96() {
             return Err(FaultKind::Unsupported("a `tcgen05.mma` of fp4 with k = 96".to_owned()));
         }
-        let (m, n) = (16 * field(24, 5) as usize, 8 * field(17, 6) as usize);
+        let (m, n) = (bits.m() as usize, bits.n() as usize);
         let (rows, whose) = if pair { (m / 2, "a pair of blocks") } else { (m, "one block") };
         let fits = if pair { n.is_multiple_of(16) && !(scaled && m == 128) } else { true };
         if !matches!(rows, 64 | 128) || !(8..=256).contains(&n) || !fits {
@@ -46,14 +47,14 @@ impl Description {
             m: rows,
             n,
             pair,
-            d: if scaled { 1 } else { field(4, 2) },
-            a: field(7, 3),
-            b: field(10, 3),
-            negate: [field(13, 1) != 0, field(14, 1) != 0],
-            mn_major: [field(15, 1) != 0, field(16, 1) != 0],
-            saturate: !scaled && field(3, 1) != 0,
-            scale_bytes: [field(29, 2) as usize, field(4, 2) as usize],
-            powers_of_two: field(23, 1) != 0,
+            d: if scaled { 1 } else { bits.d_code() },
+            a: bits.a_code(),
+            b: bits.b_code(),
+            negate: bits.negates(),
+            mn_major: bits.is_mn_major(),
+            saturate: !scaled && bits.saturates(),
+            scale_bytes: bits.scale_bytes().map(|byte| byte as usize),
+            powers_of_two: bits.has_power_of_two_scales(),
         })
     }
 

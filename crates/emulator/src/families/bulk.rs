@@ -7,7 +7,6 @@
 #![allow(clippy::needless_range_loop)]
 
 use crate::descriptor::tensor_map::{Interleave, Swizzle, TENSOR_MAP_BYTES, TensorMap, TensorMapType};
-use crate::families::wgmma::swizzled;
 use crate::families::{LaneFault, Step, lanes_of};
 use crate::fault::FaultKind;
 use crate::instrument::observe::Piece;
@@ -18,6 +17,7 @@ use crate::program::{
 use crate::run::block::{BlockMemory, Environment};
 use crate::run::cluster::{Cluster, RANK_SHIFT, named_block};
 use crate::state::access::{Access, Place, resolve_generic};
+use warpbook_gpu::{swizzled, u64_from_le};
 
 /// The global side, with its operands known.
 #[derive(Clone, Debug)]
@@ -278,7 +278,7 @@ impl BlockMemory {
         let mut there = vec![0; values.len()];
         self.get_row(shared, 0, 16, &mut there)?;
         for (old, value) in there.chunks_exact_mut(size).zip(values.chunks_exact(size)) {
-            let new = ty.apply(op, little_endian(old), little_endian(value), 0);
+            let new = ty.apply(op, u64_from_le(old), u64_from_le(value), 0);
             old.copy_from_slice(&new.to_le_bytes()[..size]);
         }
         self.put_row(shared, 0, 16, &there)
@@ -401,7 +401,7 @@ impl BlockMemory {
     ) -> Result<(), FaultKind> {
         let size = ty.size() as usize;
         for (value, at) in bytes.chunks_exact(size).zip((address..).step_by(size)) {
-            let bits = little_endian(value);
+            let bits = u64_from_le(value);
             let access = Access { space: MemorySpace::Global, name: "bulk reduction", size: size as u32 };
             if !at.is_multiple_of(size as u64) {
                 return Err(FaultKind::Misaligned { address: at, size: size as u32 });
@@ -434,10 +434,6 @@ fn reduced_type(op: AtomicOp, element: TensorMapType) -> Result<AtomicType, Faul
         _ => !matches!(ty, AtomicType::F32 | AtomicType::F64 | AtomicType::F16 | AtomicType::Bf16),
     };
     if fits { Ok(ty) } else { Err(FaultKind::Unsupported(format!("this bulk reduction of {element:?}"))) }
-}
-
-fn little_endian(bytes: &[u8]) -> u64 {
-    bytes.iter().rev().fold(0, |bits, &byte| bits << 8 | u64::from(byte))
 }
 
 /// An address of the cluster's window: that in the block's memory, and the block's rank where it is named.
@@ -521,7 +517,7 @@ impl Step<'_, '_> {
         let thread = self.thread(lane);
         for (word, at) in bytes.chunks_exact(8).zip((address..).step_by(8)) {
             let place = self.memory.place(self.environment, access, at, thread)?;
-            let bits = little_endian(word);
+            let bits = u64_from_le(word);
             if self.memory.sanitizer.is_some() {
                 self.check_write(&place, 0, 8, bits, lane);
             }

@@ -9,6 +9,7 @@ use crate::instrument::sanitizer::{MBARRIER_BYTES, Who};
 use crate::program::{AddressOperand, Data, MbarrierArrival, MemorySpace, Slot};
 use crate::run::block::BlockMemory;
 use crate::state::access::Access;
+use warpbook_gpu::u64_from_le;
 
 const COUNT_BITS: u32 = 20;
 const COUNT_MASK: u64 = (1 << COUNT_BITS) - 1;
@@ -103,7 +104,7 @@ impl BlockMemory {
     /// nobody waits for before their last commits have come.
     pub(crate) fn arrive_once(&mut self, address: u64) -> Result<(), FaultKind> {
         let place = self.mbarrier_place(address)?;
-        let bits = self.shared[place..place + 8].iter().rev().fold(0u64, |bits, &byte| bits << 8 | u64::from(byte));
+        let bits = u64_from_le(&self.shared[place..place + 8]);
         let found = Mbarrier::of(bits);
         if !found.valid && found.expected != 0 {
             return Ok(());

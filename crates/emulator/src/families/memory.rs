@@ -9,6 +9,7 @@ use crate::instrument::sanitizer::{self, Area};
 use crate::program::{AddressOperand, AtomicOp, AtomicType, Base, Data, MemorySpace};
 use crate::state::access::{Access, Place};
 use crate::state::memory::Allocation;
+use warpbook_gpu::u64_from_le;
 
 impl<'e> Step<'_, 'e> {
     /// In a checked launch: a lane reads.
@@ -117,7 +118,7 @@ impl<'e> Step<'_, 'e> {
         for (index, &element) in d.iter().enumerate() {
             let at = usize::try_from(offset).unwrap_or(usize::MAX).saturating_add(index * size as usize);
             let bytes = self.environment.parameters.get(at..at.saturating_add(size as usize)).unwrap_or_default();
-            let mut value = bytes.iter().rev().fold(0u64, |value, &byte| value << 8 | u64::from(byte));
+            let mut value = u64_from_le(bytes);
             if signed {
                 let unused = 64 - 8 * size;
                 value = ((value << unused) as i64 >> unused) as u64;

@@ -5,12 +5,13 @@ use crate::families::print;
 use crate::fault::FaultKind;
 use crate::program::MemorySpace;
 use crate::state::access::Access;
+use warpbook_gpu::u64_from_le;
 
 impl Step<'_, '_> {
     fn local(&self, lane: usize, offset: u32, size: u32) -> u64 {
         let at = self.thread(lane) as usize * self.environment.program.local_bytes as usize + offset as usize;
         let bytes = self.memory.local.get(at..at + size as usize).unwrap_or_default();
-        bytes.iter().rev().fold(0, |value, &byte| value << 8 | u64::from(byte))
+        u64_from_le(bytes)
     }
 
     fn read_generic(&mut self, lane: usize, address: u64, size: u32) -> Result<u64, LaneFault> {

@@ -14,6 +14,7 @@ use crate::fault::FaultKind;
 use crate::instrument::sanitizer::{Snapshot, quads};
 use crate::program::{Data, Op, Slot, Wgmma, WgmmaSource, Word};
 use crate::run::launch::Arithmetic;
+use warpbook_gpu::{DescriptorFormat, MatrixDescriptor, Swizzle, swizzled};
 
 /// A `wgmma` that was issued.
 #[derive(Clone, Debug)]
@@ -51,34 +52,35 @@ pub(crate) struct Matrix {
 
 impl Matrix {
     pub fn of(descriptor: u64, mn_major: bool) -> Option<Self> {
-        let field = |low: u32| (descriptor >> low & 0x3fff) << 4;
+        let descriptor = MatrixDescriptor::decode(descriptor, DescriptorFormat::Wgmma);
+        let swizzle = descriptor.swizzle?;
         // The pattern would begin off its own alignment; without a swizzle the field says nothing.
-        if descriptor >> 62 != 0 && descriptor >> 49 & 7 != 0 {
+        if swizzle != Swizzle::None && descriptor.base_offset != 0 {
             return None;
         }
-        let row = match descriptor >> 62 {
-            0 => 16,
-            1 => 128,
-            2 => 64,
-            _ => 32,
-        };
-        Some(Self { start: field(0), leading: field(16), stride: field(32), row, mn_major })
+        Some(Self::from_descriptor(descriptor, swizzle, mn_major))
     }
 
     /// As `tcgen05` has it (PTX ISA 9.7.16.5.1): the swizzle is elsewhere. What is refused, is so by name.
     pub fn of_tcgen05(descriptor: u64, mn_major: bool) -> Result<Self, &'static str> {
-        let field = |low: u32| (descriptor >> low & 0x3fff) << 4;
-        let row = match (descriptor >> 61, descriptor >> 49 & 7, descriptor >> 52 & 1) {
-            (_, _, 1) => return Err("a `tcgen05` descriptor with an absolute leading address"),
+        let descriptor = MatrixDescriptor::decode(descriptor, DescriptorFormat::Tcgen05);
+        match (descriptor.swizzle, descriptor.base_offset) {
+            _ if descriptor.is_leading_absolute => Err("a `tcgen05` descriptor with an absolute leading address"),
             // The base offset says nothing without a swizzle.
-            (0, ..) => 16,
-            (_, 1.., _) => return Err("a `tcgen05` descriptor with a base offset"),
-            (2, ..) => 128,
-            (4, ..) => 64,
-            (6, ..) => 32,
-            _ => return Err("the 128-byte swizzle of 32-byte pieces in a `tcgen05` descriptor"),
-        };
-        Ok(Self { start: field(0), leading: field(16), stride: field(32), row, mn_major })
+            (Some(Swizzle::None), _) => Ok(Self::from_descriptor(descriptor, Swizzle::None, mn_major)),
+            (_, 1..) => Err("a `tcgen05` descriptor with a base offset"),
+            (Some(Swizzle::Bytes128Atom32), _) => {
+                Err("the 128-byte swizzle of 32-byte pieces in a `tcgen05` descriptor")
+            }
+            (Some(swizzle), _) => Ok(Self::from_descriptor(descriptor, swizzle, mn_major)),
+            (None, _) => Err("a `tcgen05` descriptor whose swizzling mode has no meaning"),
+        }
+    }
+
+    fn from_descriptor(descriptor: MatrixDescriptor, swizzle: Swizzle, mn_major: bool) -> Self {
+        let MatrixDescriptor { start, leading, stride, .. } = descriptor;
+        let row = swizzle.row_bytes().into();
+        Self { start: start.into(), leading: leading.into(), stride: stride.into(), row, mn_major }
     }
 
     /// Shared address of a byte of a row or column, K-major.
@@ -122,12 +124,6 @@ impl Matrix {
         let apart = if self.mn_major && self.row == 16 { self.leading } else { self.stride };
         (index >> 3) * apart + (index & 7) * self.row
     }
-}
-
-/// Exchanges 16-byte pieces within a pattern of `row` bytes: bits 7 to 9 of the address go over bits 4 to 6, as many as
-/// the row has.
-pub(crate) fn swizzled(address: u64, row: u64) -> u64 {
-    address ^ (address >> 7 & (row / 16 - 1)) << 4
 }
 
 fn size_of(element: Element) -> u64 {
@@ -410,17 +406,5 @@ mod tests {
         assert_eq!(Matrix::of_tcgen05(tile + (1 << 51) + 32, false), Matrix::of_tcgen05(tile + 32, false));
         assert!(Matrix::of_tcgen05(tile | 2 << 61 | 1 << 51, false).is_err());
         assert!(Matrix::of(1 << 51, false).is_some() && Matrix::of(1 << 51 | 1 << 62, false).is_none());
-    }
-
-    #[test]
-    fn swizzles_are_their_own_inverse() {
-        for row in [16, 32, 64, 128] {
-            for address in (0..4096).step_by(16) {
-                assert_eq!(swizzled(swizzled(address, row), row), address);
-            }
-        }
-        assert_eq!(swizzled(128, 128), 128 + 16);
-        assert_eq!(swizzled(256, 64), 256 + 32);
-        assert_eq!(swizzled(256, 32), 256);
     }
 }

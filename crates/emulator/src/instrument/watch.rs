@@ -10,6 +10,7 @@ use crate::program::{Program, Slot};
 use crate::run::block::BlockShape;
 use crate::state::memory::GlobalMemory;
 use crate::state::warp::{State, Warp};
+use warpbook_gpu::u64_from_le;
 use warpbook_ptx::PtxType;
 
 /// Times that are kept of a line at most, of all warps together.
@@ -225,14 +226,12 @@ impl AtLine {
             (_, Some((file, slot, _)), _) => lanes(step.warp, *file, *slot),
             (Watched::Shared { at, bytes }, ..) => {
                 let shared = step.memory.shared.get(*at as usize..(*at + u64::from(*bytes)) as usize);
-                shared
-                    .map(|bytes| vec![bytes.iter().rev().fold(0, |all, &byte| all << 8 | u64::from(byte))])
-                    .unwrap_or_default()
+                shared.map(|bytes| vec![u64_from_le(bytes)]).unwrap_or_default()
             }
             (Watched::Global(span), _, Some(address)) => {
                 let mut bytes = vec![0; (span.to - span.from) as usize];
                 match step.environment.memory.read(*address, &mut bytes) {
-                    true => vec![bytes.iter().rev().fold(0, |all, &byte| all << 8 | u64::from(byte))],
+                    true => vec![u64_from_le(&bytes)],
                     false => Vec::new(),
                 }
             }

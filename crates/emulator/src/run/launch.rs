@@ -11,10 +11,10 @@ use crate::instrument::observe::{Observe, Observed, Observer};
 use crate::instrument::sanitizer::{Checks, Finding, Sanitizer};
 use crate::run::block::{Environment, Progress};
 use crate::run::cluster::{self, Cluster};
-use crate::run::residency::Gpu;
 use crate::state::memory::GlobalMemory;
 use crate::{Kernel, Module};
 use warpbook_diagnostic::Diagnostic;
+use warpbook_gpu::GpuLimits;
 
 /// Warp instructions that a cluster executes before another gets its turn.
 const CLUSTER_TURN: u64 = 1 << 20;
@@ -132,13 +132,13 @@ pub fn launch(
     };
     let ranks: u32 = config.cluster.iter().map(|extent| extent.max(&1)).product();
     let shared = kernel.static_shared() + config.shared;
-    let gpu = Gpu::of(config.capability);
-    let resident = gpu.resident(config.block.iter().product(), shared) / ranks as usize;
+    let gpu = GpuLimits::for_capability(config.capability);
+    let resident = gpu.resident_blocks(config.block.iter().product(), shared) / ranks as usize;
     let queue = Mutex::new(Queue {
         next,
         total,
         resident: resident.max(1),
-        gpu: gpu.name,
+        gpu: gpu.example,
         paused: VecDeque::new(),
         working: 0,
         running: 0,

@@ -3,5 +3,4 @@
 pub(crate) mod block;
 pub(crate) mod cluster;
 pub(crate) mod launch;
-mod residency;
 mod turn;

@@ -4,6 +4,8 @@ use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering::Relaxed};
 
+use warpbook_gpu::u64_from_le;
+
 /// Device addresses begin here; the generic windows of shared and local memory lie far above.
 const FIRST_ADDRESS: u64 = 0x7f00_0000_0000;
 /// Addresses between two allocations that belong to nobody, so that running over an end is seen.
@@ -155,7 +157,7 @@ impl GlobalMemory {
         let offset = address - allocation.address;
         let head = if offset.is_multiple_of(8) { bytes.len() / 8 * 8 } else { 0 };
         for (index, chunk) in bytes[..head].chunks_exact(8).enumerate() {
-            let word = chunk.iter().rev().fold(0u64, |word, &byte| word << 8 | u64::from(byte));
+            let word = u64_from_le(chunk);
             allocation.store64(offset + 8 * index as u64, word);
         }
         for (index, &byte) in bytes.iter().enumerate().skip(head) {

@@ -4,7 +4,6 @@
 mod access;
 mod banks;
 mod convert;
-mod descriptor;
 mod distributed;
 mod encoding;
 mod fields;
@@ -15,7 +14,6 @@ mod tensor_memory;
 pub use access::{Collision, GlobalCost, SharedCost, Through};
 pub use banks::{BANKS, bank, ways};
 pub use convert::{Conversion, Distance, Means, Rule};
-pub use descriptor::{Generation, InstructionDescriptor, MatrixDescriptor};
 pub use distributed::{accumulator_fragment, operand_fragment};
 pub use encoding::{Blocked, Encoding, Mma, Unsupported, aliases};
 pub use linear::{Basis, Cluster, Layout, Place};

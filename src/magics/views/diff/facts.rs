@@ -12,10 +12,10 @@ use crate::launch::measure::ROUNDS;
 use crate::render::grouped;
 use crate::render::plot::time_text;
 use warpbook_compiler::meta::{LaunchMeta, resources};
-use warpbook_compiler::occupancy::occupancy;
 use warpbook_compiler::{PassEdits, Stage};
 use warpbook_device::Timing;
 use warpbook_device::observe::Counters;
+use warpbook_gpu::GpuLimits;
 
 /// Something that a side has.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,7 +50,8 @@ pub fn taken(subject: &Subject, trace: &Trace) -> Vec<Fact> {
     let mut facts = vec![number("shared bytes", meta.shared.value.into())];
     let taken = trace.cubin.as_ref().and_then(|cubin| resources(&cubin.content, &meta.entry.value));
     if let Some(taken) = taken {
-        let full = occupancy(subject.version.target, meta.threads.value, taken.registers, meta.shared.value);
+        let limits = GpuLimits::for_capability(subject.version.target.0);
+        let full = limits.occupancy(meta.threads.value, taken.registers, meta.shared.value);
         facts.push(number("registers", taken.registers.into()));
         facts.push(number("local bytes (spills)", taken.local.into()));
         let (blocks, limit) = (full.blocks, full.each[0].0.name());

@@ -7,7 +7,8 @@ use super::link::Dot;
 use super::number_of;
 use crate::render::grid::{self, Cell, Mark};
 use crate::render::{escape_html, table};
-use warpbook_ir::layout::{Generation, InstructionDescriptor, MatrixDescriptor, Placed};
+use warpbook_gpu::{DescriptorFormat, InstructionDescriptor, MatrixDescriptor};
+use warpbook_ir::layout::Placed;
 
 /// Cells of a picture along one side.
 const MOST: u32 = 32;
@@ -103,8 +104,8 @@ pub fn dot(dot: &Dot, instructions: &[Instruction], chosen: Option<usize>) -> (S
     (line, html)
 }
 
-fn generation(instruction: &Instruction) -> Generation {
-    if instruction.family == Family::Tcgen05 { Generation::Blackwell } else { Generation::Hopper }
+fn descriptor_format(instruction: &Instruction) -> DescriptorFormat {
+    if instruction.family == Family::Tcgen05 { DescriptorFormat::Tcgen05 } else { DescriptorFormat::Wgmma }
 }
 
 /// One instruction: its tile, its descriptors, what it reads.
@@ -124,11 +125,11 @@ fn one(dot: &Dot, instruction: &Instruction, number: usize, tile: [u32; 3], opco
     );
     if let Some(value) = instruction.descriptor {
         let kind = opcode.split("kind::").nth(1).and_then(|rest| rest.split('.').next()).unwrap_or("f16");
-        let decoded = InstructionDescriptor::decode(value, kind);
         let mut rows = vec![["bits", "instruction descriptor", &format!("{value:#010x}")].map(str::to_owned).to_vec()];
-        rows.extend(decoded.fields.iter().map(|field| field.to_vec()));
+        let decoded = InstructionDescriptor(value);
+        rows.extend(decoded.fields(kind).iter().map(|field| field.to_vec()));
         html += &table::both(&rows).1;
-        text += &format!("\n  instruction descriptor {value:#010x}: M {}, N {}", decoded.m, decoded.n);
+        text += &format!("\n  instruction descriptor {value:#010x}: M {}, N {}", decoded.m(), decoded.n());
         if let Place::TensorMemory(address) = &instruction.d {
             let address = address.map_or("an address known when it runs".to_owned(), |address| format!("{address:#x}"));
             text += &format!("\n  D in tensor memory at {address}");
@@ -140,13 +141,13 @@ fn one(dot: &Dot, instruction: &Instruction, number: usize, tile: [u32; 3], opco
     for (at, (name, place)) in [("A", &instruction.a), ("B", &instruction.b)].into_iter().enumerate() {
         match place {
             Place::Shared(Some(bits)) => {
-                let decoded = MatrixDescriptor::decode(*bits, generation(instruction));
+                let decoded = MatrixDescriptor::decode(*bits, descriptor_format(instruction));
                 let mut rows = vec![
                     ["bits", &format!("descriptor of {name}"), &format!("{bits:#018x}")].map(str::to_owned).to_vec(),
                 ];
-                rows.extend(decoded.fields(generation(instruction)).iter().map(|field| field.to_vec()));
+                rows.extend(decoded.fields(descriptor_format(instruction)).iter().map(|field| field.to_vec()));
                 tables += &format!("<div>{}</div>", table::both(&rows).1);
-                let swizzle = decoded.swizzle.map_or("?".to_owned(), |bytes| bytes.to_string());
+                let swizzle = decoded.swizzle.map_or("?".to_owned(), |swizzle| swizzle.bytes().to_string());
                 text += &format!(
                     "\n  {name} at {:#x}, leading {}, stride {}, swizzle {swizzle}",
                     decoded.start, decoded.leading, decoded.stride
@@ -228,7 +229,7 @@ fn starts(dot: &Dot, instructions: &[Instruction]) -> String {
         let instruction = &instructions[*at];
         let start = |place: &Place| match place {
             Place::Shared(Some(bits)) => {
-                format!("{:#x}", MatrixDescriptor::decode(*bits, generation(instruction)).start)
+                format!("{:#x}", MatrixDescriptor::decode(*bits, descriptor_format(instruction)).start)
             }
             Place::Shared(None) => "computed".to_owned(),
             Place::TensorMemory(_) => "tensor memory".to_owned(),

@@ -1,5 +1,6 @@
 //! The tensor-core instructions of a PTX text, with what is known of their operands.
 
+use warpbook_gpu::InstructionDescriptor;
 use warpbook_ir::layout::{Layout, Unsupported, accumulator_fragment, operand_fragment};
 use warpbook_ptx::Operand;
 use warpbook_ptx::evaluate::{self, Known};
@@ -89,8 +90,9 @@ impl Instruction {
     /// The instruction descriptor of `tcgen05.mma`, and what it says.
     fn set_descriptor(&mut self, value: u32) {
         self.descriptor = Some(value);
-        self.shape = Some([value >> 24 << 4 & 0x1ff, (value >> 17 & 0x3f) << 3, 256 / self.bits.max(1)]);
-        self.transposed = [value >> 15 & 1 == 1, value >> 16 & 1 == 1];
+        let descriptor = InstructionDescriptor(value);
+        self.shape = Some([descriptor.m(), descriptor.n(), 256 / self.bits.max(1)]);
+        self.transposed = descriptor.is_mn_major();
     }
 }
 

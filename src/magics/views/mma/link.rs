@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use super::instruction::{Family, Instruction, Place};
-use warpbook_ir::layout::{Encoding, Generation, MatrixDescriptor, Placed};
+use warpbook_gpu::{DescriptorFormat, MatrixDescriptor};
+use warpbook_ir::layout::{Encoding, Placed};
 use warpbook_ir::shaped::{Kind, Operation, Shaped};
 
 /// A dot of the TTGIR, as its instructions cut it up.
@@ -135,8 +136,9 @@ fn placed(shaped: &Shaped, aliases: &HashMap<&str, &str>) -> Option<Placed> {
 
 /// Counts the tiles of a dot's instructions.
 fn place(dot: &mut Dot, own: &[(usize, &Instruction)]) {
-    let generation = if own[0].1.family == Family::Tcgen05 { Generation::Blackwell } else { Generation::Hopper };
-    if let Some(tiles) = by_descriptors(dot, own, generation) {
+    let is_tcgen05 = own[0].1.family == Family::Tcgen05;
+    let format = if is_tcgen05 { DescriptorFormat::Tcgen05 } else { DescriptorFormat::Wgmma };
+    if let Some(tiles) = by_descriptors(dot, own, format) {
         dot.known_by = "by the addresses in the descriptors";
         dot.instructions = own.iter().map(|(at, _)| *at).zip(tiles).collect();
         return;
@@ -178,9 +180,9 @@ fn place(dot: &mut Dot, own: &[(usize, &Instruction)]) {
 }
 
 /// The tiles by what each descriptor begins with, the first one's being the beginning of the whole.
-fn by_descriptors(dot: &Dot, own: &[(usize, &Instruction)], generation: Generation) -> Option<Vec<[u32; 3]>> {
+fn by_descriptors(dot: &Dot, own: &[(usize, &Instruction)], format: DescriptorFormat) -> Option<Vec<[u32; 3]>> {
     let start = |place: &Place| match place {
-        Place::Shared(Some(bits)) => Some(MatrixDescriptor::decode(*bits, generation).start),
+        Place::Shared(Some(bits)) => Some(MatrixDescriptor::decode(*bits, format).start),
         _ => None,
     };
     let first_b = start(&own[0].1.b)?;

@@ -83,11 +83,6 @@ impl Copy {
     }
 }
 
-/// Where a byte of the box lies in shared memory: pieces of 16 bytes change places as the swizzle says.
-pub fn swizzled(byte: u32, swizzle: u32) -> u32 {
-    if swizzle == 0 { byte } else { byte ^ (byte >> 7 & (swizzle / 16 - 1)) << 4 }
-}
-
 /// The banks that 16 bytes at a place lie in, as `4–7`.
 pub fn banks(byte: u32) -> String {
     let first = bank(byte);
@@ -131,9 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn pieces_change_places() {
-        assert_eq!([0, 128, 144, 1024 + 16].map(|byte| swizzled(byte, 128)), [0, 144, 128, 1040]);
-        assert_eq!((swizzled(256, 64), swizzled(512, 32), swizzled(144, 0)), (256 + 32, 512, 144));
+    fn sixteen_bytes_lie_in_four_banks() {
         assert_eq!(banks(144), "4–7");
     }
 }

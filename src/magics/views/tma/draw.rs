@@ -2,13 +2,14 @@
 
 use serde_json::json;
 
-use super::copy::{Copy, ROWS, banks, swizzled};
+use super::copy::{Copy, ROWS, banks};
 use super::found::Found;
 use crate::magics::views::layout::memory_grids;
 use crate::render::grid::{self, Cell, Mark};
 use crate::render::{Output, bytes_text, escape_html, table};
 use crate::workspace::Workspace;
 use warpbook_device::TensorMap;
+use warpbook_gpu::swizzled;
 use warpbook_ir::layout::Shared;
 
 pub fn output(headline: &str, shown: &[&Found], notes: &[String], at: Option<&[i64]>, workspace: &Workspace) -> Output {
@@ -222,11 +223,13 @@ fn copied(map: &TensorMap, at: &[i64], swizzle: u32, workspace: &Workspace) -> (
             .to_vec(),
     ];
     let pieces = copy.row_bytes / 16;
+    // A row of 16 bytes is one without a swizzle.
+    let landed = |byte: u32| swizzled(byte.into(), swizzle.max(16).into()) as u32;
     for row in copy.rows.iter().take(ROWS) {
         let at: Vec<String> = row.at.iter().map(i64::to_string).collect();
         let global = row.global.map_or("outside".to_owned(), |(from, _)| place(from, workspace));
         let size = map.element.size() as u32;
-        let places: Vec<u32> = (0..pieces).map(|piece| swizzled(row.shared + piece * 16, swizzle)).collect();
+        let places: Vec<u32> = (0..pieces).map(|piece| landed(row.shared + piece * 16)).collect();
         let range = format!("{:x}–{:x}", row.shared, row.shared + copy.row_bytes - 1);
         let of_banks: Vec<String> = places.iter().take(8).map(|place| banks(*place)).collect();
         rows.push(vec![
@@ -257,7 +260,7 @@ fn copied(map: &TensorMap, at: &[i64], swizzle: u32, workspace: &Workspace) -> (
         .map(|row| {
             let size = map.element.size() as u32;
             let cell = |piece: u32| {
-                let byte = swizzled(row.shared + piece * 16, swizzle);
+                let byte = landed(row.shared + piece * 16);
                 let (first, last) = (piece * 16 / size, (piece * 16 + 15) / size);
                 let (from, to) = (row.parts[0], row.parts[0] + row.parts[1]);
                 let outside = row.global.is_none() || last < from || first >= to;

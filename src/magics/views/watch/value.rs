@@ -21,6 +21,7 @@ use warpbook_compiler::{Artifact, Stage};
 use warpbook_device::Dtype;
 use warpbook_device::observe::{Line, Observe, Observed};
 use warpbook_diagnostic::{Diagnostic, Result};
+use warpbook_gpu::u64_from_le;
 use warpbook_ir::layout::{Encoding, Layout, Place, aliases};
 use warpbook_ir::places::{self, Place as SourcePlace};
 use warpbook_ir::register_types::Holds;
@@ -179,7 +180,7 @@ fn lanes_of(value: &Value, layout: &Layout, warp: u32, (register, iteration): Ke
         let at = at.iter().zip(&layout.shape).fold(0, |flat, (&at, &extent)| flat * extent as usize + at as usize);
         let from = (iteration * elements(layout) + at) * size;
         let bytes = value.contents.bytes.get(from..from + size).unwrap_or_default();
-        bytes.iter().rev().fold(0, |bits, &byte| bits << 8 | u64::from(byte))
+        u64_from_le(bytes)
     };
     (0..32).map(bits).collect()
 }
