@@ -1,4 +1,4 @@
-"""Which instruction forms Triton emits: tests/filetests/forms.txt, written anew.
+"""Which instruction forms Triton emits: crates/emulator/tests/filetests/forms.txt, written anew.
 
     python benches/forms.py compile DIRECTORY      kernels below, for every target, with the Triton of this Python
     python benches/forms.py table DIRECTORY...     the table, from the PTX in these directories and from compile caches
@@ -15,7 +15,7 @@ import re
 import sys
 
 TARGETS = [75, 80, 89, 90, 100, 120]
-FORMS = pathlib.Path(__file__).parent.parent / "tests/filetests/forms.txt"
+FORMS = pathlib.Path(__file__).parent.parent / "crates/emulator/tests/filetests/forms.txt"
 INSTRUCTION = re.compile(r"(?:@!?[%\w]+\s+)?((?:[a-z][a-z0-9]*(?:\.[A-Za-z0-9_:]+)+)|ret|exit|trap|bra|call)(?=[\s;{(\[]|$)")
 
 KERNELS = '''

@@ -2,7 +2,8 @@
 
     python benches/gpu/approximate.py FOLDER
 
-Writes FOLDER/coefficients.rs (src/emulator/arithmetic/coefficients.rs) and FOLDER/approximate.h100.zlib (tests/hardware).
+Writes FOLDER/coefficients.rs (crates/emulator/src/arithmetic/coefficients.rs) and FOLDER/approximate.h100.zlib
+(crates/emulator/tests/hardware).
 
 A result is the sum of a base, a slope times the low bits of the argument, and a curvature times their truncated square,
 in fixed point, cut off to 24 bits. For each segment a least-squares fit with the truncated square says slope and

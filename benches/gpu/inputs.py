@@ -1,4 +1,7 @@
-"""The inputs of the recorded arithmetic vectors, made of a case's number; tests/hardware/inputs.rs makes the same."""
+"""The inputs of the recorded arithmetic vectors, made of a case's number.
+
+crates/emulator/tests/hardware/inputs.rs makes the same.
+"""
 
 import numpy
 

@@ -1,6 +1,6 @@
-"""Writes tests/hardware/tensor_maps.h100.txt: tensor maps that differ in one field each, as this machine's driver encodes them.
+"""Writes tensor maps that differ in one field each, as this machine's driver encodes them.
 
-    python benches/gpu/tensor_maps.py > tests/hardware/tensor_maps.h100.txt
+    python benches/gpu/tensor_maps.py > crates/emulator/tests/hardware/tensor_maps.h100.txt
 """
 
 import ctypes

@@ -1,10 +1,10 @@
-"""Records what an H100 gives for every arithmetic form: tests/hardware/arithmetic.h100.zlib.
+"""Records what an H100 gives for every arithmetic form: crates/emulator/tests/hardware/arithmetic.h100.zlib.
 
     python benches/gpu/vectors.py FOLDER            on a machine with the GPU
     python benches/gpu/vectors.py --dry FOLDER      without one: every result is 0, to see what the emulator refuses
 
 Each form is a kernel of one instruction (tensor cores: of one tile), written by forms.py; forms that ptxas does not know
-are named and left out. Inputs are made of the case's number by inputs.py and tests/hardware/inputs.rs alike: special
+are named and left out. Inputs are made of the case's number by inputs.py and, for the test, by its inputs.rs alike: special
 values, random bits, moderate values, denormals and the ends of the range, and values that nearly cancel the first operand.
 
 The file, compressed: the length of the header; the header, a line of JSON for each form (its kernel, what its inputs are,

@@ -404,9 +404,8 @@ mod tests {
     /// Each map that the driver encoded (benches/gpu/tensor_maps.py), with its fields.
     #[test]
     fn the_bits_are_the_driver_s() {
-        let lines = include_str!("../../../../tests/hardware/tensor_maps.h100.txt")
-            .lines()
-            .filter(|line| !line.starts_with('#'));
+        let lines =
+            include_str!("../../tests/hardware/tensor_maps.h100.txt").lines().filter(|line| !line.starts_with('#'));
         let mut count = 0;
         for line in lines {
             let (fields, bytes) = line.split_once(" = ").expect("fields = bytes");

@@ -13,7 +13,7 @@ import sys
 from fractions import Fraction
 
 HERE = pathlib.Path(__file__).parent
-sys.path.insert(0, str(HERE.parent.parent / "benches"))
+sys.path.insert(0, str(HERE.parents[3] / "benches"))
 from forms import FORMS, forms  # noqa: E402
 
 OUT = HERE / "forms"
@@ -168,7 +168,7 @@ BUFFER = {8: "u8", 16: "x16", 32: "x32", 64: "u64"}
 
 
 def shown(values, bits):
-    """As tests/filetests.rs shows a buffer: no zeros at the end, runs folded."""
+    """As the filetests show a buffer: no zeros at the end, runs folded."""
     values = list(values)
     while values and values[-1] == 0:
         values.pop()

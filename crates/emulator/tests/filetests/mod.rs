@@ -12,7 +12,8 @@
 //! ```
 //!
 //! Parameters are the buffers and scalars in order. `WARPBOOK_BLESS=1` writes what came out over what was expected.
-//! `WARPBOOK_FILETESTS_DEVICE=cuda:0` runs the files on an H100 or H200 instead: the same bits are expected.
+//! `WARPBOOK_FILETESTS_DEVICE=cuda:0` runs the files on an H100 or H200 instead, hosted by the `warpbook` that
+//! `WARPBOOK_PROGRAM` names: the same bits are expected.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -227,7 +228,8 @@ fn mutants(text: &str) -> Vec<(String, String)> {
 /// The GPU that the files are run on instead of the emulator, and the program that hosts it.
 fn gpu() -> Option<(String, PathBuf)> {
     let device = std::env::var("WARPBOOK_FILETESTS_DEVICE").ok()?;
-    let program = std::env::var_os("WARPBOOK_PROGRAM").unwrap_or_else(|| env!("CARGO_BIN_EXE_warpbook").into());
+    let program =
+        std::env::var_os("WARPBOOK_PROGRAM").expect("WARPBOOK_PROGRAM names the `warpbook` that hosts the GPU");
     Some((device, program.into()))
 }
 
@@ -311,7 +313,7 @@ fn every_form_that_triton_emits_has_a_filetest() {
             run.extend(forms(&text));
         }
     }
-    let table = include_str!("filetests/forms.txt");
+    let table = include_str!("forms.txt");
     let wanted = table.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     let wanted: BTreeSet<String> = wanted.map(|line| line.split('\t').next().unwrap_or_default().to_owned()).collect();
     assert!(wanted.len() > 500, "the table has {} forms", wanted.len());
@@ -366,7 +368,7 @@ fn filetests() {
 fn narrower_vector_units_give_the_same_bits() {
     for unit in ["avx2", "portable"] {
         let program = std::env::current_exe().expect("this test");
-        let arguments = ["--exact", "filetests", "--nocapture"];
+        let arguments = ["--exact", "filetests::filetests", "--nocapture"];
         let mut again = std::process::Command::new(program);
         let again = again.args(arguments).env("WARPBOOK_VECTOR_UNIT", unit).env_remove("WARPBOOK_BLESS").output();
         let output = again.expect("runs");
