@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use super::ast::{Function, Instruction, Operand, Statement};
+use super::isa::{Mnemonic, Modifier, Opcode};
+use super::types::PtxType;
 
 /// An addition or subtraction, one of whose operands is a product that is used for nothing that has to be rounded before.
 #[derive(Clone, Debug)]
@@ -22,9 +24,9 @@ pub struct Product {
     multiply: Instruction,
     /// Which operand of the addition it is: 1 or 2.
     operand: usize,
-    /// Whether it is a `div.full.f32`, which ptxas writes as a product with the reciprocal.
+    /// True if it is a `div.full.f32`, which ptxas writes as a product with the reciprocal.
     divides: bool,
-    /// Whether a `neg` stands between.
+    /// True if a `neg` stands between.
     negated: bool,
     /// Operands of the multiplication whose registers are written more than once.
     rewritten: [bool; 2],
@@ -44,13 +46,38 @@ impl Product {
     }
 }
 
-/// `add.ftz.f32` as name, type, and whether it flushes and saturates; `None` with a rounding or for integers.
-fn arithmetic(opcode: &str) -> Option<(&str, &str, bool, bool)> {
-    let mut parts: Vec<&str> = opcode.split('.').collect();
-    let ty = parts.pop().filter(|ty| ["f32", "f64", "f16", "f16x2", "bf16", "bf16x2"].contains(ty))?;
-    let (name, modifiers) = parts.split_first()?;
-    let known = modifiers.iter().all(|modifier| ["ftz", "sat"].contains(modifier));
-    known.then(|| (*name, ty, modifiers.contains(&"ftz"), modifiers.contains(&"sat")))
+/// Floating-point arithmetic to nearest that names no rounding: `add.ftz.f32`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Arithmetic {
+    mnemonic: Mnemonic,
+    ty: PtxType,
+    flushes: bool,
+    saturates: bool,
+}
+
+impl Arithmetic {
+    /// `None` with any other modifier than `.ftz` and `.sat`, or for integers.
+    fn from_opcode(opcode: &Opcode) -> Option<Self> {
+        use PtxType::{Bf16, Bf16x2, F16, F16x2, F32, F64};
+        let ty = opcode.ty().filter(|ty| matches!(ty, F32 | F64 | F16 | F16x2 | Bf16 | Bf16x2))?;
+        let is_allowed = |word| [Modifier::Ftz, Modifier::Sat, Modifier::Type(ty)].iter().any(|own| word == own);
+        let (flushes, saturates) = (opcode.has(Modifier::Ftz), opcode.has(Modifier::Sat));
+        let names_one_type = opcode.types().count() == 1;
+        let mnemonic = opcode.mnemonic()?;
+        (names_one_type && opcode.words().iter().all(is_allowed)).then_some(Self { mnemonic, ty, flushes, saturates })
+    }
+}
+
+/// True for `neg` of a type, with or without `.ftz`.
+fn negates(opcode: &Opcode, ty: PtxType) -> bool {
+    Arithmetic::from_opcode(opcode).is_some_and(|own| own.mnemonic == Mnemonic::Neg && own.ty == ty && !own.saturates)
+}
+
+/// True for `div.full.f32`.
+fn divides_by_reciprocal(opcode: &Opcode) -> bool {
+    opcode.mnemonic() == Some(Mnemonic::Div)
+        && opcode.modifiers().eq([Modifier::Full, Modifier::Type(PtxType::F32)])
+        && opcode.words().len() == 2
 }
 
 fn name_of(operand: Option<&Operand>) -> Option<&str> {
@@ -108,14 +135,16 @@ impl<'a> Definitions<'a> {
         name_of(operand).is_some_and(|name| self.writers.get(name).is_some_and(|(count, _)| *count > 1))
     }
 
-    fn product(&self, operand: usize, sum: &Instruction, ty: &str, flushes: bool) -> Option<Product> {
+    fn product(&self, operand: usize, sum: &Instruction, addition: Arithmetic) -> Option<Product> {
+        let Arithmetic { ty, flushes, .. } = addition;
         let mut writer = self.only(name_of(sum.operands.get(operand))?)?;
-        let negated = writer.opcode == format!("neg.{ty}") || writer.opcode == format!("neg.ftz.{ty}");
+        let negated = negates(&writer.opcode, ty);
         if negated {
             writer = self.only(name_of(writer.operands.get(1))?)?;
         }
-        let divides = writer.opcode == "div.full.f32" && ty == "f32" && !flushes;
-        let multiplies = arithmetic(&writer.opcode) == Some(("mul", ty, flushes, false));
+        let divides = divides_by_reciprocal(&writer.opcode) && ty == PtxType::F32 && !flushes;
+        let product = Arithmetic { mnemonic: Mnemonic::Mul, saturates: false, ..addition };
+        let multiplies = Arithmetic::from_opcode(&writer.opcode) == Some(product);
         if !(divides || multiplies) || writer.guard.is_some() {
             return None;
         }
@@ -132,12 +161,12 @@ pub fn candidates(function: &Function) -> Vec<Candidate> {
     let mut found = Vec::new();
     for statement in body {
         let Statement::Instruction(sum) = statement else { continue };
-        let Some((name, ty, flushes, _)) = arithmetic(&sum.opcode) else { continue };
-        if !matches!(name, "add" | "sub") || sum.guard.is_some() {
+        let Some(addition) = Arithmetic::from_opcode(&sum.opcode) else { continue };
+        if !matches!(addition.mnemonic, Mnemonic::Add | Mnemonic::Sub) || sum.guard.is_some() {
             continue;
         }
         let products: Vec<Product> =
-            [1, 2].into_iter().filter_map(|operand| definitions.product(operand, sum, ty, flushes)).collect();
+            [1, 2].into_iter().filter_map(|operand| definitions.product(operand, sum, addition)).collect();
         if !products.is_empty() {
             found.push(Candidate { sum: sum.clone(), products });
         }
@@ -158,12 +187,14 @@ pub fn contract(text: &str, chosen: &[(&Candidate, usize)]) -> String {
             continue;
         };
         let (Some([_, a, b]), Some([d, x, y])) = (operands(multiply), operands(sum)) else { continue };
-        let Some((name, ty, flushes, saturates)) = arithmetic(&candidate.sum.opcode) else { continue };
-        let bits = match ty {
-            "f64" => "b64",
-            "f16" | "bf16" => "b16",
-            _ => "b32",
+        let Some(addition) = Arithmetic::from_opcode(&candidate.sum.opcode) else { continue };
+        let Arithmetic { ty, flushes, saturates, .. } = addition;
+        let bits = match ty.size() {
+            8 => PtxType::B64,
+            2 => PtxType::B16,
+            _ => PtxType::B32,
         };
+        let subtracts = addition.mnemonic == Mnemonic::Sub;
         let place = product.multiply.span.start;
         let number = saved.len();
         let [a, b] = saved
@@ -185,8 +216,8 @@ pub fn contract(text: &str, chosen: &[(&Candidate, usize)]) -> String {
             })
             .clone();
         let other = if product.operand == 1 { y } else { x };
-        let negate_product = product.negated != (name == "sub" && product.operand == 2);
-        let negate_other = name == "sub" && product.operand == 1;
+        let negate_product = product.negated != (subtracts && product.operand == 2);
+        let negate_other = subtracts && product.operand == 1;
         let mut replacement = String::from("{ ");
         let (a, b) = match product.divides {
             true => {

@@ -6,7 +6,9 @@
 
 use std::collections::HashMap;
 
-use super::ast::{Function, Immediate, Instruction, Operand, Space, Statement, Variable};
+use super::ast::{Function, Immediate, Instruction, Operand, Statement, Variable};
+use super::isa::{Comparison, Mnemonic, Modifier, Opcode};
+use super::types::{PtxType, Space};
 
 /// The registers whose values are known.
 #[derive(Clone, Debug, Default)]
@@ -90,15 +92,15 @@ impl Known {
     }
 
     fn step(&mut self, instruction: &Instruction) {
-        let [target, sources @ ..] = instruction.operands.as_slice() else { return };
-        let mut parts = instruction.opcode.split('.');
-        let name = parts.next().unwrap_or_default();
-        if ["st", "red", "bar", "barrier", "bra", "ret", "cp", "mbarrier", "wgmma", "tcgen05"].contains(&name)
-            && !instruction.opcode.starts_with("tcgen05.ld")
-        {
-            return;
-        }
-        if name == "elect" {
+        let opcode = &*instruction.opcode;
+        let result = match opcode.mnemonic() {
+            // What PTX does not know may write its first operand.
+            None => instruction.operands.first(),
+            Some(_) => instruction.result(),
+        };
+        let Some(target) = result else { return };
+        let sources = instruction.operands.get(1..).unwrap_or_default();
+        if opcode.mnemonic() == Some(Mnemonic::Elect) {
             // The lowest lane is chosen.
             if let Operand::Pair(lane, predicate) = target {
                 self.set(lane, Some(0));
@@ -115,14 +117,15 @@ impl Known {
                 None => false,
             },
         };
-        let value = if is_sure { self.result(name, &instruction.opcode, sources) } else { None };
+        let value = if is_sure { self.compute(opcode, sources) } else { None };
         self.set(target, value);
     }
 
-    fn result(&self, name: &str, opcode: &str, sources: &[Operand]) -> Option<u64> {
-        let ty = opcode.rsplit('.').next().unwrap_or_default();
-        let is_signed = ty.starts_with('s');
-        let width: u32 = ty.trim_start_matches(|c: char| c.is_ascii_alphabetic()).parse().unwrap_or(1);
+    /// The result of an instruction of integers; `None` where it, or an operand, is not known.
+    fn compute(&self, opcode: &Opcode, sources: &[Operand]) -> Option<u64> {
+        let ty = opcode.ty()?;
+        let is_signed = ty.is_signed();
+        let width = width(ty);
         let cut = |value: u64| if width >= 64 { value } else { value & ((1 << width) - 1) };
         let signed = |value: u64| {
             let shift = 64 - width.clamp(1, 64);
@@ -130,48 +133,47 @@ impl Known {
         };
         let at = |index: usize| sources.get(index).and_then(|source| self.value(source));
         let two = || Some((at(0)?, at(1)?));
-        Some(match name {
-            "mov" => cut(at(0)?),
-            "cvta" => at(0)?,
-            "cvt" => {
-                let from = opcode.split('.').rev().nth(0)?;
-                let from_width: u32 = from.trim_start_matches(|c: char| c.is_ascii_alphabetic()).parse().ok()?;
-                let to = opcode.split('.').rev().nth(1)?;
-                let to_width: u32 = to.trim_start_matches(|c: char| c.is_ascii_alphabetic()).parse().ok()?;
-                if !from.starts_with(['u', 's', 'b']) || !to.starts_with(['u', 's', 'b']) {
+        let mnemonic = opcode.mnemonic()?;
+        if ty.is_float() && !matches!(mnemonic, Mnemonic::Mov | Mnemonic::Selp | Mnemonic::Shfl) {
+            return None;
+        }
+        Some(match mnemonic {
+            Mnemonic::Mov => cut(at(0)?),
+            Mnemonic::Cvta => at(0)?,
+            Mnemonic::Cvt => {
+                let (to, from) = (opcode.types().rev().nth(1)?, ty);
+                if to.is_float() {
                     return None;
                 }
-                let value = if from.starts_with('s') && from_width < 64 {
-                    let shift = 64 - from_width;
-                    ((at(0)? << shift) as i64 >> shift) as u64
-                } else {
-                    at(0)?
-                };
-                if to_width >= 64 { value } else { value & ((1 << to_width) - 1) }
+                let value = if from.is_signed() { signed(at(0)?) as u64 } else { at(0)? };
+                if to.size() >= 8 { value } else { value & ((1 << self::width(to)) - 1) }
             }
-            "add" => two().map(|(a, b)| cut(a.wrapping_add(b)))?,
-            "sub" => two().map(|(a, b)| cut(a.wrapping_sub(b)))?,
-            "mul" | "mad" => {
+            Mnemonic::Add => two().map(|(a, b)| cut(a.wrapping_add(b)))?,
+            Mnemonic::Sub => two().map(|(a, b)| cut(a.wrapping_sub(b)))?,
+            Mnemonic::Mul | Mnemonic::Mad => {
                 let (a, b) = two()?;
-                let is_wide = opcode.contains(".wide");
-                if opcode.contains(".hi") || ty.starts_with('f') {
+                if opcode.has(Modifier::Hi) {
                     return None;
                 }
                 let product = if is_signed { (signed(a).wrapping_mul(signed(b))) as u64 } else { a.wrapping_mul(b) };
-                let sum = if name == "mad" { product.wrapping_add(at(2)?) } else { product };
-                if is_wide { if width >= 32 { sum } else { sum & 0xffff_ffff } } else { cut(sum) }
+                let sum = if mnemonic == Mnemonic::Mad { product.wrapping_add(at(2)?) } else { product };
+                match opcode.has(Modifier::Wide) {
+                    true if width < 32 => sum & 0xffff_ffff,
+                    true => sum,
+                    false => cut(sum),
+                }
             }
-            "and" => match (at(0), at(1)) {
+            Mnemonic::And => match (at(0), at(1)) {
                 (Some(0), _) | (_, Some(0)) => 0,
                 (Some(a), Some(b)) => cut(a & b),
                 _ => return None,
             },
-            "or" => two().map(|(a, b)| cut(a | b))?,
-            "xor" => two().map(|(a, b)| cut(a ^ b))?,
-            "not" => cut(!at(0)?),
-            "neg" => cut(at(0)?.wrapping_neg()),
-            "shl" => two().map(|(a, b)| if b >= u64::from(width) { 0 } else { cut(a << b) })?,
-            "shr" => {
+            Mnemonic::Or => two().map(|(a, b)| cut(a | b))?,
+            Mnemonic::Xor => two().map(|(a, b)| cut(a ^ b))?,
+            Mnemonic::Not => cut(!at(0)?),
+            Mnemonic::Neg => cut(at(0)?.wrapping_neg()),
+            Mnemonic::Shl => two().map(|(a, b)| if b >= u64::from(width) { 0 } else { cut(a << b) })?,
+            Mnemonic::Shr => {
                 let (a, b) = two()?;
                 if is_signed {
                     cut((signed(a) >> b.min(63)) as u64)
@@ -181,7 +183,7 @@ impl Known {
                     cut(a) >> b
                 }
             }
-            "bfe" => {
+            Mnemonic::Bfe => {
                 let (value, low) = two()?;
                 let length = at(2)?.min(63);
                 if is_signed {
@@ -189,36 +191,36 @@ impl Known {
                 }
                 value >> low.min(63) & ((1 << length) - 1)
             }
-            "bfi" => {
+            Mnemonic::Bfi => {
                 let (field, into) = two()?;
                 let (low, length) = (at(2)?.min(63), at(3)?.min(63));
                 let mask = ((1_u64 << length) - 1) << low;
                 cut(into & !mask | field << low & mask)
             }
-            "shfl" => at(0)?,
-            "min" | "max" if !ty.starts_with('f') => {
+            Mnemonic::Shfl => at(0)?,
+            Mnemonic::Min | Mnemonic::Max => {
                 let (a, b) = two()?;
                 let a_first = if is_signed { signed(a) <= signed(b) } else { a <= b };
-                if a_first == (name == "min") { a } else { b }
+                if a_first == (mnemonic == Mnemonic::Min) { a } else { b }
             }
-            "selp" => {
+            Mnemonic::Selp => {
                 let chosen = if at(2)? != 0 { at(0) } else { at(1) };
                 chosen?
             }
-            "setp" => {
+            Mnemonic::Setp => {
                 let (a, b) = two()?;
-                let compare = opcode.split('.').nth(1)?;
-                if ty.starts_with('f') || sources.len() > 2 {
+                // A third operand is a predicate that the result is combined with.
+                if sources.len() > 2 {
                     return None;
                 }
                 let order = if is_signed { signed(a).cmp(&signed(b)) } else { a.cmp(&b) };
-                u64::from(match compare {
-                    "eq" => order.is_eq(),
-                    "ne" => order.is_ne(),
-                    "lt" | "lo" => order.is_lt(),
-                    "le" | "ls" => order.is_le(),
-                    "gt" | "hi" => order.is_gt(),
-                    "ge" | "hs" => order.is_ge(),
+                u64::from(match opcode.modifiers().find_map(Comparison::from_modifier)? {
+                    Comparison::Equal => order.is_eq(),
+                    Comparison::NotEqual => order.is_ne(),
+                    Comparison::Less => order.is_lt(),
+                    Comparison::LessOrEqual => order.is_le(),
+                    Comparison::Greater => order.is_gt(),
+                    Comparison::GreaterOrEqual => order.is_ge(),
                     _ => return None,
                 })
             }
@@ -227,8 +229,15 @@ impl Known {
     }
 }
 
+/// Bits of a value of an integer type; a predicate has one.
+fn width(ty: PtxType) -> u32 {
+    if ty == PtxType::Pred { 1 } else { 8 * ty.size() }
+}
+
 #[cfg(test)]
 mod tests {
+    use crate::isa::Mnemonic;
+
     #[test]
     fn descriptors_are_computed_from_the_text() {
         let text = ".version 8.0
@@ -260,7 +269,7 @@ mod tests {
         let mut seen = Vec::new();
         let function = module.entries().next().expect("an entry");
         super::walk(function, &module.variables, &mut |instruction, known| {
-            if instruction.opcode == "exit" {
+            if instruction.opcode.mnemonic() == Some(Mnemonic::Exit) {
                 let name = |name: &str| known.value(&crate::Operand::Name(name.to_owned()));
                 seen = vec![name("%rd3"), name("%rd4"), name("%r8"), name("%tid.x")];
             }

@@ -11,8 +11,9 @@ use crate::magics::{Call, Kind, Magic, OptionSpec, Spec};
 use crate::render::stages::{self, Line, Pane};
 use crate::render::{Output, bytes_text, escape_html, grouped, table};
 use crate::workspace::{Context, Workspace};
-use warpbook_device::observe::{Class, Counted, Counters, Counts, Observe, Observed, Traffic, Worst};
+use warpbook_device::observe::{Counted, Counters, Counts, Observe, Observed, Traffic, Worst};
 use warpbook_diagnostic::{Diagnostic, Result};
+use warpbook_ptx::isa::{Class, Mnemonic};
 
 /// `%counters [NAME][GRID](ARGUMENTS)`
 pub struct CountersMagic;
@@ -213,7 +214,7 @@ impl View<'_> {
         add("active lanes per instruction", ratio(all.lanes, all.executed), format!("of 32: {share}"));
         let on = percent(all.lanes_on, 32 * all.executed);
         add("and not predicated off", ratio(all.lanes_on, all.executed), format!("of 32: {on}"));
-        let branches = self.counters.total(|counted| counted.line.opcode().starts_with("bra"));
+        let branches = self.counters.total(|counted| counted.line.opcode.mnemonic() == Some(Mnemonic::Bra));
         let divergent = grouped(branches.divergent);
         add("divergent branches", divergent, format!("of {}", grouped(branches.executed)));
         let barriers = self.total(|class| class == Class::Barrier).executed;
@@ -261,7 +262,7 @@ impl View<'_> {
                 None => String::new(),
             };
             let ([x, y, z], instruction) = (at.block, short(&counted.line.text, 48));
-            let is_matrix = counted.line.opcode().contains("matrix");
+            let is_matrix = counted.line.opcode.is_matrix_access();
             format!(
                 "{}-way, {} conflicts: PTX {}{source}: {instruction}; {} of warp {}, block ({x}, {y}, {z}) in bank {}: {}",
                 at.ways,

@@ -67,7 +67,7 @@ impl<'a> Decoder<'a> {
         if self.inlined.len() >= MAX_DEPTH || self.code.len() > MAX_CODE {
             return Err(self.unsupported(format!("recursion: `{name}` calls itself")));
         }
-        let (span, line) = (self.span.clone(), self.line);
+        let (span, opcode, line) = (self.span.clone(), self.opcode.clone(), self.line);
         self.calls += 1;
         let id = self.calls;
         self.inlined.push(id);
@@ -81,7 +81,7 @@ impl<'a> Decoder<'a> {
         self.statements(callee.body.as_deref().unwrap_or_default())?;
         self.symbols.leave_function(outer);
         self.inlined.pop();
-        (self.span, self.line) = (span, line);
+        (self.span, self.opcode, self.line) = (span, opcode, line);
         self.labels.insert(return_label(id), self.code.len() as u32);
         Ok(())
     }

@@ -13,13 +13,6 @@ const CACHE_HINTS: [&str; 9] = ["ca", "cg", "cs", "lu", "cv", "wb", "wt", "nc", 
 const SCOPES: [&str; 5] = ["cta", "cluster", "gpu", "sys", "gl"];
 const ORDERINGS: [&str; 7] = ["weak", "relaxed", "acquire", "release", "acq_rel", "sc", "mmio"];
 
-/// Whether a load or a store orders threads as an atomic does: it is volatile, or says how.
-pub(super) fn is_strong(opcode: &str) -> bool {
-    let mut parts = opcode.split('.');
-    matches!(parts.next(), Some("ld" | "st"))
-        && parts.any(|part| matches!(part, "volatile" | "relaxed" | "acquire" | "release" | "mmio"))
-}
-
 impl Decoder<'_> {
     /// Takes the state space, cache hints, ordering and scope; generic where no space is written.
     fn take_memory(&mut self, m: &mut Modifiers<'_>) -> Result<MemorySpace> {

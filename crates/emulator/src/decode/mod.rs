@@ -23,11 +23,13 @@ mod tensor_ops;
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::program::File;
 use crate::program::{Data, Instruction, Op, Program, Register, Slot, Special};
 use scope::Symbols;
 use warpbook_diagnostic::{Diagnostic, Result};
+use warpbook_ptx::isa::Opcode;
 use warpbook_ptx::{Function, LineInfo, Module, Space, Statement};
 
 /// Decodes one entry. An instruction or a modifier that the emulator does not implement is an error with its place.
@@ -55,7 +57,9 @@ struct Decoder<'a> {
     code: Vec<Instruction>,
     spans: Vec<Range<usize>>,
     lines: Vec<Option<LineInfo>>,
+    opcodes: Vec<Arc<Opcode>>,
     strong: Vec<bool>,
+    needs_whole_warp: Vec<bool>,
     line: Option<LineInfo>,
     /// Label → instruction.
     labels: HashMap<String, u32>,
@@ -73,19 +77,12 @@ struct Decoder<'a> {
     /// Numbers of the inlined calls that the instruction lies in, and how many there were.
     inlined: Vec<u32>,
     calls: u32,
-    /// Whether anything is for a pair of blocks (`.cta_group::2`).
+    /// True if anything in the module is for a pair of blocks (`.cta_group::2`).
     pairs: bool,
-    /// The instruction being decoded.
+    /// The place of the instruction being decoded.
     span: Range<usize>,
-}
-
-/// Whether an instruction is for a pair of blocks.
-fn has_pairs(statements: &[Statement]) -> bool {
-    statements.iter().any(|statement| match statement {
-        Statement::Instruction(instruction) => instruction.opcode.contains(".cta_group::2"),
-        Statement::Block(statements) => has_pairs(statements),
-        _ => false,
-    })
+    /// The opcode of the instruction being decoded.
+    opcode: Arc<Opcode>,
 }
 
 impl<'a> Decoder<'a> {
@@ -96,7 +93,9 @@ impl<'a> Decoder<'a> {
             code: Vec::new(),
             spans: Vec::new(),
             lines: Vec::new(),
+            opcodes: Vec::new(),
             strong: Vec::new(),
+            needs_whole_warp: Vec::new(),
             line: None,
             labels: HashMap::new(),
             branches: Vec::new(),
@@ -108,8 +107,9 @@ impl<'a> Decoder<'a> {
             blocks: 0,
             inlined: Vec::new(),
             calls: 0,
-            pairs: module.functions.iter().any(|function| has_pairs(function.body.as_deref().unwrap_or_default())),
+            pairs: module.instructions().any(|instruction| instruction.opcode.is_for_pair_of_blocks()),
             span: entry.span.clone(),
+            opcode: Arc::new(Opcode::parse("")),
         })
     }
 
@@ -145,14 +145,18 @@ impl<'a> Decoder<'a> {
                 }
                 Statement::Instruction(instruction) => {
                     self.span = instruction.span.clone();
+                    self.opcode = instruction.opcode.clone();
                     let guard = match &instruction.guard {
                         Some((name, negated)) => Some((self.register(name, File::Predicate)?, *negated)),
                         None => None,
                     };
                     let before = self.code.len();
                     self.select(instruction)?;
-                    if memory_ops::is_strong(&instruction.opcode) {
+                    if instruction.opcode.is_strong_access() {
                         self.strong[before..].fill(true);
+                    }
+                    if instruction.needs_whole_warp() {
+                        self.needs_whole_warp[before..].fill(true);
                     }
                     if guard.is_some() {
                         for selected in &mut self.code[before..] {
@@ -169,7 +173,9 @@ impl<'a> Decoder<'a> {
         self.code.push(Instruction { guard: None, op });
         self.spans.push(self.span.clone());
         self.lines.push(self.line);
+        self.opcodes.push(self.opcode.clone());
         self.strong.push(false);
+        self.needs_whole_warp.push(false);
     }
 
     fn fresh(&mut self, file: File) -> Slot {
@@ -266,7 +272,9 @@ impl<'a> Decoder<'a> {
             code: self.code,
             spans: self.spans,
             lines: self.lines,
+            opcodes: self.opcodes,
             strong: self.strong,
+            needs_whole_warp: self.needs_whole_warp,
             registers,
             accumulator_slots,
             tensor_load_slots,

@@ -12,7 +12,8 @@ use warpbook_ptx::{Instruction, Operand};
 impl Decoder<'_> {
     /// Decodes one instruction into one or more operations.
     pub(super) fn select(&mut self, instruction: &Instruction) -> Result<()> {
-        let (name, mut m) = Modifiers::new(&instruction.opcode);
+        let text = instruction.opcode.to_string();
+        let (name, mut m) = Modifiers::new(&text);
         let o = &instruction.operands[..];
         if matches!(name, "add" | "sub" | "mad" | "addc" | "subc" | "madc")
             && let Some(carry) = Carry::of(name, &mut m)

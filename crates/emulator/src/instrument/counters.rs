@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use super::observe::{Instructions, Line};
 use crate::families::{Step, lanes_of};
-use crate::instrument::class::{self, Class};
 use crate::program::{AddressOperand, Long, MemorySpace, Op, Program, Slot};
 use crate::run::block::{BlockShape, Environment};
 use crate::state::memory::{Allocation, GlobalMemory};
 
 use crate::instrument::banks::{self, Wavefronts};
+use warpbook_ptx::isa::Class;
 
 /// What one instruction did, over all warps.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -449,9 +449,8 @@ impl Counting {
                 });
             }
             if let Some(line) = instructions.line(from) {
-                let opcode = line.opcode();
-                let operations = class::operations(opcode) * counts.lanes_on;
-                found.push(Counted { class: Class::of(opcode), line, counts, operations });
+                let (class, operations) = (line.opcode.class(), line.opcode.float_operations() * counts.lanes_on);
+                found.push(Counted { class, line, counts, operations });
             }
             from = to;
         }

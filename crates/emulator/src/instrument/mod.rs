@@ -1,7 +1,6 @@
 //! What watches a launch: checks, counters, recordings.
 
 mod banks;
-mod class;
 mod counters;
 mod differ;
 pub mod observe;

@@ -3,7 +3,6 @@
 //! An observed launch runs its blocks one after the other, so that what is told is the same from run to run; but for
 //! counters: those of blocks that do not meet are the same in any order.
 
-pub use super::class::Class;
 pub(crate) use super::timeline::Stalled;
 pub use super::timeline::{Activity, Interval, Recording, Timeline, WarpTimeline};
 
@@ -17,6 +16,8 @@ pub use super::writers::{Span, Writer, Writers, Writing};
 
 pub use warpbook_ptx::PtxType;
 
+use std::sync::Arc;
+
 use crate::Module;
 use crate::families::{Step, lanes_of};
 use crate::program::{AddressOperand, Long, MemorySpace, Op, Program};
@@ -26,6 +27,7 @@ use crate::run::launch::locked;
 use crate::state::access::resolve_generic;
 use crate::state::warp::Warp;
 use warpbook_diagnostic::{Place, Source};
+use warpbook_ptx::isa::Opcode;
 
 /// What to observe.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,19 +89,10 @@ pub struct Line {
     pub ptx: u32,
     /// Its text, in one line: `@%p1 ld.global.b32 {%r1}, [%rd1]`.
     pub text: String,
+    /// Its opcode: `ld.global.b32`.
+    pub opcode: Arc<Opcode>,
     /// Source places by `.loc`: its own, then the one that this was inlined at.
     pub places: Vec<Place>,
-}
-
-impl Line {
-    /// `ld.global.b32`
-    pub fn opcode(&self) -> &str {
-        let mut words = self.text.trim_end_matches(';').split_whitespace();
-        match words.next() {
-            Some(guard) if guard.starts_with('@') => words.next().unwrap_or_default(),
-            first => first.unwrap_or_default(),
-        }
-    }
 }
 
 /// The instructions of a program as its text has them.
@@ -129,7 +122,8 @@ impl<'a> Instructions<'a> {
     pub fn line(&self, pc: usize) -> Option<Line> {
         let span = self.program.spans.get(pc)?;
         let text = self.source.text.get(span.clone())?;
-        if pc + 1 == self.program.code.len() && matches!(self.program.code[pc].op, Op::Exit) && !is_exit(text) {
+        let opcode = self.program.opcodes.get(pc)?.clone();
+        if pc + 1 == self.program.code.len() && matches!(self.program.code[pc].op, Op::Exit) && !opcode.is_exit() {
             return None;
         }
         let ptx = self.starts.partition_point(|&start| start <= span.start);
@@ -143,12 +137,8 @@ impl<'a> Instructions<'a> {
             }
         }
         let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        Some(Line { ptx: ptx as u32 + self.source.first_line as u32 - 1, text, places })
+        Some(Line { ptx: ptx as u32 + self.source.first_line as u32 - 1, text, opcode, places })
     }
-}
-
-fn is_exit(text: &str) -> bool {
-    text.split_whitespace().any(|word| matches!(word.trim_end_matches(';'), "ret" | "ret.uni" | "exit"))
 }
 
 /// The records of one block.

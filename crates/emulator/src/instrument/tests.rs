@@ -1,6 +1,7 @@
 //! Small kernels whose counters are worked out by hand.
 
 use std::sync::atomic::AtomicBool;
+use warpbook_ptx::isa::{Class, Mnemonic};
 
 use super::observe::*;
 use crate::Module;
@@ -47,7 +48,7 @@ fn counters(body: &str, grid: u32, threads: u32) -> Counters {
 
 /// Counts of the only instruction whose opcode begins so.
 fn of(counters: &Counters, opcode: &str) -> Counts {
-    let mut found = counters.instructions.iter().filter(|counted| counted.line.opcode().starts_with(opcode));
+    let mut found = counters.instructions.iter().filter(|counted| counted.line.opcode.to_string().starts_with(opcode));
     let first = found.next().expect("an instruction").counts.clone();
     assert!(found.next().is_none(), "more than one {opcode}");
     first
@@ -100,7 +101,7 @@ fn predicates_and_divergence() {
     let body = "setp.lt.u32 %p1, %r1, 8; @%p1 bra there; add.s32 %r2, %r1, 1;\nthere: @%p1 st.global.b32 [%rd1], %r1;\n\
                 setp.lt.u32 %p2, %r1, 99; @%p2 bra out; trap;\nout:";
     let one = counters(body, 1, 32);
-    let branches = one.total(|counted| counted.class == Class::Branch && counted.line.opcode() == "bra");
+    let branches = one.total(|counted| counted.line.opcode.mnemonic() == Some(Mnemonic::Bra));
     assert_eq!((branches.executed, branches.divergent), (2, 1));
     let add = of(&one, "add.s32");
     assert_eq!((add.executed, add.lanes, add.lanes_on), (1, 24, 24));

@@ -11,6 +11,7 @@ mod tensor_memory;
 pub(crate) mod visit;
 
 use std::ops::Range;
+use std::sync::Arc;
 
 pub use asynchronous::*;
 pub use kind::*;
@@ -19,6 +20,7 @@ pub use operand::*;
 pub use tensor_memory::*;
 pub use visit::{File, Use};
 
+use warpbook_ptx::isa::Opcode;
 use warpbook_ptx::{LineInfo, PtxType};
 
 /// An operation with its guard.
@@ -54,8 +56,12 @@ pub struct Program {
     pub spans: Vec<Range<usize>>,
     /// `.loc` in force at each instruction.
     pub lines: Vec<Option<LineInfo>>,
-    /// Whether an instruction is a load or a store that orders threads as an atomic does.
+    /// The opcode of each instruction; several operations may be one instruction of the text.
+    pub opcodes: Vec<Arc<Opcode>>,
+    /// True for each load and store that orders threads as an atomic does.
     pub strong: Vec<bool>,
+    /// True for each instruction that all lanes of a warp have to execute together.
+    pub needs_whole_warp: Vec<bool>,
     /// For each instruction: the slots that it shares with the accumulator of some `wgmma`, which is to be waited for
     /// before. Empty where there is no `wgmma`, or no wait.
     pub accumulator_slots: Vec<Box<[Slot]>>,

@@ -108,7 +108,7 @@ pub fn launch(
         parameters.extend_from_slice(value);
         parameters.resize((offset + size) as usize, 0);
     }
-    let checks = config.check.then(|| Checks::new(&kernel.program, &module.source().text, &config.unwritten));
+    let checks = config.check.then(|| Checks::new(&kernel.program, &config.unwritten));
     let environment = Environment {
         program: &kernel.program,
         memory,

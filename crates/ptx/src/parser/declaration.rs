@@ -1,8 +1,9 @@
 //! Functions, parameters and variables.
 
 use super::{Parser, immediate_bits};
-use crate::ast::{Function, Initializer, Operand, Param, PtxType, Space, Variable};
+use crate::ast::{Function, Initializer, Operand, Param, Variable};
 use crate::lexer::Token;
+use crate::types::{PtxType, Space};
 use warpbook_diagnostic::Result;
 
 /// Alignments beyond this are refused: no kernel has a use for them, and sums of them overflow.

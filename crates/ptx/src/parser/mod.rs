@@ -7,8 +7,12 @@ mod statement;
 mod tests;
 mod tokens;
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use self::operand::immediate_bits;
 use super::ast::Module;
+use super::isa::Opcode;
 use super::lexer::{Spanned, Token, error, tokenize};
 use warpbook_diagnostic::Result;
 
@@ -18,7 +22,7 @@ const MAX_DEPTH: usize = 64;
 /// Parses a module. Errors have the code `ptx-syntax` and their place in `text`.
 pub fn parse(text: &str) -> Result<Module> {
     let tokens = tokenize(text)?;
-    Parser { text, tokens, position: 0, depth: 0 }.module()
+    Parser { text, tokens, position: 0, depth: 0, opcodes: HashMap::new() }.module()
 }
 
 struct Parser<'a> {
@@ -26,6 +30,8 @@ struct Parser<'a> {
     tokens: Vec<Spanned<'a>>,
     position: usize,
     depth: usize,
+    /// The opcodes so far, by their text: a kernel has thousands of instructions and some dozens of opcodes.
+    opcodes: HashMap<&'a str, Arc<Opcode>>,
 }
 
 /// `.global .align 4 .b8 name[16] = {…}` before its space is known to be allowed.

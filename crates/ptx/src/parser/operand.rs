@@ -1,8 +1,9 @@
 //! Operands, addresses and literals.
 
 use super::Parser;
-use crate::ast::{Address, Immediate, Operand, PtxType};
+use crate::ast::{Address, Immediate, Operand};
 use crate::lexer::Token;
+use crate::types::PtxType;
 use warpbook_diagnostic::Result;
 
 impl Parser<'_> {

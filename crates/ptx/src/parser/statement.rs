@@ -1,7 +1,10 @@
 //! Bodies of functions: blocks, registers, labels, `.loc`, instructions.
 
+use std::sync::Arc;
+
 use super::Parser;
 use crate::ast::{Instruction, LineInfo, Statement};
+use crate::isa::Opcode;
 use crate::lexer::Token;
 use warpbook_diagnostic::Result;
 
@@ -124,7 +127,8 @@ impl Parser<'_> {
             let negated = self.accept('!');
             guard = Some((self.word("a predicate")?.to_owned(), negated));
         }
-        let opcode = self.word("an opcode")?.to_owned();
+        let text = self.word("an opcode")?;
+        let opcode = self.opcodes.entry(text).or_insert_with(|| Arc::new(Opcode::parse(text))).clone();
         let mut operands = Vec::new();
         while !self.at(';') {
             operands.push(self.operand()?);

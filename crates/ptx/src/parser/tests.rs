@@ -1,5 +1,6 @@
 use super::*;
-use crate::ast::{Initializer, Space, Statement};
+use crate::ast::{Initializer, Statement};
+use crate::types::Space;
 
 const KERNEL: &str = r#"
 .version 8.4

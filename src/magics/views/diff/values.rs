@@ -329,7 +329,7 @@ impl View<'_> {
 
 /// `PTX 775 (wgmma.wait_group.sync.aligned)`
 fn listed(lines: &[Line]) -> String {
-    let told: Vec<String> = lines.iter().take(LISTED).map(|line| format!("{} ({})", line.ptx, line.opcode())).collect();
+    let told: Vec<String> = lines.iter().take(LISTED).map(|line| format!("{} ({})", line.ptx, line.opcode)).collect();
     let more = lines.len().saturating_sub(LISTED);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     format!("PTX {}{more}", told.join(", "))

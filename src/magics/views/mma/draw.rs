@@ -9,6 +9,7 @@ use crate::render::grid::{self, Cell, Mark};
 use crate::render::{escape_html, table};
 use warpbook_gpu::{DescriptorFormat, InstructionDescriptor, MatrixDescriptor};
 use warpbook_ir::layout::Placed;
+use warpbook_ptx::isa::{MmaKind, Modifier, Opcode};
 
 /// Cells of a picture along one side.
 const MOST: u32 = 32;
@@ -40,7 +41,6 @@ pub fn dot(dot: &Dot, instructions: &[Instruction], chosen: Option<usize>) -> (S
     let [m, n, k] = dot.shape;
     let [count_m, count_n, count_k] = dot.counts();
     let own: Vec<usize> = dot.instructions.iter().map(|(at, _)| *at).collect();
-    let opcode = own.first().map_or("", |at| instructions[*at].opcode.as_str());
     let per = match own.first().map(|at| instructions[*at].family) {
         Some(Family::Mma) => "of each warp",
         Some(Family::Wgmma) => "of each warpgroup",
@@ -94,7 +94,7 @@ pub fn dot(dot: &Dot, instructions: &[Instruction], chosen: Option<usize>) -> (S
     let mut line = line;
     if let (Some(at), Some(tile)) = (shown, tile) {
         let instruction = &instructions[at];
-        let (text, drawn) = one(dot, instruction, number_of(instructions, at), tile, opcode);
+        let (text, drawn) = one(dot, instruction, number_of(instructions, at), tile);
         line += &text;
         html += &drawn;
         // What the others begin with, where they have descriptors.
@@ -109,7 +109,7 @@ fn descriptor_format(instruction: &Instruction) -> DescriptorFormat {
 }
 
 /// One instruction: its tile, its descriptors, what it reads.
-fn one(dot: &Dot, instruction: &Instruction, number: usize, tile: [u32; 3], opcode: &str) -> (String, String) {
+fn one(dot: &Dot, instruction: &Instruction, number: usize, tile: [u32; 3]) -> (String, String) {
     let from = [0, 1, 2].map(|at| tile[at] * dot.step[at]);
     let span = |at: usize| format!("{}–{}", from[at], from[at] + dot.tile[at].min(dot.shape[at]) - 1);
     let mut text =
@@ -118,13 +118,13 @@ fn one(dot: &Dot, instruction: &Instruction, number: usize, tile: [u32; 3], opco
     let mut html = format!(
         "<div class=\"wb-c\">instruction {number}{warps}, PTX line {}, <code>{}</code>: rows {} of A, columns {} of B, k {}</div>",
         instruction.line,
-        escape_html(opcode),
+        escape_html(&instruction.opcode.to_string()),
         span(0),
         span(1),
         span(2)
     );
     if let Some(value) = instruction.descriptor {
-        let kind = opcode.split("kind::").nth(1).and_then(|rest| rest.split('.').next()).unwrap_or("f16");
+        let kind = instruction.opcode.matrix_kind().unwrap_or(MmaKind::F16).name();
         let mut rows = vec![["bits", "instruction descriptor", &format!("{value:#010x}")].map(str::to_owned).to_vec()];
         let decoded = InstructionDescriptor(value);
         rows.extend(decoded.fields(kind).iter().map(|field| field.to_vec()));
@@ -255,10 +255,10 @@ fn starts(dot: &Dot, instructions: &[Instruction]) -> String {
 }
 
 /// `ldmatrix` and `stmatrix`: a line of text, and which thread has which element of a matrix.
-pub fn matrices(opcode: &str) -> (String, String) {
-    let count = [4, 2, 1].into_iter().find(|count| opcode.contains(&format!(".x{count}"))).unwrap_or(1);
-    let transposed = opcode.contains(".trans");
-    let verb = if opcode.starts_with("st") { "stores" } else { "loads" };
+pub fn matrices(opcode: &Opcode) -> (String, String) {
+    let count = opcode.modifiers().find_map(Modifier::repetitions).unwrap_or(1);
+    let transposed = opcode.has(Modifier::Trans);
+    let verb = if opcode.is_store() { "stores" } else { "loads" };
     let line = format!(
         "{verb} {count} {} of 8 rows of 16 bytes{}; lane 8i+r has the address of row r of matrix i, register i its elements",
         if count == 1 { "matrix" } else { "matrices" },

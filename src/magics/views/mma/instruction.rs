@@ -1,9 +1,12 @@
 //! The tensor-core instructions of a PTX text, with what is known of their operands.
 
+use std::sync::Arc;
+
 use warpbook_gpu::InstructionDescriptor;
 use warpbook_ir::layout::{Layout, Unsupported, accumulator_fragment, operand_fragment};
 use warpbook_ptx::Operand;
 use warpbook_ptx::evaluate::{self, Known};
+use warpbook_ptx::isa::{MmaKind, Mnemonic, Opcode};
 
 /// Families of instructions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,9 +37,9 @@ pub enum Place {
 pub struct Instruction {
     /// Its line in the PTX, from 1.
     pub line: u32,
-    /// With all modifiers.
-    pub opcode: String,
-    /// Of the opcode.
+    /// The opcode with all modifiers.
+    pub opcode: Arc<Opcode>,
+    /// The family that the opcode belongs to.
     pub family: Family,
     /// M, N and K; for `tcgen05.mma` as its descriptor says.
     pub shape: Option<[u32; 3]>,
@@ -114,15 +117,15 @@ pub fn all(text: &str) -> warpbook_diagnostic::Result<Vec<Instruction>> {
     Ok(found)
 }
 
-fn family(opcode: &str) -> Option<Family> {
-    let families = [
-        ("mma.", Family::Mma),
-        ("wgmma.mma_async", Family::Wgmma),
-        ("tcgen05.mma", Family::Tcgen05),
-        ("ldmatrix", Family::Matrix),
-        ("stmatrix", Family::Matrix),
-    ];
-    families.into_iter().find(|(prefix, _)| opcode.starts_with(prefix)).map(|(_, family)| family)
+fn family(opcode: &Opcode) -> Option<Family> {
+    use Mnemonic as M;
+    Some(match opcode.mnemonic()? {
+        M::Mma | M::MmaSparse => Family::Mma,
+        M::WgmmaMmaAsync | M::WgmmaMmaAsyncSparse => Family::Wgmma,
+        M::Tcgen05Mma | M::Tcgen05MmaSparse | M::Tcgen05MmaWs | M::Tcgen05MmaWsSparse => Family::Tcgen05,
+        M::LdMatrix | M::StMatrix => Family::Matrix,
+        _ => return None,
+    })
 }
 
 fn names(operand: &Operand) -> String {
@@ -143,9 +146,8 @@ fn of(instruction: &warpbook_ptx::Instruction, family: Family, line: u32, known:
     };
     let opcode = instruction.opcode.clone();
     let number = |at: usize| operands.get(at).and_then(|operand| known.value(operand));
-    let element = types(&opcode).get(1).copied().unwrap_or("");
     let shape = shape(&opcode);
-    let mut bits = bits(element, shape.map_or(0, |shape| shape[2]));
+    let mut bits = opcode.matrix_element_bits().unwrap_or(0);
     let (mut descriptor, mut transposed) = (None, [false; 2]);
     let deciding: &[usize] = match family {
         Family::Wgmma => &[1, 2],
@@ -163,12 +165,11 @@ fn of(instruction: &warpbook_ptx::Instruction, family: Family, line: u32, known:
         }
         Family::Tcgen05 => {
             descriptor = number(3);
-            let kind = opcode.split("kind::").nth(1).and_then(|rest| rest.split('.').next()).unwrap_or("f16");
-            bits = match kind {
-                "f16" => 16,
-                "tf32" => 32,
-                "mxf4" | "mxf4nvf4" => 4,
-                _ => 8,
+            bits = match opcode.matrix_kind().unwrap_or(MmaKind::F16) {
+                MmaKind::F16 => 16,
+                MmaKind::Tf32 => 32,
+                MmaKind::Mxf4 | MmaKind::Mxf4nvf4 => 4,
+                MmaKind::F8f6f4 | MmaKind::I8 | MmaKind::Mxf8f6f4 => 8,
             };
             (place(0), place(1), place(2))
         }
@@ -195,48 +196,21 @@ fn undecided(operand: usize, given: &Operand, known: &Known) -> Option<Undecided
     Some(Undecided { operand, register: register.clone(), offset })
 }
 
-/// `m16n8k16`
-pub fn shape(opcode: &str) -> Option<[u32; 3]> {
-    opcode.split('.').find_map(|part| {
-        let (m, rest) = part.strip_prefix('m')?.split_once('n')?;
-        let (n, k) = rest.split_once('k')?;
-        Some([m.parse().ok()?, n.parse().ok()?, k.parse().ok()?])
-    })
-}
-
-/// The types of D, A, B and C in this order; `wgmma` has no C.
-fn types(opcode: &str) -> Vec<&str> {
-    opcode.split('.').filter(|part| bits(part, 0) > 0).collect()
-}
-
-/// Bits of a type's name in an opcode; 0 for what is none.
-fn bits(part: &str, k: u32) -> u32 {
-    match part {
-        "f16" | "bf16" => 16,
-        "f32" | "tf32" | "s32" => 32,
-        // Narrow types have bytes of their own, but for the products that take nothing else.
-        "e2m1" => {
-            if k >= 64 {
-                4
-            } else {
-                8
-            }
-        }
-        "s8" | "u8" | "e4m3" | "e5m2" | "e2m3" | "e3m2" => 8,
-        "s4" | "u4" => 4,
-        "f64" => 64,
-        _ => 0,
-    }
+/// M, N and K, where the opcode names all three.
+fn shape(opcode: &Opcode) -> Option<[u32; 3]> {
+    let shape = opcode.matrix_shape()?;
+    Some([shape.m.into(), shape.n.into(), shape.k?.into()])
 }
 
 /// The fragments of an opcode: name and layout. None for what keeps its operands elsewhere.
-pub fn fragments(opcode: &str) -> Result<Vec<(String, Layout)>, Unsupported> {
+pub fn fragments(opcode: &Opcode) -> Result<Vec<(String, Layout)>, Unsupported> {
     let Some([m, n, k]) = shape(opcode) else { return Ok(Vec::new()) };
-    let is_warp_group = opcode.starts_with("wgmma.");
-    if !is_warp_group && !opcode.starts_with("mma.") {
-        return Ok(Vec::new());
-    }
-    let element = bits(types(opcode).get(1).copied().unwrap_or(""), k);
+    let is_warp_group = match family(opcode) {
+        Some(Family::Wgmma) => true,
+        Some(Family::Mma) => false,
+        _ => return Ok(Vec::new()),
+    };
+    let element = opcode.matrix_element_bits().unwrap_or(0);
     let fits = [m, n, k].iter().all(|extent| extent.is_power_of_two() || is_warp_group) && m >= 8 && n >= 8 && k >= 4;
     if element == 0 || !fits {
         return Err(Unsupported(format!("fragments of m{m}n{n}k{k}")));
@@ -258,7 +232,7 @@ mod tests {
 
     /// The element in a register of a lane.
     fn element(opcode: &str, fragment: usize, lane: u32, register: u32) -> Vec<u32> {
-        let fragments = fragments(opcode).unwrap_or_else(|error| panic!("{error:?}"));
+        let fragments = fragments(&Opcode::parse(opcode)).unwrap_or_else(|error| panic!("{error:?}"));
         fragments[fragment].1.element(warpbook_ir::layout::Place { lane, register, ..Default::default() })
     }
 
@@ -282,10 +256,15 @@ mod tests {
             (vec![1, 2], vec![2, 1], vec![1, 5])
         );
         let k8 = "mma.sync.aligned.m16n8k8.row.col.f32.f16.f16.f32";
-        assert_eq!((element(k8, 0, 5, 2), fragments(k8).expect("drawn")[0].1.places().register), (vec![9, 2], 4));
+        assert_eq!(
+            (element(k8, 0, 5, 2), fragments(&Opcode::parse(k8)).expect("drawn")[0].1.places().register),
+            (vec![9, 2], 4)
+        );
         let fp4 = "mma.sync.aligned.kind::mxf4.block_scale.scale_vec::2X.m16n8k64.row.col.f32.e2m1.e2m1.f32.ue8m0";
         assert_eq!(element(fp4, 0, 5, 16), [1, 40]);
-        assert!(fragments("ldmatrix.sync.aligned.m8n8.x4.shared.b16").is_ok_and(|found| found.is_empty()));
+        assert!(
+            fragments(&Opcode::parse("ldmatrix.sync.aligned.m8n8.x4.shared.b16")).is_ok_and(|found| found.is_empty())
+        );
     }
 
     #[test]

@@ -168,20 +168,19 @@ fn output(
         text += &format!("\n{note}");
         html += &format!("<div class=\"wb-c\">{}</div>", escape_html(note));
     }
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    // By its text, which is also the order of the list: how often each opcode comes, and its first instruction.
+    let mut counts: BTreeMap<String, (usize, &Instruction)> = BTreeMap::new();
     for instruction in instructions {
-        *counts.entry(&instruction.opcode).or_default() += 1;
+        counts.entry(instruction.opcode.to_string()).or_insert((0, instruction)).0 += 1;
     }
-    for (opcode, count) in &counts {
+    for (opcode, (count, first)) in &counts {
         if text.len() < 3600 {
             text += &format!("\n{count:>5} {opcode}");
         }
-        let first = instructions.iter().find(|instruction| instruction.opcode == **opcode);
-        let family = first.map_or(Family::Mma, |instruction| instruction.family);
         html += &format!("<details open><summary><code>{count} × {}</code></summary>", escape_html(opcode));
-        match family {
+        match first.family {
             Family::Matrix => {
-                let (line, drawn) = draw::matrices(opcode);
+                let (line, drawn) = draw::matrices(&first.opcode);
                 if text.len() < 3600 {
                     text += &format!("\n      {line}");
                 }
@@ -191,12 +190,11 @@ fn output(
                 html += "<div class=\"wb-c\">D lies in tensor memory, A and B in memory: no thread holds a fragment; \
                          `%layout` draws the tensor memory</div>";
             }
-            _ => match instruction::fragments(opcode) {
+            _ => match instruction::fragments(&first.opcode) {
                 Ok(all) => {
                     for (name, layout) in all {
                         // A operand of `wgmma` that lies in shared memory has no fragment.
-                        let in_memory =
-                            name.starts_with('A') && matches!(first, Some(first) if !draw::is_registers(&first.a));
+                        let in_memory = name.starts_with('A') && !draw::is_registers(&first.a);
                         if in_memory {
                             continue;
                         }
@@ -230,7 +228,7 @@ fn output(
         })
         .collect();
     let facts = json!({
-        "instructions": counts.iter().map(|(name, count)| ((*name).to_owned(), json!(count)))
+        "instructions": counts.iter().map(|(name, (count, _))| (name.clone(), json!(count)))
             .collect::<serde_json::Map<_, _>>(),
         "dots": dots,
     });

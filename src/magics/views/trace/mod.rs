@@ -3,6 +3,7 @@
 mod tile;
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use serde_json::json;
 
@@ -16,10 +17,11 @@ use crate::render::sequence::{self, Arrow};
 use crate::render::{Output, escape_html, grouped, table};
 use crate::workspace::{Context, Workspace};
 use warpbook_compiler::{Artifact, Stage};
-use warpbook_device::observe::{Class, Held, Observe, Observed, Origins, Passage, Span, Writer, Writers};
+use warpbook_device::observe::{Held, Observe, Observed, Origins, Passage, Span, Writer, Writers};
 use warpbook_device::{Buffer, Dtype};
 use warpbook_diagnostic::{Diagnostic, Result};
 use warpbook_ir::register_types;
+use warpbook_ptx::isa::{Class, Opcode};
 
 /// `%trace [KERNEL] c[3,5]`
 pub struct TraceMagic;
@@ -114,7 +116,7 @@ const PLACES: [&str; 4] = ["global memory", "shared memory", "registers", "tenso
 
 /// One step of the path: an instruction, or several of a kind.
 struct Row {
-    opcode: String,
+    opcode: Arc<Opcode>,
     passages: Vec<usize>,
     times: u64,
     from: usize,
@@ -174,9 +176,9 @@ impl View<'_> {
     fn rows(&self) -> Vec<Row> {
         let mut rows: Vec<Row> = Vec::new();
         for (number, passage) in self.origins.passages.iter().enumerate() {
-            let opcode = passage.line.opcode().to_owned();
+            let opcode = passage.line.opcode.clone();
             let (from, to) = way(passage);
-            let class = Class::of(&opcode);
+            let class = opcode.class();
             let source = self.source(&passage.line);
             let is_plain = from == 2 && to == 2;
             let joins = rows.last().is_some_and(|last| {
@@ -184,7 +186,7 @@ impl View<'_> {
                 let alike = match is_plain {
                     true => last.from == 2 && last.to == 2,
                     false => {
-                        last.opcode == opcode || (last.from, last.to) == (from, to) && Class::of(&last.opcode) == class
+                        last.opcode == opcode || (last.from, last.to) == (from, to) && last.opcode.class() == class
                     }
                 };
                 // One buffer each.
@@ -254,21 +256,21 @@ impl View<'_> {
     }
 
     fn opcode(&self, row: &Row) -> String {
-        let mut names: Vec<&str> = Vec::new();
+        let mut opcodes: Vec<&Opcode> = Vec::new();
         for &number in &row.passages {
-            let name = self.origins.passages[number].line.opcode();
-            if !names.contains(&name) {
-                names.push(name);
+            let opcode = &*self.origins.passages[number].line.opcode;
+            if !opcodes.contains(&opcode) {
+                opcodes.push(opcode);
             }
         }
-        if row.from == 2 && row.to == 2 && names.len() > 1 {
-            let mut bases: Vec<&str> = names.iter().map(|name| name.split('.').next().unwrap_or(name)).collect();
-            bases.dedup();
-            let more = bases.len().saturating_sub(4);
+        if row.from == 2 && row.to == 2 && opcodes.len() > 1 {
+            let mut names: Vec<&str> = opcodes.iter().map(|opcode| opcode.name()).collect();
+            names.dedup();
+            let more = names.len().saturating_sub(4);
             let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-            return format!("{}{more}", bases.into_iter().take(4).collect::<Vec<_>>().join(", "));
+            return format!("{}{more}", names.into_iter().take(4).collect::<Vec<_>>().join(", "));
         }
-        short(row.opcode.as_str(), 44)
+        short(&row.opcode.to_string(), 44)
     }
 
     fn who(&self, row: &Row) -> String {
@@ -393,7 +395,7 @@ impl View<'_> {
                 "buffer": origin.buffer, "bytes": origin.ranges,
             })).collect::<Vec<_>>(),
             "path": self.origins.passages.iter().map(|passage| json!({
-                "ptx_line": passage.line.ptx, "opcode": passage.line.opcode(), "times": passage.times,
+                "ptx_line": passage.line.ptx, "opcode": passage.line.opcode.to_string(), "times": passage.times,
                 "warps": passage.warps, "warp": passage.at.warp, "lane": passage.at.lane,
                 "register": passage.at.register.as_ref().map(|register| &register.name),
                 "shared": passage.at.shared.map(|bytes| bytes.at),
@@ -406,20 +408,20 @@ impl View<'_> {
 
 /// Between which places an instruction moves the value.
 fn way(passage: &Passage) -> (usize, usize) {
-    let opcode = passage.line.opcode();
-    match (Class::of(opcode), &passage.at.global, &passage.at.shared) {
+    let opcode = &passage.line.opcode;
+    match (opcode.class(), &passage.at.global, &passage.at.shared) {
         (Class::Tensor, _, shared) => (if shared.is_some() { 1 } else { 2 }, 3),
         (Class::CopyAsync, ..) => (0, 1),
-        (Class::Bulk, Some(_), _) if opcode.contains(".global.shared") => (1, 0),
+        (Class::Bulk, Some(_), _) if opcode.is_bulk_store() => (1, 0),
         (Class::Bulk, ..) => (0, 1),
         (Class::SharedStore, ..) => (2, 1),
         (Class::SharedLoad, ..) => (1, 2),
         (Class::GlobalStore, ..) => (2, 0),
         (Class::Atomic, Some(_), _) => (2, 0),
         (Class::Atomic, _, Some(_)) => (2, 1),
-        (_, Some(_), _) if opcode.starts_with("st") => (2, 0),
+        (_, Some(_), _) if opcode.is_store() => (2, 0),
         (_, Some(_), _) => (0, 2),
-        (_, _, Some(_)) if opcode.starts_with("st") => (2, 1),
+        (_, _, Some(_)) if opcode.is_store() => (2, 1),
         (_, _, Some(_)) => (1, 2),
         _ => (2, 2),
     }

@@ -7,6 +7,7 @@ use crate::families::wgmma::Matrix;
 use crate::instrument::record::{Access, Cell, Event};
 use crate::program::File;
 use crate::program::{Data, MemorySpace, Op, Shuffle, Wgmma, WgmmaSource};
+use warpbook_ptx::isa::{Flow, Opcode};
 
 impl Search<'_> {
     /// What a part was made of.
@@ -209,12 +210,11 @@ impl Search<'_> {
 
     /// An operation of each lane by itself.
     fn lane_by_lane(&mut self, number: u32, event: &Event, op: &Op, lane: u32, bytes: u8) {
-        let opcode = self.record.line(event.pc).map_or("", |line| line.opcode());
-        let mut parts = opcode.split('.');
-        let base = parts.next().unwrap_or_default();
-        let pair = parts.any(|part| part.ends_with("x2"));
+        let opcode = self.record.line(event.pc).map(|line| &*line.opcode);
+        let flow = opcode.map_or(Flow::Mixed, Opcode::flow);
+        let converts = opcode.is_some_and(|opcode| opcode.description().flow == Flow::Converted);
         let reads = self.reads(event.pc);
-        if let ("prmt", Op::Ternary32(_, _, [a, b, selector])) = (base, op)
+        if let (Flow::Permuted, Op::Ternary32(_, _, [a, b, selector])) = (flow, op)
             && let Some(selector) = self.value_before(number, (File::Word, *selector), lane)
         {
             let mut masks = [0u8; 2];
@@ -227,15 +227,15 @@ impl Search<'_> {
             return;
         }
         // Two numbers to a packed pair: the first is the upper one.
-        if let ("cvt", true, Op::Binary32(_, _, [upper, lower])) = (base, pair, op) {
+        if let (true, Flow::Halfwise, Op::Binary32(_, _, [upper, lower])) = (converts, flow, op) {
             self.read(number, (File::Word, *lower), lane, if bytes & 3 != 0 { 0xf } else { 0 });
             self.read(number, (File::Word, *upper), lane, if bytes & 0xc != 0 { 0xf } else { 0 });
             return;
         }
         for cell in reads.into_iter().rev() {
-            let mask = match base {
-                "mov" | "and" | "or" | "xor" | "not" | "lop3" => bytes,
-                _ if pair && base != "cvt" => {
+            let mask = match flow {
+                Flow::Bytewise | Flow::Masked => bytes,
+                Flow::Halfwise if !converts => {
                     (if bytes & 3 != 0 { 3 } else { 0 }) | (if bytes & 0xc != 0 { 0xc } else { 0 })
                 }
                 _ => all_bytes(cell.0),

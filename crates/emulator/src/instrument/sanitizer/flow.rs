@@ -3,71 +3,10 @@
 use super::undefined::{Bytes, DEFINED, Origin, Value, all, any};
 use super::{Cells, Checks, Reach, Rule, TOGETHER, place_in_global};
 use crate::families::{Step, lanes_of, partner};
-use crate::program::{AddressOperand, Base, Data, Logic, MemorySpace, Op, Program, Shuffle as ShuffleMode, Slot};
+use crate::program::{AddressOperand, Base, Data, Logic, MemorySpace, Op, Shuffle as ShuffleMode, Slot};
 use crate::program::{File, Use};
 use crate::state::access::{Access, Place};
-
-/// What bytes of a result depend on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// Every byte on every byte.
-    Smear,
-    /// Each on those at its place.
-    Bytes,
-    /// Each on those of its half.
-    Halves,
-    /// As `Bytes`; a zero of a constant defines.
-    And,
-    /// Moved up, or down.
-    Left,
-    Right,
-    /// `prmt`
-    Permute,
-}
-
-impl Kind {
-    /// By the text of an instruction.
-    fn of(text: &str) -> Self {
-        let opcode = opcode(text);
-        match opcode.split('.').next().unwrap_or_default() {
-            "and" => Self::And,
-            "mov" | "or" | "xor" | "not" | "lop3" => Self::Bytes,
-            "shl" => Self::Left,
-            "shr" => Self::Right,
-            "prmt" => Self::Permute,
-            _ if opcode.contains("16x2") => Self::Halves,
-            _ => Self::Smear,
-        }
-    }
-}
-
-/// The opcode of an instruction's text, without its guard.
-fn opcode(text: &str) -> &str {
-    let text = match text.trim_start().strip_prefix('@') {
-        Some(rest) => rest.split_once(char::is_whitespace).map_or("", |(_, rest)| rest.trim_start()),
-        None => text.trim_start(),
-    };
-    text.split(|c: char| c.is_whitespace()).next().unwrap_or_default()
-}
-
-/// The kind of each instruction.
-pub(super) fn kinds(program: &Program, text: &str) -> Vec<Kind> {
-    program.spans.iter().map(|span| Kind::of(text.get(span.clone()).unwrap_or_default())).collect()
-}
-
-/// Whether all lanes of a warp have to execute an instruction together: it says so (`.aligned`), is a `bar` of the
-/// first kind, or names all lanes in its mask.
-pub(super) fn is_aligned(text: &str) -> bool {
-    let opcode = opcode(text);
-    let names_all = || {
-        let last =
-            text.trim_end_matches(|c: char| c == ';' || c.is_whitespace()).rsplit(',').next().unwrap_or_default();
-        matches!(last.trim(), "-1" | "0xffffffff" | "0xFFFFFFFF" | "4294967295")
-    };
-    opcode.split('.').any(|part| part == "aligned")
-        || opcode.starts_with("bar.") && !opcode.starts_with("bar.warp")
-        || opcode.contains(".sync") && !opcode.starts_with("bar") && names_all()
-}
+use warpbook_ptx::isa::Flow;
 
 /// The register of an operand.
 fn register(data: Data) -> Option<(File, Slot)> {
@@ -301,13 +240,13 @@ impl Step<'_, '_> {
             }
             Op::BulkStore { shared, .. } => self.check_address(shared),
             _ => {
-                let value = match checks.kinds.get(self.pc as usize) {
-                    Some(Kind::Bytes) => self.sources(checks),
-                    Some(Kind::Halves) => self.sources(checks).in_halves(),
-                    Some(Kind::And) => self.follow_and(checks),
-                    Some(Kind::Left) => self.follow_shift(checks, true),
-                    Some(Kind::Right) => self.follow_shift(checks, false),
-                    Some(Kind::Permute) => self.follow_permute(checks),
+                let value = match checks.flows.get(self.pc as usize) {
+                    Some(Flow::Bytewise) => self.sources(checks),
+                    Some(Flow::Halfwise) => self.sources(checks).in_halves(),
+                    Some(Flow::Masked) => self.follow_and(checks),
+                    Some(Flow::ShiftedUp) => self.follow_shift(checks, true),
+                    Some(Flow::ShiftedDown) => self.follow_shift(checks, false),
+                    Some(Flow::Permuted) => self.follow_permute(checks),
                     _ => self.sources(checks).smeared(),
                 };
                 self.each_written(op, |step, file, slot| step.set_undefined(file, slot, &value, active));

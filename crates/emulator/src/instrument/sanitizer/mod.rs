@@ -34,6 +34,7 @@ use crate::program::{Op, Program, Slot};
 use crate::run::block::{BlockShape, Environment};
 use crate::run::launch::locked;
 use crate::state::access::Place;
+use warpbook_ptx::isa::Flow;
 
 /// Findings that are told apart in a block.
 const MOST: usize = 64;
@@ -54,10 +55,10 @@ pub struct Checks {
     pub(crate) uses: Vec<Vec<(File, Use, Slot)>>,
     /// Registers that some `wgmma` takes.
     pub(crate) wgmma_words: HashSet<Slot>,
-    /// Whether all lanes of a warp have to execute an instruction together.
+    /// True for each instruction that all lanes of a warp have to execute together.
     pub(crate) aligned: Vec<bool>,
     /// How undefined values go through each instruction.
-    kinds: Vec<flow::Kind>,
+    flows: Vec<Flow>,
     /// Whether there is a `tcgen05.fence`.
     tensor_fences: bool,
     /// Global memory that nothing has written.
@@ -65,9 +66,9 @@ pub struct Checks {
 }
 
 impl Checks {
-    /// For launches of a program, whose text is `ptx`. `unwritten` are ranges of global memory, as address and length,
+    /// For launches of a program. `unwritten` are ranges of global memory, as address and length,
     /// that nothing has written before.
-    pub fn new(program: &Program, ptx: &str, unwritten: &[(u64, u64)]) -> Self {
+    pub fn new(program: &Program, unwritten: &[(u64, u64)]) -> Self {
         let mut code = program.code.clone();
         let uses = code.iter_mut().map(|instruction| {
             let mut uses = Vec::new();
@@ -77,13 +78,12 @@ impl Checks {
         let uses = uses.collect();
         let wgmmas = program.code.iter().filter_map(|i| if let Op::Wgmma(wgmma) = &i.op { Some(wgmma) } else { None });
         let wgmma_words = wgmmas.flat_map(|wgmma| wgmma.words()).collect();
-        let text_of = |span: &std::ops::Range<usize>| ptx.get(span.clone()).unwrap_or_default();
         Self {
             global: Mutex::new(GlobalShadow::new(program.orders_blocks())),
             uses,
             wgmma_words,
-            aligned: program.spans.iter().map(|span| flow::is_aligned(text_of(span))).collect(),
-            kinds: flow::kinds(program, ptx),
+            aligned: program.needs_whole_warp.clone(),
+            flows: program.opcodes.iter().map(|opcode| opcode.flow()).collect(),
             tensor_fences: program.code.iter().any(|i| matches!(i.op, Op::TensorFence { .. })),
             unwritten: Mutex::new(Unwritten::new(unwritten)),
         }
