@@ -40,7 +40,6 @@ impl Place {
                 .ok_or_else(|| {
                     Diagnostic::error("kernelspec-place", "no home directory to install for the user")
                         .help("`warpbook install --prefix DIRECTORY` installs anywhere")
-                        .into()
                 }),
             Self::SysPrefix => set("VIRTUAL_ENV")
                 .or_else(|| set("CONDA_PREFIX"))
@@ -49,7 +48,6 @@ impl Place {
                     Diagnostic::error("kernelspec-place", "no Python environment is active")
                         .note("`--sys-prefix` looks at VIRTUAL_ENV and CONDA_PREFIX")
                         .help("activate the environment, or name it: `warpbook install --prefix DIRECTORY`")
-                        .into()
                 }),
             Self::Prefix(prefix) => Ok(prefix.join("share/jupyter")),
         }
@@ -62,8 +60,7 @@ pub fn install(place: &Place, name: &str, executable: &Path) -> Result<PathBuf> 
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     if name.is_empty() || !name.chars().all(allowed) {
         return Err(Diagnostic::error("kernelspec-name", format!("`{name}` is no name for a kernel"))
-            .note("letters, digits, `.`, `_` and `-` make a kernel's name")
-            .into());
+            .note("letters, digits, `.`, `_` and `-` make a kernel's name"));
     }
     let directory = place.data_directory()?.join("kernels").join(name.to_ascii_lowercase());
     let kernel_json = kernel_json(executable)?;
@@ -85,9 +82,8 @@ pub fn install(place: &Place, name: &str, executable: &Path) -> Result<PathBuf> 
 
 /// The path by which Jupyter can start this very program, wherever its own PATH leads.
 pub fn this_executable() -> Result<PathBuf> {
-    env::current_exe().map_err(|error| {
-        Box::new(Diagnostic::error("kernelspec-executable", format!("cannot tell where warpbook is: {error}")))
-    })
+    env::current_exe()
+        .map_err(|error| Diagnostic::error("kernelspec-executable", format!("cannot tell where warpbook is: {error}")))
 }
 
 fn kernel_json(executable: &Path) -> Result<String> {
@@ -99,7 +95,7 @@ fn kernel_json(executable: &Path) -> Result<String> {
     let broken = |error| Diagnostic::error("internal-error", format!("the template of kernel.json is broken: {error}"));
     let mut specification: Value = serde_json::from_str(KERNEL_JSON).map_err(broken)?;
     specification["argv"][0] = Value::from(program);
-    serde_json::to_string_pretty(&specification).map_err(|error| Box::new(broken(error)))
+    serde_json::to_string_pretty(&specification).map_err(broken)
 }
 
 fn replace(directory: &Path, file: &str, content: &[u8]) -> std::io::Result<()> {

@@ -51,7 +51,7 @@ impl Notebook {
         Self { session: Session::with_starter(Box::new(starter)), reader: Reader::default(), facts: None }
     }
 
-    fn try_run(&mut self, cell: &str) -> Result<String, Box<Diagnostic>> {
+    fn try_run(&mut self, cell: &str) -> Result<String, Diagnostic> {
         self.reader.0.lock().expect("not poisoned").clear();
         let output = self.session.execute(cell, &self.reader, &Cancel::new())?;
         self.facts = output.as_ref().and_then(|output| output.facts.clone());

@@ -69,7 +69,7 @@ impl Run {
         run
     }
 
-    fn cell(&mut self, cell: &str) -> Result<String, Box<Diagnostic>> {
+    fn cell(&mut self, cell: &str) -> Result<String, Diagnostic> {
         let output = self.session.execute(cell, &self.reader, &Cancel::new())?;
         Ok(output.map(|output| output.text).unwrap_or_default())
     }

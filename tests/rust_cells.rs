@@ -78,7 +78,7 @@ impl Cells {
         assert_eq!(self.run(code).unwrap_or_else(|error| panic!("{error}")), None);
     }
 
-    fn error(&mut self, code: &str) -> Box<Diagnostic> {
+    fn error(&mut self, code: &str) -> Diagnostic {
         self.run(code).expect_err("the cell fails")
     }
 

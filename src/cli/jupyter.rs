@@ -33,13 +33,11 @@ pub fn python(interpreter: &Path) -> Result<Command> {
 }
 
 /// Becomes `command`: signals and the exit status are its own from here on.
-pub fn become_command(mut command: Command, name: &str) -> Box<Diagnostic> {
+pub fn become_command(mut command: Command, name: &str) -> Diagnostic {
     let error = command.exec();
-    Box::new(
-        Diagnostic::error("jupyter-start", format!("{name} does not start"))
-            .note(error.to_string())
-            .help("`warpbook doctor` says what is missing"),
-    )
+    Diagnostic::error("jupyter-start", format!("{name} does not start"))
+        .note(error.to_string())
+        .help("`warpbook doctor` says what is missing")
 }
 
 /// One directory per program, so that two versions do not start each other's kernels.
@@ -52,11 +50,9 @@ fn private_directory(program: &Path) -> Result<PathBuf> {
 fn make_private(directory: &Path) -> Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(|error| {
-        Box::new(
-            Diagnostic::error("data-directory", format!("cannot make {}", directory.display()))
-                .note(error.to_string())
-                .help("XDG_DATA_HOME chooses another place for Warpbook's data"),
-        )
+        Diagnostic::error("data-directory", format!("cannot make {}", directory.display()))
+            .note(error.to_string())
+            .help("XDG_DATA_HOME chooses another place for Warpbook's data")
     })
 }
 

@@ -48,7 +48,7 @@ impl Run {
     pub fn run(self) -> Result<()> {
         if !self.notebook.is_file() {
             let nothing = Diagnostic::error("no-notebook", format!("there is no file {}", self.notebook.display()));
-            return Err(Box::new(nothing));
+            return Err(nothing);
         }
         let output = match (self.output, self.inplace) {
             (Some(output), _) => output,

@@ -128,6 +128,6 @@ fn string(text: &str, quote: char) -> Result<(Token, usize), (&'static str, usiz
     Err(("this string has no end", 1))
 }
 
-pub(super) fn error(message: &str, span: Range<usize>) -> Box<Diagnostic> {
-    Box::new(Diagnostic::error("syntax", message).at(span, ""))
+pub(super) fn error(message: &str, span: Range<usize>) -> Diagnostic {
+    Diagnostic::error("syntax", message).at(span, "")
 }

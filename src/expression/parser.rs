@@ -79,7 +79,7 @@ pub fn parse_launch(text: &str, range: Range<usize>, switches: &[&str]) -> Resul
         header.grid_span = start..parser.previous_end();
         if grid.is_empty() || grid.len() > 3 {
             let error = Diagnostic::error("grid", "a grid has one to three extents");
-            return Err(Box::new(error.at(header.grid_span, format!("{} given", grid.len()))));
+            return Err(error.at(header.grid_span, format!("{} given", grid.len())));
         }
         header.grid = Some(grid);
     }
@@ -248,7 +248,7 @@ impl Parser {
     }
 
     /// An error about what comes next.
-    pub fn unexpected(&self, expected: &str) -> Box<Diagnostic> {
+    pub fn unexpected(&self, expected: &str) -> Diagnostic {
         let mut diagnostic = error(&format!("expected {expected}"), self.span());
         let found = match self.peek() {
             Token::End => "it ends here".to_owned(),
@@ -399,7 +399,7 @@ impl Parser {
             if let Some(earlier) = compared.replace(op_span.clone()).filter(|_| level == 0) {
                 let error = Diagnostic::error("syntax", "comparisons are not chained").at(op_span, "");
                 let error = error.because(earlier, "after this one");
-                return Err(Box::new(error.help("join two of them: `a < b and b < c`, or `&` for tensors")));
+                return Err(error.help("join two of them: `a < b and b < c`, or `&` for tensors"));
             }
             self.expect(symbol)?;
             let right = self.level(level + 1)?;
@@ -479,7 +479,7 @@ impl Parser {
                 self.expect("=")?;
                 if let Some(first) = keywords.iter().find(|keyword| keyword.name == name) {
                     let error = Diagnostic::error("syntax", format!("`{name}` is given twice"));
-                    return Err(Box::new(error.at(name_span, "").because(first.name_span.clone(), "first here")));
+                    return Err(error.at(name_span, "").because(first.name_span.clone(), "first here"));
                 }
                 let value = self.item(&mut height)?;
                 keywords.push(Keyword { name, name_span, value });

@@ -184,18 +184,18 @@ pub fn evaluate(expression: &Expr, scope: &dyn Scope) -> Result<Scalar> {
     }
 }
 
-fn at(span: &Range<usize>, message: String) -> Box<Diagnostic> {
-    Box::new(Diagnostic::error("expression", message).at(span.clone(), ""))
+fn at(span: &Range<usize>, message: String) -> Diagnostic {
+    Diagnostic::error("expression", message).at(span.clone(), "")
 }
 
 /// The error for a name that means nothing, with the nearest one that does.
-pub(super) fn unknown_name(name: &str, span: &Range<usize>, scope: &dyn Scope) -> Box<Diagnostic> {
+pub(super) fn unknown_name(name: &str, span: &Range<usize>, scope: &dyn Scope) -> Diagnostic {
     let error = Diagnostic::error("unknown-name", format!("nothing is named `{name}`")).at(span.clone(), "not found");
     let names = scope.names();
-    Box::new(match nearest(name, names.iter().map(String::as_str)) {
+    match nearest(name, names.iter().map(String::as_str)) {
         Some(near) => error.help(format!("did you mean `{near}`?")),
         None => error.help("`%buf NAME = …` makes a buffer, `%let NAME = …` a scalar; `%bufs` lists both"),
-    })
+    }
 }
 
 pub(super) const FUNCTIONS: [&str; 16] = [
@@ -217,13 +217,13 @@ pub(super) const FUNCTIONS: [&str; 16] = [
     "log2",
 ];
 
-fn unknown_function(name: &str, span: &Range<usize>) -> Box<Diagnostic> {
+fn unknown_function(name: &str, span: &Range<usize>) -> Diagnostic {
     let error =
         Diagnostic::error("unknown-function", format!("there is no scalar function `{name}`")).at(span.clone(), "");
-    Box::new(match nearest(name, FUNCTIONS) {
+    match nearest(name, FUNCTIONS) {
         Some(near) => error.help(format!("did you mean `{near}`?")),
         None => error.note(format!("there are: {}", FUNCTIONS.join(", "))),
-    })
+    }
 }
 
 const OVERFLOW: &str = "the result does not fit 64 bits";

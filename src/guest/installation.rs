@@ -42,7 +42,6 @@ pub fn locate() -> Result<PathBuf> {
             .help(format!("in a checkout of Warpbook's sources run `{BUILD}`"))
             .help(format!("then copy target/release/{PROGRAM} beside this program, or name it in {VARIABLE}"))
             .help("magics (`%…`, `%%…`) work without it; `%help` lists them")
-            .into()
     })
 }
 
@@ -61,8 +60,7 @@ pub fn require_tools(path: &OsStr) -> Result<()> {
         Some(tool) => Err(Diagnostic::error("no-rust", format!("`{tool}` is missing, and Rust cells need it"))
             .note("Rust cells are compiled: they need cargo, rustc and a linker")
             .help("install Rust from https://rustup.rs, then run the cell again")
-            .help("magics (`%…`, `%%…`) work without it")
-            .into()),
+            .help("magics (`%…`, `%%…`) work without it")),
     }
 }
 

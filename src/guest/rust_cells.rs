@@ -80,11 +80,11 @@ impl RustCells {
             Ok(Ending::Done(Some(panic))) => {
                 self.host = Some(host);
                 let generated = self.directory.as_ref().and_then(|directory| generated_source(directory.path()));
-                Err(Box::new(match panic {
+                Err(match panic {
                     Outcome::Panicked(text) => error::panic(&text, generated.as_deref(), cell),
                     Outcome::ReturnedError(text) => Diagnostic::error("rust-error", text)
                         .note("an operator `?` of the cell met this error and ended the cell"),
-                }))
+                })
             }
             Ok(Ending::Done(None)) => {
                 self.host = Some(host);
@@ -103,23 +103,23 @@ impl RustCells {
                 {
                     frontend.stream(Stream::Stdout, &format!("{printed}\n"));
                 }
-                Err(Box::new(error::diagnostic(&failure, cell)))
+                Err(error::diagnostic(&failure, cell))
             }
             Ok(Ending::HostEnded) | Err(_) if cancel.is_cancelled() => {
                 let interrupted = Diagnostic::interrupted();
-                Err(Box::new(if started {
+                Err(if started {
                     interrupted
                 } else {
                     interrupted
                         .note("a Rust cell can only be stopped by ending its process: all Rust variables, functions and dependencies are lost")
                         .help("run the cells that make them again; the next Rust cell starts a new process")
-                }))
+                })
             }
             Ok(Ending::HostEnded) => {
                 let how = host.process.wait().map(|status| status.to_string());
-                Err(Box::new(host_ended(how.unwrap_or_else(|error| error.to_string()))))
+                Err(host_ended(how.unwrap_or_else(|error| error.to_string())))
             }
-            Err(error) => Err(Box::new(host_ended(error.to_string()))),
+            Err(error) => Err(host_ended(error.to_string())),
         }
     }
 
@@ -158,9 +158,9 @@ impl RustCells {
         }
         Host::start(command, cancel).map_err(|error| {
             if cancel.is_cancelled() {
-                return Box::new(Diagnostic::interrupted());
+                return Diagnostic::interrupted();
             }
-            Box::new(installation::unusable(&program, &error))
+            installation::unusable(&program, &error)
         })
     }
 }

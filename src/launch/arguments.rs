@@ -109,7 +109,7 @@ fn addresses(expression: &Expr, workspace: &Workspace) -> Result<Option<Vec<u64>
     }
     let fail = |span: &Range<usize>| {
         let error = Diagnostic::error("argument-kind", "`addr` takes buffers or views of them");
-        Box::new(error.at(span.clone(), ""))
+        error.at(span.clone(), "")
     };
     if args.is_empty() || !keywords.is_empty() {
         return Err(fail(&expression.span));
@@ -157,7 +157,7 @@ impl Arguments {
 
 /// The arguments of a launch, evaluated where they stand.
 pub fn of(launch: &LaunchSpec, workspace: &Workspace) -> Result<Arguments> {
-    evaluate_all(&launch.header, workspace).map_err(|error| Box::new(error.in_source(&launch.source)))
+    evaluate_all(&launch.header, workspace).map_err(|error| error.in_source(&launch.source))
 }
 
 /// Evaluates every positional and keyword argument.
@@ -224,9 +224,9 @@ impl Given {
         Ok(GivenArgument { span: self.span.clone(), label, kind })
     }
 
-    fn no_parameter(&self, what: &str) -> Box<Diagnostic> {
+    fn no_parameter(&self, what: &str) -> Diagnostic {
         let error = Diagnostic::error("argument-kind", format!("{what} is no parameter of compiled code"));
-        Box::new(error.at(self.span.clone(), "").note("below Triton, parameters are pointers and numbers"))
+        error.at(self.span.clone(), "").note("below Triton, parameters are pointers and numbers")
     }
 }
 
@@ -311,7 +311,7 @@ fn check_constants(binding: &Binding, arguments: &Arguments) -> Result<()> {
             let error =
                 Diagnostic::error("compiled-constant", format!("the code has {compiled} for `{name}`, not {text}"));
             let note = format!("`{name}` became a constant when this version was compiled from Python");
-            return Err(Box::new(error.at(span.clone(), "").note(note).help("compile it again from `%%triton`")));
+            return Err(error.at(span.clone(), "").note(note).help("compile it again from `%%triton`"));
         }
     }
     Ok(())
@@ -353,7 +353,7 @@ fn bind_one(
             serde_json::Value::Number(number) => GivenKind::Int(number.as_i64().unwrap_or_default()),
             _ => {
                 let error = Diagnostic::error("missing-argument", format!("the argument `{}` is missing", param.name));
-                return Err(Box::new(error.at(whole.clone(), format!("{} given", args.len() + keywords.len()))));
+                return Err(error.at(whole.clone(), format!("{} given", args.len() + keywords.len())));
             }
         };
         return Ok(GivenArgument { span: whole.clone(), label: param.name.clone(), kind });
@@ -368,7 +368,7 @@ fn bind_one(
             }
             _ => {
                 let error = Diagnostic::error("argument-kind", format!("`{}` has to be a tuple", param.name));
-                return Err(Box::new(error.at(given.span.clone(), "")));
+                return Err(error.at(given.span.clone(), ""));
             }
         };
     }
@@ -385,7 +385,7 @@ pub fn evaluate_grid(header: &LaunchHeader, workspace: &Workspace, constants: &[
             Some(Ok(value)) if value > 0 => value,
             _ => {
                 let error = Diagnostic::error("grid", format!("a grid extent is a positive integer, not {value}"));
-                return Err(Box::new(error.at(expression.span.clone(), "")));
+                return Err(error.at(expression.span.clone(), ""));
             }
         };
     }

@@ -21,7 +21,7 @@ pub fn evaluate_tma(expression: &Expr, workspace: &Workspace, constants: &[(Stri
     }
     let fail = |span: &Range<usize>, message: &str| {
         let error = Diagnostic::error("argument-kind", message).at(span.clone(), "");
-        Box::new(error.help("`tma(a, [128, 64])`: a buffer or view, and the extents of a block of it"))
+        error.help("`tma(a, [128, 64])`: a buffer or view, and the extents of a block of it")
     };
     let [tensor, block] = args.as_slice() else {
         return Err(fail(&expression.span, "`tma` takes a buffer and the extents of a block"));
@@ -78,7 +78,7 @@ pub fn tensor_map(
     compiled: Option<&TensorDesc>,
     span: &Range<usize>,
 ) -> Result<TensorMap> {
-    let fail = |message: String| Box::new(Diagnostic::error("tensor-map", message).at(span.clone(), ""));
+    let fail = |message: String| Diagnostic::error("tensor-map", message).at(span.clone(), "");
     let size = view.dtype.size() as u64;
     let (mut element, mut tile, mut chosen) = (TensorMapType::from(view.dtype), block.to_vec(), swizzle);
     if let Some(compiled) = compiled {
@@ -90,7 +90,7 @@ pub fn tensor_map(
             && compiled.block_size.iter().zip(block).all(|(&part, &whole)| part > 0 && whole.is_multiple_of(part));
         if !fits {
             let error = fail(format!("the code was compiled for boxes of {:?} elements", compiled.block_size));
-            return Err(Box::new(error.note(format!("this descriptor has blocks of {block:?}"))));
+            return Err(error.note(format!("this descriptor has blocks of {block:?}")));
         }
         let known = Swizzle::from_number(compiled.swizzle);
         if let Some(asked) = swizzle.filter(|asked| Some(*asked) != known) {
@@ -146,12 +146,12 @@ pub fn encode(map: &TensorMap, device: &dyn Device, span: &Range<usize>) -> Resu
         let error = error.note(format!("{}: expected {}", first.field, first.expected));
         let more = broken.iter().skip(1).map(|b| format!("{}: {}; expected {}", b.field, b.problem, b.expected));
         let error = more.fold(error, Diagnostic::note);
-        return Err(Box::new(error.help("dimensions are counted from the innermost one, as the driver does")));
+        return Err(error.help("dimensions are counted from the innermost one, as the driver does"));
     }
-    let bytes = device.tensor_map(map).map_err(|error| Box::new(error.at(span.clone(), "")))?;
+    let bytes = device.tensor_map(map).map_err(|error| error.at(span.clone(), ""))?;
     match bytes.try_into() {
         Ok(bytes) => Ok(GivenKind::TensorMap(bytes)),
-        Err(_) => Err(Box::new(Diagnostic::error("tensor-map", "a tensor map has 128 bytes").at(span.clone(), ""))),
+        Err(_) => Err(Diagnostic::error("tensor-map", "a tensor map has 128 bytes").at(span.clone(), "")),
     }
 }
 

@@ -20,11 +20,11 @@ pub fn refuse(header: &LaunchHeader, workspace: &Workspace) -> Result<()> {
     let error = away[1..].iter().fold(error, |error, (buffer, _)| error.note(lives(buffer)));
     let error = error.help(format!("`%move {} {place}` takes {} there", names.join(" "), pronoun(names.len())));
     let home = first.place;
-    Err(Box::new(match named.iter().all(|(buffer, _)| buffer.place == home) {
+    Err(match named.iter().all(|(buffer, _)| buffer.place == home) {
         true => error
             .help(format!("`%launch NAME --on {home}` launches where they live, `%device {home} --keep` stays there")),
         false => error,
-    }))
+    })
 }
 
 fn pronoun(count: usize) -> &'static str {

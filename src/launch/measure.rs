@@ -30,7 +30,7 @@ pub fn counters(again: &Again, workspace: &mut Workspace, context: Context<'_>) 
     let result = on_device(&device, again, &before, checks, workspace, context)?;
     match result.report.observed {
         Some(Observed::Counters(counters)) => Ok(counters),
-        _ => Err(Box::new(Diagnostic::error("counters", "the emulator counted nothing"))),
+        _ => Err(Diagnostic::error("counters", "the emulator counted nothing")),
     }
 }
 
@@ -55,7 +55,7 @@ pub fn latency(
     let timed =
         with_launch(again, workspace, |workspace, launch| workspace.device.time(launch, &timing, context.cancel));
     let kept = before.restore(workspace, context)?;
-    timed.map(Some).map_err(|error| Box::new(error.note(kept)))
+    timed.map(Some).map_err(|error| error.note(kept))
 }
 
 /// Both timed by turns, in [`ROUNDS`] rounds, so that what drifts (clocks, temperature) is the same for both. `each` is
@@ -79,7 +79,7 @@ pub fn by_turns(
         })
     });
     let kept = before.restore(workspace, context)?;
-    timed.map_err(|error| Box::new(error.note(kept)))
+    timed.map_err(|error| error.note(kept))
 }
 
 /// Does something with a version's launch; an error is told in the version's own text.
@@ -92,7 +92,7 @@ fn with_launch<T>(
     let text = again.text();
     let plan = Plan::of(&again.name, &again.version, &again.launch, &text, &evaluated);
     let outcome = with_prepared(&plan, workspace, |workspace, launch, _| work(workspace, launch));
-    outcome.map_err(|error| Box::new(plan.in_own_text(*error, workspace)))
+    outcome.map_err(|error| plan.in_own_text(error, workspace))
 }
 
 /// `A B A B …`

@@ -57,7 +57,7 @@ pub fn on_device(
         let plan = Plan { checks, ..Plan::of(name, version, launch, &text, &evaluated) };
         let start = Instant::now();
         let launched = launch_once(&plan, workspace, context.cancel);
-        let report = launched.map_err(|error| Box::new(plan.in_own_text(*error, workspace)))?;
+        let report = launched.map_err(|error| plan.in_own_text(error, workspace))?;
         let elapsed = start.elapsed();
         refuse_findings(&plan, &report, workspace)?;
         let contraction = followed.as_ref().filter(|followed| followed.candidates > 0).map(|followed| followed.told());
@@ -65,7 +65,7 @@ pub fn on_device(
         let modelled = modelled(&*workspace.device);
         Ok(OnDevice { device: workspace.device_name(), elapsed, report, after, modelled, contraction })
     };
-    let full = || Box::new(Diagnostic::error("out-of-memory", format!("{name} cannot hold the session's buffers")));
+    let full = || Diagnostic::error("out-of-memory", format!("{name} cannot hold the session's buffers"));
     let contents = |buffer: &str| before.contents(buffer).cloned();
     let is_current = name == workspace.device_name() || name == "cuda" && workspace.device_name() == "cuda:0";
     let result = if is_current && workspace.is_in_one_place() {
@@ -86,9 +86,7 @@ pub fn on_device(
     };
     match result {
         // A GPU that was lost took the buffers that live there with it.
-        Err(error) if !workspace.lost_places().is_empty() => {
-            Err(Box::new(error.note(before.restore(workspace, context)?)))
-        }
+        Err(error) if !workspace.lost_places().is_empty() => Err(error.note(before.restore(workspace, context)?)),
         result => result,
     }
 }

@@ -27,10 +27,10 @@ pub fn check(text: &str, target: Target) -> Result<()> {
         _ => format!("sm_{written} alone"),
     };
     let error = Diagnostic::error("wrong-architecture", format!("this PTX is for {who}, and the target is sm_{own}"));
-    Err(Box::new(error.at(start..start + name.len(), "").help(format!(
+    Err(error.at(start..start + name.len(), "").help(format!(
         "`--target sm_{written}` in the header or `%target sm_{written}` chooses it, as far as the device goes; or write \
          `.target sm_{own}`"
-    ))))
+    )))
 }
 
 /// The first word after `.target` at the beginning of a line, and where it stands.

@@ -128,7 +128,7 @@ pub fn run(plan: &Plan<'_>, workspace: &mut Workspace, context: Context<'_>) -> 
     let (Prepared { launch, guessed_shared }, Outcome { report, timing, changes, .. }) = match outcome {
         Ok(outcome) => outcome,
         Err(error) if launched || workspace.device.is_lost() => {
-            return Err(Box::new(failed(plan, *error, &good, workspace, context)?));
+            return Err(failed(plan, error, &good, workspace, context)?);
         }
         Err(error) => return Err(error),
     };
@@ -244,7 +244,7 @@ fn failed(
     if let Some(found) = found {
         // The emulator knows more: its error is the one to show, and the GPU's words are added.
         let words = std::iter::once(format!("found by the same launch on the emulator; {}", error.message));
-        let notes = words.chain(error.notes);
+        let notes = words.chain(error.into_contents().notes);
         error = notes.fold(found, Diagnostic::note);
     }
     Ok(error.note(kept))
@@ -259,12 +259,12 @@ struct Prepared {
 /// How many programs run along each axis.
 pub fn grid(plan: &Plan<'_>, workspace: &Workspace) -> Result<[u32; 3]> {
     arguments::evaluate_grid(plan.header, workspace, &grid_constants(plan))
-        .map_err(|error| Box::new(error.in_source(plan.source)))
+        .map_err(|error| error.in_source(plan.source))
 }
 
 /// Everything that the device has to be told. Memory for this launch alone goes to `temporary`: address and bytes.
 fn prepare(plan: &Plan<'_>, workspace: &mut Workspace, temporary: &mut Vec<(u64, u64)>) -> Result<Prepared> {
-    let located = |error: Box<Diagnostic>| Box::new(error.in_source(plan.source));
+    let located = |error: Diagnostic| error.in_source(plan.source);
     let version = plan.version;
     let mut meta = version.meta.clone();
     if version.binding.is_none() {
@@ -273,11 +273,11 @@ fn prepare(plan: &Plan<'_>, workspace: &mut Workspace, temporary: &mut Vec<(u64,
     }
     if plan.checks != Checks::default() && !workspace.device.is_emulated() {
         let error = Diagnostic::error("needs-emulator", "checks and seeds are the emulator's");
-        return Err(located(Box::new(
+        return Err(located(
             error
                 .at(plan.header.call_span.clone(), "")
                 .help("`%sanitize` runs the last launch there, or `%device emu`"),
-        )));
+        ));
     }
     elsewhere::refuse(plan.header, workspace).map_err(located)?;
     let grid = grid(plan, workspace)?;
@@ -296,9 +296,9 @@ fn prepare(plan: &Plan<'_>, workspace: &mut Workspace, temporary: &mut Vec<(u64,
     let contracted = plan.checks.contracted.map(|followed| Code::Ptx(&followed.text));
     let loaded = match contracted.or_else(|| code_for(workspace.device.as_ref(), version)) {
         Some(code) => workspace.device.load(code, &meta.entry.value),
-        None => return Err(Box::new(Diagnostic::error("no-code", "this version has no PTX and no cubin"))),
+        None => return Err(Diagnostic::error("no-code", "this version has no PTX and no cubin")),
     };
-    let function = loaded.map_err(|error| Box::new(plan.in_own_text(*error, workspace)))?;
+    let function = loaded.map_err(|error| plan.in_own_text(error, workspace))?;
 
     // Each block of a program that is a cluster has its own.
     let extents = grid.into_iter().chain(meta.cluster.value.map(|extent| extent.max(1)));
@@ -329,7 +329,7 @@ fn prepare(plan: &Plan<'_>, workspace: &mut Workspace, temporary: &mut Vec<(u64,
         *extent = grid[axis].checked_mul(cluster[axis].max(1)).ok_or_else(|| {
             let error =
                 Diagnostic::error("grid", format!("{} programs of {cluster:?} blocks are too many", grid[axis]));
-            Box::new(error.at(whole.clone(), "").in_source(plan.source))
+            error.at(whole.clone(), "").in_source(plan.source)
         })?;
     }
     let launch = Launch {
@@ -479,7 +479,7 @@ pub fn refuse_findings(plan: &Plan<'_>, report: &LaunchReport, workspace: &Works
         _ => format!("{line} ({count} instructions)"),
     });
     let others = others.chain((more > 0).then(|| format!("and {more} more")));
-    Err(Box::new(others.fold(first, Diagnostic::note)))
+    Err(others.fold(first, Diagnostic::note))
 }
 
 /// ` in line 12`, where the error has a place.

@@ -30,7 +30,7 @@ pub fn limited<T>(limit: Option<Duration>, cancel: &Cancel, work: impl FnOnce(&C
     match outcome {
         Err(error) if error.is_interrupted() && expired && !cancel.is_cancelled() => {
             let message = format!("the launch had not ended after {} s (`--timeout`)", limit.as_secs_f64());
-            Err(Box::new(Diagnostic::error("timeout", message).help("an endless loop, or a wait that nobody ends")))
+            Err(Diagnostic::error("timeout", message).help("an endless loop, or a wait that nobody ends"))
         }
         outcome => outcome,
     }

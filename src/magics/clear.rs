@@ -32,7 +32,7 @@ impl Magic for Clear {
             "--wait" => true,
             _ => {
                 let error = Diagnostic::error("unexpected-argument", "`%clear` takes `--wait` or nothing");
-                return Err(Box::new(error.at(call.arguments.clone(), "")));
+                return Err(error.at(call.arguments.clone(), ""));
             }
         };
         context.frontend.clear_output(wait);

@@ -54,15 +54,15 @@ fn specs(table: Table) -> impl Iterator<Item = &'static Spec> {
 }
 
 /// The error for a name that no magic has. With a kind (the percent signs say it) only magics of that kind are suggested.
-pub fn unknown(table: Table, name: &str, span: Range<usize>, kind: Option<Kind>) -> Box<Diagnostic> {
+pub fn unknown(table: Table, name: &str, span: Range<usize>, kind: Option<Kind>) -> Diagnostic {
     let error = Diagnostic::error("unknown-magic", format!("no magic is named `{name}`")).at(span, "");
     if let Some(other) = specs(table).find(|spec| spec.name == name) {
         return error.help(format!("`{}` exists", other.title())).into();
     }
     let candidates = specs(table).filter(|spec| kind.is_none_or(|kind| spec.kind == kind));
     match nearest(name, candidates.map(|spec| spec.name)) {
-        Some(near) => error.help(format!("did you mean `{near}`?")).into(),
-        None => error.help("`%help` lists the magics").into(),
+        Some(near) => error.help(format!("did you mean `{near}`?")),
+        None => error.help("`%help` lists the magics"),
     }
 }
 

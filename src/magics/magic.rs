@@ -86,7 +86,7 @@ pub fn no_arguments(call: &Call<'_>) -> Result<()> {
     }
     let name = &call.cell.text[call.name.clone()];
     let error = Diagnostic::error("unexpected-argument", format!("`{name}` takes no arguments"));
-    Err(Box::new(error.at(call.arguments.clone(), "")))
+    Err(error.at(call.arguments.clone(), ""))
 }
 
 /// A magic. What runs it, completes its arguments and prints its help knows it by this trait alone.

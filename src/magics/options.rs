@@ -10,14 +10,14 @@ pub fn check_options(options: &[HeaderOption], known: &[OptionSpec]) -> Result<(
         let Some(spec) = known.iter().find(|spec| spec.name == option.name) else {
             let error = Diagnostic::error("unknown-option", format!("there is no option `{}` here", option.name))
                 .at(option.span.clone(), "");
-            return Err(Box::new(match nearest(&option.name, known.iter().map(|spec| spec.name)) {
+            return Err(match nearest(&option.name, known.iter().map(|spec| spec.name)) {
                 Some(near) => error.help(format!("did you mean `{near}`?")),
                 None => error.help("`--help` lists the options"),
-            }));
+            });
         };
         if !spec.value.is_empty() && option.value.is_none() && !spec.value.starts_with('[') {
             let error = Diagnostic::error("option-value", format!("`{}` needs a value: {}", option.name, spec.value));
-            return Err(Box::new(error.at(option.span.clone(), "")));
+            return Err(error.at(option.span.clone(), ""));
         }
     }
     Ok(())

@@ -80,6 +80,6 @@ pub fn names(kind: Kind) -> impl Iterator<Item = &'static str> {
 }
 
 /// The error for a name that no magic of its kind has.
-pub fn unknown(name: &str, span: Range<usize>, kind: Kind) -> Box<Diagnostic> {
+pub fn unknown(name: &str, span: Range<usize>, kind: Kind) -> Diagnostic {
     super::help::unknown(registry(), name, span, Some(kind))
 }

@@ -254,7 +254,7 @@ fn error_reply(diagnostic: &Diagnostic) -> Value {
 
 /// Runs a part of the session; a panic in it becomes an error, and the session goes on.
 fn guarded<T>(call: impl FnOnce() -> Result<T>) -> Result<T> {
-    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| Err(Box::new(panicked(panic.as_ref()))))
+    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| Err(panicked(panic.as_ref())))
 }
 
 fn panicked(panic: &(dyn Any + Send)) -> Diagnostic {
@@ -279,7 +279,7 @@ mod tests {
 
     impl Evaluator for Failing {
         fn execute(&mut self, cell: &str, _: &dyn Frontend, _: &Cancel) -> Result<Option<Output>> {
-            Err(Box::new(Diagnostic::error("failed", cell)))
+            Err(Diagnostic::error("failed", cell))
         }
         fn evaluate(&mut self, expression: &str, _: &Cancel) -> Result<Output> {
             Ok(Output::text(expression))

@@ -68,7 +68,7 @@ impl Session {
             if let Some(earlier) = result.take() {
                 frontend.display(&earlier, None);
             }
-            result = self.run(&part, &source, frontend, cancel).map_err(|error| Box::new(error.in_source(&source)))?;
+            result = self.run(&part, &source, frontend, cancel).map_err(|error| error.in_source(&source))?;
         }
         Ok(result)
     }
@@ -96,7 +96,7 @@ impl Session {
         }
         if !closed {
             let error = Diagnostic::error("open-bracket", "a bracket is never closed");
-            return Err(Box::new(error.at(arguments.clone(), "opened here")));
+            return Err(error.at(arguments.clone(), "opened here"));
         }
         self.revive_devices(Context { frontend, cancel });
         magic.run(&call, &mut self.workspace, Context { frontend, cancel })

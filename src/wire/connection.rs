@@ -17,7 +17,7 @@ pub fn read_connection_file(path: &Path) -> Result<ConnectionInfo> {
     let info: ConnectionInfo = serde_json::from_str(&text).map_err(|error| fail("understand", &error))?;
     if info.signature_scheme != "hmac-sha256" && !info.key.is_empty() {
         let scheme = &info.signature_scheme;
-        return Err(Box::new(fail("use", &format!("signature scheme `{scheme}`; expected `hmac-sha256`"))));
+        return Err(fail("use", &format!("signature scheme `{scheme}`; expected `hmac-sha256`")));
     }
     Ok(info)
 }

@@ -310,10 +310,8 @@ impl Workspace {
             (Some(Place::Emulator), Some((_, architecture))) if architecture.parse::<Target>().is_ok() => {
                 emulated(architecture.parse::<Target>().map_or(own, |target| target.0))
             }
-            _ => Err(Box::new(
-                Diagnostic::error("unknown-device", format!("there is no device `{name}`"))
-                    .help("`emu`, `emu:ARCH` or `cuda:N`"),
-            )),
+            _ => Err(Diagnostic::error("unknown-device", format!("there is no device `{name}`"))
+                .help("`emu`, `emu:ARCH` or `cuda:N`")),
         }
     }
 
@@ -334,9 +332,9 @@ impl Workspace {
     }
 }
 
-fn not_in_use(place: Place) -> Box<Diagnostic> {
+fn not_in_use(place: Place) -> Diagnostic {
     let message = format!("{place} is not in use in this session");
-    Box::new(Diagnostic::error("device-not-in-use", message).help(format!("`%device {place}`")))
+    Diagnostic::error("device-not-in-use", message).help(format!("`%device {place}`"))
 }
 
 #[cfg(test)]

@@ -61,7 +61,7 @@ pub fn contents(tensor: &Tensor, dtype: Dtype) -> Contents {
 /// Contents as a tensor; `span` is where they are named.
 pub fn tensor_of(contents: &Contents, span: &Range<usize>) -> Result<Tensor> {
     let data = elements_of(contents.dtype, &contents.bytes)
-        .map_err(|message| Box::new(Diagnostic::error("expression", message).at(span.clone(), "")))?;
+        .map_err(|message| Diagnostic::error("expression", message).at(span.clone(), ""))?;
     Ok(Tensor { shape: contents.shape.clone(), data, dtype: Some(contents.dtype.name().to_owned()) })
 }
 

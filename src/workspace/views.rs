@@ -31,8 +31,8 @@ pub fn resolve_view(expression: &Expr, workspace: &Workspace) -> Result<Option<V
     }
 }
 
-fn fail(span: &Range<usize>, message: impl Into<String>) -> Box<Diagnostic> {
-    Box::new(Diagnostic::error("view", message).at(span.clone(), ""))
+fn fail(span: &Range<usize>, message: impl Into<String>) -> Diagnostic {
+    Diagnostic::error("view", message).at(span.clone(), "")
 }
 
 fn transposed(mut view: View) -> View {
@@ -49,7 +49,7 @@ fn integer(expression: &Expr, workspace: &Workspace) -> Result<i64> {
 fn subscript(view: View, subscripts: &[Subscript], span: &Range<usize>, workspace: &Workspace) -> Result<View> {
     if subscripts.len() > view.shape.len() {
         let error = fail(span, format!("{} indices for {} dimensions", subscripts.len(), view.shape.len()));
-        return Err(Box::new(error.note(format!("the shape is {:?}", view.shape))));
+        return Err(error.note(format!("the shape is {:?}", view.shape)));
     }
     let size = view.dtype.size() as i64;
     let (mut address, mut shape, mut strides) = (view.address, Vec::new(), Vec::new());
@@ -65,7 +65,7 @@ fn subscript(view: View, subscripts: &[Subscript], span: &Range<usize>, workspac
                 let from_start = if index < 0 { index + length } else { index };
                 if !(0..length).contains(&from_start) {
                     let error = fail(&expression.span, format!("index {index} is outside of dimension {dimension}"));
-                    return Err(Box::new(error.note(format!("its extent is {extent}"))));
+                    return Err(error.note(format!("its extent is {extent}")));
                 }
                 address = address.wrapping_add_signed(from_start * stride * size);
             }
@@ -133,9 +133,7 @@ fn retype(mut view: View, value: &Scalar, span: &Range<usize>) -> Result<View> {
         let contiguous = view.is_contiguous();
         let Some(last) = view.shape.last_mut().filter(|last| contiguous && (**last * old).is_multiple_of(new)) else {
             let error = fail(span, format!("a view of {} as {dtype} needs other strides", view.dtype));
-            return Err(Box::new(
-                error.note("the last dimension has to be contiguous, and its bytes a whole number of elements"),
-            ));
+            return Err(error.note("the last dimension has to be contiguous, and its bytes a whole number of elements"));
         };
         *last = *last * old / new;
         view.strides = contiguous_strides(&view.shape);
@@ -162,9 +160,7 @@ fn reshape(mut view: View, args: &[Expr], span: &Range<usize>, workspace: &Works
         return Err(fail(span, format!("{count} elements do not fit the shape {extents:?}")));
     };
     if !view.is_contiguous() {
-        return Err(Box::new(
-            fail(span, "only a contiguous view has another shape").help("copy it first: `%buf b = a`"),
-        ));
+        return Err(fail(span, "only a contiguous view has another shape").help("copy it first: `%buf b = a`"));
     }
     view.shape = extents.iter().map(|&extent| if extent == -1 { count / known } else { extent as usize }).collect();
     view.strides = contiguous_strides(&view.shape);

@@ -25,7 +25,7 @@ impl Evaluator for Scripted {
                     frontend.stream(Stream::Stdout, &format!("line {line}\n"));
                 }
             }
-            "fail" => return Err(Box::new(Diagnostic::error("scripted-failure", rest))),
+            "fail" => return Err(Diagnostic::error("scripted-failure", rest)),
             "panic" => panic!("{rest}"),
             // An endless computation that polls, as the emulator does.
             "spin" => loop {
@@ -44,10 +44,8 @@ impl Evaluator for Scripted {
             "input" | "password" => {
                 return match frontend.input(rest, word == "password") {
                     Ok(line) => Ok(Some(Output::text(line))),
-                    Err(InputError::Interrupted) => Err(Box::new(Diagnostic::interrupted())),
-                    Err(error @ InputError::NotAllowed) => {
-                        Err(Box::new(Diagnostic::error("no-input", error.to_string())))
-                    }
+                    Err(InputError::Interrupted) => Err(Diagnostic::interrupted()),
+                    Err(error @ InputError::NotAllowed) => Err(Diagnostic::error("no-input", error.to_string())),
                 };
             }
             "progress" => {
@@ -67,7 +65,7 @@ impl Evaluator for Scripted {
 
     fn evaluate(&mut self, expression: &str, _cancel: &Cancel) -> Result<Output> {
         match expression {
-            "bad" => Err(Box::new(Diagnostic::error("scripted-failure", "a bad expression"))),
+            "bad" => Err(Diagnostic::error("scripted-failure", "a bad expression")),
             _ => Ok(Output::text(format!("value of {expression}"))),
         }
     }

@@ -49,7 +49,7 @@ fn emulate(
     text: &str,
     capability: u32,
     check: Option<u64>,
-) -> Result<(Results, Vec<Diagnostic>), Box<Diagnostic>> {
+) -> Result<(Results, Vec<Diagnostic>), Diagnostic> {
     let module = Module::load(text)?;
     let kernel = module.kernel(&job.entry).unwrap_or_else(|| panic!("{}: no entry {}", job.name, job.entry));
     let mut memory = GlobalMemory::default();
@@ -100,7 +100,7 @@ fn emulate(
     });
     let stats = launch(&module, kernel, &config, &memory, &stop, &|text| print!("{text}"));
     drop(ended);
-    let stats = stats.map_err(|fault| Box::new(fault.into_diagnostic(module.source())))?;
+    let stats = stats.map_err(|fault| fault.into_diagnostic(module.source()))?;
     let results = buffers.into_iter().map(|(name, (address, length))| {
         let mut bytes = vec![0; length];
         assert!(memory.read(address, &mut bytes));
@@ -197,7 +197,7 @@ fn nothing_is_found_in_real_ptx() {
                 launches += 1;
                 let findings = match emulate(directory, job, &text, capability, Some(seed)) {
                     Ok((_, findings)) => findings,
-                    Err(fault) => vec![*fault],
+                    Err(fault) => vec![fault],
                 };
                 found.extend(
                     findings.into_iter().map(|finding| {
@@ -235,7 +235,7 @@ fn a_race_in_a_published_kernel_is_found() {
     for job in jobs.iter().filter(|job| NOT_RIGHT.contains(&job.case.as_str()) && job.name == job.case) {
         let text = text_of(directory, job);
         let findings = (1..=8).flat_map(|seed| {
-            emulate(directory, job, &text, 90, Some(seed)).map_or_else(|fault| vec![*fault], |(_, findings)| findings)
+            emulate(directory, job, &text, 90, Some(seed)).map_or_else(|fault| vec![fault], |(_, findings)| findings)
         });
         let codes: Vec<&str> = findings.map(|finding| finding.code).collect();
         assert!(!codes.is_empty() && codes.iter().all(|code| *code == "race"), "{}: {codes:?}", job.name);

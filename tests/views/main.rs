@@ -84,7 +84,7 @@ fn keep(cell: &str, html: &str) {
     std::fs::write(path, html).expect("written");
 }
 
-fn fails(session: &mut Session, cell: &str) -> Box<Diagnostic> {
+fn fails(session: &mut Session, cell: &str) -> Diagnostic {
     match session.execute(cell, &Reader::default(), &Cancel::new()) {
         Ok(output) => panic!("{cell}\n{output:?}"),
         Err(error) => error,

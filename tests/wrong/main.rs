@@ -33,7 +33,7 @@ impl Frontend for NextCell {
     }
 }
 
-type Told = Result<Option<Output>, Box<Diagnostic>>;
+type Told = Result<Option<Output>, Diagnostic>;
 
 fn execute(session: &mut Session, cell: &str) -> Told {
     session.execute(cell, &NextCell::default(), &Cancel::new())
@@ -71,7 +71,7 @@ fn edited(session: &mut Session, cell: &str) -> Result<String, String> {
 }
 
 /// The report of the last cell; the cells before it are right.
-fn report(session: &mut Session, text: &str) -> Result<Box<Diagnostic>, String> {
+fn report(session: &mut Session, text: &str) -> Result<Diagnostic, String> {
     let cells: Vec<&str> = text.split("\n----\n").skip(1).collect();
     let Some((wrong, setup)) = cells.split_last() else { return Err("there are no cells".into()) };
     for cell in setup {

@@ -47,11 +47,9 @@ pub fn cache_directory() -> Result<PathBuf> {
 
 fn base() -> Result<impl BaseStrategy> {
     etcetera::choose_base_strategy().map_err(|error| {
-        Box::new(
-            Diagnostic::error("no-home", "no home directory")
-                .note(error.to_string())
-                .help("set HOME, or XDG_DATA_HOME and XDG_CACHE_HOME"),
-        )
+        Diagnostic::error("no-home", "no home directory")
+            .note(error.to_string())
+            .help("set HOME, or XDG_DATA_HOME and XDG_CACHE_HOME")
     })
 }
 
@@ -118,10 +116,8 @@ pub fn triton_version(interpreter: &Path) -> Option<String> {
 pub fn managed_python(version: &str, progress: &mut dyn FnMut(&str), cancel: &Cancel) -> Result<PathBuf> {
     let is_version = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_digit());
     if version.split('.').count() != 3 || !version.split('.').all(is_version) {
-        return Err(Box::new(
-            Diagnostic::error("triton-version", format!("`{version}` is no version of Triton"))
-                .help(format!("a version has three numbers: {DEFAULT_TRITON}")),
-        ));
+        return Err(Diagnostic::error("triton-version", format!("`{version}` is no version of Triton"))
+            .help(format!("a version has three numbers: {DEFAULT_TRITON}")));
     }
     let environments = environments()?;
     let directory = environments.join(format!("triton-{version}"));
@@ -218,7 +214,7 @@ fn step(
     }
     let mut lines: Vec<&str> = errors.lines().filter(|line| !line.trim().is_empty()).collect();
     let said = if lines.is_empty() { last } else { lines.split_off(lines.len().saturating_sub(4)).join("\n") };
-    Err(Box::new(explain(if said.is_empty() { status.to_string() } else { said })))
+    Err(explain(if said.is_empty() { status.to_string() } else { said }))
 }
 
 /// Of pip's hundred lines: what was asked for, and what takes long.
@@ -257,13 +253,11 @@ fn base_python(triton: &str) -> Result<PathBuf> {
     } else {
         found.join("; ")
     });
-    Err(Box::new(
-        missing
-            .help(format!(
-                "install Python 3.{least} to 3.13 with its venv module (Debian, Ubuntu: apt install python3-venv)"
-            ))
-            .help("`%%ptx` and `%%cubin` work without it"),
-    ))
+    Err(missing
+        .help(format!(
+            "install Python 3.{least} to 3.13 with its venv module (Debian, Ubuntu: apt install python3-venv)"
+        ))
+        .help("`%%ptx` and `%%cubin` work without it"))
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use warpbook_diagnostic::{Diagnostic, Source, nearest};
 #[derive(Debug)]
 pub struct Failure {
     /// What to say. Without a source of its own its labels point into the request's text.
-    pub diagnostic: Box<Diagnostic>,
+    pub diagnostic: Diagnostic,
     /// The part of the launch that it is about, where it is about the launch rather than the text.
     pub argument: Option<ArgumentPlace>,
 }
@@ -31,8 +31,8 @@ pub enum ArgumentPlace {
     Kernel,
 }
 
-impl From<Box<Diagnostic>> for Failure {
-    fn from(diagnostic: Box<Diagnostic>) -> Self {
+impl From<Diagnostic> for Failure {
+    fn from(diagnostic: Diagnostic) -> Self {
         Self { diagnostic, argument: None }
     }
 }
@@ -65,7 +65,7 @@ pub fn failure(answer: &Value, request: &CompileRequest) -> Failure {
         }
         _ => None,
     };
-    Failure { diagnostic: Box::new(diagnostic), argument }
+    Failure { diagnostic, argument }
 }
 
 /// The kinds that the worker gives to the reader's mistakes.

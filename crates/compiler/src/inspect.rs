@@ -146,7 +146,7 @@ impl Compiler {
                 let said = answer["error"]["message"].as_str().or(answer["crashed"].as_str()).unwrap_or("no answer");
                 let error = Diagnostic::error("disassembler", said);
                 let notes = answer["error"]["notes"].as_array().into_iter().flatten();
-                Err(Box::new(notes.filter_map(|note| note.as_str()).fold(error, Diagnostic::note)))
+                Err(notes.filter_map(|note| note.as_str()).fold(error, Diagnostic::note))
             }
         }
     }

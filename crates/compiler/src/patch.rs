@@ -16,14 +16,14 @@ pub fn apply_patch(original: &str, patch: &str) -> Result<String> {
     let every = |arrow: &str| content.iter().all(|line| line.text.contains(arrow));
     let is_diff = || content.iter().any(|line| line.text.starts_with(['+', '-']) || line.text.starts_with("@@"));
     match content.as_slice() {
-        [] => Err(Box::new(Diagnostic::error("patch-syntax", "the patch is empty").help(FORMS))),
+        [] => Err(Diagnostic::error("patch-syntax", "the patch is empty").help(FORMS)),
         _ if every("→") => apply_pairs(original, &content, "→"),
         _ if is_diff() => apply_diff(original, &lines),
         _ if every(" -> ") => apply_pairs(original, &content, " -> "),
         [first, ..] => {
             let odd = content.iter().find(|line| !line.text.contains('→') && !line.text.contains(" -> "));
             let error = Diagnostic::error("patch-syntax", "this is neither a diff nor a list of `old → new` pairs");
-            Err(Box::new(error.at(odd.unwrap_or(first).span.clone(), "").help(FORMS)))
+            Err(error.at(odd.unwrap_or(first).span.clone(), "").help(FORMS))
         }
     }
 }
@@ -57,13 +57,13 @@ fn apply_pairs(original: &str, pairs: &[&Line<'_>], arrow: &str) -> Result<Strin
         let [old, new] = parts.as_slice() else {
             let error = Diagnostic::error("patch-syntax", format!("there is more than one `{}`", arrow.trim()));
             let error = error.at(pair.span.clone(), "");
-            return Err(Box::new(error.help("a text with `->` in it: put `→` between old and new, or write a diff")));
+            return Err(error.help("a text with `->` in it: put `→` between old and new, or write a diff"));
         };
         let (old, new) = (old.trim(), new.trim());
         if old.is_empty() {
             let error =
                 Diagnostic::error("patch-syntax", "there is nothing before the arrow").at(pair.span.clone(), "");
-            return Err(Box::new(error.help("to add lines, write a diff: a line that is there, then `+` lines")));
+            return Err(error.help("to add lines, write a diff: a line that is there, then `+` lines"));
         }
         let place = match occurrences(original, old).as_slice() {
             [place] => place.clone(),
@@ -170,7 +170,7 @@ fn apply_diff(original: &str, patch: &[Line<'_>]) -> Result<String> {
     }
     if placed.is_empty() {
         let error = Diagnostic::error("patch-syntax", "this diff changes nothing");
-        return Err(Box::new(error.help("lines to take out begin with `-`, lines to put in with `+`")));
+        return Err(error.help("lines to take out begin with `-`, lines to put in with `+`"));
     }
     placed.sort_by_key(|(at, _)| *at);
     for ((at, first), (next, second)) in placed.iter().zip(placed.iter().skip(1)) {
@@ -246,7 +246,7 @@ fn place(text: &[&str], hunk: &Hunk<'_>) -> Result<usize> {
     if old.is_empty() {
         return hunk.hint.filter(|&at| at <= text.len()).ok_or_else(|| {
             let error = Diagnostic::error("patch-syntax", "nothing says where these lines go").at(hunk.span(), "");
-            Box::new(error.help("put a line of the text before or after them, with a space in its first column"))
+            error.help("put a line of the text before or after them, with a space in its first column")
         });
     }
     let matches = |same: &dyn Fn(&str, &str) -> bool| -> Vec<usize> {
@@ -266,7 +266,7 @@ fn place(text: &[&str], hunk: &Hunk<'_>) -> Result<usize> {
 }
 
 /// The error about a hunk that is nowhere: how far it fits at best, or the nearest line.
-fn no_hunk(text: &[&str], old: &[&str], hunk: &Hunk<'_>) -> Box<Diagnostic> {
+fn no_hunk(text: &[&str], old: &[&str], hunk: &Hunk<'_>) -> Diagnostic {
     let same = |old: &str, line: &str| old.split_whitespace().eq(line.split_whitespace());
     let fit = |at: usize| old.iter().zip(&text[at..]).take_while(|(old, line)| same(old, line)).count();
     let best = (0..text.len()).map(|at| (fit(at), at)).max_by_key(|&(count, at)| (count, usize::MAX - at));
@@ -275,10 +275,10 @@ fn no_hunk(text: &[&str], old: &[&str], hunk: &Hunk<'_>) -> Box<Diagnostic> {
             let message = format!("after {count} of {} lines this differs from the text", old.len());
             let error = Diagnostic::error("patch-no-match", message).at(hunk.span(), "");
             let error = error.note(format!("the patch has `{}`", old[count].trim()));
-            Box::new(match text.get(at + count) {
+            match text.get(at + count) {
                 Some(line) => error.note(format!("line {} of the text is `{}`", at + count + 1, line.trim())),
                 None => error.note("the text ends there"),
-            })
+            }
         }
         _ => no_match(&text.join("\n"), old.first().copied().unwrap_or_default(), hunk.span()),
     }
@@ -286,12 +286,12 @@ fn no_hunk(text: &[&str], old: &[&str], hunk: &Hunk<'_>) -> Box<Diagnostic> {
 
 // Errors
 
-fn no_match(text: &str, wanted: &str, span: Range<usize>) -> Box<Diagnostic> {
+fn no_match(text: &str, wanted: &str, span: Range<usize>) -> Diagnostic {
     let error = Diagnostic::error("patch-no-match", "this is not in the text").at(span, "");
     let scored = text.lines().enumerate().map(|(index, line)| (likeness(wanted, line), index, line));
     // Of equals the first one.
     let best = scored.max_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(&a.1)));
-    Box::new(match best {
+    match best {
         Some((score, index, line)) if score > 0.3 => {
             error.note(format!("the nearest is line {}: `{}`", index + 1, line.trim()))
         }
@@ -302,7 +302,7 @@ fn no_match(text: &str, wanted: &str, span: Range<usize>) -> Box<Diagnostic> {
                 None => error.note(format!("looked for `{}`", wanted.trim())),
             }
         }
-    })
+    }
 }
 
 /// The share of words that two lines have in common, from 0 to 1.
@@ -323,22 +323,20 @@ fn take_one(left: &mut usize) -> bool {
     had
 }
 
-fn ambiguous(lines: Vec<usize>, span: Range<usize>) -> Box<Diagnostic> {
+fn ambiguous(lines: Vec<usize>, span: Range<usize>) -> Diagnostic {
     const MOST: usize = 12;
     let more = if lines.len() > MOST { format!(", and {} more", lines.len() - MOST) } else { String::new() };
     let shown: Vec<String> = lines.iter().take(MOST).map(usize::to_string).collect();
     let message = format!("this is in the text {} times", lines.len());
     let error = Diagnostic::error("patch-ambiguous", message).at(span, "");
-    Box::new(
-        error
-            .note(format!("lines {}{more}", shown.join(", ")))
-            .help("take more of the line, or write a diff with the lines around it"),
-    )
+    error
+        .note(format!("lines {}{more}", shown.join(", ")))
+        .help("take more of the line, or write a diff with the lines around it")
 }
 
-fn overlap(first: Range<usize>, second: Range<usize>) -> Box<Diagnostic> {
+fn overlap(first: Range<usize>, second: Range<usize>) -> Diagnostic {
     let error = Diagnostic::error("patch-overlap", "two changes meet the same text");
-    Box::new(error.at(second, "").because(first, "the other one"))
+    error.at(second, "").because(first, "the other one")
 }
 
 #[cfg(test)]
@@ -360,7 +358,7 @@ module {
     }
 
     fn refused(patch: &str) -> Diagnostic {
-        *apply_patch(TEXT, patch).expect_err(patch)
+        apply_patch(TEXT, patch).expect_err(patch)
     }
 
     #[test]

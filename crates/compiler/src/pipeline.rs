@@ -102,7 +102,7 @@ impl Compiler {
                 Waited::Came(Ok(worker)) => Some(worker),
                 Waited::Cancelled => {
                     self.workers.insert(version.to_owned(), Slot::Starting(receiver));
-                    return Err(Box::new(Diagnostic::interrupted()));
+                    return Err(Diagnostic::interrupted());
                 }
                 // The environment was not there, or it did not start: now the reader hears of it.
                 Waited::Came(Err(_)) | Waited::Gone => None,
@@ -124,7 +124,7 @@ impl Compiler {
         };
         match self.workers.entry(version.to_owned()).insert_entry(Slot::Ready(worker)).into_mut() {
             Slot::Ready(worker) => Ok(worker),
-            Slot::Starting(_) => Err(Box::new(Diagnostic::error("internal", "a worker is lost"))),
+            Slot::Starting(_) => Err(Diagnostic::error("internal", "a worker is lost")),
         }
     }
 
@@ -187,7 +187,7 @@ impl Compiler {
                     }
                     return Ok((answer, false));
                 }
-                Err(Lost::Cancelled) => return Err(Box::new(Diagnostic::interrupted())),
+                Err(Lost::Cancelled) => return Err(Diagnostic::interrupted()),
                 Err(Lost::Gone) if lost == 0 => {
                     // Killed from outside, most likely: the request itself is run in a process of its own.
                     lost += 1;
@@ -196,7 +196,7 @@ impl Compiler {
                 Err(Lost::Gone) => {
                     self.workers.remove(triton);
                     let error = Diagnostic::error("worker", "the compile worker ended twice during this compilation");
-                    return Err(Box::new(error.help("run the cell again: a new worker is started")));
+                    return Err(error.help("run the cell again: a new worker is started"));
                 }
             }
         }
@@ -210,7 +210,7 @@ impl Compiler {
 
 /// Starts a version's worker if its environment is there.
 fn start_existing(version: &str) -> Result<Worker> {
-    let missing = || Box::new(Diagnostic::error("no-environment", "not made yet"));
+    let missing = || Diagnostic::error("no-environment", "not made yet");
     Worker::start(&existing(version).ok_or_else(missing)?, &Cancel::new())
 }
 
@@ -393,9 +393,9 @@ fn decode(request: &CompileRequest, answer: &Value, cached: bool) -> Result<Comp
     })
 }
 
-fn broken(what: &str) -> Box<Diagnostic> {
+fn broken(what: &str) -> Diagnostic {
     let error = Diagnostic::error("internal", "the compile worker's answer is not understood");
-    Box::new(error.note(format!("`{what}` is missing or malformed")))
+    error.note(format!("`{what}` is missing or malformed"))
 }
 
 fn strings(list: &Value) -> Vec<String> {

@@ -100,11 +100,11 @@ impl Emulated {
             let loaded = self.modules.get(*module)?;
             Some((loaded, loaded.module.kernel(entry)?))
         });
-        found.ok_or_else(|| Box::new(Diagnostic::error("unknown-function", "this function is not loaded")))
+        found.ok_or_else(|| Diagnostic::error("unknown-function", "this function is not loaded"))
     }
 
     fn check(&self, launch: &Launch, kernel: &warpbook_emulator::Kernel) -> Result<()> {
-        let fail = |message: String| Err(Box::new(Diagnostic::error("launch-config", message)));
+        let fail = |message: String| Err(Diagnostic::error("launch-config", message));
         let declaration = &kernel.declaration;
         let threads: u64 = launch.block.iter().map(|&extent| u64::from(extent)).product();
         if threads == 0 || threads > 1024 {
@@ -181,10 +181,8 @@ impl Device for Emulated {
 
     fn allocate(&mut self, label: &str, bytes: u64) -> Result<u64> {
         self.memory.allocate(label, bytes).ok_or_else(|| {
-            Box::new(
-                Diagnostic::error("out-of-memory", format!("the host has no {bytes} bytes for {label}"))
-                    .help("`%bufs` shows what is allocated, `%free` gives it back"),
-            )
+            Diagnostic::error("out-of-memory", format!("the host has no {bytes} bytes for {label}"))
+                .help("`%bufs` shows what is allocated, `%free` gives it back")
         })
     }
 
@@ -206,7 +204,7 @@ impl Device for Emulated {
         if loaded.kernel(entry).is_none() {
             let names: Vec<&str> = loaded.kernel_names().collect();
             let error = Diagnostic::error("unknown-entry", format!("the PTX has no entry function `{entry}`"));
-            return Err(Box::new(error.note(format!("it has: {}", names.join(", ")))));
+            return Err(error.note(format!("it has: {}", names.join(", "))));
         }
         let function = (module, entry.to_owned());
         let index = self.functions.iter().position(|known| *known == function).unwrap_or_else(|| {
@@ -251,7 +249,7 @@ impl Device for Emulated {
         let start = Instant::now();
         let outcome = launch(&loaded.module, kernel, &config, &self.memory, cancel.flag(), print);
         let elapsed = start.elapsed();
-        let stats = outcome.map_err(|fault| Box::new(fault.into_diagnostic(loaded.module.source())))?;
+        let stats = outcome.map_err(|fault| fault.into_diagnostic(loaded.module.source()))?;
         let source = loaded.module.source();
         let line = |span: &Range<usize>| 1 + source.text.get(..span.start).unwrap_or_default().matches('\n').count();
         let repaired = stats.repaired.first().map(|first| {
@@ -293,7 +291,7 @@ impl Device for Emulated {
 /// CUDA Programming Guide, "Thread Block Clusters": from compute capability 9.0 on, of at most 8 blocks unless the
 /// launch asks for 16, and no cluster is cut off by the grid's end.
 fn check_cluster(launch: &Launch, required: Option<[u32; 3]>, capability: u32) -> Result<()> {
-    let fail = |message: String| Err(Box::new(Diagnostic::error("launch-config", message)));
+    let fail = |message: String| Err(Diagnostic::error("launch-config", message));
     let cluster = launch.cluster;
     if let Some(required) = required
         && required != cluster
@@ -318,18 +316,16 @@ fn check_cluster(launch: &Launch, required: Option<[u32; 3]>, capability: u32) -
     Ok(())
 }
 
-fn outside(address: u64, bytes: usize) -> Box<Diagnostic> {
-    Box::new(Diagnostic::error("bad-address", format!("{bytes} bytes at 0x{address:x} are not inside one allocation")))
+fn outside(address: u64, bytes: usize) -> Diagnostic {
+    Diagnostic::error("bad-address", format!("{bytes} bytes at 0x{address:x} are not inside one allocation"))
 }
 
 /// The PTX that a cubin carries.
 fn ptx_of_cubin(bytes: &[u8]) -> Result<String> {
     let fail = |message: &str| {
-        Box::new(
-            Diagnostic::error("cubin-without-ptx", message)
-                .note("the emulator runs PTX; it does not execute machine code (SASS)")
-                .help("run it on a GPU, or enter the kernel at an earlier stage"),
-        )
+        Diagnostic::error("cubin-without-ptx", message)
+            .note("the emulator runs PTX; it does not execute machine code (SASS)")
+            .help("run it on a GPU, or enter the kernel at an earlier stage")
     };
     let file = object::File::parse(bytes).map_err(|_| fail("this is no cubin: it is not an ELF file"))?;
     warpbook_ptx::embedded_in(&file).ok_or_else(|| fail("this cubin carries no PTX"))

@@ -7,7 +7,7 @@
 mod render;
 
 use std::fmt;
-use std::ops::Range;
+use std::ops::{Deref, DerefMut, Range};
 use std::sync::Arc;
 
 /// How bad it is.
@@ -94,9 +94,14 @@ pub struct Place {
     pub column: u32,
 }
 
-/// An error, a warning or a note, ready to be read.
+/// An error, a warning or a note, ready to be read. One pointer wide, so that a `Result` that holds it stays small; the
+/// fields are those of [`Contents`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Diagnostic {
+pub struct Diagnostic(Box<Contents>);
+
+/// What a [`Diagnostic`] says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contents {
     /// How bad it is.
     pub severity: Severity,
     /// A stable kebab-case name of the kind of error, for tests and for searching: `unknown-buffer`.
@@ -116,26 +121,35 @@ pub struct Diagnostic {
 }
 
 /// The result of anything that a person's input can make fail.
-pub type Result<T, E = Box<Diagnostic>> = std::result::Result<T, E>;
+pub type Result<T, E = Diagnostic> = std::result::Result<T, E>;
 
 impl Diagnostic {
     /// An error with its code and its primary sentence.
     pub fn error(code: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            severity: Severity::Error,
+        Self::new(Severity::Error, code, message.into())
+    }
+
+    /// A warning with its code and its primary sentence.
+    pub fn warning(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(Severity::Warning, code, message.into())
+    }
+
+    fn new(severity: Severity, code: &'static str, message: String) -> Self {
+        Self(Box::new(Contents {
+            severity,
             code,
-            message: message.into(),
+            message,
             source: None,
             labels: Vec::new(),
             origin: None,
             notes: Vec::new(),
             help: Vec::new(),
-        }
+        }))
     }
 
-    /// A warning with its code and its primary sentence.
-    pub fn warning(code: &'static str, message: impl Into<String>) -> Self {
-        Self { severity: Severity::Warning, ..Self::error(code, message) }
+    /// The fields, to take one of them out.
+    pub fn into_contents(self) -> Contents {
+        *self.0
     }
 
     /// The error that says that the reader interrupted the cell.
@@ -199,6 +213,20 @@ impl Diagnostic {
     /// As text with the few colours that are read on a light and on a dark page: a traceback.
     pub fn to_notebook(&self) -> String {
         render::notebook(self)
+    }
+}
+
+impl Deref for Diagnostic {
+    type Target = Contents;
+
+    fn deref(&self) -> &Contents {
+        &self.0
+    }
+}
+
+impl DerefMut for Diagnostic {
+    fn deref_mut(&mut self) -> &mut Contents {
+        &mut self.0
     }
 }
 

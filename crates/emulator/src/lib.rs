@@ -57,7 +57,7 @@ impl Module {
     /// Parses and decodes PTX. Errors have their place in the text.
     pub fn load(text: &str) -> Result<Self> {
         let source = Source::new("ptx", text);
-        let located = |error: Box<Diagnostic>| Box::new(error.in_source(&source));
+        let located = |error: Diagnostic| error.in_source(&source);
         let syntax = warpbook_ptx::parse(text).map_err(located)?;
         bounded(&syntax.variables).map_err(located)?;
         let mut kernels = BTreeMap::new();
@@ -125,7 +125,7 @@ fn bounded(variables: &[warpbook_ptx::Variable]) -> Result<()> {
         if total > MAX_VARIABLES {
             let message =
                 format!("{total} bytes of module variables are more than the emulator takes ({MAX_VARIABLES})");
-            return Err(Box::new(Diagnostic::error("ptx-variables", message).at(variable.span.clone(), "")));
+            return Err(Diagnostic::error("ptx-variables", message).at(variable.span.clone(), ""));
         }
     }
     Ok(())

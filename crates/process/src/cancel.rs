@@ -52,7 +52,7 @@ impl Cancel {
 
     /// `Err(interrupted)` if a stop was asked for.
     pub fn check(&self) -> Result<()> {
-        if self.is_cancelled() { Err(Box::new(Diagnostic::interrupted())) } else { Ok(()) }
+        if self.is_cancelled() { Err(Diagnostic::interrupted()) } else { Ok(()) }
     }
 
     /// Runs `action` when a stop is asked for, until the guard is dropped; at once if it was asked already.

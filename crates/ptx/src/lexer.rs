@@ -129,8 +129,8 @@ fn number(text: &str, start: usize) -> Result<(Token<'_>, usize)> {
     Ok((Token::Integer(value), start + end))
 }
 
-pub(super) fn error(message: &str, span: Range<usize>) -> Box<Diagnostic> {
-    Box::new(Diagnostic::error("ptx-syntax", message).at(span, ""))
+pub(super) fn error(message: &str, span: Range<usize>) -> Diagnostic {
+    Diagnostic::error("ptx-syntax", message).at(span, "")
 }
 
 #[cfg(test)]

@@ -188,7 +188,7 @@ impl<'a> Bound<'a> {
         let rest: Vec<Argument> = given.collect();
         if let (false, Some(extra)) = (starred, rest.first()) {
             let error = fail(&extra.span, format!("`{name}` takes no argument here"));
-            return Err(Box::new(error.help(format!("{name}({parameters})"))));
+            return Err(error.help(format!("{name}({parameters})")));
         }
         Ok(Self { name, parameters, arguments, rest, span: span.clone() })
     }
@@ -203,10 +203,10 @@ impl<'a> Bound<'a> {
         let usage = format!("{}({})", self.name, self.parameters);
         let Some(index) = self.index(name) else {
             let error = fail(&keyword.name_span, format!("`{}` takes no `{}`", self.name, keyword.name));
-            return Err(Box::new(error.help(usage)));
+            return Err(error.help(usage));
         };
         if self.arguments[index].is_some() {
-            return Err(Box::new(fail(&keyword.name_span, format!("`{}` is given twice", keyword.name)).help(usage)));
+            return Err(fail(&keyword.name_span, format!("`{}` is given twice", keyword.name)).help(usage));
         }
         self.arguments[index] = Some(argument);
         Ok(())
@@ -227,7 +227,7 @@ impl<'a> Bound<'a> {
     pub fn required(&self, name: &str) -> Result<&Argument> {
         self.get(name).ok_or_else(|| {
             let error = fail(&self.span, format!("`{}` needs `{name}`", self.name));
-            Box::new(error.help(format!("{}({})", self.name, self.parameters)))
+            error.help(format!("{}({})", self.name, self.parameters))
         })
     }
 
@@ -247,7 +247,7 @@ impl<'a> Bound<'a> {
     }
 
     /// An error about the call.
-    pub fn fail(&self, message: impl Into<String>) -> Box<Diagnostic> {
+    pub fn fail(&self, message: impl Into<String>) -> Diagnostic {
         fail(&self.span, message)
     }
 }
@@ -259,15 +259,15 @@ fn parameters(name: &str, is_method: bool) -> Option<&'static str> {
     found.filter(|parameters| !is_method || parameters.starts_with('x'))
 }
 
-fn unknown(name: &str, is_method: bool, span: &Range<usize>) -> Box<Diagnostic> {
+fn unknown(name: &str, is_method: bool, span: &Range<usize>) -> Diagnostic {
     let what = if is_method { "method of tensors" } else { "function" };
     let error = Diagnostic::error("unknown-function", format!("there is no {what} `{name}`")).at(span.clone(), "");
     let functions =
         FUNCTIONS.iter().chain(METHODS_ONLY).filter(|(_, parameters)| !is_method || parameters.starts_with('x'));
     let scalars = scalar::FUNCTIONS.into_iter().filter(|_| !is_method);
     let known: Vec<&str> = functions.map(|(known, _)| *known).chain(["concat", "stack"]).chain(scalars).collect();
-    Box::new(match nearest(name, known.iter().copied()) {
+    match nearest(name, known.iter().copied()) {
         Some(near) => error.help(format!("did you mean `{near}`?")),
         None => error.note(format!("there are: {}", known.join(" "))),
-    })
+    }
 }

@@ -23,8 +23,8 @@ pub fn evaluate_tensor(expression: &Expr, scope: &dyn TensorScope, cancel: &Canc
     Evaluator { scope, cancel }.value(expression)
 }
 
-pub(super) fn fail(span: &Range<usize>, message: impl Into<String>) -> Box<Diagnostic> {
-    Box::new(Diagnostic::error("expression", message).at(span.clone(), ""))
+pub(super) fn fail(span: &Range<usize>, message: impl Into<String>) -> Diagnostic {
+    Diagnostic::error("expression", message).at(span.clone(), "")
 }
 
 pub(super) struct Evaluator<'a> {
@@ -126,7 +126,7 @@ impl Evaluator<'_> {
                 [only] => Ok(*only),
                 _ => {
                     let error = fail(span, format!("a tensor of {:?} is neither true nor false", tensor.shape));
-                    Err(Box::new(error.help("`all(…)` or `any(…)` of it is; `& | ~` go element by element")))
+                    Err(error.help("`all(…)` or `any(…)` of it is; `& | ~` go element by element"))
                 }
             },
         }

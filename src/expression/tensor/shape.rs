@@ -212,7 +212,7 @@ impl Evaluator<'_> {
         for keyword in keywords {
             if !matches!(keyword.name.as_str(), "axis" | "dim") {
                 let error = fail(&keyword.name_span, format!("`{name}` takes no `{}`", keyword.name));
-                return Err(Box::new(error.help(usage)));
+                return Err(error.help(usage));
             }
             axis = Some(&keyword.value);
         }
@@ -221,7 +221,7 @@ impl Evaluator<'_> {
             [Expr { kind: ExprKind::List(items) | ExprKind::Tuple(items), .. }, given] if axis.is_none() => {
                 (items, Some(given))
             }
-            _ => return Err(Box::new(fail(span, format!("`{name}` takes a list of tensors")).help(usage))),
+            _ => return Err(fail(span, format!("`{name}` takes a list of tensors")).help(usage)),
         };
         let axis = axis.map_or(Ok(0), |axis| self.integer(axis))?;
         let mut tensors = items.iter().map(|item| self.tensor(item)).collect::<Result<Vec<_>>>()?;
@@ -267,7 +267,7 @@ impl Evaluator<'_> {
             }
             let (Some(&extent), Some(&stride)) = (x.shape.get(dimension), own.get(dimension)) else {
                 let error = fail(span, format!("too many indices for {} dimensions", x.shape.len()));
-                return Err(Box::new(error.note(format!("the shape is {:?}", x.shape))));
+                return Err(error.note(format!("the shape is {:?}", x.shape)));
             };
             let length = extent as i64;
             match subscript {
@@ -278,7 +278,7 @@ impl Evaluator<'_> {
                     if let Some(indices) = several(&value) {
                         if taken.replace((shape.len(), indices, expression.span.clone())).is_some() {
                             let error = fail(&expression.span, "only one index may be a tensor");
-                            return Err(Box::new(error.help("index twice: `x[rows][:, columns]`")));
+                            return Err(error.help("index twice: `x[rows][:, columns]`"));
                         }
                         shape.push(extent);
                         steps.push(stride);
@@ -290,7 +290,7 @@ impl Evaluator<'_> {
                     if !(0..length).contains(&from_start) {
                         let error =
                             fail(&expression.span, format!("index {index} is outside of dimension {dimension}"));
-                        return Err(Box::new(error.note(format!("its extent is {extent}"))));
+                        return Err(error.note(format!("its extent is {extent}")));
                     }
                     offset = offset.wrapping_add((from_start as isize).wrapping_mul(stride));
                 }
@@ -314,7 +314,7 @@ impl Evaluator<'_> {
             && last - first + 1 != count
         {
             let error = fail(span, "a tensor and a number as indices stand side by side");
-            return Err(Box::new(error.help("index twice: `x[0][:, indices]`")));
+            return Err(error.help("index twice: `x[0][:, indices]`"));
         }
         let seen = x.seen(shape, &steps, offset as usize);
         match taken {

@@ -68,8 +68,8 @@ struct Attempt<'a> {
     context: Context<'a>,
 }
 
-fn because(why: impl Into<String>) -> Box<Diagnostic> {
-    Box::new(Diagnostic::error("lost", why))
+fn because(why: impl Into<String>) -> Diagnostic {
+    Diagnostic::error("lost", why)
 }
 
 impl Attempt<'_> {

@@ -53,7 +53,7 @@ fn once(
     match outcome {
         // What the emulator cannot run tells nothing of the fault.
         Err(error) if error.is_interrupted() || CANNOT.contains(&error.code) => None,
-        Err(error) => Some(plan.in_own_text(*error, workspace)),
+        Err(error) => Some(plan.in_own_text(error, workspace)),
         Ok(_) => None,
     }
 }

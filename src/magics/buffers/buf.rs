@@ -54,7 +54,7 @@ impl Magic for Buf {
         parser.end()?;
         if Dtype::parse(&name).is_some() || matches!(name.as_str(), "tl" | "inf" | "nan") {
             let error = Diagnostic::error("reserved-name", format!("`{name}` means something else in expressions"));
-            return Err(Box::new(error.at(name_span, "choose another name")));
+            return Err(error.at(name_span, "choose another name"));
         }
         let (contents, recipe) = contents(&expression, call, workspace, context.cancel)?;
         let buffer = store_at(workspace, place, &name, &contents, recipe)?;
@@ -82,19 +82,21 @@ fn contents(expression: &Expr, call: &Call<'_>, workspace: &Workspace, cancel: &
         Ok(Value::Scalar(scalar)) => {
             let error = Diagnostic::error("initialiser", format!("this is {}, and no buffer", scalar.kind()));
             let error = error.at(expression.span.clone(), "");
-            Err(Box::new(error.help("`%let NAME = …` names a scalar; `full(4, value)` makes a buffer of it")))
+            Err(error.help("`%let NAME = …` names a scalar; `full(4, value)` makes a buffer of it"))
         }
         Err(error) => Err(with_initialisers(error, expression)),
     }
 }
 
 /// Adds the initialisers to what a misspelt function could have been.
-fn with_initialisers(error: Box<Diagnostic>, expression: &Expr) -> Box<Diagnostic> {
+fn with_initialisers(mut error: Diagnostic, expression: &Expr) -> Diagnostic {
     let ExprKind::Call { callee, .. } = &expression.kind else { return error };
     let (ExprKind::Name(name), "unknown-function") = (&callee.kind, error.code) else { return error };
     match nearest(name, INITIALISERS.into_iter().map(|(known, _)| known)) {
         Some(near) => {
-            Box::new(Diagnostic { help: vec![format!("did you mean `{near}`?")], notes: Vec::new(), ..*error })
+            error.help = vec![format!("did you mean `{near}`?")];
+            error.notes.clear();
+            error
         }
         None => error,
     }
@@ -115,7 +117,7 @@ pub fn store_at<'a>(
     recipe: Recipe,
 ) -> Result<&'a Buffer> {
     workspace.ensure(place)?;
-    let lost = || Box::new(Diagnostic::error("internal", "the device is lost"));
+    let lost = || Diagnostic::error("internal", "the device is lost");
     let device = workspace.device_at_mut(place).ok_or_else(lost)?;
     let bytes = contents.bytes.len() as u64;
     let address = device.allocate(name, bytes)?;
@@ -134,7 +136,7 @@ pub fn store_at<'a>(
         recipe,
     });
     workspace.journal.note(name, content_digest(&contents.bytes));
-    workspace.buffers.get(name).ok_or_else(|| Box::new(Diagnostic::error("internal", "the buffer is lost")))
+    workspace.buffers.get(name).ok_or_else(|| Diagnostic::error("internal", "the buffer is lost"))
 }
 
 /// `a  f16 [512, 512]  512 KiB  randn(512, 512, dtype=f16, seed=1)`

@@ -81,7 +81,7 @@ impl Magic for Check {
             _ if keywords.first.is_some() => {
                 let span = keywords.first.unwrap_or_default();
                 let error = Diagnostic::error("check", "a tolerance belongs to `==`").at(span, "");
-                Err(Box::new(error.help("`%check ACTUAL == EXPECTED, rtol=…, atol=…`")))
+                Err(error.help("`%check ACTUAL == EXPECTED, rtol=…, atol=…`"))
             }
             _ => {
                 let place = match kind {
@@ -111,13 +111,13 @@ impl Keywords {
         let scalar = evaluate(value, &workspace.scope())?;
         let twice = || {
             let error = Diagnostic::error("check", format!("`{name}` is given twice"));
-            Box::new(error.at(span.clone(), ""))
+            error.at(span.clone(), "")
         };
         match name {
             "rtol" | "atol" => {
                 let Some(number) = scalar.as_float().filter(|number| *number >= 0.0) else {
                     let error = Diagnostic::error("check", format!("`{name}` is a number of 0 or more"));
-                    return Err(Box::new(error.at(value.span.clone(), format!("this is {scalar}"))));
+                    return Err(error.at(value.span.clone(), format!("this is {scalar}")));
                 };
                 let slot = if name == "rtol" { &mut self.rtol } else { &mut self.atol };
                 if slot.replace(number).is_some() {
@@ -131,10 +131,10 @@ impl Keywords {
             }
             _ => {
                 let error = Diagnostic::error("check", format!("`%check` takes no `{name}`")).at(span, "");
-                return Err(Box::new(match nearest(name, ["rtol", "atol", "equal_nan"]) {
+                return Err(match nearest(name, ["rtol", "atol", "equal_nan"]) {
                     Some(near) => error.help(format!("did you mean `{near}`?")),
                     None => error.help("it takes rtol, atol and equal_nan"),
-                }));
+                });
             }
         }
         Ok(())
@@ -183,7 +183,7 @@ fn tensor(value: Value, span: &Range<usize>) -> Result<Tensor> {
         Value::Tensor(tensor) => Ok(tensor),
         Value::Scalar(scalar) => Tensor::from_scalar(&scalar).ok_or_else(|| {
             let error = Diagnostic::error("check", format!("{} has no elements to compare", scalar.kind()));
-            Box::new(error.at(span.clone(), ""))
+            error.at(span.clone(), "")
         }),
     }
 }
@@ -200,7 +200,7 @@ fn scalars(text: &str, left: &Scalar, right: &Scalar, operator: &Range<usize>, k
         return Ok(Output::text(format!("{text} · {left}")));
     }
     let error = Diagnostic::error("check-failed", "the values differ").at(operator.clone(), "");
-    Err(Box::new(error.note(format!("found {left}")).note(format!("expected {right}"))))
+    Err(error.note(format!("found {left}")).note(format!("expected {right}")))
 }
 
 fn tensors(
@@ -212,13 +212,13 @@ fn tensors(
 ) -> Result<Output> {
     if actual.shape != expected.shape && !expected.shape.is_empty() {
         let message = format!("shapes differ: {:?} and {:?}", actual.shape, expected.shape);
-        return Err(Box::new(Diagnostic::error("check-failed", message).at(operator.clone(), "")));
+        return Err(Diagnostic::error("check-failed", message).at(operator.clone(), ""));
     }
     let found = compare(actual, expected, tolerance);
     if found.differing == 0 {
         return Ok(passed(text, &found, tolerance));
     }
-    Err(Box::new(failed(actual, &found, operator, tolerance)))
+    Err(failed(actual, &found, operator, tolerance))
 }
 
 fn passed(text: &str, found: &Comparison, tolerance: &Tolerance) -> Output {
@@ -287,13 +287,13 @@ fn condition(text: &str, value: Value, place: &Range<usize>) -> Result<Output> {
     let tensor = match value {
         Value::Scalar(scalar) if scalar.truth() => return Ok(Output::text(format!("{text} · {scalar}"))),
         Value::Scalar(scalar) => {
-            return Err(Box::new(Diagnostic::error("check-failed", format!("this is {scalar}")).at(place.clone(), "")));
+            return Err(Diagnostic::error("check-failed", format!("this is {scalar}")).at(place.clone(), ""));
         }
         Value::Tensor(tensor) => tensor,
     };
     if !matches!(tensor.data, Elements::Bool(_)) {
         let error = Diagnostic::error("check", "this is a tensor of numbers, and no condition").at(place.clone(), "");
-        return Err(Box::new(error.help("`%check ACTUAL == EXPECTED` compares; `%show` shows")));
+        return Err(error.help("`%check ACTUAL == EXPECTED` compares; `%show` shows"));
     }
     let truths = tensor.data.to_bools();
     let Some(first) = truths.iter().position(|&truth| !truth) else {
@@ -306,5 +306,5 @@ fn condition(text: &str, value: Value, place: &Range<usize>) -> Result<Output> {
     let message = format!("false for {} of {}", grouped(false_count as u64), elements(truths.len()));
     let error = Diagnostic::error("check-failed", message).at(place.clone(), "");
     let index = super::comparison::index_of(first, &tensor.shape);
-    Err(Box::new(error.note(format!("first at {index:?}"))))
+    Err(error.note(format!("first at {index:?}")))
 }

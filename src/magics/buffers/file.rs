@@ -49,7 +49,7 @@ impl Magic for Load {
         let ((name, name_span), path) = match words.as_slice() {
             [name, (equals, _), path] if equals == "=" => (name.clone(), path.clone()),
             [name, path] => (name.clone(), path.clone()),
-            _ => return Err(Box::new(usage().at(call.arguments.clone(), ""))),
+            _ => return Err(usage().at(call.arguments.clone(), "")),
         };
         check_name(&name, &name_span)?;
         let (path, entry) = files::split_entry(&path.0);
@@ -81,22 +81,22 @@ impl Magic for Save {
         let words = words(call);
         let Some(((path, span), names)) = words.split_last().filter(|(_, names)| !names.is_empty()) else {
             let error = Diagnostic::error("usage", "`%save` takes buffers and a file").at(call.arguments.clone(), "");
-            return Err(Box::new(error.help("`%save NAME PATH`")));
+            return Err(error.help("`%save NAME PATH`"));
         };
         let mut arrays = Vec::new();
         let mut notes = Vec::new();
         for (index, (name, span)) in names.iter().enumerate() {
             if let Some((_, first)) = names[..index].iter().find(|(earlier, _)| earlier == name) {
                 let error = Diagnostic::error("name-twice", format!("`{name}` is named twice")).at(span.clone(), "");
-                return Err(Box::new(error.because(first.clone(), "the first time")));
+                return Err(error.because(first.clone(), "the first time"));
             }
             let Some(buffer) = workspace.buffers.get(name) else {
                 let error = Diagnostic::error("unknown-buffer", format!("no buffer is named `{name}`"));
                 let error = error.at(span.clone(), "not found");
-                return Err(Box::new(match nearest(name, workspace.buffers.names()) {
+                return Err(match nearest(name, workspace.buffers.names()) {
                     Some(near) => error.help(format!("did you mean `{near}`?")),
                     None => error.help("`%bufs` lists the buffers"),
-                }));
+                });
             };
             let bytes = workspace.bytes_of(buffer)?;
             arrays.push((name.clone(), Contents { dtype: buffer.dtype, shape: buffer.shape.clone(), bytes }));
@@ -170,7 +170,7 @@ fn take_dtype(words: &mut Vec<Word>) -> Result<Option<(Dtype, Range<usize>)>> {
     };
     if name != "--dtype" {
         let error = Diagnostic::error("unknown-option", format!("there is no option `{name}` here")).at(span, "");
-        return Err(Box::new(error.help("`%load --help` lists the options")));
+        return Err(error.help("`%load --help` lists the options"));
     }
     let dtype = value.as_ref().and_then(|(value, _)| Dtype::parse(value));
     match (dtype, value) {
@@ -179,7 +179,7 @@ fn take_dtype(words: &mut Vec<Word>) -> Result<Option<(Dtype, Range<usize>)>> {
             let span = value.map_or(span, |(_, span)| span);
             let names = Dtype::ALL.map(Dtype::name).join(", ");
             let error = Diagnostic::error("dtype", "`--dtype` takes a data type").at(span, "");
-            Err(Box::new(error.note(format!("there are {names}"))))
+            Err(error.note(format!("there are {names}")))
         }
     }
 }
@@ -192,7 +192,7 @@ fn check_name(name: &str, span: &Range<usize>) -> Result<()> {
         return Ok(());
     }
     let error = Diagnostic::error("buffer-name", format!("`{name}` cannot name a buffer")).at(span.clone(), "");
-    Err(Box::new(error.note("a name has letters, digits and `_`, and is no data type")))
+    Err(error.note("a name has letters, digits and `_`, and is no data type"))
 }
 
 fn reinterpret(contents: Contents, dtype: Dtype, span: &Range<usize>) -> Result<Contents> {
@@ -200,13 +200,13 @@ fn reinterpret(contents: Contents, dtype: Dtype, span: &Range<usize>) -> Result<
         return Ok(Contents { dtype, ..contents });
     }
     let message = format!("the file has elements of {} bytes, and {dtype} has {}", contents.dtype.size(), dtype.size());
-    Err(Box::new(Diagnostic::error("dtype", message).at(span.clone(), "")))
+    Err(Diagnostic::error("dtype", message).at(span.clone(), ""))
 }
 
-fn refused(error: FileError, what: &str, path: &std::path::Path, span: &Range<usize>) -> Box<Diagnostic> {
+fn refused(error: FileError, what: &str, path: &std::path::Path, span: &Range<usize>) -> Diagnostic {
     let diagnostic = Diagnostic::error("file", format!("cannot {what} {}", path.display())).at(span.clone(), "");
     let diagnostic = diagnostic.note(error.to_string());
-    Box::new(match error {
+    match error {
         FileError::WhichArray { names, .. } if names.is_empty() => diagnostic.help("it holds no arrays"),
         FileError::WhichArray { names, .. } => {
             let names: Vec<String> = names.into_iter().take(20).collect();
@@ -216,5 +216,5 @@ fn refused(error: FileError, what: &str, path: &std::path::Path, span: &Range<us
         FileError::UnknownFormat => diagnostic.help("formats: .npy, .npz, .safetensors"),
         FileError::OneArray => diagnostic.help("a .npz or .safetensors file holds several"),
         FileError::Io(_) | FileError::Malformed(_) => diagnostic,
-    })
+    }
 }

@@ -28,10 +28,10 @@ impl Magic for Free {
             let Some((name, span)) = parser.name() else { return Err(parser.unexpected("the name of a buffer")) };
             if workspace.buffers.get(&name).is_none() && workspace.scalars.get(&name).is_none() {
                 let error = Diagnostic::error("unknown-buffer", format!("nothing is named `{name}`")).at(span, "");
-                return Err(Box::new(match nearest(&name, workspace.buffers.names()) {
+                return Err(match nearest(&name, workspace.buffers.names()) {
                     Some(near) => error.help(format!("did you mean `{near}`?")),
                     None => error.help("`%bufs` lists the buffers"),
-                }));
+                });
             }
             names.push(name);
             parser.accept(",");

@@ -24,10 +24,10 @@ pub fn split(call: &Call<'_>, workspace: &mut Workspace) -> Result<(Range<usize>
     let from = call.arguments.end - name.len();
     if name.is_empty() || name.contains(char::is_whitespace) || name.len() == rest.len() {
         let error = Diagnostic::error("option-value", "`--device` takes a device, and stands at the end");
-        return Err(Box::new(error.at(call.arguments.start + at..call.arguments.end, "").help("`--device cuda:1`")));
+        return Err(error.at(call.arguments.start + at..call.arguments.end, "").help("`--device cuda:1`"));
     }
     let span = from..call.arguments.end;
     let (place, _) = parse(name, &span)?;
-    workspace.ensure(place).map_err(|error| Box::new(error.at(span, "")))?;
+    workspace.ensure(place).map_err(|error| error.at(span, ""))?;
     Ok((call.arguments.start..call.arguments.start + text[..at].trim_end().len(), place))
 }

@@ -31,11 +31,11 @@ impl Magic for Let {
             let Some((name, span)) = parser.name() else { return Err(parser.unexpected("a name")) };
             if Dtype::parse(&name).is_some() || matches!(name.as_str(), "tl" | "inf" | "nan") {
                 let error = Diagnostic::error("reserved-name", format!("`{name}` means something else in expressions"));
-                return Err(Box::new(error.at(span, "choose another name")));
+                return Err(error.at(span, "choose another name"));
             }
             if workspace.buffers.get(&name).is_some() {
                 let error = Diagnostic::error("name-taken", format!("`{name}` is a buffer"));
-                return Err(Box::new(error.at(span, "").help(format!("`%free {name}` first, or choose another name"))));
+                return Err(error.at(span, "").help(format!("`%free {name}` first, or choose another name")));
             }
             parser.expect("=")?;
             let value = evaluate(&parser.expression()?, &workspace.scope())?;

@@ -67,7 +67,7 @@ impl Magic for Show {
             let error =
                 Diagnostic::error("too-large", format!("{} elements are too many to read", grouped(count as u64)));
             let error = error.at(expression.span.clone(), "");
-            return Err(Box::new(error.help("show a part, `a[:64, :64]`, or write all to a file: `%save a a.npy`")));
+            return Err(error.help("show a part, `a[:64, :64]`, or write all to a file: `%save a a.npy`"));
         }
         let mut head = format!("{head} · {} element{}", grouped(count as u64), if count == 1 { "" } else { "s" });
         if let Shown::Tensor(Tensor { dtype: None, data: Elements::Float(_), .. }) = &shown {

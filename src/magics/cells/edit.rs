@@ -56,7 +56,7 @@ impl Magic for Edit {
                 name = Some(word);
             } else {
                 let error = Diagnostic::error("unexpected-argument", format!("`%edit` has no use for `{text}`"));
-                return Err(Box::new(error.at(word, "").help(format!("%edit {}", SPEC.usage))));
+                return Err(error.at(word, "").help(format!("%edit {}", SPEC.usage)));
             }
         }
         let kernel = kernel(workspace, name.as_ref().map(|span| (&call.cell.text[span.clone()], span.clone())), call)?;
@@ -64,8 +64,7 @@ impl Magic for Edit {
             Some(span) => numbered(kernel, &call.cell.text[span.clone()], span)?,
             None => newest(kernel, call)?,
         };
-        let artifact =
-            artifact(kernel, version, stage).map_err(|error| Box::new(error.at(call.arguments.clone(), "")))?;
+        let artifact = artifact(kernel, version, stage).map_err(|error| error.at(call.arguments.clone(), ""))?;
         let text = match stage {
             Stage::Cubin => base64_lines(&artifact.content),
             _ => readable(stage, artifact),
@@ -118,7 +117,7 @@ pub fn stage(call: &Call<'_>, word: Option<Range<usize>>) -> Result<Stage> {
     let magic = &call.cell.text[call.name.clone()];
     let Some(span) = word else {
         let error = Diagnostic::error("missing-argument", format!("`{magic}` wants a stage")).at(call.name.clone(), "");
-        return Err(Box::new(error.help(format!("one of: {}", list()))));
+        return Err(error.help(format!("one of: {}", list())));
     };
     let text = &call.cell.text[span.clone()];
     match text.parse() {
@@ -126,10 +125,10 @@ pub fn stage(call: &Call<'_>, word: Option<Range<usize>>) -> Result<Stage> {
         _ => {
             let error =
                 Diagnostic::error("unknown-stage", format!("`{text}` is no stage that can be edited")).at(span, "");
-            Err(Box::new(match nearest(text, names()) {
+            Err(match nearest(text, names()) {
                 Some(near) => error.help(format!("did you mean `{near}`?")),
                 None => error.help(format!("one of: {}", list())),
-            }))
+            })
         }
     }
 }
@@ -147,20 +146,20 @@ pub fn kernel<'a>(workspace: &'a Workspace, name: Option<(&str, Range<usize>)>, 
             None => {
                 let error = Diagnostic::error("unknown-kernel", format!("there is no kernel `{name}`")).at(span, "");
                 if let Some(near) = nearest(name, kernels.names()) {
-                    return Err(Box::new(error.help(format!("did you mean `{near}`?"))));
+                    return Err(error.help(format!("did you mean `{near}`?")));
                 }
                 error
             }
         },
     };
-    Err(Box::new(error.help("a `%%triton`, `%%ttir`, … or `%%ptx` cell makes one")))
+    Err(error.help("a `%%triton`, `%%ttir`, … or `%%ptx` cell makes one"))
 }
 
 /// A kernel's newest version.
 pub fn newest<'a>(kernel: &'a Kernel, call: &Call<'_>) -> Result<&'a Version> {
     kernel.latest().ok_or_else(|| {
         let error = Diagnostic::error("unknown-version", format!("`{}` has no version yet", kernel.name));
-        Box::new(error.at(call.arguments.clone(), ""))
+        error.at(call.arguments.clone(), "")
     })
 }
 
@@ -170,7 +169,7 @@ pub fn numbered<'a>(kernel: &'a Kernel, number: &str, span: Range<usize>) -> Res
     found.ok_or_else(|| {
         let error = Diagnostic::error("unknown-version", format!("`{}` has no version `{number}`", kernel.name));
         let numbers: Vec<String> = kernel.versions.iter().map(|version| version.number.to_string()).collect();
-        Box::new(error.at(span, "").note(format!("it has: {}", numbers.join(", "))))
+        error.at(span, "").note(format!("it has: {}", numbers.join(", ")))
     })
 }
 
@@ -180,10 +179,10 @@ pub fn artifact<'a>(kernel: &Kernel, version: &'a Version, stage: Stage) -> Resu
         let has: Vec<&str> = version.stages.iter().map(|outcome| outcome.artifact.stage.name()).collect();
         let message = format!("`{}` v{} has no {stage}", kernel.name, version.number);
         let error = Diagnostic::error("unknown-stage", message).note(format!("it has: {}", has.join(", ")));
-        Box::new(if stage < version.entered {
+        if stage < version.entered {
             error.help(format!("it entered at {}, below that stage: `--version` takes an earlier one", version.entered))
         } else {
             error
-        })
+        }
     })
 }

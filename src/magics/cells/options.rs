@@ -142,9 +142,9 @@ pub fn number<T: std::str::FromStr>(option: &HeaderOption, expected: &str) -> Re
     text.replace('_', "").parse().map_err(|_| wrong(option, expected))
 }
 
-fn wrong(option: &HeaderOption, expected: &str) -> Box<Diagnostic> {
+fn wrong(option: &HeaderOption, expected: &str) -> Diagnostic {
     let message = format!("`{}` takes {expected}", option.name);
-    Box::new(Diagnostic::error("option-value", message).at(option.value_span.clone(), ""))
+    Diagnostic::error("option-value", message).at(option.value_span.clone(), "")
 }
 
 /// How `--bench` and `--warm` want the launch to be timed.
@@ -153,7 +153,7 @@ pub fn timing(header: &LaunchHeader) -> Result<Option<TimingPlan>> {
         return match header.option("--warm") {
             Some(warm) => {
                 let error = Diagnostic::error("option-value", "`--warm` says how to measure, and nothing is measured");
-                Err(Box::new(error.at(warm.span.clone(), "").help("`--bench --warm`")))
+                Err(error.at(warm.span.clone(), "").help("`--bench --warm`"))
             }
             None => Ok(None),
         };
@@ -191,7 +191,7 @@ pub fn target(header: &LaunchHeader) -> Result<Option<Target>> {
     let text = option.value.as_deref().unwrap_or_default();
     match crate::magics::settings::parse_target(text) {
         Ok(target) => Ok(Some(target)),
-        Err(error) => Err(Box::new(error.at(option.value_span.clone(), ""))),
+        Err(error) => Err(error.at(option.value_span.clone(), "")),
     }
 }
 

@@ -50,9 +50,7 @@ impl Magic for Patch {
         let stage = stage(call, first.clone())?;
         if stage == Stage::Cubin {
             let error = Diagnostic::error("unknown-stage", "a cubin has no text to patch");
-            return Err(Box::new(
-                error.at(first.unwrap_or_default(), "").help("`%%patch ptx` changes what it is made of"),
-            ));
+            return Err(error.at(first.unwrap_or_default(), "").help("`%%patch ptx` changes what it is made of"));
         }
         let header = parse_launch(text, rest.clone(), &SWITCHES)?;
         let named = header.name.as_ref().map(|(name, span)| (name.as_str(), span.clone()));
@@ -63,11 +61,10 @@ impl Magic for Patch {
             Some(option) => numbered(kernel, option.value.as_deref().unwrap_or_default(), option.value_span.clone())?,
             None => patched_before(kernel, stage, patch).map_or_else(|| newest(kernel, call), Ok)?,
         };
-        let artifact =
-            artifact(kernel, version, stage).map_err(|error| Box::new(error.at(call.arguments.clone(), "")))?;
+        let artifact = artifact(kernel, version, stage).map_err(|error| error.at(call.arguments.clone(), ""))?;
         let patched = apply_patch(&readable(stage, artifact), patch).map_err(|error| {
             let error = error.shifted(call.body.start);
-            Box::new(error.note(format!("the text is the {stage} of {} v{}", kernel.name, version.number)))
+            error.note(format!("the text is the {stage} of {} v{}", kernel.name, version.number))
         })?;
 
         // As if the reader had written the whole cell.
@@ -87,7 +84,7 @@ impl Magic for Patch {
         workspace.kernels.set_base(&name, Some(base));
         let result = StageMagic(stage).run(&cell.call(), workspace, context);
         workspace.kernels.set_base(&name, None);
-        result.map_err(|error| Box::new(error.in_source(&cell.source)))
+        result.map_err(|error| error.in_source(&cell.source))
     }
 }
 

@@ -74,14 +74,14 @@ pub fn find(call: &Call<'_>, known: &[OptionSpec], workspace: &Workspace) -> Res
         Some((name, span)) => workspace.kernels.get(name).ok_or_else(|| {
             let error =
                 Diagnostic::error("unknown-kernel", format!("there is no kernel `{name}`")).at(span.clone(), "");
-            Box::new(match nearest(name, workspace.kernels.names()) {
+            match nearest(name, workspace.kernels.names()) {
                 Some(near) => error.help(format!("did you mean `{near}`?")),
                 None => error.help("a `%%triton`, `%%ttir`, … or `%%ptx` cell makes one"),
-            })
+            }
         })?,
         None => workspace.kernels.last().ok_or_else(|| {
             let error = Diagnostic::error("unknown-kernel", "no kernel was compiled yet");
-            Box::new(error.at(call.name.clone(), "").help("a `%%triton` or `%%ptx` cell makes one"))
+            error.at(call.name.clone(), "").help("a `%%triton` or `%%ptx` cell makes one")
         })?,
     };
     let name = kernel.name.clone();
@@ -91,10 +91,10 @@ pub fn find(call: &Call<'_>, known: &[OptionSpec], workspace: &Workspace) -> Res
             kernel.version(number).ok_or_else(|| {
                 let newest = kernel.latest().map_or(0, |version| version.number);
                 let error = Diagnostic::error("unknown-version", format!("`{name}` has no version {number}"));
-                Box::new(error.at(option.value_span.clone(), "").note(format!("its newest is {newest}")))
+                error.at(option.value_span.clone(), "").note(format!("its newest is {newest}"))
             })?
         }
-        None => kernel.latest().ok_or_else(|| Box::new(Diagnostic::error("unknown-version", "it has no version")))?,
+        None => kernel.latest().ok_or_else(|| Diagnostic::error("unknown-version", "it has no version"))?,
     };
     let mut version = version.clone();
     let launch = match (header.has_call, kernel.launch.clone()) {
@@ -112,14 +112,12 @@ pub fn find(call: &Call<'_>, known: &[OptionSpec], workspace: &Workspace) -> Res
                 "never-launched",
                 format!("`{name}` was never launched, so its arguments are not known"),
             );
-            return Err(Box::new(
-                error.at(call.arguments.clone(), "").help(format!("`%launch {name}[GRID](ARGUMENTS)`")),
-            ));
+            return Err(error.at(call.arguments.clone(), "").help(format!("`%launch {name}[GRID](ARGUMENTS)`")));
         }
     };
     if launch.header.grid.is_none() {
         let error = Diagnostic::error("grid", "a launch needs a grid").at(launch.header.call_span.clone(), "");
-        return Err(Box::new(error.help(format!("`%launch {name}[GRID](ARGUMENTS)`"))));
+        return Err(error.help(format!("`%launch {name}[GRID](ARGUMENTS)`")));
     }
     options::complete(&mut version.meta, &header, None, version.entered)?;
     Ok(Again { name, version, launch, header })

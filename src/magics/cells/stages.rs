@@ -116,7 +116,7 @@ impl Cell<'_> {
         let mut request = CompileRequest::new(self.stage, until, self.call.body_text(), target);
         request.triton = match self.header.option("--triton") {
             Some(option) => parse_triton(option.value.as_deref().unwrap_or_default())
-                .map_err(|error| Box::new(error.at(option.value_span.clone(), "")))?,
+                .map_err(|error| error.at(option.value_span.clone(), ""))?,
             None => workspace.triton_for(self.stage),
         };
         request.name = self.header.name.as_ref().map(|(name, _)| name.clone());
@@ -156,7 +156,7 @@ impl Cell<'_> {
         };
         if self.stage == Stage::Ptx {
             ptx_target::check(self.call.body_text(), request.target)
-                .map_err(|error| Box::new(error.shifted(self.call.body.start)))?;
+                .map_err(|error| error.shifted(self.call.body.start))?;
         }
         let failure = match workspace.compiler.compile(request, context.cancel, &mut progress) {
             Ok(compiled) => return Ok(compiled),
@@ -168,19 +168,17 @@ impl Cell<'_> {
         }
         match (argument, launch) {
             (Some(place), Some(launch)) if diagnostic.labels.is_empty() => {
-                Err(Box::new(diagnostic.at(span_of(&place, &launch.header), "").in_source(&launch.source)))
+                Err(diagnostic.at(span_of(&place, &launch.header), "").in_source(&launch.source))
             }
             (Some(place), None) if diagnostic.labels.is_empty() => {
-                Err(Box::new(diagnostic.at(span_of(&place, &self.header), "")))
+                Err(diagnostic.at(span_of(&place, &self.header), ""))
             }
             // Without a source of its own an error points into the body.
             _ if diagnostic.labels.is_empty() => {
                 let place = launch.map_or(self.call.name.clone(), |launch| launch.header.call_span.clone());
-                Err(Box::new(
-                    diagnostic.at(place, "").in_source(launch.map_or(self.call.cell, |launch| &launch.source)),
-                ))
+                Err(diagnostic.at(place, "").in_source(launch.map_or(self.call.cell, |launch| &launch.source)))
             }
-            _ => Err(Box::new(diagnostic.shifted(self.call.body.start))),
+            _ => Err(diagnostic.shifted(self.call.body.start)),
         }
     }
 
@@ -208,13 +206,11 @@ impl Cell<'_> {
             let function = value.rsplit_once(':').map(|(_, function)| function.to_owned());
             let Some(function) = function else {
                 let error = Diagnostic::error("option-value", "`--from` takes MODULE:FUNCTION or FILE.py:FUNCTION");
-                return Err(Box::new(error.at(option.value_span.clone(), "")));
+                return Err(error.at(option.value_span.clone(), ""));
             };
             if !self.call.body_text().trim().is_empty() {
                 let error = Diagnostic::error("from-and-body", "with `--from` the cell has no body");
-                return Err(Box::new(
-                    error.at(self.call.body.clone(), "this would be ignored").because(option.span.clone(), ""),
-                ));
+                return Err(error.at(self.call.body.clone(), "this would be ignored").because(option.span.clone(), ""));
             }
             request.name.get_or_insert(function);
             request.from = Some(value);
@@ -233,15 +229,13 @@ impl Cell<'_> {
                         "never-launched",
                         format!("`{name}` was never launched, so its arguments are not known"),
                     );
-                    return Err(Box::new(
-                        error
-                            .at(place, "")
-                            .help(format!("write the launch: `%%{} {name}[GRID](ARGUMENTS)`", self.stage)),
-                    ));
+                    return Err(error
+                        .at(place, "")
+                        .help(format!("write the launch: `%%{} {name}[GRID](ARGUMENTS)`", self.stage)));
                 }
             },
             (false, None) => {
-                return Err(Box::new(Diagnostic::error("header", "which kernel?").at(self.call.arguments.clone(), "")));
+                return Err(Diagnostic::error("header", "which kernel?").at(self.call.arguments.clone(), ""));
             }
         };
         let arguments = arguments::of(&launch, workspace)?;
@@ -273,7 +267,7 @@ impl Cell<'_> {
             let bytes = self.cubin()?;
             let mut compiled = workspace.compiler.open_cubin(&bytes, request.name.as_deref())?;
             if let Some(comment) = self.comment()? {
-                comment.apply(&mut compiled.meta).map_err(|error| Box::new(error.shifted(self.call.body.start)))?;
+                comment.apply(&mut compiled.meta).map_err(|error| error.shifted(self.call.body.start))?;
             }
             compiled
         } else {
@@ -332,7 +326,7 @@ impl Cell<'_> {
                 Value::Scalar(Scalar::Bool(value)) => serde_json::json!(value),
                 _ => {
                     let error = Diagnostic::error("option-value", format!("`{name}` is an integer or a bool"));
-                    return Err(Box::new(error.at(given.span.clone(), "")));
+                    return Err(error.at(given.span.clone(), ""));
                 }
             };
             found.insert(name.clone(), value);
@@ -342,19 +336,19 @@ impl Cell<'_> {
 
     /// The `warpbook:` comment of the body.
     fn comment(&self) -> Result<Option<Comment>> {
-        comment::read(self.call.body_text()).map_err(|error| Box::new(error.shifted(self.call.body.start)))
+        comment::read(self.call.body_text()).map_err(|error| error.shifted(self.call.body.start))
     }
 
     fn cubin(&self) -> Result<Vec<u8>> {
         if let Some(option) = self.header.option("--file") {
             if !self.call.body_text().trim().is_empty() {
                 let error = Diagnostic::error("file-and-body", "with `--file` the cell has no body");
-                return Err(Box::new(error.at(self.call.body.clone(), "this would be ignored")));
+                return Err(error.at(self.call.body.clone(), "this would be ignored"));
             }
             let path = option.value.as_deref().unwrap_or_default();
             return std::fs::read(path).map_err(|error| {
                 let failure = Diagnostic::error("file", format!("cannot read {path}"));
-                Box::new(failure.at(option.value_span.clone(), "").note(error.to_string()))
+                failure.at(option.value_span.clone(), "").note(error.to_string())
             });
         }
         // Base64 may begin with `//` too, but has no blanks.
@@ -363,7 +357,7 @@ impl Cell<'_> {
         let text: String = lines.flat_map(str::chars).filter(|c| !c.is_whitespace()).collect();
         base64::engine::general_purpose::STANDARD.decode(text).map_err(|error| {
             let failure = Diagnostic::error("base64", "the body of a `%%cubin` cell is base64");
-            Box::new(failure.at(self.call.body.clone(), error.to_string()))
+            failure.at(self.call.body.clone(), error.to_string())
         })
     }
 
@@ -448,7 +442,7 @@ pub fn launch_compiled(
     let number = workspace.kernels.add(name, version_of(compiled, request, entered, Some(parent.number)));
     let kernel = workspace.kernels.get(name);
     let Some(version) = kernel.and_then(|kernel| kernel.version(number)).cloned() else {
-        return Err(Box::new(Diagnostic::error("internal", "the version is gone")));
+        return Err(Diagnostic::error("internal", "the version is gone"));
     };
     let launch = match kernel.and_then(|kernel| kernel.launch.clone()) {
         Some(launch) => {

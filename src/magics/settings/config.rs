@@ -92,16 +92,16 @@ impl Magic for Config {
         let span = call.arguments.start..call.arguments.start + name.len();
         let Some(setting) = SETTINGS.iter().find(|setting| setting.name == name) else {
             let error = Diagnostic::error("unknown-setting", format!("there is no setting `{name}`")).at(span, "");
-            return Err(Box::new(match nearest(name, SETTINGS.iter().map(|setting| setting.name)) {
+            return Err(match nearest(name, SETTINGS.iter().map(|setting| setting.name)) {
                 Some(near) => error.help(format!("did you mean `{near}`?")),
                 None => error.help("`%config` lists the settings"),
-            }));
+            });
         };
         let value = text[name.len()..].trim_start_matches(|c: char| c.is_whitespace() || c == '=');
         if !value.is_empty() && !(setting.set)(workspace, value) {
             let error = Diagnostic::error("setting-value", format!("this is no value of `{name}`"));
             let place = call.arguments.end - value.len()..call.arguments.end;
-            return Err(Box::new(error.at(place, "").help(setting.form)));
+            return Err(error.at(place, "").help(setting.form));
         }
         if !value.is_empty() {
             // Digests of what no copy is kept of from now on are taken while it is known.

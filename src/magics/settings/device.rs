@@ -39,16 +39,16 @@ impl Magic for DeviceMagic {
         let words = words(call);
         let (options, names): (Vec<_>, Vec<_>) = words.into_iter().partition(|(word, _)| word.starts_with("--"));
         if let Some((word, span)) = options.iter().find(|(word, _)| *word != KEEP.name) {
-            return Err(Box::new(unknown_option(word, span, KEEP.name)));
+            return Err(unknown_option(word, span, KEEP.name));
         }
         let moved = match names.as_slice() {
             [] if options.is_empty() => Vec::new(),
             [] => {
                 let error = Diagnostic::error("usage", "`--keep` is said with a device");
-                return Err(Box::new(error.at(call.arguments.clone(), "").help("`%device cuda:1 --keep`")));
+                return Err(error.at(call.arguments.clone(), "").help("`%device cuda:1 --keep`"));
             }
             [(name, span)] => {
-                let located = |error: Box<Diagnostic>| Box::new(error.at(span.clone(), ""));
+                let located = |error: Diagnostic| error.at(span.clone(), "");
                 match parse(name, span)? {
                     (Place::Gpu(number), _) => workspace.use_gpu(number, !options.is_empty()).map_err(located)?,
                     (Place::Emulator, arch) => workspace.use_emulator(arch, !options.is_empty()).map_err(located)?,
@@ -56,7 +56,7 @@ impl Magic for DeviceMagic {
             }
             [_, (_, span), ..] => {
                 let error = Diagnostic::error("usage", "one device is chosen").at(span.clone(), "");
-                return Err(Box::new(error.help("`%move NAME … DEVICE` moves single buffers")));
+                return Err(error.help("`%move NAME … DEVICE` moves single buffers"));
             }
         };
         let description = match workspace.device.is_emulated() {
@@ -104,16 +104,16 @@ impl Magic for Move {
         words.iter_mut().for_each(|(word, _)| *word = word.trim_end_matches(','));
         let (options, mut names): (Vec<_>, Vec<_>) = words.into_iter().partition(|(word, _)| word.starts_with("--"));
         if let Some((word, span)) = options.iter().find(|(word, _)| *word != ALL.name) {
-            return Err(Box::new(unknown_option(word, span, ALL.name)));
+            return Err(unknown_option(word, span, ALL.name));
         }
         let usage = || {
             let error = Diagnostic::error("usage", "`%move` takes buffers and a device").at(call.arguments.clone(), "");
-            Box::new(error.help("`%move a b cuda:1`, or `%move --all cuda:1`"))
+            error.help("`%move a b cuda:1`, or `%move --all cuda:1`")
         };
         let (device, span) = names.pop().ok_or_else(usage)?;
         if workspace.buffers.get(device).is_some() {
             let error = Diagnostic::error("usage", format!("the device is missing: `{device}` is a buffer"));
-            return Err(Box::new(error.at(span, "").help(format!("`%move {} cuda:1`", call.arguments_text()))));
+            return Err(error.at(span, "").help(format!("`%move {} cuda:1`", call.arguments_text())));
         }
         let (place, _) = parse(device, &span)?;
         if names.is_empty() == options.is_empty() {
@@ -123,10 +123,10 @@ impl Magic for Move {
             if workspace.buffers.get(name).is_none() {
                 let error = Diagnostic::error("unknown-buffer", format!("no buffer is named `{name}`"));
                 let error = error.at(span.clone(), "not found");
-                return Err(Box::new(match nearest(name, workspace.buffers.names()) {
+                return Err(match nearest(name, workspace.buffers.names()) {
                     Some(near) => error.help(format!("did you mean `{near}`?")),
                     None => error.help("`%bufs` lists the buffers"),
-                }));
+                });
             }
         }
         let names: Vec<String> = match options.is_empty() {
@@ -136,7 +136,7 @@ impl Magic for Move {
         let moving: Vec<_> = workspace.buffers.iter().filter(|b| names.contains(&b.name) && b.place != place).collect();
         let bytes: u64 = moving.iter().map(|buffer| buffer.bytes).sum();
         let moved: Vec<String> = moving.iter().map(|buffer| format!("{} from {}", buffer.name, buffer.place)).collect();
-        workspace.move_buffers(&names, place).map_err(|error| Box::new(error.at(span, "")))?;
+        workspace.move_buffers(&names, place).map_err(|error| error.at(span, ""))?;
         Ok(Some(Output::text(match moved.as_slice() {
             [] => format!("nothing moved: already on {place}"),
             moved => format!("moved to {place}: {} ({})", moved.join(", "), bytes_text(bytes)),

@@ -30,10 +30,10 @@ pub(in crate::magics) fn parse(name: &str, span: &Range<usize>) -> Result<(Place
             let near = nearest(name, known.iter().chain(&emulators).map(String::as_str));
             let architectures = Target::SUPPORTED.map(|target| target.to_string()).join(", ");
             let help = format!("`emu`, `cuda:N`, or `emu:ARCH` with one of {architectures}");
-            Err(Box::new(match near {
+            Err(match near {
                 Some(near) => error.help(format!("did you mean `{near}`?")).help(help),
                 None => error.help(help),
-            }))
+            })
         }
     }
 }
@@ -46,7 +46,7 @@ pub(in crate::magics) fn on<T>(
 ) -> Result<T> {
     let Some(option) = header.option(ON.name) else { return work(workspace) };
     let (place, architecture) = parse(option.value.as_deref().unwrap_or_default(), &option.value_span)?;
-    workspace.ensure(place).map_err(|error| Box::new(error.at(option.value_span.clone(), "")))?;
+    workspace.ensure(place).map_err(|error| error.at(option.value_span.clone(), ""))?;
     // An emulator that is not told otherwise stands in for the GPU.
     let own = (!workspace.device.is_emulated()).then(|| workspace.device.capability());
     let before = workspace.select(place);

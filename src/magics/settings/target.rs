@@ -29,7 +29,7 @@ impl Magic for TargetMagic {
     fn run(&self, call: &Call<'_>, workspace: &mut Workspace, _: Context<'_>) -> Result<Option<Output>> {
         let asked = call.arguments_text();
         if !asked.is_empty() {
-            let target = parse_target(asked).map_err(|error| Box::new(error.at(call.arguments.clone(), "")))?;
+            let target = parse_target(asked).map_err(|error| error.at(call.arguments.clone(), ""))?;
             workspace.set_target(target);
         }
         Ok(Some(Output::text(format!("target {} · device {}", workspace.target, workspace.device_name()))))
@@ -41,6 +41,6 @@ pub(in crate::magics) fn parse_target(text: &str) -> Result<Target> {
     text.parse().map_err(|()| {
         let known = Target::SUPPORTED.map(|target| target.to_string()).join(", ");
         let error = Diagnostic::error("unknown-target", format!("`{text}` is not a supported target"));
-        Box::new(error.note(format!("supported: {known}")))
+        error.note(format!("supported: {known}"))
     })
 }

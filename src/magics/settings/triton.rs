@@ -29,7 +29,7 @@ impl Magic for TritonMagic {
     fn run(&self, call: &Call<'_>, workspace: &mut Workspace, _: Context<'_>) -> Result<Option<Output>> {
         let asked = call.arguments_text();
         if !asked.is_empty() {
-            let version = version(asked).map_err(|error| Box::new(error.at(call.arguments.clone(), "")))?;
+            let version = version(asked).map_err(|error| error.at(call.arguments.clone(), ""))?;
             workspace.compiler.start_in_background(&version);
             workspace.triton = Some(version);
         }
@@ -54,8 +54,8 @@ pub(in crate::magics) fn version(asked: &str) -> Result<String> {
     let error = Diagnostic::error("unknown-triton", format!("Triton {asked} is not supported"))
         .note(format!("supported: {}", environment::VERSIONS.join(", ")))
         .note("WARPBOOK_PYTHON names an environment with another one");
-    Err(Box::new(match nearest(asked, environment::VERSIONS) {
+    Err(match nearest(asked, environment::VERSIONS) {
         Some(near) => error.help(format!("did you mean `{near}`?")),
         None => error,
-    }))
+    })
 }

@@ -7,10 +7,10 @@ use warpbook_diagnostic::{Diagnostic, Result};
 pub const BLOCK: OptionSpec = OptionSpec { name: "--block", value: "X,Y,Z", help: "this block rather than (0, 0, 0)" };
 
 /// The error of an option's value.
-pub fn wrong(option: &HeaderOption, expected: &str) -> Box<Diagnostic> {
+pub fn wrong(option: &HeaderOption, expected: &str) -> Diagnostic {
     let message = format!("`{}` takes {expected}", option.name);
     let span = if option.value.is_some() { option.value_span.clone() } else { option.span.clone() };
-    Box::new(Diagnostic::error("option-value", message).at(span, ""))
+    Diagnostic::error("option-value", message).at(span, "")
 }
 
 /// The block of `--block`: `3`, `3,1`, `3,1,0`.
@@ -29,12 +29,12 @@ pub fn block(header: &LaunchHeader) -> Result<[u32; 3]> {
 }
 
 /// The error of a launch in which the block was not found.
-pub fn no_such_block(header: &LaunchHeader, [x, y, z]: [u32; 3]) -> Box<Diagnostic> {
+pub fn no_such_block(header: &LaunchHeader, [x, y, z]: [u32; 3]) -> Diagnostic {
     let error = Diagnostic::error("no-such-block", format!("this launch has no block ({x}, {y}, {z})"));
-    Box::new(match header.option(BLOCK.name) {
+    match header.option(BLOCK.name) {
         Some(option) => {
             error.at(option.value_span.clone(), "").help("the grid is in brackets: `name[GRID](ARGUMENTS)`")
         }
         None => error,
-    })
+    }
 }

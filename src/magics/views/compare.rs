@@ -45,25 +45,25 @@ impl Magic for CompareDevices {
         let again = find(call, OPTIONS, workspace)?;
         let missing = || {
             let error = Diagnostic::error("option-value", "`%compare` needs the devices").at(call.name.clone(), "");
-            Box::new(error.help("`%compare matmul --devices cuda:0,emu`"))
+            error.help("`%compare matmul --devices cuda:0,emu`")
         };
         let option = again.header.option("--devices").ok_or_else(missing)?;
         let names: Vec<&str> = option.value.as_deref().unwrap_or_default().split(',').map(str::trim).collect();
         if names.len() < 2 || names.iter().any(|name| name.is_empty()) {
             let error = Diagnostic::error("option-value", "two devices or more are compared");
-            return Err(Box::new(error.at(option.value_span.clone(), "").help("`--devices cuda:0,emu`")));
+            return Err(error.at(option.value_span.clone(), "").help("`--devices cuda:0,emu`"));
         }
         workspace.revive()?;
         let before = Snapshot::take(workspace)?;
         let mut results: Vec<(String, Duration, Snapshot)> = Vec::new();
         let mut notes = Vec::new();
         for name in names {
-            let located = |error: Box<Diagnostic>| match error.code {
-                "unknown-device" | "no-gpu" => Box::new(error.at(option.value_span.clone(), "")),
+            let located = |error: Diagnostic| match error.code {
+                "unknown-device" | "no-gpu" => error.at(option.value_span.clone(), ""),
                 _ => error,
             };
             let result = on_device(name, &again, &before, Checks::default(), workspace, context).map_err(located);
-            let result = result.map_err(|error| Box::new(error.note(format!("on {name}"))))?;
+            let result = result.map_err(|error| error.note(format!("on {name}")))?;
             let said = result.modelled.iter().chain(&result.contraction);
             notes.extend(said.map(|said| format!("{}: {said}", result.device)));
             results.push((result.device, result.elapsed, result.after));

@@ -47,7 +47,7 @@ impl Magic for CountersMagic {
         let observe = Observe::Counters { in_order: true };
         let (observed, device) = observing::launched(&again, &observe, workspace, context)?;
         let Some(Observed::Counters(counters)) = observed else {
-            return Err(Box::new(Diagnostic::error("counters", "the emulator counted nothing")));
+            return Err(Diagnostic::error("counters", "the emulator counted nothing"));
         };
         let texts = Texts::of(&again, workspace, counters.instructions.iter().map(|counted| &counted.line));
         let headline = format!("{} v{} · {device}", again.name, again.version.number);

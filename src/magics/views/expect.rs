@@ -54,20 +54,20 @@ impl Magic for Expect {
             _ => {
                 let kernel = edit::kernel(workspace, Some((&subject.name, place.clone())), call)?;
                 let found = artifact(kernel, &subject.version, stage);
-                readable(stage, found.map_err(|error| Box::new(error.at(place.clone(), "")))?)
+                readable(stage, found.map_err(|error| error.at(place.clone(), ""))?)
             }
         };
         let body = call.body.start;
         let malformed = |error: filecheck::Malformed| {
             let span = error.span.start + body..error.span.end + body;
-            Box::new(Diagnostic::error("expect-syntax", error.message).at(span, "").help(
+            Diagnostic::error("expect-syntax", error.message).at(span, "").help(
                 "known are CHECK, CHECK-NEXT, CHECK-SAME, CHECK-NOT, CHECK-DAG, CHECK-COUNT-n and CHECK-LABEL, each with a colon",
-            ))
+            )
         };
         let claims = filecheck::parse(call.body_text()).map_err(malformed)?;
         if claims.is_empty() {
             let error = Diagnostic::error("expect-syntax", "nothing is claimed").at(call.name.clone(), "");
-            return Err(Box::new(error.help("a line of the body: `CHECK: mma.sync`")));
+            return Err(error.help("a line of the body: `CHECK: mma.sync`"));
         }
         let found = match filecheck::check(&claims, &text) {
             Ok(found) => found,
@@ -84,10 +84,10 @@ impl Magic for Expect {
                         surroundings(&text, line, &format!("the {stage} around line {line}:"))
                     }
                 });
-                return Err(Box::new(match failed.claim {
+                return Err(match failed.claim {
                     0 => error,
                     held => error.note(format!("{held} of {} claims hold, up to this one", claims.len())),
-                }));
+                });
             }
         };
         Ok(Some(output(&subject.headline(), stage, &claims, &found, call.cell, body)))

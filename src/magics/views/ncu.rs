@@ -172,7 +172,7 @@ impl Magic for Ncu {
         let device = workspace.device_name();
         let Some(ordinal) = device.strip_prefix("cuda:") else {
             let error = Diagnostic::error("no-gpu", "hardware counters are a GPU's").at(call.name.clone(), "");
-            return Err(Box::new(error.note(format!("the device is {device}")).help("`%device cuda:0` first")));
+            return Err(error.note(format!("the device is {device}")).help("`%device cuda:0` first"));
         };
         let ordinal = ordinal.to_owned();
         let again = find(call, OPTIONS, workspace)?;
@@ -184,7 +184,7 @@ impl Magic for Ncu {
         let code = match code_for(workspace.device.as_ref(), &again.version) {
             Some(Code::Ptx(text)) => text.as_bytes().to_vec(),
             Some(Code::Cubin(bytes)) => bytes.to_vec(),
-            None => return Err(Box::new(Diagnostic::error("no-code", "this version has no PTX and no cubin"))),
+            None => return Err(Diagnostic::error("no-code", "this version has no PTX and no cubin")),
         };
         with_prepared(&plan, workspace, |workspace, launch, temporary| {
             let buffers = workspace.buffers.iter().filter_map(|b| Some((b.address, before.contents(&b.name)?)));
@@ -218,8 +218,8 @@ impl Magic for Ncu {
     }
 }
 
-fn failed(message: &str, note: &str) -> Box<Diagnostic> {
-    Box::new(Diagnostic::error("ncu", message).note(note.to_owned()))
+fn failed(message: &str, note: &str) -> Diagnostic {
+    Diagnostic::error("ncu", message).note(note.to_owned())
 }
 
 /// `ncu`, wherever CUDA put it.
@@ -257,7 +257,7 @@ fn profile_these(
 ) -> Result<Vec<(String, String)>> {
     let Some(program) = program() else {
         let error = Diagnostic::error("ncu", "Nsight Compute (`ncu`) was not found");
-        return Err(Box::new(error.help("it comes with the CUDA toolkit; put its folder on the PATH")));
+        return Err(error.help("it comes with the CUDA toolkit; put its folder on the PATH"));
     };
     let mut command = Command::new(program);
     command.args(["--csv", "--page", "raw", "--print-units", "auto", "--metrics", &names.join(",")]);
@@ -286,11 +286,9 @@ fn profile_these(
     context.cancel.check()?;
     if output.contains("ERR_NVGPUCTRPERM") || errors.contains("ERR_NVGPUCTRPERM") {
         let error = Diagnostic::error("ncu", "the driver lets only administrators read hardware counters");
-        return Err(Box::new(
-            error
-                .note("ERR_NVGPUCTRPERM")
-                .help("run as root, or load the driver with NVreg_RestrictProfilingToAdminUsers=0"),
-        ));
+        return Err(error
+            .note("ERR_NVGPUCTRPERM")
+            .help("run as root, or load the driver with NVreg_RestrictProfilingToAdminUsers=0"));
     }
     let found = parse(&output);
     if found.is_empty() {

@@ -39,12 +39,12 @@ pub fn again(subject: &Subject, call: &Call<'_>, workspace: &Workspace) -> Resul
     let launch = workspace.kernels.get(name).and_then(|kernel| kernel.launch.clone()).ok_or_else(|| {
         let message = format!("`{name}` was never launched, so its arguments are not known");
         let error = Diagnostic::error("never-launched", message).at(call.arguments.clone(), "");
-        Box::new(error.help(format!("`%launch {name}[GRID](ARGUMENTS)`")))
+        error.help(format!("`%launch {name}[GRID](ARGUMENTS)`"))
     })?;
     let header = (*launch.header).clone();
     if header.grid.is_none() {
         let error = Diagnostic::error("grid", "a launch needs a grid").at(call.arguments.clone(), "");
-        return Err(Box::new(error.help(format!("`%launch {name}[GRID](ARGUMENTS)`"))));
+        return Err(error.help(format!("`%launch {name}[GRID](ARGUMENTS)`")));
     }
     // Its options were about that launch.
     let header = crate::expression::LaunchHeader { options: Vec::new(), ..header };
@@ -61,8 +61,8 @@ pub fn is_value_of_ttgir(again: &Again, name: &str) -> bool {
 }
 
 /// The error of an option's value.
-pub fn wrong(name: &str, expected: &str, span: Range<usize>) -> Box<Diagnostic> {
-    Box::new(Diagnostic::error("option-value", format!("`{name}` takes {expected}")).at(span, ""))
+pub fn wrong(name: &str, expected: &str, span: Range<usize>) -> Diagnostic {
+    Diagnostic::error("option-value", format!("`{name}` takes {expected}")).at(span, "")
 }
 
 /// The block of `--block`: `3`, `3,1`, `3,1,0`.
@@ -90,22 +90,22 @@ pub fn number<T: std::str::FromStr>(words: &Words, cell: &str, name: &str, expec
 }
 
 /// The error of a block that the launch does not have.
-pub fn no_such_block(words: &Words, call: &Call<'_>, [x, y, z]: [u32; 3]) -> Box<Diagnostic> {
+pub fn no_such_block(words: &Words, call: &Call<'_>, [x, y, z]: [u32; 3]) -> Diagnostic {
     let error = Diagnostic::error("no-such-block", format!("the launch has no block ({x}, {y}, {z})"));
-    Box::new(error.at(words.option(BLOCK.name).unwrap_or(call.arguments.clone()), ""))
+    error.at(words.option(BLOCK.name).unwrap_or(call.arguments.clone()), "")
 }
 
 /// The error of a warp that the block does not have.
-pub fn no_such_warp(warp: u32, warps: u32, span: Option<Range<usize>>) -> Box<Diagnostic> {
+pub fn no_such_warp(warp: u32, warps: u32, span: Option<Range<usize>>) -> Diagnostic {
     let error = Diagnostic::error("no-such-warp", format!("the block has no warp {warp}"));
     let error = error.note(match warps {
         1 => "it has one, number 0".to_owned(),
         _ => format!("it has {warps}, numbers 0 to {}", warps.saturating_sub(1)),
     });
-    Box::new(match span {
+    match span {
         Some(span) => error.at(span, ""),
         None => error,
-    })
+    }
 }
 
 /// One element of a buffer.
@@ -127,10 +127,10 @@ pub fn element(span: &Range<usize>, call: &Call<'_>, workspace: &Workspace) -> R
     let view = resolve_view(&expression, workspace)?.ok_or_else(|| {
         let name = text.split('[').next().unwrap_or(text).trim();
         let error = Diagnostic::error("unknown-buffer", format!("there is no buffer `{name}`")).at(span.clone(), "");
-        Box::new(match nearest(name, workspace.buffers.iter().map(|buffer| buffer.name.as_str())) {
+        match nearest(name, workspace.buffers.iter().map(|buffer| buffer.name.as_str())) {
             Some(near) => error.help(format!("did you mean `{near}`?")),
             None => error.help("`%bufs` lists the buffers"),
-        })
+        }
     })?;
     let buffer = workspace.buffers.get(&view.buffer);
     let Some(buffer) = buffer.filter(|_| view.numel() == 1) else {
@@ -138,9 +138,7 @@ pub fn element(span: &Range<usize>, call: &Call<'_>, workspace: &Workspace) -> R
         let rank = view.shape.len();
         let all = vec!["0"; rank].join(", ");
         let error = error.at(span.clone(), "one element is wanted");
-        return Err(Box::new(
-            error.help(format!("such as `{text}[{all}]`")).note(format!("its shape: {:?}", view.shape)),
-        ));
+        return Err(error.help(format!("such as `{text}[{all}]`")).note(format!("its shape: {:?}", view.shape)));
     };
     let from = view.address - buffer.address;
     let at = (from / buffer.dtype.size().max(1) as u64) as usize;

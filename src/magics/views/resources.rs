@@ -39,7 +39,7 @@ impl Magic for ResourcesMagic {
         let Some(taken) = taken else {
             let error = Diagnostic::error("no-machine-code", format!("{} has no machine code", subject.headline()));
             let error = error.at(call.arguments.clone(), "");
-            return Err(Box::new(trace.notes.iter().cloned().fold(error, Diagnostic::note)));
+            return Err(trace.notes.iter().cloned().fold(error, Diagnostic::note));
         };
         let (threads, shared) = (version.meta.threads.value, version.meta.shared.value);
         let full = GpuLimits::for_capability(version.target.0).occupancy(threads, taken.registers, shared);

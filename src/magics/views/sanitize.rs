@@ -45,7 +45,7 @@ impl Magic for Sanitize {
                 count @ 1..=1000 => count,
                 _ => {
                     let error = Diagnostic::error("option-value", "expected a number of orders from 1 to 1000");
-                    return Err(Box::new(error.at(option.value_span.clone(), "")));
+                    return Err(error.at(option.value_span.clone(), ""));
                 }
             },
         };
@@ -56,9 +56,8 @@ impl Magic for Sanitize {
         let mut lines = vec![format!("{} v{}: {seeds} orders of warps", again.name, again.version.number)];
         for seed in 0..seeds {
             let checks = Checks { check: true, seed, observe: None, contracted: None };
-            let result = on_device(&device, &again, &before, checks, workspace, context).map_err(|error| {
-                Box::new(if seed > 0 { error.note(format!("with `--seed {seed}`")) } else { *error })
-            })?;
+            let result = on_device(&device, &again, &before, checks, workspace, context)
+                .map_err(|error| if seed > 0 { error.note(format!("with `--seed {seed}`")) } else { error })?;
             if seed == 0 {
                 lines.extend(result.modelled);
                 lines.extend(result.report.checked.as_ref().map(checked_line));

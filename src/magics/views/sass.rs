@@ -42,7 +42,7 @@ impl Magic for Sass {
         let Some(code) = trace.stage(Stage::Sass) else {
             let error = Diagnostic::error("no-machine-code", format!("{} has no machine code", subject.headline()));
             let error = error.at(call.arguments.clone(), "");
-            return Err(Box::new(trace.notes.iter().cloned().fold(error, Diagnostic::note)));
+            return Err(trace.notes.iter().cloned().fold(error, Diagnostic::note));
         };
         Ok(Some(output(&subject.headline(), &trace, code)))
     }

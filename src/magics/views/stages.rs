@@ -49,7 +49,7 @@ impl Magic for Stages {
             for name in call.cell.text[span.clone()].split(',') {
                 let Ok(stage) = name.trim().parse::<Stage>() else {
                     let error = Diagnostic::error("unknown-stage", format!("`{name}` is no stage"));
-                    return Err(Box::new(error.at(span, "").help("stages are apart by commas: `--open ttgir,ptx`")));
+                    return Err(error.at(span, "").help("stages are apart by commas: `--open ttgir,ptx`"));
                 };
                 opened.push(stage);
             }

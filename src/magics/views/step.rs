@@ -101,7 +101,7 @@ impl Magic for StepMagic {
                     Diagnostic::error("no-instruction", format!("the warp never comes to line {line} of the PTX"))
                 }
             };
-            return Err(Box::new(error.at(span, "")));
+            return Err(error.at(span, ""));
         }
         let texts = Texts::of(&again, workspace, steps.iter().map(|step| &step.line));
         let ptx = again.version.artifact(Stage::Ptx).and_then(Artifact::text).unwrap_or_default();

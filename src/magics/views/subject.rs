@@ -33,10 +33,10 @@ impl Words {
             let Some(option) = spec.options.iter().find(|option| option.name == name) else {
                 let error = Diagnostic::error("unknown-option", format!("`%{}` has no option `{name}`", spec.name));
                 let error = error.at(word.start..word.start + name.len(), "");
-                return Err(Box::new(match nearest(name, spec.options.iter().map(|option| option.name)) {
+                return Err(match nearest(name, spec.options.iter().map(|option| option.name)) {
                     Some(near) => error.help(format!("did you mean `{near}`?")),
                     None => error.help(format!("%{} {}", spec.name, spec.usage)),
-                }));
+                });
             };
             let value = if option.value.is_empty() {
                 word
@@ -46,7 +46,7 @@ impl Words {
                 value
             } else {
                 let error = Diagnostic::error("missing-value", format!("`{name}` wants {}", option.value));
-                return Err(Box::new(error.at(word, "")));
+                return Err(error.at(word, ""));
             };
             found.options.push((option.name, value));
         }
@@ -63,7 +63,7 @@ impl Words {
         let Some(word) = self.positional.get(count) else { return Ok(()) };
         let text = &call.cell.text[word.clone()];
         let error = Diagnostic::error("unexpected-argument", format!("`%{}` has no use for `{text}`", spec.name));
-        Err(Box::new(error.at(word.clone(), "").help(format!("%{} {}", spec.name, spec.usage))))
+        Err(error.at(word.clone(), "").help(format!("%{} {}", spec.name, spec.usage)))
     }
 }
 
@@ -132,7 +132,7 @@ pub fn compile(request: &CompileRequest, workspace: &mut Workspace, context: Con
         let extension = if request.entry.is_python() { "py" } else { request.entry.name() };
         let name = format!("{}.{extension}", request.name.as_deref().unwrap_or("kernel"));
         let source = warpbook_diagnostic::Source::new(name, request.text.clone());
-        Box::new(diagnostic.in_source(&source))
+        diagnostic.in_source(&source)
     })
 }
 

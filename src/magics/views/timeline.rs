@@ -74,7 +74,7 @@ impl Magic for TimelineMagic {
                 let count = timeline.steps;
                 let error = Diagnostic::error("option-value", format!("this block has only {count} steps"));
                 let span = again.header.option("--steps").map(|option| option.value_span.clone());
-                return Err(Box::new(error.at(span.unwrap_or_default(), "")));
+                return Err(error.at(span.unwrap_or_default(), ""));
             }
             None => 0..timeline.steps,
         };

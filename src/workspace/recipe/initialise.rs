@@ -49,8 +49,8 @@ struct Call<'a> {
 }
 
 impl Call<'_> {
-    fn fail(&self, span: &Range<usize>, message: impl Into<String>) -> Box<Diagnostic> {
-        Box::new(Diagnostic::error("initialiser", message).at(span.clone(), "").help(self.usage))
+    fn fail(&self, span: &Range<usize>, message: impl Into<String>) -> Diagnostic {
+        Diagnostic::error("initialiser", message).at(span.clone(), "").help(self.usage)
     }
 
     fn run(&self) -> Result<Contents> {
@@ -60,7 +60,7 @@ impl Call<'_> {
             if !known.contains(&keyword.name.as_str()) {
                 let error = self.fail(&keyword.name_span, format!("`{}` takes no `{}`", self.name, keyword.name));
                 return Err(match nearest(&keyword.name, known.iter().copied()) {
-                    Some(near) => Box::new(error.help(format!("did you mean `{near}`?"))),
+                    Some(near) => error.help(format!("did you mean `{near}`?")),
                     None => error,
                 });
             }
@@ -96,7 +96,7 @@ impl Call<'_> {
         found.map(Some).ok_or_else(|| {
             let names = Dtype::ALL.map(Dtype::name).join(", ");
             let error = Diagnostic::error("dtype", "this is no data type").at(keyword.value.span.clone(), "");
-            Box::new(error.note(format!("there are {names}")))
+            error.note(format!("there are {names}"))
         })
     }
 
@@ -154,7 +154,7 @@ impl Call<'_> {
                 if !dtype.is_float() {
                     let error =
                         self.fail(self.span, format!("`{}` makes floating-point numbers, not {dtype}", self.name));
-                    return Err(Box::new(error.help("`randint(low, high, …)` makes integers")));
+                    return Err(error.help("`randint(low, high, …)` makes integers"));
                 }
                 let mut random = Random::new(self.seed()?);
                 let normal = self.name == "randn";
@@ -286,7 +286,7 @@ fn literal(expression: &Expr, workspace: &Workspace) -> Result<Contents> {
     if !flatten(&value, &shape, &mut leaves) {
         let error =
             Diagnostic::error("initialiser", "the lists have different lengths").at(expression.span.clone(), "");
-        return Err(Box::new(error.note("a buffer is rectangular")));
+        return Err(error.note("a buffer is rectangular"));
     }
     let mut dtype = leaves.first().map_or(Dtype::F32, natural);
     for leaf in &leaves {
@@ -329,7 +329,7 @@ fn natural(value: &Scalar) -> Dtype {
 
 /// A scalar as an element; an integer that does not fit is refused.
 pub fn number_of(value: &Scalar, dtype: Dtype, span: &Range<usize>) -> Result<Number> {
-    let fail = |message: String| Err(Box::new(Diagnostic::error("initialiser", message).at(span.clone(), "")));
+    let fail = |message: String| Err(Diagnostic::error("initialiser", message).at(span.clone(), ""));
     let number = match value {
         Scalar::Int(value) => Number::Int((*value).into()),
         Scalar::Bool(value) => Number::Int((*value).into()),
@@ -363,9 +363,7 @@ pub fn reserve(dtype: Dtype, shape: &[usize], span: &Range<usize>) -> Result<Vec
     if fits.is_none_or(|bytes| room.try_reserve_exact(bytes).is_err()) {
         let size = bytes.map_or_else(|| "more bytes than 64 bits count".to_owned(), |bytes| format!("{bytes} bytes"));
         let error = Diagnostic::error("out-of-memory", format!("{shape:?} of {dtype} takes {size}"));
-        return Err(Box::new(
-            error.at(span.clone(), "").note(format!("this machine has {} MiB of memory", memory >> 20)),
-        ));
+        return Err(error.at(span.clone(), "").note(format!("this machine has {} MiB of memory", memory >> 20)));
     }
     Ok(room)
 }

@@ -17,7 +17,7 @@ use warpbook_process::cancel::Cancel;
 /// The bytes that a buffer's recipe makes of what the workspace holds. Whether they are what the buffer held is for
 /// the caller to find out.
 pub fn remake(buffer: &Buffer, workspace: &Workspace, cancel: &Cancel) -> Result<Vec<u8>> {
-    let cannot = |why: &str| Box::new(Diagnostic::error("recipe", why));
+    let cannot = |why: &str| Diagnostic::error("recipe", why);
     let text = match &buffer.recipe {
         Recipe::File(path) => {
             let (path, entry) = files::split_entry(path);

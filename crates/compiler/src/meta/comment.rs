@@ -201,7 +201,7 @@ pub fn read(text: &str) -> Result<Option<Comment>> {
             let span = start + line.len() - line.trim_start().len()..start + offset + body.len();
             if let Some(first) = &found {
                 let error = Diagnostic::error("warpbook-comment", "there are two warpbook comments");
-                return Err(Box::new(error.at(span, "").because(first.span.clone(), "the first one")));
+                return Err(error.at(span, "").because(first.span.clone(), "the first one"));
             }
             found = Some(parse(body, start + offset, span)?);
         }
@@ -258,10 +258,10 @@ fn parse(body: &str, offset: usize, span: Range<usize>) -> Result<Comment> {
             _ => {
                 let error = Diagnostic::error("warpbook-comment", format!("the warpbook comment has no `{key}`"));
                 let error = error.at(key_span, "");
-                return Err(Box::new(match nearest(key, KEYS) {
+                return Err(match nearest(key, KEYS) {
                     Some(near) => error.help(format!("did you mean `{near}`?")),
                     None => error.note(format!("it has: {}", KEYS.join(", "))),
-                }));
+                });
             }
         };
         expected.map_err(|expected| wrong(value_span, format!("`{key}` takes {expected}")))?;
@@ -269,8 +269,8 @@ fn parse(body: &str, offset: usize, span: Range<usize>) -> Result<Comment> {
     Ok(comment)
 }
 
-fn wrong(span: Range<usize>, message: String) -> Box<Diagnostic> {
-    Box::new(Diagnostic::error("warpbook-comment", message).at(span, ""))
+fn wrong(span: Range<usize>, message: String) -> Diagnostic {
+    Diagnostic::error("warpbook-comment", message).at(span, "")
 }
 
 fn set<T>(field: &mut Option<T>, value: Option<T>, expected: &'static str) -> Result<(), &'static str> {
@@ -426,7 +426,7 @@ impl Comment {
         if named.len() != params.len() {
             let message = format!("`params` names {} parameters, and the text has {}", named.len(), params.len());
             let error = Diagnostic::error("warpbook-comment", message).at(span, "");
-            return Err(Box::new(error.help("change `params` like the text, or take it out")));
+            return Err(error.help("change `params` like the text, or take it out"));
         }
         for (param, named) in params.iter_mut().zip(named) {
             named.refine(param, keeps_types, &span)?;
@@ -457,7 +457,7 @@ impl NamedParam {
             let (found, size) = (param.type_name(), param.size);
             let message = format!("`{}` is {}, and the text has {found} ({size} bytes)", self.name, self.ty);
             let error = Diagnostic::error("warpbook-comment", message).at(span.clone(), "");
-            return Err(Box::new(error.help("change `params` like the text, or take it out")));
+            return Err(error.help("change `params` like the text, or take it out"));
         }
         param.name.clone_from(&self.name);
         if keeps_types {

@@ -30,7 +30,7 @@ struct KernelParam {
 pub fn from_cubin(bytes: &[u8], name: Option<&str>) -> Result<LaunchMeta> {
     let file = object::File::parse(bytes).map_err(|error| {
         let error = Diagnostic::error("bad-cubin", "this is no cubin").note(error.to_string());
-        Box::new(error.help("a cubin is an ELF file, in a cell as base64"))
+        error.help("a cubin is an ELF file, in a cell as base64")
     })?;
     let kernels: Vec<&str> = file.sections().filter_map(|section| section.name().ok()?.strip_prefix(TEXT)).collect();
     let kernel = choose(&kernels, name)?;
@@ -87,7 +87,7 @@ fn choose<'a>(kernels: &[&'a str], name: Option<&str>) -> Result<&'a str> {
             }
         }
     };
-    Err(Box::new(error))
+    Err(error)
 }
 
 /// The embedded text is the compiler's: where it is not understood, the attributes do.

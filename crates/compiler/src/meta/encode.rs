@@ -63,7 +63,7 @@ fn check_count(params: &[Param], given: &[GivenArgument], whole: &Range<usize>) 
         (None, _) => error,
     };
     let list = if params.is_empty() { "none".to_owned() } else { quoted(params) };
-    Err(Box::new(error.note(format!("parameters: {list}"))))
+    Err(error.note(format!("parameters: {list}")))
 }
 
 fn encode_one(param: &Param, argument: &GivenArgument) -> Result<Vec<u8>> {
@@ -95,7 +95,7 @@ fn encode_one(param: &Param, argument: &GivenArgument) -> Result<Vec<u8>> {
     }
     let message =
         format!("`{}` is {} bytes wide, its type {} has {}", param.name, param.size, param.type_name(), bytes.len());
-    Err(Box::new(Diagnostic::error("argument-size", message).at(argument.span.clone(), "")))
+    Err(Diagnostic::error("argument-size", message).at(argument.span.clone(), ""))
 }
 
 fn encode_int(param: &Param, argument: &GivenArgument, ty: &str, value: i64) -> Result<Vec<u8>> {
@@ -115,7 +115,7 @@ fn encode_int(param: &Param, argument: &GivenArgument, ty: &str, value: i64) -> 
     if !(low..=high).contains(&value) {
         let message = format!("{value} does not fit into `{}`, which is {ty}", argument.label);
         let error = Diagnostic::error("argument-range", message).at(argument.span.clone(), "");
-        return Err(Box::new(error.note(format!("{ty} holds {low} to {high}"))));
+        return Err(error.note(format!("{ty} holds {low} to {high}")));
     }
     Ok(value.to_le_bytes()[..bits.div_ceil(8) as usize].to_vec())
 }
@@ -165,45 +165,41 @@ fn divisible(param: &Param, argument: &GivenArgument, value: u64, words: &str) -
         return Ok(());
     }
     let message = format!("`{}` has to be divisible by {divisor}", argument.label);
-    Err(Box::new(
-        Diagnostic::error("divisibility", message)
-            .at(argument.span.clone(), format!("{words} is not"))
-            .note(format!("the code was compiled under `tt.divisibility = {divisor}` for `{}`", param.name))
-            .help("launch the Triton source with this argument, so that it is compiled for it")
-            .help("or take the attribute out of the TTIR or TTGIR and compile from there"),
-    ))
+    Err(Diagnostic::error("divisibility", message)
+        .at(argument.span.clone(), format!("{words} is not"))
+        .note(format!("the code was compiled under `tt.divisibility = {divisor}` for `{}`", param.name))
+        .help("launch the Triton source with this argument, so that it is compiled for it")
+        .help("or take the attribute out of the TTIR or TTGIR and compile from there"))
 }
 
-fn wrong_element(param: &Param, argument: &GivenArgument, expected: &str, actual: &str) -> Box<Diagnostic> {
+fn wrong_element(param: &Param, argument: &GivenArgument, expected: &str, actual: &str) -> Diagnostic {
     let message = format!("`{}` points to {expected}, and is given a buffer of {actual}", param.name);
-    Box::new(
-        Diagnostic::error("argument-type", message)
-            .at(argument.span.clone(), format!("*{actual}"))
-            .note(format!("expected: a buffer of {expected}; the code reads the bytes as {expected}")),
-    )
+    Diagnostic::error("argument-type", message)
+        .at(argument.span.clone(), format!("*{actual}"))
+        .note(format!("expected: a buffer of {expected}; the code reads the bytes as {expected}"))
 }
 
-fn float_for_int(param: &Param, argument: &GivenArgument, ty: &str, value: f64) -> Box<Diagnostic> {
+fn float_for_int(param: &Param, argument: &GivenArgument, ty: &str, value: f64) -> Diagnostic {
     if integer(ty).is_none() {
         return unknown_type(param, argument, ty);
     }
     let message = format!("`{}` is {ty}, and is given the floating-point number {value}", param.name);
     let error = Diagnostic::error("argument-type", message).at(argument.span.clone(), "");
-    Box::new(if value.fract() == 0.0 && value.abs() < 9e15 {
+    if value.fract() == 0.0 && value.abs() < 9e15 {
         error.help(format!("as an integer: {}", value as i64))
     } else if ty == "b16" {
         error.help("the text does not say which type of 16 bits this is: give the bits as an integer")
     } else {
         error
-    })
+    }
 }
 
-fn unknown_type(param: &Param, argument: &GivenArgument, ty: &str) -> Box<Diagnostic> {
+fn unknown_type(param: &Param, argument: &GivenArgument, ty: &str) -> Diagnostic {
     let message = format!("`{}` has the type {ty}, which takes no number", param.name);
-    Box::new(Diagnostic::error("argument-type", message).at(argument.span.clone(), ""))
+    Diagnostic::error("argument-type", message).at(argument.span.clone(), "")
 }
 
-fn wrong_kind(param: &Param, argument: &GivenArgument) -> Box<Diagnostic> {
+fn wrong_kind(param: &Param, argument: &GivenArgument) -> Diagnostic {
     let found = match argument.kind {
         GivenKind::Pointer { .. } => "a buffer",
         GivenKind::Int(_) | GivenKind::Float(_) => "a number",
@@ -219,11 +215,11 @@ fn wrong_kind(param: &Param, argument: &GivenArgument) -> Box<Diagnostic> {
     let error = Diagnostic::error("argument-type", message)
         .at(argument.span.clone(), "")
         .note(format!("expected: {}", param.type_name()));
-    Box::new(match param.kind {
+    match param.kind {
         ParamKind::Pointer { .. } => error.help("a pointer takes a buffer: `%buf name = zeros(…)` makes one"),
         ParamKind::TensorMap => error.help("`tma(buffer, [rows, columns])` makes a descriptor"),
         ParamKind::Scalar { .. } => error,
-    })
+    }
 }
 
 #[cfg(test)]
@@ -255,7 +251,7 @@ mod tests {
     fn refused(param: Param, argument: GivenArgument) -> Diagnostic {
         let error = encode(&[param], &[argument], &(0..9)).expect_err("refused");
         assert_eq!(error.labels[0].span, 3..4, "{error}");
-        *error
+        error
     }
 
     #[test]

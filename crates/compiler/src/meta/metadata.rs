@@ -81,7 +81,7 @@ fn of_code(code: &str, name: Option<&str>, request: &CompileRequest) -> Result<L
     read().map_err(|error| match request.entry {
         Stage::Ptx => error,
         // Its places are in a text that the reader did not write.
-        _ => Box::new(error.in_source(&Source::new("kernel.ptx", code))),
+        _ => error.in_source(&Source::new("kernel.ptx", code)),
     })
 }
 

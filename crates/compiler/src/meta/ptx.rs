@@ -48,7 +48,7 @@ pub(super) fn choose<'a>(module: &'a Module, name: Option<&str>) -> Result<&'a F
             }
         }
     };
-    Err(Box::new(error))
+    Err(error)
 }
 
 pub(super) fn of_entry(module: &Module, entry: &Function) -> Result<LaunchMeta> {
@@ -88,11 +88,11 @@ pub(super) fn of_entry(module: &Module, entry: &Function) -> Result<LaunchMeta> 
 fn in_one_dimension(entry: &Function, directive: &str, extents: [u32; 3]) -> Result<u32> {
     match extents {
         [threads, 1, 1] => Ok(threads),
-        [x, y, z] => Err(Box::new(
-            Diagnostic::error("block-shape", format!("blocks of {x} × {y} × {z} threads are not supported"))
+        [x, y, z] => {
+            Err(Diagnostic::error("block-shape", format!("blocks of {x} × {y} × {z} threads are not supported"))
                 .at(entry.span.clone(), format!("{directive} {x}, {y}, {z}"))
-                .note("Triton's blocks have one dimension"),
-        )),
+                .note("Triton's blocks have one dimension"))
+        }
     }
 }
 
@@ -106,11 +106,9 @@ fn param(declared: &warpbook_ptx::Param) -> Result<Param> {
         _ if declared.count == 1 => ParamKind::Scalar { ty: declared.ty.name().to_owned() },
         _ => {
             let message = format!("the parameter `{}` is an array of {} bytes", declared.name, declared.size());
-            return Err(Box::new(
-                Diagnostic::error("parameter-type", message)
-                    .at(declared.span.clone(), "")
-                    .note("a launch passes pointers, numbers, and tensor maps (`.align 64 .b8 name[128]`)"),
-            ));
+            return Err(Diagnostic::error("parameter-type", message)
+                .at(declared.span.clone(), "")
+                .note("a launch passes pointers, numbers, and tensor maps (`.align 64 .b8 name[128]`)"));
         }
     };
     Ok(Param { name: declared.name.clone(), kind, size: declared.size(), align: declared.align, divisibility: None })

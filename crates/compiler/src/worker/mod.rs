@@ -88,11 +88,9 @@ impl Worker {
     /// Starts a worker with an interpreter that has Triton, and waits until it is ready. Ends early when cancelled.
     pub fn start(python: &Path, cancel: &Cancel) -> Result<Self> {
         let failed = |note: String| {
-            Box::new(
-                Diagnostic::error("worker", format!("the compile worker does not start with {}", python.display()))
-                    .note(note)
-                    .help("`warpbook doctor` says what is missing"),
-            )
+            Diagnostic::error("worker", format!("the compile worker does not start with {}", python.display()))
+                .note(note)
+                .help("`warpbook doctor` says what is missing")
         };
         let mut command = Command::new(python);
         // Unbuffered, or bytes of the first request would be lost between Python's layers.
@@ -121,7 +119,7 @@ impl Worker {
         let mut worker = Self { child, requests, answers, next: 0, version: String::new(), files: Files::default() };
         let hello = match worker.receive(cancel) {
             Ok(hello) => hello,
-            Err(Lost::Cancelled) => return Err(Box::new(Diagnostic::interrupted())),
+            Err(Lost::Cancelled) => return Err(Diagnostic::interrupted()),
             Err(Lost::Gone) => {
                 let status = worker.child.wait().map_or_else(|error| error.to_string(), |status| status.to_string());
                 return Err(failed(status));

@@ -142,7 +142,7 @@ impl Hosted {
             Ok(Link { socket, shared, process })
         };
         let link = start().map_err(|error| {
-            Box::new(Diagnostic::error("device-host", format!("the host of {} did not start: {error}", self.name)))
+            Diagnostic::error("device-host", format!("the host of {} did not start: {error}", self.name))
         })?;
         self.link = RefCell::new(Some(link));
         self.functions.clear();
@@ -167,18 +167,18 @@ impl Hosted {
         take: impl FnOnce(&SharedMemory),
     ) -> Result<Reply> {
         let mut slot = self.link.borrow_mut();
-        let Some(link) = slot.as_mut() else { return Err(Box::new(self.gone())) };
+        let Some(link) = slot.as_mut() else { return Err(self.gone()) };
         fill(&mut link.shared);
         let exchange = send(&mut link.socket, request).and_then(|()| receive::<Reply>(&mut link.socket));
         match exchange {
-            Ok(Some(Reply::Refused { error })) => Err(Box::new(fault::diagnostic(&error, &self.name, false))),
+            Ok(Some(Reply::Refused { error })) => Err(fault::diagnostic(&error, &self.name, false)),
             Ok(Some(Reply::Lost { error, printed })) => {
                 *slot = None;
                 let diagnostic = fault::diagnostic(&error, &self.name, true);
-                Err(Box::new(match printed.trim_end() {
+                Err(match printed.trim_end() {
                     "" => diagnostic,
                     printed => diagnostic.note(format!("the kernel printed: {printed}")),
-                }))
+                })
             }
             Ok(Some(reply)) => {
                 take(&link.shared);
@@ -186,7 +186,7 @@ impl Hosted {
             }
             Ok(None) | Err(_) => {
                 *slot = None;
-                Err(Box::new(self.gone()))
+                Err(self.gone())
             }
         }
     }
@@ -196,9 +196,9 @@ impl Hosted {
             .help("the next cell starts a new one")
     }
 
-    fn unexpected(&self, reply: &Reply) -> Box<Diagnostic> {
+    fn unexpected(&self, reply: &Reply) -> Diagnostic {
         let message = format!("the host of {} gave an answer to another question", self.name);
-        Box::new(Diagnostic::error("device-host", message).note(format!("{reply:?}")))
+        Diagnostic::error("device-host", message).note(format!("{reply:?}"))
     }
 
     /// As `ask`, for what may take long: an interrupt kills the host.
@@ -209,7 +209,7 @@ impl Hosted {
         let reply = self.ask(request);
         drop(guard);
         match reply {
-            Err(_) if cancel.is_cancelled() && self.is_lost() => Err(Box::new(Diagnostic::interrupted())),
+            Err(_) if cancel.is_cancelled() && self.is_lost() => Err(Diagnostic::interrupted()),
             reply => reply,
         }
     }
@@ -315,7 +315,7 @@ impl Device for Hosted {
         });
         let Some(index) = inside else {
             let message = format!("{} bytes at {address:#x} are not inside one allocation", bytes.len());
-            return Err(Box::new(Diagnostic::error("bad-address", message)));
+            return Err(Diagnostic::error("bad-address", message));
         };
         self.copy_in(address, bytes)?;
         let allocation = &mut self.allocations[index];
@@ -415,7 +415,7 @@ impl Device for Hosted {
         }
         if bytes.len() >= BYTES {
             let message = format!("{} bytes of code are more than {} can be given", bytes.len(), self.name);
-            return Err(Box::new(Diagnostic::error("code-size", message)));
+            return Err(Diagnostic::error("code-size", message));
         }
         let request = Request::Load { bytes: bytes.len(), entry: entry.to_owned() };
         match self.ask_with(&request, |shared| shared.bytes_mut(bytes.len()).copy_from_slice(bytes), |_| {})? {

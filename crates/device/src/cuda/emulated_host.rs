@@ -26,7 +26,7 @@ impl EmulatedHost {
 }
 
 #[allow(clippy::boxed_local)] // the shape of `map_err`
-fn refused(error: Box<Diagnostic>) -> DriverError {
+fn refused(error: Diagnostic) -> DriverError {
     DriverError {
         call: "the emulator".into(),
         // By the name that a GPU's driver has for it, where the kernel's side knows it.

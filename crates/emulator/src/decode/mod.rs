@@ -287,14 +287,14 @@ impl<'a> Decoder<'a> {
         })
     }
 
-    fn unsupported(&self, what: impl Into<String>) -> Box<Diagnostic> {
+    fn unsupported(&self, what: impl Into<String>) -> Diagnostic {
         let mut diagnostic =
             Diagnostic::error("ptx-unsupported", format!("the emulator does not implement {}", what.into()));
         diagnostic = diagnostic.at(self.span.clone(), "");
-        Box::new(diagnostic)
+        diagnostic
     }
 
-    fn malformed(&self, what: impl Into<String>) -> Box<Diagnostic> {
+    fn malformed(&self, what: impl Into<String>) -> Diagnostic {
         error("ptx-operand", what.into(), self.span.clone())
     }
 }
@@ -350,8 +350,8 @@ fn slots_within(
     code.iter_mut().map(within).collect()
 }
 
-fn error(code: &'static str, message: String, span: Range<usize>) -> Box<Diagnostic> {
-    Box::new(Diagnostic::error(code, message).at(span, ""))
+fn error(code: &'static str, message: String, span: Range<usize>) -> Diagnostic {
+    Diagnostic::error(code, message).at(span, "")
 }
 
 /// Where a variable lives, once decoded.

@@ -66,7 +66,7 @@ impl<'a> Symbols<'a> {
             offsets.last().zip(entry.params.last()).map_or(0, |(offset, last)| offset.saturating_add(last.size()));
         if end > MAX_PARAMETERS {
             let message = format!("{end} bytes of parameters are more than a kernel can have ({MAX_PARAMETERS})");
-            return Err(Box::new(Diagnostic::error("ptx-parameters", message).at(entry.span.clone(), "")));
+            return Err(Diagnostic::error("ptx-parameters", message).at(entry.span.clone(), ""));
         }
         for (param, offset) in entry.params.iter().zip(offsets) {
             symbols.variables.insert(&param.name, (Place::Param(offset), param.ty));
@@ -100,7 +100,7 @@ impl<'a> Symbols<'a> {
         }
         if symbols.static_shared > 228 << 10 {
             let message = format!("{} bytes of static shared memory are more than any GPU has", symbols.static_shared);
-            return Err(Box::new(Diagnostic::error("ptx-shared", message).at(entry.span.clone(), "")));
+            return Err(Diagnostic::error("ptx-shared", message).at(entry.span.clone(), ""));
         }
         Ok(symbols)
     }
@@ -142,7 +142,7 @@ impl<'a> Symbols<'a> {
                         let message =
                             format!("{end} bytes of local memory are more than a thread can have ({MAX_LOCAL})");
                         let error = Diagnostic::error("ptx-local", message);
-                        return Err(Box::new(error.at(variable.span.clone(), "")));
+                        return Err(error.at(variable.span.clone(), ""));
                     }
                 };
                 Place::Local(offset)

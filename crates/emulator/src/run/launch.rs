@@ -354,7 +354,7 @@ impl Collected {
                     let before = module.source().text.get(..label.span.start).unwrap_or_default();
                     format!("line {} of the PTX", before.matches('\n').count() + 1)
                 }
-                (None, None) => return finding.message,
+                (None, None) => return finding.into_contents().message,
             };
             format!("{} ({place})", finding.message)
         };

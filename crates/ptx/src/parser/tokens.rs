@@ -94,7 +94,7 @@ impl<'a> Parser<'a> {
         self.position.checked_sub(1).and_then(|last| self.tokens.get(last)).map_or(0, |token| token.span.end)
     }
 
-    pub(super) fn unexpected(&self, expected: &str) -> Box<Diagnostic> {
+    pub(super) fn unexpected(&self, expected: &str) -> Diagnostic {
         let span = self.span();
         let found = match self.peek() {
             Some(_) => format!("found `{}`", &self.text[span.clone()]),
@@ -105,16 +105,16 @@ impl<'a> Parser<'a> {
         diagnostic
     }
 
-    pub(super) fn error_here(&self, message: &str) -> Box<Diagnostic> {
+    pub(super) fn error_here(&self, message: &str) -> Diagnostic {
         error(message, self.span())
     }
 
-    pub(super) fn error_before(&self, message: &str) -> Box<Diagnostic> {
+    pub(super) fn error_before(&self, message: &str) -> Diagnostic {
         let last = self.position.saturating_sub(1);
         error(message, self.tokens.get(last).map_or(0..0, |token| token.span.clone()))
     }
 
-    pub(super) fn refuse(&self, what: &str) -> Box<Diagnostic> {
+    pub(super) fn refuse(&self, what: &str) -> Diagnostic {
         let mut diagnostic = self.error_before(&format!("{what} is not supported"));
         diagnostic.code = "ptx-unsupported";
         diagnostic

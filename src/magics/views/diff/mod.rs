@@ -69,7 +69,7 @@ impl Magic for Diff {
                 Err(()) => {
                     let name = &call.cell.text[span.clone()];
                     let error = Diagnostic::error("unknown-stage", format!("`{name}` is no stage"));
-                    return Err(Box::new(error.at(span, "").help("one of: ttir, ttgir, llir, ptx, sass")));
+                    return Err(error.at(span, "").help("one of: ttir, ttgir, llir, ptx, sass"));
                 }
             },
         };

@@ -45,7 +45,7 @@ pub fn sides(
     let Some(old) = old else {
         let error = Diagnostic::error("unknown-version", format!("`{}` has one version only", first.name));
         let error = error.at(call.arguments.clone(), "").help("`%diff A B` compares two kernels");
-        return Err(Box::new(error.help("`--targets sm_80,sm_90` and `--triton 3.4,3.6` compile it twice")));
+        return Err(error.help("`--targets sm_80,sm_90` and `--triton 3.4,3.6` compile it twice"));
     };
     let subject = |version| Subject { name: first.name.clone(), version };
     Ok((subject(old), subject(newest)))
@@ -58,11 +58,11 @@ fn several<T>(words: &Words, name: &str, call: &Call<'_>, parse: impl Fn(&str) -
     for part in call.cell.text[span.clone()].split(',') {
         let own = at..at + part.len();
         at = own.end + 1;
-        found.push(parse(part).map_err(|error| Box::new(error.at(own, "")))?);
+        found.push(parse(part).map_err(|error| error.at(own, ""))?);
     }
     if found.len() > 2 {
         let error = Diagnostic::error("option-value", format!("`{name}` takes one or two values")).at(span, "");
-        return Err(Box::new(error.help("two sides are compared")));
+        return Err(error.help("two sides are compared"));
     }
     Ok(found)
 }
@@ -93,14 +93,14 @@ fn compiled_for(
     let Some(request) = own.request.as_ref().filter(|request| request.entry < Stage::Ptx) else {
         let message = format!("{} entered at {}: that is for one target", subject.headline(), own.entered);
         let error = Diagnostic::error("not-compiled", message).at(call.arguments.clone(), "");
-        return Err(Box::new(error.help("a version that entered above PTX can be compiled for another")));
+        return Err(error.help("a version that entered above PTX can be compiled for another"));
     };
     let mut request = CompileRequest::clone(request);
     triton.clone_into(&mut request.triton);
     request.target = target;
     request.until = if takes_cubin(workspace.device.as_ref(), target) { Stage::Cubin } else { Stage::Ptx };
     let compiled = compile(&request, workspace, context)
-        .map_err(|error| Box::new(error.note(format!("compiled for {target} by Triton {triton}"))))?;
+        .map_err(|error| error.note(format!("compiled for {target} by Triton {triton}")))?;
     let mut version = version_of(compiled, request, own.entered, own.parent);
     version.number = own.number;
     Ok(Subject { name: subject.name.clone(), version })

@@ -54,7 +54,7 @@ pub fn compare_values(
     let device = if workspace.device.is_emulated() { workspace.device_name() } else { "emu".to_owned() };
     let mut run = |again: &Again| {
         let result = on_device(&device, again, &before, Checks::default(), workspace, context);
-        result.map_err(|error| Box::new(error.note(format!("of `{}` v{}", again.name, again.version.number))))
+        result.map_err(|error| error.note(format!("of `{}` v{}", again.name, again.version.number)))
     };
     let (first, second) = (run(&again[0])?, run(&again[1])?);
     let name = |again: &Again| format!("{} v{}", again.name, again.version.number);
@@ -95,7 +95,7 @@ pub fn compare_values(
     let span = Span { from, to: from + size, ..writer.span.clone() };
     // The last write of that element is the one that differs.
     let last = |again: &Again, workspace: &mut Workspace| {
-        Ok::<_, Box<Diagnostic>>(writers(again, vec![span.clone()], workspace)?.last)
+        Ok::<_, Diagnostic>(writers(again, vec![span.clone()], workspace)?.last)
     };
     let (writer, other) = (last(&again[0], workspace)?.unwrap_or(writer), last(&again[1], workspace)?);
     let Some(other) = other else {
@@ -110,7 +110,7 @@ pub fn compare_values(
     let record = |again: &Again, workspace: &mut Workspace| -> Result<Box<Record>> {
         match observing::launched(again, &Observe::Record { block: writer.block, warp: None }, workspace, context)?.0 {
             Some(Observed::Record(record)) => Ok(record),
-            _ => Err(Box::new(Diagnostic::error("values", "the emulator recorded nothing"))),
+            _ => Err(Diagnostic::error("values", "the emulator recorded nothing")),
         }
     };
     let records = (record(&again[0], workspace)?, record(&again[1], workspace)?);

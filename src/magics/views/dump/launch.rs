@@ -91,7 +91,7 @@ impl Dumping<'_> {
             let entry = &self.subject.version.meta.entry.value;
             let Some(text) = probe::instrument(self.text, entry, &probes) else {
                 let message = format!("the {} has no function `{entry}`", self.stage);
-                return Err(Box::new(Diagnostic::error("not-dumped", message)));
+                return Err(Diagnostic::error("not-dumped", message));
             };
             let device = workspace.device.as_ref();
             let until = if takes_cubin(device, self.subject.version.target) { Stage::Cubin } else { Stage::Ptx };
@@ -116,19 +116,19 @@ impl Dumping<'_> {
                 }
                 Err(failure) if failure.diagnostic.is_interrupted() => return Err(failure.diagnostic),
                 Err(failure) => {
-                    first.get_or_insert_with(|| in_text(*failure.diagnostic, self.subject, &request));
+                    first.get_or_insert_with(|| in_text(failure.diagnostic, self.subject, &request));
                 }
             }
         }
-        let error = first.unwrap_or_else(|| Box::new(Diagnostic::error("not-dumped", "nothing was compiled")));
+        let error = first.unwrap_or_else(|| Diagnostic::error("not-dumped", "nothing was compiled"));
         let error = error.note(format!("in the {} with stores of the dumped values added", self.stage));
         let is_deep = |wanted: &&Wanted| wanted.ty.memory.is_some() && wanted.ty.shape.iter().flatten().count() > 2;
-        Err(Box::new(match self.wanted.iter().find(is_deep) {
+        Err(match self.wanted.iter().find(is_deep) {
             Some(wanted) => {
                 error.help(format!("of several buffers one can be dumped: a view of `{}`", wanted.definition.name))
             }
             None => error,
-        }))
+        })
     }
 
     /// What the stores change of what comes later.
@@ -198,8 +198,8 @@ impl Dumping<'_> {
             let read = match read {
                 Ok(read) => read,
                 Err(error) => {
-                    let error = plan.in_own_text(*error, workspace);
-                    return Err(Box::new(error.note(before.restore(workspace, context)?)));
+                    let error = plan.in_own_text(error, workspace);
+                    return Err(error.note(before.restore(workspace, context)?));
                 }
             };
             before.restore(workspace, context)?;
@@ -240,7 +240,7 @@ impl Dumping<'_> {
             if bytes > MOST_BYTES {
                 let message = format!("`{}` is {} in all", wanted.definition.name, bytes_text(bytes));
                 let error = Diagnostic::error("too-large", message).at(wanted.span.clone(), "");
-                return Err(Box::new(error.help("`--program 0` or `--iteration 0` takes a part of it")));
+                return Err(error.help("`--program 0` or `--iteration 0` takes a part of it"));
             }
             let mut table: Vec<u32> = Vec::new();
             for (which, &count) in levels.iter().zip(counts) {
@@ -312,7 +312,7 @@ fn cropped(wanted: &Wanted, levels: &[Which], counts: &[u32], data: Vec<u8>, tab
     if !flags.contains(&1) {
         let message = format!("`{}` was never computed: {which}", wanted.definition.name);
         let error = Diagnostic::error("never-computed", message).at(wanted.span.clone(), "");
-        return Err(Box::new(error.note("its branch was not taken, or its loop did not come that far")));
+        return Err(error.note("its branch was not taken, or its loop did not come that far"));
     }
     let dtype = dtype(wanted);
     let size = wanted.ty.shape.iter().flatten().product::<u64>() as usize * dtype.size();

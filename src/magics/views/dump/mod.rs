@@ -98,7 +98,7 @@ impl Magic for Dump {
         if spans.is_empty() {
             let error = Diagnostic::error("missing-argument", "`%dump` wants values").at(call.name.clone(), "");
             let error = error.help("`%dump acc`: a variable of the kernel's Python");
-            return Err(Box::new(error.help("`%dump %27`: `%stages` shows the text with the values' names")));
+            return Err(error.help("`%dump %27`: `%stages` shows the text with the values' names"));
         }
         let has_variables = spans.iter().any(|span| !cell[span.clone()].starts_with('%'));
         let has_ttir = subject.version.artifact(Stage::Ttir).is_some();
@@ -109,12 +109,12 @@ impl Magic for Dump {
             Some(span) => match cell[span.clone()].parse() {
                 Ok(Stage::Ttgir) if has_variables && has_ttir => {
                     let error = Diagnostic::error("option-value", "variables are looked for in the ttir").at(span, "");
-                    return Err(Box::new(error.help("a value of the ttgir begins with `%`")));
+                    return Err(error.help("a value of the ttgir begins with `%`"));
                 }
                 Ok(stage @ (Stage::Ttir | Stage::Ttgir)) => stage,
                 _ => {
                     let error = Diagnostic::error("option-value", "values are dumped of `ttgir` or `ttir`");
-                    return Err(Box::new(error.at(span, "")));
+                    return Err(error.at(span, ""));
                 }
             },
         };
@@ -122,30 +122,31 @@ impl Magic for Dump {
         let Some(launched) = kernel.launch.clone() else {
             let message = format!("`{}` was never launched, so its arguments are not known", subject.name);
             let error = Diagnostic::error("never-launched", message).at(call.arguments.clone(), "");
-            return Err(Box::new(error.help(format!("`%launch {}[GRID](ARGUMENTS)`", subject.name))));
+            return Err(error.help(format!("`%launch {}[GRID](ARGUMENTS)`", subject.name)));
         };
         let found = artifact(kernel, &subject.version, stage);
-        let found = found.map_err(|error| Box::new(error.at(call.arguments.clone(), "")))?;
+        let found = found.map_err(|error| error.at(call.arguments.clone(), ""))?;
         let text = without_comment(&readable(stage, found));
         let entry = subject.version.meta.entry.value.clone();
         let definitions = values::definitions(&text, &entry);
-        let line = match words.option("--line") {
-            None => None,
-            Some(span) => Some(cell[span.clone()].parse::<usize>().map_err(|_| {
-                Box::new(Diagnostic::error("option-value", "`--line` takes the number of a line").at(span, ""))
-            })?),
-        };
+        let line =
+            match words.option("--line") {
+                None => None,
+                Some(span) => Some(cell[span.clone()].parse::<usize>().map_err(|_| {
+                    Diagnostic::error("option-value", "`--line` takes the number of a line").at(span, "")
+                })?),
+            };
         let names = words.option("--as").map(|span| (cell[span.clone()].split(',').collect::<Vec<_>>(), span));
         if let Some((names, span)) = &names
             && (names.len() != spans.len() || !names.iter().all(|name| is_identifier(name)))
         {
             let error = Diagnostic::error("option-value", "`--as` takes a name for each value");
-            return Err(Box::new(error.at(span.clone(), format!("for {} value(s)", spans.len()))));
+            return Err(error.at(span.clone(), format!("for {} value(s)", spans.len())));
         }
         let (mut wanted, mut choices) = (Vec::new(), Vec::new());
         for (at, span) in spans.into_iter().enumerate() {
             let word = &cell[span.clone()];
-            let located = |error: Box<Diagnostic>| Box::new(error.at(span.clone(), ""));
+            let located = |error: Diagnostic| error.at(span.clone(), "");
             let definition = match names::Variable::parse(word) {
                 Some(variable) => {
                     let found = variable.find(&subject, stage, &definitions).map_err(located)?;
@@ -162,7 +163,7 @@ impl Magic for Dump {
                 let message = format!("`{}` are {count} buffers, which make no tensor", definition.name);
                 let error = Diagnostic::error("not-dumped", message)
                     .note(format!("its type: {}", ty.memory.as_deref().unwrap_or_default()));
-                return Err(located(Box::new(error.help("a view of one of them can be dumped"))));
+                return Err(located(error.help("a view of one of them can be dumped")));
             }
             let buffer = match names.as_ref().and_then(|(names, _)| names.get(at)) {
                 Some(name) => (*name).to_owned(),
@@ -200,11 +201,11 @@ pub fn value(
     workspace: &mut Workspace,
     context: Context<'_>,
 ) -> Result<Value> {
-    let located = |error: Box<Diagnostic>| Box::new(error.at(span.clone(), ""));
+    let located = |error: Diagnostic| error.at(span.clone(), "");
     let kernel = edit::kernel(workspace, Some((&subject.name, call.name.clone())), call)?;
     let Some(launched) = kernel.launch.clone() else {
         let message = format!("`{}` was never launched, so its arguments are not known", subject.name);
-        return Err(located(Box::new(Diagnostic::error("never-launched", message))));
+        return Err(located(Diagnostic::error("never-launched", message)));
     };
     let found = artifact(kernel, &subject.version, Stage::Ttgir).map_err(located)?;
     let text = without_comment(&readable(Stage::Ttgir, found));
@@ -225,7 +226,7 @@ pub fn value(
     let dumping = Dumping { subject, stage: Stage::Ttgir, text: &text, launched: &launched, wanted: &wanted };
     let (collected, _) = dumping.run(&Selection::one(program), workspace, context)?;
     let ([Wanted { definition, ty, .. }], Some(collected)) = (wanted, collected.into_iter().next()) else {
-        return Err(located(Box::new(Diagnostic::error("not-dumped", format!("`{word}` was not read back")))));
+        return Err(located(Diagnostic::error("not-dumped", format!("`{word}` was not read back"))));
     };
     Ok(Value { definition, text, ty, contents: collected.contents, note })
 }
@@ -268,11 +269,11 @@ fn storable(
     workspace: &mut Workspace,
     context: Context<'_>,
 ) -> Result<ValueType> {
-    refuse(definition, text).map_err(|error| Box::new(error.at(span.clone(), "")))?;
+    refuse(definition, text).map_err(|error| error.at(span.clone(), ""))?;
     let ty = type_of(subject, stage, text, definition, workspace, context)?;
     ValueType::parse(&ty).map_err(|why| {
         let error = Diagnostic::error("not-dumped", format!("`{}` cannot be dumped: {why}", definition.name));
-        Box::new(error.at(span.clone(), "").note(format!("its type: {ty}")))
+        error.at(span.clone(), "").note(format!("its type: {ty}"))
     })
 }
 
@@ -307,19 +308,19 @@ fn find<'a>(definitions: &'a [Definition], name: &str, line: Option<usize>) -> R
                 .map(|definition| definition.name.as_str())
                 .filter(|known| known.split_once('#').is_some_and(|(base, _)| base == name))
                 .collect();
-            return Err(Box::new(match (parts.first(), parts.last()) {
+            return Err(match (parts.first(), parts.last()) {
                 (Some(first), Some(last)) => error.help(format!("it has several results: `{first}` to `{last}`")),
                 _ if all().next().is_some() => error.note(format!("it is defined at line {}", lines(&mut all()))),
                 _ => match nearest(name, definitions.iter().map(|definition| definition.name.as_str())) {
                     Some(near) => error.help(format!("did you mean `{near}`?")),
                     None => error.help("`%stages` shows the text with the values' names"),
                 },
-            }));
+            });
         }
         several => {
             let error = Diagnostic::error("unknown-value", format!("{} values are called `{name}`", several.len()));
             let lines = lines(&mut several.iter().copied());
-            return Err(Box::new(error.help(format!("`--line` says which one: {lines}"))));
+            return Err(error.help(format!("`--line` says which one: {lines}")));
         }
     };
     Ok(definition)
@@ -342,10 +343,10 @@ fn refuse(definition: &Definition, text: &str) -> Result<()> {
                 None => left.trim().to_owned(),
             })
         });
-        return Err(Box::new(match waited {
+        return Err(match waited {
             Some(waited) => error.help(format!("its value is there when it was waited for: `{waited}`")),
             None => error.help("the result of its `warp_group_dot_wait` can be"),
-        }));
+        });
     }
     let why = match &definition.obstacle {
         None => return Ok(()),
@@ -354,7 +355,7 @@ fn refuse(definition: &Definition, text: &str) -> Result<()> {
         Some(Obstacle::Partition) => "it is in a partition of a warp specialisation".to_owned(),
         Some(Obstacle::While) => "it is in a `scf.while`, whose iterations have no number".to_owned(),
     };
-    Err(Box::new(Diagnostic::error("not-dumped", format!("`{name}` cannot be dumped: {why}"))))
+    Err(Diagnostic::error("not-dumped", format!("`{name}` cannot be dumped: {why}")))
 }
 
 /// The type of a value, in the words of MLIR's parser: it is told to use the value as something else.
@@ -371,13 +372,13 @@ fn type_of(
     lines.insert(definition.insert.min(lines.len()), &wrong);
     let request = subject.request(stage, Stage::Llir, &lines.join("\n"), workspace);
     let found = workspace.compiler.value_type(&request, context.cancel, &mut |news| told(news, context));
-    found.map_err(|failure| in_text(*failure.diagnostic, subject, &request))
+    found.map_err(|failure| in_text(failure.diagnostic, subject, &request))
 }
 
 /// An error that speaks of the text that was compiled.
-fn in_text(error: Diagnostic, subject: &Subject, request: &CompileRequest) -> Box<Diagnostic> {
+fn in_text(error: Diagnostic, subject: &Subject, request: &CompileRequest) -> Diagnostic {
     let source = warpbook_diagnostic::Source::new(format!("{}.{}", subject.name, request.entry), request.text.clone());
-    Box::new(error.in_source(&source))
+    error.in_source(&source)
 }
 
 fn output(

@@ -40,7 +40,7 @@ impl<'a> Variable<'a> {
         let python = [Stage::Triton, Stage::Gluon].into_iter().find_map(text_of);
         let (Some(python), Some(ir)) = (python, text_of(stage)) else {
             let error = Diagnostic::error("unknown-value", format!("{} has no Python", subject.headline()));
-            return Err(Box::new(error.help("values of IR begin with `%`: `%stages` shows them")));
+            return Err(error.help("values of IR begin with `%`: `%stages` shows them"));
         };
         let assignments = assignments(python);
         let own: Vec<&Assignment> = assignments.iter().filter(|one| one.names.iter().any(|n| n == self.name)).collect();
@@ -52,10 +52,10 @@ impl<'a> Variable<'a> {
         if own.is_empty() {
             let error = Diagnostic::error("unknown-value", format!("the kernel assigns no `{}`", self.name));
             let known = assignments.iter().flat_map(|one| one.names.iter().map(String::as_str));
-            return Err(Box::new(match nearest(self.name, known) {
+            return Err(match nearest(self.name, known) {
                 Some(near) => error.help(format!("did you mean `{near}`?")),
                 None => error.help("a variable of the kernel's Python, or a value of its IR: `%27`"),
-            }));
+            });
         }
         let lines = Lines::of(python, ir);
         let mut found: Vec<(u32, Definition)> = Vec::new();
@@ -67,7 +67,7 @@ impl<'a> Variable<'a> {
             let message = format!("no value of the {stage} is known to be `{}`", self.name);
             let error = Diagnostic::error("unknown-value", message).note(format!("assigned at line {}", at.join(", ")));
             let error = error.note("it was folded away, or is assigned together with others, or lost its place");
-            return Err(Box::new(error.help("`%stages` shows the values that a line became: `%27`")));
+            return Err(error.help("`%stages` shows the values that a line became: `%27`"));
         };
         let mut note = format!("{} is {} of the {stage}, assigned at line {line}", self.name, definition.name);
         if !found.is_empty() {
@@ -90,7 +90,7 @@ fn parameter(ir: &str, count: usize, position: usize, definitions: &[Definition]
         None => {
             let error =
                 Diagnostic::error("unknown-value", format!("the parameter `{name}` is not one value of the IR"));
-            Err(Box::new(error.help("`%stages` shows what it became")))
+            Err(error.help("`%stages` shows what it became"))
         }
     }
 }

@@ -37,7 +37,7 @@ impl Selection {
                 Some(found) => Ok(Some((found, span))),
                 None => {
                     let error = Diagnostic::error("option-value", format!("`{name}` takes numbers or `all`"));
-                    Err(Box::new(error.at(span, "").help(format!("`{name} 3,0`"))))
+                    Err(error.at(span, "").help(format!("`{name} 3,0`")))
                 }
             }
         };
@@ -46,7 +46,7 @@ impl Selection {
         if let Some((given, span)) = &given {
             if given.len() > PROGRAM_LEVELS {
                 let error = Diagnostic::error("option-value", "a program has three coordinates");
-                return Err(Box::new(error.at(span.clone(), "")));
+                return Err(error.at(span.clone(), ""));
             }
             // `all` alone is every program.
             match given.as_slice() {
@@ -72,10 +72,10 @@ impl Selection {
                 Which::One(number) if number >= extent => {
                     let error = Diagnostic::error("option-value", format!("the grid has no program {number}"));
                     let error = error.note(format!("it is {} × {} × {}", grid[0], grid[1], grid[2]));
-                    return Err(Box::new(match &self.span {
+                    return Err(match &self.span {
                         Some(span) => error.at(span.clone(), ""),
                         None => error,
-                    }));
+                    });
                 }
                 other => other,
             });
@@ -90,7 +90,7 @@ impl Selection {
                     0 => format!("`{}` is in no loop", definition.name),
                     _ => format!("`{}` is in {depth} loop(s): {}", definition.name, loops.join(", ")),
                 };
-                return Err(Box::new(Diagnostic::error("option-value", message).at(span.clone(), "")));
+                return Err(Diagnostic::error("option-value", message).at(span.clone(), ""));
             }
         }
         Ok(levels)

@@ -60,13 +60,13 @@ impl Magic for LayoutMagic {
         if let Some(second) = words.positional.iter().filter(|word| !is_layout(word)).nth(1) {
             let text = &cell[second.clone()];
             let error = Diagnostic::error("unknown-layout", format!("`{text}` is no layout"));
-            return Err(Box::new(error.at(second.clone(), "").help("a layout is `#mma` or `%27`")));
+            return Err(error.at(second.clone(), "").help("a layout is `#mma` or `%27`"));
         }
         let subject = Subject::of(named, call, workspace)?;
         let triton = subject.triton(workspace);
         let kernel = edit::kernel(workspace, Some((&subject.name, call.name.clone())), call)?;
         let ttgir = artifact(kernel, &subject.version, Stage::Ttgir);
-        let ttgir = ttgir.map_err(|error| Box::new(error.at(call.arguments.clone(), "")))?;
+        let ttgir = ttgir.map_err(|error| error.at(call.arguments.clone(), ""))?;
         let text = readable(Stage::Ttgir, ttgir);
         let mut source = Source::new(&text);
         source.rule = Rule::of(&triton);
@@ -84,18 +84,18 @@ impl Magic for LayoutMagic {
         let shape = match (words.option("--shape"), &used) {
             (Some(span), _) => shape(&cell[span.clone()]).ok_or_else(|| {
                 let error = Diagnostic::error("option-value", "`--shape` takes extents that are powers of two");
-                Box::new(error.at(span, "").help("--shape 64x64"))
+                error.at(span, "").help("--shape 64x64")
             })?,
             (None, Some(used)) => used.shape.clone(),
             (None, None) if name.starts_with('%') => {
                 let error = Diagnostic::error("no-layout", format!("`{name}` is no tensor with a layout"));
                 let line = operation.and_then(|operation| text.lines().nth(operation.line as usize - 1));
                 let error = error.at(span, "");
-                return Err(Box::new(line.into_iter().fold(error, |error, line| error.note(line.trim().to_owned()))));
+                return Err(line.into_iter().fold(error, |error, line| error.note(line.trim().to_owned())));
             }
             (None, None) => {
                 let error = Diagnostic::error("no-shape", format!("no value of the TTGIR has the layout `{name}`"));
-                return Err(Box::new(error.at(span, "").help("say what is laid out: `--shape 64x64`")));
+                return Err(error.at(span, "").help("say what is laid out: `--shape 64x64`"));
             }
         };
         let attribute = used.as_ref().map_or(name, |used| used.encoding.as_str());
@@ -108,10 +108,10 @@ impl Magic for LayoutMagic {
         let at = words.option("--at").map(|span| at(&cell[span.clone()], &shape, counting, &span)).transpose()?;
         let refuse = |Unsupported(what): Unsupported| {
             let error = Diagnostic::error("layout-unsupported", format!("not drawn: {what}")).at(span.clone(), "");
-            Box::new(match source.aliases.get(attribute) {
+            match source.aliases.get(attribute) {
                 Some(value) => error.note((*value).to_owned()),
                 None => error,
-            })
+            }
         };
         // A conversion or an access is more than the layout of its result.
         if words.option("--shape").is_none()
@@ -143,14 +143,14 @@ impl Magic for LayoutMagic {
     }
 }
 
-fn unknown(name: &str, source: &Source<'_>, span: std::ops::Range<usize>) -> Box<Diagnostic> {
+fn unknown(name: &str, source: &Source<'_>, span: std::ops::Range<usize>) -> Diagnostic {
     let what = if name.starts_with('#') { "layout" } else { "value" };
     let error = Diagnostic::error("unknown-layout", format!("the TTGIR has no {what} `{name}`")).at(span, "");
     let names = source.names(name.starts_with('#'));
-    Box::new(match nearest(name, names.iter().map(String::as_str)) {
+    match nearest(name, names.iter().map(String::as_str)) {
         Some(near) => error.help(format!("did you mean `{near}`?")),
         None => error.help("`%layout` lists the layouts and the conversions"),
-    })
+    }
 }
 
 /// `64x64`
@@ -161,9 +161,8 @@ fn shape(text: &str) -> Option<Vec<u32>> {
 
 /// `3,5`: an element. The first dimensions, where they count buffers, may be left out.
 fn at(text: &str, whole: &[u32], counting: usize, span: &std::ops::Range<usize>) -> Result<Vec<u32>> {
-    let refuse = |message: String, help: String| {
-        Box::new(Diagnostic::error("option-value", message).at(span.clone(), "").help(help))
-    };
+    let refuse =
+        |message: String, help: String| Diagnostic::error("option-value", message).at(span.clone(), "").help(help);
     let example = || {
         let last: Vec<String> = whole.iter().map(|extent| (extent - 1).to_string()).collect();
         let short = if counting > 0 { format!(" or {}", last[counting..].join(",")) } else { String::new() };

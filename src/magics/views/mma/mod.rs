@@ -54,15 +54,15 @@ impl Magic for Mma {
         let subject = Subject::of(words.positional.first(), call, workspace)?;
         let kernel = edit::kernel(workspace, Some((&subject.name, call.name.clone())), call)?;
         let ptx = artifact(kernel, &subject.version, Stage::Ptx);
-        let ptx = readable(Stage::Ptx, ptx.map_err(|error| Box::new(error.at(call.arguments.clone(), "")))?);
+        let ptx = readable(Stage::Ptx, ptx.map_err(|error| error.at(call.arguments.clone(), ""))?);
         let mut instructions = instruction::all(&ptx).map_err(|error| {
             let source = warpbook_diagnostic::Source::new(format!("{}.ptx", subject.name), ptx.clone());
-            Box::new(error.in_source(&source))
+            error.in_source(&source)
         })?;
         if instructions.is_empty() {
             let error =
                 Diagnostic::error("no-mma", format!("the PTX of {} has no tensor-core instruction", subject.name));
-            return Err(Box::new(error.at(call.arguments.clone(), "").note(subject.headline())));
+            return Err(error.at(call.arguments.clone(), "").note(subject.headline()));
         }
         let products = instructions.iter().filter(|instruction| instruction.is_product()).count();
         let chosen = words.option("--instruction").map(|span| {
@@ -74,7 +74,7 @@ impl Magic for Mma {
                     1 => "there is one: 0".to_owned(),
                     count => format!("0 to {}", count - 1),
                 };
-                Box::new(error.at(span, "").help(help))
+                error.at(span, "").help(help)
             })
         });
         let chosen = chosen.transpose()?;

@@ -39,9 +39,11 @@ pub fn changed(
 ) -> Result<Output> {
     request.passes = edits(words, call, request.passes);
     let compiled = compile(&request, workspace, context);
-    let compiled = compiled.map_err(|error| match error.code {
+    let compiled = compiled.map_err(|mut error| match error.code {
         "unknown-pass" => {
-            Box::new(Diagnostic { source: None, labels: Vec::new(), ..*error }.at(place(words, call), ""))
+            error.source = None;
+            error.labels.clear();
+            error.at(place(words, call), "")
         }
         _ => error,
     })?;
@@ -58,7 +60,7 @@ pub fn from(
     workspace: &mut Workspace,
     context: Context<'_>,
 ) -> Result<Output> {
-    let located = |error: Box<Diagnostic>| Box::new(error.at(span.clone(), ""));
+    let located = |error: Diagnostic| error.at(span.clone(), "");
     let at = find(passes, &call.cell.text[span.clone()]).map_err(located)?;
     let stage = passes.passes[at].stage;
     let previous = passes.passes[..at].iter().rev().find(|pass| pass.stage == stage && pass.skipped.is_none());
@@ -69,7 +71,7 @@ pub fn from(
         (_, Some(_)) => {
             let name = passes.passes[at].label();
             let error = Diagnostic::error("unknown-pass", format!("`{name}` is a pass of the stage {stage}"));
-            return Err(located(Box::new(error.help("a compilation begins at passes of ttir and ttgir"))));
+            return Err(located(error.help("a compilation begins at passes of ttir and ttgir")));
         }
     };
     let text = locations::remove(text_before(passes, at));
@@ -114,10 +116,10 @@ fn find(passes: &Passes, name: &str) -> Result<usize> {
     let error = Diagnostic::error("unknown-pass", format!("no pass is called `{name}`"));
     let names: Vec<String> = passes.passes.iter().map(Pass::label).collect();
     let short = names.iter().filter_map(|name| name.rsplit('.').next());
-    Err(Box::new(match nearest(name, names.iter().map(String::as_str).chain(short)) {
+    Err(match nearest(name, names.iter().map(String::as_str).chain(short)) {
         Some(near) => error.help(format!("did you mean `{near}`?")),
         None => error.help("`%passes` lists them"),
-    }))
+    })
 }
 
 /// The IR after a pass in a new cell that goes on from there.
@@ -126,7 +128,7 @@ pub fn edit(subject: &Subject, passes: &Passes, name: &str, context: Context<'_>
     let pass = &passes.passes[at];
     if !matches!(pass.stage, Stage::Ttir | Stage::Ttgir) {
         let error = Diagnostic::error("unknown-pass", format!("`{name}` is a pass of the stage {}", pass.stage));
-        return Err(Box::new(error.help("cells go on after passes of ttir and ttgir")));
+        return Err(error.help("cells go on after passes of ttir and ttgir"));
     }
     let body = annotated(subject, pass.stage, &locations::remove(text_before(passes, at + 1)));
     let label = pass.label();

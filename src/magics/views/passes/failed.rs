@@ -15,7 +15,7 @@ use warpbook_ir::{locations, operations};
 pub fn show(words: &Words, call: &Call<'_>, workspace: &Workspace, context: Context<'_>) -> Result<Output> {
     let Some(broken) = workspace.compiler.broken_pass() else {
         let error = Diagnostic::error("no-failed-pass", "no pass has failed in this session");
-        return Err(Box::new(error.at(call.arguments.clone(), "")));
+        return Err(error.at(call.arguments.clone(), ""));
     };
     let kernel = broken.request.name.as_deref().unwrap_or("kernel");
     let headline =

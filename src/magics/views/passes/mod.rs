@@ -63,11 +63,9 @@ impl Magic for PassesMagic {
         let subject = Subject::of(words.positional.first(), call, workspace)?;
         let Some(request) = subject.version.request.clone().filter(|request| request.entry < Stage::Llir) else {
             let error = Diagnostic::error("no-passes", format!("{} entered below the passes", subject.headline()));
-            return Err(Box::new(
-                error
-                    .at(call.arguments.clone(), "")
-                    .note(format!("it entered at {}; passes run on ttir and ttgir", subject.version.entered)),
-            ));
+            return Err(error
+                .at(call.arguments.clone(), "")
+                .note(format!("it entered at {}; passes run on ttir and ttgir", subject.version.entered)));
         };
         let mut request = CompileRequest::clone(&request);
         request.triton = subject.triton(workspace);
@@ -77,14 +75,14 @@ impl Magic for PassesMagic {
         let found = workspace.compiler.passes(&request, context.cancel, &mut |news| told(news, context));
         let found = found.map_err(|failure| {
             let name = format!("{}.{}", subject.name, request.entry);
-            Box::new(failure.diagnostic.in_source(&Source::new(name, request.text.clone())))
+            failure.diagnostic.in_source(&Source::new(name, request.text.clone()))
         })?;
         if let Some(span) = words.option("--from") {
             return again::from(&subject, &found, span, &words, call, workspace, context).map(Some);
         }
         match words.option("--edit") {
             Some(span) => again::edit(&subject, &found, &call.cell.text[span.clone()], context)
-                .map_err(|error| Box::new(error.at(span, "")))
+                .map_err(|error| error.at(span, ""))
                 .map(Some),
             None => Ok(Some(output(&subject.headline(), &found))),
         }

@@ -165,7 +165,7 @@ fn launch(
 
 fn written(device: &dyn Device, address: u64, bytes: u64) -> Result<Maps> {
     let mut raw = vec![0; usize::try_from(bytes).unwrap_or(0).min(1 << 20)];
-    device.read(address, &mut raw).map_err(|error| Box::new(Diagnostic::note(*error, "the scratch of program 0")))?;
+    device.read(address, &mut raw).map_err(|error| Diagnostic::note(error, "the scratch of program 0"))?;
     let slots = raw.as_chunks::<TENSOR_MAP_BYTES>().0;
     Ok(slots.iter().filter(|slot| slot.iter().any(|&byte| byte != 0)).copied().collect())
 }

@@ -60,14 +60,14 @@ impl Magic for Tma {
             if let Some(word) = named.filter(|_| alone) {
                 let name = &cell[word.clone()];
                 let error = Diagnostic::error("unknown-kernel", format!("there is no kernel `{name}`")).at(word, "");
-                return Err(Box::new(match nearest(name, workspace.kernels.names()) {
+                return Err(match nearest(name, workspace.kernels.names()) {
                     Some(near) => error.help(format!("did you mean `{near}`?")),
                     None => error.help(format!("and {} has no descriptor", subject.name)),
-                }));
+                });
             }
             let error = Diagnostic::error("no-descriptor", format!("{} has no tensor descriptor", subject.name));
             let error = error.at(call.arguments.clone(), "").note(subject.headline());
-            return Err(Box::new(error.help("below sm_90 `tma(…)` arguments become pointers")));
+            return Err(error.help("below sm_90 `tma(…)` arguments become pointers"));
         }
         let shown: Vec<&found::Found> = match &named {
             None => all.iter().collect(),
@@ -78,10 +78,10 @@ impl Magic for Tma {
                     let message = format!("{} has no descriptor `{name}`", subject.name);
                     let error = Diagnostic::error("unknown-descriptor", message).at(word.clone(), "");
                     let names: Vec<&str> = all.iter().map(|one| one.name.as_str()).collect();
-                    return Err(Box::new(match nearest(name, names.iter().copied()) {
+                    return Err(match nearest(name, names.iter().copied()) {
                         Some(near) => error.help(format!("did you mean `{near}`?")),
                         None => error.help(format!("it has: {}", names.join(", "))),
-                    }));
+                    });
                 }
                 one
             }
@@ -89,7 +89,7 @@ impl Magic for Tma {
         let at = words.option("--at").map(|span| {
             let text = &cell[span.clone()];
             let refuse = |message: String, help: String| {
-                Box::new(Diagnostic::error("option-value", message).at(span.clone(), "").help(help))
+                Diagnostic::error("option-value", message).at(span.clone(), "").help(help)
             };
             let inside = text.trim_start_matches(['[', '(']).trim_end_matches([']', ')']);
             let numbers: Option<Vec<i64>> = inside.split(',').map(|number| number.trim().parse().ok()).collect();

@@ -64,7 +64,7 @@ impl Magic for TraceMagic {
                 }
                 None => Diagnostic::error("missing-argument", "`%trace` wants an element").at(call.name.clone(), ""),
             };
-            return Err(Box::new(error.help("`%trace c[3,5]`, `%trace KERNEL c[3,5]`")));
+            return Err(error.help("`%trace c[3,5]`, `%trace KERNEL c[3,5]`"));
         };
         let subject = Subject::of(named.as_ref(), call, workspace)?;
         let element = observing::element(span, call, workspace)?;
@@ -73,12 +73,12 @@ impl Magic for TraceMagic {
         let (observed, _) = observing::launched(&again, &observe, workspace, context)?;
         let Some(Observed::Writers(Writers { last: Some(writer), count, .. })) = observed else {
             let message = format!("the launch of `{}` does not write {}", again.name, element.text);
-            return Err(Box::new(Diagnostic::error("never-written", message).at(span.clone(), "")));
+            return Err(Diagnostic::error("never-written", message).at(span.clone(), ""));
         };
         let observe = Observe::Record { block: writer.block, warp: None };
         let (observed, device) = observing::launched(&again, &observe, workspace, context)?;
         let Some(Observed::Record(record)) = observed else {
-            return Err(Box::new(Diagnostic::error("trace", "the emulator recorded nothing")));
+            return Err(Diagnostic::error("trace", "the emulator recorded nothing"));
         };
         let origins = record.origins(&writer);
         let lines = origins.passages.iter().map(|passage| &passage.line).chain([&writer.line]);

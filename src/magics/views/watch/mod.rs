@@ -90,7 +90,7 @@ impl Magic for WatchMagic {
         if spans.is_empty() {
             let error = Diagnostic::error("missing-argument", "`%watch` wants a register or an address");
             let help = "`%watch %r12`, `%watch c[3,5] --line 40`; `%stages` shows the PTX with its lines";
-            return Err(Box::new(error.at(call.name.clone(), "").help(help)));
+            return Err(error.at(call.name.clone(), "").help(help));
         }
         let again = observing::again(&subject, call, workspace)?;
         let ptx = again.version.artifact(Stage::Ptx).and_then(Artifact::text).unwrap_or_default().to_owned();
@@ -103,7 +103,7 @@ impl Magic for WatchMagic {
         if let Some(value) = spans.iter().find(is_value) {
             if let Some(other) = spans.iter().find(|span| *span != value) {
                 let error = Diagnostic::error("option-value", "a value is watched by itself").at(other.clone(), "");
-                return Err(Box::new(error.help(format!("`%watch {} {}`", subject.name, &cell[value.clone()]))));
+                return Err(error.help(format!("`%watch {} {}`", subject.name, &cell[value.clone()])));
             }
             let lanes = lanes(&words, cell)?;
             return value::watch_value(&subject, value, &words, &lanes, call, workspace, context).map(Some);
@@ -195,7 +195,7 @@ fn wanted(span: Range<usize>, chosen: Option<Holds>, call: &Call<'_>, workspace:
         };
         let Some(at) = parsed.filter(|at| *at < 1 << 20) else {
             let error = Diagnostic::error("bad-address", "an address in shared memory is a number of bytes");
-            return Err(Box::new(error.at(span, "").help("`shared[0x400]`")));
+            return Err(error.at(span, "").help("`shared[0x400]`"));
         };
         return Ok(Wanted { text: text.to_owned(), watched: Watched::Shared { at, bytes }, element: None, span });
     }
@@ -231,15 +231,13 @@ fn line(
         return found.ok_or_else(|| {
             let error =
                 Diagnostic::error("no-instruction", format!("no instruction of the PTX comes from line {source}"));
-            Box::new(error.at(words.option("--source").unwrap_or_default(), "").help("`%stages` shows which lines do"))
+            error.at(words.option("--source").unwrap_or_default(), "").help("`%stages` shows which lines do")
         });
     }
     let Some(Wanted { watched: Watched::Register(name), span, .. }) = wanted.first() else {
         let error = Diagnostic::error("missing-option", "memory is watched at a line of the PTX");
         let error = error.at(wanted.first().map_or(call.arguments.clone(), |one| one.span.clone()), "");
-        return Err(Box::new(
-            error.help("`--line N`: `%stages` shows the lines; `%trace` tells who writes an element"),
-        ));
+        return Err(error.help("`--line N`: `%stages` shows the lines; `%trace` tells who writes an element"));
     };
     let has = |text: &str| {
         let mut names = text.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '%' | '$' | '.')));
@@ -254,12 +252,12 @@ fn line(
     })
 }
 
-fn unknown_register<'a>(name: &str, names: impl Iterator<Item = &'a str>, span: Range<usize>) -> Box<Diagnostic> {
+fn unknown_register<'a>(name: &str, names: impl Iterator<Item = &'a str>, span: Range<usize>) -> Diagnostic {
     let error = Diagnostic::error("unknown-register", format!("the PTX has no register `{name}`")).at(span, "");
-    Box::new(match nearest(name, names) {
+    match nearest(name, names) {
         Some(near) => error.help(format!("did you mean `{near}`?")).note("a value of TTGIR or TTIR is dumped: `%dump`"),
         None => error.help("`%stages` shows the PTX; a value of TTGIR or TTIR is dumped: `%dump`"),
-    })
+    }
 }
 
 /// Refuses what is not there.
@@ -267,10 +265,10 @@ fn check(wanted: &[Wanted], history: &History, line: u32, at: Range<usize>) -> R
     if history.line.is_none() {
         let error = Diagnostic::error("no-instruction", format!("no instruction begins on line {line} of the PTX"));
         let near = history.lines.iter().min_by_key(|known| known.abs_diff(line));
-        return Err(Box::new(match near {
+        return Err(match near {
             Some(near) => error.at(at, "").help(format!("the nearest is on line {near}")),
             None => error.at(at, ""),
-        }));
+        });
     }
     for (one, found) in wanted.iter().zip(&history.found) {
         match found {
@@ -280,7 +278,7 @@ fn check(wanted: &[Wanted], history: &History, line: u32, at: Range<usize>) -> R
             Found::Elsewhere { from, to } => {
                 let message = format!("`{}` holds nothing at line {line}", one.text);
                 let error = Diagnostic::error("register-dead", message).at(one.span.clone(), "");
-                return Err(Box::new(error.note(format!("it lives from line {from} to line {to} of the PTX"))));
+                return Err(error.note(format!("it lives from line {from} to line {to} of the PTX")));
             }
             Found::Register { .. } | Found::Memory => {}
         }

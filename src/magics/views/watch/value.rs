@@ -67,7 +67,7 @@ pub fn watch_value(
     if let Some(name) = ["--line", "--source", "--as"].into_iter().find(|name| words.option(name).is_some()) {
         let message = format!("`{name}` is for registers and memory; a value is watched where it is made");
         let error = Diagnostic::error("option-value", message).at(words.option(name).unwrap_or_default(), "");
-        return Err(Box::new(error.help("without it, the registers that hold the value are told")));
+        return Err(error.help("without it, the registers that hold the value are told"));
     }
     let block = observing::block(words, cell)?;
     let warp: u32 = observing::number(words, cell, "--warp", "the number of a warp")?.unwrap_or(0);
@@ -79,7 +79,7 @@ pub fn watch_value(
     let extents = again.version.meta.cluster.value;
     let program = std::array::from_fn(|axis| block[axis] / extents[axis].max(1));
     let value = dump::value(subject, span, program, call, workspace, context)?;
-    let refuse = |message: String| Box::new(Diagnostic::error("not-in-registers", message).at(span.clone(), ""));
+    let refuse = |message: String| Diagnostic::error("not-in-registers", message).at(span.clone(), "");
     let layout = layout(&value).map_err(refuse)?;
     let expected = expected(&value, &layout, warp);
     let observe = Observe::Record { block, warp: Some(warp) };
@@ -125,7 +125,7 @@ pub fn watch_value(
         let message = format!("no register of the PTX is seen to hold a part of `{}`", &cell[span.clone()]);
         let error = refuse(message).note(format!("its type: {}", described(&value)));
         let error = error.note("it was folded into what uses it, or is the same in every lane, or is kept in parts");
-        Box::new(error.help("`%dump` has its elements"))
+        error.help("`%dump` has its elements")
     })?;
     Ok(Output::text(text).with_html(html).with_facts(facts))
 }
