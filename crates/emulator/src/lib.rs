@@ -10,6 +10,7 @@ mod families;
 mod fault;
 mod instrument;
 mod lanes;
+mod lock;
 mod program;
 mod run;
 mod state;
@@ -19,7 +20,8 @@ use std::collections::BTreeMap;
 pub use descriptor::tensor_map::{Broken, Interleave, Swizzle, TENSOR_MAP_BYTES, TensorMap, TensorMapType};
 pub use fault::{Fault, FaultKind, Thread};
 pub use instrument::observe;
-pub use run::launch::{Arithmetic, Checked, LaunchConfig, Stats, launch};
+pub use run::launch::{Checked, LaunchConfig, Stats, launch};
+pub use state::environment::Arithmetic;
 pub use state::memory::{ALIGNMENT, Allocation, GlobalMemory};
 
 use warpbook_diagnostic::{Diagnostic, Result, Source};

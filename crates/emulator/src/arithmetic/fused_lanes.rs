@@ -11,7 +11,7 @@ use std::ops::Range;
 
 use super::formats::{F16, F32, Format};
 use super::narrow;
-use super::tensor::{Accumulator, Element, FusedSum, MAX_K, Mma, Plane, element_field};
+use super::product::{Accumulator, Element, FusedSum, MAX_K, Mma, Plane, element_field};
 #[cfg(target_arch = "x86_64")]
 use super::vector::{Avx2, Avx512};
 use super::vector::{LANES, Portable, Unit};

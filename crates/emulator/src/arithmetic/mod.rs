@@ -10,6 +10,7 @@ pub mod fused_lanes;
 pub mod integer;
 mod interpolator;
 pub mod narrow;
+pub mod product;
 pub mod scaled;
 pub mod simd;
 pub mod tensor;

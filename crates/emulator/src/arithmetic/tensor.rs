@@ -11,131 +11,10 @@
 use super::formats::{F16, F32, Format, Rounding};
 use super::fused_lanes::Operands;
 use super::narrow;
-
-/// The 32 lanes of a 32-bit register.
-pub type Plane = [u32; 32];
-
-/// Which tensor core is emulated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum Architecture {
-    Turing,
-    Ampere,
-    Ada,
-    Hopper,
-    Blackwell,
-}
-
-impl Architecture {
-    /// From a compute capability (80).
-    pub fn from_capability(capability: u32) -> Self {
-        match capability {
-            0..80 => Self::Turing,
-            80..89 => Self::Ampere,
-            89 => Self::Ada,
-            90 => Self::Hopper,
-            _ => Self::Blackwell,
-        }
-    }
-}
-
-/// The element type of A or B.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum Element {
-    F16,
-    Bf16,
-    Tf32,
-    E4m3,
-    E5m2,
-    S8,
-    U8,
-}
-
-impl Element {
-    /// Elements in a 32-bit register.
-    #[inline(always)]
-    pub fn per_register(self) -> usize {
-        match self {
-            Self::Tf32 => 1,
-            Self::F16 | Self::Bf16 => 2,
-            Self::E4m3 | Self::E5m2 | Self::S8 | Self::U8 => 4,
-        }
-    }
-
-    pub(super) fn format(self) -> Option<Format> {
-        use super::formats::{BF16, E4M3, E5M2, TF32};
-        match self {
-            Self::F16 => Some(F16),
-            Self::Bf16 => Some(BF16),
-            Self::Tf32 => Some(TF32),
-            Self::E4m3 => Some(E4M3),
-            Self::E5m2 => Some(E5M2),
-            Self::S8 | Self::U8 => None,
-        }
-    }
-}
-
-/// The type of C and D.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum Accumulator {
-    F32,
-    F16,
-    S32 { saturate: bool },
-}
-
-/// One `mma.sync` form; M and N as the instruction's shape says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Mma {
-    /// Rows: 16, or 8 for Turing's integer form.
-    pub m: usize,
-    /// The reduced extent.
-    pub k: usize,
-    /// Type of A.
-    pub a: Element,
-    /// Type of B.
-    pub b: Element,
-    /// Type of C and D.
-    pub accumulator: Accumulator,
-}
-
-/// The fused sum of one architecture and element type.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FusedSum {
-    /// Fractional bits kept below the largest exponent.
-    pub fraction_bits: i32,
-    /// Products added in one step.
-    pub step: usize,
-    /// Mantissa bits of an f32 result.
-    pub output_bits: u32,
-}
-
-impl FusedSum {
-    /// How an architecture adds the products of an element type. `k` is the instruction's.
-    pub fn of(architecture: Architecture, element: Element, k: usize) -> Self {
-        let fp8 = matches!(element, Element::E4m3 | Element::E5m2);
-        let halves = match element {
-            Element::Tf32 => 4,
-            _ if fp8 => 16,
-            _ => 8,
-        };
-        let (fraction_bits, step) = match architecture {
-            Architecture::Turing => (24, halves),
-            Architecture::Ampere => (24, halves),
-            Architecture::Ada if fp8 => (13, halves),
-            Architecture::Ada => (24, halves),
-            // `wgmma`'s; of `mma.sync`, see `fp8_of_hopper`.
-            Architecture::Hopper if fp8 => (13, k),
-            Architecture::Hopper | Architecture::Blackwell => (25, k),
-        };
-        let output_bits = if fp8 && fraction_bits == 13 { 13 } else { 23 };
-        Self { fraction_bits, step: step.min(k), output_bits }
-    }
-}
+pub use super::product::{Accumulator, Architecture, Element, FusedSum, Mma, Plane};
+use super::product::{MAX_K, element_field};
 
 const N: usize = 8;
-pub(super) const MAX_K: usize = 32;
 /// Exponent of a zero: below every other.
 const ZERO: i32 = -10_000;
 /// Terms are aligned to this exponent or a larger one. (Seen on an H100: -136 to -132 fit; MMA-Sim has -133.)
@@ -176,16 +55,6 @@ fn split_all(format: Format, bits: &[u32; 32]) -> ([f32; 32], [i32; 32], bool) {
         specials |= u32::from(special);
     }
     (significands, exponents, specials != 0)
-}
-
-/// Where element `index` of a register lies: shift and mask.
-#[inline(always)]
-pub(super) fn element_field(element: Element, index: usize) -> (u32, u32) {
-    match element {
-        Element::Tf32 => (13, 0x7ffff),
-        Element::F16 | Element::Bf16 => (16 * index as u32, 0xffff),
-        _ => (8 * index as u32, 0xff),
-    }
 }
 
 fn element_bits(element: Element, register: u32, index: usize) -> u32 {

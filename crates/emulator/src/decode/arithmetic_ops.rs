@@ -7,7 +7,7 @@ use crate::arithmetic::formats::{F16, Rounding};
 use crate::arithmetic::{float, integer};
 use crate::lanes::{self, lanes};
 use crate::program::{Data, Logic, Long, Op, Special, Word};
-use crate::run::cluster::RANK_SHIFT;
+use crate::state::address::RANK_SHIFT;
 use warpbook_diagnostic::Result;
 use warpbook_ptx::{Immediate, Operand, PtxType};
 

@@ -1,9 +1,9 @@
 //! Generic addresses, and those of the blocks of a cluster.
 
-use super::{Step, lanes_of};
+use super::step::Step;
 use crate::program::{Data, MemorySpace, Slot};
-use crate::run::cluster::{RANK_SHIFT, named_block};
-use crate::state::access::{LOCAL_WINDOW, PARAM_WINDOW, SHARED_WINDOW, resolve_generic};
+use crate::state::address::{LOCAL_WINDOW, PARAM_WINDOW, RANK_SHIFT, SHARED_WINDOW, named_block, resolve_generic};
+use crate::state::warp::lanes_of;
 
 impl Step<'_, '_> {
     pub(crate) fn enter_window(&mut self, space: MemorySpace, d: Slot, a: Slot) {

@@ -6,186 +6,22 @@
 // Dimensions are indices into several arrays at once.
 #![allow(clippy::needless_range_loop)]
 
+use super::step::{LaneFault, Step};
 use crate::descriptor::tensor_map::{Interleave, Swizzle, TENSOR_MAP_BYTES, TensorMap, TensorMapType};
-use crate::families::{LaneFault, Step, lanes_of};
 use crate::fault::FaultKind;
-use crate::instrument::observe::Piece;
-use crate::instrument::sanitizer::{Snapshot, Who, place_in_global};
+use crate::instrument::sanitizer::place_in_global;
 use crate::program::{
     AddressOperand, AtomicOp, AtomicType, BulkReduction, BulkSource, Data, MapField, MemorySpace, Slot,
 };
-use crate::run::block::{BlockMemory, Environment};
-use crate::run::cluster::{Cluster, RANK_SHIFT, named_block};
-use crate::state::access::{Access, Place, resolve_generic};
+use crate::state::access::{Access, Place, Who};
+use crate::state::address::{resolve_generic, split};
+use crate::state::block_memory::BlockMemory;
+use crate::state::cluster::Cluster;
+use crate::state::environment::Environment;
+use crate::state::pending::{PendingLoad, PendingStore};
+use crate::state::transfer::{GlobalSide, Row};
+use crate::state::warp::lanes_of;
 use warpbook_gpu::{swizzled, u64_from_le};
-
-/// The global side, with its operands known.
-#[derive(Clone, Debug)]
-enum Side {
-    Plain {
-        address: u64,
-        bytes: u32,
-    },
-    Tensor {
-        map: Box<TensorMap>,
-        first: [i64; 5],
-    },
-    /// The block's own shared memory.
-    Shared {
-        address: u64,
-        bytes: u32,
-    },
-}
-
-impl Side {
-    /// Which bytes of shared memory lie where in global memory, at most 16 together.
-    fn pieces(&self, shared: u64) -> Vec<Piece> {
-        let mut pieces = Vec::new();
-        match self {
-            Self::Plain { address, bytes } => {
-                let offsets = (0..*bytes).step_by(16).map(u64::from);
-                pieces.extend(offsets.map(|at| Piece { shared: shared + at, global: Some(address + at), bytes: 16 }));
-            }
-            Self::Tensor { map, first } => {
-                let row_bytes = map.row_bytes() as u64;
-                let each = |row: &Row| {
-                    let inside = row.skipped as u64..(row.skipped + row.inside) as u64;
-                    for at in (0..row_bytes).step_by(16) {
-                        let own = swizzled(shared + row.offset + at, map.pattern());
-                        let end = (at + 16).min(row_bytes);
-                        // The edge of the tensor may lie within a piece.
-                        let (from, to) = (at.max(inside.start).min(end), end.min(inside.end).max(at));
-                        let bounds = [at, from, to.max(from), end];
-                        for (number, bound) in bounds.windows(2).enumerate().filter(|(_, bound)| bound[0] < bound[1]) {
-                            pieces.push(Piece {
-                                shared: own + (bound[0] - at),
-                                global: (number == 1).then(|| row.address + bound[0] - inside.start),
-                                bytes: (bound[1] - bound[0]) as u32,
-                            });
-                        }
-                    }
-                    Ok(())
-                };
-                // The closure does not fail.
-                let _ = map.rows(first, each);
-            }
-            Self::Shared { .. } => {}
-        }
-        pieces
-    }
-
-    /// Bytes of shared memory.
-    fn shared_bytes(&self) -> usize {
-        match self {
-            Self::Plain { bytes, .. } | Self::Shared { bytes, .. } => *bytes as usize,
-            Self::Tensor { map, .. } => map.tile_bytes() as usize,
-        }
-    }
-}
-
-/// A load that was issued.
-#[derive(Clone, Debug)]
-pub(crate) struct PendingLoad {
-    side: Side,
-    shared: u64,
-    mbarrier: u64,
-    /// Ranks of the blocks that it goes to, a bit for each; `None` for the block that issued it.
-    ranks: Option<u32>,
-    /// The last bit of the rank of the block of the pair whose mbarrier is told, not that to which it goes.
-    told: Option<u32>,
-    reduce: Option<BulkReduction>,
-    /// Its instruction and thread, for reports.
-    pub pc: u32,
-    pub thread: u32,
-}
-
-/// A store that a lane issued.
-#[derive(Clone, Debug)]
-pub(crate) struct PendingStore {
-    pub warp: u32,
-    pub lane: u32,
-    /// `None` before `commit_group`.
-    group: Option<u32>,
-    side: Side,
-    shared: u64,
-    reduce: Option<BulkReduction>,
-    /// Its instruction.
-    pub pc: u32,
-    /// What the warp knew when it issued it, in a checked launch.
-    then: Option<Box<Snapshot>>,
-}
-
-/// One row of a box: contiguous in shared memory, and as far as it is inside of the tensor in global memory too.
-struct Row {
-    /// Offset in the box as it lies in shared memory, before the swizzle.
-    offset: u64,
-    /// Global address of its first element that is inside.
-    address: u64,
-    /// Bytes before that element, and bytes that are inside.
-    skipped: usize,
-    inside: usize,
-}
-
-impl TensorMap {
-    /// Bytes of a row of the box.
-    fn row_bytes(&self) -> usize {
-        self.tile.first().map_or(0, |&extent| extent as usize) * self.element.size() as usize
-    }
-
-    fn pattern(&self) -> u64 {
-        self.swizzle.bytes().unwrap_or(16).into()
-    }
-
-    /// Calls `each` for every row of the box at these coordinates.
-    fn rows(&self, first: &[i64; 5], mut each: impl FnMut(&Row) -> Result<(), FaultKind>) -> Result<(), FaultKind> {
-        let size = self.element.size() as i64;
-        let (Some(&width), Some(&extent)) = (self.tile.first(), self.dims.first()) else { return Ok(()) };
-        let begin = first[0].max(0);
-        let end = (first[0] + i64::from(width)).min(extent as i64);
-        let (skipped, inside) = ((begin - first[0]) * size, (end - begin).max(0) * size);
-        let count: u64 = self.tile.iter().skip(1).map(|&extent| u64::from(extent)).product();
-        let mut index = [0i64; 5];
-        for number in 0..count {
-            let mut address = self.address as i64 + begin * size;
-            let mut outside = false;
-            for dimension in 1..self.rank() {
-                let at = first[dimension] + index[dimension];
-                outside |= at < 0 || at >= self.dims[dimension] as i64;
-                address = address.wrapping_add(at.wrapping_mul(self.strides[dimension - 1] as i64));
-            }
-            each(&Row {
-                offset: number * self.row_bytes() as u64,
-                address: address as u64,
-                skipped: skipped.min(self.row_bytes() as i64) as usize,
-                inside: if outside { 0 } else { inside as usize },
-            })?;
-            for dimension in 1..self.rank() {
-                index[dimension] += 1;
-                if index[dimension] < i64::from(self.tile[dimension]) {
-                    break;
-                }
-                index[dimension] = 0;
-            }
-        }
-        Ok(())
-    }
-
-    /// What fills the elements outside of the tensor.
-    fn filler(&self, bytes: &mut [u8]) {
-        bytes.fill(0);
-        if self.fill_nan {
-            let nan: &[u8] = match self.element {
-                TensorMapType::F16 => &0x7fffu16.to_le_bytes(),
-                TensorMapType::Bf16 => &0x7fffu16.to_le_bytes(),
-                TensorMapType::F64 => &0x7fff_ffff_ffff_ffffu64.to_le_bytes(),
-                _ => &0x7fff_ffffu32.to_le_bytes(),
-            };
-            for element in bytes.chunks_exact_mut(nan.len()) {
-                element.copy_from_slice(nan);
-            }
-        }
-    }
-}
 
 impl BlockMemory {
     /// The oldest load lands; `None` if there is none. `done` tells that the block itself has ended.
@@ -208,7 +44,7 @@ impl BlockMemory {
         load: &PendingLoad,
     ) -> Result<(), FaultKind> {
         let bytes = match load.side {
-            Side::Shared { address, bytes } => {
+            GlobalSide::Shared { address, bytes } => {
                 let mut copy = vec![0; bytes as usize];
                 self.get_row(address, 0, 16, &mut copy)?;
                 Some(copy)
@@ -240,7 +76,7 @@ impl BlockMemory {
         from_block: Option<&[u8]>,
     ) -> Result<u64, FaultKind> {
         Ok(match &load.side {
-            Side::Shared { bytes, .. } => {
+            GlobalSide::Shared { bytes, .. } => {
                 let values = from_block.unwrap_or_default();
                 match load.reduce {
                     Some(BulkReduction { op, ty: Some(ty) }) => self.reduce_shared(op, ty, load.shared, values)?,
@@ -248,14 +84,14 @@ impl BlockMemory {
                 }
                 u64::from(*bytes)
             }
-            Side::Plain { address, bytes } => {
+            GlobalSide::Plain { address, bytes } => {
                 let mut copy = vec![0; *bytes as usize];
                 self.read_global(environment, *address, &mut copy)?;
                 self.check_written(environment, load, *address, copy.len());
                 self.put_row(load.shared, 0, 16, &copy)?;
                 u64::from(*bytes)
             }
-            Side::Tensor { map, first } => {
+            GlobalSide::Tensor { map, first } => {
                 let mut row_bytes = vec![0; map.row_bytes()];
                 map.rows(first, |row| {
                     map.filler(&mut row_bytes);
@@ -350,8 +186,8 @@ impl BlockMemory {
     fn store(&mut self, environment: &Environment<'_>, store: &PendingStore) -> Result<(), FaultKind> {
         match &store.side {
             // Decoding makes none.
-            Side::Shared { .. } => Ok(()),
-            Side::Plain { address, bytes } => {
+            GlobalSide::Shared { .. } => Ok(()),
+            GlobalSide::Plain { address, bytes } => {
                 let mut copy = vec![0; *bytes as usize];
                 self.get_row(store.shared, 0, 16, &mut copy)?;
                 match store.reduce {
@@ -361,7 +197,7 @@ impl BlockMemory {
                     _ => self.write_global(environment, *address, &copy),
                 }
             }
-            Side::Tensor { map, first } => {
+            GlobalSide::Tensor { map, first } => {
                 let mut row_bytes = vec![0; map.row_bytes()];
                 map.rows(first, |row| {
                     self.get_row(store.shared, row.offset, map.pattern(), &mut row_bytes)?;
@@ -436,18 +272,12 @@ fn reduced_type(op: AtomicOp, element: TensorMapType) -> Result<AtomicType, Faul
     if fits { Ok(ty) } else { Err(FaultKind::Unsupported(format!("this bulk reduction of {element:?}"))) }
 }
 
-/// An address of the cluster's window: that in the block's memory, and the block's rank where it is named.
-fn split(address: u64) -> (u64, Option<u32>) {
-    let rank = (named_block(MemorySpace::Cluster, address)).checked_sub(1);
-    (address & ((1 << RANK_SHIFT) - 1), rank)
-}
-
 fn access(name: &'static str, bytes: usize) -> Access {
     Access { space: MemorySpace::Global, name, size: bytes as u32 }
 }
 
 impl Step<'_, '_> {
-    fn side(&mut self, source: &BulkSource, lane: usize) -> Result<Side, FaultKind> {
+    fn side(&mut self, source: &BulkSource, lane: usize) -> Result<GlobalSide, FaultKind> {
         match source {
             BulkSource::Plain { address, bytes } => {
                 let bytes = self.word(*bytes)[lane];
@@ -455,14 +285,14 @@ impl Step<'_, '_> {
                 if !bytes.is_multiple_of(16) || !address.is_multiple_of(16) {
                     return Err(FaultKind::Misaligned { address, size: 16 });
                 }
-                Ok(Side::Plain { address, bytes })
+                Ok(GlobalSide::Plain { address, bytes })
             }
             BulkSource::Shared { address, bytes } => {
                 let (address, bytes) = (self.addresses(address)[lane], self.word(*bytes)[lane]);
                 if !bytes.is_multiple_of(16) || !address.is_multiple_of(16) {
                     return Err(FaultKind::Misaligned { address, size: 16 });
                 }
-                Ok(Side::Shared { address, bytes })
+                Ok(GlobalSide::Shared { address, bytes })
             }
             BulkSource::Tensor { map, coordinates } => {
                 let address = self.addresses(map)[lane];
@@ -486,7 +316,7 @@ impl Step<'_, '_> {
                 for (to, slot) in first.iter_mut().zip(coordinates) {
                     *to = i64::from(self.word(*slot)[lane] as i32);
                 }
-                Ok(Side::Tensor { map: Box::new(map), first })
+                Ok(GlobalSide::Tensor { map: Box::new(map), first })
             }
         }
     }
@@ -624,27 +454,27 @@ impl Step<'_, '_> {
     }
 
     /// Tells the observer of a copy that is issued.
-    fn observe_bulk(&mut self, load: bool, side: &Side, shared: u64, lane: usize) {
+    fn observe_bulk(&mut self, load: bool, side: &GlobalSide, shared: u64, lane: usize) {
         let Some(observer) = &mut self.memory.observer else { return };
         if observer.wants_pieces() {
             observer.pieces((self.warp.index, lane as u32, self.pc), load, side.pieces(shared));
         }
         let address = match side {
-            Side::Plain { address, .. } => *address,
-            Side::Tensor { map, .. } => map.address,
+            GlobalSide::Plain { address, .. } => *address,
+            GlobalSide::Tensor { map, .. } => map.address,
             // No byte of global memory is moved.
-            Side::Shared { .. } => return,
+            GlobalSide::Shared { .. } => return,
         };
         observer.bulk(self.environment, self.pc, load, side.shared_bytes() as u64, address);
     }
 
     /// "CUDA Driver API", swizzle modes: the pattern repeats every 8 rows, and the box begins where it does.
-    fn check_alignment(&self, side: &Side, shared: u64) -> Result<(), FaultKind> {
+    fn check_alignment(&self, side: &GlobalSide, shared: u64) -> Result<(), FaultKind> {
         let alignment = match side {
-            Side::Plain { .. } | Side::Shared { .. } => 16,
-            Side::Tensor { map, .. } if map.swizzle == Swizzle::None => 128,
+            GlobalSide::Plain { .. } | GlobalSide::Shared { .. } => 16,
+            GlobalSide::Tensor { map, .. } if map.swizzle == Swizzle::None => 128,
             // 16 bytes do; but then the pattern is that of the address, which the code has to know.
-            Side::Tensor { .. } => 128,
+            GlobalSide::Tensor { .. } => 128,
         };
         if shared.is_multiple_of(alignment) {
             return Ok(());

@@ -1,8 +1,9 @@
 //! What the lanes of a warp do together: shuffles, matches, reductions.
 
-use super::{Step, lanes_of};
+use super::step::Step;
 use crate::arithmetic::float;
 use crate::program::{Data, Long, Reduction, Shuffle, Slot};
+use crate::state::warp::lanes_of;
 
 impl Step<'_, '_> {
     /// PTX ISA 9.7.9.6: `c` holds the segment mask and the clamp.
@@ -11,7 +12,7 @@ impl Step<'_, '_> {
         let mut value = [0; 32];
         let mut valid = 0;
         for lane in 0..32u32 {
-            let source = partner(mode, lane, b[lane as usize], c[lane as usize]);
+            let source = mode.partner(lane, b[lane as usize], c[lane as usize]);
             valid |= u32::from(source.is_some()) << lane;
             value[lane as usize] = a[source.unwrap_or(lane) as usize & 31];
         }
@@ -67,18 +68,4 @@ pub(crate) fn reduce(op: Reduction, a: u32, b: u32) -> u32 {
         Reduction::Or => a | b,
         Reduction::Xor => a ^ b,
     }
-}
-
-/// The lane whose word a lane gets; `None` where that is out of its segment. PTX ISA 9.7.9.6: `clamp` holds the segment
-/// mask and the clamp.
-pub(crate) fn partner(mode: Shuffle, lane: u32, offset: u32, clamp: u32) -> Option<u32> {
-    let (offset, segment, clamp) = (offset & 31, clamp >> 8 & 31, clamp & 31);
-    let (low, high) = (lane & segment, lane & segment | clamp & !segment);
-    let (source, inside) = match mode {
-        Shuffle::Up => (lane.wrapping_sub(offset), lane as i32 - offset as i32 >= high as i32),
-        Shuffle::Down => (lane + offset, lane + offset <= high),
-        Shuffle::Butterfly => (lane ^ offset, lane ^ offset <= high),
-        Shuffle::Index => (low | offset & !segment, low | offset & !segment <= high),
-    };
-    inside.then_some(source)
 }

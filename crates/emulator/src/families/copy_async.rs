@@ -1,25 +1,12 @@
 //! `cp.async`: copies from global to shared memory that land when they are waited for, no sooner.
 
-use crate::families::{LaneFault, Step, lanes_of};
+use super::step::{LaneFault, Step};
 use crate::fault::FaultKind;
-use crate::program::{AddressOperand, Long, MemorySpace, Slot, Word};
-use crate::state::access::{Access, resolve_generic};
-use crate::state::warp::Warp;
-
-/// One `cp.async` of a warp that has not been carried out for all of its lanes.
-#[derive(Clone, Debug)]
-pub(crate) struct PendingCopies {
-    /// The lanes that it is still to be carried out for.
-    lanes: u32,
-    /// The commit group, the same in these lanes; `None` before `commit_group`.
-    group: Option<u32>,
-    shared: Long,
-    global: Long,
-    size: u32,
-    /// Bytes that are read, the others being zero; `None` where all are read.
-    source_sizes: Option<Box<Word>>,
-    pc: u32,
-}
+use crate::program::{AddressOperand, MemorySpace, Slot, Word};
+use crate::state::access::Access;
+use crate::state::address::resolve_generic;
+use crate::state::pending::PendingCopies;
+use crate::state::warp::{Warp, lanes_of};
 
 /// `cp.async.commit_group`
 pub(crate) fn commit_copies(warp: &mut Warp, active: u32) {

@@ -1,12 +1,13 @@
 //! From an operation to what carries it out.
 
-use super::{LaneFault, Step, lanes_of};
+use super::collective::{all_or_none, reduce};
+use super::copy_async::commit_copies;
+use super::step::{LaneFault, Step};
+use super::value::combine_masks;
 use crate::arithmetic::integer;
-use crate::families::collective::{all_or_none, reduce};
-use crate::families::copy_async::commit_copies;
-use crate::families::value::combine_masks;
 use crate::fault::FaultKind;
 use crate::program::Op;
+use crate::state::warp::lanes_of;
 
 impl Step<'_, '_> {
     pub(crate) fn execute(&mut self, op: &Op) -> Result<(), LaneFault> {

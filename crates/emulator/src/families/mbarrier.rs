@@ -3,12 +3,13 @@
 //! Its 64 bits are opaque in the ISA. Here, from the lowest: 20 bits of arrivals that are still missing, 20 bits of
 //! arrivals per phase, 22 bits of bytes to come (signed), a bit that says that it is initialised, the phase's parity.
 
-use crate::families::{LaneFault, Step, lanes_of};
+use super::step::{LaneFault, Step};
 use crate::fault::FaultKind;
-use crate::instrument::sanitizer::{MBARRIER_BYTES, Who};
+use crate::instrument::sanitizer::MBARRIER_BYTES;
 use crate::program::{AddressOperand, Data, MbarrierArrival, MemorySpace, Slot};
-use crate::run::block::BlockMemory;
-use crate::state::access::Access;
+use crate::state::access::{Access, Who};
+use crate::state::block_memory::BlockMemory;
+use crate::state::warp::lanes_of;
 use warpbook_gpu::u64_from_le;
 
 const COUNT_BITS: u32 = 20;

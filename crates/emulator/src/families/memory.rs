@@ -1,14 +1,15 @@
-//! Loads, stores, atomics and matrix loads and stores, lane by lane.
+//! Loads, stores, and matrix loads and stores, lane by lane.
 
 // Lanes and rows are indices into several arrays at once.
 #![allow(clippy::needless_range_loop)]
 
-use super::{LaneFault, Step, lanes_of};
+use super::step::{LaneFault, Step};
 use crate::fault::FaultKind;
-use crate::instrument::sanitizer::{self, Area};
-use crate::program::{AddressOperand, AtomicOp, AtomicType, Base, Data, MemorySpace};
-use crate::state::access::{Access, Place};
+use crate::instrument::sanitizer;
+use crate::program::{AddressOperand, Base, Data, MemorySpace};
+use crate::state::access::{Access, Area, Place};
 use crate::state::memory::Allocation;
+use crate::state::warp::lanes_of;
 use warpbook_gpu::u64_from_le;
 
 impl<'e> Step<'_, 'e> {
@@ -241,43 +242,6 @@ impl<'e> Step<'_, 'e> {
                         self.check_write(&place, 2 * column, 2, value.into(), lane);
                     }
                     self.memory.write(&place, 2 * column, 2, value.into());
-                }
-            }
-        }
-        Ok(())
-    }
-
-    pub(crate) fn atomic(
-        &mut self,
-        (space, op, ty): (MemorySpace, AtomicOp, AtomicType),
-        d: &[Data],
-        address: &AddressOperand,
-        a: &[Data],
-        b: Option<Data>,
-    ) -> Result<(), LaneFault> {
-        let addresses = self.addresses(address);
-        let size = ty.size();
-        let access = Access { space, name: "atomic access", size: size * a.len() as u32 };
-        for lane in lanes_of(self.active) {
-            if self.is_peer(space, addresses[lane]) {
-                let operation = (op, ty, a, b);
-                self.atomic_of_peer(access, addresses[lane], d, operation, lane).map_err(|kind| (kind, lane as u32))?;
-                continue;
-            }
-            let place = self.place(access, addresses[lane], lane)?;
-            let who = self.who(lane);
-            if let Some((sanitizer, checks)) = self.memory.sanitizer.as_mut().zip(self.environment.checks)
-                && let Some(area) = Area::of(&place, 0, access.size)
-            {
-                sanitizer.atomic(checks, who, area);
-            }
-            for (index, &element) in a.iter().enumerate() {
-                let (x, y) = (self.value(element, lane), b.map_or(0, |b| self.value(b, lane)));
-                let in_global = matches!(place, Place::Global(..));
-                let update = |old| if in_global { ty.apply_in_global(op, old, x, y) } else { ty.apply(op, old, x, y) };
-                let old = self.memory.atomic(self.environment, &place, index * size as usize, ty, update);
-                if let Some(&d) = d.get(index) {
-                    self.set_lane(d, lane, old);
                 }
             }
         }

@@ -1,11 +1,11 @@
 //! `mma.sync`
 
-use super::Step;
+use super::step::Step;
 use crate::arithmetic::float;
 use crate::arithmetic::scaled::{ScaledDot, Small};
 use crate::arithmetic::tensor::Mma;
 use crate::program::{Data, Slot, SmallMma};
-use crate::run::launch::Arithmetic;
+use crate::state::environment::Arithmetic;
 
 impl Step<'_, '_> {
     pub(crate) fn mma(&mut self, mma: &Mma, d: &[Data], [a, b, c]: [&[Data]; 3]) {

@@ -1,11 +1,11 @@
 //! Distributed shared memory: loads, stores and atomics in the memory of another block of the cluster.
 //! PTX ISA 5.1.7, "Shared State Space".
 
-use crate::families::Step;
+use super::step::Step;
 use crate::fault::FaultKind;
 use crate::program::{AtomicOp, AtomicType, Data, MemorySpace};
-use crate::run::cluster::named_block;
 use crate::state::access::{Access, Place};
+use crate::state::address::named_block;
 
 impl Step<'_, '_> {
     /// Whether an address is in another block's shared memory.

@@ -1,10 +1,11 @@
 //! `vprintf` and `__assertfail`.
 
-use super::{LaneFault, Step, lanes_of};
-use crate::families::print;
+use super::print;
+use super::step::{LaneFault, Step};
 use crate::fault::FaultKind;
 use crate::program::MemorySpace;
 use crate::state::access::Access;
+use crate::state::warp::lanes_of;
 use warpbook_gpu::u64_from_le;
 
 impl Step<'_, '_> {

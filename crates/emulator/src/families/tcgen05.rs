@@ -8,49 +8,23 @@
 //! mbarrier. So a kernel that does not wait finds in tensor memory what was there before, and one that writes an operand
 //! too early spoils it.
 
+use super::step::Step;
 use crate::arithmetic::scaled::{ScaleType, ScaledDot, Small};
 use crate::arithmetic::tensor::{Accumulator, Element, Mma, Plane};
 use crate::descriptor::instruction::{Description, element, small};
-use crate::families::tensor_memory::{TensorMemory, not_allocated};
-use crate::families::wgmma::Matrix;
-use crate::families::{Step, lanes_of};
+use crate::descriptor::matrix::Matrix;
 use crate::fault::FaultKind;
-use crate::instrument::sanitizer::{Cells, MBARRIER_BYTES, Snapshot, TOGETHER, TensorUse, Who};
+use crate::instrument::sanitizer::tensor_memory::{Cells, TOGETHER, TensorUse};
+use crate::instrument::sanitizer::{MBARRIER_BYTES, Snapshot};
 use crate::program::{MemorySpace, Op, TensorCommit, TensorCopy, TensorKind, TensorMma, TensorSource};
-use crate::run::block::{BlockMemory, Environment};
-use crate::run::cluster::{Cluster, named_block};
-use crate::run::launch::Arithmetic;
-use crate::state::access::SHARED_WINDOW;
-
-/// What a thread asked for.
-#[derive(Clone, Debug)]
-pub(crate) struct TensorWork {
-    /// Its instruction and thread, for reports.
-    pc: u32,
-    thread: u32,
-    what: What,
-    /// What the warp knew then, in a checked launch.
-    then: Option<Box<Snapshot>>,
-}
-
-#[derive(Clone, Debug)]
-enum What {
-    Multiply(Operands),
-    Copy { address: u32, descriptor: u64 },
-    Commit { mbarrier: u64, ranks: Option<u32> },
-}
-
-/// The operands of a `tcgen05.mma`, known when it is issued.
-#[derive(Clone, Copy, Debug)]
-struct Operands {
-    d: u32,
-    /// A descriptor, or an address in tensor memory.
-    a: u64,
-    b: u64,
-    description: u32,
-    scales: [u32; 2],
-    add: bool,
-}
+use crate::state::access::Who;
+use crate::state::address::{OFFSET_MASK, SHARED_WINDOW, named_block};
+use crate::state::block_memory::BlockMemory;
+use crate::state::cluster::Cluster;
+use crate::state::environment::{Arithmetic, Environment};
+use crate::state::pending::{MmaOperands, TensorTask, TensorWork};
+use crate::state::tensor_memory::{TensorMemory, not_allocated};
+use crate::state::warp::lanes_of;
 
 /// One side of the product: rows (of A) or columns (of B), and where they lie.
 #[derive(Clone, Copy)]
@@ -79,8 +53,8 @@ fn cells_of(lanes: impl Iterator<Item = u32>, first: u32, count: u32) -> Vec<Cel
     (first..first.saturating_add(count)).flat_map(cells).collect()
 }
 
-/// What a `tcgen05.mma` touches in tensor memory; nothing where it will be refused.
-fn touched_by_mma(mma: &TensorMma, operands: &Operands) -> Vec<(TensorUse, Vec<Cells>)> {
+/// TensorTask a `tcgen05.mma` touches in tensor memory; nothing where it will be refused.
+fn touched_by_mma(mma: &TensorMma, operands: &MmaOperands) -> Vec<(TensorUse, Vec<Cells>)> {
     let Ok(description) = Description::of(operands.description, mma.scaled.is_some(), mma.pair) else {
         return Vec::new();
     };
@@ -109,7 +83,7 @@ fn sum_cells(description: &Description, d: u32) -> Vec<Cells> {
     cells_of(lanes, d & 0xffff, description.columns())
 }
 
-/// What a `tcgen05.cp` writes.
+/// TensorTask a `tcgen05.cp` writes.
 fn touched_by_copy(copy: &TensorCopy, address: u32) -> Vec<(TensorUse, Vec<Cells>)> {
     let (lane, column) = (address >> 16, address & 0xffff);
     let lanes = copy.copies.iter().flat_map(|first| (0..copy.rows).map(move |row| lane + first + row));
@@ -130,7 +104,7 @@ enum Elements {
 struct Product<'a> {
     environment: &'a Environment<'a>,
     mma: &'a TensorMma,
-    operands: &'a Operands,
+    operands: &'a MmaOperands,
     work: &'a TensorWork,
     description: Description,
     elements: Elements,
@@ -143,7 +117,7 @@ impl<'a> Product<'a> {
     fn new(
         environment: &'a Environment<'a>,
         mma: &'a TensorMma,
-        operands: &'a Operands,
+        operands: &'a MmaOperands,
         work: &'a TensorWork,
     ) -> Result<Self, FaultKind> {
         let description = Description::of(operands.description, mma.scaled.is_some(), mma.pair)?;
@@ -219,7 +193,7 @@ impl TensorMma {
 }
 
 impl Step<'_, '_> {
-    fn ask(&mut self, lane: usize, what: What) {
+    fn ask(&mut self, lane: usize, what: TensorTask) {
         let core = self.note_tensor_work(lane, &what);
         let mut then = self.memory.sanitizer.as_mut().and_then(|sanitizer| sanitizer.issue(self.warp.index));
         if let Some(then) = &mut then {
@@ -230,14 +204,14 @@ impl Step<'_, '_> {
     }
 
     /// In a checked launch: what the tensor core is asked for touches tensor memory; its number.
-    fn note_tensor_work(&mut self, lane: usize, what: &What) -> u32 {
+    fn note_tensor_work(&mut self, lane: usize, what: &TensorTask) -> u32 {
         let who = self.who(lane);
         let op = self.environment.program.code.get(self.pc as usize).map(|instruction| &instruction.op);
         let Some((sanitizer, checks)) = self.memory.sanitizer.as_mut().zip(self.environment.checks) else { return 0 };
         let core = sanitizer.core_issues(who.warp);
         let touched = match (what, op) {
-            (What::Multiply(operands), Some(Op::TensorMma(mma))) => touched_by_mma(mma, operands),
-            (What::Copy { address, .. }, Some(Op::TensorCopy(copy))) => touched_by_copy(copy, *address),
+            (TensorTask::Multiply(operands), Some(Op::TensorMma(mma))) => touched_by_mma(mma, operands),
+            (TensorTask::Copy { address, .. }, Some(Op::TensorCopy(copy))) => touched_by_copy(copy, *address),
             _ => Vec::new(),
         };
         for (how, cells) in touched {
@@ -249,7 +223,7 @@ impl Step<'_, '_> {
     pub(crate) fn issue_tensor_mma(&mut self, mma: &TensorMma) {
         for lane in lanes_of(self.active) {
             let at = |address| self.addresses(address)[lane];
-            let operands = Operands {
+            let operands = MmaOperands {
                 d: at(&mma.d) as u32,
                 a: match &mma.a {
                     TensorSource::Shared(slot) => self.warp.longs[*slot as usize][lane],
@@ -260,7 +234,7 @@ impl Step<'_, '_> {
                 scales: mma.scales.as_ref().map_or([0; 2], |scales| [at(&scales[0]) as u32, at(&scales[1]) as u32]),
                 add: mma.add.is_none_or(|slot| self.warp.predicates[slot as usize] >> lane & 1 != 0),
             };
-            self.ask(lane, What::Multiply(operands));
+            self.ask(lane, TensorTask::Multiply(operands));
         }
     }
 
@@ -268,7 +242,7 @@ impl Step<'_, '_> {
         for lane in lanes_of(self.active) {
             let address = self.addresses(&copy.address)[lane] as u32;
             let descriptor = self.warp.longs[copy.descriptor as usize][lane];
-            self.ask(lane, What::Copy { address, descriptor });
+            self.ask(lane, TensorTask::Copy { address, descriptor });
         }
     }
 
@@ -282,7 +256,7 @@ impl Step<'_, '_> {
             if let Some(sanitizer) = &mut self.memory.sanitizer {
                 sanitizer.read(who, mbarrier as usize, MBARRIER_BYTES);
             }
-            self.ask(lane, What::Commit { mbarrier, ranks });
+            self.ask(lane, TensorTask::Commit { mbarrier, ranks });
         }
     }
 }
@@ -295,12 +269,12 @@ impl BlockMemory {
         environment: &Environment<'_>,
         cluster: &mut Cluster,
     ) -> Option<(u32, u32, Result<(), FaultKind>)> {
-        if !self.tensor_work.iter().any(|work| matches!(work.what, What::Commit { .. })) {
+        if !self.tensor_work.iter().any(|work| matches!(work.what, TensorTask::Commit { .. })) {
             return None;
         }
         let mut last = None;
         while let Some(work) = self.tensor_work.pop_front() {
-            let is_commit = matches!(work.what, What::Commit { .. });
+            let is_commit = matches!(work.what, TensorTask::Commit { .. });
             // Commits with nothing between them wait for the same.
             if !is_commit && last.is_some() {
                 self.tensor_work.push_front(work);
@@ -320,14 +294,15 @@ impl BlockMemory {
     /// In a checked launch, when the block has ended: what the tensor core still has to read is not there any more.
     pub(crate) fn check_tensor_work(&mut self, environment: &Environment<'_>, cluster: &mut Cluster) {
         for work in self.do_all_tensor_work(environment, cluster) {
-            if let Some(sanitizer) = self.sanitizer.as_mut().filter(|_| !matches!(work.what, What::Commit { .. })) {
+            if let Some(sanitizer) = self.sanitizer.as_mut().filter(|_| !matches!(work.what, TensorTask::Commit { .. }))
+            {
                 sanitizer.core_unwaited(Who { warp: work.thread / 32, lane: work.thread % 32, pc: work.pc });
             }
         }
     }
 
     /// In a checked launch, before tensor memory goes: what the tensor core still has to do reads its operands now, so that
-    /// it shows which of them were overwritten too early. What was done.
+    /// it shows which of them were overwritten too early. TensorTask was done.
     pub(crate) fn do_all_tensor_work(
         &mut self,
         environment: &Environment<'_>,
@@ -351,11 +326,11 @@ impl BlockMemory {
         work: &TensorWork,
     ) -> Result<(), FaultKind> {
         match (&work.what, environment.program.code.get(work.pc as usize).map(|instruction| &instruction.op)) {
-            (What::Multiply(operands), Some(Op::TensorMma(mma))) => {
+            (TensorTask::Multiply(operands), Some(Op::TensorMma(mma))) => {
                 let product = Product::new(environment, mma, operands, work)?;
                 self.multiply(cluster, &product)
             }
-            (What::Copy { address, descriptor }, Some(Op::TensorCopy(copy))) => {
+            (TensorTask::Copy { address, descriptor }, Some(Op::TensorCopy(copy))) => {
                 // Each block of a pair copies from its own shared memory.
                 let own = self.rank;
                 for rank in blocks_of(own, copy.pair) {
@@ -371,10 +346,10 @@ impl BlockMemory {
                 }
                 Ok(())
             }
-            (What::Commit { mbarrier, ranks }, _) => {
+            (TensorTask::Commit { mbarrier, ranks }, _) => {
                 let own = self.rank;
                 let named = named_block(MemorySpace::Cluster, *mbarrier).checked_sub(1).unwrap_or(own);
-                let at = mbarrier & ((1 << crate::run::cluster::RANK_SHIFT) - 1);
+                let at = mbarrier & OFFSET_MASK;
                 for rank in lanes_of(ranks.unwrap_or(1 << named)) {
                     if let Some((sanitizer, then)) = self.sanitizer.as_mut().zip(work.then.as_ref())
                         && rank as u32 == own

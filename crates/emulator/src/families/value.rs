@@ -1,11 +1,11 @@
 //! Values of lanes: conversions, comparisons, fused multiply-adds in formats that have no function of their own.
 
-use super::{Step, lanes_of};
+use super::step::Step;
 use crate::arithmetic::convert::Conversion;
 use crate::arithmetic::float;
 use crate::arithmetic::formats::{F64, Format, Rounding};
 use crate::program::{Data, Logic, Slot};
-use crate::state::warp::Warp;
+use crate::state::warp::{Warp, lanes_of};
 
 impl Step<'_, '_> {
     pub(crate) fn convert(&mut self, conversion: &Conversion, d: Data, a: Data) {

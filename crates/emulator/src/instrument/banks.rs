@@ -4,8 +4,8 @@
 //! access of 8 bytes a lane goes by half-warps, one of 16 bytes by quarter-warps ("CUDA C++ Programming Guide", shared
 //! memory; Nsight Compute counts wavefronts beyond those as bank conflicts).
 
-use crate::families::lanes_of;
 use crate::program::Long;
+use crate::state::warp::lanes_of;
 
 const BANKS: usize = 32;
 /// Bytes of a sector.

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use super::banks::{self, Wavefronts};
 use super::observe::{Instructions, Line};
-use crate::families::{Step, lanes_of};
+use crate::families::step::Step;
 use crate::program::{AddressOperand, Long, MemorySpace, Op, Program, Slot};
-use crate::run::block::{BlockShape, Environment};
+use crate::state::environment::Environment;
 use crate::state::memory::{Allocation, GlobalMemory};
 
-use crate::instrument::banks::{self, Wavefronts};
+use crate::state::shape::BlockShape;
+use crate::state::warp::lanes_of;
 use warpbook_ptx::isa::Class;
 
 /// What one instruction did, over all warps.

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 
 use super::observe::Line;
+use super::origins::{Through, has_values};
+use super::record::{Cell, Event, Record};
 use super::writers::Writer;
-use crate::families::lanes_of;
-use crate::instrument::origins::{Through, has_values};
-use crate::instrument::record::{Cell, Event, Record};
 use crate::program::Op;
+use crate::state::warp::lanes_of;
 use warpbook_ptx::PtxType;
 
 /// Two instructions of the same text that left different values.

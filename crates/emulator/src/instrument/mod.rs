@@ -1,15 +1,15 @@
 //! What watches a launch: checks, counters, recordings.
 
-mod banks;
-mod counters;
-mod differ;
+pub(crate) mod banks;
+pub(crate) mod counters;
+pub(crate) mod differ;
 pub mod observe;
-mod origins;
-mod record;
+pub(crate) mod origins;
+pub(crate) mod record;
 pub(crate) mod sanitizer;
-mod steps;
+pub(crate) mod steps;
 #[cfg(test)]
 mod tests;
-mod timeline;
-mod watch;
-mod writers;
+pub(crate) mod timeline;
+pub(crate) mod watch;
+pub(crate) mod writers;

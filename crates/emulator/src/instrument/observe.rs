@@ -3,29 +3,29 @@
 //! An observed launch runs its blocks one after the other, so that what is told is the same from run to run; but for
 //! counters: those of blocks that do not meet are the same in any order.
 
-pub(crate) use super::timeline::Stalled;
 pub use super::timeline::{Activity, Interval, Recording, Timeline, WarpTimeline};
 
 pub use super::counters::{Counted, Counters, Counting, Counts, Global, Shared, Traffic, Worst};
 pub use super::differ::{Compared, Difference};
 pub use super::origins::{At, Held, Origin, Origins, Passage, SharedBytes};
-pub use super::record::{Piece, Record, Recorder};
+pub use super::record::{Record, Recorder};
 pub use super::steps::{Change, StepTaken, Touch};
 pub use super::watch::{Found, History, Point, Time, Watch, Watched, Watching};
 pub use super::writers::{Span, Writer, Writers, Writing};
+pub use crate::state::transfer::Piece;
 
 pub use warpbook_ptx::PtxType;
 
 use std::sync::Arc;
 
 use crate::Module;
-use crate::families::{Step, lanes_of};
+use crate::families::step::Step;
+use crate::lock::locked;
 use crate::program::{AddressOperand, Long, MemorySpace, Op, Program};
-use crate::run::block::{BlockShape, Environment};
-use crate::run::cluster::named_block;
-use crate::run::launch::locked;
-use crate::state::access::resolve_generic;
-use crate::state::warp::Warp;
+use crate::state::address::{named_block, resolve_generic};
+use crate::state::environment::Environment;
+use crate::state::shape::BlockShape;
+use crate::state::warp::{Warp, lanes_of};
 use warpbook_diagnostic::{Place, Source};
 use warpbook_ptx::isa::Opcode;
 

@@ -5,14 +5,14 @@
 
 use std::collections::HashMap;
 
+use super::counters::Way;
 use super::observe::{Instructions, Line};
-use crate::families::{Step, lanes_of};
-use crate::instrument::counters::Way;
-use crate::program::{File, Use};
-use crate::program::{Instruction, Long, Op, Program, Register, Slot, WgmmaSource};
-use crate::run::block::BlockShape;
+use crate::families::step::Step;
+use crate::program::{File, Instruction, Long, Op, Program, Register, Slot, Use, WgmmaSource};
 use crate::state::memory::GlobalMemory;
-use crate::state::warp::{State, Warp};
+use crate::state::shape::BlockShape;
+use crate::state::transfer::Piece;
+use crate::state::warp::{State, Warp, lanes_of};
 
 /// Events that are kept at most.
 const MOST_EVENTS: usize = 4 << 20;
@@ -35,17 +35,6 @@ pub(crate) struct Event {
     /// Where its values begin, and the number of its access; [`NOTHING`] for none.
     pub values: u32,
     pub access: u32,
-}
-
-/// Bytes of shared memory and the bytes of global memory that a bulk copy has there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Piece {
-    /// Offset in the block's shared memory.
-    pub shared: u64,
-    /// Device address; `None` for what lies outside of the tensor.
-    pub global: Option<u64>,
-    /// How many.
-    pub bytes: u32,
 }
 
 /// The memory that an operation touched.

@@ -2,8 +2,8 @@
 
 use super::observe::Line;
 use super::origins::SharedBytes;
-use crate::families::lanes_of;
-use crate::instrument::record::{Access, Event, Record};
+use super::record::{Access, Event, Record};
+use crate::state::warp::lanes_of;
 use warpbook_ptx::PtxType;
 
 /// A register that an instruction wrote.

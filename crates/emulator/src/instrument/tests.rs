@@ -3,9 +3,9 @@
 use std::sync::atomic::AtomicBool;
 use warpbook_ptx::isa::{Class, Mnemonic};
 
-use super::observe::*;
-use crate::Module;
-use crate::{Arithmetic, GlobalMemory, LaunchConfig, launch};
+use super::observe::{Observe, Observed, *};
+use super::timeline::Activity;
+use crate::{Arithmetic, GlobalMemory, LaunchConfig, Module, launch};
 
 /// Runs a kernel with one buffer of 64 KiB, and gives what was observed.
 pub(crate) fn observed(body: &str, observe: &Observe, grid: u32, threads: u32) -> Observed {

@@ -4,11 +4,10 @@ use std::collections::HashMap;
 
 use super::observe::{Instructions, Line};
 use super::writers::Span;
-use crate::families::Step;
-use crate::program::File;
-use crate::program::{Program, Slot};
-use crate::run::block::BlockShape;
+use crate::families::step::Step;
+use crate::program::{File, Program, Slot};
 use crate::state::memory::GlobalMemory;
+use crate::state::shape::BlockShape;
 use crate::state::warp::{State, Warp};
 use warpbook_gpu::u64_from_le;
 use warpbook_ptx::PtxType;

@@ -2,11 +2,12 @@
 
 use super::counters::Way;
 use super::observe::{Instructions, Line};
-use crate::families::{Step, lanes_of};
-use crate::instrument::record::Piece;
+use crate::families::step::Step;
 use crate::program::Op;
-use crate::run::block::BlockShape;
 use crate::state::memory::GlobalMemory;
+use crate::state::shape::BlockShape;
+use crate::state::transfer::Piece;
+use crate::state::warp::lanes_of;
 
 /// Bytes of a buffer.
 #[derive(Clone, Debug, PartialEq, Eq)]

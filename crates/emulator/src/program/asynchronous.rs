@@ -1,6 +1,6 @@
 //! Operands of asynchronous operations: bulk copies, mbarriers, tensor maps, `wgmma`.
 
-use super::{AddressOperand, AtomicOp, AtomicType, Elements, MemorySpace, Slot};
+use super::{AddressOperand, AtomicOp, AtomicType, Data, Elements, MemorySpace, Slot};
 use crate::arithmetic::tensor::Mma;
 
 /// The global side of a bulk copy.
@@ -77,4 +77,22 @@ pub struct Wgmma {
     pub add: Option<Slot>,
     /// Signs of A and of B.
     pub negate: [bool; 2],
+}
+
+impl Wgmma {
+    /// Whether a word is its accumulator. A's registers may be other values' by now: they were taken when it was issued.
+    pub fn holds(&self, slot: Slot) -> bool {
+        self.d.iter().any(|element| matches!(element, Data::Word(own) if *own == slot))
+    }
+
+    /// Its registers of 32 bits: the accumulator, and A where it lies in registers.
+    pub fn words(&self) -> impl Iterator<Item = Slot> {
+        self.d.iter().filter_map(Data::word).chain(self.a_words())
+    }
+
+    /// The registers of A, where it lies in registers.
+    pub fn a_words(&self) -> impl Iterator<Item = Slot> {
+        let a = if let WgmmaSource::Registers(a) = &self.a { a.iter() } else { [].iter() };
+        a.filter_map(Data::word)
+    }
 }

@@ -70,3 +70,30 @@ pub enum BarrierReduction {
     Or,
     Count,
 }
+
+impl AtomicType {
+    /// Bytes of one element.
+    pub fn size(self) -> u32 {
+        match self {
+            Self::F16 | Self::Bf16 | Self::B16 => 2,
+            Self::U64 | Self::S64 | Self::F64 => 8,
+            _ => 4,
+        }
+    }
+}
+
+impl Shuffle {
+    /// The lane whose word a lane gets; `None` where that is out of its segment. PTX ISA 9.7.9.6: `clamp` holds the segment
+    /// mask and the clamp.
+    pub fn partner(self, lane: u32, offset: u32, clamp: u32) -> Option<u32> {
+        let (offset, segment, clamp) = (offset & 31, clamp >> 8 & 31, clamp & 31);
+        let (low, high) = (lane & segment, lane & segment | clamp & !segment);
+        let (source, inside) = match self {
+            Shuffle::Up => (lane.wrapping_sub(offset), lane as i32 - offset as i32 >= high as i32),
+            Shuffle::Down => (lane + offset, lane + offset <= high),
+            Shuffle::Butterfly => (lane ^ offset, lane ^ offset <= high),
+            Shuffle::Index => (low | offset & !segment, low | offset & !segment <= high),
+        };
+        inside.then_some(source)
+    }
+}

@@ -151,3 +151,57 @@ pub struct SmallMma {
     /// Of A and B, where there are scales: register, first byte, which lanes of each four.
     pub scales: Vec<(Slot, usize, usize)>,
 }
+
+impl TensorShape {
+    /// Row and column of the cell of a register of a lane.
+    pub fn place(self, lane: u32, register: u32) -> (u32, u32) {
+        match self {
+            Self::Rows32 => (lane, register),
+            Self::Halves { .. } => (lane & 15, register),
+            Self::Rows16 { bits: 64 } => ((lane & 1) * 8 + lane / 4, (lane >> 1 & 1) + 2 * register),
+            Self::Rows16 { bits: 128 } => (lane / 4 + 8 * (register & 1), (lane & 3) + 4 * (register / 2)),
+            Self::Rows16 { .. } => {
+                let column = (register & 1) + 2 * (lane & 3) + 8 * (register / 4);
+                (lane / 4 + 8 * (register >> 1 & 1), column)
+            }
+        }
+    }
+}
+
+impl TensorAccess {
+    /// The address of each lane's cell of a register; the first of two where they are packed.
+    pub fn cells(&self, address: u32, register: usize) -> [u32; 32] {
+        std::array::from_fn(|lane| {
+            let (row, column) = self.shape.place(lane as u32, register as u32);
+            let column = if self.packed { 2 * column } else { column };
+            let second = match self.shape {
+                TensorShape::Halves { second } if lane >= 16 => second,
+                _ => 0,
+            };
+            address.wrapping_add(second).wrapping_add(row << 16 | column)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_shape_covers_its_cells_once() {
+        let shapes = [
+            (TensorShape::Rows32, 4, 32, 4),
+            (TensorShape::Rows16 { bits: 64 }, 4, 16, 8),
+            (TensorShape::Rows16 { bits: 128 }, 4, 16, 8),
+            (TensorShape::Rows16 { bits: 256 }, 8, 16, 16),
+        ];
+        for (shape, registers, rows, columns) in shapes {
+            let mut seen: Vec<(u32, u32)> =
+                (0..registers).flat_map(|register| (0..32).map(move |lane| shape.place(lane, register))).collect();
+            seen.sort_unstable();
+            let all: Vec<(u32, u32)> =
+                (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column))).collect();
+            assert_eq!(seen, all, "{shape:?}");
+        }
+    }
+}

@@ -1,127 +1,26 @@
 //! A block: its warps, its shared and local memory, its barriers. It can be paused and resumed anywhere.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
-use crate::arithmetic::fused_lanes::Operands;
-use crate::arithmetic::tensor::Architecture;
-use crate::families::bulk::PendingLoad;
-use crate::families::tcgen05::TensorWork;
-use crate::families::tensor_memory::TensorMemory;
 use crate::fault::{Fault, FaultKind, Stuck};
-use crate::instrument::observe::{Counting, Observe, Observer, Stalled};
-use crate::instrument::sanitizer::{Checks, Sanitizer, Who, place_in_global};
-use crate::program::{BarrierReduction, MemorySpace, Program, Slot};
-use crate::run::cluster::Cluster;
-use crate::run::launch::Arithmetic;
-use crate::state::memory::GlobalMemory;
-use crate::state::schedule::{Schedule, Spin};
+use crate::instrument::observe::Observer;
+use crate::instrument::sanitizer::{Sanitizer, place_in_global};
+use crate::instrument::timeline::Stalled;
+use crate::program::{BarrierReduction, MemorySpace, Slot};
+use crate::state::access::Who;
+use crate::state::block::{Barrier, Block, Waiting};
+use crate::state::block_memory::BlockMemory;
+use crate::state::cluster::Cluster;
+use crate::state::environment::Environment;
+use crate::state::schedule::Schedule;
+use crate::state::shape::BlockShape;
+use crate::state::spin::Spin;
 use crate::state::warp::{Polled, State, Warp};
-use warpbook_diagnostic::Source;
 
 /// Instructions of one warp before another gets its turn: a warp that spins lets the others work. Cancellation is seen
 /// between turns, so that it takes no longer than this many of the slowest instructions (some 6 µs each).
 const WARP_TURN: u32 = 1024;
-
-/// The geometry of a launch, as one block sees it.
-#[derive(Clone, Debug)]
-pub(crate) struct BlockShape {
-    pub grid: [u32; 3],
-    pub block: [u32; 3],
-    pub index: [u32; 3],
-    pub linear_index: u64,
-    pub dynamic_shared: u32,
-    /// Blocks of its cluster, and its own rank among them.
-    pub cluster: [u32; 3],
-    pub rank: u32,
-}
-
-impl BlockShape {
-    pub fn threads(&self) -> u32 {
-        self.block.iter().product()
-    }
-}
-
-/// What every block of a launch shares.
-pub(crate) struct Environment<'a> {
-    pub program: &'a Program,
-    pub memory: &'a GlobalMemory,
-    pub parameters: &'a [u8],
-    pub globals: &'a [u64],
-    pub architecture: Architecture,
-    pub arithmetic: Arithmetic,
-    pub stop: &'a AtomicBool,
-    /// What a checked launch keeps.
-    pub checks: Option<&'a Checks>,
-    /// What to observe.
-    pub observe: Option<&'a Observe>,
-    /// Counters that no block has now: those of blocks that have ended, for the next ones to go on with.
-    pub counters: Mutex<Vec<Counting>>,
-    /// The PTX.
-    pub source: &'a Source,
-    /// Order of warps; 0 for the usual one.
-    pub seed: u64,
-    /// Warp instructions of one block that are too many.
-    pub limit: u64,
-}
-
-/// The memory of one block.
-pub(crate) struct BlockMemory {
-    /// The block's rank in its cluster.
-    pub rank: u32,
-    pub shared: Vec<u8>,
-    /// Of all threads, one after the other.
-    pub local: Vec<u8>,
-    /// One past the highest byte of shared memory that was touched.
-    pub shared_touched: u64,
-    /// The allocation that the last global access hit.
-    pub last_allocation: usize,
-    pub printed: String,
-    /// Whether the block waits for another one.
-    pub spin: Spin,
-    /// Instructions before which a wait for `wgmma` was put in.
-    pub repaired: BTreeSet<u32>,
-    /// Bulk loads that have not landed, oldest first.
-    pub loads: VecDeque<PendingLoad>,
-    /// Tensor memory, from its first allocation on.
-    pub tensor: Option<Box<TensorMemory>>,
-    /// What the tensor core has to do, oldest first.
-    pub tensor_work: VecDeque<TensorWork>,
-    /// Working space of the tensor core.
-    pub operands: Box<Operands>,
-    /// The records of a checked launch.
-    pub sanitizer: Option<Box<Sanitizer>>,
-    /// The records of an observed launch.
-    pub observer: Option<Box<Observer>>,
-}
-
-#[derive(Clone, Default)]
-struct Barrier {
-    arrived: u32,
-    /// Threads that complete it, as the latest arrival says; `None` for all.
-    wanted: Option<u32>,
-    waiting: Vec<Waiting>,
-    and: bool,
-    or: bool,
-    count: u32,
-}
-
-#[derive(Clone)]
-struct Waiting {
-    warp: usize,
-    mask: u32,
-    reduction: Option<(BarrierReduction, Slot)>,
-}
-
-/// A block that runs, or is paused.
-pub(crate) struct Block {
-    pub shape: BlockShape,
-    warps: Vec<Warp>,
-    pub memory: BlockMemory,
-    barriers: Vec<Barrier>,
-    schedule: Schedule,
-}
 
 /// What the checks call a phase of the cluster's barrier: a block's own barriers have 16 numbers.
 fn cluster_barrier(phase: u64) -> u32 {
@@ -198,11 +97,6 @@ impl Block {
             observer,
         };
         Self { shape, warps, memory, barriers: vec![Barrier::default(); 16], schedule }
-    }
-
-    /// Warp instructions executed so far.
-    pub fn executed(&self) -> u64 {
-        self.warps.iter().map(|warp| warp.executed).sum()
     }
 
     /// Runs until the block is done or has used up about `budget` warp instructions.
@@ -297,11 +191,6 @@ impl Block {
         }
     }
 
-    /// Whether every warp has ended.
-    pub fn is_done(&self) -> bool {
-        self.warps.iter().all(|warp| warp.state == State::Done)
-    }
-
     /// A warp goes on when the phase has ended in which it arrived at the cluster's barrier.
     fn leave_cluster_barrier(&mut self, index: usize, ended: u64) {
         let warp = &mut self.warps[index];
@@ -359,11 +248,6 @@ impl Block {
         if self.barriers[arrival.barrier as usize].arrived >= arrival.threads.unwrap_or(all).min(self.shape.threads()) {
             self.release(arrival.barrier as usize);
         }
-    }
-
-    /// Threads that have not exited.
-    pub fn live_threads(&self) -> u32 {
-        self.warps.iter().map(|warp| warp.live().count_ones()).sum()
     }
 
     /// After an exit, barriers of all threads may be complete.

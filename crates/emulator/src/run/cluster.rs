@@ -1,157 +1,30 @@
-//! A cluster: blocks that run together, meet at a barrier and reach each other's shared memory. PTX ISA 2.2.1.2. A grid
-//! without clusters has clusters of one block.
+//! The turn of a cluster: its blocks run one after the other until all of them wait or have ended. A grid without
+//! clusters has clusters of one block.
 
+use super::block::Progress;
 use crate::fault::{Fault, FaultKind};
-use crate::program::MemorySpace;
-use crate::run::block::{Block, BlockMemory, BlockShape, Environment, Progress};
-use crate::run::launch::LaunchConfig;
-use crate::state::access::SHARED_WINDOW;
+use crate::state::block::Block;
+use crate::state::cluster::{Cluster, ClusterBarrier};
+use crate::state::environment::Environment;
 use crate::state::schedule::Schedule;
+use crate::state::shape::Geometry;
 
-/// Where a shared address names the block of the cluster: its rank plus one; nothing for the block's own memory.
-pub(crate) const RANK_SHIFT: u32 = 24;
-/// The address in the memory of that block.
-const OFFSET: u64 = (1 << RANK_SHIFT) - 1;
 /// Warp instructions of a block before another of its cluster gets its turn.
 const TURN: u64 = 1 << 14;
 /// Tells the order of blocks from the order of warps.
 const SEED: u64 = 0x6c75_7374_6572;
 
-/// Blocks that run, or are paused.
-pub(crate) struct Cluster {
-    /// Its number in the grid.
-    pub index: u64,
-    /// By rank; `None` for the one that runs right now.
-    blocks: Vec<Option<Box<Block>>>,
-    barrier: Barrier,
-    schedule: Schedule,
-}
-
-/// `barrier.cluster`
-#[derive(Default)]
-struct Barrier {
-    /// Threads that have arrived in this phase.
-    arrived: u32,
-    /// Phases that have ended.
-    phase: u64,
-}
-
-/// How many clusters a grid has.
-pub(crate) fn count(config: &LaunchConfig) -> u64 {
-    let clusters = config.grid.iter().zip(config.cluster).map(|(&blocks, each)| u64::from(blocks / each.max(1)));
-    clusters.product()
-}
-
-/// The number of a block's cluster; `None` for a block outside of the grid.
-pub(crate) fn of_block(config: &LaunchConfig, block: [u32; 3]) -> Option<u64> {
-    if block.iter().zip(config.grid).any(|(&index, extent)| index >= extent) {
-        return None;
-    }
-    let each = config.cluster.map(|extent| extent.max(1));
-    let [x, y, z]: [u64; 3] = std::array::from_fn(|axis| u64::from(block[axis] / each[axis]));
-    let [width, height, _]: [u64; 3] = std::array::from_fn(|axis| u64::from(config.grid[axis] / each[axis]));
-    Some(x + width * (y + height * z))
-}
-
-/// What every block of a launch has: `index` is that of its cluster, `rank` that of the block in it.
-fn shape(config: &LaunchConfig, index: u64, rank: u32) -> BlockShape {
-    let each = config.cluster.map(|extent| extent.max(1));
-    let [x, y, _]: [u64; 3] = std::array::from_fn(|axis| u64::from(config.grid[axis].max(1) / each[axis]).max(1));
-    let cluster = [(index % x) as u32, (index / x % y) as u32, (index / (x * y)) as u32];
-    let within = [rank % each[0], rank / each[0] % each[1], rank / (each[0] * each[1])];
-    let index: [u32; 3] = std::array::from_fn(|axis| cluster[axis] * each[axis] + within[axis]);
-    let [x, y, _] = config.grid.map(|extent| u64::from(extent.max(1)));
-    BlockShape {
-        grid: config.grid,
-        block: config.block,
-        index,
-        linear_index: u64::from(index[0]) + x * (u64::from(index[1]) + y * u64::from(index[2])),
-        dynamic_shared: config.shared,
-        cluster: each,
-        rank,
-    }
-}
-
-/// The rank plus one that an address names; 0 for the block's own memory.
-pub(crate) fn named_block(space: MemorySpace, address: u64) -> u32 {
-    let address = match space {
-        MemorySpace::Cluster => address,
-        MemorySpace::Generic => address.wrapping_sub(SHARED_WINDOW),
-        _ => return 0,
-    };
-    if address < 1 << 32 { (address >> RANK_SHIFT) as u32 } else { 0 }
-}
-
-impl BlockMemory {
-    /// The memory of a block of the cluster, this one's or another's.
-    pub(crate) fn member<'m>(&'m mut self, cluster: &'m mut Cluster, rank: u32) -> Result<&'m mut Self, FaultKind> {
-        if rank == self.rank { Ok(self) } else { cluster.memory(rank) }
-    }
-}
-
 impl Cluster {
-    pub fn new(environment: &Environment<'_>, config: &LaunchConfig, index: u64) -> Self {
-        let ranks: u32 = config.cluster.iter().map(|extent| extent.max(&1)).product();
-        let block = |rank| Some(Box::new(Block::new(environment, shape(config, index, rank))));
+    pub fn new(environment: &Environment<'_>, geometry: &Geometry, index: u64) -> Self {
+        let ranks = geometry.ranks();
+        let block = |rank| Some(Box::new(Block::new(environment, geometry.block_shape(index, rank))));
         let seed = if environment.seed == 0 { 0 } else { environment.seed ^ SEED };
         Self {
             index,
             blocks: (0..ranks).map(block).collect(),
-            barrier: Barrier::default(),
+            barrier: ClusterBarrier::default(),
             schedule: Schedule::new(seed, index, ranks as usize),
         }
-    }
-
-    /// Whether there is more than one block.
-    pub fn has_peers(&self) -> bool {
-        self.blocks.len() > 1
-    }
-
-    /// The shared memory that an address of another block names, and the address in it.
-    pub fn peer(&mut self, address: u64) -> Result<(&mut BlockMemory, u64), FaultKind> {
-        let rank = (address >> RANK_SHIFT & 0xff) as u32;
-        Ok((self.memory(rank.wrapping_sub(1))?, address & OFFSET))
-    }
-
-    /// The memory of another block.
-    pub fn memory(&mut self, rank: u32) -> Result<&mut BlockMemory, FaultKind> {
-        let blocks = self.blocks.len() as u32;
-        match self.blocks.get_mut(rank as usize).and_then(Option::as_mut) {
-            Some(block) if block.is_done() => Err(FaultKind::BlockExited { rank }),
-            Some(block) => Ok(&mut block.memory),
-            None => Err(FaultKind::NoBlock { rank, blocks }),
-        }
-    }
-
-    /// Phases of the cluster's barrier that have ended.
-    pub fn phase(&self) -> u64 {
-        self.barrier.phase
-    }
-
-    /// Threads come to the cluster's barrier; `live` is how many of the running block have not exited.
-    pub fn arrive(&mut self, threads: u32, live: u32) {
-        self.barrier.arrived += threads;
-        self.settle(live);
-    }
-
-    /// The barrier is complete when every thread that has not exited has arrived; whether it was.
-    pub fn settle(&mut self, live: u32) -> bool {
-        let all = live + self.blocks.iter().flatten().map(|block| block.live_threads()).sum::<u32>();
-        let complete = self.barrier.arrived > 0 && self.barrier.arrived >= all;
-        if complete {
-            self.barrier = Barrier { arrived: 0, phase: self.barrier.phase + 1 };
-        }
-        complete
-    }
-
-    /// Warp instructions executed so far.
-    pub fn executed(&self) -> u64 {
-        self.blocks.iter().flatten().map(|block| block.executed()).sum()
-    }
-
-    /// The blocks, by rank.
-    pub fn into_blocks(self) -> impl Iterator<Item = Box<Block>> {
-        self.blocks.into_iter().flatten()
     }
 
     /// Runs until all blocks are done or have used up about `budget` warp instructions together.

@@ -5,13 +5,17 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use super::block::Progress;
 use crate::arithmetic::tensor::Architecture;
 use crate::fault::{Fault, FaultKind};
 use crate::instrument::observe::{Observe, Observed, Observer};
-use crate::instrument::sanitizer::{Checks, Finding, Sanitizer};
-use crate::run::block::{Environment, Progress};
-use crate::run::cluster::{self, Cluster};
+use crate::instrument::sanitizer::finding::Finding;
+use crate::instrument::sanitizer::{Checks, Sanitizer};
+use crate::lock::locked;
+use crate::state::cluster::Cluster;
+use crate::state::environment::{Arithmetic, Environment};
 use crate::state::memory::GlobalMemory;
+use crate::state::shape::Geometry;
 use crate::{Kernel, Module};
 use warpbook_diagnostic::Diagnostic;
 use warpbook_gpu::GpuLimits;
@@ -23,16 +27,6 @@ const CLUSTER_TURN: u64 = 1 << 20;
 const STUCK: (u32, u64) = (4, 1 << 22);
 /// Every so many turns a new cluster starts, even if others have work: these may wait for it in a way that is not known.
 const START: u64 = 16;
-
-/// Whose bits the results have.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Arithmetic {
-    /// Those of the emulated architecture.
-    #[default]
-    Exact,
-    /// Tensor cores in plain f32 arithmetic of the host.
-    Fast,
-}
 
 /// Geometry and arguments of a launch.
 #[derive(Clone, Debug)]
@@ -124,13 +118,15 @@ pub fn launch(
         seed: config.seed,
         limit: config.limit.unwrap_or(u64::MAX),
     };
-    let total = cluster::count(config);
+    let geometry =
+        &Geometry { grid: config.grid, block: config.block, cluster: config.cluster, dynamic_shared: config.shared };
+    let total = geometry.clusters();
     // Blocks that cannot wait for each other need not run before the one that is of interest.
     let next = match config.observe.as_ref().and_then(Observe::block) {
-        Some(block) if !kernel.program.orders_blocks() => cluster::of_block(config, block).unwrap_or(total),
+        Some(block) if !kernel.program.orders_blocks() => geometry.cluster_of(block).unwrap_or(total),
         _ => 0,
     };
-    let ranks: u32 = config.cluster.iter().map(|extent| extent.max(&1)).product();
+    let ranks = geometry.ranks();
     let shared = kernel.static_shared() + config.shared;
     let gpu = GpuLimits::for_capability(config.capability);
     let resident = gpu.resident_blocks(config.block.iter().product(), shared) / ranks as usize;
@@ -165,9 +161,9 @@ pub fn launch(
     let workers = cores.min(total.max(1) as usize);
     std::thread::scope(|scope| {
         for _ in 1..workers {
-            scope.spawn(|| work(&environment, config, &queue, &printer, print));
+            scope.spawn(|| work(&environment, geometry, &queue, &printer, print));
         }
-        work(&environment, config, &queue, &printer, print);
+        work(&environment, geometry, &queue, &printer, print);
     });
     let queue = queue.into_inner().unwrap_or_else(PoisonError::into_inner);
     let counters = environment.counters.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -389,14 +385,9 @@ impl Printer {
     }
 }
 
-/// What a mutex holds: a thread that panicked with it has left nothing half done.
-pub(crate) fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 fn work(
     environment: &Environment<'_>,
-    config: &LaunchConfig,
+    geometry: &Geometry,
     queue: &Mutex<Queue>,
     printer: &Mutex<Printer>,
     print: &(dyn Fn(&str) + Sync),
@@ -409,7 +400,7 @@ fn work(
         };
         let Paused { mut cluster, waits } = match taken {
             Ok(paused) => paused,
-            Err(index) => Paused { cluster: Cluster::new(environment, config, index), waits: None },
+            Err(index) => Paused { cluster: Cluster::new(environment, geometry, index), waits: None },
         };
         let (index, before) = (cluster.index, cluster.executed());
         let mut outcome = cluster.run(environment, CLUSTER_TURN);

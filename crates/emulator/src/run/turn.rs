@@ -1,14 +1,16 @@
 //! A warp's turn: instruction after instruction until it waits, ends or faults.
 
-use crate::families::Step;
-use crate::families::wgmma::PendingWgmma;
+use super::block::{Arrival, Stop};
+use crate::families::step::Step;
 use crate::fault::{Fault, FaultKind, Thread};
-use crate::instrument::sanitizer::Who;
-use crate::program::{BarrierReduction, MemorySpace, Op, Slot};
-use crate::program::{File, Use};
-use crate::run::block::{Arrival, BlockMemory, BlockShape, Environment, Stop};
-use crate::run::cluster::Cluster;
-use crate::state::access::resolve_generic;
+use crate::program::{BarrierReduction, File, MemorySpace, Op, Slot, Use};
+use crate::state::access::Who;
+use crate::state::address::resolve_generic;
+use crate::state::block_memory::BlockMemory;
+use crate::state::cluster::Cluster;
+use crate::state::environment::Environment;
+use crate::state::pending::PendingWgmma;
+use crate::state::shape::BlockShape;
 use crate::state::warp::Warp;
 
 impl Step<'_, '_> {

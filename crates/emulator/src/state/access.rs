@@ -1,33 +1,11 @@
 //! One lane's access to a state space: where it goes, whether it may.
 
-use crate::arithmetic::float;
-use crate::arithmetic::formats::{BF16, F16, Format, Rounding};
+use super::address::{RANK_SHIFT, resolve_generic};
+use super::block_memory::BlockMemory;
+use super::environment::Environment;
+use super::memory::Allocation;
 use crate::fault::FaultKind;
-use crate::program::{AtomicOp, AtomicType, MemorySpace};
-use crate::run::block::{BlockMemory, Environment};
-use crate::run::cluster::RANK_SHIFT;
-use crate::state::memory::Allocation;
-
-/// Generic addresses of shared memory begin here.
-pub(crate) const SHARED_WINDOW: u64 = 1 << 56;
-/// Generic addresses of local memory begin here.
-pub(crate) const LOCAL_WINDOW: u64 = 2 << 56;
-/// Generic addresses of the kernel's parameters begin here.
-pub(crate) const PARAM_WINDOW: u64 = 3 << 56;
-const WINDOW_SIZE: u64 = 1 << 32;
-
-/// The space of a generic address, and the address in it.
-pub(crate) fn resolve_generic(address: u64) -> (MemorySpace, u64) {
-    if address.wrapping_sub(SHARED_WINDOW) < WINDOW_SIZE {
-        (MemorySpace::Shared, address - SHARED_WINDOW)
-    } else if address.wrapping_sub(LOCAL_WINDOW) < WINDOW_SIZE {
-        (MemorySpace::Local, address - LOCAL_WINDOW)
-    } else if address.wrapping_sub(PARAM_WINDOW) < WINDOW_SIZE {
-        (MemorySpace::Param, address - PARAM_WINDOW)
-    } else {
-        (MemorySpace::Global, address)
-    }
-}
+use crate::program::{AtomicType, MemorySpace};
 
 /// Where an access ends up.
 pub(crate) enum Place<'a> {
@@ -258,90 +236,32 @@ pub(crate) fn out_of_bounds(environment: &Environment<'_>, access: Access, addre
     FaultKind::OutOfBounds { access: access.name, space: "global", address, size: access.size, near }
 }
 
-impl AtomicType {
-    /// Bytes of one element.
-    pub fn size(self) -> u32 {
-        match self {
-            Self::F16 | Self::Bf16 | Self::B16 => 2,
-            Self::U64 | Self::S64 | Self::F64 => 8,
-            _ => 4,
-        }
-    }
+/// The instruction of a lane.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Who {
+    pub warp: u32,
+    pub lane: u32,
+    pub pc: u32,
+}
 
-    /// As [`AtomicType::apply`], as the L2 cache does it: an f32 addition flushes subnormals, one of f64 leaves a NaN
-    /// as it is. (Found on an H100.)
-    pub fn apply_in_global(self, op: AtomicOp, old: u64, a: u64, b: u64) -> u64 {
-        match (op, self) {
-            (AtomicOp::Add, Self::F32) => {
-                let [x, y] = [old, a].map(|bits| float::flush(f32::from_bits(bits as u32)));
-                float::bits32(float::flush(x + y)).into()
-            }
-            (AtomicOp::Add, Self::F64) if float::is_nan64(a) => a,
-            (AtomicOp::Add, Self::F64) if float::is_nan64(old) => old,
-            _ => self.apply(op, old, a, b),
-        }
-    }
+/// Bytes of the block's shared memory, or of global memory.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Area {
+    /// Whether `address` is one of shared memory.
+    pub shared: bool,
+    pub address: u64,
+    pub size: u32,
+}
 
-    /// The new value of an element.
-    pub fn apply(self, op: AtomicOp, old: u64, a: u64, b: u64) -> u64 {
-        match op {
-            AtomicOp::Exchange => a,
-            AtomicOp::CompareAndSwap => {
-                let mask = if self.size() == 8 { u64::MAX } else { (1 << (8 * self.size())) - 1 };
-                if old & mask == a & mask { b } else { old }
+impl Area {
+    /// `size` bytes from an offset on; `None` where they are a thread's own.
+    pub fn of(place: &Place<'_>, offset: usize, size: u32) -> Option<Self> {
+        match place {
+            Place::Shared(at) => Some(Self { shared: true, address: (at + offset) as u64, size }),
+            Place::Global(allocation, at) => {
+                Some(Self { shared: false, address: allocation.address + at + offset as u64, size })
             }
-            AtomicOp::And => old & a,
-            AtomicOp::Or => old | a,
-            AtomicOp::Xor => old ^ a,
-            AtomicOp::Increment => {
-                if old as u32 >= a as u32 {
-                    0
-                } else {
-                    old + 1
-                }
-            }
-            AtomicOp::Decrement => {
-                if old as u32 == 0 || old as u32 > a as u32 {
-                    a
-                } else {
-                    old - 1
-                }
-            }
-            AtomicOp::Add => self.add(old, a),
-            AtomicOp::Min | AtomicOp::Max => self.order(op == AtomicOp::Max, old, a),
+            Place::Local(_) | Place::Param(_) => None,
         }
-    }
-
-    fn add(self, old: u64, a: u64) -> u64 {
-        let half = |format: Format, x: u64, y: u64| {
-            float::fused_multiply_add(format, x & 0xffff, format.from_f64(1.0), y & 0xffff, Rounding::NearestEven)
-        };
-        let pair = |format, x: u64, y: u64| half(format, x, y) | half(format, x >> 16, y >> 16) << 16;
-        match self {
-            Self::F32 => float::bits32(f32::from_bits(old as u32) + f32::from_bits(a as u32)).into(),
-            Self::F64 => float::result64(f64::from_bits(old) + f64::from_bits(a), [old, a]),
-            Self::F16 => half(F16, old, a),
-            Self::Bf16 => half(BF16, old, a),
-            Self::F16x2 => pair(F16, old, a),
-            Self::Bf16x2 => pair(BF16, old, a),
-            Self::U32 | Self::S32 | Self::B16 => (old as u32).wrapping_add(a as u32).into(),
-            Self::U64 | Self::S64 => old.wrapping_add(a),
-        }
-    }
-
-    fn order(self, want_max: bool, old: u64, a: u64) -> u64 {
-        let half = |format, x: u64, y: u64| float::minimum_maximum(format, x & 0xffff, y & 0xffff, want_max, false);
-        let pair = |format, x: u64, y: u64| half(format, x, y) | half(format, x >> 16, y >> 16) << 16;
-        let less = match self {
-            Self::F16 => return half(F16, old, a),
-            Self::Bf16 => return half(BF16, old, a),
-            Self::F16x2 => return pair(F16, old, a),
-            Self::Bf16x2 => return pair(BF16, old, a),
-            Self::S32 => (old as i32) < a as i32,
-            Self::S64 => (old as i64) < a as i64,
-            Self::U64 => old < a,
-            _ => (old as u32) < a as u32,
-        };
-        if less == want_max { a } else { old }
     }
 }

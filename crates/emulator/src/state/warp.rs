@@ -2,12 +2,9 @@
 
 use std::collections::VecDeque;
 
-use crate::families::bulk::PendingStore;
-use crate::families::copy_async::PendingCopies;
-use crate::families::tensor_memory::{PendingTensorLoad, PendingTensorStore};
-use crate::families::wgmma::PendingWgmma;
-use crate::program::{Long, MemorySpace, Program, Slot, Special, Word};
-use crate::run::block::BlockShape;
+use super::pending::{PendingCopies, PendingStore, PendingTensorLoad, PendingTensorStore, PendingWgmma};
+use super::shape::BlockShape;
+use crate::program::{Long, MemorySpace, Program, Slot, Word};
 
 /// All lanes.
 pub(crate) const FULL: u32 = u32::MAX;
@@ -320,54 +317,15 @@ impl Warp {
     }
 }
 
-impl BlockShape {
-    /// `%tid` of a lane.
-    pub fn thread(&self, warp: u32, lane: u32) -> [u32; 3] {
-        let linear = warp * 32 + lane;
-        let [x, y, _] = self.block.map(|extent| extent.max(1));
-        [linear % x, linear / x % y, linear / (x * y)]
-    }
-
-    fn special(&self, special: Special, warp: u32, lane: u32) -> u32 {
-        let thread = self.thread(warp, lane);
-        match special {
-            Special::TidX => thread[0],
-            Special::TidY => thread[1],
-            Special::TidZ => thread[2],
-            Special::NtidX => self.block[0],
-            Special::NtidY => self.block[1],
-            Special::NtidZ => self.block[2],
-            Special::CtaidX => self.index[0],
-            Special::CtaidY => self.index[1],
-            Special::CtaidZ => self.index[2],
-            Special::NctaidX => self.grid[0],
-            Special::NctaidY => self.grid[1],
-            Special::NctaidZ => self.grid[2],
-            Special::ClusterIdX => self.index[0] / self.cluster[0],
-            Special::ClusterIdY => self.index[1] / self.cluster[1],
-            Special::ClusterIdZ => self.index[2] / self.cluster[2],
-            Special::NumClustersX => self.grid[0] / self.cluster[0],
-            Special::NumClustersY => self.grid[1] / self.cluster[1],
-            Special::NumClustersZ => self.grid[2] / self.cluster[2],
-            Special::ClusterCtaidX => self.index[0] % self.cluster[0],
-            Special::ClusterCtaidY => self.index[1] % self.cluster[1],
-            Special::ClusterCtaidZ => self.index[2] % self.cluster[2],
-            Special::ClusterNctaidX => self.cluster[0],
-            Special::ClusterNctaidY => self.cluster[1],
-            Special::ClusterNctaidZ => self.cluster[2],
-            Special::ClusterRank => self.rank,
-            Special::ClusterSize => self.cluster.iter().product(),
-            Special::LaneId => lane,
-            Special::WarpId => warp,
-            Special::NumWarps => self.threads().div_ceil(32),
-            Special::LaneMaskEq => 1 << lane,
-            Special::LaneMaskLt => (1 << lane) - 1,
-            Special::LaneMaskLe => u32::MAX >> (31 - lane),
-            Special::LaneMaskGt => !(u32::MAX >> (31 - lane)),
-            Special::LaneMaskGe => !((1 << lane) - 1),
-            // Every block has a multiprocessor of its own.
-            Special::SmId => self.linear_index as u32,
-            Special::DynamicSharedSize => self.dynamic_shared,
+/// The numbers of the lanes in a mask, rising.
+pub(crate) fn lanes_of(mask: u32) -> impl Iterator<Item = usize> {
+    let mut rest = mask;
+    std::iter::from_fn(move || {
+        if rest == 0 {
+            return None;
         }
-    }
+        let lane = rest.trailing_zeros() as usize;
+        rest &= rest - 1;
+        Some(lane)
+    })
 }

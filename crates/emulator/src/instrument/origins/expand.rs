@@ -2,11 +2,10 @@
 
 use super::{Part, Search, SharedBytes, all_bytes, cell, place_of, runs, some_bytes};
 use crate::arithmetic::tensor::{Accumulator, Element, Mma};
-use crate::families::lanes_of;
-use crate::families::wgmma::Matrix;
+use crate::descriptor::matrix::Matrix;
 use crate::instrument::record::{Access, Cell, Event};
-use crate::program::File;
-use crate::program::{Data, MemorySpace, Op, Shuffle, Wgmma, WgmmaSource};
+use crate::program::{Data, File, MemorySpace, Op, Shuffle, Wgmma, WgmmaSource};
+use crate::state::warp::lanes_of;
 use warpbook_ptx::isa::{Flow, Opcode};
 
 impl Search<'_> {

@@ -6,13 +6,12 @@ mod expand;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::observe::Line;
-use super::writers::{Span, Writer};
-use crate::families::lanes_of;
 use crate::instrument::counters::Way;
+use crate::instrument::observe::Line;
 use crate::instrument::record::{Access, Cell, Event, NOTHING, Record};
-use crate::program::File;
-use crate::program::{Data, Op};
+use crate::instrument::writers::{Span, Writer};
+use crate::program::{Data, File, Op};
+use crate::state::warp::lanes_of;
 use warpbook_ptx::PtxType;
 
 /// Parts of registers that are followed at most.

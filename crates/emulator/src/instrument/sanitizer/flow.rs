@@ -1,11 +1,13 @@
 //! How undefined values go through instructions, and where they may not go.
 
+use super::finding::{Reach, Rule};
+use super::tensor_memory::{Cells, TOGETHER};
 use super::undefined::{Bytes, DEFINED, Origin, Value, all, any};
-use super::{Cells, Checks, Reach, Rule, TOGETHER, place_in_global};
-use crate::families::{Step, lanes_of, partner};
-use crate::program::{AddressOperand, Base, Data, Logic, MemorySpace, Op, Shuffle as ShuffleMode, Slot};
-use crate::program::{File, Use};
+use super::{Checks, place_in_global};
+use crate::families::step::Step;
+use crate::program::{AddressOperand, Base, Data, File, Logic, MemorySpace, Op, Shuffle as ShuffleMode, Slot, Use};
 use crate::state::access::{Access, Place};
+use crate::state::warp::lanes_of;
 use warpbook_ptx::isa::Flow;
 
 /// The register of an operand.
@@ -400,7 +402,7 @@ impl Step<'_, '_> {
         let (by, bounds) = (self.warp.words[b as usize], self.warp.words[c as usize]);
         let mut result = Value { bytes: DEFINED, origin: value.origin };
         for lane in 0..32 {
-            let source = partner(mode, lane, by[lane as usize], bounds[lane as usize]).unwrap_or(lane) & 31;
+            let source = mode.partner(lane, by[lane as usize], bounds[lane as usize]).unwrap_or(lane) & 31;
             for (to, from) in result.bytes.iter_mut().zip(value.bytes) {
                 *to |= (from >> source & 1) << lane;
             }

@@ -7,33 +7,31 @@
 //! Lanes of one warp see what another one has put into shared memory after a barrier or `bar.warp.sync` only; in global
 //! memory they are not compared.
 
-mod clock;
-mod finding;
-mod flow;
-mod global;
-mod tensor_map;
-mod tensor_memory;
-mod undefined;
+pub(crate) mod clock;
+pub(crate) mod finding;
+pub(crate) mod flow;
+pub(crate) mod global;
+pub(crate) mod tensor_map;
+pub(crate) mod tensor_memory;
+pub(crate) mod undefined;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard};
 
 use clock::Clock;
 pub use finding::{Finding, Misuse, Reach, Rule};
-pub(crate) use flow::quads;
 pub use global::GlobalShadow;
 use global::{Asker, Kind};
 use tensor_map::Acquired;
 use tensor_memory::TensorShadow;
-pub(crate) use tensor_memory::{Cells, TOGETHER, TensorUse, columns};
 use undefined::{Undefined, Unwritten};
 
 use crate::fault::Thread;
-use crate::program::{File, Use};
-use crate::program::{Op, Program, Slot};
-use crate::run::block::{BlockShape, Environment};
-use crate::run::launch::locked;
-use crate::state::access::Place;
+use crate::lock::locked;
+use crate::program::{File, Op, Program, Slot, Use};
+use crate::state::access::{Area, Who};
+use crate::state::environment::Environment;
+use crate::state::shape::BlockShape;
 use warpbook_ptx::isa::Flow;
 
 /// Findings that are told apart in a block.
@@ -107,36 +105,6 @@ impl Checks {
 
     fn unwritten<T>(&self, work: impl FnOnce(&mut Unwritten) -> T) -> T {
         work(&mut locked(&self.unwritten))
-    }
-}
-
-/// The instruction of a lane.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Who {
-    pub warp: u32,
-    pub lane: u32,
-    pub pc: u32,
-}
-
-/// Bytes of the block's shared memory, or of global memory.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Area {
-    /// Whether `address` is one of shared memory.
-    pub shared: bool,
-    pub address: u64,
-    pub size: u32,
-}
-
-impl Area {
-    /// `size` bytes from an offset on; `None` where they are a thread's own.
-    pub fn of(place: &Place<'_>, offset: usize, size: u32) -> Option<Self> {
-        match place {
-            Place::Shared(at) => Some(Self { shared: true, address: (at + offset) as u64, size }),
-            Place::Global(allocation, at) => {
-                Some(Self { shared: false, address: allocation.address + at + offset as u64, size })
-            }
-            Place::Local(_) | Place::Param(_) => None,
-        }
     }
 }
 

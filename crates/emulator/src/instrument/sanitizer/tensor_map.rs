@@ -3,10 +3,12 @@
 //! and then acquired (`….acquire [map], 128`). PTX ISA 9.7.13.4, 9.7.13.16.
 
 use super::clock::Clock;
+use super::finding::Rule;
 use super::global::{Kind, Last};
-use super::{Checks, Knowledge, Rule, Sanitizer, Who};
+use super::{Checks, Knowledge, Sanitizer};
 use crate::descriptor::tensor_map::TENSOR_MAP_BYTES;
 use crate::program::{Op, Program};
+use crate::state::access::Who;
 
 /// An acquire of a tensor map.
 pub(super) struct Acquired {

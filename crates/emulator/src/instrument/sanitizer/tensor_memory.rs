@@ -8,8 +8,10 @@
 //! Modelled after the text; nothing here was compared with hardware.
 
 use super::clock::Clock;
+use super::finding::{Finding, Rule};
 use super::undefined::Origin;
-use super::{Checks, Finding, Knowledge, NEVER, Rule, Sanitizer, Snapshot, Who};
+use super::{Checks, Knowledge, NEVER, Sanitizer, Snapshot};
+use crate::state::access::Who;
 
 /// Lanes that every access takes or leaves together.
 pub(crate) const TOGETHER: u32 = 16;

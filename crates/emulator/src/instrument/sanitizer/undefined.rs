@@ -3,8 +3,7 @@
 
 use std::collections::HashMap;
 
-use crate::program::File;
-use crate::program::{Program, Slot};
+use crate::program::{File, Program, Slot};
 
 /// For each byte of a register, the lanes in which it is undefined.
 pub(crate) type Bytes = [u32; 8];
