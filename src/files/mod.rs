@@ -1,5 +1,6 @@
 //! Arrays in files: `.npy`, `.npz` and `.safetensors`. Written beside their place and moved there.
 
+mod error;
 mod npy;
 mod npz;
 mod safetensors;
@@ -7,35 +8,8 @@ mod safetensors;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+pub use error::{FileError, Result};
 use warpbook_device::Contents;
-
-/// Why a file cannot be read or written.
-#[derive(Debug, thiserror::Error)]
-pub enum FileError {
-    /// The system's own words.
-    #[error("{0}")]
-    Io(#[from] std::io::Error),
-    /// The file is not what its name says, or holds what no buffer can.
-    #[error("{0}")]
-    Malformed(String),
-    /// The file holds several arrays, and none or an unknown one was asked for.
-    #[error("{}", match asked { Some(name) => format!("it has no array `{name}`"), None => "it holds several arrays".to_owned() })]
-    WhichArray {
-        /// What was asked for.
-        asked: Option<String>,
-        /// What it holds.
-        names: Vec<String>,
-    },
-    /// The name ends on none of the known formats.
-    #[error("its name does not say its format")]
-    UnknownFormat,
-    /// The format holds one array only.
-    #[error("a .npy file holds one array")]
-    OneArray,
-}
-
-/// The result of reading or writing a file.
-pub type Result<T> = std::result::Result<T, FileError>;
 
 /// A path and the array in that file: `file.npz[entry]`.
 pub fn split_entry(text: &str) -> (PathBuf, Option<String>) {
@@ -75,16 +49,6 @@ pub fn write(path: &Path, arrays: &[(String, Contents)]) -> Result<()> {
 
 fn extension(path: &Path) -> &str {
     path.extension().and_then(|extension| extension.to_str()).unwrap_or_default()
-}
-
-/// The one that was asked for, or the only one there is.
-fn choose<'a>(names: &'a [String], asked: Option<&str>) -> Result<&'a String> {
-    let found = match (asked, names) {
-        (None, [only]) => Some(only),
-        (None, _) => None,
-        (Some(asked), _) => names.iter().find(|name| *name == asked),
-    };
-    found.ok_or_else(|| FileError::WhichArray { asked: asked.map(str::to_owned), names: names.to_vec() })
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 
 use npyz::{DType, Endianness, NpyHeader, Order, TypeChar, WriterBuilder};
 
-use super::{FileError, Result};
+use super::error::{FileError, Result};
 use warpbook_device::{Contents, Dtype};
 
 /// The array in the bytes of a file.

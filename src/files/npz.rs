@@ -6,7 +6,8 @@ use std::path::Path;
 use zip::write::SimpleFileOptions;
 use zip::{ZipArchive, ZipWriter};
 
-use super::{FileError, Result, choose, npy};
+use super::error::{FileError, Result, choose};
+use super::npy;
 use warpbook_device::Contents;
 
 /// Half of the machine's memory: an array that inflates to more is no array for a buffer.

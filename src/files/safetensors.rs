@@ -3,7 +3,7 @@
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype as Name, SafeTensors};
 
-use super::{FileError, Result, choose};
+use super::error::{FileError, Result, choose};
 use warpbook_device::{Contents, Dtype};
 
 /// Our types and the format's names for them.

@@ -1,6 +1,7 @@
 //! A running host: its process and the kernel's ends of its pipes.
 
 use std::io::{self, Write};
+use std::ops::Range;
 use std::process::{ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -9,10 +10,17 @@ use warpbook_process::child::ChildProcess;
 use warpbook_rust_host::pipes::{Arrival, Pipes};
 use warpbook_rust_host::protocol::{self, Event, Request};
 
-use super::rust_cells::Completions;
-
 /// How long a host may take for its first message; it sends that before it does anything else.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Completions of a Rust cell.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Completions {
+    /// The text that a candidate replaces: bytes of the cell.
+    pub span: Range<usize>,
+    /// The candidates, best first.
+    pub matches: Vec<String>,
+}
 
 /// Why a program is not a host that this kernel can speak to.
 #[derive(Debug, thiserror::Error)]

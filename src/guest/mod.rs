@@ -17,5 +17,6 @@ mod rust_cells;
 mod stderr;
 
 pub use completeness::{Completeness, completeness};
+pub use host::Completions;
 pub use installation::{find_host, locate as locate_host};
-pub use rust_cells::{Completions, RustCells};
+pub use rust_cells::RustCells;

@@ -1,7 +1,6 @@
 //! The kernel's side of Rust cells.
 
 use std::io;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -13,18 +12,9 @@ use warpbook_rust_host::pipes::Arrival;
 use warpbook_rust_host::protocol::{Event, Failure, Request};
 
 use super::build_directory::BuildDirectory;
-use super::host::Host;
+use super::host::{Completions, Host};
 use super::stderr::{ErrorStream, Outcome};
 use super::{error, installation};
-
-/// Completions of a Rust cell.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Completions {
-    /// The text that a candidate replaces: bytes of the cell.
-    pub span: Range<usize>,
-    /// The candidates, best first.
-    pub matches: Vec<String>,
-}
 
 /// The evaluator of Rust cells. Costs nothing before the first one.
 pub struct RustCells {

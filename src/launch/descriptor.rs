@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::arguments::{HeaderScope, Value};
+use super::value::{HeaderScope, Value};
 use crate::expression::{Expr, ExprKind, Scalar, evaluate};
 use crate::workspace::{Workspace, resolve_view};
 use warpbook_compiler::TensorDesc;

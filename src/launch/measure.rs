@@ -9,7 +9,7 @@ use super::run::{Checks, Plan, takes_cubin, with_prepared};
 use super::snapshot::Snapshot;
 use crate::workspace::{Context, Workspace};
 use warpbook_compiler::Target;
-use warpbook_device::observe::{Counters, Observe, Observed};
+use warpbook_device::emulation::{Counters, Observe, Observed};
 use warpbook_device::{Device, Launch, Timing, TimingPlan};
 use warpbook_diagnostic::{Diagnostic, Result};
 use warpbook_process::cancel::Cancel;

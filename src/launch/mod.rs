@@ -3,6 +3,7 @@
 
 pub mod again;
 pub mod arguments;
+mod binding;
 pub mod changes;
 pub mod contraction;
 mod descriptor;
@@ -17,3 +18,4 @@ pub mod report;
 pub mod run;
 pub mod snapshot;
 pub mod timeout;
+pub mod value;

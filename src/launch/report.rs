@@ -9,7 +9,7 @@ use crate::render::plot::{latency_histogram, time_text};
 use crate::render::{Output, bytes_text, escape_html, grouped};
 use warpbook_compiler::meta::Resources;
 use warpbook_compiler::{Sourced, Stage};
-use warpbook_device::observe::Counters;
+use warpbook_device::emulation::Counters;
 use warpbook_device::{FunctionInfo, Occupancy, Timing};
 
 /// A stage that was gone through, as the reader sees it.

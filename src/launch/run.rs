@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::arguments::{self, Arguments};
+use super::arguments;
+use super::binding;
 use super::elements::with_elements;
 use super::elsewhere;
 use super::locate::in_own_text;
@@ -11,6 +12,7 @@ use super::recovery::replay;
 use super::report::{LaunchLines, counters_text};
 use super::snapshot::{Snapshot, revive};
 use super::timeout::limited;
+use super::value::{Arguments, Value};
 use crate::expression::{LaunchHeader, Scalar};
 use crate::frontend::Stream;
 use crate::render::grouped;
@@ -18,8 +20,8 @@ use crate::workspace::{Context, LaunchSpec, Launched, Version, Workspace};
 use warpbook_compiler::contraction::Followed;
 use warpbook_compiler::meta::{encode, resolve_scratch};
 use warpbook_compiler::{Origin, Stage, Target};
-use warpbook_device::observe::{Observe, Observed};
-use warpbook_device::{Buffer, Checked};
+use warpbook_device::Buffer;
+use warpbook_device::emulation::{Checked, Observe, Observed};
 use warpbook_device::{Code, Device, Launch, LaunchReport, Timing, TimingPlan};
 use warpbook_diagnostic::{Diagnostic, Result, Source};
 use warpbook_process::cancel::Cancel;
@@ -286,9 +288,9 @@ fn prepare(plan: &Plan<'_>, workspace: &mut Workspace, temporary: &mut Vec<(u64,
     let whole = &plan.header.call_span;
     let mut given = match &version.binding {
         Some(binding) => {
-            arguments::bind(binding, &meta, &arguments, workspace.device.as_ref(), whole).map_err(located)?
+            binding::bind(binding, &meta, &arguments, workspace.device.as_ref(), whole).map_err(located)?
         }
-        None => arguments::in_order(&meta.params.value, &arguments, workspace.device.as_ref()).map_err(located)?,
+        None => binding::in_order(&meta.params.value, &arguments, workspace.device.as_ref()).map_err(located)?,
     };
     given.extend(arguments.extra);
     let mut args = encode(&meta.params.value, &given, whole).map_err(located)?;
@@ -398,7 +400,7 @@ fn record(plan: &Plan<'_>, written: &[String], workspace: &mut Workspace) {
         elsewhere::named_by(plan.header, workspace).into_iter().map(|(buffer, _)| buffer.name.as_str()).collect();
     let wild = written.iter().find(|name| !named.contains(&name.as_str()));
     let bare = plan.arguments.positional.iter().find_map(|given| match given.value {
-        arguments::Value::Scalar(Scalar::Int(value)) => {
+        Value::Scalar(Scalar::Int(value)) => {
             let inside = |buffer: &&Buffer| (value as u64).wrapping_sub(buffer.address) < buffer.bytes;
             workspace.buffers_at(workspace.device.place()).find(inside)
         }
@@ -511,7 +513,7 @@ fn grid_constants(plan: &Plan<'_>) -> Vec<(String, Scalar)> {
         .keywords
         .iter()
         .filter_map(|(name, given)| match &given.value {
-            arguments::Value::Scalar(scalar) => Some((name.clone(), scalar.clone())),
+            Value::Scalar(scalar) => Some((name.clone(), scalar.clone())),
             _ => None,
         })
         .collect();

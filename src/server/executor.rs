@@ -16,7 +16,7 @@ use super::cell::CellFrontend;
 use super::evaluator::Evaluator;
 use super::history::History;
 use super::interrupt::Interrupter;
-use super::log;
+use super::log::log;
 use super::outbox::{Channel, Outbox, Parent};
 use super::stdin::Stdin;
 use crate::session::Completeness;

@@ -6,7 +6,7 @@ use rustix::process::{Pid, getppid, test_kill_process};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::interrupt::Interrupter;
-use super::log;
+use super::log::log;
 
 /// How often the parent is looked at.
 const PARENT_POLL: Duration = Duration::from_secs(1);

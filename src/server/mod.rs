@@ -14,13 +14,12 @@ mod executor;
 mod history;
 mod interrupt;
 mod lifecycle;
+mod log;
 mod outbox;
 mod publisher;
 mod sockets;
 mod stdin;
 
-use std::fmt;
-use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
@@ -37,6 +36,7 @@ use crate::session::Session;
 use crate::wire::{Signer, read_connection_file};
 use executor::Executor;
 use interrupt::Interrupter;
+use log::log;
 use outbox::Outbox;
 use publisher::Publisher;
 use sockets::Sockets;
@@ -129,10 +129,4 @@ async fn serve_on<E: Evaluator>(
     }
     tokio::time::sleep(LINGER).await;
     Ok(())
-}
-
-/// Writes a line to the kernel's log, which is its standard error. Nobody may be there to read it.
-fn log(line: fmt::Arguments<'_>) {
-    let line = format!("warpbook: {line}\n");
-    let _ = std::io::stderr().write_all(line.as_bytes());
 }

@@ -6,7 +6,7 @@ use tokio::time::timeout;
 use zeromq::util::PeerIdentity;
 use zeromq::{RouterSendHalf, Socket, SocketEvent, SocketRecv, SocketSend, XPubSocket, ZmqMessage};
 
-use super::log;
+use super::log::log;
 use super::outbox::{Channel, Outbox, Parent};
 use crate::wire::{Message, Signer};
 

@@ -10,7 +10,7 @@ use zeromq::{RepSocket, RouterRecvHalf, RouterSendHalf, RouterSocket, Socket, So
 
 use super::executor::Request;
 use super::interrupt::Interrupter;
-use super::log;
+use super::log::log;
 use super::outbox::{Channel, Outbox, Parent};
 use super::publisher;
 use super::stdin::Stdin;

@@ -3,33 +3,16 @@
 //! One device is the current one, in [`Workspace::device`]; the others keep their memory beside it. A buffer moves when
 //! that is asked for, and never by itself.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use super::Workspace;
+use super::starter::Starter;
 use warpbook_compiler::Target;
-use warpbook_device::cuda::Hosted;
 use warpbook_device::{Buffer, Device, Emulated, Place, View};
 use warpbook_diagnostic::{Diagnostic, Result};
 
-/// Starts a GPU by its name, `cuda:0`.
-pub type Starter = Box<dyn Fn(&str) -> Result<Box<dyn Device>> + Send>;
-
 /// Where the buffers lived before they stood in elsewhere, in their order.
 pub struct Homes(Vec<(Place, u64)>);
-
-/// What stands in for each GPU, `emu:sm_80`: the campaign's scripts are tried with it where there is none.
-const STAND_IN: &str = "WARPBOOK_GPU_STAND_IN";
-
-/// Each GPU in a process of its own.
-pub(super) fn start_hosted() -> Starter {
-    Box::new(|name| {
-        Ok(Box::new(match std::env::var(STAND_IN) {
-            Ok(backend) => Hosted::start_behind(name, &backend, Path::new("/proc/self/exe"))?,
-            Err(_) => Hosted::start(name)?,
-        }))
-    })
-}
 
 impl Workspace {
     /// A workspace whose GPUs are started by another function than the usual one: tests have none.

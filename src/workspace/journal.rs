@@ -7,10 +7,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Buffers, LaunchSpec, Scalars, Version, Workspace};
-use crate::expression::{ExprKind, parse};
+use super::{LaunchSpec, Scalars, Version};
 use warpbook_device::{Buffer, Place};
-use warpbook_diagnostic::Result;
 
 /// The contents of a buffer at one time: which buffer, and how many launches had written it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -134,7 +132,7 @@ impl Journal {
         }
     }
 
-    fn made(&mut self, buffer: &Buffer, inputs: Vec<Input>, scalars: Scalars) {
+    pub(super) fn made(&mut self, buffer: &Buffer, inputs: Vec<Input>, scalars: Scalars) {
         let state = State { buffer: self.next, written: 0 };
         self.next += 1;
         self.current.insert(buffer.name.clone(), (state, None));
@@ -149,77 +147,5 @@ impl Journal {
     fn forget(&mut self) {
         let extra = self.makers.len().saturating_sub(MOST);
         self.makers.drain(..extra);
-    }
-}
-
-impl Workspace {
-    /// The buffers of these names with what they hold now.
-    pub fn inputs<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Vec<Input> {
-        let input =
-            |name: &str| Some(Input { buffer: self.buffers.get(name)?.clone(), state: self.journal.state(name)? });
-        let mut inputs: Vec<Input> = Vec::new();
-        for name in names {
-            if !inputs.iter().any(|known| known.buffer.name == name) {
-                inputs.extend(input(name));
-            }
-        }
-        inputs
-    }
-
-    /// A buffer is about to be put in.
-    pub(super) fn journal_made(&mut self, buffer: &Buffer) {
-        let inputs = self.inputs_of(buffer);
-        self.journal.made(buffer, inputs, self.scalars.clone());
-    }
-
-    /// The buffers that a buffer's recipe names.
-    fn inputs_of(&self, buffer: &Buffer) -> Vec<Input> {
-        use warpbook_device::Recipe;
-        let (Recipe::Initialiser(text) | Recipe::Expression(text) | Recipe::Copy(text)) = &buffer.recipe else {
-            return Vec::new();
-        };
-        let mut names = Vec::new();
-        if let Ok(expression) = parse(text, 0..text.len()) {
-            expression.walk(&mut |inner| {
-                if let ExprKind::Name(name) = &inner.kind {
-                    names.push(name.clone());
-                }
-                true
-            });
-        }
-        self.inputs(names.iter().map(String::as_str))
-    }
-
-    /// Does something in a past of the session: with these buffers, on the device of a place, and no others, and these
-    /// scalars.
-    pub fn in_the_past<T>(
-        &mut self,
-        place: Place,
-        buffers: Vec<(Buffer, Vec<u8>)>,
-        scalars: Scalars,
-        work: impl FnOnce(&mut Self) -> Result<T>,
-    ) -> Result<T> {
-        self.ensure(place)?;
-        let before = self.select(place);
-        let mut past = Buffers::default();
-        let mut addresses = Vec::new();
-        let placed = buffers.into_iter().try_for_each(|(buffer, bytes)| {
-            let address = self.device.allocate(&buffer.name, buffer.bytes)?;
-            addresses.push(address);
-            self.device.write(address, &bytes)?;
-            past.insert(Buffer { place, address, ..buffer });
-            Ok(())
-        });
-        let outcome = placed.and_then(|()| {
-            let present = std::mem::replace(&mut self.buffers, past);
-            let scalars = std::mem::replace(&mut self.scalars, scalars);
-            let outcome = work(self);
-            self.buffers = present;
-            self.scalars = scalars;
-            outcome
-        });
-        addresses.into_iter().for_each(|address| self.device.free(address));
-        self.select(before);
-        outcome
     }
 }

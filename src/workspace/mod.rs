@@ -7,20 +7,23 @@ mod definitions;
 mod devices;
 mod journal;
 mod kernels;
+mod past;
 pub mod recipe;
 mod scalars;
 mod scope;
+mod starter;
 pub mod tensors;
 mod unwritten;
 mod views;
 
 pub use buffers::Buffers;
 pub use definitions::Definitions;
-pub use devices::{Homes, Starter};
+pub use devices::Homes;
 pub use journal::{Input, Journal, Launched, Maker, State};
 pub use kernels::{Kernel, Kernels, LaunchSpec, Version};
 pub use scalars::Scalars;
 pub use scope::WorkspaceScope;
+pub use starter::Starter;
 pub use unwritten::Unwritten;
 pub use views::resolve_view;
 
@@ -91,18 +94,13 @@ impl Default for Workspace {
             contracted: HashMap::new(),
             fast: false,
             others: Vec::new(),
-            starter: devices::start_hosted(),
+            starter: starter::start_hosted(),
             budget: default_budget(),
         }
     }
 }
 
 impl Workspace {
-    /// What names mean in expressions.
-    pub fn scope(&self) -> WorkspaceScope<'_> {
-        WorkspaceScope(self)
-    }
-
     /// The version of Triton that compiles a cell of this stage. Gluon needs a newer one than the default.
     pub fn triton_for(&self, stage: Stage) -> String {
         let chosen = self.triton.as_deref().unwrap_or_else(|| self.compiler.default_version());

@@ -8,6 +8,13 @@ use warpbook_device::Dtype;
 #[derive(Clone, Copy)]
 pub struct WorkspaceScope<'a>(pub(super) &'a Workspace);
 
+impl Workspace {
+    /// What names mean in expressions.
+    pub fn scope(&self) -> WorkspaceScope<'_> {
+        WorkspaceScope(self)
+    }
+}
+
 /// Modules that a data type may be taken from: `tl.float16`.
 const DTYPE_MODULES: [&str; 3] = ["tl", "torch", "np"];
 

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Checked;
-use super::observe::{Observe, Observed};
+use super::emulation::{Checked, Observe, Observed};
 use warpbook_gpu::Limiter;
 
 /// Code that a device can load.

@@ -5,6 +5,7 @@ mod contents;
 pub mod cuda;
 mod dtype;
 mod emulated;
+pub mod emulation;
 mod launch;
 mod place;
 
@@ -16,8 +17,7 @@ pub use launch::{
     Code, FunctionId, FunctionInfo, GraphTiming, Launch, LaunchReport, Occupancy, SubmitCost, Timing, TimingPlan,
 };
 pub use place::Place;
-pub use warpbook_emulator::observe;
-pub use warpbook_emulator::{Broken, Checked, Interleave, Swizzle, TENSOR_MAP_BYTES, TensorMap, TensorMapType};
+pub use warpbook_emulator::{Broken, Interleave, Swizzle, TENSOR_MAP_BYTES, TensorMap, TensorMapType};
 
 use std::sync::Arc;
 

@@ -1,8 +1,8 @@
 //! Functions of one element at a time.
 
 use super::super::scalar::Scalar;
+use super::argument::Bound;
 use super::arithmetic::common_shape;
-use super::call::Bound;
 use super::value::{Elements, Tensor, Value, broadcast, elements_of};
 use warpbook_diagnostic::Result;
 

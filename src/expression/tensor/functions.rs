@@ -1,6 +1,6 @@
 //! The functions, by name.
 
-use super::call::Bound;
+use super::argument::Bound;
 use super::elementwise;
 use super::evaluate::Evaluator;
 use super::reduce;
@@ -70,6 +70,11 @@ pub(super) const FUNCTIONS: &[(&str, &str)] = &[
 
 /// Methods that are no functions.
 pub(super) const METHODS_ONLY: &[(&str, &str)] = &[("t", "x"), ("permute", "x, *axes"), ("view", "x, *shape")];
+
+/// The names of all functions, for completion.
+pub fn functions() -> impl Iterator<Item = String> {
+    FUNCTIONS.iter().map(|(name, _)| (*name).to_owned())
+}
 
 impl Evaluator<'_> {
     /// Runs a function.

@@ -3,6 +3,7 @@
 //! They are references to check kernels against, so they are exact where they can be: elements are doubles, 64-bit
 //! integers or bools whatever the buffer's type is, and nothing is rounded but by a cast (`f16(x)`, `x.to(f16)`).
 
+mod argument;
 mod arithmetic;
 mod call;
 mod elementwise;
@@ -14,12 +15,8 @@ mod shape;
 mod value;
 
 pub use evaluate::{TensorScope, evaluate_tensor};
+pub use functions::functions;
 pub use value::{Elements, Tensor, Value};
-
-/// The names of all functions, for completion.
-pub fn functions() -> impl Iterator<Item = String> {
-    functions::FUNCTIONS.iter().map(|(name, _)| (*name).to_owned())
-}
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
 //! Functions along axes: sums, extremes, softmax, sorting.
 
-use super::call::Bound;
+use super::argument::Bound;
 use super::evaluate::fail;
 use super::value::{Elements, Tensor, elements_of, strides};
 use warpbook_diagnostic::Result;

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::super::ast::{Expr, ExprKind, Keyword, Subscript};
 use super::super::scalar::Scalar;
-use super::call::{Argument, Bound};
+use super::argument::{Argument, Bound};
 use super::evaluate::{Evaluator, as_integer, fail, transposed};
 use super::matmul;
 use super::reduce::dimension;

@@ -11,7 +11,7 @@ use crate::magics::{Call, Kind, Magic, OptionSpec, Spec};
 use crate::render::stages::{self, Line, Pane};
 use crate::render::{Output, bytes_text, escape_html, grouped, table};
 use crate::workspace::{Context, Workspace};
-use warpbook_device::observe::{Counted, Counters, Counts, Observe, Observed, Traffic, Worst};
+use warpbook_device::emulation::{Counted, Counters, Counts, Observe, Observed, Traffic, Worst};
 use warpbook_diagnostic::{Diagnostic, Result};
 use warpbook_ptx::isa::{Class, Mnemonic};
 

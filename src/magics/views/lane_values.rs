@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use warpbook_device::Dtype;
 use warpbook_device::Number;
-use warpbook_device::observe::PtxType;
+use warpbook_device::emulation::PtxType;
 use warpbook_ir::register_types::Holds;
 
 /// What a value is shown as.

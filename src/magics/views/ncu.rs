@@ -15,7 +15,7 @@ use crate::render::{Output, escape_html, grouped, table};
 use crate::workspace::{Context, Workspace};
 use warpbook_device::Code;
 use warpbook_device::cuda::replay::{self, Job, Span};
-use warpbook_device::observe::{Counters, Counts, Observe, Observed};
+use warpbook_device::emulation::{Counters, Counts, Observe, Observed};
 use warpbook_diagnostic::{Diagnostic, Result};
 use warpbook_process::child::ChildProcess;
 use warpbook_ptx::isa::Class;

@@ -14,7 +14,7 @@ use crate::magics::{Call, OptionSpec};
 use crate::workspace::{Context, Workspace, resolve_view};
 use warpbook_compiler::{Artifact, Stage};
 use warpbook_device::Dtype;
-use warpbook_device::observe::{Observe, Observed, Span};
+use warpbook_device::emulation::{Observe, Observed, Span};
 use warpbook_diagnostic::{Diagnostic, Result, nearest};
 
 pub const BLOCK: OptionSpec = OptionSpec { name: "--block", value: "X,Y,Z", help: "this block rather than (0, 0, 0)" };

@@ -4,7 +4,7 @@ use super::observing;
 use super::subject::Subject;
 use crate::magics::Call;
 use crate::workspace::{Context, Workspace};
-use warpbook_device::observe::{Observe, Observed, Point, Watched, Watching};
+use warpbook_device::emulation::{Observe, Observed, Point, Watched, Watching};
 use warpbook_diagnostic::Result;
 
 /// A register at an instruction.

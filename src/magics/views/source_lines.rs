@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::launch::again::Again;
 use crate::workspace::Workspace;
 use warpbook_compiler::{Artifact, Stage};
-use warpbook_device::observe::Line;
+use warpbook_device::emulation::Line;
 
 /// A line of a text.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

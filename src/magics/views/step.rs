@@ -15,7 +15,7 @@ use crate::render::{Output, grouped, player};
 use crate::workspace::{Context, Workspace};
 use warpbook_compiler::{Artifact, Stage};
 use warpbook_device::Buffer;
-use warpbook_device::observe::{Line, Observe, Observed, StepTaken, Touch};
+use warpbook_device::emulation::{Line, Observe, Observed, StepTaken, Touch};
 use warpbook_diagnostic::{Diagnostic, Result};
 use warpbook_ir::register_types::{self, Holds};
 

@@ -11,7 +11,7 @@ use crate::magics::{Call, Kind, Magic, OptionSpec, Spec};
 use crate::render::timeline::{Band, Drawing, Kind as Colour};
 use crate::render::{Output, grouped, table};
 use crate::workspace::{Context, Workspace};
-use warpbook_device::observe::{Activity, Observe, Observed, Timeline, WarpTimeline};
+use warpbook_device::emulation::{Activity, Observe, Observed, Timeline, WarpTimeline};
 use warpbook_diagnostic::{Diagnostic, Result};
 
 /// `%timeline [NAME][GRID](ARGUMENTS) [--block X,Y,Z] [--steps A-B]`

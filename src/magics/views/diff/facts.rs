@@ -14,7 +14,7 @@ use crate::render::plot::time_text;
 use warpbook_compiler::meta::{LaunchMeta, resources};
 use warpbook_compiler::{PassEdits, Stage};
 use warpbook_device::Timing;
-use warpbook_device::observe::Counters;
+use warpbook_device::emulation::Counters;
 use warpbook_gpu::GpuLimits;
 
 /// Something that a side has.

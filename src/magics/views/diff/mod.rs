@@ -73,7 +73,7 @@ impl Magic for Diff {
                 }
             },
         };
-        let (old, new) = sides::sides(&words, call, workspace, context)?;
+        let (old, new) = sides::sides(&words, call, &SPEC, workspace, context)?;
         if words.option("--values").is_some() {
             return values::compare_values(&old, &new, call, workspace, context).map(Some);
         }

@@ -1,11 +1,10 @@
 //! What is compared: two versions, two kernels, or one version compiled for two targets or by two Tritons.
 
 use super::super::subject::{Subject, Words, compile};
-use super::SPEC;
 use crate::launch::run::takes_cubin;
-use crate::magics::Call;
 use crate::magics::cells::stages::version_of;
 use crate::magics::settings::{parse_target, parse_triton};
+use crate::magics::{Call, Spec};
 use crate::workspace::{Context, Workspace};
 use warpbook_compiler::{CompileRequest, Stage, Target};
 use warpbook_diagnostic::{Diagnostic, Result};
@@ -14,6 +13,7 @@ use warpbook_diagnostic::{Diagnostic, Result};
 pub fn sides(
     words: &Words,
     call: &Call<'_>,
+    spec: &Spec,
     workspace: &mut Workspace,
     context: Context<'_>,
 ) -> Result<(Subject, Subject)> {
@@ -21,7 +21,7 @@ pub fn sides(
     let targets = several(words, "--targets", call, parse_target)?;
     let tritons = several(words, "--triton", call, parse_triton)?;
     if !targets.is_empty() || !tritons.is_empty() {
-        words.at_most(1, call, &SPEC)?;
+        words.at_most(1, call, spec)?;
         let (target, triton) = (first.version.target, first.triton(workspace));
         let (old_target, new_target) = pair(targets, target);
         let (old_triton, new_triton) = pair(tritons, triton);

@@ -20,7 +20,7 @@ use crate::render::{Output, escape_html, grouped, table};
 use crate::workspace::{Context, Workspace};
 use warpbook_compiler::{Artifact, Stage};
 use warpbook_device::Buffer;
-use warpbook_device::observe::{Difference, Line, Observe, Observed, Record, Span, Writer, Writers};
+use warpbook_device::emulation::{Difference, Line, Observe, Observed, Record, Span, Writer, Writers};
 use warpbook_diagnostic::{Diagnostic, Result};
 use warpbook_ir::difference::{self, Line as Compared};
 use warpbook_ir::register_types::{self, Holds};

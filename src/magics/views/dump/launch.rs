@@ -1,10 +1,11 @@
 //! The kernel with stores of the wanted values: compiled, launched until all executions fit, read back.
 
 use super::select::{self, Selection, Which};
-use super::{Wanted, in_text};
-use crate::launch::arguments::{self, Arguments};
+use super::wanted::{Wanted, in_text};
+use crate::launch::arguments;
 use crate::launch::run::{Plan, grid, launch_once, takes_cubin};
 use crate::launch::snapshot::Snapshot;
+use crate::launch::value::Arguments;
 use crate::magics::views::subject::{Subject, told};
 use crate::render::bytes_text;
 use crate::workspace::{Context, LaunchSpec, Version, Workspace};

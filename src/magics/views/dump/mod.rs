@@ -4,6 +4,7 @@
 mod launch;
 mod names;
 mod select;
+mod wanted;
 
 use std::ops::Range;
 
@@ -11,6 +12,7 @@ use serde_json::json;
 
 use self::launch::{Collected, Dumping};
 use self::select::Selection;
+use self::wanted::{Wanted, in_text, is_identifier};
 use super::layout::Source;
 use super::subject::{Subject, Words, told};
 use crate::magics::buffers::{buf, show};
@@ -19,7 +21,7 @@ use crate::magics::cells::edit::{artifact, readable};
 use crate::magics::{self, Call, Magic, OptionSpec, Spec};
 use crate::render::Output;
 use crate::workspace::{Context, Workspace};
-use warpbook_compiler::{CompileRequest, Stage};
+use warpbook_compiler::Stage;
 use warpbook_device::{Contents, Recipe};
 use warpbook_diagnostic::{Diagnostic, Result, nearest};
 use warpbook_ir::probe::ValueType;
@@ -58,16 +60,6 @@ const SPEC: Spec = Spec {
 
 /// Bytes of the text; elements beyond them are left to `%show`.
 const LONGEST_TEXT: usize = 3000;
-
-/// A value that is wanted.
-struct Wanted {
-    definition: Definition,
-    ty: ValueType,
-    /// The buffer's name.
-    buffer: String,
-    /// Where it stands in the cell.
-    span: Range<usize>,
-}
 
 impl Magic for Dump {
     fn spec(&self) -> &'static Spec {
@@ -284,11 +276,6 @@ fn without_comment(text: &str) -> String {
     text.split_inclusive('\n').map(keep).collect()
 }
 
-fn is_identifier(name: &str) -> bool {
-    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-}
-
 /// The definition that a name means.
 fn find<'a>(definitions: &'a [Definition], name: &str, line: Option<usize>) -> Result<&'a Definition> {
     let all = || definitions.iter().filter(|definition| definition.name == name);
@@ -373,12 +360,6 @@ fn type_of(
     let request = subject.request(stage, Stage::Llir, &lines.join("\n"), workspace);
     let found = workspace.compiler.value_type(&request, context.cancel, &mut |news| told(news, context));
     found.map_err(|failure| in_text(failure.diagnostic, subject, &request))
-}
-
-/// An error that speaks of the text that was compiled.
-fn in_text(error: Diagnostic, subject: &Subject, request: &CompileRequest) -> Diagnostic {
-    let source = warpbook_diagnostic::Source::new(format!("{}.{}", subject.name, request.entry), request.text.clone());
-    error.in_source(&source)
 }
 
 fn output(

@@ -1,6 +1,7 @@
 //! Variables of the kernel's Python as values of its IR: by the lines that assign them, and where the IR's operations
 //! say that they come from.
 
+use super::wanted::is_identifier;
 use crate::magics::views::line_links::python_origin;
 use crate::magics::views::subject::Subject;
 use warpbook_compiler::{Artifact, Stage};
@@ -30,7 +31,7 @@ impl<'a> Variable<'a> {
             Some((name, line)) => (name, Some(line.parse().ok()?)),
             None => (text, None),
         };
-        super::is_identifier(name).then_some(Self { name, line })
+        is_identifier(name).then_some(Self { name, line })
     }
 
     /// Finds it. `definitions` are those of the stage's text without its locations.
@@ -128,7 +129,7 @@ fn assignments(python: &str) -> Vec<Assignment> {
         };
         let names = targets.trim_matches(['(', ')']).split(',').map(str::trim).filter(|name| !name.is_empty());
         let names: Vec<String> = names.map(str::to_owned).collect();
-        if !names.is_empty() && names.iter().all(|name| super::is_identifier(name)) {
+        if !names.is_empty() && names.iter().all(|name| is_identifier(name)) {
             // The body of a loop is no part of it.
             let last = if is_loop { first + 1 } else { at };
             found.push(Assignment { names, lines: first as u32 + 1..=last as u32, is_loop });

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::moves::Access;
+use super::access::Access;
 use super::source::{bracketed, by_x};
 use crate::render::grid::{self, Cell, Mark};
 use crate::render::{Output, escape_html};

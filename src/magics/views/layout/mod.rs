@@ -1,6 +1,7 @@
 //! `%layout`: which register of which lane, or which bank, holds each element; what a conversion moves and how; what the
 //! kernel's accesses to memory cost.
 
+mod access;
 mod draw;
 mod list;
 mod moves;
@@ -20,7 +21,6 @@ use source::{Found, by_x};
 use warpbook_compiler::Stage;
 use warpbook_diagnostic::{Diagnostic, Result, nearest};
 use warpbook_ir::layout::{Encoding, Layout, Rule, Unsupported};
-use warpbook_ir::shaped::Kind;
 
 /// `%layout [KERNEL[@VERSION]] [LAYOUT]`.
 pub struct LayoutMagic;
@@ -183,9 +183,4 @@ fn at(text: &str, whole: &[u32], counting: usize, span: &std::ops::Range<usize>)
         return Err(refuse(message, format!("the dimension {dimension} has {} elements", shape[dimension])));
     }
     Ok(numbers)
-}
-
-/// Whether an operation's type is in registers.
-fn is_tensor(shaped: &&warpbook_ir::shaped::Shaped) -> bool {
-    shaped.kind == Kind::Tensor
 }

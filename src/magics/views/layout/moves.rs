@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
+use super::access::Access;
 use super::draw::{self, Window, first_places, framed, memory_grids, thread};
-use super::is_tensor;
 use super::source::{Source, bracketed, by_x, rounded, tail};
 use crate::render::grid::{self, Cell, Mark};
 use crate::render::{Output, escape_html};
@@ -27,16 +27,6 @@ enum Move {
     TensorMemory { registers: Layout, memory: Layout, bits: u32, store: bool },
 }
 
-/// An access to shared memory, and what it costs.
-pub struct Access {
-    /// `%65 = ttg.local_load`
-    pub what: String,
-    /// In a sentence.
-    pub says: String,
-    /// In numbers, where lanes or rows are told apart.
-    pub cost: Option<SharedCost>,
-}
-
 fn layout_of(shaped: &Shaped, source: &Source<'_>) -> Result<Layout, Unsupported> {
     Encoding::parse(&shaped.encoding, &source.aliases)?.layout(&shaped.shape)?.small()
 }
@@ -51,7 +41,7 @@ fn placed_of(shaped: &Shaped, source: &Source<'_>) -> Result<Placed, Unsupported
 
 /// What an operation moves; `None` for one that moves nothing by a layout.
 pub fn of(operation: &Operation, source: &Source<'_>) -> Option<Result<Moved, Unsupported>> {
-    let tensor = operation.types.iter().find(is_tensor);
+    let tensor = operation.types.iter().find(|shaped| shaped.kind == Kind::Tensor);
     let memory = operation.first(Kind::Memory);
     let name = operation.name.trim_start_matches("ttg.").trim_start_matches("ttng.").trim_start_matches("tt.");
     let moved = match (name, tensor, memory) {

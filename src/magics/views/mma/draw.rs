@@ -2,9 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::instruction::{Family, Instruction, Place};
+use super::instruction::{Family, Instruction, Place, number_of};
 use super::link::Dot;
-use super::number_of;
 use crate::render::grid::{self, Cell, Mark};
 use crate::render::{escape_html, table};
 use warpbook_gpu::{DescriptorFormat, InstructionDescriptor, MatrixDescriptor};

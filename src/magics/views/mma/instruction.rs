@@ -226,6 +226,11 @@ pub fn fragments(opcode: &Opcode) -> Result<Vec<(String, Layout)>, Unsupported> 
     Ok(vec![a, (format!("B, {k}×{n}"), operand_fragment(true, n, k, k_width, 1)), accumulator])
 }
 
+/// The number that the reader knows an instruction by.
+pub fn number_of(instructions: &[Instruction], at: usize) -> usize {
+    instructions[..at].iter().filter(|instruction| instruction.is_product()).count()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -17,7 +17,7 @@ use crate::magics::cells::edit::{artifact, readable};
 use crate::magics::{Call, Kind, Magic, OptionSpec, Spec};
 use crate::render::{Output, escape_html, grid};
 use crate::workspace::{Context, Workspace};
-use instruction::{Family, Instruction, Undecided};
+use instruction::{Family, Instruction, Undecided, number_of};
 use link::Dot;
 use warpbook_compiler::Stage;
 use warpbook_diagnostic::{Diagnostic, Result};
@@ -137,11 +137,6 @@ fn decide(
         }
         _ => format!("{what}: {they} of the last launch, where block (0, 0, 0) comes first"),
     }))
-}
-
-/// The number that the reader knows an instruction by.
-fn number_of(instructions: &[Instruction], at: usize) -> usize {
-    instructions[..at].iter().filter(|instruction| instruction.is_product()).count()
 }
 
 fn output(

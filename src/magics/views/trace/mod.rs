@@ -17,7 +17,7 @@ use crate::render::sequence::{self, Arrow};
 use crate::render::{Output, escape_html, grouped, table};
 use crate::workspace::{Context, Workspace};
 use warpbook_compiler::{Artifact, Stage};
-use warpbook_device::observe::{Held, Observe, Observed, Origins, Passage, Span, Writer, Writers};
+use warpbook_device::emulation::{Held, Observe, Observed, Origins, Passage, Span, Writer, Writers};
 use warpbook_device::{Buffer, Dtype};
 use warpbook_diagnostic::{Diagnostic, Result};
 use warpbook_ir::register_types;
@@ -167,7 +167,7 @@ impl View<'_> {
         }
     }
 
-    fn source(&self, line: &warpbook_device::observe::Line) -> String {
+    fn source(&self, line: &warpbook_device::emulation::Line) -> String {
         let spot = self.texts.spot(line).filter(|_| !self.texts.is_ptx());
         spot.map(|spot| format!("{} {}", self.texts.title(), self.texts.name(&spot))).unwrap_or_default()
     }

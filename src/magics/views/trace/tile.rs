@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::launch::again::Again;
 use crate::magics::views::observing::Element;
 use warpbook_compiler::{Artifact, Stage};
-use warpbook_device::observe::Writer;
+use warpbook_device::emulation::Writer;
 use warpbook_ir::layout::{Encoding, Place, aliases};
 use warpbook_ir::{locations, places};
 

@@ -17,7 +17,7 @@ use crate::render::{Output, escape_html, grouped};
 use crate::workspace::{Context, Workspace};
 use warpbook_compiler::{Artifact, Stage};
 use warpbook_device::Dtype;
-use warpbook_device::observe::{Found, History, Line, Observe, Observed, Point, Time, Watched, Watching};
+use warpbook_device::emulation::{Found, History, Line, Observe, Observed, Point, Time, Watched, Watching};
 use warpbook_diagnostic::{Diagnostic, Result, nearest};
 use warpbook_ir::register_types::{self, Holds};
 

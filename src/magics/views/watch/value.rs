@@ -19,7 +19,7 @@ use crate::render::{Output, table};
 use crate::workspace::{Context, Workspace};
 use warpbook_compiler::{Artifact, Stage};
 use warpbook_device::Dtype;
-use warpbook_device::observe::{Line, Observe, Observed};
+use warpbook_device::emulation::{Line, Observe, Observed};
 use warpbook_diagnostic::{Diagnostic, Result};
 use warpbook_gpu::u64_from_le;
 use warpbook_ir::layout::{Encoding, Layout, Place, aliases};

@@ -1,0 +1,39 @@
+//! Why a file cannot be read or written, and which of its arrays is meant.
+
+/// Why a file cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// The system's own words.
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    /// The file is not what its name says, or holds what no buffer can.
+    #[error("{0}")]
+    Malformed(String),
+    /// The file holds several arrays, and none or an unknown one was asked for.
+    #[error("{}", match asked { Some(name) => format!("it has no array `{name}`"), None => "it holds several arrays".to_owned() })]
+    WhichArray {
+        /// What was asked for.
+        asked: Option<String>,
+        /// What it holds.
+        names: Vec<String>,
+    },
+    /// The name ends on none of the known formats.
+    #[error("its name does not say its format")]
+    UnknownFormat,
+    /// The format holds one array only.
+    #[error("a .npy file holds one array")]
+    OneArray,
+}
+
+/// The result of reading or writing a file.
+pub type Result<T> = std::result::Result<T, FileError>;
+
+/// Returns the name that is asked for, or the only one there is.
+pub fn choose<'a>(names: &'a [String], asked: Option<&str>) -> Result<&'a String> {
+    let found = match (asked, names) {
+        (None, [only]) => Some(only),
+        (None, _) => None,
+        (Some(asked), _) => names.iter().find(|name| *name == asked),
+    };
+    found.ok_or_else(|| FileError::WhichArray { asked: asked.map(str::to_owned), names: names.to_vec() })
+}

@@ -1,0 +1,10 @@
+//! The kernel's log.
+
+use std::fmt;
+use std::io::Write;
+
+/// Writes a line to the kernel's log, which is its standard error. Nobody may be there to read it.
+pub fn log(line: fmt::Arguments<'_>) {
+    let line = format!("warpbook: {line}\n");
+    let _ = std::io::stderr().write_all(line.as_bytes());
+}
