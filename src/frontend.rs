@@ -43,7 +43,7 @@ pub trait Frontend: Send + Sync {
     fn input(&self, prompt: &str, password: bool) -> Result<String, InputError>;
 }
 
-/// Nobody reads: for expressions, and for whoever wants a cell's value alone.
+/// A frontend that shows nothing, for expressions and other uses of a cell's value alone.
 pub struct Nobody;
 
 impl Frontend for Nobody {

@@ -14,7 +14,7 @@ const SCRIPT: &str = include_str!("run.py");
 /// Runs a notebook and prints its cells' results.
 #[derive(Args)]
 pub struct Run {
-    /// The notebook.
+    /// Path of the notebook to run.
     notebook: PathBuf,
     /// Where the executed notebook goes [default: NOTEBOOK.executed.ipynb beside it].
     #[arg(long, short, value_name = "FILE", conflicts_with = "inplace")]

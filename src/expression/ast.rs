@@ -14,18 +14,18 @@ pub struct Expr {
 /// A keyword argument: `BM=128`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Keyword {
-    /// The keyword.
+    /// The parameter that it gives a value to: `BM`.
     pub name: String,
     /// Bytes of the keyword alone.
     pub name_span: Range<usize>,
-    /// Its value.
+    /// The expression after the equals sign.
     pub value: Expr,
 }
 
 /// One entry between square brackets.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Subscript {
-    /// `a[3]`
+    /// A single index: the 3 of `a[3]`.
     Index(Expr),
     /// `a[lo:hi:step]`, each optional.
     Slice {
@@ -33,7 +33,7 @@ pub enum Subscript {
         start: Option<Expr>,
         /// First index not taken.
         stop: Option<Expr>,
-        /// Distance.
+        /// Distance between indices taken; 1 where it is left out.
         step: Option<Expr>,
         /// Bytes of the whole slice.
         span: Range<usize>,
@@ -47,11 +47,11 @@ pub enum ExprKind {
     Int(i64),
     /// `1.5`, `1e-3`, `inf`, `nan`
     Float(f64),
-    /// `True`, `False`
+    /// A truth value: `True` or `False`.
     Bool(bool),
-    /// `None`
+    /// The absent value `None`.
     None,
-    /// `'text'`, `"text"`
+    /// A string literal: `'text'` or `"text"`, without its quotes.
     Str(String),
     /// A buffer, a scalar, a function, a dtype.
     Name(String),
@@ -61,12 +61,12 @@ pub enum ExprKind {
     Call {
         /// What is called.
         callee: Box<Expr>,
-        /// Positional arguments.
+        /// Positional arguments, in order.
         args: Vec<Expr>,
         /// Keyword arguments, in order.
         keywords: Vec<Keyword>,
     },
-    /// `a[64:, 3]`
+    /// An expression with its subscripts: `a[64:, 3]`.
     Subscript(Box<Expr>, Vec<Subscript>),
     /// `-x`, `not x`, `~x`
     Unary(UnaryOp, Box<Expr>),
@@ -74,15 +74,15 @@ pub enum ExprKind {
     Binary(BinaryOp, Box<Expr>, Box<Expr>, Range<usize>),
     /// `(x, y)`, `(x,)`
     Tuple(Vec<Expr>),
-    /// `[x, y]`
+    /// The items of a list: `[x, y]`.
     List(Vec<Expr>),
     /// `x if c else y`
     Conditional {
-        /// `c`
+        /// The `c` that decides.
         condition: Box<Expr>,
-        /// `x`
+        /// The `x` that is taken where `c` holds.
         then: Box<Expr>,
-        /// `y`
+        /// The `y` that is taken where `c` does not hold.
         otherwise: Box<Expr>,
     },
 }
@@ -129,7 +129,7 @@ impl Expr {
     }
 }
 
-/// Prefix operators.
+/// An operator that stands before its operand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum UnaryOp {
@@ -139,7 +139,7 @@ pub enum UnaryOp {
     Invert,
 }
 
-/// Infix operators.
+/// An operator that stands between its operands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum BinaryOp {

@@ -23,7 +23,7 @@ pub(super) struct Spanned {
     pub span: Range<usize>,
 }
 
-/// Longest first.
+/// Operators and brackets; the longest first, so that `**` is not read as two `*`.
 const SYMBOLS: [&str; 33] = [
     "**", "//", "<<", ">>", "<=", ">=", "==", "!=", "->", "→", "+", "-", "*", "/", "%", "@", "&", "|", "^", "~", "<",
     ">", "=", "(", ")", "[", "]", "{", "}", ",", ":", ".", ";",

@@ -41,11 +41,11 @@ pub struct LaunchHeader {
     pub grid: Option<Vec<Expr>>,
     /// Bytes of the grid with its brackets.
     pub grid_span: Range<usize>,
-    /// Positional arguments.
+    /// Positional arguments, in order.
     pub args: Vec<Expr>,
-    /// Keyword arguments.
+    /// Keyword arguments, in order: constexprs and launch options.
     pub keywords: Vec<Keyword>,
-    /// Whether there were parentheses at all.
+    /// True if there were parentheses, even empty ones.
     pub has_call: bool,
     /// Bytes of the arguments with their parentheses.
     pub call_span: Range<usize>,
@@ -227,12 +227,12 @@ impl Parser {
         if self.accept(symbol) { Ok(()) } else { Err(self.unexpected(&format!("`{symbol}`"))) }
     }
 
-    /// Whether an operator or a bracket comes next.
+    /// True if the next token is this operator or bracket.
     pub fn at(&self, symbol: &str) -> bool {
         matches!(self.peek(), Token::Symbol(found) if *found == symbol)
     }
 
-    /// Whether everything is read.
+    /// True if every token has been read.
     pub fn at_end(&self) -> bool {
         *self.peek() == Token::End
     }

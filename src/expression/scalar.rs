@@ -11,13 +11,13 @@ use warpbook_diagnostic::{Diagnostic, Result, nearest};
 pub enum Scalar {
     /// Any integer of 64 bits.
     Int(i64),
-    /// A double.
+    /// A floating-point number, in double precision.
     Float(f64),
-    /// `True`, `False`
+    /// A truth value: `True` or `False`.
     Bool(bool),
-    /// `None`
+    /// The absent value `None`.
     None,
-    /// Text.
+    /// A string, without its quotes.
     Str(String),
     /// A data type by its canonical name (`f16`).
     Dtype(String),
@@ -43,7 +43,7 @@ impl Scalar {
         }
     }
 
-    /// Python's truth.
+    /// True where Python's `if` takes the value as true.
     pub fn truth(&self) -> bool {
         match self {
             Self::Int(value) => *value != 0,

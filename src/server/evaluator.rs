@@ -16,7 +16,7 @@ pub trait Evaluator {
     fn complete(&mut self, cell: &str, cursor: usize) -> Completion;
     /// What is known of the word at a byte offset.
     fn inspect(&mut self, cell: &str, cursor: usize, detail: u8) -> Option<Output>;
-    /// Whether the cell can run as it is.
+    /// Answers `is_complete_request`: can the cell run as it is?
     fn is_complete(&self, cell: &str) -> Completeness;
 }
 

@@ -63,9 +63,9 @@ pub struct Outbox {
 
 struct Shared {
     state: Mutex<State>,
-    /// Something came, or the queue was closed.
+    /// Notified when an item is queued and when the queue is closed.
     came: Notify,
-    /// Something left.
+    /// Notified when an item has been sent: there is room again.
     left: Condvar,
 }
 

@@ -27,7 +27,7 @@ pub struct Sockets {
     pub stdin: RouterSocket,
     /// Everything that is shown.
     pub iopub: XPubSocket,
-    /// Whether the kernel is there.
+    /// The heartbeat, which echoes what it receives.
     pub heartbeat: RepSocket,
 }
 

@@ -22,7 +22,7 @@ pub struct Stdin {
 }
 
 impl Stdin {
-    /// Nobody asks, nobody answers.
+    /// No question is open.
     pub fn new() -> Self {
         let (events, waiting) = channel();
         Self { events, waiting: Arc::new(Mutex::new(waiting)) }

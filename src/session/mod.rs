@@ -15,14 +15,14 @@ use crate::workspace::{Context, Starter, Workspace};
 use warpbook_diagnostic::{Diagnostic, Result, Source};
 use warpbook_process::cancel::Cancel;
 
-/// Whether a cell can run as it is.
+/// Answer to `is_complete_request`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Completeness {
-    /// It can.
+    /// The cell can run as it is.
     Complete,
-    /// It goes on; the indentation of the next line.
+    /// The cell needs more lines; the indentation of the next one.
     Incomplete(String),
-    /// It never will.
+    /// The cell has an error that no further line can mend.
     Invalid,
 }
 
@@ -207,7 +207,7 @@ impl Session {
         })
     }
 
-    /// Whether the cell can run as it is.
+    /// Decides whether the cell can run as it is, needs more lines, or is wrong.
     pub fn is_complete(&self, cell: &str) -> Completeness {
         let levels = |open: usize| Completeness::Incomplete("    ".repeat(open));
         match parts(cell).last() {

@@ -88,7 +88,7 @@ pub fn media(output: &Output) -> Media {
     Media::new(forms)
 }
 
-/// `display_data`.
+/// Content of a `display_data` message: an output, which later updates can replace if it has an id.
 pub fn display_data(output: &Output, display_id: Option<&str>) -> Value {
     to_json(&DisplayData {
         data: media(output),
@@ -97,12 +97,12 @@ pub fn display_data(output: &Output, display_id: Option<&str>) -> Value {
     })
 }
 
-/// `update_display_data`.
+/// Content of an `update_display_data` message: replaces what was displayed under the id.
 pub fn update_display_data(output: &Output, display_id: &str) -> Value {
     to_json(&UpdateDisplayData::new(media(output), display_id))
 }
 
-/// `execute_result`.
+/// Content of an `execute_result` message: the value of cell number `count`.
 pub fn execute_result(output: &Output, count: usize) -> Value {
     to_json(&ExecuteResult {
         execution_count: ExecutionCount(count),

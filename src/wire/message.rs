@@ -23,15 +23,15 @@ pub enum WireError {
     /// Fewer frames after the delimiter than signature, header, parent, metadata and content.
     #[error("{0} frames after <IDS|MSG>, expected at least 5")]
     TooShort(usize),
-    /// The signature is not that of the frames.
+    /// The signature does not match the frames.
     #[error("wrong signature")]
     BadSignature,
     /// A frame is not the JSON that it should be.
     #[error("the {part} is not what it should be: {source}")]
     BadJson {
-        /// Which frame.
+        /// Name of the frame: `header`, `content`, ….
         part: &'static str,
-        /// What the parser said.
+        /// Message of the JSON parser.
         source: serde_json::Error,
     },
 }
@@ -42,7 +42,7 @@ pub enum WireError {
 pub struct Header {
     /// Unique among all messages.
     pub msg_id: String,
-    /// `execute_request`, …
+    /// Type of the message: `execute_request`, ….
     pub msg_type: String,
     /// The sender's session, one per process.
     #[serde(default)]
@@ -50,7 +50,7 @@ pub struct Header {
     /// The sender's user.
     #[serde(default)]
     pub username: String,
-    /// ISO 8601.
+    /// Time of creation in ISO 8601.
     #[serde(default)]
     pub date: String,
     /// The protocol's version that the sender speaks.
@@ -81,11 +81,11 @@ impl Header {
 pub struct Message {
     /// Routing frames of ROUTER sockets; the topic on iopub.
     pub identities: Vec<Bytes>,
-    /// The header.
+    /// Identity and type of the message.
     pub header: Header,
     /// The header of the message that this one answers; an empty object if there is none.
     pub parent_header: Value,
-    /// Metadata.
+    /// The sender's metadata; most message types have none.
     pub metadata: Value,
     /// What the message type asks for.
     pub content: Value,

@@ -26,7 +26,7 @@ impl Signer {
         })
     }
 
-    /// Whether `signature` is that of these frames; takes the same time wherever it differs.
+    /// True if `signature` matches these frames. Takes the same time wherever it differs.
     pub fn verify<'a>(&self, frames: impl IntoIterator<Item = &'a [u8]>, signature: &[u8]) -> bool {
         let Some(mac) = self.mac_over(frames) else { return true };
         from_hex(signature).is_some_and(|signature| mac.verify_slice(&signature).is_ok())

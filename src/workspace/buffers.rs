@@ -40,12 +40,12 @@ impl Buffers {
         self.buffers.iter_mut()
     }
 
-    /// All names.
+    /// Names of all buffers, in alphabetical order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.buffers.iter().map(|buffer| buffer.name.as_str())
     }
 
-    /// Whether there is none.
+    /// True if the session has no buffers.
     pub fn is_empty(&self) -> bool {
         self.buffers.is_empty()
     }

@@ -38,7 +38,7 @@ impl Definitions {
         self.cells.iter().rev().find(|cell| cell.path() == path).map(|cell| Arc::clone(&cell.text))
     }
 
-    /// Whether a name was defined by some cell.
+    /// True if a cell of the session defined this name.
     pub fn defines(&self, name: &str) -> bool {
         self.names().any(|known| known == name)
     }
@@ -56,7 +56,7 @@ impl Cell {
     }
 }
 
-/// Whether everything that a cell defined is defined again.
+/// True if everything that a cell defined is defined again by a later one.
 fn is_replaced(cell: &Cell, names: &[String]) -> bool {
     !cell.names.is_empty() && cell.names.iter().all(|name| names.contains(name))
 }

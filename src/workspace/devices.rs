@@ -58,7 +58,7 @@ impl Workspace {
         self.buffers.iter().filter(move |buffer| buffer.place == place)
     }
 
-    /// Whether every buffer lives on the current device.
+    /// True if every buffer lives on the current device.
     pub fn is_in_one_place(&self) -> bool {
         self.buffers.iter().all(|buffer| buffer.place == self.device.place())
     }
@@ -74,18 +74,18 @@ impl Workspace {
         self.budget
     }
 
-    /// Changes it.
+    /// Sets how many bytes of host memory snapshots of GPU buffers may take.
     pub fn set_budget(&mut self, bytes: u64) {
         self.budget = bytes;
         std::iter::once(&mut self.device).chain(&mut self.others).for_each(|device| device.set_budget(bytes));
     }
 
-    /// Whether the emulator takes the host's arithmetic for tensor cores.
+    /// True if the emulator uses the host's arithmetic for tensor cores (`%config arithmetic fast`).
     pub fn is_fast(&self) -> bool {
         self.fast
     }
 
-    /// Changes it.
+    /// Chooses between exact and fast tensor-core arithmetic of the emulator.
     pub fn set_fast(&mut self, fast: bool) {
         self.fast = fast;
         std::iter::once(&mut self.device).chain(&mut self.others).for_each(|device| device.set_fast_arithmetic(fast));
@@ -262,7 +262,7 @@ impl Workspace {
         Some(self.place_buffers(addresses.into_iter().map(|address| (place, address))))
     }
 
-    /// Undoes [`Self::copy_here`].
+    /// Moves the buffers back to where they were before [`Self::copy_here`].
     pub fn copy_away(&mut self, homes: Homes) {
         for (_, address) in self.place_buffers(homes.0.into_iter()).0 {
             self.device.free(address);

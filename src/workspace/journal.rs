@@ -18,7 +18,7 @@ pub struct State {
 }
 
 impl State {
-    /// Whether both are states of the same buffer.
+    /// True if both are states of the same buffer.
     pub fn is_of_same_buffer(self, other: Self) -> bool {
         self.buffer == other.buffer
     }
@@ -45,7 +45,7 @@ pub enum Maker {
         /// The scalars at that time.
         scalars: Scalars,
     },
-    /// A launch.
+    /// A launch that wrote the buffer.
     Launched(Box<Launched>),
 }
 
@@ -54,7 +54,7 @@ pub enum Maker {
 pub struct Launched {
     /// The kernel's name.
     pub kernel: String,
-    /// What ran.
+    /// The version of the kernel that ran.
     pub version: Version,
     /// With which grid and arguments.
     pub launch: LaunchSpec,

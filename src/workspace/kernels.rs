@@ -19,7 +19,7 @@ pub struct LaunchSpec {
 /// One compilation of a kernel.
 #[derive(Clone, Debug)]
 pub struct Version {
-    /// From 1.
+    /// Number of the version, from 1: the 2 of `matmul@2`.
     pub number: u32,
     /// The version whose text was edited.
     pub parent: Option<u32>,
@@ -51,7 +51,7 @@ impl Version {
 /// A kernel and its history.
 #[derive(Clone, Debug)]
 pub struct Kernel {
-    /// Its name.
+    /// Name of the kernel, by which magics refer to it.
     pub name: String,
     /// Oldest first; never empty.
     pub versions: Vec<Version>,
@@ -115,12 +115,12 @@ impl Kernels {
         self.get(self.last.as_deref()?)
     }
 
-    /// All names.
+    /// Names of all kernels.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.kernels.iter().map(|kernel| kernel.name.as_str())
     }
 
-    /// All kernels.
+    /// All kernels with their versions.
     pub fn iter(&self) -> impl Iterator<Item = &Kernel> {
         self.kernels.iter()
     }
@@ -171,7 +171,7 @@ impl Kernels {
     }
 }
 
-/// Whether a launch of both is the same, wherever each fact came from.
+/// True if both are launched in the same way, whatever the origin of each fact.
 fn same_launch(a: &LaunchMeta, b: &LaunchMeta) -> bool {
     a.entry.value == b.entry.value
         && a.params.value == b.params.value
@@ -183,7 +183,7 @@ fn same_launch(a: &LaunchMeta, b: &LaunchMeta) -> bool {
         && a.scratch_params.value == b.scratch_params.value
 }
 
-/// Whether the stages that both have are the same.
+/// True if the stages that both versions have are equal.
 fn same_stages(a: &Version, b: &Version) -> bool {
     let pairs = a.stages.iter().filter_map(|outcome| Some((&outcome.artifact, b.artifact(outcome.artifact.stage)?)));
     pairs.clone().next().is_some() && pairs.into_iter().all(|(ours, theirs)| ours.hash == theirs.hash)

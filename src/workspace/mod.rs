@@ -45,7 +45,7 @@ pub struct Workspace {
     pub device: Box<dyn Device>,
     /// Named buffers, each in the memory of a device.
     pub buffers: Buffers,
-    /// Named scalars.
+    /// Named numbers of the session: `%let N = 1024`.
     pub scalars: Scalars,
     /// Kernels with their versions.
     pub kernels: Kernels,
@@ -61,11 +61,11 @@ pub struct Workspace {
     pub unwritten: Unwritten,
     /// The architecture that is emulated whatever is compiled for; `None` follows the target.
     emulated: Option<Target>,
-    /// Whether the emulator counts what launches do, beside running them (`%config counters`).
+    /// True if the emulator counts instructions, sectors and conflicts of each launch (`%config counters`).
     pub counts: bool,
     /// PTX in which the pairs that ptxas contracted are, by the hash of it and its cubin.
     pub(crate) contracted: HashMap<[u8; 32], Arc<Followed>>,
-    /// Whether the emulator takes the host's arithmetic for tensor cores (`%config arithmetic`).
+    /// True if the emulator uses the host's arithmetic for tensor cores (`%config arithmetic fast`).
     fast: bool,
     /// The other devices of the session, each with the buffers that live there: the emulator, GPUs that were in use.
     others: Vec<Box<dyn Device>>,

@@ -88,7 +88,7 @@ pub struct Label {
 pub struct Place {
     /// The file as debug information names it: `matmul.py`.
     pub path: String,
-    /// From 1.
+    /// Line in the file, from 1.
     pub line: u32,
     /// As debug information counts it.
     pub column: u32,
@@ -157,7 +157,7 @@ impl Diagnostic {
         Self::error("interrupted", "interrupted")
     }
 
-    /// Whether this is [`Diagnostic::interrupted`].
+    /// True if the reader interrupted the cell ([`Diagnostic::interrupted`]).
     pub fn is_interrupted(&self) -> bool {
         self.code == "interrupted"
     }
@@ -174,13 +174,13 @@ impl Diagnostic {
         self
     }
 
-    /// Adds a note.
+    /// Adds one sentence on what was found, what was expected, or why.
     pub fn note(mut self, note: impl Into<String>) -> Self {
         self.notes.push(note.into());
         self
     }
 
-    /// Adds help.
+    /// Adds one sentence on what to do.
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help.push(help.into());
         self

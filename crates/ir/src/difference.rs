@@ -113,7 +113,7 @@ struct Renaming<'a> {
 }
 
 impl<'a> Renaming<'a> {
-    /// Whether two lines that are equal without names are the same with them; what they teach is kept if so.
+    /// True if two lines that are equal without names are also equal with them; their pairs of names are then kept.
     fn agrees(&mut self, old: &'a str, new: &'a str) -> bool {
         let mut learned = Vec::new();
         for (a, b) in names(old).map(|span| &old[span]).zip(names(new).map(|span| &new[span])) {

@@ -20,16 +20,16 @@ pub enum Kind {
     Not,
     /// Somewhere after the one before, in any order with its neighbours of this kind.
     Dag,
-    /// So many times, one after another.
+    /// This many times, one after another.
     Count(usize),
 }
 
-/// A claim.
+/// One claim about a text, as LLVM's FileCheck writes it: `CHECK-NEXT: mma.sync`.
 #[derive(Clone, Debug)]
 pub struct Claim {
-    /// What it says.
+    /// The directive: where the pattern has to stand.
     pub kind: Kind,
-    /// What it looks for.
+    /// The text that is looked for.
     pattern: String,
     /// Bytes of the pattern in the claims' text.
     pub span: Range<usize>,
@@ -38,9 +38,9 @@ pub struct Claim {
 /// A claim that is not one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Malformed {
-    /// What is wrong.
+    /// What is wrong with it.
     pub message: String,
-    /// Where.
+    /// Bytes of the claims' text that are wrong.
     pub span: Range<usize>,
 }
 
@@ -101,9 +101,9 @@ pub type Found = Vec<usize>;
 /// A claim that does not hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failed {
-    /// Which one.
+    /// Index of the claim in the list.
     pub claim: usize,
-    /// Why.
+    /// One sentence on why it does not hold.
     pub why: String,
     /// The line of the text that was reached, from 1.
     pub line: usize,

@@ -207,7 +207,7 @@ pub fn of_ptx(text: &str) -> Places {
     places
 }
 
-/// Whether a line of PTX, trimmed, holds an instruction.
+/// True if a trimmed line of PTX holds an instruction.
 pub fn is_ptx_instruction(trimmed: &str) -> bool {
     trimmed.ends_with(';') && trimmed.starts_with(|c: char| c.is_ascii_lowercase() || c == '@')
         || trimmed.starts_with('{') && trimmed.len() > 1

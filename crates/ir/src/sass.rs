@@ -1,6 +1,6 @@
 //! Machine code as `nvdisasm -c -gp -hex` prints it.
 
-/// One instruction.
+/// One machine instruction of a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Instruction {
     /// Its address in the function, in bytes.
@@ -28,7 +28,7 @@ impl Instruction {
 pub struct Control {
     /// Cycles to wait before the next instruction of this warp is issued.
     pub stall: u8,
-    /// Whether the scheduler is asked to prefer another warp next.
+    /// True if the scheduler is asked to prefer another warp next.
     pub yields: bool,
     /// The scoreboard that is released when the result is written.
     pub write_barrier: Option<u8>,
@@ -70,9 +70,9 @@ impl Control {
 /// A function of the machine code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Function {
-    /// Its name.
+    /// Name of the function.
     pub name: String,
-    /// In order.
+    /// Instructions in the order of their addresses.
     pub instructions: Vec<Instruction>,
 }
 

@@ -14,11 +14,11 @@ pub enum Kind {
 pub struct Shaped {
     /// Registers or memory.
     pub kind: Kind,
-    /// All extents.
+    /// Extents of all dimensions, outermost first.
     pub shape: Vec<u32>,
-    /// `f16`, `!tt.ptr<f32>`
+    /// Element type as MLIR writes it: `f16`, `!tt.ptr<f32>`.
     pub element: String,
-    /// `#mma`, `#ttg.slice<{…}>`
+    /// Layout as the text names it: `#mma`, `#ttg.slice<{…}>`.
     pub encoding: String,
 }
 
@@ -34,7 +34,7 @@ impl Shaped {
         bits(inside.split([',', '>']).next()?)
     }
 
-    /// `64×64×f16`
+    /// Extents and element type for a reader: `64×64×f16`.
     pub fn describe(&self) -> String {
         let extents: Vec<String> = self.shape.iter().map(u32::to_string).collect();
         format!("{}×{}", extents.join("×"), self.element)
@@ -113,7 +113,7 @@ pub struct Operation {
     pub line: u32,
     /// `%27`, without the number of its results.
     pub result: Option<String>,
-    /// `ttg.convert_layout`
+    /// Name of the operation: `ttg.convert_layout`.
     pub name: String,
     /// The values that it names, in order.
     pub operands: Vec<String>,

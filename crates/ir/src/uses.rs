@@ -10,11 +10,11 @@ use super::operations;
 /// The notation of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notation {
-    /// TTIR, TTGIR.
+    /// MLIR, in which TTIR and TTGIR are written.
     Mlir,
-    /// LLVM IR.
+    /// LLVM IR, the notation of LLIR.
     Llvm,
-    /// PTX.
+    /// PTX assembly.
     Ptx,
 }
 

@@ -20,16 +20,16 @@ pub struct Definition {
     pub obstacle: Option<Obstacle>,
 }
 
-/// An `scf.for`.
+/// A loop of the IR: `scf.for`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Loop {
     /// The induction variable, `%arg5`.
     pub index: String,
-    /// Where it begins.
+    /// First value of the induction variable.
     pub lower: String,
-    /// By how much it grows.
+    /// Increment of the induction variable.
     pub step: String,
-    /// Its type: `i32`, `i64` or `index`.
+    /// Type of the induction variable: `i32`, `i64` or `index`.
     pub ty: String,
 }
 

@@ -40,7 +40,7 @@ impl Cancel {
         self.0.requested.store(false, Ordering::SeqCst);
     }
 
-    /// Whether a stop was asked for.
+    /// True if a stop was requested.
     pub fn is_cancelled(&self) -> bool {
         self.0.requested.load(Ordering::Relaxed)
     }

@@ -88,7 +88,7 @@ impl ChildProcess {
         self.reap()
     }
 
-    /// Whether the child has ended, without reaping it: until it is reaped its id cannot become another process's.
+    /// True if the child has ended. Does not reap it: until it is reaped, its id cannot become another process's.
     fn ended(&self, options: WaitIdOptions) -> io::Result<bool> {
         let Some(pid) = *self.killer.group() else { return Ok(true) };
         loop {

@@ -82,7 +82,7 @@ impl Evaluator<'_> {
         }
     }
 
-    /// `x.to(f16)`
+    /// The method `x.to(f16)`: the values rounded to another data type.
     fn to(&self, given: Vec<Argument>, span: &Range<usize>) -> Result<Value> {
         let Ok([tensor, to]) = <[Argument; 2]>::try_from(given) else {
             return Err(fail(span, "`.to(dtype)` takes a data type"));

@@ -175,7 +175,7 @@ pub(super) fn as_integer(value: &Value, span: &Range<usize>) -> Result<i64> {
     scalar.as_int().ok_or_else(|| fail(span, format!("expected an integer, not {}", scalar.kind())))
 }
 
-/// Whether an expression could name a part of a buffer as it lies in memory.
+/// True if an expression can name a part of a buffer as it lies in memory.
 fn is_view(expression: &Expr, scope: &dyn TensorScope) -> bool {
     match &expression.kind {
         ExprKind::Name(_) => true,
@@ -197,7 +197,7 @@ fn is_view(expression: &Expr, scope: &dyn TensorScope) -> bool {
     }
 }
 
-/// Whether an index is surely a number, so that no elements are needed.
+/// True if an index is certainly a single number, so that no elements have to be read.
 fn is_scalar(index: &Expr, scope: &dyn TensorScope) -> bool {
     match &index.kind {
         ExprKind::Int(_) | ExprKind::Float(_) | ExprKind::Bool(_) | ExprKind::Str(_) => true,

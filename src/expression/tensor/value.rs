@@ -11,12 +11,12 @@ pub enum Elements {
     Float(Vec<f64>),
     /// 64-bit integers: of any integer type. Arithmetic wraps, as numpy's does.
     Int(Vec<i64>),
-    /// Truth values.
+    /// Truth values, one per element.
     Bool(Vec<bool>),
 }
 
 impl Elements {
-    /// How many there are.
+    /// Number of elements.
     pub fn len(&self) -> usize {
         match self {
             Self::Float(values) => values.len(),
@@ -25,12 +25,12 @@ impl Elements {
         }
     }
 
-    /// Whether there are none.
+    /// True if there are no elements.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// One element.
+    /// The element at a row-major index; `None` past the end.
     pub fn get(&self, index: usize) -> Option<Scalar> {
         match self {
             Self::Float(values) => values.get(index).copied().map(Scalar::Float),
@@ -73,7 +73,7 @@ impl Elements {
         }
     }
 
-    /// Whether each of them is not zero.
+    /// One truth value per element: true where it is not zero.
     pub fn to_bools(&self) -> Vec<bool> {
         match self {
             Self::Float(values) => values.iter().map(|&value| value != 0.0).collect(),
@@ -92,7 +92,7 @@ impl Elements {
     }
 }
 
-/// A tensor.
+/// An array of any rank, in row-major order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tensor {
     /// Extents, outermost first; empty for a single element.
@@ -146,7 +146,7 @@ impl Tensor {
         Some(Self { shape, data, dtype })
     }
 
-    /// Elements.
+    /// Number of elements.
     pub fn numel(&self) -> usize {
         self.data.len()
     }
@@ -166,12 +166,12 @@ impl Tensor {
     }
 }
 
-/// What an expression is worth.
+/// The value of an expression.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
-    /// A tensor.
+    /// An array of numbers or truth values.
     Tensor(Tensor),
-    /// Anything else.
+    /// A number, a string, a data type or a tuple.
     Scalar(Scalar),
 }
 

@@ -11,7 +11,7 @@ pub enum Through {
     Lanes(u32),
     /// `ldmatrix` or `stmatrix`: rows of 16 bytes, eight a matrix.
     Matrices {
-        /// `.trans`
+        /// True for the `.trans` form, which moves columns.
         transposed: bool,
     },
     /// The tensor core or the TMA unit: eight rows of 16 bytes at a time.
@@ -21,7 +21,7 @@ pub enum Through {
 /// Elements that are in the way of one another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Collision {
-    /// The bank.
+    /// Number of the bank, 0 to 31.
     pub bank: u32,
     /// An element of each of the words that want it at the same time, with the lane or row that asks.
     pub elements: Vec<(u32, Vec<u32>)>,
@@ -30,7 +30,7 @@ pub struct Collision {
 /// What the accesses of one warp cost.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SharedCost {
-    /// How.
+    /// The instructions that make the accesses.
     pub through: Through,
     /// Instructions of a warp; of matrices, loads of one 8×8 matrix.
     pub requests: u32,
@@ -199,7 +199,7 @@ fn collision(accesses: &[(u32, Vec<u32>, u32)], width: u32) -> Option<Collision>
 /// at sectors.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GlobalCost {
-    /// The dimension.
+    /// The dimension along which neighbours are neighbours in memory.
     pub along: usize,
     /// Bytes that a lane moves with one instruction.
     pub width: u32,

@@ -79,7 +79,7 @@ impl Distance {
     }
 }
 
-/// A conversion.
+/// A conversion of a tensor from one layout to another, and what it moves.
 #[derive(Clone, Debug)]
 pub struct Conversion<'a> {
     from: &'a Layout,
@@ -88,7 +88,7 @@ pub struct Conversion<'a> {
     pub means: Means,
     /// Why not by something cheaper, where elements have to come from other lanes only.
     pub mixed: Option<usize>,
-    /// Whether it is that lanes hold copies.
+    /// True if it cannot be cheaper because lanes hold copies of elements.
     pub copies: bool,
     /// The places that hold each element before, row-major.
     holders: Vec<Vec<Place>>,
@@ -157,13 +157,13 @@ impl<'a> Conversion<'a> {
         found.collect()
     }
 
-    /// Whether nothing changes at all.
+    /// True if every element stays where it is.
     pub fn is_nothing(&self) -> bool {
         self.counts[1..].iter().all(|&count| count == 0)
     }
 }
 
-/// Whether lanes of a warp hold the same elements.
+/// True if lanes of a warp hold the same elements.
 fn has_copies(layout: &Layout) -> bool {
     layout.lane.iter().any(|basis| basis.iter().all(|&coordinate| coordinate == 0))
 }

@@ -10,7 +10,7 @@ use super::tensor_memory::TensorMemory;
 /// A layout attribute.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Encoding {
-    /// `#ttg.blocked`
+    /// A `#ttg.blocked` layout.
     Blocked(Blocked),
     /// `#ttg.slice`: the parent without a dimension.
     Slice(usize, Box<Encoding>),
@@ -33,7 +33,7 @@ pub enum Encoding {
     TensorMemory(TensorMemory),
 }
 
-/// `#ttg.blocked`
+/// The attributes of a `#ttg.blocked` layout: a rectangle of elements for each thread, repeated over the tensor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Blocked {
     /// Elements of a thread along each dimension.
@@ -48,7 +48,7 @@ pub struct Blocked {
     pub cluster: Cluster,
 }
 
-/// `#ttg.nvidia_mma`
+/// The attributes of a `#ttg.nvidia_mma` layout: the accumulator of a tensor-core instruction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mma {
     /// 2 or 3.

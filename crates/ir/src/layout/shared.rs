@@ -22,7 +22,7 @@ pub enum Order {
         vec: u32,
         /// Rows that are swizzled alike.
         per_phase: u32,
-        /// Different swizzles.
+        /// Number of different swizzles.
         max_phase: u32,
         /// Dimensions, fastest first.
         order: Vec<usize>,
@@ -31,13 +31,13 @@ pub enum Order {
     Nvmma {
         /// 0, 32, 64 or 128 bytes.
         swizzle: u32,
-        /// Whether the first dimension is the fastest.
+        /// True if the first dimension is the fastest.
         transposed: bool,
         /// Bits of an element.
         element_bits: u32,
-        /// Whether each 8 bytes of two 4-bit elements each are followed by 8 that nobody reads.
+        /// True if each 8 bytes of 4-bit elements are followed by 8 unused bytes.
         fp4_padded: bool,
-        /// Dimensions.
+        /// Number of dimensions.
         rank: usize,
     },
     /// `#ttg.padded_shared`: after every so many elements some room.

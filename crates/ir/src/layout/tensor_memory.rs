@@ -14,7 +14,7 @@ pub struct TensorMemory {
     stride: Stride,
     /// Parts of the cluster's blocks along M and N.
     split: [u32; 2],
-    /// Whether two blocks work together.
+    /// True if two blocks work as a pair (`twoCTAs`).
     two_blocks: bool,
 }
 
