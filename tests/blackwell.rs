@@ -2,20 +2,13 @@
 //! the real Triton when the test runs. Arithmetic is modelled: nothing here was compared with hardware.
 
 use warpbook::frontend::Nobody;
-use warpbook::render::Output;
 use warpbook::session::Session;
-use warpbook_compiler::environment;
 use warpbook_process::cancel::Cancel;
-
-fn run(session: &mut Session, cell: &str) -> Output {
-    let output = session.execute(cell, &Nobody, &Cancel::new()).unwrap_or_else(|error| panic!("{cell}\n{error}"));
-    output.unwrap_or_default()
-}
+use warpbook_test_support::notebook::{check_report, run};
+use warpbook_test_support::{environment, kernels};
 
 fn kernel(name: &str) -> &'static str {
-    let python = include_str!("kernels/blackwell.py");
-    let (_, rest) = python.split_once(&format!("\n{name} = \"\"\"")).expect("the kernel");
-    rest.split_once("\"\"\"").expect("its end").0
+    kernels::named(include_str!("kernels/blackwell.py"), name)
 }
 
 fn session(target: &str, triton: Option<&str>) -> Session {
@@ -29,7 +22,7 @@ fn session(target: &str, triton: Option<&str>) -> Session {
 
 /// A session for each Triton that is here: 3.4.0 always, 3.6.0 where there is one.
 fn sessions(target: &str) -> Vec<Session> {
-    environment::jupyter_python(&mut |line| println!("{line}"), &Cancel::new()).expect("a Python environment");
+    environment::python();
     let mut sessions = vec![session(target, None)];
     sessions.extend(newest().map(|version| session(target, Some(version))));
     sessions
@@ -41,11 +34,7 @@ fn newest() -> Option<&'static str> {
 
 /// A version whose environment is here; says so where it is not.
 fn managed(version: &'static str) -> Option<&'static str> {
-    let found = environment::managed().iter().any(|(known, _)| known == version);
-    if !found {
-        println!("skipped: there is no managed environment with Triton {version} here");
-    }
-    found.then_some(version)
+    environment::has_triton(version).then_some(version)
 }
 
 /// f16, bf16, tf32, both fp8: operands as they lie in memory, 64 and 128 rows, one and several tiles.
@@ -77,17 +66,20 @@ fn matmuls(target: &str) {
 }
 
 #[test]
+#[ignore = "heavy: `cargo xtask test full`"]
 fn matmuls_in_tensor_memory() {
     matmuls("sm_100");
 }
 
 #[test]
+#[ignore = "heavy: `cargo xtask test full`"]
 fn matmuls_of_sm_120() {
     matmuls("sm_120");
 }
 
 /// A 256-row tile by eight warps, and 256 columns.
 #[test]
+#[ignore = "heavy: `cargo xtask test full`"]
 fn large_tiles() {
     for mut session in sessions("sm_100") {
         run(&mut session, "%buf a = randn(256, 128, dtype=f16, seed=1)\n%buf b = randn(128, 256, dtype=f16, seed=2)");
@@ -104,6 +96,7 @@ fn large_tiles() {
 
 /// Tensor maps of the kernel and of the host, a persistent loop, and Triton's own division among warps.
 #[test]
+#[ignore = "heavy: `cargo xtask test full`"]
 fn matmuls_by_tensor_maps() {
     for mut session in sessions("sm_100") {
         run(&mut session, "%buf a = randn(256, 192, dtype=f16, seed=1)\n%buf b = randn(192, 256, dtype=f16, seed=2)");
@@ -121,6 +114,7 @@ fn matmuls_by_tensor_maps() {
 
 /// Warps that load, that tell the tensor core what to do, and that store: they meet at mbarriers.
 #[test]
+#[ignore = "heavy: `cargo xtask test full`"]
 fn matmuls_that_triton_specialises() {
     for mut session in sessions("sm_100") {
         run(&mut session, "%buf a = randn(256, 192, dtype=f16, seed=1)\n%buf b = randn(256, 192, dtype=f16, seed=2)");
@@ -135,6 +129,7 @@ fn matmuls_that_triton_specialises() {
 
 /// The probabilities go through tensor memory as A of the second product.
 #[test]
+#[ignore = "heavy: `cargo xtask test full`"]
 fn attention() {
     for mut session in sessions("sm_100") {
         run(&mut session, "%buf q = randn(256, 64, dtype=f16, seed=1)\n%buf k = randn(256, 64, dtype=f16, seed=2)");
@@ -151,6 +146,7 @@ fn attention() {
 
 /// Nothing is found in kernels that are right, in any order of warps that is tried.
 #[test]
+#[ignore = "heavy: `cargo xtask test full`"]
 fn nothing_is_found_in_right_kernels() {
     let seeds = std::env::var("WARPBOOK_SEEDS").unwrap_or_else(|_| "2".to_owned());
     for mut session in sessions("sm_100") {
@@ -226,12 +222,14 @@ fn session_is_oldest(session: &mut Session) -> bool {
 }
 
 #[test]
+#[ignore = "heavy: `cargo xtask test full`"]
 fn scaled_matmuls_in_tensor_memory() {
     scaled("sm_100");
 }
 
 /// Scales by TMA into shared memory, from there by `tcgen05.cp`: a step has one block of scales, 128 rows by 4, or two.
 #[test]
+#[ignore = "heavy: `cargo xtask test full`"]
 fn scales_through_shared_memory() {
     for mut session in sessions("sm_100") {
         for (kind, vector, blocks) in
@@ -247,6 +245,7 @@ fn scales_through_shared_memory() {
 /// for two blocks: its PTX copies the first block to two places, and the second over the other operand's scales. The same
 /// kernel is right with 3.6.
 #[test]
+#[ignore = "heavy: `cargo xtask test full`"]
 fn scales_in_a_form_that_triton_3_4_takes_for_another() {
     let shorter = [("[1, ", "["), ("[M * groups * 4, ", "["), ("[N * groups * 4, ", "["), (".load([0, ", ".load([")];
     let source = shorter.iter().fold(kernel("SCALED_BLOCKS").to_owned(), |text, (from, to)| text.replace(from, to));
@@ -292,12 +291,14 @@ fn scaled_blocks(
 }
 
 #[test]
+#[ignore = "heavy: `cargo xtask test full`"]
 fn scaled_matmuls_of_sm_120() {
     scaled("sm_120");
 }
 
 /// Gluon: tensor memory read by each form of `tcgen05.ld`.
 #[test]
+#[ignore = "heavy: `cargo xtask test full`"]
 fn a_matmul_in_gluon() {
     if newest().is_none() {
         return;
@@ -316,6 +317,7 @@ fn a_matmul_in_gluon() {
 /// Triton 3.9's Gluon: 256 rows by a pair of blocks, 128 in each, and 128 rows, whose halves of the columns lie below each
 /// other. What 3.9 compiles converts to f16 before `tcgen05.wait::ld`.
 #[test]
+#[ignore = "heavy: `cargo xtask test full`"]
 fn a_matmul_by_a_pair_of_blocks() {
     let Some(version) = managed("3.9.0") else { return };
     let mut session = session("sm_100", Some(version));
@@ -338,6 +340,7 @@ fn a_matmul_by_a_pair_of_blocks() {
 
 /// 2·M·N·K, for each kind of `tcgen05.mma`, and the tensor core's steps in a timeline.
 #[test]
+#[ignore = "heavy: `cargo xtask test full`"]
 fn operations_are_counted() {
     let mut session = sessions("sm_100").swap_remove(0);
     for (ty, source, k, b) in [("f16", "MATMUL", 64, "64, 256"), ("f32", "MATMUL_TRANSPOSED", 32, "256, 64")] {
@@ -363,6 +366,7 @@ fn operations_are_counted() {
 
 /// Wherever values or counts of such a launch are shown, and nowhere on Hopper.
 #[test]
+#[ignore = "heavy: `cargo xtask test full`"]
 fn modelled_arithmetic_says_so_everywhere() {
     for target in ["sm_100", "sm_90"] {
         let mut session = sessions(target).swap_remove(0);
@@ -387,6 +391,7 @@ fn modelled_arithmetic_says_so_everywhere() {
 
 /// A register that `tcgen05.ld` brings may be used without a wait, as Triton 3.9 does; its memory may not.
 #[test]
+#[ignore = "heavy: `cargo xtask test full`"]
 fn a_load_that_is_not_waited_for() {
     let mut session = sessions("sm_100").swap_remove(0);
     run(&mut session, "%buf a = randn(128, 64, dtype=f16, seed=1)\n%buf b = randn(64, 128, dtype=f16, seed=2)");
@@ -397,7 +402,6 @@ fn a_load_that_is_not_waited_for() {
     run(&mut session, "%buf c = zeros(128, 128, dtype=f16)");
     run(&mut session, "%%patch ptx matmul\ntcgen05.wait::ld.sync.aligned; ->  ");
     run(&mut session, "%check c == a.to(f64) @ b.to(f64), rtol=1e-2, atol=5e-2");
-    let found = session.execute("%sanitize matmul", &Nobody, &Cancel::new()).expect_err("a finding");
-    assert_eq!(found.code, "tensor-wait");
-    assert!(found.message.contains("this `tcgen05.dealloc` may come before the `tcgen05.ld`"), "{}", found.message);
+    let found = "this `tcgen05.dealloc` may come before the `tcgen05.ld`";
+    check_report(&mut session, "%sanitize matmul", "tensor-wait", &[found]);
 }

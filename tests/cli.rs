@@ -7,6 +7,7 @@ use std::process::{Command, Output};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use warpbook::guest::find_host;
+use warpbook_test_support::skip_unless;
 
 fn warpbook(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_warpbook"));
@@ -89,8 +90,8 @@ fn a_failing_cell_fails_the_run_and_is_in_the_executed_notebook() {
 
 #[test]
 fn plain_cells_are_rust() {
-    if find_host(Path::new(env!("CARGO_BIN_EXE_warpbook"))).is_none() {
-        println!("skipped: run `cargo build -p warpbook-rust-host --features evcxr` for this test");
+    let host = find_host(Path::new(env!("CARGO_BIN_EXE_warpbook")));
+    if !skip_unless("rust-cells", host.is_some(), "`cargo build -p warpbook-rust-host --features evcxr`") {
         return;
     }
     let directory = tempfile::tempdir().expect("a directory");

@@ -2,13 +2,19 @@
 //! socket here; tests/gpu does the same on a GPU.
 
 use std::path::Path;
+use std::sync::{PoisonError, RwLockReadGuard};
 
 use warpbook_device::cuda::Hosted;
 use warpbook_device::{Code, Device, FunctionId, Launch, TimingPlan};
 use warpbook_process::cancel::Cancel;
 
-fn host() -> Hosted {
-    Hosted::start_by("emu:sm_80", Path::new(env!("CARGO_BIN_EXE_warpbook"))).expect("the host starts")
+use crate::devices::HOSTS;
+
+/// A device host, and what keeps it from being killed by another test.
+fn host() -> (Hosted, RwLockReadGuard<'static, ()>) {
+    let alive = HOSTS.read().unwrap_or_else(PoisonError::into_inner);
+    let host = Hosted::start_by("emu:sm_80", Path::new(env!("CARGO_BIN_EXE_warpbook"))).expect("the host starts");
+    (host, alive)
 }
 
 /// Adds 1 to a word; stores to an address given besides, if it is not null; loops for ever if told to.
@@ -61,7 +67,7 @@ fn word(device: &Hosted, address: u64) -> u32 {
 
 #[test]
 fn more_than_the_shared_memory_holds_goes_there_and_back() {
-    let mut device = host();
+    let (mut device, _alive) = host();
     let bytes: Vec<u8> = (0..70u32 << 20).map(|index| (index % 251) as u8).collect();
     let address = device.allocate("large", bytes.len() as u64).expect("memory");
     device.write(address, &bytes).expect("written");
@@ -73,7 +79,7 @@ fn more_than_the_shared_memory_holds_goes_there_and_back() {
 
 #[test]
 fn a_snapshot_sees_what_a_kernel_wrote() {
-    let mut device = host();
+    let (mut device, _alive) = host();
     let address = device.allocate("word", 4).expect("memory");
     device.write(address, &7u32.to_le_bytes()).expect("written");
     let before = device.snapshot(&[(address, 4)]).expect("taken");
@@ -88,7 +94,7 @@ fn a_snapshot_sees_what_a_kernel_wrote() {
 
 #[test]
 fn a_fault_loses_the_device_and_a_restart_gives_its_memory_back() {
-    let mut device = host();
+    let (mut device, _alive) = host();
     let first = device.allocate("first", 4).expect("memory");
     let second = device.allocate("second", 4).expect("memory");
     let never_known = device.allocate("scratch", 4).expect("memory");
@@ -110,7 +116,7 @@ fn a_fault_loses_the_device_and_a_restart_gives_its_memory_back() {
 
 #[test]
 fn an_endless_kernel_is_interrupted() {
-    let mut device = host();
+    let (mut device, _alive) = host();
     let address = device.allocate("word", 4).expect("memory");
     device.write(address, &5u32.to_le_bytes()).expect("written");
     let function = device.load(Code::Ptx(KERNEL), "k").expect("loaded");
@@ -127,7 +133,7 @@ fn an_endless_kernel_is_interrupted() {
 
 #[test]
 fn a_killed_host_is_seen_and_replaced() {
-    let mut device = host();
+    let (mut device, _alive) = host();
     let address = device.allocate("word", 4).expect("memory");
     device.write(address, &9u32.to_le_bytes()).expect("written");
     let process = device.process_id().expect("it lives");

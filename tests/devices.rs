@@ -2,36 +2,16 @@
 //! emulator stands behind the sockets of two device hosts here; `benches/gpu/devices.py` does the same on two GPUs.
 
 use std::path::Path;
-use std::sync::{Mutex, RwLock};
+use std::sync::RwLock;
 
-use warpbook::frontend::{Frontend, InputError, Stream};
-use warpbook::render::Output;
 use warpbook::session::Session;
 use warpbook_device::cuda::Hosted;
 use warpbook_diagnostic::Diagnostic;
 use warpbook_process::cancel::Cancel;
+use warpbook_test_support::notebook::Reader;
 
-/// Keeps what is written to the streams.
-#[derive(Default)]
-struct Reader(Mutex<String>);
-
-impl Frontend for Reader {
-    fn stream(&self, _: Stream, text: &str) {
-        self.0.lock().expect("not poisoned").push_str(text);
-    }
-    fn display(&self, output: &Output, _: Option<&str>) {
-        self.stream(Stream::Stdout, &format!("{}\n", output.text));
-    }
-    fn update_display(&self, _: &Output, _: &str) {}
-    fn clear_output(&self, _: bool) {}
-    fn set_next_input(&self, _: &str, _: bool) {}
-    fn input(&self, _: &str, _: bool) -> Result<String, InputError> {
-        Err(InputError::NotAllowed)
-    }
-}
-
-/// Who kills device hosts kills those of the other tests too: they wait.
-static HOSTS: RwLock<()> = RwLock::new(());
+/// Killing the device hosts of this process kills those of the other tests too: they wait.
+pub static HOSTS: RwLock<()> = RwLock::new(());
 
 struct Notebook {
     session: Session,
@@ -52,11 +32,10 @@ impl Notebook {
     }
 
     fn try_run(&mut self, cell: &str) -> Result<String, Diagnostic> {
-        self.reader.0.lock().expect("not poisoned").clear();
+        self.reader.take();
         let output = self.session.execute(cell, &self.reader, &Cancel::new())?;
         self.facts = output.as_ref().and_then(|output| output.facts.clone());
-        let streams = self.reader.0.lock().expect("not poisoned").clone();
-        Ok(streams + &output.map(|output| output.text).unwrap_or_default())
+        Ok(self.reader.take().text + &output.map(|output| output.text).unwrap_or_default())
     }
 
     fn run(&mut self, cell: &str) -> String {

@@ -1,58 +1,29 @@
 //! Whole kernels for sm_90 on the emulator: `wgmma` with and without tensor maps, from host and device descriptors, A
 //! from shared memory and from registers; compiled by the real Triton when the test runs.
 
-use std::sync::Mutex;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
-use warpbook::frontend::{Frontend, InputError, Nobody, Stream};
-use warpbook::render::Output;
+use warpbook::frontend::Nobody;
 use warpbook::session::Session;
-use warpbook_compiler::environment;
 use warpbook_process::cancel::Cancel;
+use warpbook_test_support::environment::{GLUON_TRITON, has_triton};
+use warpbook_test_support::kernels;
+use warpbook_test_support::notebook::{check_report, next_cell, run};
 
-#[path = "mutations/mod.rs"]
-mod mutations;
-
-use mutations::{Outcome, Table, judge, mutants};
-
-/// Keeps what comes into the next cell.
-#[derive(Default)]
-struct NextCell(Mutex<String>);
-
-impl Frontend for NextCell {
-    fn stream(&self, _: Stream, _: &str) {}
-    fn display(&self, _: &Output, _: Option<&str>) {}
-    fn update_display(&self, _: &Output, _: &str) {}
-    fn clear_output(&self, _: bool) {}
-    fn set_next_input(&self, text: &str, _: bool) {
-        text.clone_into(&mut self.0.lock().expect("no panic"));
-    }
-    fn input(&self, _: &str, _: bool) -> Result<String, InputError> {
-        Err(InputError::NotAllowed)
-    }
-}
-
-fn run(session: &mut Session, cell: &str) -> Output {
-    let output = session.execute(cell, &Nobody, &Cancel::new()).unwrap_or_else(|error| panic!("{cell}\n{error}"));
-    output.unwrap_or_default()
-}
+use crate::mutations::{Outcome, Table, judge, mutants};
 
 /// A kernel of the GPU campaign: one source for both.
-fn kernel(name: &str) -> String {
-    let python = include_str!("../benches/gpu/kernels.py");
-    let (_, rest) = python.split_once(&format!("{name} = \"\"\"")).expect("the kernel");
-    rest.split_once("\"\"\"").expect("its end").0.to_owned()
+fn kernel(name: &str) -> &'static str {
+    kernels::named(include_str!("../benches/gpu/kernels.py"), name)
 }
 
 fn session() -> Session {
-    environment::jupyter_python(&mut |line| println!("{line}"), &Cancel::new()).expect("a Python environment");
-    let mut session = Session::new();
-    run(&mut session, "%target sm_90");
-    session
+    warpbook_test_support::notebook::session("sm_90")
 }
 
 #[test]
+#[ignore = "heavy: `cargo xtask test full`"]
 fn matmuls_of_every_type_with_and_without_tensor_maps() {
     let mut session = session();
     // Operands are rounded to 11, 8, 11 (TF32) and 4 bits; sums of 256 products of such numbers, about 16 in size.
@@ -99,6 +70,7 @@ def matmul(a_ptr, b_ptr, c_ptr, M, N, K, BM: tl.constexpr, BN: tl.constexpr, BK:
 
 /// The kernel writes its own tensor maps (`tensormap.replace`); extents that the blocks do not divide.
 #[test]
+#[ignore = "heavy: `cargo xtask test full`"]
 fn descriptors_made_by_the_kernel() {
     let mut session = session();
     run(&mut session, "%buf a = randn(200, 136, dtype=f16, seed=1)\n%buf b = randn(136, 168, dtype=f16, seed=2)");
@@ -132,6 +104,7 @@ def attention(q_ptr, k_ptr, v_ptr, o_ptr, N, scale, BM: tl.constexpr, BN: tl.con
 
 /// The second product has A in registers; K is transposed in shared memory.
 #[test]
+#[ignore = "heavy: `cargo xtask test full`"]
 fn attention() {
     let mut session = session();
     for (name, seed) in [("q", 1), ("k", 2), ("v", 3)] {
@@ -144,6 +117,7 @@ fn attention() {
 
 /// A wait that is taken out of the PTX: the result is wrong, as it would be on a GPU whose compiler did not repair it.
 #[test]
+#[ignore = "heavy: `cargo xtask test full`"]
 fn a_missing_wait_is_seen() {
     let mut session = session();
     run(&mut session, "%buf a = randn(128, 64, dtype=f16, seed=1)\n%buf b = randn(64, 128, dtype=f16, seed=2)");
@@ -154,8 +128,8 @@ fn a_missing_wait_is_seen() {
     run(&mut session, "%check c == a.to(f64) @ b.to(f64), rtol=1e-2, atol=5e-2");
     run(&mut session, "%buf c = zeros(128, 128)");
     run(&mut session, "%%patch ptx matmul\nwgmma.wait_group.sync.aligned 0; ->  ");
-    let wrong = session.execute("%check c == a.to(f64) @ b.to(f64), rtol=1e-2, atol=5e-2", &Nobody, &Cancel::new());
-    assert_eq!(wrong.expect_err("the accumulator was read too early").code, "check-failed");
+    // The accumulator was read too early.
+    check_report(&mut session, "%check c == a.to(f64) @ b.to(f64), rtol=1e-2, atol=5e-2", "check-failed", &[]);
 }
 
 /// A right kernel: cells before it, the cell that launches it, and the buffer that it writes.
@@ -192,24 +166,24 @@ fn right_kernels() -> Vec<Right> {
                     %buf c = zeros(200, 168, dtype=f16)";
     let call = "matmul[2, 2](a, b, c, 200, 168, 136, BM=128, BN=128, BK=64, num_warps=4)";
     let title = "matmul with descriptors of its own".to_owned();
-    found.push((title, false, operands.to_owned(), call.to_owned(), DEVICE_DESCRIPTORS.to_owned(), "matmul", "c"));
+    found.push((title, false, operands.to_owned(), call.to_owned(), DEVICE_DESCRIPTORS, "matmul", "c"));
     let operands = "%buf q = randn(256, 64, dtype=f16, seed=1)\n%buf k = randn(256, 64, dtype=f16, seed=2)\n\
                     %buf v = randn(256, 64, dtype=f16, seed=3)\n%buf o = zeros(256, 64, dtype=f16)";
     let call = "attention[2](q, k, v, o, 256, 0.125, BM=128, BN=64, D=64)";
     let title = "attention".to_owned();
-    found.push((title, false, operands.to_owned(), call.to_owned(), ATTENTION.to_owned(), "attention", "o"));
+    found.push((title, false, operands.to_owned(), call.to_owned(), ATTENTION, "attention", "o"));
     let operands = "%buf a = randn(200, 320, dtype=f16, seed=1)\n%buf b = randn(320, 248, dtype=f16, seed=2)\n\
                     %buf c = zeros(200, 248, dtype=f16)";
     let call = "matmul[4](a, b, c, 200, 248, 320, BM=128, BN=128, BK=64, STAGES=3, num_warps=4)";
     let title = "warp-specialised matmul in Gluon".to_owned();
-    found.push((title, true, operands.to_owned(), call.to_owned(), WARP_SPECIALIZED.to_owned(), "matmul", "c"));
+    found.push((title, true, operands.to_owned(), call.to_owned(), WARP_SPECIALIZED, "matmul", "c"));
     let operands = "%buf a = randn(256, 192, dtype=f16, seed=1)\n%buf b = randn(192, 256, dtype=f16, seed=2)\n\
                     %buf c = zeros(256, 256, dtype=f16)";
     let tensors = "tma(a, [64, 64]), tma(b, [64, 128]), tma(c, [64, 128])";
     let call = format!("matmul[3]({tensors}, 256, 256, 192, BM=64, BN=128, BK=64, BLOCKS=3, num_warps=4)");
     let title = "persistent matmul that Triton specialises".to_owned();
-    found.push((title, true, operands.to_owned(), call, AUTOMATIC.to_owned(), "matmul", "c"));
-    let right = |(title, newest, setup, call, source, name, out): (String, bool, String, String, String, _, _)| {
+    found.push((title, true, operands.to_owned(), call, AUTOMATIC, "matmul", "c"));
+    let right = |(title, newest, setup, call, source, name, out): (String, bool, String, String, &str, _, _)| {
         let stage = if source.contains("@gluon.jit") { "gluon" } else { "triton" };
         Right { title, newest, setup, launch: format!("%%{stage} {call}\n{source}"), name, out }
     };
@@ -226,6 +200,7 @@ fn launched(right: &Right) -> Option<Session> {
 
 /// Nothing is found in kernels that are right, in any order of warps that is tried.
 #[test]
+#[ignore = "heavy: `cargo xtask test full`"]
 fn nothing_is_found_in_right_kernels() {
     let seeds = std::env::var("WARPBOOK_SEEDS").unwrap_or_else(|_| "2".to_owned());
     for right in right_kernels() {
@@ -235,7 +210,7 @@ fn nothing_is_found_in_right_kernels() {
     }
 }
 
-/// What becomes of each mutant: `cargo test --test hopper -- --ignored --nocapture mutants`. `WARPBOOK_MUTANTS` is a folder
+/// What becomes of each mutant: `cargo test --test heavy -- --ignored --nocapture mutants`. `WARPBOOK_MUTANTS` is a folder
 /// for the texts, whose lines are those of the table.
 #[test]
 #[ignore = "some minutes: by name"]
@@ -244,10 +219,7 @@ fn mutants_of_right_kernels() {
     for right in right_kernels() {
         let Some(mut session) = launched(&right) else { continue };
         run(&mut session, &format!("%buf want = {}", right.out));
-        let next = NextCell::default();
-        let edit = format!("%edit ptx {}", right.name);
-        session.execute(&edit, &next, &Cancel::new()).unwrap_or_else(|error| panic!("{edit}: {error}"));
-        let cell = next.0.into_inner().expect("no panic");
+        let cell = next_cell(&mut session, &format!("%edit ptx {}", right.name));
         let (header, body) = cell.split_once('\n').expect("a header and a body");
         table.kernel();
         if let Some(folder) = std::env::var_os("WARPBOOK_MUTANTS") {
@@ -283,8 +255,7 @@ fn mutants_of_right_kernels() {
 
 /// The managed environment with Triton 3.6.0; `None`, with a line that says so, where there is none.
 fn session_with_gluon() -> Option<Session> {
-    if !environment::managed().iter().any(|(version, _)| version == "3.6.0") {
-        println!("skipped: there is no managed environment with Triton 3.6.0 here");
+    if !has_triton(GLUON_TRITON) {
         return None;
     }
     let mut session = session();
@@ -355,6 +326,7 @@ def matmul(a_ptr, b_ptr, c_ptr, M, N, K, BM: gl.constexpr, BN: gl.constexpr, BK:
 
 /// One warp loads tiles by TMA, four multiply them; they meet at mbarriers only.
 #[test]
+#[ignore = "heavy: `cargo xtask test full`"]
 fn a_warp_specialised_matmul_in_gluon() {
     let Some(mut session) = session_with_gluon() else { return };
     run(&mut session, "%buf a = randn(200, 320, dtype=f16, seed=1)\n%buf b = randn(320, 248, dtype=f16, seed=2)");
@@ -380,6 +352,7 @@ def matmul(a, b, c, M, N, K, BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexp
 /// Triton divides a persistent matmul among warps by itself. With a 128-row tile and 4 warps it splits the tile, and
 /// in 3.6.0 its code for that is wrong (a descriptor of 128 rows is used for loads of 64).
 #[test]
+#[ignore = "heavy: `cargo xtask test full`"]
 fn a_persistent_matmul_that_triton_specialises() {
     let Some(mut session) = session_with_gluon() else { return };
     run(&mut session, "%buf a = randn(256, 192, dtype=f16, seed=1)\n%buf b = randn(192, 256, dtype=f16, seed=2)");
@@ -409,6 +382,7 @@ def transpose(a, c, N, B: tl.constexpr):
 /// A program is a cluster of two or four blocks (`num_ctas`): each has a part of a tile, and a change of layout goes
 /// through the other blocks' shared memory.
 #[test]
+#[ignore = "heavy: `cargo xtask test full`"]
 fn programs_of_several_blocks() {
     let mut session = session();
     run(&mut session, "%buf a = randn(256, 256, dtype=f16, seed=1)\n%buf b = randn(256, 256, dtype=f16, seed=2)");

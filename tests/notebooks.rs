@@ -6,12 +6,12 @@ use std::path::Path;
 use serde_json::Value;
 use warpbook::frontend::Nobody;
 use warpbook::session::Session;
-use warpbook_compiler::environment;
 use warpbook_process::cancel::Cancel;
+use warpbook_test_support::environment;
 
 /// Runs a notebook; a cell tagged `raises-exception` has to fail, any other not. Its outputs stay light.
 fn run(name: &str) {
-    environment::jupyter_python(&mut |line| println!("{line}"), &Cancel::new()).expect("a Python environment");
+    environment::python();
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("notebooks").join(name);
     let notebook: Value = serde_json::from_str(&fs::read_to_string(path).expect("a notebook")).expect("JSON");
     let mut session = Session::new();

@@ -14,6 +14,7 @@ use warpbook::guest::{RustCells, find_host};
 use warpbook::render::Output;
 use warpbook_diagnostic::{Diagnostic, Result, Source};
 use warpbook_process::cancel::Cancel;
+use warpbook_test_support::skip_unless;
 
 /// Keeps what a cell says, and tells when something came.
 #[derive(Default)]
@@ -56,10 +57,9 @@ impl Cells {
     /// None if there is no evaluator.
     fn new() -> Option<Self> {
         static ALONE: Mutex<()> = Mutex::new(());
-        let Some(host) = find_host(Path::new(env!("CARGO_BIN_EXE_warpbook"))) else {
-            println!("skipped: run `cargo build -p warpbook-rust-host --features evcxr` for this test");
-            return None;
-        };
+        let host = find_host(Path::new(env!("CARGO_BIN_EXE_warpbook")));
+        let help = "`cargo build -p warpbook-rust-host --features evcxr`";
+        let host = skip_unless("rust-cells", host.is_some(), help).then_some(host).flatten()?;
         let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let cells = RustCells::with_host(&host);
         Some(Self { cells, host, cancel: Cancel::new(), reader: Arc::default(), _alone: alone })

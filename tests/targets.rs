@@ -1,31 +1,15 @@
 //! Every stage compiles for every architecture on a machine without a GPU, and ptxas's own figures are shown; what
 //! host descriptors become depends on the architecture.
 
-use warpbook::frontend::Nobody;
-use warpbook::render::Output;
 use warpbook::session::Session;
-use warpbook_compiler::{Target, environment};
-use warpbook_process::cancel::Cancel;
-
-const MATMUL: &str = "@triton.jit
-def matmul(a_ptr, b_ptr, c_ptr, K: tl.constexpr, N: tl.constexpr, BLOCK: tl.constexpr):
-    rows, columns, k = tl.arange(0, BLOCK), tl.arange(0, BLOCK), tl.arange(0, BLOCK)
-    sum = tl.zeros((BLOCK, BLOCK), dtype=tl.float32)
-    for start in range(0, K, BLOCK):
-        a = tl.load(a_ptr + rows[:, None] * K + (start + k)[None, :])
-        b = tl.load(b_ptr + (start + k)[:, None] * N + columns[None, :])
-        sum = tl.dot(a, b, sum)
-    tl.store(c_ptr + rows[:, None] * N + columns[None, :], sum)
-";
-
-fn run(session: &mut Session, cell: &str) -> Output {
-    let output = session.execute(cell, &Nobody, &Cancel::new()).unwrap_or_else(|error| panic!("{cell}\n{error}"));
-    output.unwrap_or_default()
-}
+use warpbook_compiler::Target;
+use warpbook_test_support::environment;
+use warpbook_test_support::kernels::MATMUL;
+use warpbook_test_support::notebook::{check_report, fails, run};
 
 #[test]
 fn every_stage_compiles_for_every_target() {
-    environment::jupyter_python(&mut |line| println!("{line}"), &Cancel::new()).expect("a Python environment");
+    environment::python();
     let mut session = Session::new();
     run(&mut session, "%buf a = zeros(64, 64, dtype=f16)\n%buf b = zeros(64, 64, dtype=f16)\n%buf c = zeros(64, 64)");
     for target in Target::SUPPORTED {
@@ -49,7 +33,7 @@ def double(a, c, BLOCK: tl.constexpr):
 
 #[test]
 fn host_descriptors_are_pointers_below_sm_90_and_tensor_maps_from_there_on() {
-    environment::jupyter_python(&mut |line| println!("{line}"), &Cancel::new()).expect("a Python environment");
+    environment::python();
     let mut session = Session::new();
     run(&mut session, "%buf a = randn(64, 64, dtype=f16, seed=1)\n%buf c = zeros(64, 64, dtype=f16)");
     let cell = format!("%%triton double[2, 2](tma(a, [32, 32]), tma(c, [32, 32]), 32)\n{DOUBLE}");
@@ -60,8 +44,7 @@ fn host_descriptors_are_pointers_below_sm_90_and_tensor_maps_from_there_on() {
     run(&mut session, &format!("%buf c = zeros(64, 64, dtype=f16)\n%target sm_90\n{cell}"));
     run(&mut session, "%check c == 2 * a");
     let misaligned = "%launch double[1, 1](tma(a[:, 1:33], [32, 32]), tma(c, [32, 32]), 32)";
-    let error = session.execute(misaligned, &Nobody, &Cancel::new()).expect_err("the address is no multiple of 16");
-    assert_eq!(error.code, "tensor-map");
+    check_report(&mut session, misaligned, "tensor-map", &[]);
     run(&mut session, "%check c == 2 * a");
 }
 
@@ -87,7 +70,7 @@ def known(p):
 
 #[test]
 fn a_constant_that_an_absent_module_decides_is_refused() {
-    environment::jupyter_python(&mut |line| println!("{line}"), &Cancel::new()).expect("a Python environment");
+    environment::python();
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("guess.py");
     std::fs::write(&file, GUESS).expect("written");
@@ -96,7 +79,7 @@ fn a_constant_that_an_absent_module_decides_is_refused() {
     let cell = |name: &str| format!("%%triton {name}[1](p) --from {}:{name}", file.display());
     run(&mut session, &cell("known"));
     run(&mut session, "%check p == 3");
-    let error = session.execute(&cell("guessed"), &Nobody, &Cancel::new()).expect_err("torch is not there");
+    let error = fails(&mut session, &cell("guessed"));
     assert!(error.message.contains("the kernel needs `WIDE`"), "{error}");
     assert!(error.to_plain().contains("5 | WIDE = tl.constexpr"), "{error}");
 }

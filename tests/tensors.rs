@@ -1,31 +1,10 @@
 //! Expressions of tensors through cells: `%buf`, `%show`, `%check`, and what they say of mistakes.
 
 use std::fmt::Write as _;
-use std::sync::Mutex;
 
-use warpbook::frontend::{Frontend, InputError, Stream};
-use warpbook::render::Output;
 use warpbook::session::Session;
 use warpbook_process::cancel::Cancel;
-
-/// Keeps what is displayed.
-#[derive(Default)]
-struct Reader(Mutex<String>);
-
-impl Frontend for Reader {
-    fn stream(&self, _: Stream, _: &str) {}
-    fn display(&self, output: &Output, _: Option<&str>) {
-        let mut text = self.0.lock().expect("not poisoned");
-        text.push_str(&output.text);
-        text.push('\n');
-    }
-    fn update_display(&self, _: &Output, _: &str) {}
-    fn clear_output(&self, _: bool) {}
-    fn set_next_input(&self, _: &str, _: bool) {}
-    fn input(&self, _: &str, _: bool) -> Result<String, InputError> {
-        Err(InputError::NotAllowed)
-    }
-}
+use warpbook_test_support::notebook::{Reader, run};
 
 /// Cells, separated by blank lines, with what each of them showed.
 fn transcript(cells: &str) -> String {
@@ -34,7 +13,7 @@ fn transcript(cells: &str) -> String {
     for cell in cells.trim().split("\n\n") {
         let reader = Reader::default();
         let result = session.execute(cell, &reader, &Cancel::new());
-        let displayed = reader.0.into_inner().expect("not poisoned");
+        let displayed = reader.take().text;
         let shown = match result {
             Ok(output) => output.map(|output| output.text).unwrap_or_default(),
             Err(error) => error.to_plain(),
@@ -62,10 +41,7 @@ fn checks_say_what_differs_and_where() {
 #[test]
 fn forms_of_a_tensor_hold_the_same() {
     let mut session = Session::new();
-    let output = session
-        .execute("%buf m = [[1.5, -2], [0, inf]]\n%show m --stats", &Reader::default(), &Cancel::new())
-        .expect("shown")
-        .expect("an output");
+    let output = run(&mut session, "%buf m = [[1.5, -2], [0, inf]]\n%show m --stats");
     let html = output.html.expect("html");
     for part in ["f32 [2, 2]", ">1.5</td>", ">-2.0</td>", ">inf</td>"] {
         assert!(html.contains(part), "{part}: {html}");

@@ -8,8 +8,8 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 use warpbook::frontend::Nobody;
 use warpbook::session::Session;
-use warpbook_compiler::environment;
 use warpbook_process::cancel::Cancel;
+use warpbook_test_support::environment::{self, GLUON_TRITON, has_triton};
 
 /// Digests of buffers by their name, by the file's name and how it was compiled.
 type Recorded = BTreeMap<String, BTreeMap<String, String>>;
@@ -46,7 +46,7 @@ fn run(session: &mut Session, cell: &str) -> Result<(), String> {
 
 /// A session that compiles for sm_90.
 fn settled(triton: Option<&str>) -> Session {
-    environment::jupyter_python(&mut |line| println!("{line}"), &Cancel::new()).expect("a Python environment");
+    environment::python();
     let mut session = Session::new();
     let setting = triton.map_or(String::new(), |version| format!("\n%triton {version}"));
     run(&mut session, &format!("%target sm_90{setting}")).expect("the settings");
@@ -72,12 +72,14 @@ fn run_all(
 }
 
 #[test]
+#[ignore = "heavy: `cargo xtask test full`"]
 fn matmuls_are_right() {
     let chosen = |whole: &Whole| whole.triton.is_none() && whole.name.starts_with("matmul");
     run_all(&mut settled(None), chosen, |_, _| Ok(()));
 }
 
 #[test]
+#[ignore = "heavy: `cargo xtask test full`"]
 fn other_kernels_are_right() {
     let chosen = |whole: &Whole| whole.triton.is_none() && !whole.name.starts_with("matmul");
     run_all(&mut settled(None), chosen, |_, _| Ok(()));
@@ -88,15 +90,14 @@ fn other_kernels_are_right() {
 const RECORDED: &str = include_str!("whole_kernels/h100.json");
 
 #[test]
+#[ignore = "heavy: `cargo xtask test full`"]
 fn kernels_of_a_newer_triton_are_right_and_have_the_bits_of_an_h100() {
-    const NEWEST: &str = "3.6.0";
-    if !environment::managed().iter().any(|(version, _)| version == NEWEST) {
-        println!("skipped: there is no managed environment with Triton {NEWEST} here");
+    if !has_triton(GLUON_TRITON) {
         return;
     }
     let recorded: Recorded = serde_json::from_str(RECORDED).expect("digests");
     let folder = tempfile::tempdir().expect("a directory");
-    let (mut session, mut compared) = (settled(Some(NEWEST)), 0);
+    let (mut session, mut compared) = (settled(Some(GLUON_TRITON)), 0);
     run_all(
         &mut session,
         |_| true,
@@ -121,8 +122,9 @@ fn kernels_of_a_newer_triton_are_right_and_have_the_bits_of_an_h100() {
 
 /// `%config arithmetic fast`: other bits, and close; each launch says it by the device's name.
 #[test]
+#[ignore = "heavy: `cargo xtask test full`"]
 fn fast_arithmetic_is_close_and_said() {
-    environment::jupyter_python(&mut |line| println!("{line}"), &Cancel::new()).expect("a Python environment");
+    environment::python();
     let mut session = Session::new();
     let whole = files().into_iter().find(|whole| whole.name == "matmul_descriptors").expect("the file");
     run(&mut session, "%target sm_90").expect("a target");
@@ -141,8 +143,9 @@ fn fast_arithmetic_is_close_and_said() {
 
 /// An error that says so, not a hang.
 #[test]
+#[ignore = "heavy: `cargo xtask test full`"]
 fn a_lock_that_nobody_frees_is_a_deadlock() {
-    environment::jupyter_python(&mut |line| println!("{line}"), &Cancel::new()).expect("a Python environment");
+    environment::python();
     let mut session = Session::new();
     run(&mut session, "%buf lock = ones(1, dtype=i32)").expect("a buffer");
     let kernel = "@triton.jit\ndef locked(lock):\n    while tl.atomic_cas(lock, 0, 1) == 1:\n        pass\n";

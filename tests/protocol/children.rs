@@ -1,22 +1,25 @@
 //! The host of Rust cells: interrupts, deaths, and what is left behind.
 
-use std::path::Path;
 use std::process::Command;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 use warpbook::guest::find_host;
+use warpbook_test_support::client::{Client, Process};
+use warpbook_test_support::processes::{self, marked, run, wait_for_the_end_of};
+use warpbook_test_support::skip_unless;
 
-use crate::interrupt::recv_interrupted;
-use crate::process::{marked, run, start, wait_for_the_end_of};
+use super::interrupt::recv_interrupted;
+use super::program;
 
 /// The evaluator of Rust cells is built apart; without it there is nothing to test here.
 fn evaluator_is_there() -> bool {
-    let is_there = find_host(Path::new(env!("CARGO_BIN_EXE_warpbook"))).is_some();
-    if !is_there {
-        println!("skipped: run `cargo build -p warpbook-rust-host --features evcxr` for this test");
-    }
-    is_there
+    let help = "`cargo build -p warpbook-rust-host --features evcxr`";
+    skip_unless("rust-cells", find_host(program()).is_some(), help)
+}
+
+fn start(mark: &str) -> (Process, Client) {
+    processes::start(program(), mark)
 }
 
 #[test]
@@ -68,6 +71,7 @@ fn a_killed_kernel_leaves_no_process_behind() {
     process.child.kill().expect("killed");
     process.child.wait().expect("waited");
     wait_for_the_end_of("killed");
+    client.abandon();
 }
 
 #[test]
@@ -83,6 +87,8 @@ fn a_shutdown_ends_a_running_rust_cell_and_its_processes() {
     client.send_control("shutdown_request", json!({"restart": true}));
     assert!(process.wait().success());
     wait_for_the_end_of("shutdown");
+    // How much of the cell's end and of the shutdown still came is nobody's promise.
+    client.abandon();
 }
 
 #[test]

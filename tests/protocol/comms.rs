@@ -2,11 +2,11 @@
 
 use serde_json::json;
 
-use crate::client::Kernel;
+use super::kernel;
 
 #[test]
 fn an_unknown_comm_is_closed() {
-    let mut kernel = Kernel::start();
+    let mut kernel = kernel();
     let client = &mut kernel.client;
     let id = client.send_shell("comm_open", json!({"comm_id": "c", "target_name": "jupyter.widget", "data": {}}));
     client.recv_iopub_busy(&id);

@@ -2,11 +2,11 @@
 
 use serde_json::json;
 
-use crate::client::Kernel;
+use super::kernel;
 
 #[test]
 fn a_cell_says_what_it_does_in_order() {
-    let mut kernel = Kernel::start();
+    let mut kernel = kernel();
     let client = &mut kernel.client;
     let id = client.execute("result 42");
     client.recv_iopub_busy(&id);
@@ -22,7 +22,7 @@ fn a_cell_says_what_it_does_in_order() {
 
 #[test]
 fn counts_go_up_with_stored_cells_only() {
-    let mut kernel = Kernel::start();
+    let mut kernel = kernel();
     let client = &mut kernel.client;
     assert_eq!(client.run_quiet("")["execution_count"], 1);
     let id = client.execute_with("", json!({"store_history": false}));
@@ -36,7 +36,7 @@ fn counts_go_up_with_stored_cells_only() {
 
 #[test]
 fn a_silent_cell_shows_nothing() {
-    let mut kernel = Kernel::start();
+    let mut kernel = kernel();
     let client = &mut kernel.client;
     for code in ["print x", "result x", "progress", "fail x"] {
         let id = client.execute_with(code, json!({"silent": true, "stop_on_error": false}));
@@ -49,7 +49,7 @@ fn a_silent_cell_shows_nothing() {
 
 #[test]
 fn an_error_is_shown_and_replied() {
-    let mut kernel = Kernel::start();
+    let mut kernel = kernel();
     let client = &mut kernel.client;
     let id = client.execute("fail no such buffer");
     client.recv_iopub_busy(&id);
@@ -64,7 +64,7 @@ fn an_error_is_shown_and_replied() {
 
 #[test]
 fn a_panic_is_an_error_and_the_session_goes_on() {
-    let mut kernel = Kernel::start();
+    let mut kernel = kernel();
     let client = &mut kernel.client;
     let id = client.execute("panic out of cheese");
     client.recv_iopub_busy(&id);
@@ -78,7 +78,7 @@ fn a_panic_is_an_error_and_the_session_goes_on() {
 
 #[test]
 fn user_expressions_are_evaluated_one_by_one() {
-    let mut kernel = Kernel::start();
+    let mut kernel = kernel();
     let client = &mut kernel.client;
     let id = client.execute_with("", json!({"user_expressions": {"a": "x", "b": "bad"}}));
     client.recv_iopub_busy(&id);
@@ -92,7 +92,7 @@ fn user_expressions_are_evaluated_one_by_one() {
 
 #[test]
 fn displays_are_updated_and_cleared() {
-    let mut kernel = Kernel::start();
+    let mut kernel = kernel();
     let client = &mut kernel.client;
     let id = client.execute("progress");
     client.recv_iopub_busy(&id);
@@ -116,7 +116,7 @@ fn displays_are_updated_and_cleared() {
 
 #[test]
 fn payloads_come_with_the_reply() {
-    let mut kernel = Kernel::start();
+    let mut kernel = kernel();
     let next = kernel.client.run_quiet("next %%ttgir k");
     assert_eq!(next["payload"], json!([{"source": "set_next_input", "text": "%%ttgir k", "replace": false}]));
     let page = kernel.client.run_quiet("page help");
@@ -126,7 +126,7 @@ fn payloads_come_with_the_reply() {
 
 #[test]
 fn a_cell_asks_its_own_client() {
-    let mut kernel = Kernel::start();
+    let mut kernel = kernel();
     let client = &mut kernel.client;
     let id = client.execute_with("password which? ", json!({"allow_stdin": true}));
     client.recv_iopub_busy(&id);

@@ -3,8 +3,10 @@
 use serde_json::json;
 use warpbook::wire::Signer;
 
-use crate::client::{Client, Kernel};
-use crate::interrupt::recv_interrupted;
+use warpbook_test_support::client::Client;
+
+use super::interrupt::recv_interrupted;
+use super::kernel;
 
 /// Breaks each frame of a good message in many ways.
 fn broken(good: &[Vec<u8>]) -> Vec<Vec<Vec<u8>>> {
@@ -26,7 +28,7 @@ fn broken(good: &[Vec<u8>]) -> Vec<Vec<Vec<u8>>> {
 
 #[test]
 fn unsigned_and_malformed_messages_are_dropped() {
-    let mut kernel = Kernel::start();
+    let mut kernel = kernel();
     let client = &mut kernel.client;
     let good = client.execute_frames("print must never be seen");
     for frames in broken(&good) {
@@ -42,7 +44,7 @@ fn unsigned_and_malformed_messages_are_dropped() {
 
 #[test]
 fn signed_nonsense_is_dropped() {
-    let mut kernel = Kernel::start();
+    let mut kernel = kernel();
     let client = &mut kernel.client;
     let signer = Signer::new(&kernel.info.key);
     let good = client.execute_frames("print must never be seen");
@@ -58,7 +60,7 @@ fn signed_nonsense_is_dropped() {
 
 #[test]
 fn a_client_that_leaves_before_its_reply_harms_nobody() {
-    let mut kernel = Kernel::start();
+    let mut kernel = kernel();
     let mut leaver = Client::connect(&kernel.info);
     kernel.client.recv_iopub_welcome();
     let id = leaver.execute("block");
@@ -67,7 +69,7 @@ fn a_client_that_leaves_before_its_reply_harms_nobody() {
     let client = &mut kernel.client;
     client.recv_iopub_busy(&id);
     client.recv_iopub("execute_input", &id);
-    drop(leaver);
+    leaver.abandon();
     let interrupt = client.send_control("interrupt_request", json!({}));
     recv_interrupted(client, &id, &interrupt);
     kernel.finish();
@@ -75,7 +77,7 @@ fn a_client_that_leaves_before_its_reply_harms_nobody() {
 
 #[test]
 fn two_kernels_do_not_hear_each_other() {
-    let (mut one, mut two) = (Kernel::start(), Kernel::start());
+    let (mut one, mut two) = (kernel(), kernel());
     for (kernel, text) in [(&mut one, "one"), (&mut two, "two")] {
         let client = &mut kernel.client;
         let id = client.execute(&format!("print {text}"));

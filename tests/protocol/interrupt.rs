@@ -2,7 +2,9 @@
 
 use serde_json::json;
 
-use crate::client::{Client, Kernel};
+use warpbook_test_support::client::Client;
+
+use super::kernel;
 
 fn interrupt(client: &mut Client) -> String {
     client.send_control("interrupt_request", json!({}))
@@ -32,7 +34,7 @@ pub fn recv_interrupted(client: &mut Client, cell: &str, interrupt: &str) {
 
 #[test]
 fn an_endless_cell_stops_and_the_next_works() {
-    let mut kernel = Kernel::start();
+    let mut kernel = kernel();
     let client = &mut kernel.client;
     for code in ["spin", "block"] {
         let id = client.execute(code);
@@ -48,7 +50,7 @@ fn an_endless_cell_stops_and_the_next_works() {
 
 #[test]
 fn a_question_can_be_interrupted() {
-    let mut kernel = Kernel::start();
+    let mut kernel = kernel();
     let client = &mut kernel.client;
     let id = client.execute("input well?");
     client.recv_iopub_busy(&id);
@@ -71,7 +73,7 @@ fn a_question_can_be_interrupted() {
 
 #[test]
 fn an_interrupt_while_nothing_runs_stops_nothing() {
-    let mut kernel = Kernel::start();
+    let mut kernel = kernel();
     let client = &mut kernel.client;
     let request = interrupt(client);
     client.recv_iopub_busy(&request);
@@ -83,7 +85,7 @@ fn an_interrupt_while_nothing_runs_stops_nothing() {
 
 #[test]
 fn control_answers_while_a_cell_runs() {
-    let mut kernel = Kernel::start();
+    let mut kernel = kernel();
     let client = &mut kernel.client;
     let id = client.execute("spin");
     client.recv_iopub_busy(&id);

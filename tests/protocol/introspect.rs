@@ -2,11 +2,13 @@
 
 use serde_json::json;
 
-use crate::client::{Client, Kernel};
+use warpbook_test_support::client::Client;
+
+use super::kernel;
 
 #[test]
 fn kernel_info_on_shell_and_control() {
-    let mut kernel = Kernel::start();
+    let mut kernel = kernel();
     let client = &mut kernel.client;
     let shell = client.ask("kernel_info_request", json!({}), "kernel_info_reply");
     let id = client.send_control("kernel_info_request", json!({}));
@@ -20,7 +22,7 @@ fn kernel_info_on_shell_and_control() {
 
 #[test]
 fn completion_counts_code_points() {
-    let mut kernel = Kernel::start();
+    let mut kernel = kernel();
     let request = json!({"code": "😀 é𝛼x y", "cursor_pos": 5});
     let reply = kernel.client.ask("complete_request", request, "complete_reply");
     assert_eq!((&reply["cursor_start"], &reply["cursor_end"]), (&json!(2), &json!(5)));
@@ -33,7 +35,7 @@ fn completion_counts_code_points() {
 
 #[test]
 fn inspection_and_completeness() {
-    let mut kernel = Kernel::start();
+    let mut kernel = kernel();
     let client = &mut kernel.client;
     let request = json!({"code": "é", "cursor_pos": 1, "detail_level": 1});
     let reply = client.ask("inspect_request", request, "inspect_reply");
@@ -49,7 +51,7 @@ fn inspection_and_completeness() {
 
 #[test]
 fn history_remembers_stored_cells() {
-    let mut kernel = Kernel::start();
+    let mut kernel = kernel();
     let client = &mut kernel.client;
     client.run_quiet("next a");
     let id = client.execute("result b");
@@ -76,7 +78,7 @@ fn history_remembers_stored_cells() {
 
 #[test]
 fn the_heart_beats_with_what_it_was_sent() {
-    let mut kernel = Kernel::start();
+    let mut kernel = kernel();
     for beat in [b"ping".as_slice(), b"\0\xff", b"x"] {
         assert_eq!(kernel.client.heartbeat(beat), beat);
     }

@@ -3,7 +3,9 @@
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
-use crate::client::{Client, Kernel, Process};
+use warpbook_test_support::client::{Client, Process};
+
+use super::{kernel, program};
 
 fn ready(process: &Process) -> Client {
     let mut client = Client::connect(&process.info);
@@ -19,7 +21,7 @@ fn pid(process: &Process) -> Pid {
 #[test]
 fn shutdown_and_restart_are_acknowledged_and_end_the_process() {
     for restart in [false, true] {
-        let process = Process::start(&[]);
+        let process = Process::start(program(), &[]);
         let mut client = ready(&process);
         client.nothing_more();
         client.shut_down(restart);
@@ -29,7 +31,7 @@ fn shutdown_and_restart_are_acknowledged_and_end_the_process() {
 
 #[test]
 fn a_shutdown_on_shell_is_heard_too() {
-    let process = Process::start(&[]);
+    let process = Process::start(program(), &[]);
     let mut client = ready(&process);
     let id = client.send_shell("shutdown_request", json!({"restart": false}));
     client.recv_iopub_busy(&id);
@@ -41,7 +43,7 @@ fn a_shutdown_on_shell_is_heard_too() {
 
 #[test]
 fn sigterm_ends_the_kernel_and_sigint_does_not() {
-    let process = Process::start(&[]);
+    let process = Process::start(program(), &[]);
     let mut client = ready(&process);
     client.nothing_more();
     kill_process(pid(&process), Signal::INT).expect("signalled");
@@ -56,12 +58,12 @@ fn a_kernel_ends_with_its_parent() {
     let mut gone = std::process::Command::new("true").spawn().expect("started");
     let id = gone.id().to_string();
     gone.wait().expect("waited");
-    assert!(Process::start(&[("JPY_PARENT_PID", &id)]).wait().success());
+    assert!(Process::start(program(), &[("JPY_PARENT_PID", &id)]).wait().success());
 }
 
 #[test]
 fn a_cell_that_never_stops_does_not_keep_the_kernel() {
-    let mut kernel = Kernel::start();
+    let mut kernel = kernel();
     let client = &mut kernel.client;
     let id = client.execute("deaf");
     client.recv_iopub_busy(&id);

@@ -2,7 +2,9 @@
 
 use serde_json::json;
 
-use crate::client::{Client, Kernel};
+use warpbook_test_support::client::Client;
+
+use super::kernel;
 
 /// Reads a cell's stdout until it is idle; how many messages it came in, and all of it.
 fn printed(client: &mut Client, id: &str) -> (usize, String) {
@@ -24,7 +26,7 @@ fn printed(client: &mut Client, id: &str) -> (usize, String) {
 
 #[test]
 fn sixty_thousand_lines_all_arrive_and_so_does_the_next_cell() {
-    let mut kernel = Kernel::start();
+    let mut kernel = kernel();
     let client = &mut kernel.client;
     let lines = 60_000;
     let id = client.execute(&format!("lines {lines}"));
@@ -41,7 +43,7 @@ fn sixty_thousand_lines_all_arrive_and_so_does_the_next_cell() {
 
 #[test]
 fn standard_error_keeps_its_name() {
-    let mut kernel = Kernel::start();
+    let mut kernel = kernel();
     let client = &mut kernel.client;
     let id = client.execute("warn careful");
     client.recv_iopub_busy(&id);

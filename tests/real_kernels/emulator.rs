@@ -12,8 +12,8 @@ use serde::Deserialize;
 use warpbook_diagnostic::Diagnostic;
 use warpbook_emulator::{Arithmetic, GlobalMemory, LaunchConfig, Module, launch};
 
-use super::mutations::{Outcome, Table, judge, mutants};
 use super::{packages, python, run};
+use crate::mutations::{Outcome, Table, judge, mutants};
 
 /// After this a launch is stopped.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -182,6 +182,7 @@ const NOT_RIGHT: [&str; 1] = ["route_histogram"];
 
 /// Right kernels, checked in some orders of warps: nothing is found.
 #[test]
+#[ignore = "heavy: `cargo xtask test full`"]
 fn nothing_is_found_in_real_ptx() {
     let seeds: u64 = std::env::var("WARPBOOK_SEEDS").map_or(2, |seeds| seeds.parse().expect("a number of orders"));
     let (mut found, mut launches) = (Vec::new(), 0);
@@ -212,22 +213,26 @@ fn nothing_is_found_in_real_ptx() {
 }
 
 #[test]
+#[ignore = "heavy: `cargo xtask test full`"]
 fn real_ptx_of_sm_75_runs_on_the_emulator() {
     real_ptx(75);
 }
 
 #[test]
+#[ignore = "heavy: `cargo xtask test full`"]
 fn real_ptx_of_sm_80_runs_on_the_emulator() {
     real_ptx(80);
 }
 
 #[test]
+#[ignore = "heavy: `cargo xtask test full`"]
 fn real_ptx_of_sm_89_runs_on_the_emulator() {
     real_ptx(89);
 }
 
 /// What most orders show, and the usual one does not.
 #[test]
+#[ignore = "heavy: `cargo xtask test full`"]
 fn a_race_in_a_published_kernel_is_found() {
     let directory = tempfile::tempdir().expect("a directory");
     let directory = directory.path();

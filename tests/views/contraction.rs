@@ -26,7 +26,7 @@ const KERNEL: &str = ".version 8.4
 
 #[test]
 fn pairs_that_ptxas_contracted_are_followed() {
-    environment::jupyter_python(&mut |line| println!("{line}"), &Cancel::new()).expect("a Python environment");
+    environment::python();
     let mut session = Session::new();
     run(&mut session, "%target sm_90\n%triton 3.4.0\n%buf a = full(32, 1.000244140625)\n%buf out = zeros(32)");
     let apart = run(&mut session, &format!("%%ptx squares[1](a, out)\n{KERNEL}"));

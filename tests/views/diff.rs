@@ -4,7 +4,7 @@ use super::*;
 fn two_versions_are_compared() {
     let mut session = session();
     assert_eq!(fails(&mut session, "%diff matmul").code, "unknown-version");
-    let cell = edited(&mut session, "%edit ttgir matmul");
+    let cell = next_cell(&mut session, "%edit ttgir matmul");
     let cell = cell.replace("tt.store %", "tt.store  %");
     run(&mut session, &cell.replace("inputPrecision = tf32", "inputPrecision = ieee"));
     let output = run(&mut session, "%diff matmul@1 matmul@2");
@@ -41,7 +41,7 @@ fn one_source_for_two_targets() {
     let error = fails(&mut session, "%diff matmul --targets sm_80,sm_91");
     assert_eq!(error.labels[0].span, 29..34, "{error}");
     assert_eq!(fails(&mut session, "%diff matmul --targets sm_80,sm_90,sm_75").code, "option-value");
-    let cell = edited(&mut session, "%edit ptx matmul");
+    let cell = next_cell(&mut session, "%edit ptx matmul");
     run(&mut session, &cell);
     assert_eq!(fails(&mut session, "%diff matmul --targets sm_90").code, "not-compiled");
 }
@@ -49,8 +49,7 @@ fn one_source_for_two_targets() {
 /// Where both are installed.
 #[test]
 fn one_source_by_two_tritons() {
-    if !environment::managed().iter().any(|(made, _)| made == "3.6.0") {
-        println!("skipped: Triton 3.6.0 is not installed");
+    if !has_triton("3.6.0") {
         return;
     }
     let mut session = session();

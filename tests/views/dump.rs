@@ -2,7 +2,7 @@ use super::*;
 
 /// A matmul over several tiles, pipelined, and its inputs.
 fn matmul() -> Session {
-    environment::jupyter_python(&mut |line| println!("{line}"), &Cancel::new()).expect("a Python environment");
+    environment::python();
     let mut session = Session::new();
     run(&mut session, "%target sm_80\n%triton 3.4.0");
     run(&mut session, "%buf a = randn(64, 256, dtype=f16, seed=1)\n%buf b = randn(256, 64, dtype=f16, seed=2)");
@@ -14,7 +14,7 @@ fn matmul() -> Session {
 
 /// The name of the value that the first line with all of these words defines.
 fn value(session: &mut Session, cell: &str, words: &[&str]) -> String {
-    let text = edited(session, cell);
+    let text = next_cell(session, cell);
     let line =
         text.lines().find(|line| words.iter().all(|word| line.contains(word))).unwrap_or_else(|| panic!("{text}"));
     line.trim().split([' ', ':']).next().expect("a name").to_owned()

@@ -197,7 +197,7 @@ fn descriptors_that_arguments_decide() {
     let tiles = |output: &Output| output.facts.as_ref().expect("facts")["dots"][0]["tiles"].clone();
     let by_the_text = tiles(&run(&mut session, "%mma product"));
     // The buffer of A that a product reads moves on by the bits of K below 128, of which there is none.
-    let cell = edited(&mut session, "%edit ttgir product");
+    let cell = next_cell(&mut session, "%edit ttgir product");
     let function = cell.lines().find(|line| line.contains("tt.func public")).expect("a function");
     let (parameters, _) = function.rsplit_once(": i32").expect("K");
     let k = parameters.rsplit('%').next().and_then(|rest| rest.split(':').next()).expect("a name");
@@ -347,8 +347,7 @@ fn attention_by_tma() {
 
 #[test]
 fn tcgen05_and_tensor_memory() {
-    if !environment::managed().iter().any(|(version, _)| version == environment::GLUON_TRITON) {
-        println!("skipped: Triton {} is not installed (`%triton 3.6.0` installs it)", environment::GLUON_TRITON);
+    if !has_triton(environment::GLUON_TRITON) {
         return;
     }
     let mut session = session();
@@ -458,8 +457,7 @@ fn conversions_are_those_of_the_compiler() {
     ];
     let mut session = session();
     for version in ["3.4.0", "3.5.1", "3.6.0", "3.9.0"] {
-        if !environment::managed().iter().any(|(made, _)| made == version) {
-            println!("skipped: Triton {version} is not installed");
+        if !has_triton(version) {
             continue;
         }
         run(&mut session, &format!("%triton {version}"));
@@ -470,7 +468,7 @@ fn conversions_are_those_of_the_compiler() {
             run(&mut session, &format!("%%ttgir conversion --compile --target sm_80\n{text}"));
             let output = run(&mut session, "%layout conversion %moved");
             let means = output.facts.expect("facts")["means"].as_str().expect("means").to_owned();
-            let ptx = edited(&mut session, "%edit ptx conversion");
+            let ptx = next_cell(&mut session, "%edit ptx conversion");
             let done = if ptx.contains("st.shared") || ptx.contains("stmatrix") {
                 "through shared memory"
             } else if ptx.contains("shfl.sync") {

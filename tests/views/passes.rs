@@ -10,7 +10,7 @@ fn passes_are_listed_and_one_can_be_entered_after() {
     assert!(html.len() < 1 << 20, "{} bytes", html.len());
 
     // What runs pass by pass is what runs at once: the rest of the stage makes the same version's code.
-    let cell = edited(&mut session, "%passes matmul --edit accelerate_matmul");
+    let cell = next_cell(&mut session, "%passes matmul --edit accelerate_matmul");
     assert!(cell.starts_with("%%ttgir matmul --after ttgpuir.accelerate_matmul\n"), "{cell}");
     run(&mut session, "%buf c = zeros(64, 64)");
     let launched = run(&mut session, &cell).text;
@@ -96,7 +96,7 @@ fn a_pass_that_breaks_shows_what_it_was_given() {
     assert!(facts["before"].as_str().is_some_and(|before| before.contains("tt.dot")));
     assert!(facts["reproducer"].as_str().is_some_and(|text| text.contains("mlir_reproducer: {")));
     // The cell does it again, by itself.
-    let cell = edited(&mut session, "%passes --failed --cell");
+    let cell = next_cell(&mut session, "%passes --failed --cell");
     assert!(cell.starts_with("%%ttgir matmul --skip allocate_shared_memory --target sm_80 --triton 3.4.0\n"), "{cell}");
     assert!(fails(&mut session, &cell).to_plain().contains("in the pass ttgpuir.to_llvmir"));
     // And the session goes on.
@@ -128,8 +128,7 @@ fn a_pass_that_crashes_shows_what_it_was_given() {
         ("3.9.0", "ttgpuir.allocate_shared_memory_nv", "crashed", "allocate-shared-memory"),
     ];
     for (version, pass, what, pipeline) in versions {
-        if !environment::managed().iter().any(|(made, _)| made == version) {
-            println!("skipped: Triton {version} is not installed");
+        if !has_triton(version) {
             continue;
         }
         let error = fails(&mut session, &format!("%%ttgir swizzled[1](c) --triton {version}\n{NO_PHASE}"));
@@ -156,9 +155,8 @@ fn a_pass_that_crashes_shows_what_it_was_given() {
 #[test]
 fn other_versions_of_triton_have_their_own_passes() {
     for version in ["3.2.0", "3.6.0", "3.9.0"] {
-        assert!(environment::VERSIONS.contains(&version));
-        if !environment::managed().iter().any(|(made, _)| made == version) {
-            println!("skipped: Triton {version} is not installed");
+        assert!(warpbook_compiler::environment::VERSIONS.contains(&version));
+        if !has_triton(version) {
             continue;
         }
         let mut session = Session::new();
@@ -175,7 +173,7 @@ fn other_versions_of_triton_have_their_own_passes() {
         let skipped = run(&mut session, &format!("{header} --skip reorder_instructions\n{MATMUL}")).text;
         assert!(skipped.contains("compiled without ttgpuir.reorder_instructions"), "{version}: {skipped}");
         run(&mut session, "%check c == f32(a) @ f32(b)");
-        let cell = edited(&mut session, "%passes matmul@1 --edit accelerate_matmul");
+        let cell = next_cell(&mut session, "%passes matmul@1 --edit accelerate_matmul");
         run(&mut session, "%buf c = zeros(64, 64)");
         run(&mut session, &cell);
         run(&mut session, "%check c == f32(a) @ f32(b)");

@@ -20,7 +20,7 @@ fn stages_are_linked() {
 #[test]
 fn a_kernel_that_entered_below_python_is_its_own_source() {
     let mut session = session();
-    let cell = edited(&mut session, "%edit ptx matmul");
+    let cell = next_cell(&mut session, "%edit ptx matmul");
     run(&mut session, &cell);
     let text = run(&mut session, "%stages matmul").text;
     let stages: Vec<&str> = text.lines().skip(2).take(2).filter_map(|line| line.split(' ').next()).collect();

@@ -1,7 +1,8 @@
-//! The typed frontend.
+//! A typed frontend: the other side of the Jupyter protocol.
 //!
 //! Every `recv_…` takes the next message of its socket and panics if it is another one than its name says, or has
-//! another parent. [`Client::nothing_more`] asserts that nothing was left over.
+//! another parent. What nobody received is a failure too, at the latest when the client is dropped.
+//! `WARPBOOK_TEST_TRACE=1` prints each message in both directions.
 
 use std::future::Future;
 use std::path::Path;
@@ -14,14 +15,18 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
+use warpbook::server::Evaluator;
 use warpbook::wire::{Header, Message, Signer};
 use zeromq::util::PeerIdentity;
 use zeromq::{DealerSocket, ReqSocket, Socket, SocketOptions, SocketRecv, SocketSend, SubSocket, ZmqMessage};
 
-use crate::scripted::Scripted;
+use crate::trace::{Channel, trace_received, trace_sent};
 
 /// Far longer than anything here takes: it ends a test that hangs, and decides nothing else.
 const PATIENCE: Duration = Duration::from_secs(120);
+
+/// How long a dropped client listens for messages that nobody received.
+const LAST_LISTEN: Duration = Duration::from_millis(20);
 
 /// A connection file's content for sockets in `directory`.
 pub fn connection(directory: &Path) -> ConnectionInfo {
@@ -39,20 +44,23 @@ pub fn connection(directory: &Path) -> ConnectionInfo {
     }
 }
 
-/// A kernel on a thread of this process, with the scripted evaluator, and a client of it.
+/// A kernel on a thread of this process, with an evaluator that a test makes, and a client of it.
 pub struct Kernel {
+    /// The client, which has received the kernel's first messages.
     pub client: Client,
+    /// The kernel's sockets and key.
     pub info: ConnectionInfo,
     server: Option<JoinHandle<warpbook_diagnostic::Result<()>>>,
     _directory: TempDir,
 }
 
 impl Kernel {
-    pub fn start() -> Self {
+    /// Starts a kernel whose cells `evaluator` runs.
+    pub fn start<E: Evaluator + 'static>(evaluator: impl FnOnce() -> E + Send + 'static) -> Self {
         let directory = TempDir::new().expect("a directory for the sockets");
         let info = connection(directory.path());
         let served = info.clone();
-        let server = std::thread::spawn(move || warpbook::server::serve(&served, || Scripted));
+        let server = std::thread::spawn(move || warpbook::server::serve(&served, evaluator));
         let mut client = Client::connect(&info);
         client.recv_iopub_welcome();
         client.recv_iopub_starting();
@@ -75,18 +83,21 @@ impl Kernel {
 
 /// The kernel as a process of its own.
 pub struct Process {
+    /// The process of `warpbook kernel`.
     pub child: Child,
+    /// The kernel's sockets and key.
     pub info: ConnectionInfo,
     _directory: TempDir,
 }
 
 impl Process {
-    pub fn start(environment: &[(&str, &str)]) -> Self {
+    /// Starts `program`, a built `warpbook`, with more environment variables.
+    pub fn start(program: &Path, environment: &[(&str, &str)]) -> Self {
         let directory = TempDir::new().expect("a directory for the sockets");
         let info = connection(directory.path());
         let file = directory.path().join("connection.json");
         std::fs::write(&file, serde_json::to_vec(&info).expect("json")).expect("the connection file");
-        let child = Command::new(env!("CARGO_BIN_EXE_warpbook"))
+        let child = Command::new(program)
             .arg("kernel")
             .arg("--connection-file")
             .arg(&file)
@@ -112,7 +123,7 @@ impl Drop for Process {
     }
 }
 
-/// A client of one kernel.
+/// A client of one kernel. Dropping it asserts that no message is left to be received.
 pub struct Client {
     runtime: Runtime,
     shell: DealerSocket,
@@ -122,9 +133,11 @@ pub struct Client {
     heartbeat: ReqSocket,
     signer: Signer,
     session: String,
+    is_abandoned: bool,
 }
 
 impl Client {
+    /// Connects to all sockets of a kernel, as soon as it has bound them.
     pub fn connect(info: &ConnectionInfo) -> Self {
         // With a thread of its own: what is sent leaves though nobody waits for an answer.
         let runtime =
@@ -141,7 +154,22 @@ impl Client {
                 connected(&info.hb_url(), &session).await,
             )
         });
-        Self { runtime, shell, control, stdin, iopub, heartbeat, signer: Signer::new(&info.key), session }
+        Self {
+            runtime,
+            shell,
+            control,
+            stdin,
+            iopub,
+            heartbeat,
+            signer: Signer::new(&info.key),
+            session,
+            is_abandoned: false,
+        }
+    }
+
+    /// Leaves without a look at what the kernel still says.
+    pub fn abandon(mut self) {
+        self.is_abandoned = true;
     }
 
     fn message(&self, msg_type: &str, content: Value) -> Message {
@@ -162,6 +190,7 @@ impl Client {
     /// Sends a request on shell and returns its id.
     pub fn send_shell(&mut self, msg_type: &str, content: Value) -> String {
         let message = self.message(msg_type, content);
+        trace_sent(Channel::Shell, &message);
         let frames = self.frames(&message);
         self.runtime.block_on(self.shell.send(frames)).expect("sent");
         message.header.msg_id
@@ -170,6 +199,7 @@ impl Client {
     /// Sends a request on control and returns its id.
     pub fn send_control(&mut self, msg_type: &str, content: Value) -> String {
         let message = self.message(msg_type, content);
+        trace_sent(Channel::Control, &message);
         let frames = self.frames(&message);
         self.runtime.block_on(self.control.send(frames)).expect("sent");
         message.header.msg_id
@@ -215,74 +245,85 @@ impl Client {
 
     /// The next message on shell.
     pub fn recv_shell(&mut self, msg_type: &str, parent: &str) -> Value {
-        let message = receive(&self.runtime, &mut self.shell, &self.signer);
+        let message = receive(&self.runtime, &mut self.shell, &self.signer, Channel::Shell);
         expect(message, msg_type, Some(parent))
     }
 
     /// The next message on control.
     pub fn recv_control(&mut self, msg_type: &str, parent: &str) -> Value {
-        let message = receive(&self.runtime, &mut self.control, &self.signer);
+        let message = receive(&self.runtime, &mut self.control, &self.signer, Channel::Control);
         expect(message, msg_type, Some(parent))
     }
 
     /// The next question on stdin.
     pub fn recv_input_request(&mut self, parent: &str) -> Value {
-        let message = receive(&self.runtime, &mut self.stdin, &self.signer);
+        let message = receive(&self.runtime, &mut self.stdin, &self.signer, Channel::Stdin);
         expect(message, "input_request", Some(parent))
     }
 
     /// Answers a question.
     pub fn send_input_reply(&mut self, value: &str) {
-        let frames = self.frames(&self.message("input_reply", json!({"value": value})));
+        let message = self.message("input_reply", json!({"value": value}));
+        trace_sent(Channel::Stdin, &message);
+        let frames = self.frames(&message);
         self.runtime.block_on(self.stdin.send(frames)).expect("sent");
     }
 
     /// The next message on iopub.
     pub fn recv_iopub(&mut self, msg_type: &str, parent: &str) -> Value {
-        let message = receive(&self.runtime, &mut self.iopub, &self.signer);
+        let message = receive(&self.runtime, &mut self.iopub, &self.signer, Channel::Iopub);
         expect(message, msg_type, Some(parent))
     }
 
     /// The next message on iopub, whatever it is.
     pub fn recv_iopub_any(&mut self) -> Message {
-        receive(&self.runtime, &mut self.iopub, &self.signer)
+        receive(&self.runtime, &mut self.iopub, &self.signer, Channel::Iopub)
     }
 
+    /// The first message of a new subscription.
     pub fn recv_iopub_welcome(&mut self) {
         let message = self.recv_iopub_any();
         assert_eq!(expect(message, "iopub_welcome", None)["subscription"], "");
     }
 
+    /// The first state of a kernel.
     pub fn recv_iopub_starting(&mut self) {
         let message = self.recv_iopub_any();
         assert_eq!(expect(message, "status", None)["execution_state"], "starting");
     }
 
+    /// The kernel works on `parent`.
     pub fn recv_iopub_busy(&mut self, parent: &str) {
         assert_eq!(self.recv_iopub("status", parent)["execution_state"], "busy");
     }
 
+    /// The kernel is done with `parent`.
     pub fn recv_iopub_idle(&mut self, parent: &str) {
         assert_eq!(self.recv_iopub("status", parent)["execution_state"], "idle");
     }
 
+    /// A cell's code and number, as all clients see it.
     pub fn recv_iopub_execute_input(&mut self, parent: &str, code: &str, count: usize) {
         let content = self.recv_iopub("execute_input", parent);
         assert_eq!(content, json!({"code": code, "execution_count": count}));
     }
 
+    /// Text on standard output.
     pub fn recv_iopub_stdout(&mut self, parent: &str, text: &str) {
         assert_eq!(self.recv_iopub("stream", parent), json!({"name": "stdout", "text": text}));
     }
 
+    /// Text on standard error.
     pub fn recv_iopub_stderr(&mut self, parent: &str, text: &str) {
         assert_eq!(self.recv_iopub("stream", parent), json!({"name": "stderr", "text": text}));
     }
 
+    /// The text of a cell's result.
     pub fn recv_iopub_execute_result(&mut self, parent: &str, text: &str) {
         assert_eq!(self.recv_iopub("execute_result", parent)["data"]["text/plain"], text);
     }
 
+    /// An error with its code and message.
     pub fn recv_iopub_error(&mut self, parent: &str, ename: &str, evalue: &str) {
         let content = self.recv_iopub("error", parent);
         assert_eq!((content["ename"].as_str(), content["evalue"].as_str()), (Some(ename), Some(evalue)));
@@ -342,9 +383,37 @@ async fn patiently<T>(future: impl Future<Output = T>) -> T {
     timeout(PATIENCE, future).await.expect("the kernel says nothing")
 }
 
-fn receive(runtime: &Runtime, socket: &mut impl SocketRecv, signer: &Signer) -> Message {
+fn receive(runtime: &Runtime, socket: &mut impl SocketRecv, signer: &Signer, channel: Channel) -> Message {
     let frames = runtime.block_on(patiently(socket.recv())).expect("a message");
-    Message::decode(frames.into_vec(), signer).expect("well formed and signed")
+    let message = Message::decode(frames.into_vec(), signer).expect("well formed and signed");
+    trace_received(channel, &message);
+    message
+}
+
+/// What comes on a socket within a moment; none where its other end is gone.
+async fn leftover(socket: &mut impl SocketRecv, signer: &Signer, channel: Channel) -> Option<String> {
+    let frames = timeout(LAST_LISTEN, socket.recv()).await.ok()?.ok()?;
+    let message = Message::decode(frames.into_vec(), signer).ok()?;
+    Some(format!("{channel} {}: {}", message.header.msg_type, message.content))
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        if self.is_abandoned || std::thread::panicking() {
+            return;
+        }
+        let Self { runtime, shell, control, stdin, iopub, signer, .. } = self;
+        let left = runtime.block_on(async {
+            tokio::join!(
+                leftover(shell, signer, Channel::Shell),
+                leftover(control, signer, Channel::Control),
+                leftover(stdin, signer, Channel::Stdin),
+                leftover(iopub, signer, Channel::Iopub),
+            )
+        });
+        let left: Vec<String> = [left.0, left.1, left.2, left.3].into_iter().flatten().collect();
+        assert!(left.is_empty(), "nobody received:\n{}", left.join("\n"));
+    }
 }
 
 fn expect(message: Message, msg_type: &str, parent: Option<&str>) -> Value {

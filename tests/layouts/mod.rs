@@ -7,8 +7,8 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
-use warpbook_compiler::environment;
 use warpbook_ir::layout::{Basis, Encoding, SharedCost};
+use warpbook_test_support::environment::{self, GLUON_TRITON, has_triton};
 
 use cases::{Case, Numbers};
 
@@ -49,11 +49,10 @@ fn is_used(basis: &Basis) -> bool {
 
 /// Asks the installed Triton; `None` where there is none that answers.
 fn ask(questions: Vec<Value>) -> Option<Vec<Value>> {
-    let python = environment::managed().into_iter().find(|(version, _)| version == environment::GLUON_TRITON);
-    let Some((_, python)) = python else {
-        println!("skipped: Triton {} is not installed (`%triton 3.6.0` installs it)", environment::GLUON_TRITON);
+    if !has_triton(GLUON_TRITON) {
         return None;
-    };
+    }
+    let python = environment::managed(GLUON_TRITON)?;
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/layouts/oracle.py");
     let mut child = Command::new(python)
         .arg(script)

@@ -5,15 +5,13 @@
 //! packages.
 
 mod emulator;
-#[path = "../mutations/mod.rs"]
-mod mutations;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 
 use warpbook_compiler::environment;
-use warpbook_process::cancel::Cancel;
+use warpbook_test_support::environment::python;
 
 /// Packages that ship Triton kernels, and what their modules import besides torch.
 const PACKAGES: [&str; 3] = ["liger-kernel==0.8.5", "fla-core==0.6.0", "packaging==26.3"];
@@ -24,11 +22,6 @@ fn run(command: &mut Command) -> String {
     print!("{text}");
     assert!(output.status.success(), "{command:?}: {}\n{}", output.status, String::from_utf8_lossy(&output.stderr));
     text
-}
-
-/// An interpreter with Triton, numpy and jupyter_client.
-fn python() -> PathBuf {
-    environment::jupyter_python(&mut |line| println!("{line}"), &Cancel::default()).expect("a Python environment")
 }
 
 /// A directory with the packages, made once per list of versions. An interrupted download leaves nothing behind.
@@ -47,6 +40,7 @@ fn packages(python: &Path) -> PathBuf {
 }
 
 #[test]
+#[ignore = "heavy: `cargo xtask test full`"]
 fn real_kernels_match_numpy_and_the_text_of_each_stage_is_an_entry() {
     let python = python();
     let scratch = Path::new(env!("CARGO_TARGET_TMPDIR")).join("real-kernels");
@@ -63,6 +57,7 @@ fn real_kernels_match_numpy_and_the_text_of_each_stage_is_an_entry() {
 }
 
 #[test]
+#[ignore = "heavy: `cargo xtask test full`"]
 fn every_view_of_real_kernels_is_light_and_linked() {
     let python = python();
     let prefix = Path::new(env!("CARGO_TARGET_TMPDIR")).join("real-kernels-views");

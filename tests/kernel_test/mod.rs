@@ -32,6 +32,7 @@ fn python() -> PathBuf {
 }
 
 #[test]
+#[ignore = "heavy: `cargo xtask test full`"]
 fn jupyter_kernel_test_passes() {
     let python = python();
     let prefix = tempfile::tempdir().expect("a directory for the kernelspec");

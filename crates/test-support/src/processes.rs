@@ -1,5 +1,6 @@
-//! The kernel as a process: its cells, and the processes that it starts.
+//! The kernel as a process of its own, and the processes that it starts: they are known by a mark in their environment.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -7,6 +8,18 @@ use serde_json::{Value, json};
 use crate::client::{Client, Process};
 
 const MARK: &str = "WARPBOOK_TEST_MARK";
+
+/// Longest wait for processes that are ending.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Starts `program`, a built `warpbook`, as a kernel with a mark of its own, and connects a client.
+pub fn start(program: &Path, mark: &str) -> (Process, Client) {
+    let process = Process::start(program, &[(MARK, mark)]);
+    let mut client = Client::connect(&process.info);
+    client.recv_iopub_welcome();
+    client.recv_iopub_starting();
+    (process, client)
+}
 
 /// The processes that have `mark` in their environment.
 pub fn marked(mark: &str) -> Vec<i32> {
@@ -25,17 +38,9 @@ pub fn marked(mark: &str) -> Vec<i32> {
 pub fn wait_for_the_end_of(mark: &str) {
     let start = Instant::now();
     while !marked(mark).is_empty() {
-        assert!(start.elapsed() < Duration::from_secs(30), "still there: {:?}", marked(mark));
+        assert!(start.elapsed() < PATIENCE, "still there: {:?}", marked(mark));
         std::thread::yield_now();
     }
-}
-
-pub fn start(mark: &str) -> (Process, Client) {
-    let process = Process::start(&[(MARK, mark)]);
-    let mut client = Client::connect(&process.info);
-    client.recv_iopub_welcome();
-    client.recv_iopub_starting();
-    (process, client)
 }
 
 /// Runs a cell to its end, whatever it shows; the reply and all its text.

@@ -1,17 +1,17 @@
 //! Children die at random moments; the session goes on.
 //!
-//! The default run kills each child a few times. Fifty times: `WARPBOOK_KILLS=50 cargo test --test endurance`.
+//! The default run kills each child a few times. Fifty times: `WARPBOOK_KILLS=50 cargo test --test heavy -- --ignored endurance`.
 
 use std::path::Path;
 use std::process::Command;
 
 use warpbook::guest::find_host;
-use warpbook_compiler::environment;
-use warpbook_process::cancel::Cancel;
+use warpbook_test_support::environment;
 
 #[test]
+#[ignore = "heavy: `cargo xtask test full`"]
 fn a_session_outlives_its_children() {
-    let python = environment::jupyter_python(&mut |line| println!("{line}"), &Cancel::new()).expect("an environment");
+    let python = environment::python();
     let scratch = tempfile::tempdir().expect("a directory");
     let prefix = scratch.path().join("jupyter");
     let warpbook = env!("CARGO_BIN_EXE_warpbook");

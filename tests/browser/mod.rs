@@ -5,8 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use warpbook_compiler::environment;
-use warpbook_process::cancel::Cancel;
+use warpbook_test_support::{environment, skip_unless};
 
 /// Runs a command and panics with its output if it fails.
 fn run(command: &mut Command) -> String {
@@ -43,15 +42,18 @@ fn python(tests: &Path) -> PathBuf {
 }
 
 #[test]
+#[ignore = "heavy: `cargo xtask test full`"]
 fn views_in_jupyterlab() {
-    let Some(chromium) = chromium() else {
-        println!("SKIPPED: no chromium in the PATH (apt-get install chromium), none in WARPBOOK_TEST_CHROMIUM");
+    let chromium = chromium();
+    let help = "`apt-get install chromium`, or name one in WARPBOOK_TEST_CHROMIUM";
+    if !skip_unless("browser", chromium.is_some(), help) {
         return;
-    };
+    }
+    let chromium = chromium.expect("a browser");
     let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser");
     let python = python(&tests);
     // The compiler's environment is the kernel's own affair; making it is not to count as a hanging page.
-    environment::jupyter_python(&mut |line| println!("{line}"), &Cancel::new()).expect("a Python environment");
+    environment::python();
     let prefix = tempfile::tempdir().expect("a directory for the kernelspec");
     run(Command::new(env!("CARGO_BIN_EXE_warpbook")).arg("install").arg("--prefix").arg(prefix.path()));
     let report = run(Command::new(python)

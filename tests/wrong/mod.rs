@@ -6,37 +6,20 @@
 //! changes the second place that has `old`. `WARPBOOK_BLESS=1` writes the reports.
 
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 
 use regex::Regex;
-use warpbook::frontend::{Frontend, InputError, Stream};
 use warpbook::render::Output;
 use warpbook::session::Session;
-use warpbook_compiler::environment;
 use warpbook_diagnostic::Diagnostic;
 use warpbook_process::cancel::Cancel;
-
-/// Keeps what comes into the next cell.
-#[derive(Default)]
-struct NextCell(Mutex<String>);
-
-impl Frontend for NextCell {
-    fn stream(&self, _: Stream, _: &str) {}
-    fn display(&self, _: &Output, _: Option<&str>) {}
-    fn update_display(&self, _: &Output, _: &str) {}
-    fn clear_output(&self, _: bool) {}
-    fn set_next_input(&self, text: &str, _: bool) {
-        text.clone_into(&mut self.0.lock().expect("no panic"));
-    }
-    fn input(&self, _: &str, _: bool) -> Result<String, InputError> {
-        Err(InputError::NotAllowed)
-    }
-}
+use warpbook_test_support::environment::{self, GLUON_TRITON};
+use warpbook_test_support::notebook::Reader;
+use warpbook_test_support::skip_unless;
 
 type Told = Result<Option<Output>, Diagnostic>;
 
 fn execute(session: &mut Session, cell: &str) -> Told {
-    session.execute(cell, &NextCell::default(), &Cancel::new())
+    session.execute(cell, &Reader::default(), &Cancel::new())
 }
 
 /// The text with the `number`-th place that has `old` changed.
@@ -50,10 +33,10 @@ fn edited(session: &mut Session, cell: &str) -> Result<String, String> {
     let mut lines = cell.lines();
     let head = lines.next().unwrap_or_default();
     let (stage_and_kernel, options) = head.split_once(" --").map_or((head, ""), |(head, options)| (head, options));
-    let next = NextCell::default();
+    let reader = Reader::default();
     let edit = stage_and_kernel.replace("@edit", "%edit");
-    session.execute(&edit, &next, &Cancel::new()).map_err(|error| error.to_plain())?;
-    let mut text = next.0.into_inner().expect("no panic");
+    session.execute(&edit, &reader, &Cancel::new()).map_err(|error| error.to_plain())?;
+    let mut text = reader.take().next_cells.pop().ok_or_else(|| format!("`{edit}` makes no cell"))?;
     for change in lines {
         let parts =
             change.split_once(": ").and_then(|(number, rest)| Some((number.parse().ok()?, rest.split_once(" ->")?)));
@@ -118,8 +101,8 @@ fn files(extension: &str) -> Vec<PathBuf> {
 
 #[test]
 fn wrong_kernels_are_found_at_their_lines() {
-    environment::jupyter_python(&mut |line| println!("{line}"), &Cancel::new()).expect("a Python environment");
-    let with_gluon = environment::managed().iter().any(|(version, _)| version == "3.6.0");
+    environment::python();
+    let with_gluon = environment::managed(GLUON_TRITON).is_some();
     let only = std::env::var("WARPBOOK_WRONG").unwrap_or_default();
     let bless = std::env::var_os("WARPBOOK_BLESS").is_some();
     // Addresses and versions depend on what came before, paths on the machine.
@@ -137,8 +120,8 @@ fn wrong_kernels_are_found_at_their_lines() {
         }
         let text = std::fs::read_to_string(&path).expect("reads");
         let gluon = text.lines().any(|line| line == "# gluon");
-        if gluon && !with_gluon {
-            println!("not run: {name}: there is no managed environment with Triton 3.6.0 here");
+        let help = format!("{name} is for Gluon: `%triton {GLUON_TRITON}` makes its environment");
+        if gluon && !skip_unless(&format!("triton-{GLUON_TRITON}"), with_gluon, &help) {
             continue;
         }
         ran += 1;

@@ -1,6 +1,13 @@
 //! Interrupts of kernels and of compilations.
 
-use crate::process::{interrupt, run, start, wait_for_the_end_of};
+use std::path::Path;
+
+use warpbook_test_support::client::{Client, Process};
+use warpbook_test_support::processes::{self, interrupt, run, wait_for_the_end_of};
+
+fn start(mark: &str) -> (Process, Client) {
+    processes::start(Path::new(env!("CARGO_BIN_EXE_warpbook")), mark)
+}
 
 const ENDLESS_PTX: &str = "%%ptx endless[1](x)
 .version 8.0

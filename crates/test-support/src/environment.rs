@@ -1,0 +1,37 @@
+//! The managed Python environments, which Warpbook makes from the network on first use.
+
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use warpbook_compiler::environment;
+use warpbook_process::cancel::Cancel;
+
+use crate::needs::skip_unless;
+
+/// The Triton that takes Gluon.
+pub const GLUON_TRITON: &str = environment::GLUON_TRITON;
+
+/// The interpreter with Triton, numpy and Jupyter's client; the environment is made if it is not there yet.
+///
+/// # Panics
+///
+/// If it cannot be made.
+pub fn python() -> PathBuf {
+    static PYTHON: OnceLock<PathBuf> = OnceLock::new();
+    let make =
+        || environment::jupyter_python(&mut |line| println!("{line}"), &Cancel::new()).expect("a Python environment");
+    PYTHON.get_or_init(make).clone()
+}
+
+/// The interpreter of a version's environment, if it has been made.
+pub fn managed(version: &str) -> Option<PathBuf> {
+    environment::managed().into_iter().find(|(known, _)| known == version).map(|(_, python)| python)
+}
+
+/// True if the environment of this Triton has been made; otherwise it is said that the test is skipped.
+#[must_use]
+#[track_caller]
+pub fn has_triton(version: &str) -> bool {
+    let help = format!("`%triton {version}` in a notebook makes its environment");
+    skip_unless(&format!("triton-{version}"), managed(version).is_some(), &help)
+}

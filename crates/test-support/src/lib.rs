@@ -1,0 +1,24 @@
+//! What the tests of this workspace share.
+//!
+//! - [`needs`]: how a test says that it is skipped, and why.
+//! - [`environment`]: the managed Python with Triton.
+//! - [`kernels`]: sources of kernels that several tests launch.
+//! - [`notebook`]: a session, a reader that records what cells show, and `check_…` functions.
+//! - [`client`]: the other side of the Jupyter protocol, typed.
+//! - [`processes`]: a kernel as a process, and what it starts.
+//!
+//! Nothing here is part of a shipped Warpbook.
+
+#[cfg(feature = "notebook")]
+pub mod client;
+pub mod environment;
+pub mod kernels;
+pub mod needs;
+#[cfg(feature = "notebook")]
+pub mod notebook;
+#[cfg(feature = "notebook")]
+pub mod processes;
+#[cfg(feature = "notebook")]
+mod trace;
+
+pub use needs::skip_unless;

@@ -1,0 +1,11 @@
+//! What takes minutes: whole kernels of three architectures, kernels of other people's packages, a browser, kills at random
+//! moments. `cargo xtask test full` runs it, and so does `cargo test --test heavy -- --ignored`.
+
+mod blackwell;
+mod browser;
+mod endurance;
+mod hopper;
+mod kernel_test;
+mod mutations;
+mod real_kernels;
+mod whole_kernels;

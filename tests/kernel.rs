@@ -1,0 +1,7 @@
+//! The kernel without Python: sessions, devices, and the protocol from the other side of the sockets.
+
+mod device_host;
+mod devices;
+mod edit_and_patch;
+mod protocol;
+mod tensors;

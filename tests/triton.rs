@@ -1,0 +1,9 @@
+//! The kernel with the managed Python and Triton: every view, target and command, and kernels with mistakes.
+
+mod cli;
+mod interrupts;
+mod layouts;
+mod notebooks;
+mod targets;
+mod views;
+mod wrong;
