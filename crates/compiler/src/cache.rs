@@ -10,7 +10,8 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use serde_json::{Value, json};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 /// Above this many bytes the entries that were used longest ago are deleted.
@@ -20,6 +21,14 @@ const BUDGET: u64 = 2 << 30;
 #[derive(Clone, Debug)]
 pub struct Cache {
     directory: Option<PathBuf>,
+}
+
+/// The second line of an entry's file.
+#[derive(Serialize, Deserialize)]
+struct Entry<T> {
+    /// Path and SHA-256 of each file that the answer depends on.
+    files: Vec<(String, String)>,
+    answer: T,
 }
 
 /// What an entry is found by.
@@ -57,25 +66,24 @@ impl Cache {
     }
 
     /// The answer that was stored under a key, if every file that it depends on is unchanged.
-    pub fn get(&self, key: Key) -> Option<Value> {
+    pub fn get<T: DeserializeOwned>(&self, key: Key) -> Option<T> {
         let path = self.path(key)?;
-        let entry = read(&path)?;
-        let unchanged = |file: &Value| {
-            let contents = file[0].as_str().and_then(|path| fs::read(path).ok());
-            contents.is_some_and(|contents| Some(hex(&Sha256::digest(contents)).as_str()) == file[1].as_str())
+        let entry: Entry<T> = read(&path)?;
+        let is_unchanged = |(path, hash): &(String, String)| {
+            fs::read(path).is_ok_and(|contents| hex(&Sha256::digest(contents)) == *hash)
         };
-        if !entry["files"].as_array()?.iter().all(unchanged) {
+        if !entry.files.iter().all(is_unchanged) {
             return None;
         }
         // The time of last use, for pruning.
         if let Ok(file) = fs::File::options().append(true).open(&path) {
             let _ = file.set_modified(SystemTime::now());
         }
-        entry.get("answer").cloned()
+        Some(entry.answer)
     }
 
     /// Stores an answer, with the files that it depends on. A cache that cannot be written is no error.
-    pub fn put(&self, key: Key, answer: &Value, files: &[&str]) {
+    pub fn put(&self, key: Key, answer: &impl Serialize, files: &[String]) {
         let _ = self.try_put(key, answer, files);
     }
 
@@ -88,11 +96,11 @@ impl Cache {
         }
     }
 
-    fn try_put(&self, key: Key, answer: &Value, files: &[&str]) -> Option<()> {
+    fn try_put(&self, key: Key, answer: &impl Serialize, files: &[String]) -> Option<()> {
         let path = self.path(key)?;
-        let files: Option<Vec<Value>> =
-            files.iter().map(|file| Some(json!([file, hex(&Sha256::digest(fs::read(file).ok()?))]))).collect();
-        let body = serde_json::to_vec(&json!({"files": files?, "answer": answer})).ok()?;
+        let hashed = |file: &String| Some((file.clone(), hex(&Sha256::digest(fs::read(file).ok()?))));
+        let files = files.iter().map(hashed).collect::<Option<_>>()?;
+        let body = serde_json::to_vec(&Entry { files, answer }).ok()?;
         let mut file = tempfile::NamedTempFile::new_in(path.parent()?).ok()?;
         writeln!(file, "{}", hex(&Sha256::digest(&body))).ok()?;
         file.write_all(&body).ok()?;
@@ -120,7 +128,7 @@ impl Cache {
     }
 }
 
-fn read(path: &Path) -> Option<Value> {
+fn read<T: DeserializeOwned>(path: &Path) -> Option<Entry<T>> {
     let bytes = fs::read(path).ok()?;
     let newline = bytes.iter().position(|&b| b == b'\n')?;
     let (hash, body) = (bytes.get(..newline)?, bytes.get(newline + 1..)?);
@@ -137,6 +145,7 @@ fn hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::{Value, json};
 
     #[test]
     fn what_was_put_is_found_until_a_file_changes() {
@@ -146,12 +155,12 @@ mod tests {
         let cache = Cache::open(directory.path().join("cache"));
         let key = Key::of(["a", "b"]);
         assert_ne!(key, Key::of(["ab", ""]));
-        assert_eq!(cache.get(key), None);
-        cache.put(key, &json!({"x": 1}), &[file.to_str().expect("UTF-8")]);
+        assert_eq!(cache.get::<Value>(key), None);
+        cache.put(key, &json!({"x": 1}), &[file.to_str().expect("UTF-8").to_owned()]);
         assert_eq!(cache.get(key), Some(json!({"x": 1})));
-        assert_eq!(cache.get(Key::of(["a", "c"])), None);
+        assert_eq!(cache.get::<Value>(Key::of(["a", "c"])), None);
         fs::write(&file, "x = 2").expect("written");
-        assert_eq!(cache.get(key), None);
+        assert_eq!(cache.get::<Value>(key), None);
     }
 
     #[test]
@@ -164,13 +173,13 @@ mod tests {
         let good = fs::read(&path).expect("read");
         for cut in 0..good.len() {
             fs::write(&path, &good[..cut]).expect("written");
-            assert_eq!(cache.get(key), None, "cut at {cut}");
+            assert_eq!(cache.get::<Value>(key), None, "cut at {cut}");
         }
         for at in 0..good.len() {
             let mut bad = good.clone();
             bad[at] ^= 1;
             fs::write(&path, bad).expect("written");
-            assert_eq!(cache.get(key), None, "byte {at} changed");
+            assert_eq!(cache.get::<Value>(key), None, "byte {at} changed");
         }
         fs::write(&path, good).expect("written");
         assert_eq!(cache.get(key), Some(json!("value")));
@@ -188,8 +197,8 @@ mod tests {
             file.set_modified(time).expect("set");
         }
         cache.prune(250);
-        assert_eq!(cache.get(Key::of(["old"])), None);
+        assert_eq!(cache.get::<Value>(Key::of(["old"])), None);
         assert_eq!(cache.get(Key::of(["new"])), Some(json!("x".repeat(100))));
-        assert_eq!(Cache::nowhere().get(Key::of(["new"])), None);
+        assert_eq!(Cache::nowhere().get::<Value>(Key::of(["new"])), None);
     }
 }

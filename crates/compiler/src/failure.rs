@@ -5,9 +5,10 @@
 //! (`ptxas x.ptx, line 12; error : …`), and a crash that left its last words in the log.
 
 use std::ops::Range;
+use std::sync::Arc;
 
-use serde_json::Value;
-
+use super::worker::error_kind::ErrorKind;
+use super::worker::protocol::{Done, ErrorReport, Outcome, WrongArgument};
 use super::{CompileRequest, Stage};
 use warpbook_diagnostic::{Diagnostic, Source, nearest};
 
@@ -37,84 +38,56 @@ impl From<Diagnostic> for Failure {
     }
 }
 
-/// The path that the IR and Python name a cell by.
-pub fn pseudo_path(request: &CompileRequest) -> String {
-    format!("{}.py", request.name.as_deref().unwrap_or("kernel"))
-}
-
-/// An answer with `error` or `crashed` as a failure.
-pub fn failure(answer: &Value, request: &CompileRequest) -> Failure {
-    let log = answer["log"].as_str().unwrap_or_default();
-    let error = &answer["error"];
-    let diagnostic = if let Some(name) = answer["crashed"].as_str() {
-        crash(name, log, request)
-    } else if let Some(found) =
-        said_by_mlir(log, request).filter(|_| error["name"] == "RuntimeError" || error["kind"] == "triton")
-    {
-        found
-    } else if error["message"].as_str().is_some_and(|message| message.contains("`ptxas` stderr")) {
-        said_by_ptxas(error["message"].as_str().unwrap_or_default(), request)
-    } else {
-        exception(error, log, request)
-    };
-    let argument = match &error["argument"] {
-        Value::String(name) if name.is_empty() => Some(ArgumentPlace::Kernel),
-        Value::String(name) => Some(ArgumentPlace::Name(name.clone())),
-        Value::Number(index) => {
-            index.as_u64().and_then(|index| usize::try_from(index).ok()).map(ArgumentPlace::Position)
+/// A request without a result as a failure.
+pub fn failure(done: &Done, request: &CompileRequest) -> Failure {
+    let log = &done.log;
+    match &done.outcome {
+        Outcome::Crashed(crashed) => crash(&crashed.status, log, request).into(),
+        Outcome::Error(report) => {
+            let argument = report.argument.clone().map(|argument| match argument {
+                WrongArgument::Name(name) if name.is_empty() => ArgumentPlace::Kernel,
+                WrongArgument::Name(name) => ArgumentPlace::Name(name),
+                WrongArgument::Position(index) => ArgumentPlace::Position(index),
+            });
+            Failure { diagnostic: error(report, log, request), argument }
         }
-        _ => None,
-    };
-    Failure { diagnostic, argument }
+        Outcome::Result(_) => {
+            let error = Diagnostic::error("internal", "the compile worker did something else than it was told");
+            error.into()
+        }
+    }
 }
 
-/// The kinds that the worker gives to the reader's mistakes.
-const KINDS: [&str; 18] = [
-    "unknown-option",
-    "no-num-warps",
-    "option-conflict",
-    "stage",
-    "no-kernel",
-    "unknown-kernel",
-    "unknown-name",
-    "config",
-    "too-many-arguments",
-    "argument-twice",
-    "unknown-argument",
-    "missing-argument",
-    "from",
-    "triton",
-    "internal",
-    "argument-kind",
-    "triton-version",
-    "unknown-pass",
-];
+/// An error that the worker reports. MLIR and ptxas have written more of theirs than the exception says.
+fn error(report: &ErrorReport, log: &str, request: &CompileRequest) -> Diagnostic {
+    let is_of_the_compiler = report.exception.as_deref() == Some("RuntimeError") || report.kind == ErrorKind::Triton;
+    if is_of_the_compiler && let Some(found) = said_by_mlir(log, request) {
+        found
+    } else if report.message.contains("`ptxas` stderr") {
+        said_by_ptxas(&report.message, request)
+    } else {
+        exception(report, log, request)
+    }
+}
 
 /// An exception of Python's, Triton's front end's, or a mistake that the worker found.
-fn exception(error: &Value, log: &str, request: &CompileRequest) -> Diagnostic {
-    let kind = error["kind"].as_str().unwrap_or("internal");
-    let code = KINDS.into_iter().find(|known| *known == kind).unwrap_or("python");
-    let said = error["message"].as_str().unwrap_or("the compiler failed").trim();
+fn exception(report: &ErrorReport, log: &str, request: &CompileRequest) -> Diagnostic {
+    let said = report.message.trim();
     let (message, mut more) = first_sentence(&without_repr(said));
-    let message = match error["name"].as_str() {
-        Some(name) if kind == "python" && name != "SyntaxError" => format!("{name}: {message}"),
+    let is_python = report.kind == ErrorKind::Python;
+    let message = match (&report.kind, report.exception.as_deref()) {
+        (ErrorKind::Unknown(kind), _) => {
+            format!("the compile worker reports an error of the unknown kind `{kind}`: {message}")
+        }
+        (ErrorKind::Python, Some(name)) if name != "SyntaxError" => format!("{name}: {message}"),
         _ => message,
     };
-    let mut diagnostic = Diagnostic::error(code, message);
-    let place = error["path"].as_str().and_then(|path| {
-        let source = source_of(path, error, request)?;
-        let text = source.as_ref().map_or(&request.text, |source| &source.text);
-        let span = span_in(text, error)?;
-        Some((source, span))
-    });
-    match place {
-        Some((source, span)) => {
-            diagnostic = diagnostic.at(span, "");
-            diagnostic.source = source;
-        }
-        None if kind == "python" || kind == "internal" => {
+    let mut diagnostic = Diagnostic::error(report.kind.code(), message);
+    match place_of(report, request) {
+        Some(place) => diagnostic = place.mark(diagnostic),
+        None if is_python || report.kind == ErrorKind::Internal => {
             // Nothing of the reader's is involved: the trace is all there is.
-            let trace = error["trace"].as_str().unwrap_or_default().trim();
+            let trace = report.trace.as_deref().unwrap_or_default().trim();
             let tail: Vec<&str> = trace.lines().rev().take(8).collect();
             more.extend(tail.into_iter().rev().map(str::to_owned));
         }
@@ -123,25 +96,79 @@ fn exception(error: &Value, log: &str, request: &CompileRequest) -> Diagnostic {
     if !more.is_empty() {
         diagnostic = diagnostic.note(more.join("\n"));
     }
-    for note in strings(&error["notes"]) {
-        diagnostic = diagnostic.note(note);
-    }
+    diagnostic = report.notes.iter().cloned().fold(diagnostic, Diagnostic::note);
     let log = log.trim();
-    if !log.is_empty() && kind == "python" {
+    if !log.is_empty() && is_python {
         diagnostic = diagnostic.note(clip(log, 1000));
     }
-    let candidates: Vec<&str> =
-        error["candidates"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    let wrong = error["argument"].as_str().filter(|name| !name.is_empty() && !name.starts_with("--"));
-    let wrong = wrong.or_else(|| said.split('`').nth(1)).unwrap_or_default();
-    if let Some(near) = nearest(wrong, candidates.iter().copied().filter(|candidate| *candidate != wrong)) {
+    let wrong = match &report.argument {
+        Some(WrongArgument::Name(name)) if !name.is_empty() && !name.starts_with("--") => name,
+        _ => said.split('`').nth(1).unwrap_or_default(),
+    };
+    let candidates = report.candidates.iter().map(String::as_str);
+    if let Some(near) = nearest(wrong, candidates.filter(|candidate| *candidate != wrong)) {
         diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
     }
-    strings(&error["help"]).into_iter().fold(diagnostic, Diagnostic::help)
+    report.help.iter().cloned().fold(diagnostic, Diagnostic::help)
 }
 
-fn strings(list: &Value) -> Vec<String> {
-    list.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+/// A place in a text that the reader, or a package, wrote.
+struct Place {
+    /// The text; `None` for the request's own.
+    source: Option<Source>,
+    span: Range<usize>,
+}
+
+impl Place {
+    /// Makes this the place of an error.
+    fn mark(self, diagnostic: Diagnostic) -> Diagnostic {
+        let mut diagnostic = diagnostic.at(self.span, "");
+        diagnostic.source = self.source;
+        diagnostic
+    }
+}
+
+/// A text that a path names.
+enum Text {
+    /// The request's own.
+    Own(Arc<str>),
+    /// An earlier cell's, or a package's.
+    Other(Source),
+}
+
+impl Text {
+    fn as_str(&self) -> &Arc<str> {
+        match self {
+            Self::Own(text) => text,
+            Self::Other(source) => &source.text,
+        }
+    }
+
+    fn place(self, span: Range<usize>) -> Place {
+        let source = match self {
+            Self::Own(_) => None,
+            Self::Other(source) => Some(source),
+        };
+        Place { source, span }
+    }
+}
+
+/// The cell that a path names: the request's own or an earlier one.
+fn cell_at(path: &str, request: &CompileRequest) -> Option<Text> {
+    if request.from.is_none() && path == request.cell_path() {
+        return Some(Text::Own(request.text.clone()));
+    }
+    let definition = request.definitions.iter().find(|definition| definition.path == path)?;
+    Some(Text::Other(Source::new(path, definition.text.clone())))
+}
+
+/// The place that a report names, if its text is known.
+fn place_of(report: &ErrorReport, request: &CompileRequest) -> Option<Place> {
+    let path = report.path.as_deref()?;
+    let of_report = || report.source.as_deref().map(|text| Text::Other(Source::new(path, text)));
+    let text = cell_at(path, request).or_else(of_report)?;
+    let span = span_in(text.as_str(), report)?;
+    Some(text.place(span))
 }
 
 /// `NameError('x is not defined')` as `x is not defined`.
@@ -169,25 +196,12 @@ fn clip(text: &str, limit: usize) -> String {
     }
 }
 
-/// The text that a path names: `Some(None)` for the cell's own, `None` if it is not known.
-#[allow(clippy::option_option)]
-fn source_of(path: &str, error: &Value, request: &CompileRequest) -> Option<Option<Source>> {
-    if request.from.is_none() && path == pseudo_path(request) {
-        return Some(None);
-    }
-    if let Some(definition) = request.definitions.iter().find(|definition| definition.path == path) {
-        return Some(Some(Source::new(path, definition.text.clone())));
-    }
-    error["source"].as_str().map(|text| Some(Source::new(path, text)))
-}
-
-fn span_in(text: &str, error: &Value) -> Option<Range<usize>> {
-    let number = |name: &str| error[name].as_u64().and_then(|number| usize::try_from(number).ok());
-    let source = Source::new("", text);
-    let line = number("line")?;
-    let Some(column) = number("column") else { return trimmed_line(&source, line) };
+fn span_in(text: &Arc<str>, report: &ErrorReport) -> Option<Range<usize>> {
+    let source = Source::new("", text.clone());
+    let line = report.line?;
+    let Some(column) = report.column else { return trimmed_line(&source, line) };
     let start = source.offset(line, column)?;
-    match number("end_column").and_then(|end| source.offset(line, end)) {
+    match report.end_column.and_then(|end| source.offset(line, end)) {
         Some(end) if end > start => Some(start..end),
         _ => source.word_at(line, column),
     }
@@ -251,22 +265,17 @@ fn said_by_mlir(log: &str, request: &CompileRequest) -> Option<Diagnostic> {
         let at = place(&said, request);
         diagnostic = match diagnostic {
             None if said.severity == "error" => {
-                let mut first = Diagnostic::error("mlir", clip(said.message.trim_end_matches('.'), 400));
-                match at {
-                    Some((source, span)) => {
-                        first = first.at(span, "");
-                        first.source = source;
-                    }
-                    None => first = first.note(format!("at {}:{}:{}", said.path, said.line, said.column)),
-                }
-                Some(first)
+                let first = Diagnostic::error("mlir", clip(said.message.trim_end_matches('.'), 400));
+                Some(match at {
+                    Some(place) => place.mark(first),
+                    None => first.note(format!("at {}:{}:{}", said.path, said.line, said.column)),
+                })
             }
             None => None,
             Some(found) if said.severity == "error" && found.notes.len() < 4 => {
-                let same = at.as_ref().is_some_and(|(source, _)| *source == found.source);
-                match at {
-                    Some((_, span)) if same => Some(found.because(span, clip(said.message, 200))),
-                    _ => Some(found.note(clip(said.message, 300))),
+                match at.filter(|place| place.source == found.source) {
+                    Some(place) => Some(found.because(place.span, clip(said.message, 200))),
+                    None => Some(found.note(clip(said.message, 300))),
                 }
             }
             Some(found) if said.severity == "note" && found.notes.len() < 4 => {
@@ -278,20 +287,14 @@ fn said_by_mlir(log: &str, request: &CompileRequest) -> Option<Diagnostic> {
     diagnostic
 }
 
-fn place(said: &Said<'_>, request: &CompileRequest) -> Option<(Option<Source>, Range<usize>)> {
-    let own = match request.entry.is_python() {
-        true => request.from.is_none() && said.path == pseudo_path(request),
-        false => said.path.ends_with(&format!(".{}", request.entry)),
+fn place(said: &Said<'_>, request: &CompileRequest) -> Option<Place> {
+    let is_own_module = !request.entry.is_python() && said.path.ends_with(&format!(".{}", request.entry));
+    let text = match is_own_module {
+        true => Text::Own(request.text.clone()),
+        false => cell_at(said.path, request)?,
     };
-    let source = if own {
-        None
-    } else {
-        let definition = request.definitions.iter().find(|definition| definition.path == said.path)?;
-        Some(Source::new(said.path, definition.text.clone()))
-    };
-    let text = source.as_ref().map_or(&request.text, |source| &source.text);
-    let span = Source::new("", text.clone()).word_at(said.line, said.column)?;
-    Some((source, span))
+    let span = Source::new("", text.as_str().clone()).word_at(said.line, said.column)?;
+    Some(text.place(span))
 }
 
 /// ptxas names a file of its own and lines of the PTX.
@@ -366,7 +369,33 @@ fn said_by_llvm(message: &str, request: &CompileRequest) -> Diagnostic {
 mod tests {
     use super::*;
     use crate::Target;
-    use serde_json::json;
+    use crate::worker::protocol::Crash;
+
+    fn report(kind: ErrorKind, message: &str) -> ErrorReport {
+        ErrorReport {
+            kind,
+            message: message.to_owned(),
+            exception: None,
+            path: None,
+            line: None,
+            column: None,
+            end_column: None,
+            source: None,
+            trace: None,
+            notes: Vec::new(),
+            help: Vec::new(),
+            candidates: Vec::new(),
+            argument: None,
+        }
+    }
+
+    fn done(outcome: Outcome, log: &str) -> Done {
+        Done { id: 1, log: log.to_owned(), outcome }
+    }
+
+    fn python(exception: &str, message: &str) -> Outcome {
+        Outcome::Error(ErrorReport { exception: Some(exception.to_owned()), ..report(ErrorKind::Python, message) })
+    }
 
     fn request(stage: Stage, text: &str) -> CompileRequest {
         let mut request = CompileRequest::new(stage, Stage::Ptx, text, Target(80));
@@ -381,11 +410,9 @@ mod tests {
     #[test]
     fn mlir_points_at_the_operation() {
         let text = "module {\n  %1 = arith.addx %0, %0 : f32\n}\n";
-        let answer = json!({
-            "error": {"kind": "python", "name": "RuntimeError", "message": "Parse MLIR file failed."},
-            "log": "loc(\"add.ttgir\":2:8): error: custom op 'arith.addx' is unknown\n",
-        });
-        let failure = failure(&answer, &request(Stage::Ttgir, text));
+        let log = "loc(\"add.ttgir\":2:8): error: custom op 'arith.addx' is unknown\n";
+        let done = done(python("RuntimeError", "Parse MLIR file failed."), log);
+        let failure = failure(&done, &request(Stage::Ttgir, text));
         assert_eq!(failure.diagnostic.message, "custom op 'arith.addx' is unknown");
         assert_eq!(labelled(&failure, text), "arith.addx");
     }
@@ -393,17 +420,16 @@ mod tests {
     #[test]
     fn llvm_and_ptxas_give_lines() {
         let text = "define void @f() {\n  %1 = fadx float 1, 2\n}\n";
-        let answer = json!({"crashed": "SIGABRT",
-            "log": "LLVM ERROR: failed to parse IR: expected instruction opcodelineno: 2\n"});
-        let found = failure(&answer, &request(Stage::Llir, text));
+        let crashed = Outcome::Crashed(Crash { status: "SIGABRT".into(), before: None });
+        let log = "LLVM ERROR: failed to parse IR: expected instruction opcodelineno: 2\n";
+        let found = failure(&done(crashed, log), &request(Stage::Llir, text));
         assert_eq!(found.diagnostic.message, "expected instruction opcode");
         assert_eq!(labelled(&found, text), "%1 = fadx float 1, 2");
 
         let text = ".version 8.0\n  addd.f32 %f1, %f2;\n";
         let message = "PTXAS error: …\n`ptxas` stderr:\nptxas /tmp/x.ptx, line 2; error   : Not a name of any known instruction: 'addd'\n\
                        ptxas fatal   : Ptx assembly aborted due to errors\n";
-        let answer = json!({"error": {"kind": "python", "name": "PTXASError", "message": message}, "log": ""});
-        let found = failure(&answer, &request(Stage::Ptx, text));
+        let found = failure(&done(python("PTXASError", message), ""), &request(Stage::Ptx, text));
         assert_eq!(found.diagnostic.message, "Not a name of any known instruction: 'addd'");
         assert_eq!(labelled(&found, text), "addd.f32 %f1, %f2;");
     }
@@ -411,22 +437,40 @@ mod tests {
     #[test]
     fn triton_points_at_the_node() {
         let text = "@triton.jit\ndef add(x):\n    tl.stoe(x, 1)\n";
-        let answer = json!({"error": {
-            "kind": "triton", "name": "CompilationError", "path": "add.py", "line": 3, "column": 5, "end_column": 12,
-            "message": "AttributeError(\"module 'triton.language' has no attribute 'stoe'\")",
-        }, "log": ""});
-        let found = failure(&answer, &request(Stage::Triton, text));
+        let message = "AttributeError(\"module 'triton.language' has no attribute 'stoe'\")";
+        let report = ErrorReport {
+            exception: Some("CompilationError".into()),
+            path: Some("add.py".into()),
+            line: Some(3),
+            column: Some(5),
+            end_column: Some(12),
+            ..report(ErrorKind::Triton, message)
+        };
+        let found = failure(&done(Outcome::Error(report), ""), &request(Stage::Triton, text));
         assert_eq!(found.diagnostic.message, "module 'triton.language' has no attribute 'stoe'");
         assert_eq!(labelled(&found, text), "tl.stoe");
     }
 
     #[test]
     fn a_mistake_in_the_launch_names_its_part() {
-        let answer = json!({"error": {"kind": "unknown-argument", "message": "`add` has no parameter `BLOK`",
-            "argument": "BLOK", "candidates": ["x", "BLOCK"], "notes": ["its parameters: x, BLOCK"]}, "log": ""});
-        let found = failure(&answer, &request(Stage::Triton, ""));
+        let report = ErrorReport {
+            argument: Some(WrongArgument::Name("BLOK".into())),
+            candidates: vec!["x".into(), "BLOCK".into()],
+            notes: vec!["its parameters: x, BLOCK".into()],
+            ..report(ErrorKind::UnknownArgument, "`add` has no parameter `BLOK`")
+        };
+        let found = failure(&done(Outcome::Error(report), ""), &request(Stage::Triton, ""));
         assert_eq!(found.argument, Some(ArgumentPlace::Name("BLOK".into())));
         assert_eq!(found.diagnostic.code, "unknown-argument");
         assert_eq!(found.diagnostic.help, ["did you mean `BLOCK`?"]);
+    }
+
+    #[test]
+    fn an_unknown_kind_of_error_is_said_to_be_unknown() {
+        let report = report(ErrorKind::Unknown("new".into()), "something new is wrong");
+        let found = failure(&done(Outcome::Error(report), ""), &request(Stage::Triton, ""));
+        assert_eq!(found.diagnostic.code, "worker");
+        let message = &found.diagnostic.message;
+        assert!(message.contains("unknown kind `new`") && message.contains("something new is wrong"), "{message}");
     }
 }

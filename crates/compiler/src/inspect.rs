@@ -1,12 +1,11 @@
-//! What is looked at besides compiling.
+//! Looks into a compilation: its passes one at a time, the pass that broke it, machine code as text.
 
 use std::time::Duration;
 
-use base64::Engine;
-use serde_json::{Value, json};
-
 use super::failure::{self, CRASHED, Failure, SILENT};
-use super::{CompileRequest, Compiler, Progress, Stage};
+use super::pipeline::not_understood;
+use super::worker::protocol::{BeforePass, Outcome, PassRecord, RecordedPasses, Task, TaskResult};
+use super::{BrokenPass, CompileRequest, Compiler, Progress, Stage};
 use warpbook_diagnostic::{Diagnostic, Result};
 use warpbook_process::cancel::Cancel;
 
@@ -32,6 +31,13 @@ pub struct Pass {
 }
 
 impl Pass {
+    /// A pass as the worker recorded it; `None` if its time is malformed.
+    fn new(record: PassRecord) -> Option<Self> {
+        let PassRecord { stage, name, count, arguments, seconds, skipped, text, failed, before: _ } = record;
+        let elapsed = Duration::try_from_secs_f64(seconds).ok()?;
+        Some(Self { stage, name, count, arguments, elapsed, skipped, text, failed })
+    }
+
     /// The name that selects this pass alone: `common.cse#2`; the first one needs no number.
     pub fn label(&self) -> String {
         if self.count == 1 { self.name.clone() } else { format!("{}#{}", self.name, self.count) }
@@ -49,51 +55,6 @@ pub struct Passes {
     pub log: String,
 }
 
-/// A pass that failed or ended the compiler's process, and what it was given.
-#[derive(Clone, Debug)]
-pub struct BrokenPass {
-    /// The compilation that it broke.
-    pub request: CompileRequest,
-    /// The stage that it is of.
-    pub stage: Stage,
-    /// `ttgpuir.coalesce`
-    pub name: String,
-    /// The pass before it in its stage.
-    pub previous: Option<String>,
-    /// The module that its stage began with.
-    pub start: String,
-    /// The module that it was given.
-    pub text: String,
-    /// The same with its pipeline, as MLIR's own tools take it; where Triton wrote one.
-    pub reproducer: Option<String>,
-    /// What was said of it.
-    pub said: String,
-}
-
-impl BrokenPass {
-    fn of(before: &Value, request: &CompileRequest) -> Option<Self> {
-        let text = |name: &str| before[name].as_str().map(str::to_owned);
-        Some(Self {
-            request: request.clone(),
-            stage: before["stage"].as_str()?.parse().ok()?,
-            name: text("pass")?,
-            previous: text("previous"),
-            start: text("start").unwrap_or_default(),
-            text: text("text")?,
-            reproducer: text("reproducer"),
-            said: String::new(),
-        })
-    }
-}
-
-/// A compilation as far as LLVM IR that runs one pass at a time and keeps what each one made.
-fn recorded(request: &CompileRequest) -> Value {
-    let mut body = super::pipeline::encode(request);
-    body["record"] = json!(true);
-    body["until"] = json!(Stage::Llir.name());
-    body
-}
-
 impl Compiler {
     /// The pass that broke a compilation last.
     pub fn broken_pass(&self) -> Option<&BrokenPass> {
@@ -109,10 +70,16 @@ impl Compiler {
         cancel: &Cancel,
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<()> {
-        let (answer, _) = self.answer(&request.triton, &recorded(request), cancel, progress)?;
-        let records = answer["result"]["passes"].as_array().into_iter().flatten();
-        let failed = records.filter(|record| record["failed"].is_string()).map(|record| &record["before"]).next_back();
-        let Some(mut broken) = BrokenPass::of(failed.unwrap_or(&answer["before"]), request) else {
+        let (done, _) = self.run_task(&request.triton, &Task::record_passes(request), cancel, progress)?;
+        let before: Option<BeforePass> = match done.outcome {
+            Outcome::Result(TaskResult::Compile(result)) => {
+                let records = result.recorded.map_or_else(Vec::new, |recorded| recorded.passes);
+                records.into_iter().rev().find(|record| record.failed.is_some()).and_then(|record| record.before)
+            }
+            Outcome::Crashed(crash) => crash.before,
+            Outcome::Result(TaskResult::Disassemble { .. }) | Outcome::Error(_) => None,
+        };
+        let Some(mut broken) = before.and_then(|before| BrokenPass::new(before, request)) else {
             return Ok(());
         };
         let diagnostic = &mut failure.diagnostic;
@@ -137,16 +104,14 @@ impl Compiler {
         cancel: &Cancel,
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<String> {
-        let encoded = base64::engine::general_purpose::STANDARD.encode(cubin);
-        let body = json!({"task": "disassemble", "cubin": encoded});
-        let (answer, _) = self.answer(triton, &body, cancel, progress)?;
-        match answer["result"]["text"].as_str() {
-            Some(text) => Ok(text.to_owned()),
-            None => {
-                let said = answer["error"]["message"].as_str().or(answer["crashed"].as_str()).unwrap_or("no answer");
-                let error = Diagnostic::error("disassembler", said);
-                let notes = answer["error"]["notes"].as_array().into_iter().flatten();
-                Err(notes.filter_map(|note| note.as_str()).fold(error, Diagnostic::note))
+        let (done, _) = self.run_task(triton, &Task::disassemble(cubin), cancel, progress)?;
+        match done.outcome {
+            Outcome::Result(TaskResult::Disassemble { text }) => Ok(text),
+            Outcome::Result(TaskResult::Compile(_)) => Err(not_understood("it compiled instead of listing the code")),
+            Outcome::Crashed(crash) => Err(Diagnostic::error("disassembler", crash.status)),
+            Outcome::Error(report) => {
+                let error = Diagnostic::error("disassembler", report.message);
+                Err(report.notes.into_iter().fold(error, Diagnostic::note))
             }
         }
     }
@@ -159,12 +124,11 @@ impl Compiler {
         cancel: &Cancel,
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<String, Failure> {
-        let (answer, _) = self.answer(&request.triton, &super::pipeline::encode(request), cancel, progress)?;
-        let log = answer["log"].as_str().unwrap_or_default();
-        let said = log.split_once("expects different type than prior uses: 'i7' vs '");
+        let (done, _) = self.run_task(&request.triton, &Task::compile(request), cancel, progress)?;
+        let said = done.log.split_once("expects different type than prior uses: 'i7' vs '");
         match said.and_then(|(_, rest)| rest.lines().next()?.strip_suffix('\'')) {
             Some(ty) => Ok(ty.to_owned()),
-            None => Err(failure::failure(&answer, request)),
+            None => Err(failure::failure(&done, request)),
         }
     }
 
@@ -175,7 +139,6 @@ impl Compiler {
         cancel: &Cancel,
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Passes, Failure> {
-        let body = recorded(request);
         let mut last = String::new();
         let mut listen = |news: Progress<'_>| {
             if let Progress::Stage(stage) = news {
@@ -183,32 +146,17 @@ impl Compiler {
             }
             progress(news);
         };
-        let (answer, _) = self.answer(&request.triton, &body, cancel, &mut listen)?;
-        let Some(records) = answer["result"]["passes"].as_array() else {
-            let mut failure = failure::failure(&answer, request);
-            // A pass that ends the process has no record: the last one that began is the one.
-            if answer.get("crashed").is_some() && last.contains(": ") {
-                failure.diagnostic.notes.insert(0, format!("it was in the pass {last}"));
-            }
-            return Err(failure);
-        };
-        let text = |value: &Value| value.as_str().map(str::to_owned);
-        let pass = |record: &Value| {
-            Some(Pass {
-                stage: record["stage"].as_str()?.parse().ok()?,
-                name: text(&record["name"])?,
-                count: usize::try_from(record["count"].as_u64()?).ok()?,
-                arguments: record["arguments"].as_array()?.iter().filter_map(text).collect(),
-                elapsed: Duration::try_from_secs_f64(record["seconds"].as_f64()?).ok()?,
-                skipped: text(&record["skipped"]),
-                text: text(&record["text"]),
-                failed: text(&record["failed"]),
-            })
-        };
-        Ok(Passes {
-            start: records.first().and_then(|record| text(&record["text"])).unwrap_or_default(),
-            passes: records.iter().skip(1).filter_map(pass).collect(),
-            log: text(&answer["log"]).unwrap_or_default(),
-        })
+        let (mut done, _) = self.run_task(&request.triton, &Task::record_passes(request), cancel, &mut listen)?;
+        if let Outcome::Result(TaskResult::Compile(result)) = &mut done.outcome
+            && let Some(RecordedPasses { start, passes }) = result.recorded.take()
+        {
+            return Ok(Passes { start, passes: passes.into_iter().filter_map(Pass::new).collect(), log: done.log });
+        }
+        let mut failure = failure::failure(&done, request);
+        // A pass that ends the process has no record: the last one that began is the one.
+        if matches!(done.outcome, Outcome::Crashed(_)) && last.contains(": ") {
+            failure.diagnostic.notes.insert(0, format!("it was in the pass {last}"));
+        }
+        Err(failure)
     }
 }

@@ -1,5 +1,6 @@
 //! From the text of any stage to everything below it, with the real Triton compiler.
 
+mod broken_pass;
 mod cache;
 pub mod contraction;
 pub mod environment;
@@ -13,8 +14,9 @@ mod stage;
 mod target;
 mod worker;
 
+pub use broken_pass::BrokenPass;
 pub use failure::{ArgumentPlace, Failure};
-pub use inspect::{BrokenPass, Pass, Passes};
+pub use inspect::{Pass, Passes};
 pub use meta::{LaunchMeta, Origin, Param, ParamKind, Scratch, Sourced, TensorDesc};
 pub use patch::apply_patch;
 pub use pipeline::{Compiler, Progress};

@@ -6,23 +6,18 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use base64::Engine;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::cache::{Cache, Key};
 use super::failure::{self, Failure};
-use super::inspect::BrokenPass;
+use super::worker::protocol::{CompileResult, Done, Outcome, Task, TaskResult};
 use super::worker::{self, Lost, Worker};
-use super::{
-    Argument, Artifact, Binding, BoundParam, CompileRequest, Compiled, LaunchMeta, PassEdits, Stage, StageOutcome,
-    environment, meta,
-};
+use super::{Artifact, BrokenPass, CompileRequest, Compiled, LaunchMeta, Stage, StageOutcome, environment, meta};
 use warpbook_diagnostic::{Diagnostic, Result};
-use warpbook_ir::locations;
 use warpbook_process::cancel::Cancel;
 
 /// Changes whenever what is cached changes its meaning.
-const FORMAT: &str = "warpbook compile cache 1";
+const FORMAT: &str = "warpbook compile cache 2";
 
 /// What a compilation tells while it runs.
 #[derive(Clone, Copy, Debug)]
@@ -138,56 +133,63 @@ impl Compiler {
         if request.entry == Stage::Ptx && request.until == Stage::Ptx {
             return Ok(bare_ptx(request)?);
         }
-        let (answer, cached) = self.answer(&request.triton, &encode(request), cancel, progress)?;
-        match answer.get("result") {
-            Some(result) => Ok(decode(request, result, cached)?),
-            None => {
-                let mut failure = failure::failure(&answer, request);
-                let said = answer["error"]["message"].as_str().unwrap_or_default();
-                let is_pass = answer.get("crashed").is_some() || said.contains("PassManager::run failed");
-                if is_pass && request.entry < Stage::Llir {
-                    self.locate(request, &mut failure, cancel, progress)?;
-                }
-                Err(failure)
-            }
+        let (done, cached) = self.run_task(&request.triton, &Task::compile(request), cancel, progress)?;
+        if let Outcome::Result(TaskResult::Compile(result)) = &done.outcome {
+            return Ok(compiled(request, result, cached)?);
         }
+        let mut failure = failure::failure(&done, request);
+        let is_pass = match &done.outcome {
+            Outcome::Crashed(_) => true,
+            Outcome::Error(error) => error.message.contains("PassManager::run failed"),
+            Outcome::Result(_) => false,
+        };
+        if is_pass && request.entry < Stage::Llir {
+            self.locate(request, &mut failure, cancel, progress)?;
+        }
+        Err(failure)
     }
 
-    /// What a worker answers to a request, and whether the cache had it.
-    pub(super) fn answer(
+    /// What came of a task, and true if the cache had it.
+    pub(super) fn run_task(
         &mut self,
         triton: &str,
-        body: &Value,
+        task: &Task,
         cancel: &Cancel,
         progress: &mut dyn FnMut(Progress<'_>),
-    ) -> Result<(Value, bool)> {
+    ) -> Result<(Done, bool)> {
         let cache = self.cache.clone();
-        let carried = carried_key(body, triton);
+        let body = serde_json::to_string(task).map_err(|error| not_understood(error.to_string()))?;
+        let carried = carried_key(&body, triton);
+        let from_cache = |key| {
+            let result: TaskResult = cache.get(key)?;
+            Some((Done { id: 0, log: String::new(), outcome: Outcome::Result(result) }, true))
+        };
         if !self.workers.contains_key(triton)
             && existing(triton).is_none()
-            && let Some(result) = cache.get(carried)
+            && let Some(found) = from_cache(carried)
         {
-            return Ok((json!({"result": result}), true));
+            return Ok(found);
         }
         let mut lost = 0;
         loop {
             let worker = self.worker(triton, cancel, progress)?;
-            let key = key(body, worker);
-            if let Some(result) = cache.get(key) {
-                return Ok((json!({"result": result}), true));
+            let key = key(&body, worker);
+            if let Some(found) = from_cache(key) {
+                return Ok(found);
             }
-            let answer = worker.ask(body.clone(), cancel, &mut |stage| progress(Progress::Stage(stage)));
-            match answer {
-                Ok(answer) => {
-                    if let Some(result) = answer.get("result") {
-                        let files = result["files"].as_array().into_iter().flatten().filter_map(Value::as_str);
-                        let files: Vec<&str> = files.collect();
-                        cache.put(key, result, &files);
+            match worker.run(task, cancel, &mut |stage| progress(Progress::Stage(stage))) {
+                Ok(done) => {
+                    if let Outcome::Result(result) = &done.outcome {
+                        cache.put(key, result, result.files());
                         cache.link(key, carried);
                     }
-                    return Ok((answer, false));
+                    return Ok((done, false));
                 }
                 Err(Lost::Cancelled) => return Err(Diagnostic::interrupted()),
+                Err(Lost::NotUnderstood(reason)) => {
+                    self.workers.remove(triton);
+                    return Err(not_understood(reason));
+                }
                 Err(Lost::Gone) if lost == 0 => {
                     // Killed from outside, most likely: the request itself is run in a process of its own.
                     lost += 1;
@@ -251,17 +253,15 @@ fn existing(version: &str) -> Option<PathBuf> {
 
 /// The key of an entry that another machine made: of the request and the version alone, since nothing more can be
 /// known where that Triton is not installed. A cache directory that is carried there answers by it.
-fn carried_key(body: &Value, version: &str) -> Key {
-    let request = body.to_string();
-    let mut texts: Vec<&str> = vec!["carried", FORMAT, version, &request];
+fn carried_key(body: &str, version: &str) -> Key {
+    let mut texts: Vec<&str> = vec!["carried", FORMAT, version, body];
     for module in worker::program() {
         texts.push(module);
     }
     Key::of(texts)
 }
 
-fn key(body: &Value, worker: &Worker) -> Key {
-    let request = body.to_string();
+fn key(body: &str, worker: &Worker) -> Key {
     let files = worker.files.fingerprint();
     let mut settings: Vec<String> = std::env::vars()
         .filter(|(name, _)| {
@@ -273,7 +273,7 @@ fn key(body: &Value, worker: &Worker) -> Key {
         .collect();
     settings.sort();
     let directory = std::env::current_dir().unwrap_or_default();
-    let fixed = [FORMAT, &worker.version, &request, &files];
+    let fixed = [FORMAT, &worker.version, body, &files];
     let mut texts: Vec<&str> = fixed.to_vec();
     for module in worker::program() {
         texts.push(module);
@@ -282,67 +282,6 @@ fn key(body: &Value, worker: &Worker) -> Key {
     // What a cell imports is looked for in the working directory.
     texts.extend(directory.to_str());
     Key::of(texts)
-}
-
-/// The request as the worker reads it.
-pub(super) fn encode(request: &CompileRequest) -> Value {
-    let text = match request.entry {
-        Stage::Ttir | Stage::Ttgir => locations::blank(&request.text),
-        _ => request.text.to_string(),
-    };
-    let mut body = json!({
-        "entry": request.entry.name(),
-        "until": request.until.name(),
-        "capability": request.target.0,
-        "name": request.name,
-        "text": text,
-        "path": request.name.as_deref().unwrap_or("kernel"),
-        "cell_path": failure::pseudo_path(request),
-        "options": request.options,
-        "definitions": request.definitions.iter().map(|definition| {
-            json!({"path": definition.path, "text": &*definition.text})
-        }).collect::<Vec<_>>(),
-        "from": request.from,
-        "search_path": request.search_path,
-        "args": request.args.iter().map(argument).collect::<Vec<_>>(),
-        "keywords": request.keywords.iter().map(|(name, value)| json!([name, argument(value)])).collect::<Vec<_>>(),
-        "config": request.config,
-    });
-    let PassEdits { skip, until, after } = &request.passes;
-    if !skip.is_empty() {
-        body["skip"] = json!(skip);
-    }
-    for (name, pass) in [("until_pass", until), ("after", after)] {
-        if let Some(pass) = pass {
-            body[name] = json!(pass);
-        }
-    }
-    body
-}
-
-fn argument(argument: &Argument) -> Value {
-    match argument {
-        Argument::Buffer { dtype, address, shape, strides } => {
-            json!({"buffer": {"dtype": dtype, "address": alignment(*address), "shape": shape, "strides": strides}})
-        }
-        Argument::Descriptor { dtype, address, shape, strides, block } => json!({"descriptor": {
-            "dtype": dtype, "address": alignment(*address), "shape": shape, "strides": strides, "block": block,
-        }}),
-        Argument::Int(value) => json!(value),
-        // JSON has no infinity and no NaN.
-        Argument::Float(value) => json!({"float": value.to_string()}),
-        Argument::Bool(value) => json!(value),
-        Argument::None => Value::Null,
-        Argument::Str(text) => json!(text),
-        Argument::Dtype(name) => json!({"dtype": name}),
-        Argument::Tuple(items) => json!({"tuple": items.iter().map(self::argument).collect::<Vec<_>>()}),
-        Argument::Function(name) => json!({"function": name}),
-    }
-}
-
-/// Only what alignment can tell of an address may reach the code, and so the cache's key.
-fn alignment(address: u64) -> u64 {
-    if address == 0 { 0 } else { 1 << address.trailing_zeros().min(12) }
 }
 
 /// PTX as it is, with what its directives say.
@@ -363,79 +302,32 @@ fn as_it_is(artifact: Artifact, meta: LaunchMeta) -> Compiled {
     }
 }
 
-/// The worker's result.
-fn decode(request: &CompileRequest, answer: &Value, cached: bool) -> Result<Compiled> {
-    let entry = match answer["source"].as_str() {
+/// What a worker's result means.
+fn compiled(request: &CompileRequest, result: &CompileResult, cached: bool) -> Result<Compiled> {
+    let entry = match &result.source {
         Some(source) if request.from.is_some() => Artifact::new(request.entry, source.as_bytes()),
         _ => Artifact::new(request.entry, request.text.as_bytes()),
     };
     let mut stages = vec![StageOutcome { artifact: entry, elapsed: Duration::ZERO, cached }];
-    for outcome in answer["stages"].as_array().into_iter().flatten() {
-        let outcome = outcome_of(outcome, cached).ok_or_else(|| broken("stages"))?;
+    for outcome in &result.stages {
+        let outcome = outcome.decode(cached).ok_or_else(|| not_understood("a stage's bytes are malformed"))?;
         // A text from the middle of a stage became that stage's own.
         stages.retain(|entry: &StageOutcome| entry.artifact.stage != outcome.artifact.stage);
         stages.push(outcome);
     }
-    let binding = match &answer["binding"] {
-        Value::Null => None,
-        binding => Some(binding_of(binding).ok_or_else(|| broken("binding"))?),
-    };
     let text = |stage| stages.iter().find(|outcome| outcome.artifact.stage == stage).and_then(|o| o.artifact.text());
-    let ptx = text(Stage::Ptx);
-    let meta = meta::from_compiler(&answer["metadata"], request, ptx, binding.as_ref())?;
+    let meta = meta::from_compiler(&result.metadata, request, text(Stage::Ptx), result.binding.as_ref())?;
     Ok(Compiled {
         meta,
-        metadata: answer["metadata"].clone(),
+        metadata: result.metadata.clone(),
         triton_version: request.triton.clone(),
-        binding,
-        warnings: strings(&answer["warnings"]),
+        binding: result.binding.clone(),
+        warnings: result.warnings.clone(),
         stages,
     })
 }
 
-fn broken(what: &str) -> Diagnostic {
-    let error = Diagnostic::error("internal", "the compile worker's answer is not understood");
-    error.note(format!("`{what}` is missing or malformed"))
-}
-
-fn strings(list: &Value) -> Vec<String> {
-    list.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
-}
-
-fn outcome_of(outcome: &Value, cached: bool) -> Option<StageOutcome> {
-    let stage: Stage = outcome["stage"].as_str()?.parse().ok()?;
-    let content: Vec<u8> = match outcome["base64"].as_str() {
-        Some(encoded) => base64::engine::general_purpose::STANDARD.decode(encoded).ok()?,
-        None => outcome["text"].as_str()?.as_bytes().to_vec(),
-    };
-    let elapsed = Duration::try_from_secs_f64(outcome["seconds"].as_f64()?).ok()?;
-    Some(StageOutcome { artifact: Artifact::new(stage, content), elapsed, cached })
-}
-
-fn binding_of(binding: &Value) -> Option<Binding> {
-    let text = |value: &Value| value.as_str().map(str::to_owned);
-    let pairs = |value: &Value| -> Option<Vec<(String, Value)>> {
-        value.as_array()?.iter().map(|pair| Some((text(&pair[0])?, pair[1].clone()))).collect()
-    };
-    let index = |value: &Value| value.as_u64().and_then(|index| usize::try_from(index).ok());
-    let params = binding["params"].as_array()?.iter().map(|param| {
-        Some(BoundParam {
-            name: text(&param["name"])?,
-            path: param["path"].as_array()?.iter().map(index).collect::<Option<_>>()?,
-            ty: text(&param["ty"])?,
-            value: param["value"].clone(),
-            divisibility: param["divisibility"].as_u64().and_then(|value| u32::try_from(value).ok()),
-        })
-    });
-    Some(Binding {
-        names: binding["names"].as_array()?.iter().map(text).collect::<Option<_>>()?,
-        constants: pairs(&binding["constants"])?,
-        params: params.collect::<Option<_>>()?,
-        specialised: pairs(&binding["specialised"])?
-            .into_iter()
-            .map(|(name, value)| Some((name, text(&value)?)))
-            .collect::<Option<_>>()?,
-        configs: index(&binding["configs"])?,
-        config: text(&binding["config"])?,
-    })
+/// The error about an answer that is not of the protocol.
+pub(super) fn not_understood(reason: impl Into<String>) -> Diagnostic {
+    Diagnostic::error("internal", "the compile worker's answer is not understood").note(reason)
 }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize, Serializer};
+
 use super::{Artifact, LaunchMeta, Stage, Target};
 
 /// One compilation: a text of some stage, and how far to take it.
@@ -73,25 +75,33 @@ impl CompileRequest {
             passes: PassEdits::default(),
         }
     }
+
+    /// The path that the IR and Python name the cell by.
+    pub fn cell_path(&self) -> String {
+        format!("{}.py", self.name.as_deref().unwrap_or("kernel"))
+    }
 }
 
 /// An earlier cell of Python.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Definition {
     /// The path that the IR names it by: the kernel's name with `.py`.
     pub path: String,
     /// The cell's body.
+    #[serde(serialize_with = "shared_text")]
     pub text: Arc<str>,
 }
 
 /// An argument as Triton's specialisation sees it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "kind", content = "value", rename_all = "snake_case")]
 pub enum Argument {
     /// A device buffer or a view of one.
     Buffer {
         /// Triton's name of the element type: `fp16`, `i32`.
         dtype: String,
         /// Device address; Triton looks at its divisibility.
+        #[serde(serialize_with = "alignment")]
         address: u64,
         /// Extents, for heuristics that ask.
         shape: Vec<u64>,
@@ -103,6 +113,7 @@ pub enum Argument {
         /// Triton's name of the element type.
         dtype: String,
         /// Device address.
+        #[serde(serialize_with = "alignment")]
         address: u64,
         /// Extents of the tensor.
         shape: Vec<u64>,
@@ -114,7 +125,7 @@ pub enum Argument {
     /// An integer.
     Int(i64),
     /// A floating-point number.
-    Float(f64),
+    Float(#[serde(serialize_with = "number_text")] f64),
     /// `True` or `False`.
     Bool(bool),
     /// `None`.
@@ -127,6 +138,20 @@ pub enum Argument {
     Tuple(Vec<Argument>),
     /// A function of the cell, of an earlier one or of the module, by its name.
     Function(String),
+}
+
+fn shared_text<S: Serializer>(text: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(text)
+}
+
+/// Only the alignment of an address may reach the code, and so the cache's key.
+fn alignment<S: Serializer>(address: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(if *address == 0 { 0 } else { 1 << address.trailing_zeros().min(12) })
+}
+
+/// JSON has no infinity and no NaN.
+fn number_text<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
 }
 
 /// One stage that ran, or that the cache had.
@@ -165,7 +190,7 @@ impl Compiled {
 }
 
 /// How the arguments of a launch were bound to a kernel's parameters.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Binding {
     /// Every parameter of the Python function, in order: which positional argument belongs to which name.
     pub names: Vec<String>,
@@ -201,7 +226,7 @@ impl BoundParam {
 }
 
 /// One runtime parameter of a compiled kernel.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BoundParam {
     /// The parameter of the Python function.
     pub name: String,

@@ -1,34 +1,30 @@
 //! The compile worker: a Python process with Triton imported, which forks for each compilation.
 //!
-//! The Python side is in the `.py` files beside this one. They are sent over standard input, so that nothing is
+//! The Python side is the package in `worker/` of this crate. Its source is sent over standard input, so that nothing is
 //! installed or written anywhere. A compilation that crashes takes its fork along, not the worker; a worker that dies
 //! is started again by the next compilation.
 
+pub mod error_kind;
+pub mod protocol;
 mod wire;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use protocol::{Answer, Done, Message, Task};
 
 use warpbook_diagnostic::{Diagnostic, Result};
 use warpbook_process::cancel::Cancel;
 use warpbook_process::child::ChildProcess;
 
-/// Reads the modules and starts the server.
-const BOOTSTRAP: &str = include_str!("bootstrap.py");
+/// Reads the package and starts the server.
+const BOOTSTRAP: &str = include_str!("../../worker/bootstrap.py");
 
-/// The modules of the worker, in the order in which they import one another.
-const MODULES: [(&str, &str); 6] = [
-    ("warpbook_pipeline", include_str!("pipeline.py")),
-    ("warpbook_passes", include_str!("passes.py")),
-    ("warpbook_python", include_str!("python.py")),
-    ("warpbook_extract", include_str!("extract.py")),
-    ("warpbook_inspect", include_str!("inspect.py")),
-    ("warpbook_server", include_str!("server.py")),
-];
+/// The modules of the package: dotted name, source.
+const MODULES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/worker_modules.rs"));
 
 /// How often a waiting cell looks whether it was interrupted.
 const POLL: Duration = Duration::from_millis(20);
@@ -39,7 +35,7 @@ const PATIENCE: Duration = Duration::from_millis(700);
 pub struct Worker {
     child: ChildProcess,
     requests: std::process::ChildStdin,
-    answers: Receiver<Value>,
+    answers: Receiver<std::io::Result<Answer>>,
     next: u64,
     /// The version of Triton that it imported.
     pub version: String,
@@ -64,7 +60,7 @@ impl Files {
         Self(paths.map(stamp).collect())
     }
 
-    /// Whether one of them has changed since.
+    /// True if one of the files has changed since.
     pub fn changed(&self) -> bool {
         Self::look(self.0.iter().map(|(path, ..)| path.clone())) != *self
     }
@@ -82,6 +78,8 @@ pub enum Lost {
     Cancelled,
     /// The process is gone.
     Gone,
+    /// It does not keep to the protocol.
+    NotUnderstood(String),
 }
 
 impl Worker {
@@ -102,43 +100,43 @@ impl Worker {
         let (Some(mut requests), Some(output)) = (child.take_stdin(), child.take_stdout()) else {
             return Err(failed("it has no standard streams".into()));
         };
-        let modules = Value::from(MODULES.map(|(name, text)| json!([name, text])).to_vec());
+        let modules: BTreeMap<&str, &str> = MODULES.iter().copied().collect();
         wire::write(&mut requests, &modules).map_err(|error| failed(error.to_string()))?;
         let (sender, answers) = channel();
         std::thread::Builder::new()
             .name("compile-worker".into())
             .spawn(move || {
                 let mut output = std::io::BufReader::new(output);
-                while let Ok(Some(answer)) = wire::read(&mut output) {
-                    if sender.send(answer).is_err() {
+                while let Some(answer) = wire::read(&mut output).transpose() {
+                    let is_broken = answer.is_err();
+                    if sender.send(answer).is_err() || is_broken {
                         break;
                     }
                 }
             })
             .map_err(|error| failed(error.to_string()))?;
         let mut worker = Self { child, requests, answers, next: 0, version: String::new(), files: Files::default() };
-        let hello = match worker.receive(cancel) {
-            Ok(hello) => hello,
+        match worker.receive(cancel) {
+            Ok(Answer::Ready { version, files }) => {
+                worker.version = version;
+                worker.files = Files::look(files.into_iter().map(PathBuf::from));
+                return Ok(worker);
+            }
+            Ok(Answer::Failed { reason }) => return Err(failed(reason)),
+            Ok(other) => return Err(failed(format!("its first answer is not understood: {other:?}"))),
             Err(Lost::Cancelled) => return Err(Diagnostic::interrupted()),
+            Err(Lost::NotUnderstood(reason)) => return Err(failed(reason)),
             Err(Lost::Gone) => {
                 let status = worker.child.wait().map_or_else(|error| error.to_string(), |status| status.to_string());
-                return Err(failed(status));
+                Err(failed(status))
             }
-        };
-        if let Some(reason) = hello["failed"].as_str() {
-            return Err(failed(reason.to_owned()));
         }
-        let ready = &hello["ready"];
-        worker.version = ready["version"].as_str().unwrap_or_default().to_owned();
-        let paths = ready["files"].as_array().into_iter().flatten().filter_map(Value::as_str).map(PathBuf::from);
-        worker.files = Files::look(paths);
-        Ok(worker)
     }
 
-    fn receive(&mut self, cancel: &Cancel) -> Result<Value, Lost> {
+    fn receive(&mut self, cancel: &Cancel) -> Result<Answer, Lost> {
         loop {
             match self.answers.recv_timeout(POLL) {
-                Ok(answer) => return Ok(answer),
+                Ok(answer) => return answer.map_err(|error| Lost::NotUnderstood(error.to_string())),
                 Err(RecvTimeoutError::Disconnected) => return Err(Lost::Gone),
                 Err(RecvTimeoutError::Timeout) if cancel.is_cancelled() => return Err(Lost::Cancelled),
                 Err(RecvTimeoutError::Timeout) => {}
@@ -146,22 +144,20 @@ impl Worker {
         }
     }
 
-    /// Sends a request and waits for its answer: an object with `result`, `error` or `crashed`, and `log`.
-    /// `progress` hears of each stage that begins. After [`Lost::Gone`] the worker is of no use any more.
-    pub fn ask(&mut self, mut request: Value, cancel: &Cancel, progress: &mut dyn FnMut(&str)) -> Result<Value, Lost> {
+    /// Sends a task and waits until it is done. `progress` hears of each stage that begins. After [`Lost::Gone`] the
+    /// worker is of no use any more.
+    pub fn run(&mut self, task: &Task, cancel: &Cancel, progress: &mut dyn FnMut(&str)) -> Result<Done, Lost> {
         self.next += 1;
         let id = self.next;
-        request["id"] = json!(id);
-        wire::write(&mut self.requests, &request).map_err(|_| Lost::Gone)?;
+        wire::write(&mut self.requests, &Message::Run { id, task }).map_err(|_| Lost::Gone)?;
         loop {
             match self.receive(cancel) {
-                Ok(answer) if answer["id"].as_u64() != Some(id) => {}
-                Ok(answer) => match answer["progress"].as_str() {
-                    Some(stage) => progress(stage),
-                    None => return Ok(answer),
-                },
+                Ok(Answer::Done(done)) if done.id == id => return Ok(done),
+                Ok(Answer::Progress { id: own, text }) if own == id => progress(&text),
+                // Of a request that was given up.
+                Ok(_) => {}
                 Err(Lost::Cancelled) => return Err(self.give_up(id)),
-                Err(Lost::Gone) => return Err(Lost::Gone),
+                Err(other) => return Err(other),
             }
         }
     }
@@ -169,12 +165,10 @@ impl Worker {
     /// Has the running compilation ended, or else ends the worker.
     fn give_up(&mut self, id: u64) -> Lost {
         let deadline = Instant::now() + PATIENCE;
-        if wire::write(&mut self.requests, &json!({"cancel": id})).is_ok() {
+        if wire::write(&mut self.requests, &Message::Cancel { cancel: id }).is_ok() {
             while let Some(left) = deadline.checked_duration_since(Instant::now()) {
                 match self.answers.recv_timeout(left) {
-                    Ok(answer) if answer["id"].as_u64() == Some(id) && answer.get("progress").is_none() => {
-                        return Lost::Cancelled;
-                    }
+                    Ok(Ok(Answer::Done(done))) if done.id == id => return Lost::Cancelled,
                     Ok(_) => {}
                     Err(_) => break,
                 }
@@ -184,7 +178,7 @@ impl Worker {
         Lost::Cancelled
     }
 
-    /// Whether the process still runs.
+    /// True if the process still runs.
     pub fn is_alive(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
     }
@@ -192,5 +186,5 @@ impl Worker {
 
 /// The text of every module: what is compiled depends on it.
 pub fn program() -> impl Iterator<Item = &'static str> {
-    MODULES.into_iter().map(|(_, text)| text)
+    MODULES.iter().map(|(_, text)| *text)
 }

@@ -2,13 +2,14 @@
 
 use std::io::{self, Read, Write};
 
-use serde_json::Value;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 /// No answer is larger; a length beyond it is not from a worker.
 const LARGEST: u32 = 1 << 30;
 
 /// Writes one frame.
-pub fn write(to: &mut impl Write, value: &Value) -> io::Result<()> {
+pub fn write(to: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
     let body = serde_json::to_vec(value)?;
     let length = u32::try_from(body.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
     let mut frame = Vec::with_capacity(body.len() + 4);
@@ -19,7 +20,7 @@ pub fn write(to: &mut impl Write, value: &Value) -> io::Result<()> {
 }
 
 /// Reads one frame; `None` at the end.
-pub fn read(from: &mut impl Read) -> io::Result<Option<Value>> {
+pub fn read<T: DeserializeOwned>(from: &mut impl Read) -> io::Result<Option<T>> {
     let mut length = [0; 4];
     match from.read_exact(&mut length) {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
@@ -39,6 +40,7 @@ pub fn read(from: &mut impl Read) -> io::Result<Option<Value>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::Value;
 
     #[test]
     fn frames_come_back_as_they_went() {
@@ -49,9 +51,9 @@ mod tests {
         let mut rest = bytes.as_slice();
         assert_eq!(read(&mut rest).expect("read"), Some(value));
         assert_eq!(read(&mut rest).expect("read"), Some(Value::Null));
-        assert_eq!(read(&mut rest).expect("read"), None);
-        assert_eq!(read(&mut &bytes[..9]).expect("cut off"), None);
-        assert!(read(&mut [255, 255, 255, 255, 0].as_slice()).is_err());
-        assert!(read(&mut [1, 0, 0, 0, b'{'].as_slice()).is_err());
+        assert_eq!(read::<Value>(&mut rest).expect("read"), None);
+        assert_eq!(read::<Value>(&mut &bytes[..9]).expect("cut off"), None);
+        assert!(read::<Value>(&mut [255, 255, 255, 255, 0].as_slice()).is_err());
+        assert!(read::<Value>(&mut [1, 0, 0, 0, b'{'].as_slice()).is_err());
     }
 }

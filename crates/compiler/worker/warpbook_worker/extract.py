@@ -6,7 +6,9 @@ is imported from a module that is not there (torch, transformers) is a stand-in 
 has no use for it, only the statements around it have.
 """
 
+from __future__ import annotations
 import __future__
+
 import ast
 import builtins
 import difflib
@@ -15,97 +17,27 @@ import linecache
 import os
 import sys
 import types
+from collections.abc import Callable, Iterable
+from typing import Any
 
-from warpbook_pipeline import Refused
-from warpbook_python import is_kernel
+from . import dependencies
+from .backend import is_kernel
+from .error_kind import ErrorKind
+from .errors import Refused
+from .stand_ins import AbsentModule, Nothing, guesses, nothing
 
-# Files that were read, by their absolute paths: what was compiled depends on them.
-FILES = []
 # Roots that are never imported: slow, or full of questions to a GPU.
 NEVER_IMPORTED = {"torch", "transformers", "tensorflow", "jax", "einops", "datasets", "huggingface_hub"}
 
 
-# How often a stand-in was taken for a value: what was made of it is a guess.
-GUESSES = [0]
-
-
-def guess(value):
-    GUESSES[0] += 1
-    return value
-
-
-class _Nothing(type):
-    """The type of stand-ins: classes that can be called, subclassed, compared, indexed and asked for anything."""
-
-    def __getattr__(cls, name):
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return nothing(name)
-
-    def __call__(cls, *arguments, **keywords):
-        # As a decorator it leaves the function alone.
-        if len(arguments) == 1 and not keywords and isinstance(arguments[0], types.FunctionType):
-            return arguments[0]
-        return cls
-
-    def __bool__(cls):
-        return guess(False)
-
-    def __iter__(cls):
-        return guess(iter(()))
-
-    def __eq__(cls, other):
-        return guess(cls is other)
-
-    def __hash__(cls):
-        return id(cls)
-
-    def _zero(cls, *_):
-        return guess(0)
-
-    def _itself(cls, *_):
-        return cls
-
-    def _false(cls, *_):
-        return guess(False)
-
-    def __exit__(cls, *_):
-        return None
-
-    __int__ = __index__ = __len__ = _zero
-    __or__ = __ror__ = __add__ = __radd__ = __sub__ = __mul__ = __rmul__ = __truediv__ = __floordiv__ = __mod__ = (
-        _itself
-    )
-    __getitem__ = __enter__ = _itself
-    __lt__ = __gt__ = __le__ = __ge__ = __contains__ = _false
-
-
-def nothing(name):
-    """A stand-in of that name."""
-    return _Nothing(name, (), {"__call__": lambda self, *_, **__: self})
-
-
-class _AbsentModule(types.ModuleType):
-    """A module that is not there."""
-
-    def __getattr__(self, name):
-        if name == "__version__":
-            return "2.8.0"
-        if name.startswith("__"):
-            raise AttributeError(name)
-        value = nothing(name)
-        setattr(self, name, value)
-        return value
-
-
-class _SourceModule(types.ModuleType):
+class SourceModule(types.ModuleType):
     """A module of the package as other statements see it: a name is evaluated when it is asked for."""
 
-    def __init__(self, source):
+    def __init__(self, source: Source) -> None:
         super().__init__(source.name)
         self.__dict__["_source"] = source
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         if name == "__version__":
             return "0.0.0"
         if name.startswith("__"):
@@ -113,38 +45,57 @@ class _SourceModule(types.ModuleType):
         return self.__dict__["_source"].attribute(name)
 
 
-class Broken(Exception):
-    """A statement could not be executed."""
-
-
 class Source:
     """One file: its top-level statements by the names that they bind, and what was executed so far."""
 
-    def __init__(self, extraction, name, path, pseudo):
-        self.extraction, self.name, self.path, self.pseudo = extraction, name, path, pseudo
+    def __init__(self, extraction: Extraction, name: str, path: str, pseudo: str) -> None:
+        self.extraction, self.name, self.path = extraction, name, path
+        # The path that messages and the IR name the file by.
+        self.pseudo = pseudo
         self.is_package = os.path.basename(path) == "__init__.py"
-        FILES.append(os.path.abspath(path))
+        dependencies.add_read(path)
         with open(path, encoding="utf-8") as file:
             self.text = file.read()
         linecache.cache[pseudo] = (len(self.text), None, self.text.splitlines(True), pseudo)
         try:
             self.tree = ast.parse(self.text, pseudo)
         except SyntaxError as error:
-            raise Refused("from", f"{pseudo} is no Python: {error.msg}", path=pseudo, line=error.lineno,
-                          column=error.offset, source=self.text) from None
-        self.globals = {"__name__": name, "__file__": pseudo, "__builtins__": builtins, "__doc__": None,
-                        "__package__": self.package()}
-        self.module = _SourceModule(self)
+            raise Refused(
+                ErrorKind.FROM,
+                f"{pseudo} is no Python: {error.msg}",
+                path=pseudo,
+                line=error.lineno,
+                column=error.offset,
+                source=self.text,
+            ) from None
+        self.globals = {
+            "__name__": name,
+            "__file__": pseudo,
+            "__builtins__": builtins,
+            "__doc__": None,
+            "__package__": self.package(),
+        }
+        self.module = SourceModule(self)
         self.flags = 0
-        self.binders, self.stars, self.broken, self.guessed = {}, [], {}, {}
-        self.done, self.running = set(), set()
+        # The statements that bind a name; of an import statement, the name's own part.
+        self.binders: dict[str, list[tuple[ast.stmt, ast.alias | None]]] = {}
+        # `from x import *`
+        self.stars: list[ast.ImportFrom] = []
+        # Names whose statement failed, with its line and why, and names whose value a stand-in made up.
+        self.broken: dict[str, tuple[int, Exception]] = {}
+        self.guessed: dict[str, int] = {}
+        # Statements that were executed, and those that are being executed.
+        self.done: set[tuple[int, int]] = set()
+        self.running: set[tuple[int, int]] = set()
         for statement in self.tree.body:
             self.index(statement)
 
-    def package(self):
+    def package(self) -> str:
+        """The package that the file is in."""
         return self.name if self.is_package else self.name.rpartition(".")[0]
 
-    def index(self, statement):
+    def index(self, statement: ast.stmt) -> None:
+        """Notes the names that a statement binds."""
         if isinstance(statement, ast.ImportFrom):
             if statement.module == "__future__":
                 for alias in statement.names:
@@ -162,7 +113,7 @@ class Source:
             for name in bound_names(statement):
                 self.binders.setdefault(name, []).append((statement, None))
 
-    def attribute(self, name):
+    def attribute(self, name: str) -> Any:
         """A name of this module, or a submodule."""
         if self.need(name):
             return self.globals[name]
@@ -171,8 +122,8 @@ class Source:
             return found.module
         raise AttributeError(f"{self.pseudo} has no `{name}`")
 
-    def need(self, name):
-        """Evaluates a name, with all that it needs; whether there is one."""
+    def need(self, name: str) -> bool:
+        """Evaluates a name, with all that it needs; returns False if there is none."""
         if name in self.globals and name not in self.binders:
             return True
         found = self.binders.get(name, ())
@@ -188,14 +139,14 @@ class Source:
                     continue
         return name in self.globals
 
-    def run(self, statement, alias=None):
+    def run(self, statement: ast.stmt, alias: ast.alias | None = None) -> None:
         """Executes a statement once, after what it needs."""
         key = (id(statement), id(alias))
         if key in self.done or key in self.running:
             return
         self.running.add(key)
         try:
-            if alias is not None:
+            if alias is not None and isinstance(statement, ast.Import | ast.ImportFrom):
                 self.bind_import(statement, alias)
             else:
                 for name in sorted(read_names(statement)):
@@ -206,32 +157,39 @@ class Source:
             self.running.discard(key)
             self.done.add(key)
 
-    def execute(self, statement):
+    def execute(self, statement: ast.stmt) -> None:
+        """Executes a statement; one that fails leaves stand-ins."""
         module = ast.Module([statement], [])
         code = compile(module, self.pseudo, "exec", flags=self.flags, dont_inherit=True)
         # Statements inside (`try: import …`) import for themselves.
         self.globals["__builtins__"] = self.extraction.builtins_for(self)
-        before = GUESSES[0]
+        before = guesses()
         try:
             exec(code, self.globals)
-            if GUESSES[0] > before:
+            if guesses() > before:
                 self.guessed.update(dict.fromkeys(bound_names(statement), statement.lineno))
         except Refused:
             raise
-        except Exception as error:  # noqa: BLE001 it may be one that the kernel has no use for
+        except Exception as error:  # it may be one that the kernel has no use for
             for name in bound_names(statement):
                 self.globals.setdefault(name, nothing(name))
                 self.broken[name] = (statement.lineno, error)
 
-    def imported_module(self, statement):
+    def imported_module(self, statement: ast.ImportFrom) -> Any:
+        """The module that a `from` statement names."""
         name = statement.module or ""
         if statement.level:
-            base = self.package().split(".")
-            base = base[: len(base) - (statement.level - 1)]
-            name = ".".join(base + ([name] if name else []))
+            name = self.absolute(name, statement.level)
         return self.extraction.module(name)
 
-    def bind_import(self, statement, alias):
+    def absolute(self, name: str, level: int) -> str:
+        """The full name of a module that is named with so many dots before it."""
+        base = self.package().split(".")
+        base = base[: len(base) - (level - 1)]
+        return ".".join(base + ([name] if name else []))
+
+    def bind_import(self, statement: ast.Import | ast.ImportFrom, alias: ast.alias) -> None:
+        """Binds one name of an import statement."""
         name = alias.asname or alias.name
         try:
             if isinstance(statement, ast.Import):
@@ -248,16 +206,17 @@ class Source:
                 self.globals[name] = self.extraction.module(f"{module.__name__}.{alias.name}")
         except Refused:
             raise
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:
             self.globals[name] = nothing(name)
             self.broken[name] = (statement.lineno, error)
 
 
-def bound_names(statement):
+def bound_names(statement: ast.stmt) -> list[str]:
     """The names that a top-level statement binds, or changes in place (`CONFIGS.append(…)`)."""
     if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
         return [statement.name]
-    names, pending = [], [statement]
+    names: list[str] = []
+    pending: list[ast.AST] = [statement]
     while pending:
         node = pending.pop()
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
@@ -278,7 +237,7 @@ def bound_names(statement):
     return list(dict.fromkeys(names))
 
 
-def read_names(statement):
+def read_names(statement: ast.stmt) -> set[str]:
     """Every name that a statement reads, in nested functions too."""
     return {node.id for node in ast.walk(statement) if isinstance(node, ast.Name)}
 
@@ -286,13 +245,17 @@ def read_names(statement):
 class Extraction:
     """The files of one extraction."""
 
-    def __init__(self, search_path):
+    def __init__(self, search_path: list[str]) -> None:
         # This process ends with the compilation: what is imported really may be there too.
         sys.path[:0] = [path for path in search_path if path not in sys.path]
         self.paths = [path or "." for path in search_path + sys.path]
-        self.sources, self.roots, self.modules = {}, set(), {}
+        # By their dotted names.
+        self.sources: dict[str, Source] = {}
+        self.absent: dict[str, AbsentModule] = {}
+        # Top-level names of the packages whose files are taken by their syntax trees.
+        self.roots: set[str] = set()
 
-    def find(self, name):
+    def find(self, name: str) -> tuple[str | None, str] | None:
         """(path, pseudo path) of a module's file; a directory without `__init__.py` has the path None."""
         relative = name.replace(".", "/")
         for base in self.paths:
@@ -304,16 +267,19 @@ class Extraction:
                 return None, relative
         return None
 
-    def source(self, name):
+    def source(self, name: str) -> Source | None:
         """The file of a module, by its dotted name; None if there is none."""
         if name not in self.sources:
             found = self.find(name)
-            if found is None or found[0] is None:
+            if found is None:
                 return None
-            self.sources[name] = Source(self, name, *found)
+            path, pseudo = found
+            if path is None:
+                return None
+            self.sources[name] = Source(self, name, path, pseudo)
         return self.sources[name]
 
-    def module(self, name):
+    def module(self, name: str) -> Any:
         """What `import name` gives: a module of the package by its syntax tree, a real one, or a stand-in."""
         root = name.partition(".")[0]
         if root in self.roots:
@@ -328,26 +294,30 @@ class Extraction:
         if root not in NEVER_IMPORTED:
             try:
                 return importlib.import_module(name)
-            except Exception:  # noqa: BLE001 a package that needs what is not here
+            except Exception:  # a package that needs what is not here
                 pass
-        if name not in self.modules:
-            self.modules[name] = _AbsentModule(name)
-        return self.modules[name]
+        if name not in self.absent:
+            self.absent[name] = AbsentModule(name)
+        return self.absent[name]
 
-    def namespace(self, name):
+    def namespace(self, name: str) -> types.ModuleType:
         """A directory without `__init__.py`."""
         module = types.ModuleType(name)
-        module.__getattr__ = lambda child: self.module(f"{name}.{child}")
+        module.__dict__["__getattr__"] = lambda child: self.module(f"{name}.{child}")
         return module
 
-    def builtins_for(self, source):
+    def builtins_for(self, source: Source) -> dict[str, Any]:
         """Builtins whose `import` asks this extraction."""
 
-        def import_(name, globals=None, locals=None, fromlist=(), level=0):  # noqa: A002
+        def import_(
+            name: str,
+            globals: object = None,  # noqa: A002 the names of `__import__`
+            locals: object = None,  # noqa: A002
+            fromlist: Iterable[str] | None = (),
+            level: int = 0,
+        ) -> Any:
             if level:
-                base = source.package().split(".")
-                base = base[: len(base) - (level - 1)]
-                name = ".".join(base + ([name] if name else []))
+                name = source.absolute(name, level)
             module = self.module(name)
             if not fromlist:
                 return module if "." not in name else self.module(name.partition(".")[0])
@@ -362,32 +332,51 @@ class Extraction:
         return {**vars(builtins), "__import__": import_}
 
 
-def kernel(spec, search_path):
+def kernel(spec: str, search_path: list[str]) -> Any:
     """The kernel that `package.module:function` or `file.py:function` names."""
     place, colon, function = spec.rpartition(":")
     if not colon or not place or not function.isidentifier():
-        raise Refused("from", "`--from` takes MODULE:FUNCTION or FILE.py:FUNCTION", argument="--from",
-                      notes=[f"found `{spec}`"])
-    source = of_file(place, search_path) if place.endswith(".py") else of_module(place, search_path)
+        raise Refused(
+            ErrorKind.FROM,
+            "`--from` takes MODULE:FUNCTION or FILE.py:FUNCTION",
+            argument="--from",
+            notes=[f"found `{spec}`"],
+        )
+    source = source_of_file(place, search_path) if place.endswith(".py") else source_of_module(place, search_path)
     if function not in source.binders or not source.need(function):
-        raise Refused("from", f"{source.pseudo} has no function `{function}`", argument="--from",
-                      candidates=jit_functions(source.tree), notes=listed(jit_functions(source.tree)))
+        raise Refused(
+            ErrorKind.FROM,
+            f"{source.pseudo} has no function `{function}`",
+            argument="--from",
+            candidates=jit_functions(source.tree),
+            notes=listed(jit_functions(source.tree)),
+        )
     value = source.globals[function]
     if function in source.broken:
         line, error = source.broken[function]
-        raise Refused("from", f"`{function}` cannot be evaluated: {type(error).__name__}: {error}", path=source.pseudo,
-                      line=line, source=source.text)
-    if isinstance(value, _Nothing) or not is_kernel(value):
-        raise Refused("from", f"`{function}` of {source.pseudo} is no kernel: it has no `@triton.jit`",
-                      argument="--from", notes=listed(jit_functions(source.tree)))
+        raise Refused(
+            ErrorKind.FROM,
+            f"`{function}` cannot be evaluated: {type(error).__name__}: {error}",
+            path=source.pseudo,
+            line=line,
+            source=source.text,
+        )
+    if isinstance(value, Nothing) or not is_kernel(value):
+        raise Refused(
+            ErrorKind.FROM,
+            f"`{function}` of {source.pseudo} is no kernel: it has no `@triton.jit`",
+            argument="--from",
+            notes=listed(jit_functions(source.tree)),
+        )
     check_needs(value, source)
     return value
 
 
-def check_needs(value, source):
+def check_needs(value: Any, source: Source) -> None:
     """Refuses a kernel that reads, itself or in a function that it calls, what is not known without absent modules."""
     sources = {id(each.globals): each for each in source.extraction.sources.values()}
-    pending, seen = [value], set()
+    pending: list[Any] = [value]
+    seen: set[Callable[..., Any]] = set()
     while pending:
         function = pending.pop()
         while not isinstance(function, types.FunctionType) and hasattr(function, "fn"):
@@ -401,26 +390,34 @@ def check_needs(value, source):
             pending.append(own.globals.get(name))
 
 
-def check_name(name, source):
+def check_name(name: str, source: Source) -> None:
+    """Refuses a name that a kernel needs and that has no value of its own."""
     found = source.globals.get(name)
     bare = getattr(found, "value", found) if type(found).__name__ == "constexpr" else found
     if name in source.broken:
         line, error = source.broken[name]
         reason = f"{type(error).__name__}: {error}"
-    elif isinstance(bare, _Nothing):
+    elif isinstance(bare, Nothing):
         line, reason = next((entry[0].lineno for entry in source.binders.get(name, ())), 1), "it is not there"
     elif name in source.guessed and isinstance(bare, (bool, int, float, str)):
         line, reason = source.guessed[name], "its value depends on a module that is not imported"
     else:
         return
-    raise Refused("from", f"the kernel needs `{name}`, which cannot be evaluated: {reason}", path=source.pseudo,
-                  line=line, source=source.text, help=["put the kernel into a cell, with the value written out"])
+    raise Refused(
+        ErrorKind.FROM,
+        f"the kernel needs `{name}`, which cannot be evaluated: {reason}",
+        path=source.pseudo,
+        line=line,
+        source=source.text,
+        help=["put the kernel into a cell, with the value written out"],
+    )
 
 
-def of_module(name, search_path):
+def source_of_module(name: str, search_path: list[str]) -> Source:
+    """The file of a module by its dotted name; the search does not import anything."""
     extraction = Extraction(list(search_path))
     if not all(part.isidentifier() for part in name.split(".")):
-        raise Refused("from", f"`{name}` is no module", argument="--from")
+        raise Refused(ErrorKind.FROM, f"`{name}` is no module", argument="--from")
     extraction.roots.add(name.partition(".")[0])
     source = extraction.source(name)
     if source is not None:
@@ -431,21 +428,34 @@ def of_module(name, search_path):
     for base in extraction.paths:
         directory = os.path.join(base, parent.replace(".", "/"))
         if os.path.isdir(directory):
-            beside += [entry.removesuffix(".py") for entry in os.listdir(directory)
-                       if entry.endswith(".py") or os.path.isdir(os.path.join(directory, entry))]
+            beside += [
+                entry.removesuffix(".py")
+                for entry in os.listdir(directory)
+                if entry.endswith(".py") or os.path.isdir(os.path.join(directory, entry))
+            ]
     near = difflib.get_close_matches(last, beside, 1)
-    raise Refused("from", f"there is no module `{name}`", argument="--from",
-                  help=[f"did you mean `{parent + '.' if parent else ''}{near[0]}`?"] if near else
-                  ["it is looked for in the working directory, in PYTHONPATH and in the Python environment"])
+    raise Refused(
+        ErrorKind.FROM,
+        f"there is no module `{name}`",
+        argument="--from",
+        help=[f"did you mean `{parent + '.' if parent else ''}{near[0]}`?"]
+        if near
+        else ["it is looked for in the working directory, in PYTHONPATH and in the Python environment"],
+    )
 
 
-def of_file(path, search_path):
+def source_of_file(path: str, search_path: list[str]) -> Source:
+    """The file at a path, as a part of the package that it is in."""
     if not os.path.isfile(path):
         directory = os.path.dirname(path) or "."
         beside = [entry for entry in os.listdir(directory) if entry.endswith(".py")] if os.path.isdir(directory) else []
         near = difflib.get_close_matches(os.path.basename(path), beside, 1)
-        raise Refused("from", f"there is no file `{path}`", argument="--from",
-                      help=[f"did you mean `{os.path.join(os.path.dirname(path), near[0])}`?"] if near else [])
+        raise Refused(
+            ErrorKind.FROM,
+            f"there is no file `{path}`",
+            argument="--from",
+            help=[f"did you mean `{os.path.join(os.path.dirname(path), near[0])}`?"] if near else [],
+        )
     # Its package, for relative imports: the directories above it with an `__init__.py`.
     directory, parts = os.path.dirname(os.path.abspath(path)), [os.path.basename(path).removesuffix(".py")]
     while os.path.isfile(os.path.join(directory, "__init__.py")):
@@ -453,17 +463,20 @@ def of_file(path, search_path):
         directory = os.path.dirname(directory)
     extraction = Extraction([directory, *search_path])
     # Files beside it are taken by their syntax trees too.
-    extraction.roots.update(entry.removesuffix(".py") for entry in os.listdir(directory)
-                            if entry.endswith(".py") or os.path.isfile(os.path.join(directory, entry, "__init__.py")))
+    extraction.roots.update(
+        entry.removesuffix(".py")
+        for entry in os.listdir(directory)
+        if entry.endswith(".py") or os.path.isfile(os.path.join(directory, entry, "__init__.py"))
+    )
     extraction.roots -= {"triton"} | set(sys.stdlib_module_names)
     name = ".".join(parts)
     extraction.sources[name] = Source(extraction, name, path, path)
     return extraction.sources[name]
 
 
-def jit_functions(tree):
+def jit_functions(tree: ast.Module) -> list[str]:
     """The functions of a file that have `@triton.jit`."""
-    found = []
+    found: list[str] = []
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef):
             for decorator in node.decorator_list:
@@ -473,5 +486,6 @@ def jit_functions(tree):
     return found
 
 
-def listed(names):
+def listed(names: list[str]) -> list[str]:
+    """A note with the kernels of a file."""
     return ["its kernels: " + ", ".join(names[:20])] if names else ["it has no `@triton.jit` function"]

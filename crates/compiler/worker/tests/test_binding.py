@@ -1,0 +1,120 @@
+"""Cells, their kernels, and arguments."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from conftest import FakeBackend
+from tasks import buffer, buffer_value, compile_task, integer
+from warpbook_worker import binding
+from warpbook_worker.arguments import Buffer, python_value
+from warpbook_worker.cell import find_kernel
+from warpbook_worker.error_kind import ErrorKind
+from warpbook_worker.errors import Refused
+from warpbook_worker.protocol import CompileTask
+
+CELL = """
+@triton.jit
+def add(x, n, BLOCK: tl.constexpr, scale=2.0):
+    pass
+"""
+
+
+def bind(task: CompileTask) -> binding.Bound:
+    return binding.bind(task, None, FakeBackend())
+
+
+def refused(task: CompileTask) -> Refused:
+    with pytest.raises(Refused) as caught:
+        bind(task)
+    return caught.value
+
+
+def test_arguments_are_bound_by_position_and_by_name() -> None:
+    task = compile_task("triton", "ptx", CELL, args=[buffer(), integer(3)], keywords=[("BLOCK", integer(64))])
+    bound = bind(task)
+    assert bound.binding["names"] == ["x", "n", "BLOCK", "scale"]
+    assert [(each["name"], each["ty"], each["divisibility"]) for each in bound.binding["params"]] == [
+        ("x", "*fp16", 16),
+        ("n", "i32", None),
+        ("scale", "i32", None),
+    ]
+    assert bound.binding["specialised"] == [("BLOCK", "64")]
+    assert dict(bound.binding["constants"]) == {"n": 3, "BLOCK": 64, "scale": 2.0, "num_warps": 4, "num_ctas": 1}
+    # The launch did not give it: the reader's code has the value.
+    assert bound.binding["params"][2]["value"] == 2.0
+
+
+def test_options_go_to_the_compiler() -> None:
+    task = compile_task("triton", "ptx", CELL, args=[buffer(), integer(3), integer(64)], options={"num_warps": 8})
+    assert bind(task).options.num_warps == 8
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "argument"),
+    [
+        ({"args": [integer(1)] * 5}, ErrorKind.TOO_MANY_ARGUMENTS, 4),
+        ({"args": [buffer()], "keywords": [("x", integer(1))]}, ErrorKind.ARGUMENT_TWICE, "x"),
+        ({"keywords": [("BLOK", integer(1))]}, ErrorKind.UNKNOWN_ARGUMENT, "BLOK"),
+        ({"args": [buffer()]}, ErrorKind.MISSING_ARGUMENT, None),
+        ({"args": [buffer(), integer(1), integer(1)], "config": 0}, ErrorKind.CONFIG, "--config"),
+        ({"name": "sub"}, ErrorKind.UNKNOWN_KERNEL, ""),
+        ({"name": "triton"}, ErrorKind.UNKNOWN_KERNEL, ""),
+        ({"text": "x = 1"}, ErrorKind.NO_KERNEL, None),
+        ({"args": [{"kind": "function", "value": "missing"}]}, ErrorKind.UNKNOWN_NAME, "missing"),
+        ({"args": [{"kind": "colour", "value": 1}]}, ErrorKind.INTERNAL, None),
+    ],
+)
+def test_mistakes_name_their_part(changes: dict[str, Any], kind: ErrorKind, argument: str | int | None) -> None:
+    report = refused(compile_task("triton", "ptx", changes.pop("text", CELL), **changes)).report
+    assert (report["kind"], report["argument"]) == (kind.value, argument)
+
+
+TUNED = """
+from conftest import FakeAutotuner, FakeConfig, FakeHeuristics
+
+@triton.jit
+def tuned(x, BLOCK: tl.constexpr, EVEN: tl.constexpr):
+    pass
+
+tuned = FakeAutotuner(tuned, [FakeConfig(BLOCK=1), FakeConfig(BLOCK=32), FakeConfig(BLOCK=64)])
+tuned = FakeHeuristics(tuned, {"EVEN": lambda values: values["x"].numel() % 2 == 0})
+"""
+
+
+def test_decorators_are_taken_off_as_a_launch_does() -> None:
+    first = bind(compile_task("triton", "ptx", TUNED, args=[buffer()])).binding
+    assert (first["configs"], first["config"]) == (3, "BLOCK: 32")
+    assert first["specialised"] == [("BLOCK", "32"), ("EVEN", "True")]
+    chosen = bind(compile_task("triton", "ptx", TUNED, args=[buffer()], config=2)).binding
+    assert chosen["config"] == "BLOCK: 64"
+    report = refused(compile_task("triton", "ptx", TUNED, args=[buffer()], config=3)).report
+    assert report["notes"] == ["the autotuner has 3, counted from 0"]
+    report = refused(compile_task("triton", "ptx", TUNED, args=[buffer(), integer(8)])).report
+    assert (report["kind"], report["argument"]) == ("config", "BLOCK")
+
+
+def test_the_last_kernel_of_a_cell_is_taken_and_definitions_come_first() -> None:
+    text = "@triton.jit\ndef first(x): pass\n@triton.jit\ndef last(x): pass\n"
+    definition = {"path": "kernel.py", "text": "SIZE = 3\n"}
+    kernel = find_kernel(compile_task("triton", "ptx", text, definitions=[definition]))
+    assert kernel.__name__ == "last"
+    assert kernel.fn.__globals__["SIZE"] == 3
+
+
+def test_future_statements_of_the_worker_are_none_of_the_cell() -> None:
+    kernel = find_kernel(compile_task("triton", "ptx", "@triton.jit\ndef f(x: int): pass\n"))
+    assert kernel.fn.__annotations__ == {"x": int}
+
+
+def test_a_buffer_answers_what_specialisation_asks() -> None:
+    found = Buffer(buffer_value("i1", 32))
+    assert (found.data_ptr(), found.numel(), found.element_size(), str(found.dtype)) == (32, 4, 1, "torch.bool")
+    assert found.is_contiguous() and not Buffer(buffer_value(strides=(4, 1))).is_contiguous()
+
+
+def test_values_come_as_python_has_them() -> None:
+    nested = {"kind": "tuple", "value": [integer(1), {"kind": "none"}, {"kind": "float", "value": "inf"}]}
+    assert python_value(nested, {}) == (1, None, float("inf"))  # type: ignore[arg-type]
