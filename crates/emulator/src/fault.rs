@@ -168,13 +168,13 @@ impl Stuck {
 pub struct Fault {
     /// What.
     pub kind: FaultKind,
-    /// Who; `None` for an interrupt.
+    /// Issuer; `None` for an interrupt.
     pub thread: Option<Thread>,
     /// Bytes of the instruction in the PTX.
     pub span: Range<usize>,
     /// Source file, line and column by `.loc`, where the PTX says.
     pub source: Option<(String, u32, u32)>,
-    /// Who waits where, in a deadlock.
+    /// Issuer waits where, in a deadlock.
     pub waiting: Vec<Stuck>,
     /// What the checks had found by then, in a checked launch: a sentence each.
     pub before: Vec<String>,
@@ -184,6 +184,18 @@ impl Fault {
     /// One of no thread and no instruction.
     pub(super) fn nowhere(kind: FaultKind) -> Self {
         Self { kind, thread: None, span: 0..0, source: None, waiting: Vec::new(), before: Vec::new() }
+    }
+
+    /// Puts the paths of source files in place of the numbers that `.loc` has for them.
+    pub(crate) fn with_files<'a>(mut self: Box<Self>, path: impl Fn(u32) -> Option<&'a str>) -> Box<Self> {
+        let path = |file: &mut String| {
+            if let Some(path) = file.parse().ok().and_then(&path) {
+                *file = path.to_owned();
+            }
+        };
+        self.source.iter_mut().for_each(|(file, ..)| path(file));
+        self.waiting.iter_mut().flat_map(|waiting| &mut waiting.source).for_each(|(file, _)| path(file));
+        self
     }
 
     /// As the reader sees it; the label lies in the PTX.

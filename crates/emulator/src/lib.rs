@@ -10,142 +10,17 @@ mod families;
 mod fault;
 mod instrument;
 mod lanes;
+mod launch;
 mod lock;
+mod module;
 mod program;
 mod run;
 mod state;
 
-use std::collections::BTreeMap;
-
 pub use descriptor::tensor_map::{Broken, Interleave, Swizzle, TENSOR_MAP_BYTES, TensorMap, TensorMapType};
 pub use fault::{Fault, FaultKind, Thread};
 pub use instrument::observe;
-pub use run::launch::{Checked, LaunchConfig, Stats, launch};
+pub use launch::{Checked, LaunchConfig, Stats, launch};
+pub use module::{Kernel, Module, ModuleVariable};
 pub use state::environment::Arithmetic;
 pub use state::memory::{ALIGNMENT, Allocation, GlobalMemory};
-
-use warpbook_diagnostic::{Diagnostic, Result, Source};
-use warpbook_ptx::{Function, Initializer};
-
-/// A loaded PTX module.
-pub struct Module {
-    source: Source,
-    syntax: warpbook_ptx::Module,
-    kernels: BTreeMap<String, Kernel>,
-}
-
-/// An entry function, decoded.
-pub struct Kernel {
-    program: program::Program,
-    /// Offset and size of each parameter in the parameter block.
-    parameters: Vec<(u32, u32)>,
-    /// Pairs of multiplications and additions that PTX leaves open.
-    contractible: u32,
-    /// The declaration: parameters, `.reqntid` and so on.
-    pub declaration: Function,
-}
-
-/// A module variable: its bytes, and the places where it holds another variable's address.
-pub struct ModuleVariable {
-    /// Its name.
-    pub name: String,
-    /// Bytes to begin with.
-    pub bytes: Vec<u8>,
-    /// (offset, name of the variable, addend)
-    pub addresses: Vec<(u32, String, i64)>,
-}
-
-impl Module {
-    /// Parses and decodes PTX. Errors have their place in the text.
-    pub fn load(text: &str) -> Result<Self> {
-        let source = Source::new("ptx", text);
-        let located = |error: Diagnostic| error.in_source(&source);
-        let syntax = warpbook_ptx::parse(text).map_err(located)?;
-        bounded(&syntax.variables).map_err(located)?;
-        let mut kernels = BTreeMap::new();
-        for entry in syntax.entries() {
-            let program = decode::decode(&syntax, entry).map_err(located)?;
-            let offsets = decode::parameter_offsets(entry);
-            let parameters = offsets.into_iter().zip(entry.params.iter().map(warpbook_ptx::Param::size)).collect();
-            let declaration = Function { body: None, ..entry.clone() };
-            let contractible = warpbook_ptx::contraction::candidates(entry).len() as u32;
-            kernels.insert(entry.name.clone(), Kernel { program, parameters, contractible, declaration });
-        }
-        // The bodies are not needed again.
-        let mut syntax = syntax;
-        for function in &mut syntax.functions {
-            function.body = None;
-        }
-        Ok(Self { source, syntax, kernels })
-    }
-
-    /// The entry function of a name.
-    pub fn kernel(&self, name: &str) -> Option<&Kernel> {
-        self.kernels.get(name)
-    }
-
-    /// Names of the entry functions.
-    pub fn kernel_names(&self) -> impl Iterator<Item = &str> {
-        self.kernels.keys().map(String::as_str)
-    }
-
-    /// The PTX, for diagnostics.
-    pub fn source(&self) -> &Source {
-        &self.source
-    }
-
-    /// Variables of the module that live in global memory, in the order in which their addresses are to be given to
-    /// [`LaunchConfig::globals`].
-    pub fn variables(&self) -> Vec<ModuleVariable> {
-        let variables = self.syntax.variables.iter().filter(|variable| decode::is_global(variable.space));
-        variables
-            .map(|variable| {
-                let (mut bytes, addresses) = match &variable.initializer {
-                    Some(Initializer::Bytes(bytes)) => (bytes.clone(), Vec::new()),
-                    Some(Initializer::WithSymbols(bytes, symbols)) => (bytes.clone(), symbols.clone()),
-                    None => (Vec::new(), Vec::new()),
-                };
-                bytes.resize(variable.size as usize, 0);
-                ModuleVariable { name: variable.name.clone(), bytes, addresses }
-            })
-            .collect()
-    }
-
-    /// The path that a `.loc` names.
-    fn file(&self, index: u32) -> Option<&str> {
-        self.syntax.file(index)
-    }
-}
-
-/// Bytes of a module's variables in global memory: more is a mistake, or an attack on the host's memory.
-const MAX_VARIABLES: u64 = 256 << 20;
-
-fn bounded(variables: &[warpbook_ptx::Variable]) -> Result<()> {
-    let mut total = 0u64;
-    for variable in variables.iter().filter(|variable| decode::is_global(variable.space)) {
-        total = total.saturating_add(variable.size);
-        if total > MAX_VARIABLES {
-            let message =
-                format!("{total} bytes of module variables are more than the emulator takes ({MAX_VARIABLES})");
-            return Err(Diagnostic::error("ptx-variables", message).at(variable.span.clone(), ""));
-        }
-    }
-    Ok(())
-}
-
-impl Kernel {
-    /// Bytes of static shared memory.
-    pub fn static_shared(&self) -> u32 {
-        self.program.static_shared
-    }
-
-    /// Pairs of multiplications and additions that ptxas may contract into one rounding.
-    pub fn contractible(&self) -> u32 {
-        self.contractible
-    }
-
-    /// Bytes of local memory per thread.
-    pub fn local_bytes(&self) -> u32 {
-        self.program.local_bytes
-    }
-}

@@ -1,11 +1,12 @@
 //! Generic addresses, and those of the blocks of a cluster.
 
 use super::step::Step;
+use crate::instrument::Instrument;
 use crate::program::{Data, MemorySpace, Slot};
 use crate::state::address::{LOCAL_WINDOW, PARAM_WINDOW, RANK_SHIFT, SHARED_WINDOW, named_block, resolve_generic};
 use crate::state::warp::lanes_of;
 
-impl Step<'_, '_> {
+impl<I: Instrument> Step<'_, '_, I> {
     pub(crate) fn enter_window(&mut self, space: MemorySpace, d: Slot, a: Slot) {
         let window = window(space);
         let value = self.long(a).map(|address| address.wrapping_add(window));
@@ -20,7 +21,7 @@ impl Step<'_, '_> {
 
     pub(crate) fn is_space(&mut self, space: MemorySpace, d: Slot, a: Slot) {
         let a = self.long(a);
-        let own = self.memory.rank + 1;
+        let own = self.block.memory.rank + 1;
         let is = |address: u64| match (resolve_generic(address).0, space) {
             (MemorySpace::Shared, MemorySpace::Cluster) => true,
             (MemorySpace::Shared, MemorySpace::Shared) => {
@@ -42,7 +43,7 @@ impl Step<'_, '_> {
     }
 
     pub(crate) fn rank_of(&mut self, d: Slot, a: Data) {
-        let own = self.memory.rank;
+        let own = self.block.memory.rank;
         let value = std::array::from_fn(|lane| match self.value(a, lane) >> RANK_SHIFT & 0xff {
             0 => own,
             named => named as u32 - 1,

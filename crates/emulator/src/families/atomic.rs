@@ -3,11 +3,12 @@
 use super::step::{LaneFault, Step};
 use crate::arithmetic::float;
 use crate::arithmetic::formats::{BF16, F16, Format, Rounding};
+use crate::instrument::Instrument;
 use crate::program::{AddressOperand, AtomicOp, AtomicType, Data, MemorySpace};
 use crate::state::access::{Access, Area, Place};
 use crate::state::warp::lanes_of;
 
-impl Step<'_, '_> {
+impl<I: Instrument> Step<'_, '_, I> {
     pub(crate) fn atomic(
         &mut self,
         (space, op, ty): (MemorySpace, AtomicOp, AtomicType),
@@ -26,17 +27,17 @@ impl Step<'_, '_> {
                 continue;
             }
             let place = self.place(access, addresses[lane], lane)?;
-            let who = self.who(lane);
-            if let Some((sanitizer, checks)) = self.memory.sanitizer.as_mut().zip(self.environment.checks)
+            let issuer = self.issuer(lane);
+            if self.is_watched()
                 && let Some(area) = Area::of(&place, 0, access.size)
             {
-                sanitizer.atomic(checks, who, area);
+                self.block.instrument.changed(issuer, area);
             }
             for (index, &element) in a.iter().enumerate() {
                 let (x, y) = (self.value(element, lane), b.map_or(0, |b| self.value(b, lane)));
                 let in_global = matches!(place, Place::Global(..));
                 let update = |old| if in_global { ty.apply_in_global(op, old, x, y) } else { ty.apply(op, old, x, y) };
-                let old = self.memory.atomic(self.environment, &place, index * size as usize, ty, update);
+                let old = self.block.memory.atomic(self.environment, &place, index * size as usize, ty, update);
                 if let Some(&d) = d.get(index) {
                     self.set_lane(d, lane, old);
                 }

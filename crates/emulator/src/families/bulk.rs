@@ -9,12 +9,13 @@
 use super::step::{LaneFault, Step};
 use crate::descriptor::tensor_map::{Interleave, Swizzle, TENSOR_MAP_BYTES, TensorMap, TensorMapType};
 use crate::fault::FaultKind;
-use crate::instrument::sanitizer::place_in_global;
+use crate::instrument::{Instrument, Object, Operation};
 use crate::program::{
     AddressOperand, AtomicOp, AtomicType, BulkReduction, BulkSource, Data, MapField, MemorySpace, Slot,
 };
-use crate::state::access::{Access, Place, Who};
+use crate::state::access::{Access, Area, Issuer, Place};
 use crate::state::address::{resolve_generic, split};
+use crate::state::block::BlockState;
 use crate::state::block_memory::BlockMemory;
 use crate::state::cluster::Cluster;
 use crate::state::environment::Environment;
@@ -23,15 +24,15 @@ use crate::state::transfer::{GlobalSide, Row};
 use crate::state::warp::lanes_of;
 use warpbook_gpu::{swizzled, u64_from_le};
 
-impl BlockMemory {
+impl<I: Instrument> BlockState<I> {
     /// The oldest load lands; `None` if there is none. `done` tells that the block itself has ended.
     pub(crate) fn land_one(
         &mut self,
         environment: &Environment<'_>,
-        cluster: &mut Cluster,
+        cluster: &mut Cluster<I>,
         done: bool,
     ) -> Option<(PendingLoad, Result<(), FaultKind>)> {
-        let load = self.loads.pop_front()?;
+        let load = self.memory.loads.pop_front()?;
         let outcome = self.land_in_blocks(environment, cluster, done, &load);
         Some((load, outcome))
     }
@@ -39,30 +40,30 @@ impl BlockMemory {
     fn land_in_blocks(
         &mut self,
         environment: &Environment<'_>,
-        cluster: &mut Cluster,
+        cluster: &mut Cluster<I>,
         done: bool,
         load: &PendingLoad,
     ) -> Result<(), FaultKind> {
         let bytes = match load.side {
             GlobalSide::Shared { address, bytes } => {
                 let mut copy = vec![0; bytes as usize];
-                self.get_row(address, 0, 16, &mut copy)?;
+                self.memory.get_row(address, 0, 16, &mut copy)?;
                 Some(copy)
             }
             _ => None,
         };
-        let own = self.rank;
+        let own = self.memory.rank;
         for rank in lanes_of(load.ranks.unwrap_or(1 << own)) {
             let rank = rank as u32;
-            let told = load.told.map_or(rank, |bit| rank & !1 | bit);
+            let signalled = load.signalled.map_or(rank, |bit| rank & !1 | bit);
             // Nobody can see what comes after the end.
             let is_unseen = |rank| done && rank == own;
-            if is_unseen(rank) && is_unseen(told) {
+            if is_unseen(rank) && is_unseen(signalled) {
                 continue;
             }
             let landed = self.member(cluster, rank)?.land(environment, load, bytes.as_deref())?;
-            if !is_unseen(told) {
-                self.member(cluster, told)?.complete_bytes(load.mbarrier, landed)?;
+            if !is_unseen(signalled) {
+                self.member(cluster, signalled)?.complete_bytes(load.mbarrier, landed)?;
             }
         }
         Ok(())
@@ -79,16 +80,18 @@ impl BlockMemory {
             GlobalSide::Shared { bytes, .. } => {
                 let values = from_block.unwrap_or_default();
                 match load.reduce {
-                    Some(BulkReduction { op, ty: Some(ty) }) => self.reduce_shared(op, ty, load.shared, values)?,
-                    _ => self.put_row(load.shared, 0, 16, values)?,
+                    Some(BulkReduction { op, ty: Some(ty) }) => {
+                        self.memory.reduce_shared(op, ty, load.shared, values)?
+                    }
+                    _ => self.memory.put_row(load.shared, 0, 16, values)?,
                 }
                 u64::from(*bytes)
             }
             GlobalSide::Plain { address, bytes } => {
                 let mut copy = vec![0; *bytes as usize];
-                self.read_global(environment, *address, &mut copy)?;
-                self.check_written(environment, load, *address, copy.len());
-                self.put_row(load.shared, 0, 16, &copy)?;
+                self.memory.read_global(environment, *address, &mut copy)?;
+                self.note_global_read(load, Area::global(*address, *bytes));
+                self.memory.put_row(load.shared, 0, 16, &copy)?;
                 u64::from(*bytes)
             }
             GlobalSide::Tensor { map, first } => {
@@ -98,16 +101,79 @@ impl BlockMemory {
                     if row.inside > 0
                         && let Some(inside) = row_bytes.get_mut(row.skipped..row.skipped + row.inside)
                     {
-                        self.read_global(environment, row.address, inside)?;
-                        self.check_written(environment, load, row.address, row.inside);
+                        self.memory.read_global(environment, row.address, inside)?;
+                        self.note_global_read(load, Area::global(row.address, row.inside as u32));
                     }
-                    self.put_row(load.shared, row.offset, map.pattern(), &row_bytes)
+                    self.memory.put_row(load.shared, row.offset, map.pattern(), &row_bytes)
                 })?;
                 map.tile_bytes()
             }
         })
     }
 
+    fn store(&mut self, environment: &Environment<'_>, store: &PendingStore) -> Result<(), FaultKind> {
+        match &store.side {
+            // Decoding makes none.
+            GlobalSide::Shared { .. } => Ok(()),
+            GlobalSide::Plain { address, bytes } => {
+                let mut copy = vec![0; *bytes as usize];
+                self.memory.get_row(store.shared, 0, 16, &mut copy)?;
+                match store.reduce {
+                    Some(BulkReduction { op, ty: Some(ty) }) => {
+                        self.memory.reduce_global(environment, op, ty, *address, &copy)
+                    }
+                    _ => self.write_global(environment, *address, &copy),
+                }
+            }
+            GlobalSide::Tensor { map, first } => {
+                let mut row_bytes = vec![0; map.row_bytes()];
+                map.rows(first, |row| {
+                    self.memory.get_row(store.shared, row.offset, map.pattern(), &mut row_bytes)?;
+                    self.note_row_stored(store, map.pattern(), row);
+                    let Some(inside) = row_bytes.get(row.skipped..row.skipped + row.inside) else { return Ok(()) };
+                    match store.reduce {
+                        None if inside.is_empty() => Ok(()),
+                        None => self.write_global(environment, row.address, inside),
+                        Some(BulkReduction { op, .. }) => {
+                            let ty = reduced_type(op, map.element)?;
+                            self.memory.reduce_global(environment, op, ty, row.address, inside)
+                        }
+                    }
+                })
+            }
+        }
+    }
+
+    fn write_global(&mut self, environment: &Environment<'_>, address: u64, bytes: &[u8]) -> Result<(), FaultKind> {
+        self.memory.spin.changed();
+        if environment.memory.write(address, bytes) {
+            self.instrument.operation_wrote(Area::global(address, bytes.len() as u32));
+            return Ok(());
+        }
+        Err(crate::state::access::out_of_bounds(environment, access("bulk write", bytes.len()), address))
+    }
+
+    /// Reports that a load takes bytes of global memory.
+    fn note_global_read(&mut self, load: &PendingLoad, area: Area) {
+        let issuer = Issuer { warp: load.thread / 32, lane: load.thread % 32, pc: load.pc };
+        self.instrument.operation_reads(issuer, 0, area);
+    }
+
+    /// Reports that a row is stored, element by element: the swizzle puts each somewhere else.
+    fn note_row_stored(&mut self, store: &PendingStore, pattern: u64, row: &Row) {
+        if !self.instrument.wants_accesses() {
+            return;
+        }
+        let issuer = Issuer { warp: store.warp, lane: store.lane, pc: store.pc };
+        let first = store.shared + row.offset + row.skipped as u64;
+        for at in (0..row.inside as u64).step_by(2) {
+            let from = Area::shared(swizzled(first + at, pattern) as usize, 2);
+            self.instrument.operation_stores(issuer, from, Area::global(row.address + at, 2));
+        }
+    }
+}
+
+impl BlockMemory {
     /// Combines what a block sends with what is there.
     fn reduce_shared(&mut self, op: AtomicOp, ty: AtomicType, shared: u64, values: &[u8]) -> Result<(), FaultKind> {
         let size = ty.size() as usize;
@@ -125,26 +191,6 @@ impl BlockMemory {
             return Ok(());
         }
         Err(crate::state::access::out_of_bounds(environment, access("bulk read", bytes.len()), address))
-    }
-
-    /// In a checked launch: whether something has written what a load takes.
-    fn check_written(&mut self, environment: &Environment<'_>, load: &PendingLoad, address: u64, size: usize) {
-        let Some((sanitizer, checks)) = self.sanitizer.as_mut().zip(environment.checks) else { return };
-        if checks.is_unwritten(address, size) {
-            let who = Who { warp: load.thread / 32, lane: load.thread % 32, pc: load.pc };
-            sanitizer.loads_unwritten(who, || place_in_global(environment, address));
-        }
-    }
-
-    /// In a checked launch: whether a row that is stored holds an undefined value.
-    fn check_stored(&mut self, environment: &Environment<'_>, store: &PendingStore, pattern: u64, row: &Row) {
-        let Some(sanitizer) = &mut self.sanitizer else { return };
-        let who = Who { warp: store.warp, lane: store.lane, pc: store.pc };
-        let first = store.shared + row.offset;
-        for at in (first + row.skipped as u64..first + (row.skipped + row.inside) as u64).step_by(2) {
-            let label = || place_in_global(environment, row.address + at - first - row.skipped as u64);
-            sanitizer.check_stored(who, swizzled(at, pattern) as usize, 2, label);
-        }
     }
 
     /// Writes bytes in pieces of 16, each where the swizzle has it.
@@ -181,50 +227,6 @@ impl BlockMemory {
             self.shared_touched = self.shared_touched.max(end);
         }
         Ok(())
-    }
-
-    fn store(&mut self, environment: &Environment<'_>, store: &PendingStore) -> Result<(), FaultKind> {
-        match &store.side {
-            // Decoding makes none.
-            GlobalSide::Shared { .. } => Ok(()),
-            GlobalSide::Plain { address, bytes } => {
-                let mut copy = vec![0; *bytes as usize];
-                self.get_row(store.shared, 0, 16, &mut copy)?;
-                match store.reduce {
-                    Some(BulkReduction { op, ty: Some(ty) }) => {
-                        self.reduce_global(environment, op, ty, *address, &copy)
-                    }
-                    _ => self.write_global(environment, *address, &copy),
-                }
-            }
-            GlobalSide::Tensor { map, first } => {
-                let mut row_bytes = vec![0; map.row_bytes()];
-                map.rows(first, |row| {
-                    self.get_row(store.shared, row.offset, map.pattern(), &mut row_bytes)?;
-                    self.check_stored(environment, store, map.pattern(), row);
-                    let Some(inside) = row_bytes.get(row.skipped..row.skipped + row.inside) else { return Ok(()) };
-                    match store.reduce {
-                        None if inside.is_empty() => Ok(()),
-                        None => self.write_global(environment, row.address, inside),
-                        Some(BulkReduction { op, .. }) => {
-                            let ty = reduced_type(op, map.element)?;
-                            self.reduce_global(environment, op, ty, row.address, inside)
-                        }
-                    }
-                })
-            }
-        }
-    }
-
-    fn write_global(&mut self, environment: &Environment<'_>, address: u64, bytes: &[u8]) -> Result<(), FaultKind> {
-        self.spin.changed();
-        if environment.memory.write(address, bytes) {
-            if let Some(checks) = environment.checks {
-                checks.written(address, bytes.len());
-            }
-            return Ok(());
-        }
-        Err(crate::state::access::out_of_bounds(environment, access("bulk write", bytes.len()), address))
     }
 
     fn reduce_global(
@@ -276,7 +278,7 @@ fn access(name: &'static str, bytes: usize) -> Access {
     Access { space: MemorySpace::Global, name, size: bytes as u32 }
 }
 
-impl Step<'_, '_> {
+impl<I: Instrument> Step<'_, '_, I> {
     fn side(&mut self, source: &BulkSource, lane: usize) -> Result<GlobalSide, FaultKind> {
         match source {
             BulkSource::Plain { address, bytes } => {
@@ -297,7 +299,11 @@ impl Step<'_, '_> {
             BulkSource::Tensor { map, coordinates } => {
                 let address = self.addresses(map)[lane];
                 let map = self.read_map(MemorySpace::Generic, address, lane)?;
-                self.check_map(address, lane);
+                // A tensor map in global memory is read through a proxy of its own.
+                if resolve_generic(address).0 == MemorySpace::Global {
+                    let area = Area::global(address, TENSOR_MAP_BYTES as u32);
+                    self.block.instrument.tensor_map_read(self.issuer(lane), area);
+                }
                 if map.rank() != coordinates.len() {
                     let message = format!("the tensor map has {} dimensions, not {}", map.rank(), coordinates.len());
                     return Err(FaultKind::TensorMap(message));
@@ -331,8 +337,8 @@ impl Step<'_, '_> {
         let access = Access { space, name: "tensor map read", size: 8 };
         let thread = self.thread(lane);
         for (word, at) in bytes.chunks_exact_mut(8).zip((address..).step_by(8)) {
-            let place = self.memory.place(self.environment, access, at, thread)?;
-            word.copy_from_slice(&self.memory.read(self.environment, &place, 0, 8).to_le_bytes());
+            let place = self.block.memory.place(self.environment, access, at, thread)?;
+            word.copy_from_slice(&self.block.memory.read(self.environment, &place, 0, 8).to_le_bytes());
         }
         Ok(bytes)
     }
@@ -346,38 +352,24 @@ impl Step<'_, '_> {
         let access = Access { space, name: "tensor map write", size: 8 };
         let thread = self.thread(lane);
         for (word, at) in bytes.chunks_exact(8).zip((address..).step_by(8)) {
-            let place = self.memory.place(self.environment, access, at, thread)?;
+            let place = self.block.memory.place(self.environment, access, at, thread)?;
             let bits = u64_from_le(word);
-            if self.memory.sanitizer.is_some() {
-                self.check_write(&place, 0, 8, bits, lane);
+            if self.is_watched() {
+                self.note_write(&place, 0, 8, bits, lane);
             }
-            self.memory.write(&place, 0, 8, bits);
+            self.block.memory.write(&place, 0, 8, bits);
         }
         Ok(())
     }
 
-    /// In a checked launch: whether the map that a bulk tensor copy uses is what it was written to be.
-    fn check_map(&mut self, address: u64, lane: usize) {
-        let (who, environment) = (self.who(lane), self.environment);
-        let Some((sanitizer, checks)) = self.memory.sanitizer.as_mut().zip(environment.checks) else { return };
-        if resolve_generic(address).0 == MemorySpace::Global {
-            let label = || place_in_global(environment, address);
-            sanitizer.map_read((environment.program, checks), who, address, label);
-        }
-    }
-
+    /// `fence.proxy.tensormap::generic`: an acquire of the maps at these addresses, or a release.
     pub(crate) fn fence_maps(&mut self, acquire: Option<&AddressOperand>) {
-        let addresses = acquire.map(|address| self.addresses(address));
         let warp = self.warp.index;
-        let Some((sanitizer, checks)) = self.memory.sanitizer.as_mut().zip(self.environment.checks) else { return };
-        match addresses {
-            Some(addresses) => {
-                let mut acquired: Vec<u64> = lanes_of(self.active).map(|lane| addresses[lane]).collect();
-                acquired.dedup();
-                acquired.into_iter().for_each(|address| sanitizer.map_acquired(checks, warp, address));
-            }
-            None => sanitizer.maps_released(warp),
-        }
+        let Some(address) = acquire else { return self.block.instrument.released(warp, Object::TensorMapProxy) };
+        let addresses = self.addresses(address);
+        let mut acquired: Vec<u64> = lanes_of(self.active).map(|lane| addresses[lane]).collect();
+        acquired.dedup();
+        acquired.into_iter().for_each(|address| self.block.instrument.acquired(warp, Object::TensorMap(address)));
     }
 
     pub(crate) fn issue_load(
@@ -394,9 +386,9 @@ impl Step<'_, '_> {
             self.check_alignment(&side, targets[lane]).map_err(fail)?;
             let (shared, to) = split(targets[lane]);
             let (mbarrier, signalled) = split(mbarriers[lane]);
-            let own = self.memory.rank;
+            let own = self.block.memory.rank;
             let elsewhere = to.unwrap_or(own) != signalled.unwrap_or(own);
-            let told = signalled.filter(|_| pair && elsewhere).map(|rank| rank & 1);
+            let other = signalled.filter(|_| pair && elsewhere).map(|rank| rank & 1);
             // The same place of every block whose bit is set; else the block of the address.
             let ranks = match multicast {
                 Some(mask) => Some(self.word(mask)[lane] & 0xffff),
@@ -406,21 +398,22 @@ impl Step<'_, '_> {
                 }
                 None => match to.filter(|&rank| rank != own) {
                     Some(rank) => {
-                        self.cluster.memory(rank).map_err(fail)?;
+                        self.cluster.state(rank).map_err(fail)?;
                         Some(1 << rank)
                     }
                     None => None,
                 },
             };
             let thread = self.thread(lane);
-            self.check_load((ranks, told), lane, mbarrier, shared as usize, side.shared_bytes()).map_err(fail)?;
-            self.observe_bulk(true, &side, shared, lane);
-            self.memory.loads.push_back(PendingLoad {
+            let area = Area::shared(shared as usize, side.shared_bytes() as u32);
+            self.note_load((ranks, other), lane, mbarrier, area).map_err(fail)?;
+            self.note_bulk(true, 0, &side, shared, lane);
+            self.block.memory.loads.push_back(PendingLoad {
                 side,
                 shared,
                 mbarrier,
                 ranks,
-                told,
+                signalled: other,
                 reduce,
                 pc: self.pc,
                 thread,
@@ -429,43 +422,31 @@ impl Step<'_, '_> {
         Ok(())
     }
 
-    /// The blocks that a load goes to are there; in a checked launch, its bytes are its own from now on.
-    fn check_load(
+    /// The blocks that a load goes to are there, and hear of it.
+    fn note_load(
         &mut self,
-        (ranks, told): (Option<u32>, Option<u32>),
+        (ranks, signalled): (Option<u32>, Option<u32>),
         lane: usize,
         mbarrier: u64,
-        at: usize,
-        size: usize,
+        area: Area,
     ) -> Result<(), FaultKind> {
-        let own = self.memory.rank;
-        let who = self.who(lane);
+        let own = self.block.memory.rank;
+        let issuer = self.issuer(lane);
         for rank in lanes_of(ranks.unwrap_or(1 << own)) {
             let rank = rank as u32;
-            let Some(sanitizer) = &mut self.memory.member(self.cluster, rank)?.sanitizer else { continue };
-            match told {
-                // Another block is told, and tells this one in its own way.
-                Some(bit) if rank & 1 != bit => sanitizer.written_by_peer(at, size, who.pc),
-                _ if rank == own => sanitizer.load_issued(who, mbarrier, at, size),
-                _ => sanitizer.load_issued_by_peer(who.pc, mbarrier, at, size),
-            }
+            // Another block's mbarrier is signalled, which orders this one in its own way.
+            let elsewhere = signalled.is_some_and(|bit| rank & 1 != bit);
+            let mbarrier = Some(mbarrier).filter(|_| !elsewhere);
+            let operation = Operation::Incoming { area, mbarrier, from_peer: rank != own };
+            self.block.member(self.cluster, rank)?.instrument.issued(issuer, &operation);
         }
         Ok(())
     }
 
-    /// Tells the observer of a copy that is issued.
-    fn observe_bulk(&mut self, load: bool, side: &GlobalSide, shared: u64, lane: usize) {
-        let Some(observer) = &mut self.memory.observer else { return };
-        if observer.wants_pieces() {
-            observer.pieces((self.warp.index, lane as u32, self.pc), load, side.pieces(shared));
-        }
-        let address = match side {
-            GlobalSide::Plain { address, .. } => *address,
-            GlobalSide::Tensor { map, .. } => map.address,
-            // No byte of global memory is moved.
-            GlobalSide::Shared { .. } => return,
-        };
-        observer.bulk(self.environment, self.pc, load, side.shared_bytes() as u64, address);
+    /// Reports a copy that is issued.
+    fn note_bulk(&mut self, load: bool, number: u64, side: &GlobalSide, shared: u64, lane: usize) {
+        let operation = Operation::Bulk { number, load, side, shared, memory: self.environment.memory };
+        self.block.instrument.issued(self.issuer(lane), &operation);
     }
 
     /// "CUDA Driver API", swizzle modes: the pattern repeats every 8 rows, and the box begins where it does.
@@ -494,8 +475,8 @@ impl Step<'_, '_> {
             let side = self.side(target, lane).map_err(fail)?;
             let shared = sources[lane];
             self.check_alignment(&side, shared).map_err(fail)?;
-            self.observe_bulk(false, &side, shared, lane);
-            let then = self.memory.sanitizer.as_mut().and_then(|sanitizer| sanitizer.issue(self.warp.index));
+            let number = self.block.memory.number_operation();
+            self.note_bulk(false, number, &side, shared, lane);
             let (lane, pc) = (lane as u32, self.pc);
             self.warp.stores.push(PendingStore {
                 warp: self.warp.index,
@@ -505,7 +486,7 @@ impl Step<'_, '_> {
                 shared,
                 reduce,
                 pc,
-                then,
+                number,
             });
         }
         Ok(())
@@ -534,11 +515,11 @@ impl Step<'_, '_> {
             };
             if due {
                 let waited_at = std::mem::replace(&mut self.pc, store.pc);
-                if let Some((sanitizer, then)) = self.memory.sanitizer.as_mut().zip(store.then.as_ref()) {
-                    let who = Who { warp: self.warp.index, lane: store.lane, pc: store.pc };
-                    sanitizer.read_later(who, then, store.shared as usize, store.side.shared_bytes());
-                }
-                self.memory.store(self.environment, &store).map_err(|kind| (kind, store.lane))?;
+                let issuer = Issuer { warp: self.warp.index, lane: store.lane, pc: store.pc };
+                let area = Area::shared(store.shared as usize, store.side.shared_bytes() as u32);
+                self.block.instrument.operation_reads(issuer, store.number, area);
+                self.block.store(self.environment, &store).map_err(|kind| (kind, store.lane))?;
+                self.block.instrument.landed(issuer, &Operation::Numbered(store.number));
                 self.pc = waited_at;
             } else {
                 self.warp.stores.push(store);
@@ -575,8 +556,8 @@ impl Step<'_, '_> {
         let fail = |kind| (kind, lane as u32);
         let (to, from) = (self.addresses(global)[lane], self.addresses(shared)[lane]);
         let map = self.read_map(MemorySpace::Shared, from, lane).map_err(fail)?;
-        if self.memory.sanitizer.is_some() {
-            self.check_read(&Place::Shared(from as usize), TENSOR_MAP_BYTES as u32, lane);
+        if self.is_watched() {
+            self.note_read(&Place::Shared(from as usize), TENSOR_MAP_BYTES as u32, lane);
         }
         self.write_map(MemorySpace::Global, to, lane, &map.encode()).map_err(fail)
     }

@@ -2,10 +2,11 @@
 
 use super::step::Step;
 use crate::arithmetic::float;
+use crate::instrument::Instrument;
 use crate::program::{Data, Long, Reduction, Shuffle, Slot};
 use crate::state::warp::lanes_of;
 
-impl Step<'_, '_> {
+impl<I: Instrument> Step<'_, '_, I> {
     /// PTX ISA 9.7.9.6: `c` holds the segment mask and the clamp.
     pub(crate) fn shuffle(&mut self, mode: Shuffle, d: Slot, in_range: Option<Slot>, a: Slot, b: Slot, c: Slot) {
         let (a, b, c) = (self.word(a), self.word(b), self.word(c));

@@ -2,8 +2,9 @@
 
 use super::step::{LaneFault, Step};
 use crate::fault::FaultKind;
+use crate::instrument::{Instrument, Operation};
 use crate::program::{AddressOperand, MemorySpace, Slot, Word};
-use crate::state::access::Access;
+use crate::state::access::{Access, Area};
 use crate::state::address::resolve_generic;
 use crate::state::pending::PendingCopies;
 use crate::state::warp::{Warp, lanes_of};
@@ -45,7 +46,7 @@ fn split_by_group(copies: PendingCopies, active: u32, committed: &Word, to: &mut
     }
 }
 
-impl Step<'_, '_> {
+impl<I: Instrument> Step<'_, '_, I> {
     /// `cp.async`; its fault, if any, comes with the wait.
     pub(crate) fn issue_copies(
         &mut self,
@@ -69,12 +70,10 @@ impl Step<'_, '_> {
             source_sizes: (!whole).then(|| Box::new(source_sizes)),
             pc: self.pc,
         };
-        if self.memory.sanitizer.is_some() {
+        if self.is_watched() {
             for lane in lanes_of(self.active) {
-                let who = self.who(lane);
-                if let Some(sanitizer) = &mut self.memory.sanitizer {
-                    sanitizer.copy_issued(who, copies.shared[lane] as usize, size as usize);
-                }
+                let operation = Operation::Copy(Area::shared(copies.shared[lane] as usize, size));
+                self.block.instrument.issued(self.issuer(lane), &operation);
             }
         }
         self.warp.copies.push(copies);
@@ -117,7 +116,7 @@ impl Step<'_, '_> {
         let write = Access { space: MemorySpace::Shared, name: "asynchronous write", size };
         let mut bytes = [0u8; 16];
         if source_size == size && from.is_multiple_of(size.into()) && resolve_generic(from).0 == MemorySpace::Global {
-            let (allocation, offset) = self.memory.global(self.environment, read, from)?;
+            let (allocation, offset) = self.block.memory.global(self.environment, read, from)?;
             if size == 4 {
                 bytes[..4].copy_from_slice(&allocation.load32(offset).to_le_bytes());
             } else {
@@ -126,28 +125,27 @@ impl Step<'_, '_> {
                 }
             }
         } else if source_size == size {
-            let place = self.memory.place(self.environment, read, from, self.thread(lane))?;
+            let place = self.block.memory.place(self.environment, read, from, self.thread(lane))?;
             for (index, chunk) in bytes[..size as usize].as_chunks_mut().0.iter_mut().enumerate() {
-                *chunk = (self.memory.read(self.environment, &place, 4 * index, 4) as u32).to_le_bytes();
+                *chunk = (self.block.memory.read(self.environment, &place, 4 * index, 4) as u32).to_le_bytes();
             }
         } else {
             let read = Access { size: 1, ..read };
             for (index, byte) in bytes.iter_mut().enumerate().take(source_size as usize) {
                 let address = from.wrapping_add(index as u64);
-                let place = self.memory.place(self.environment, read, address, self.thread(lane))?;
-                *byte = self.memory.read(self.environment, &place, 0, 1) as u8;
+                let place = self.block.memory.place(self.environment, read, address, self.thread(lane))?;
+                *byte = self.block.memory.read(self.environment, &place, 0, 1) as u8;
             }
         }
         if !to.is_multiple_of(size.into()) {
             return Err(FaultKind::Misaligned { address: to, size });
         }
-        let at = self.memory.shared(write, to)?;
-        let size = size as usize;
-        let who = self.who(lane);
-        if let Some(sanitizer) = &mut self.memory.sanitizer {
-            sanitizer.copy_landed(who, at, size);
+        let at = self.block.memory.shared(write, to)?;
+        if self.is_watched() {
+            self.block.instrument.landed(self.issuer(lane), &Operation::Copy(Area::shared(at, size)));
         }
-        self.memory.shared[at..at + size].copy_from_slice(&bytes[..size]);
+        let size = size as usize;
+        self.block.memory.shared[at..at + size].copy_from_slice(&bytes[..size]);
         Ok(())
     }
 }

@@ -6,10 +6,11 @@ use super::step::{LaneFault, Step};
 use super::value::combine_masks;
 use crate::arithmetic::integer;
 use crate::fault::FaultKind;
+use crate::instrument::{Instrument, Object};
 use crate::program::Op;
 use crate::state::warp::lanes_of;
 
-impl Step<'_, '_> {
+impl<I: Instrument> Step<'_, '_, I> {
     pub(crate) fn execute(&mut self, op: &Op) -> Result<(), LaneFault> {
         match op {
             Op::Unary32(f, d, a) => {
@@ -201,20 +202,14 @@ impl Step<'_, '_> {
                 self.issue_copies(*size, [shared, global], *source_size, *ignore);
             }
             Op::ProxyFence => {
-                if let Some(sanitizer) = &mut self.memory.sanitizer {
-                    sanitizer.proxy_fence(self.warp.index);
-                }
+                self.block.instrument.released(self.warp.index, Object::AsyncProxy);
             }
             Op::MapFence { acquire } => self.fence_maps(acquire.as_ref()),
             Op::WgmmaFence => {
-                if let Some(sanitizer) = &mut self.memory.sanitizer {
-                    sanitizer.wgmma_fence(self.warp.index);
-                }
+                self.block.instrument.released(self.warp.index, Object::WgmmaRegisters);
             }
             Op::WarpSync => {
-                if let Some(sanitizer) = &mut self.memory.sanitizer {
-                    sanitizer.warp_sync(self.warp.index);
-                }
+                self.block.instrument.released(self.warp.index, Object::Warp);
             }
             Op::CopyCommit => commit_copies(self.warp, self.active),
             Op::CopyWait { pending } => return self.wait_for_copies(*pending),
@@ -230,8 +225,10 @@ impl Step<'_, '_> {
             Op::TensorWaitLoads => self.wait_for_tensor_loads(),
             Op::TensorWaitStores => return self.wait_for_tensor_stores(),
             Op::TensorFence { before } => {
-                if let Some(sanitizer) = &mut self.memory.sanitizer {
-                    sanitizer.tensor_fence(self.warp.index, *before);
+                if *before {
+                    self.block.instrument.released(self.warp.index, Object::TensorMemory);
+                } else {
+                    self.block.instrument.acquired(self.warp.index, Object::TensorMemory);
                 }
             }
             Op::TensorMma(mma) => self.issue_tensor_mma(mma),

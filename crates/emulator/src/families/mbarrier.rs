@@ -5,9 +5,10 @@
 
 use super::step::{LaneFault, Step};
 use crate::fault::FaultKind;
-use crate::instrument::sanitizer::MBARRIER_BYTES;
+use crate::instrument::{Instrument, MBARRIER_BYTES, Misuse, Object};
 use crate::program::{AddressOperand, Data, MbarrierArrival, MemorySpace, Slot};
-use crate::state::access::{Access, Who};
+use crate::state::access::{Access, Area, Issuer};
+use crate::state::block::BlockState;
 use crate::state::block_memory::BlockMemory;
 use crate::state::warp::lanes_of;
 use warpbook_gpu::u64_from_le;
@@ -100,40 +101,42 @@ impl BlockMemory {
     fn put_mbarrier(&mut self, at: usize, mbarrier: Mbarrier) {
         self.shared[at..at + 8].copy_from_slice(&mbarrier.bits().to_le_bytes());
     }
+}
 
+impl<I: Instrument> BlockState<I> {
     /// The tensor core arrives. At an mbarrier that is invalidated it has no effect: Triton 3.6 invalidates those that
     /// nobody waits for before their last commits have come.
     pub(crate) fn arrive_once(&mut self, address: u64) -> Result<(), FaultKind> {
-        let place = self.mbarrier_place(address)?;
-        let bits = u64_from_le(&self.shared[place..place + 8]);
+        let place = self.memory.mbarrier_place(address)?;
+        let bits = u64_from_le(&self.memory.shared[place..place + 8]);
         let found = Mbarrier::of(bits);
         if !found.valid && found.expected != 0 {
             return Ok(());
         }
-        let (at, mut mbarrier) = self.mbarrier(address)?;
+        let (at, mut mbarrier) = self.memory.mbarrier(address)?;
         mbarrier.missing = mbarrier.missing.checked_sub(1).ok_or(FaultKind::MbarrierCount { count: 1 })?;
         let ended = mbarrier.settle();
-        self.put_mbarrier(at, mbarrier);
-        if let Some(sanitizer) = self.sanitizer.as_mut().filter(|_| ended) {
-            sanitizer.mbarrier_ended(address);
+        self.memory.put_mbarrier(at, mbarrier);
+        if ended {
+            self.instrument.completed(Object::Mbarrier(at as u64));
         }
         Ok(())
     }
 
     /// Bytes of an asynchronous copy have come.
     pub(crate) fn complete_bytes(&mut self, address: u64, bytes: u64) -> Result<(), FaultKind> {
-        let (at, mut mbarrier) = self.mbarrier(address)?;
+        let (at, mut mbarrier) = self.memory.mbarrier(address)?;
         mbarrier.bytes -= bytes as i64;
         let ended = mbarrier.settle();
-        self.put_mbarrier(at, mbarrier);
-        if let Some(sanitizer) = self.sanitizer.as_mut().filter(|_| ended) {
-            sanitizer.mbarrier_ended(address);
+        self.memory.put_mbarrier(at, mbarrier);
+        if ended {
+            self.instrument.completed(Object::Mbarrier(at as u64));
         }
         Ok(())
     }
 }
 
-impl Step<'_, '_> {
+impl<I: Instrument> Step<'_, '_, I> {
     pub(crate) fn mbarrier_init(&mut self, address: &AddressOperand, count: Slot) -> Result<(), LaneFault> {
         let addresses = self.addresses(address);
         for lane in lanes_of(self.active) {
@@ -141,19 +144,16 @@ impl Step<'_, '_> {
             if count == 0 || count > COUNT_MASK {
                 return Err((FaultKind::MbarrierCount { count }, lane as u32));
             }
-            let at = self.memory.mbarrier_place(addresses[lane]).map_err(|kind| (kind, lane as u32))?;
+            let at = self.block.memory.mbarrier_place(addresses[lane]).map_err(|kind| (kind, lane as u32))?;
             // Triton initialises one anew for each tile of a persistent kernel; between phases that does no harm.
-            let pending = self.memory.mbarrier(addresses[lane]).is_ok_and(|(_, old)| old.is_in_use());
-            let who = self.who(lane);
-            if let Some(sanitizer) = self.memory.sanitizer.as_mut().filter(|_| pending) {
-                sanitizer.mbarrier_twice(who, at);
+            let pending = self.block.memory.mbarrier(addresses[lane]).is_ok_and(|(_, old)| old.is_in_use());
+            let issuer = self.issuer(lane);
+            if pending {
+                self.block.instrument.misused(issuer, Misuse::MbarrierInUse(at as u64));
             }
             let fresh = Mbarrier { missing: count, expected: count, bytes: 0, valid: true, parity: false };
-            self.memory.put_mbarrier(at, fresh);
-            let who = self.who(lane);
-            if let Some(sanitizer) = &mut self.memory.sanitizer {
-                sanitizer.mbarrier_set(who, at);
-            }
+            self.block.memory.put_mbarrier(at, fresh);
+            self.block.instrument.initialised(issuer, Object::Mbarrier(at as u64));
         }
         Ok(())
     }
@@ -161,12 +161,9 @@ impl Step<'_, '_> {
     pub(crate) fn mbarrier_invalidate(&mut self, address: &AddressOperand) -> Result<(), LaneFault> {
         let addresses = self.addresses(address);
         for lane in lanes_of(self.active) {
-            let (at, mbarrier) = self.memory.mbarrier(addresses[lane]).map_err(|kind| (kind, lane as u32))?;
-            self.memory.put_mbarrier(at, Mbarrier { valid: false, ..mbarrier });
-            let who = self.who(lane);
-            if let Some(sanitizer) = &mut self.memory.sanitizer {
-                sanitizer.mbarrier_set(who, at);
-            }
+            let (at, mbarrier) = self.block.memory.mbarrier(addresses[lane]).map_err(|kind| (kind, lane as u32))?;
+            self.block.memory.put_mbarrier(at, Mbarrier { valid: false, ..mbarrier });
+            self.block.instrument.initialised(self.issuer(lane), Object::Mbarrier(at as u64));
         }
         Ok(())
     }
@@ -178,12 +175,12 @@ impl Step<'_, '_> {
             let count = arrival.arrivals.map_or(0, |slot| u64::from(self.word(slot)[lane]));
             let bytes = arrival.bytes.map_or(0, |slot| i64::from(self.word(slot)[lane] as i32));
             let is_peer = self.is_peer(arrival.space, addresses[lane]);
-            let (memory, address) = if is_peer {
+            let (block, address) = if is_peer {
                 self.cluster.peer(addresses[lane]).map_err(fail)?
             } else {
-                (&mut *self.memory, addresses[lane])
+                (&mut *self.block, addresses[lane])
             };
-            let (at, mut mbarrier) = memory.mbarrier(address).map_err(fail)?;
+            let (at, mut mbarrier) = block.memory.mbarrier(address).map_err(fail)?;
             let state = mbarrier.bits();
             mbarrier.bytes += bytes;
             if mbarrier.bytes.abs() > MOST_BYTES {
@@ -195,17 +192,16 @@ impl Step<'_, '_> {
                 mbarrier.expected -= count.min(mbarrier.expected);
             }
             let ended = mbarrier.settle();
-            memory.put_mbarrier(at, mbarrier);
-            let who = Who { warp: self.warp.index, lane: lane as u32, pc: self.pc };
-            if let Some(sanitizer) = &mut memory.sanitizer {
-                // What another block's warp knows says nothing about this block's memory.
-                if !is_peer {
-                    sanitizer.read(who, at, MBARRIER_BYTES);
-                    sanitizer.mbarrier_arrive(address, self.warp.index);
-                }
-                if ended {
-                    sanitizer.mbarrier_ended(address);
-                }
+            block.memory.put_mbarrier(at, mbarrier);
+            let issuer = Issuer { warp: self.warp.index, lane: lane as u32, pc: self.pc };
+            let object = Object::Mbarrier(at as u64);
+            // What another block's warp knows says nothing about this block's memory.
+            if !is_peer {
+                block.instrument.read(issuer, Area::shared(at, MBARRIER_BYTES));
+                block.instrument.released(issuer.warp, object);
+            }
+            if ended {
+                block.instrument.completed(object);
             }
             if let Some(d) = d {
                 self.warp.longs[d as usize][lane] = state;
@@ -219,19 +215,16 @@ impl Step<'_, '_> {
         let addresses = self.addresses(address);
         let mut ended = 0;
         for lane in lanes_of(self.active) {
-            let (at, mbarrier) = self.memory.mbarrier(addresses[lane]).map_err(|kind| (kind, lane as u32))?;
-            let who = self.who(lane);
-            if let Some(sanitizer) = &mut self.memory.sanitizer {
-                sanitizer.read(who, at, MBARRIER_BYTES);
-            }
+            let (at, mbarrier) = self.block.memory.mbarrier(addresses[lane]).map_err(|kind| (kind, lane as u32))?;
+            self.block.instrument.read(self.issuer(lane), Area::shared(at, MBARRIER_BYTES));
             let waited_for = match phase {
                 Data::Word(slot) => self.word(slot)[lane] & 1 != 0,
                 Data::Long(slot) => Mbarrier::of(self.warp.longs[slot as usize][lane]).parity,
                 Data::Sink => false,
             };
             ended |= u32::from(mbarrier.parity != waited_for) << lane;
-            if let Some(sanitizer) = self.memory.sanitizer.as_mut().filter(|_| mbarrier.parity != waited_for) {
-                sanitizer.mbarrier_waited(addresses[lane], self.warp.index);
+            if mbarrier.parity != waited_for {
+                self.block.instrument.acquired(self.warp.index, Object::Mbarrier(at as u64));
             }
         }
         self.warp.write_predicate(d, ended, self.active);

@@ -5,53 +5,38 @@
 
 use super::step::{LaneFault, Step};
 use crate::fault::FaultKind;
-use crate::instrument::sanitizer;
+use crate::instrument::Instrument;
 use crate::program::{AddressOperand, Base, Data, MemorySpace};
 use crate::state::access::{Access, Area, Place};
 use crate::state::memory::Allocation;
 use crate::state::warp::lanes_of;
 use warpbook_gpu::u64_from_le;
 
-impl<'e> Step<'_, 'e> {
-    /// In a checked launch: a lane reads.
+impl<'e, I: Instrument> Step<'_, 'e, I> {
+    /// Reports that a lane reads.
     #[cold]
-    pub(crate) fn check_read(&mut self, place: &Place<'_>, size: u32, lane: usize) {
-        let (who, environment, strong) = (self.who(lane), self.environment, self.is_strong());
-        let Some((sanitizer, checks)) = self.memory.sanitizer.as_mut().zip(environment.checks) else { return };
-        let Some(area) = Area::of(place, 0, size) else { return };
-        let label = || sanitizer::place_in_global(environment, area.address);
-        match (strong, area.shared) {
-            (true, _) => sanitizer.strong_read(checks, who, area, label),
-            (false, true) => sanitizer.read(who, area.address as usize, size as usize),
-            (false, false) => sanitizer.global_read(checks, who, area.address, size, label),
+    pub(crate) fn note_read(&mut self, place: &Place<'_>, size: u32, lane: usize) {
+        let issuer = self.issuer(lane);
+        if let Some(area) = Area::of(place, 0, size) {
+            self.block.instrument.read(issuer, area);
         }
     }
 
-    /// Whether the instruction is a load or a store that orders threads.
-    fn is_strong(&self) -> bool {
-        self.environment.program.strong.get(self.pc as usize) == Some(&true)
-    }
-
-    /// In a checked launch: a lane is about to write an element.
+    /// Reports that a lane is about to write an element.
     #[cold]
-    pub(crate) fn check_write(&mut self, place: &Place<'_>, offset: usize, size: u32, value: u64, lane: usize) {
-        let (who, environment, strong) = (self.who(lane), self.environment, self.is_strong());
+    pub(crate) fn note_write(&mut self, place: &Place<'_>, offset: usize, size: u32, value: u64, lane: usize) {
+        let issuer = self.issuer(lane);
         let unused = 64 - 8 * size;
-        let same = self.memory.read(environment, place, offset, size) << unused == value << unused;
-        let Some((sanitizer, checks)) = self.memory.sanitizer.as_mut().zip(environment.checks) else { return };
-        let Some(area) = Area::of(place, offset, size) else { return };
-        let label = || sanitizer::place_in_global(environment, area.address);
-        match (strong, area.shared) {
-            (true, _) => sanitizer.strong_write(checks, who, area, label),
-            (false, true) => sanitizer.write(who, area.address as usize, size as usize, same),
-            (false, false) => sanitizer.global_write(checks, who, (area.address, size), same, label),
+        let same = self.block.memory.read(self.environment, place, offset, size) << unused == value << unused;
+        if let Some(area) = Area::of(place, offset, size) {
+            self.block.instrument.written(issuer, area, same);
         }
     }
 
     /// The allocation in global memory that the accesses of all 32 lanes lie in, each aligned, to registers of 32 bits;
     /// nothing where lanes are to be looked at one by one.
     fn allocation_of_all(&self, access: Access, data: &[Data], addresses: &[u64; 32]) -> Option<&'e Allocation> {
-        let whole = access.space == MemorySpace::Global && self.active == u32::MAX && self.memory.sanitizer.is_none();
+        let whole = access.space == MemorySpace::Global && self.active == u32::MAX && !self.is_watched();
         if !whole || data.iter().any(|element| matches!(element, Data::Long(_))) {
             return None;
         }
@@ -97,11 +82,11 @@ impl<'e> Step<'_, 'e> {
                 continue;
             }
             let place = self.place(access, addresses[lane], lane)?;
-            if self.memory.sanitizer.is_some() {
-                self.check_read(&place, access.size, lane);
+            if self.is_watched() {
+                self.note_read(&place, access.size, lane);
             }
             for (index, &element) in d.iter().enumerate() {
-                let mut value = self.memory.read(self.environment, &place, index * size as usize, size);
+                let mut value = self.block.memory.read(self.environment, &place, index * size as usize, size);
                 if signed {
                     value = ((value << unused) as i64 >> unused) as u64;
                 }
@@ -145,7 +130,7 @@ impl<'e> Step<'_, 'e> {
         if size == 4
             && let Some(allocation) = self.allocation_of_all(access, a, &addresses)
         {
-            self.memory.spin.changed();
+            self.block.memory.spin.changed();
             let none = [0; 32];
             for lane in 0..32 {
                 for (index, &element) in a.iter().enumerate() {
@@ -164,10 +149,10 @@ impl<'e> Step<'_, 'e> {
             let place = self.place(access, addresses[lane], lane)?;
             for (index, &element) in a.iter().enumerate() {
                 let value = self.value(element, lane);
-                if self.memory.sanitizer.is_some() {
-                    self.check_write(&place, index * size as usize, size, value, lane);
+                if self.is_watched() {
+                    self.note_write(&place, index * size as usize, size, value, lane);
                 }
-                self.memory.write(&place, index * size as usize, size, value);
+                self.block.memory.write(&place, index * size as usize, size, value);
             }
         }
         Ok(())
@@ -189,15 +174,15 @@ impl<'e> Step<'_, 'e> {
                 let lane = 8 * matrix + row;
                 let address = addresses[lane];
                 let at = if address.is_multiple_of(16) {
-                    self.memory.shared(access, address)
+                    self.block.memory.shared(access, address)
                 } else {
                     Err(FaultKind::Misaligned { address, size: 16 })
                 };
                 let at = at.map_err(|kind| (kind, lane as u32))?;
-                if self.memory.sanitizer.is_some() {
-                    self.check_read(&Place::Shared(at), 16, lane);
+                if self.is_watched() {
+                    self.note_read(&Place::Shared(at), 16, lane);
                 }
-                for (word, bytes) in words.iter_mut().zip(self.memory.shared[at..at + 16].as_chunks().0) {
+                for (word, bytes) in words.iter_mut().zip(self.block.memory.shared[at..at + 16].as_chunks().0) {
                     *word = u32::from_le_bytes(*bytes);
                 }
             }
@@ -238,10 +223,10 @@ impl<'e> Step<'_, 'e> {
                 for column in 0..8 {
                     let (i, j) = if transpose { (column, row) } else { (row, column) };
                     let value = fragment[4 * i + j / 2] >> (16 * (j % 2)) & 0xffff;
-                    if self.memory.sanitizer.is_some() {
-                        self.check_write(&place, 2 * column, 2, value.into(), lane);
+                    if self.is_watched() {
+                        self.note_write(&place, 2 * column, 2, value.into(), lane);
                     }
-                    self.memory.write(&place, 2 * column, 2, value.into());
+                    self.block.memory.write(&place, 2 * column, 2, value.into());
                 }
             }
         }

@@ -2,12 +2,13 @@
 
 use super::step::Step;
 use crate::arithmetic::float;
+use crate::arithmetic::product::Mma;
 use crate::arithmetic::scaled::{ScaledDot, Small};
-use crate::arithmetic::tensor::Mma;
+use crate::instrument::Instrument;
 use crate::program::{Data, Slot, SmallMma};
 use crate::state::environment::Arithmetic;
 
-impl Step<'_, '_> {
+impl<I: Instrument> Step<'_, '_, I> {
     pub(crate) fn mma(&mut self, mma: &Mma, d: &[Data], [a, b, c]: [&[Data]; 3]) {
         let none = [0; 32];
         let words = &self.warp.words;
@@ -21,7 +22,7 @@ impl Step<'_, '_> {
         let fast = self.environment.arithmetic == Arithmetic::Fast;
         let planes = [&a_planes[..a.len()], &b_planes[..b.len()], &c_planes[..c.len()]];
         let mut result = [none; 4];
-        mma.execute(self.environment.architecture, fast, &mut self.memory.operands, planes, &mut result);
+        mma.execute(self.environment.architecture, fast, &mut self.block.memory.operands, planes, &mut result);
         for (element, plane) in d.iter().zip(&result) {
             if let Data::Word(slot) = element {
                 self.set_word(*slot, plane);

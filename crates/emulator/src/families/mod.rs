@@ -2,6 +2,7 @@
 
 mod address;
 mod atomic;
+pub(crate) mod barrier;
 pub(crate) mod bulk;
 mod collective;
 pub(crate) mod copy_async;

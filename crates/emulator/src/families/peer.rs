@@ -3,20 +3,11 @@
 
 use super::step::Step;
 use crate::fault::FaultKind;
+use crate::instrument::Instrument;
 use crate::program::{AtomicOp, AtomicType, Data, MemorySpace};
-use crate::state::access::{Access, Place};
-use crate::state::address::named_block;
+use crate::state::access::{Access, Area, Place};
 
-impl Step<'_, '_> {
-    /// Whether an address is in another block's shared memory.
-    #[inline(always)]
-    pub(crate) fn is_peer(&self, space: MemorySpace, address: u64) -> bool {
-        matches!(space, MemorySpace::Cluster | MemorySpace::Generic) && {
-            let named = named_block(space, address);
-            named != 0 && named != self.memory.rank + 1
-        }
-    }
-
+impl<I: Instrument> Step<'_, '_, I> {
     #[cold]
     pub(crate) fn load_from_peer(
         &mut self,
@@ -29,9 +20,9 @@ impl Step<'_, '_> {
         let size = access.size / d.len().max(1) as u32;
         let unused = 64 - 8 * size;
         for (index, &element) in d.iter().enumerate() {
-            let (memory, at) = self.cluster.peer(address)?;
-            let place = Place::Shared(memory.shared(aligned(access, at)?, at)?);
-            let mut value = memory.read(self.environment, &place, index * size as usize, size);
+            let (peer, at) = self.cluster.peer(address)?;
+            let place = Place::Shared(peer.memory.shared(aligned(access, at)?, at)?);
+            let mut value = peer.memory.read(self.environment, &place, index * size as usize, size);
             if signed {
                 value = ((value << unused) as i64 >> unused) as u64;
             }
@@ -51,12 +42,10 @@ impl Step<'_, '_> {
         let size = access.size / a.len().max(1) as u32;
         for (index, &element) in a.iter().enumerate() {
             let value = self.value(element, lane);
-            let (memory, at) = self.cluster.peer(address)?;
-            let at = memory.shared(aligned(access, at)?, at)?;
-            memory.write(&Place::Shared(at), index * size as usize, size, value);
-            if let Some(sanitizer) = &mut memory.sanitizer {
-                sanitizer.written_by_peer(at, access.size as usize, self.pc);
-            }
+            let (peer, at) = self.cluster.peer(address)?;
+            let at = peer.memory.shared(aligned(access, at)?, at)?;
+            peer.memory.write(&Place::Shared(at), index * size as usize, size, value);
+            peer.instrument.written_by_peer(self.pc, Area::shared(at, access.size));
         }
         Ok(())
     }
@@ -72,13 +61,11 @@ impl Step<'_, '_> {
     ) -> Result<(), FaultKind> {
         for (index, &element) in a.iter().enumerate() {
             let (x, y) = (self.value(element, lane), b.map_or(0, |b| self.value(b, lane)));
-            let (memory, at) = self.cluster.peer(address)?;
-            let at = memory.shared(aligned(access, at)?, at)?;
+            let (peer, at) = self.cluster.peer(address)?;
+            let at = peer.memory.shared(aligned(access, at)?, at)?;
             let update = |old| ty.apply(op, old, x, y);
-            let old = memory.atomic(self.environment, &Place::Shared(at), index * ty.size() as usize, ty, update);
-            if let Some(sanitizer) = &mut memory.sanitizer {
-                sanitizer.written_by_peer(at, access.size as usize, self.pc);
-            }
+            let old = peer.memory.atomic(self.environment, &Place::Shared(at), index * ty.size() as usize, ty, update);
+            peer.instrument.written_by_peer(self.pc, Area::shared(at, access.size));
             if let Some(&d) = d.get(index) {
                 self.set_lane(d, lane, old);
             }

@@ -1,9 +1,10 @@
 //! What an instruction works on: the lanes of a warp that take part, its block and its cluster.
 
 use crate::fault::FaultKind;
-use crate::program::{AddressOperand, Base, Data, Long, Slot, Word};
-use crate::state::access::{Access, Place, Who};
-use crate::state::block_memory::BlockMemory;
+use crate::instrument::Instrument;
+use crate::program::{AddressOperand, Data, Long, MemorySpace, Slot, Word};
+use crate::state::access::{Access, Issuer, Place};
+use crate::state::block::BlockState;
 use crate::state::cluster::Cluster;
 use crate::state::environment::Environment;
 use crate::state::warp::Warp;
@@ -11,18 +12,20 @@ use crate::state::warp::Warp;
 /// A fault of one lane, before its place is known.
 pub(crate) type LaneFault = (FaultKind, u32);
 
-pub(crate) struct Step<'s, 'e> {
+/// An operation that is carried out.
+pub(crate) struct Step<'s, 'e, I> {
     pub warp: &'s mut Warp,
     pub environment: &'s Environment<'e>,
-    pub memory: &'s mut BlockMemory,
+    /// The block's memory, and what watches it.
+    pub block: &'s mut BlockState<I>,
     /// The block's peers.
-    pub cluster: &'s mut Cluster,
+    pub cluster: &'s mut Cluster<I>,
     /// The lanes that take part.
     pub active: u32,
     pub pc: u32,
 }
 
-impl<'e> Step<'_, 'e> {
+impl<'e, I: Instrument> Step<'_, 'e, I> {
     #[inline(always)]
     pub(crate) fn word(&self, slot: Slot) -> &Word {
         &self.warp.words[slot as usize]
@@ -48,11 +51,7 @@ impl<'e> Step<'_, 'e> {
     }
 
     pub(crate) fn value(&self, data: Data, lane: usize) -> u64 {
-        match data {
-            Data::Sink => 0,
-            Data::Word(slot) => self.word(slot)[lane].into(),
-            Data::Long(slot) => self.long(slot)[lane],
-        }
+        self.warp.value(data, lane)
     }
 
     pub(crate) fn set_lane(&mut self, data: Data, lane: usize, value: u64) {
@@ -64,31 +63,34 @@ impl<'e> Step<'_, 'e> {
     }
 
     pub(crate) fn addresses(&self, operand: &AddressOperand) -> Long {
-        match operand.base {
-            Base::None => [operand.offset as u64; 32],
-            Base::Word(slot) => {
-                let (base, offset) = (self.word(slot), operand.offset as u32);
-                std::array::from_fn(|lane| base[lane].wrapping_add(offset).into())
-            }
-            Base::Long(slot) => {
-                let (base, offset) = (self.long(slot), operand.offset as u64);
-                std::array::from_fn(|lane| base[lane].wrapping_add(offset))
-            }
-        }
+        self.warp.addresses(operand)
     }
 
     pub(crate) fn thread(&self, lane: usize) -> u32 {
-        self.warp.index * 32 + lane as u32
+        self.warp.thread(lane)
     }
 
     /// Where one lane's access goes, its alignment and bounds checked.
     #[inline]
     pub(crate) fn place(&mut self, access: Access, address: u64, lane: usize) -> Result<Place<'e>, LaneFault> {
         let thread = self.thread(lane);
-        self.memory.place(self.environment, access, address, thread).map_err(|kind| (kind, lane as u32))
+        self.block.memory.place(self.environment, access, address, thread).map_err(|kind| (kind, lane as u32))
     }
 
-    pub(crate) fn who(&self, lane: usize) -> Who {
-        Who { warp: self.warp.index, lane: lane as u32, pc: self.pc }
+    /// True if an address is in another block's shared memory.
+    #[inline(always)]
+    pub(crate) fn is_peer(&self, space: MemorySpace, address: u64) -> bool {
+        self.block.memory.is_peer(space, address)
+    }
+
+    /// True if instruments want to hear of each lane's accesses.
+    #[inline(always)]
+    pub(crate) fn is_watched(&self) -> bool {
+        self.block.instrument.wants_accesses()
+    }
+
+    /// A lane, for reports.
+    pub(crate) fn issuer(&self, lane: usize) -> Issuer {
+        Issuer { warp: self.warp.index, lane: lane as u32, pc: self.pc }
     }
 }

@@ -3,22 +3,23 @@
 use super::print;
 use super::step::{LaneFault, Step};
 use crate::fault::FaultKind;
+use crate::instrument::Instrument;
 use crate::program::MemorySpace;
 use crate::state::access::Access;
 use crate::state::warp::lanes_of;
 use warpbook_gpu::u64_from_le;
 
-impl Step<'_, '_> {
+impl<I: Instrument> Step<'_, '_, I> {
     fn local(&self, lane: usize, offset: u32, size: u32) -> u64 {
         let at = self.thread(lane) as usize * self.environment.program.local_bytes as usize + offset as usize;
-        let bytes = self.memory.local.get(at..at + size as usize).unwrap_or_default();
+        let bytes = self.block.memory.local.get(at..at + size as usize).unwrap_or_default();
         u64_from_le(bytes)
     }
 
     fn read_generic(&mut self, lane: usize, address: u64, size: u32) -> Result<u64, LaneFault> {
         let access = Access { space: MemorySpace::Generic, name: "read", size };
         let place = self.place(access, address, lane)?;
-        Ok(self.memory.read(self.environment, &place, 0, size))
+        Ok(self.block.memory.read(self.environment, &place, 0, size))
     }
 
     fn string(&mut self, lane: usize, mut address: u64) -> Result<String, LaneFault> {
@@ -46,11 +47,11 @@ impl Step<'_, '_> {
                         conversion.render(bits, &string)
                     }
                 };
-                self.memory.printed.push_str(&text);
+                self.block.memory.printed.push_str(&text);
             }
             if let Some(d) = d {
                 let at = self.thread(lane) as usize * self.environment.program.local_bytes as usize + d as usize;
-                if let Some(bytes) = self.memory.local.get_mut(at..at + 4) {
+                if let Some(bytes) = self.block.memory.local.get_mut(at..at + 4) {
                     bytes.copy_from_slice(&1u32.to_le_bytes());
                 }
             }

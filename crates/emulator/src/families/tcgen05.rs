@@ -9,32 +9,33 @@
 //! too early spoils it.
 
 use super::step::Step;
+use crate::arithmetic::product::{Accumulator, Element, Mma, Plane};
 use crate::arithmetic::scaled::{ScaleType, ScaledDot, Small};
-use crate::arithmetic::tensor::{Accumulator, Element, Mma, Plane};
 use crate::descriptor::instruction::{Description, element, small};
 use crate::descriptor::matrix::Matrix;
 use crate::fault::FaultKind;
-use crate::instrument::sanitizer::tensor_memory::{Cells, TOGETHER, TensorUse};
-use crate::instrument::sanitizer::{MBARRIER_BYTES, Snapshot};
+use crate::instrument::{Instrument, MBARRIER_BYTES, Misuse, Operation};
 use crate::program::{MemorySpace, Op, TensorCommit, TensorCopy, TensorKind, TensorMma, TensorSource};
-use crate::state::access::Who;
+use crate::state::access::{Area, Issuer};
 use crate::state::address::{OFFSET_MASK, SHARED_WINDOW, named_block};
+use crate::state::block::BlockState;
 use crate::state::block_memory::BlockMemory;
 use crate::state::cluster::Cluster;
 use crate::state::environment::{Arithmetic, Environment};
 use crate::state::pending::{MmaOperands, TensorTask, TensorWork};
-use crate::state::tensor_memory::{TensorMemory, not_allocated};
+use crate::state::tensor_memory::{Cells, TOGETHER, TensorMemory, TensorUse, not_allocated};
 use crate::state::warp::lanes_of;
 
 /// One side of the product: rows (of A) or columns (of B), and where they lie.
 #[derive(Clone, Copy)]
-struct Side<'a> {
+struct Side {
     name: &'static str,
     place: SidePlace,
     mn_major: bool,
     count: usize,
-    who: Who,
-    then: Option<&'a Snapshot>,
+    issuer: Issuer,
+    /// The operation's number, where its reads are reported; 0 otherwise.
+    number: u64,
 }
 
 #[derive(Clone, Copy)]
@@ -148,7 +149,7 @@ impl<'a> Product<'a> {
     }
 
     /// A's rows of a block; `own` for the block of the thread, whose accesses are checked.
-    fn a(&self, own: bool) -> Result<Side<'a>, FaultKind> {
+    fn a(&self, own: bool) -> Result<Side, FaultKind> {
         let place = match self.mma.a {
             TensorSource::Shared(_) => SidePlace::Shared(self.operands.a),
             TensorSource::Tensor(_) if self.description.pair && self.description.m == 64 => {
@@ -161,15 +162,15 @@ impl<'a> Product<'a> {
     }
 
     /// B's columns of a block.
-    fn b(&self, own: bool) -> Side<'a> {
+    fn b(&self, own: bool) -> Side {
         let count = self.description.n / self.description.blocks();
         let place = SidePlace::Shared(self.operands.b);
         self.side("`tcgen05.mma` read of B", place, self.description.mn_major[1], count, own)
     }
 
-    fn side(&self, name: &'static str, place: SidePlace, mn_major: bool, count: usize, own: bool) -> Side<'a> {
-        let then = if own { self.work.then.as_deref() } else { None };
-        Side { name, place, mn_major, count, who: self.work.who(), then }
+    fn side(&self, name: &'static str, place: SidePlace, mn_major: bool, count: usize, own: bool) -> Side {
+        let number = if own { self.work.number } else { 0 };
+        Side { name, place, mn_major, count, issuer: self.work.issuer(), number }
     }
 }
 
@@ -179,8 +180,8 @@ fn blocks_of(rank: u32, pair: bool) -> std::ops::RangeInclusive<u32> {
 }
 
 impl TensorWork {
-    fn who(&self) -> Who {
-        Who { warp: self.thread / 32, lane: self.thread % 32, pc: self.pc }
+    fn issuer(&self) -> Issuer {
+        Issuer { warp: self.thread / 32, lane: self.thread % 32, pc: self.pc }
     }
 }
 
@@ -192,32 +193,24 @@ impl TensorMma {
     }
 }
 
-impl Step<'_, '_> {
-    fn ask(&mut self, lane: usize, what: TensorTask) {
-        let core = self.note_tensor_work(lane, &what);
-        let mut then = self.memory.sanitizer.as_mut().and_then(|sanitizer| sanitizer.issue(self.warp.index));
-        if let Some(then) = &mut then {
-            then.core = core;
-        }
-        let work = TensorWork { pc: self.pc, thread: self.thread(lane), what, then };
-        self.memory.tensor_work.push_back(work);
+impl<I: Instrument> Step<'_, '_, I> {
+    /// Gives the tensor core something to do.
+    fn enqueue(&mut self, lane: usize, what: TensorTask) {
+        let number = self.block.memory.number_operation();
+        let touched = if self.is_watched() { self.touched_by(&what) } else { Vec::new() };
+        self.block.instrument.issued(self.issuer(lane), &Operation::TensorCore { number, touched: &touched });
+        let work = TensorWork { pc: self.pc, thread: self.thread(lane), what, number };
+        self.block.memory.tensor_work.push_back(work);
     }
 
-    /// In a checked launch: what the tensor core is asked for touches tensor memory; its number.
-    fn note_tensor_work(&mut self, lane: usize, what: &TensorTask) -> u32 {
-        let who = self.who(lane);
+    /// What the tensor core will touch in tensor memory.
+    fn touched_by(&self, what: &TensorTask) -> Vec<(TensorUse, Vec<Cells>)> {
         let op = self.environment.program.code.get(self.pc as usize).map(|instruction| &instruction.op);
-        let Some((sanitizer, checks)) = self.memory.sanitizer.as_mut().zip(self.environment.checks) else { return 0 };
-        let core = sanitizer.core_issues(who.warp);
-        let touched = match (what, op) {
+        match (what, op) {
             (TensorTask::Multiply(operands), Some(Op::TensorMma(mma))) => touched_by_mma(mma, operands),
             (TensorTask::Copy { address, .. }, Some(Op::TensorCopy(copy))) => touched_by_copy(copy, *address),
             _ => Vec::new(),
-        };
-        for (how, cells) in touched {
-            sanitizer.tensor_access(checks, who, &cells, how, core);
         }
-        core
     }
 
     pub(crate) fn issue_tensor_mma(&mut self, mma: &TensorMma) {
@@ -234,7 +227,7 @@ impl Step<'_, '_> {
                 scales: mma.scales.as_ref().map_or([0; 2], |scales| [at(&scales[0]) as u32, at(&scales[1]) as u32]),
                 add: mma.add.is_none_or(|slot| self.warp.predicates[slot as usize] >> lane & 1 != 0),
             };
-            self.ask(lane, TensorTask::Multiply(operands));
+            self.enqueue(lane, TensorTask::Multiply(operands));
         }
     }
 
@@ -242,7 +235,7 @@ impl Step<'_, '_> {
         for lane in lanes_of(self.active) {
             let address = self.addresses(&copy.address)[lane] as u32;
             let descriptor = self.warp.longs[copy.descriptor as usize][lane];
-            self.ask(lane, TensorTask::Copy { address, descriptor });
+            self.enqueue(lane, TensorTask::Copy { address, descriptor });
         }
     }
 
@@ -252,35 +245,33 @@ impl Step<'_, '_> {
             let address = self.addresses(&commit.address)[lane];
             let mbarrier = if address >= SHARED_WINDOW { address - SHARED_WINDOW } else { address };
             let ranks = commit.multicast.map(|mask| self.word(mask)[lane] & 0xffff);
-            let who = self.who(lane);
-            if let Some(sanitizer) = &mut self.memory.sanitizer {
-                sanitizer.read(who, mbarrier as usize, MBARRIER_BYTES);
-            }
-            self.ask(lane, TensorTask::Commit { mbarrier, ranks });
+            self.block.instrument.read(self.issuer(lane), Area::shared(mbarrier as usize, MBARRIER_BYTES));
+            self.enqueue(lane, TensorTask::Commit { mbarrier, ranks });
         }
     }
 }
 
-impl BlockMemory {
+impl<I: Instrument> BlockState<I> {
     /// Everything up to the oldest commit, and that; thread and instruction of what was last, and how it ended. `None` if
     /// nobody can be told of anything.
     pub(crate) fn finish_tensor_work(
         &mut self,
         environment: &Environment<'_>,
-        cluster: &mut Cluster,
+        cluster: &mut Cluster<I>,
     ) -> Option<(u32, u32, Result<(), FaultKind>)> {
-        if !self.tensor_work.iter().any(|work| matches!(work.what, TensorTask::Commit { .. })) {
+        if !self.memory.tensor_work.iter().any(|work| matches!(work.what, TensorTask::Commit { .. })) {
             return None;
         }
         let mut last = None;
-        while let Some(work) = self.tensor_work.pop_front() {
+        while let Some(work) = self.memory.tensor_work.pop_front() {
             let is_commit = matches!(work.what, TensorTask::Commit { .. });
             // Commits with nothing between them wait for the same.
             if !is_commit && last.is_some() {
-                self.tensor_work.push_front(work);
+                self.memory.tensor_work.push_front(work);
                 break;
             }
             let outcome = self.do_tensor_work(environment, cluster, &work);
+            self.instrument.landed(work.issuer(), &Operation::Numbered(work.number));
             if outcome.is_err() {
                 return Some((work.thread, work.pc, outcome));
             }
@@ -292,29 +283,29 @@ impl BlockMemory {
     }
 
     /// In a checked launch, when the block has ended: what the tensor core still has to read is not there any more.
-    pub(crate) fn check_tensor_work(&mut self, environment: &Environment<'_>, cluster: &mut Cluster) {
+    pub(crate) fn check_tensor_work(&mut self, environment: &Environment<'_>, cluster: &mut Cluster<I>) {
         for work in self.do_all_tensor_work(environment, cluster) {
-            if let Some(sanitizer) = self.sanitizer.as_mut().filter(|_| !matches!(work.what, TensorTask::Commit { .. }))
-            {
-                sanitizer.core_unwaited(Who { warp: work.thread / 32, lane: work.thread % 32, pc: work.pc });
+            if !matches!(work.what, TensorTask::Commit { .. }) {
+                self.instrument.misused(work.issuer(), Misuse::Unwaited);
             }
         }
     }
 
     /// In a checked launch, before tensor memory goes: what the tensor core still has to do reads its operands now, so that
-    /// it shows which of them were overwritten too early. TensorTask was done.
+    /// it shows which of them were overwritten too early. Returns what was done.
     pub(crate) fn do_all_tensor_work(
         &mut self,
         environment: &Environment<'_>,
-        cluster: &mut Cluster,
+        cluster: &mut Cluster<I>,
     ) -> Vec<TensorWork> {
-        if self.sanitizer.is_none() {
+        if !self.instrument.wants_accesses() {
             return Vec::new();
         }
-        let all: Vec<TensorWork> = std::mem::take(&mut self.tensor_work).into();
+        let all: Vec<TensorWork> = std::mem::take(&mut self.memory.tensor_work).into();
         for work in &all {
             // How it ends does not matter: nobody waits for it.
             let _ = self.do_tensor_work(environment, cluster, work);
+            self.instrument.landed(work.issuer(), &Operation::Numbered(work.number));
         }
         all
     }
@@ -322,7 +313,7 @@ impl BlockMemory {
     fn do_tensor_work(
         &mut self,
         environment: &Environment<'_>,
-        cluster: &mut Cluster,
+        cluster: &mut Cluster<I>,
         work: &TensorWork,
     ) -> Result<(), FaultKind> {
         match (&work.what, environment.program.code.get(work.pc as usize).map(|instruction| &instruction.op)) {
@@ -332,29 +323,28 @@ impl BlockMemory {
             }
             (TensorTask::Copy { address, descriptor }, Some(Op::TensorCopy(copy))) => {
                 // Each block of a pair copies from its own shared memory.
-                let own = self.rank;
+                let own = self.memory.rank;
                 for rank in blocks_of(own, copy.pair) {
-                    let then = if rank == own { work.then.as_deref() } else { None };
-                    let memory = self.member(cluster, rank)?;
-                    if let Some(sanitizer) = memory.sanitizer.as_mut().filter(|_| rank != own) {
+                    let number = if rank == own { work.number } else { 0 };
+                    let block = self.member(cluster, rank)?;
+                    if rank != own && block.instrument.wants_accesses() {
                         let cells = touched_by_copy(copy, *address).into_iter().flat_map(|(_, cells)| cells);
-                        sanitizer.tensor_written_by_peer(&cells.collect::<Vec<_>>());
+                        block.instrument.tensor_written_by_peer(&cells.collect::<Vec<_>>());
                     }
-                    memory.with_tensor(|memory, tensor| {
-                        memory.copy_to_tensor(tensor, copy, (*address, *descriptor), work.who(), then)
+                    block.with_tensor(|block, tensor| {
+                        block.copy_to_tensor(tensor, copy, (*address, *descriptor), work.issuer(), number)
                     })?;
                 }
                 Ok(())
             }
             (TensorTask::Commit { mbarrier, ranks }, _) => {
-                let own = self.rank;
+                let own = self.memory.rank;
                 let named = named_block(MemorySpace::Cluster, *mbarrier).checked_sub(1).unwrap_or(own);
                 let at = mbarrier & OFFSET_MASK;
                 for rank in lanes_of(ranks.unwrap_or(1 << named)) {
-                    if let Some((sanitizer, then)) = self.sanitizer.as_mut().zip(work.then.as_ref())
-                        && rank as u32 == own
-                    {
-                        sanitizer.commit_landed(at, work.thread / 32, then);
+                    if rank as u32 == own {
+                        let operation = Operation::Commit { number: work.number, mbarrier: at };
+                        self.instrument.landed(work.issuer(), &operation);
                     }
                     self.member(cluster, rank as u32)?.arrive_once(at)?;
                 }
@@ -369,34 +359,29 @@ impl BlockMemory {
         &mut self,
         work: impl FnOnce(&mut Self, &mut TensorMemory) -> Result<T, FaultKind>,
     ) -> Result<T, FaultKind> {
-        let mut tensor = self.tensor.take().ok_or_else(not_allocated)?;
+        let mut tensor = self.memory.tensor.take().ok_or_else(not_allocated)?;
         let outcome = work(self, &mut tensor);
-        self.tensor = Some(tensor);
+        self.memory.tensor = Some(tensor);
         outcome
     }
 
     /// Bytes of shared memory that an operand has, in a checked launch noted as read.
-    fn operand_bytes<const N: usize>(&mut self, side: &Side<'_>, address: u64) -> Result<[u8; N], FaultKind> {
-        let found = self.shared.get(address as usize..).and_then(|rest| rest.first_chunk::<N>()).copied();
+    fn operand_bytes<const N: usize>(&mut self, side: &Side, address: u64) -> Result<[u8; N], FaultKind> {
+        let found = self.memory.shared.get(address as usize..).and_then(|rest| rest.first_chunk::<N>()).copied();
         let Some(bytes) = found else {
             let size = N as u32;
             return Err(FaultKind::OutOfBounds { access: side.name, space: "shared", address, size, near: None });
         };
-        self.shared_touched = self.shared_touched.max(address + N as u64);
-        if let Some((sanitizer, then)) = self.sanitizer.as_mut().zip(side.then) {
-            sanitizer.read_later(side.who, then, address as usize, N);
+        self.memory.shared_touched = self.memory.shared_touched.max(address + N as u64);
+        if side.number != 0 {
+            let area = Area::shared(address as usize, N as u32);
+            self.instrument.operation_reads(side.issuer, side.number, area);
         }
         Ok(bytes)
     }
 
     /// Every row of a side, in words along k, as registers hold them: `size` bytes an element.
-    fn words(
-        &mut self,
-        tensor: &TensorMemory,
-        side: &Side<'_>,
-        words: usize,
-        size: u64,
-    ) -> Result<Vec<u32>, FaultKind> {
+    fn words(&mut self, tensor: &TensorMemory, side: &Side, words: usize, size: u64) -> Result<Vec<u32>, FaultKind> {
         let mut all = Vec::with_capacity(side.count * words);
         match side.place {
             SidePlace::Tensor(address, description) => {
@@ -437,30 +422,29 @@ impl BlockMemory {
         Ok(all)
     }
 
-    fn multiply(&mut self, cluster: &mut Cluster, product: &Product<'_>) -> Result<(), FaultKind> {
-        let ranks = blocks_of(self.rank, product.description.pair);
+    fn multiply(&mut self, cluster: &mut Cluster<I>, product: &Product<'_>) -> Result<(), FaultKind> {
+        let ranks = blocks_of(self.memory.rank, product.description.pair);
         let (mut left, mut right) = (Vec::new(), Vec::new());
         for rank in ranks.clone() {
-            let side = product.a(rank == self.rank)?;
-            let memory = self.member(cluster, rank)?;
-            left.push(memory.with_tensor(|memory, tensor| memory.words(tensor, &side, product.words, product.size))?);
+            let side = product.a(rank == self.memory.rank)?;
+            let block = self.member(cluster, rank)?;
+            left.push(block.with_tensor(|block, tensor| block.words(tensor, &side, product.words, product.size))?);
         }
         for rank in ranks.clone() {
-            let side = product.b(rank == self.rank);
-            let memory = self.member(cluster, rank)?;
-            right
-                .extend(memory.with_tensor(|memory, tensor| memory.words(tensor, &side, product.words, product.size))?);
+            let side = product.b(rank == self.memory.rank);
+            let block = self.member(cluster, rank)?;
+            right.extend(block.with_tensor(|block, tensor| block.words(tensor, &side, product.words, product.size))?);
         }
         for (rank, left) in ranks.zip(left) {
-            let own = rank == self.rank;
-            self.member(cluster, rank)?.with_tensor(|memory, tensor| {
+            let own = rank == self.memory.rank;
+            self.member(cluster, rank)?.with_tensor(|block, tensor| {
                 let columns = product.description.columns();
                 tensor.check("`tcgen05.mma` accumulator access", product.operands.d, columns)?;
-                if let Some(sanitizer) = memory.sanitizer.as_mut().filter(|_| !own) {
-                    sanitizer.tensor_written_by_peer(&sum_cells(&product.description, product.operands.d));
+                if !own && block.instrument.wants_accesses() {
+                    block.instrument.tensor_written_by_peer(&sum_cells(&product.description, product.operands.d));
                 }
                 match product.elements {
-                    Elements::Whole(x, y) => memory.multiply_whole(tensor, product, (x, y), left, right.clone()),
+                    Elements::Whole(x, y) => block.memory.multiply_whole(tensor, product, (x, y), left, right.clone()),
                     Elements::Small(x, y) => multiply_small(tensor, product, (x, y), &left, &right),
                 }
             })?;
@@ -468,6 +452,39 @@ impl BlockMemory {
         Ok(())
     }
 
+    fn copy_to_tensor(
+        &mut self,
+        tensor: &mut TensorMemory,
+        copy: &TensorCopy,
+        (address, descriptor): (u32, u64),
+        issuer: Issuer,
+        number: u64,
+    ) -> Result<(), FaultKind> {
+        let matrix = Matrix::of_tcgen05(descriptor, false).map_err(|what| FaultKind::Unsupported(what.to_owned()))?;
+        let side = Side {
+            name: "`tcgen05.cp` read",
+            place: SidePlace::Shared(descriptor),
+            mn_major: false,
+            count: copy.rows as usize,
+            issuer,
+            number,
+        };
+        tensor.check("`tcgen05.cp` write", address, copy.bits / 32)?;
+        let (lane, column) = (address >> 16, address & 0xffff);
+        for row in 0..copy.rows {
+            for word in 0..copy.bits / 32 {
+                let at = matrix.byte(row.into(), u64::from(4 * word));
+                let value = u32::from_le_bytes(self.operand_bytes(&side, at)?);
+                for first in copy.copies {
+                    tensor.put(lane + first + row, column + word, value);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl BlockMemory {
     /// By the steps of `mma.sync`: 16 rows, 8 columns.
     fn multiply_whole(
         &mut self,
@@ -548,37 +565,6 @@ impl BlockMemory {
                             tensor.put(row, column, value);
                         }
                     }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn copy_to_tensor(
-        &mut self,
-        tensor: &mut TensorMemory,
-        copy: &TensorCopy,
-        (address, descriptor): (u32, u64),
-        who: Who,
-        then: Option<&Snapshot>,
-    ) -> Result<(), FaultKind> {
-        let matrix = Matrix::of_tcgen05(descriptor, false).map_err(|what| FaultKind::Unsupported(what.to_owned()))?;
-        let side = Side {
-            name: "`tcgen05.cp` read",
-            place: SidePlace::Shared(descriptor),
-            mn_major: false,
-            count: copy.rows as usize,
-            who,
-            then,
-        };
-        tensor.check("`tcgen05.cp` write", address, copy.bits / 32)?;
-        let (lane, column) = (address >> 16, address & 0xffff);
-        for row in 0..copy.rows {
-            for word in 0..copy.bits / 32 {
-                let at = matrix.byte(row.into(), u64::from(4 * word));
-                let value = u32::from_le_bytes(self.operand_bytes(&side, at)?);
-                for first in copy.copies {
-                    tensor.put(lane + first + row, column + word, value);
                 }
             }
         }

@@ -8,13 +8,13 @@
 
 use super::step::{LaneFault, Step};
 use crate::fault::FaultKind;
-use crate::instrument::sanitizer::tensor_memory::{Cells, TensorUse, columns};
+use crate::instrument::{Instrument, Object, Operation};
 use crate::program::{AddressOperand, Data, MemorySpace, Op, Slot, TensorAccess};
-use crate::state::access::Access;
+use crate::state::access::{Access, Area, Issuer};
 use crate::state::pending::{PendingTensorLoad, PendingTensorStore};
 use crate::state::tensor_memory::{TensorMemory, not_allocated};
 
-impl Step<'_, '_> {
+impl<I: Instrument> Step<'_, '_, I> {
     fn first_lane(&self) -> usize {
         self.active.trailing_zeros() as usize & 31
     }
@@ -23,42 +23,34 @@ impl Step<'_, '_> {
         let lane = self.first_lane();
         let located = |kind| (kind, lane as u32);
         let columns = self.word(columns)[lane];
-        let allocated = self.memory.tensor.get_or_insert_with(|| Box::new(TensorMemory::new())).allocate(columns);
+        let allocated = self.block.memory.tensor.get_or_insert_with(|| Box::new(TensorMemory::new())).allocate(columns);
         let first = allocated.map_err(located)?;
-        let (at, thread, who) = (self.addresses(address)[lane], self.thread(lane), self.who(lane));
+        let (at, thread, issuer) = (self.addresses(address)[lane], self.thread(lane), self.issuer(lane));
         let access = Access { space: MemorySpace::Shared, name: "write", size: 4 };
-        let place = self.memory.place(self.environment, access, at, thread).map_err(located)?;
-        if let Some(sanitizer) = &mut self.memory.sanitizer {
-            sanitizer.write(who, at as usize, 4, false);
-        }
-        self.memory.write(&place, 0, 4, first.into());
-        if let Some(sanitizer) = &mut self.memory.sanitizer {
-            sanitizer.tensor_allocated();
-        }
+        let place = self.block.memory.place(self.environment, access, at, thread).map_err(located)?;
+        self.block.instrument.written(issuer, Area::shared(at as usize, 4), false);
+        self.block.memory.write(&place, 0, 4, first.into());
         Ok(())
     }
 
     pub(crate) fn release_tensor(&mut self, address: Slot, count: Slot) -> Result<(), LaneFault> {
         let lane = self.first_lane();
         let (first, count) = (self.word(address)[lane], self.word(count)[lane]);
-        self.memory.do_all_tensor_work(self.environment, self.cluster);
-        let tensor = self.memory.tensor.as_mut().ok_or_else(|| (not_allocated(), lane as u32))?;
+        self.block.do_all_tensor_work(self.environment, self.cluster);
+        let tensor = self.block.memory.tensor.as_mut().ok_or_else(|| (not_allocated(), lane as u32))?;
         tensor.release(first, count).map_err(|kind| (kind, lane as u32))?;
-        let who = self.who(lane);
-        if let Some((sanitizer, checks)) = self.memory.sanitizer.as_mut().zip(self.environment.checks) {
-            let cells: Vec<Cells> = columns(first, count).collect();
-            sanitizer.tensor_access(checks, who, &cells, TensorUse::Release, 0);
-        }
+        let operation = Operation::TensorRelease { first, columns: count };
+        self.block.instrument.issued(self.issuer(lane), &operation);
         Ok(())
     }
 
     pub(crate) fn relinquish_tensor(&mut self) {
-        self.memory.tensor.get_or_insert_with(|| Box::new(TensorMemory::new())).relinquished = true;
+        self.block.memory.tensor.get_or_insert_with(|| Box::new(TensorMemory::new())).relinquished = true;
     }
 
     /// Whether the warp may access these cells: its own quarter of the lanes, of columns that are allocated.
     fn check_tensor(&self, name: &'static str, access: &TensorAccess, address: u32) -> Result<(), FaultKind> {
-        let tensor = self.memory.tensor.as_ref().ok_or_else(not_allocated)?;
+        let tensor = self.block.memory.tensor.as_ref().ok_or_else(not_allocated)?;
         let quarter = self.warp.index % 4;
         let mut columns = (u32::MAX, 0);
         for register in [0, access.registers.len().saturating_sub(1)] {
@@ -78,44 +70,11 @@ impl Step<'_, '_> {
         tensor.check(name, address & !0xffff | columns.0, columns.1 + 1 - columns.0)
     }
 
-    /// In a checked launch: a warp's access of tensor memory.
-    fn note_tensor(&mut self, access: &TensorAccess, address: u32, how: TensorUse) {
-        let who = self.who(self.first_lane());
-        let Some((sanitizer, checks)) = self.memory.sanitizer.as_mut().zip(self.environment.checks) else { return };
-        let mut cells: Vec<Cells> = Vec::new();
-        for register in 0..access.registers.len() {
-            let own = access.cells(address, register).into_iter();
-            cells.extend(
-                own.flat_map(|cell| (0..=u32::from(access.packed)).map(move |second| Cells::of(cell + second))),
-            );
-        }
-        cells.sort_unstable();
-        cells.dedup();
-        sanitizer.tensor_access(checks, who, &cells, how, 0);
-    }
-
-    /// In a checked launch: undefined values go from registers to the cells of a store, or from those of a load to its
-    /// registers.
-    fn follow_tensor(&mut self, access: &TensorAccess, address: u32, pc: u32, stores: bool) {
-        if self.memory.sanitizer.is_none() {
-            return;
-        }
-        for (register, element) in access.registers.iter().enumerate() {
-            let Data::Word(slot) = *element else { continue };
-            let cells = access.cells(address, register);
-            if stores {
-                self.undefined_to_tensor(slot, &cells);
-            } else {
-                self.undefined_from_tensor(slot, &cells, pc);
-            }
-        }
-    }
-
     pub(crate) fn issue_tensor_load(&mut self, access: &TensorAccess) -> Result<(), LaneFault> {
         let lane = self.first_lane();
         let address = self.addresses(&access.address)[lane] as u32;
         self.check_tensor("read", access, address).map_err(|kind| (kind, lane as u32))?;
-        self.note_tensor(access, address, TensorUse::Load);
+        self.block.instrument.issued(self.issuer(lane), &Operation::TensorLoad { access, address });
         self.warp.tensor_loads.push(PendingTensorLoad { pc: self.pc, address });
         Ok(())
     }
@@ -124,9 +83,7 @@ impl Step<'_, '_> {
         for load in std::mem::take(&mut self.warp.tensor_loads) {
             self.land_tensor_load(&load);
         }
-        if let Some(sanitizer) = &mut self.memory.sanitizer {
-            sanitizer.tensor_waited(self.warp.index, TensorUse::Load);
-        }
+        self.block.instrument.acquired(self.warp.index, Object::TensorLoads);
     }
 
     /// Loads whose registers the instruction uses have landed there: that needs no wait. What is done to tensor memory is not
@@ -151,7 +108,7 @@ impl Step<'_, '_> {
     fn land_tensor_load(&mut self, &PendingTensorLoad { pc, address }: &PendingTensorLoad) {
         let environment = self.environment;
         let Some(Op::TensorLoad(access)) = environment.program.code.get(pc as usize).map(|i| &i.op) else { return };
-        let Some(tensor) = &self.memory.tensor else { return };
+        let Some(tensor) = &self.block.memory.tensor else { return };
         for (register, element) in access.registers.iter().enumerate() {
             let Data::Word(slot) = element else { continue };
             let value = access.cells(address, register).map(|cell| {
@@ -163,7 +120,8 @@ impl Step<'_, '_> {
             });
             self.warp.words[*slot as usize] = value;
         }
-        self.follow_tensor(access, address, pc, false);
+        let issuer = Issuer { pc, ..self.issuer(self.first_lane()) };
+        self.block.instrument.landed(issuer, &Operation::TensorLoad { access, address });
     }
 
     pub(crate) fn issue_tensor_store(&mut self, access: &TensorAccess) -> Result<(), LaneFault> {
@@ -172,8 +130,7 @@ impl Step<'_, '_> {
         self.check_tensor("write", access, address).map_err(|kind| (kind, lane as u32))?;
         let register = |data: &Data| if let Data::Word(slot) = data { *self.word(*slot) } else { [0; 32] };
         let registers = access.registers.iter().map(register).collect();
-        self.note_tensor(access, address, TensorUse::Store);
-        self.follow_tensor(access, address, self.pc, true);
+        self.block.instrument.issued(self.issuer(lane), &Operation::TensorStore { access, address });
         self.warp.tensor_stores.push(PendingTensorStore { pc: self.pc, address, registers });
         Ok(())
     }
@@ -184,7 +141,7 @@ impl Step<'_, '_> {
             let Some(Op::TensorStore(access)) = environment.program.code.get(pc as usize).map(|i| &i.op) else {
                 continue;
             };
-            let Some(tensor) = &mut self.memory.tensor else { continue };
+            let Some(tensor) = &mut self.block.memory.tensor else { continue };
             for (register, values) in registers.iter().enumerate() {
                 for (cell, &value) in access.cells(address, register).into_iter().zip(values) {
                     let (lane, column) = (cell >> 16, cell & 0xffff);
@@ -197,9 +154,7 @@ impl Step<'_, '_> {
                 }
             }
         }
-        if let Some(sanitizer) = &mut self.memory.sanitizer {
-            sanitizer.tensor_waited(self.warp.index, TensorUse::Store);
-        }
+        self.block.instrument.acquired(self.warp.index, Object::TensorStores);
         Ok(())
     }
 }

@@ -4,10 +4,11 @@ use super::step::Step;
 use crate::arithmetic::convert::Conversion;
 use crate::arithmetic::float;
 use crate::arithmetic::formats::{F64, Format, Rounding};
+use crate::instrument::Instrument;
 use crate::program::{Data, Logic, Slot};
 use crate::state::warp::{Warp, lanes_of};
 
-impl Step<'_, '_> {
+impl<I: Instrument> Step<'_, '_, I> {
     pub(crate) fn convert(&mut self, conversion: &Conversion, d: Data, a: Data) {
         for lane in lanes_of(self.active) {
             let mut value = conversion.apply(self.value(a, lane));

@@ -9,17 +9,17 @@
 #![allow(clippy::needless_range_loop)]
 
 use super::step::{LaneFault, Step};
-use crate::arithmetic::tensor::{Element, Plane};
+use crate::arithmetic::product::{Element, Plane};
 use crate::descriptor::matrix::Matrix;
 use crate::fault::FaultKind;
-use crate::instrument::sanitizer::Snapshot;
-use crate::instrument::sanitizer::flow::quads;
+use crate::instrument::{Instrument, Operation, Product};
 use crate::program::{Data, Op, Wgmma, WgmmaSource};
+use crate::state::access::Area;
 use crate::state::environment::Arithmetic;
 use crate::state::pending::{PendingWgmma, WgmmaOperand};
 use warpbook_gpu::swizzled;
 
-impl Step<'_, '_> {
+impl<I: Instrument> Step<'_, '_, I> {
     /// Takes what is to be known now: the registers of A and the descriptors.
     pub(crate) fn issue_wgmma(&mut self, wgmma: &Wgmma) {
         let lane = self.active.trailing_zeros() as usize & 31;
@@ -31,12 +31,11 @@ impl Step<'_, '_> {
             ),
             WgmmaSource::Shared(slot, _) => WgmmaOperand::Descriptor(self.warp.longs[*slot as usize][lane]),
         };
-        let mut then = self.memory.sanitizer.as_mut().and_then(|sanitizer| sanitizer.issue(self.warp.index));
-        if let (Some(then), WgmmaSource::Registers(a)) = (&mut then, &wgmma.a) {
-            then.rows = self.undefined_rows(a);
-        }
+        let number = self.block.memory.number_operation();
+        let in_registers = if let WgmmaSource::Registers(a) = &wgmma.a { Some(&a[..]) } else { None };
+        self.block.instrument.issued(self.issuer(lane), &Operation::Wgmma { number, a: in_registers });
         let pending = PendingWgmma {
-            then,
+            number,
             pc: self.pc,
             group: None,
             a,
@@ -79,7 +78,7 @@ impl Step<'_, '_> {
             _ => false,
         };
         let Some(last) = self.warp.wgmmas.iter().rposition(holds) else { return Ok(()) };
-        self.memory.repaired.insert(self.pc);
+        self.block.memory.repaired.insert(self.pc);
         let used_at = self.pc;
         for pending in self.warp.wgmmas.drain(..=last).collect::<Vec<_>>() {
             if let Some(Op::Wgmma(wgmma)) = code.get(pending.pc as usize).map(|instruction| &instruction.op) {
@@ -102,14 +101,14 @@ impl Step<'_, '_> {
         let first_row = u64::from(self.warp.index % 4) * 16;
         let mut a: [Plane; 4] = [[0; 32]; 4];
         let registers = step.a_registers();
-        let mut undefined_rows = pending.then.as_ref().map_or([0; 2], |then| then.rows);
+        let mut undefined_rows = [0; 2];
         match (&pending.a, &wgmma.a) {
             (WgmmaOperand::Descriptor(descriptor), WgmmaSource::Shared(_, mn_major)) => {
                 let matrix = matrix(*descriptor, *mn_major)?;
                 for (register, plane) in a.iter_mut().enumerate().take(registers) {
                     let (rows, columns) = (register & 1, register >> 1);
                     let first = (first_row + 8 * rows as u64, 4 * columns * step.a.per_register());
-                    let lanes = self.gather(&matrix, step.a, plane, first, pending.then.as_deref()).map_err(located)?;
+                    let lanes = self.gather(&matrix, step.a, plane, first, pending.number).map_err(located)?;
                     undefined_rows[rows] |= quads(lanes);
                 }
             }
@@ -131,7 +130,7 @@ impl Step<'_, '_> {
             let mut undefined_columns = 0;
             for (register, plane) in b.iter_mut().enumerate().take(step.b_registers()) {
                 let first = (8 * tile as u64, 4 * register * step.b.per_register());
-                let lanes = self.gather(&b_matrix, step.b, plane, first, pending.then.as_deref()).map_err(located)?;
+                let lanes = self.gather(&b_matrix, step.b, plane, first, pending.number).map_err(located)?;
                 undefined_columns |= quads(lanes);
             }
             if wgmma.negate[1] {
@@ -148,11 +147,12 @@ impl Step<'_, '_> {
             }
             let mut d: [Plane; 4] = [[0; 32]; 4];
             let planes = [&a.each_ref()[..registers], &b.each_ref()[..step.b_registers()], &c.each_ref()[..per_tile]];
-            step.execute_wgmma(self.environment.architecture, fast, &mut self.memory.operands, planes, &mut d);
-            if pending.then.is_some() {
-                let sums = &wgmma.c[tile * per_tile..][..per_tile];
-                let sums = if pending.add { self.undefined_values(sums) } else { Vec::new() };
-                self.set_product(slots, &sums, (undefined_rows, undefined_columns), Some(pending.pc));
+            step.execute_wgmma(self.environment.architecture, fast, &mut self.block.memory.operands, planes, &mut d);
+            if self.is_watched() {
+                let c = if pending.add { &wgmma.c[tile * per_tile..][..per_tile] } else { &[] };
+                let (rows, columns) = (undefined_rows, undefined_columns);
+                let product = Product { number: pending.number, d: slots, c, rows, columns };
+                self.block.instrument.multiplied(self.issuer(lane as usize & 31), &product);
             }
             for (element, plane) in slots.iter().zip(&d) {
                 if let Data::Word(slot) = element {
@@ -160,6 +160,8 @@ impl Step<'_, '_> {
                 }
             }
         }
+        let operation = Operation::Numbered(pending.number);
+        self.block.instrument.landed(self.issuer(lane as usize & 31), &operation);
         Ok(())
     }
 
@@ -172,13 +174,13 @@ impl Step<'_, '_> {
         element: Element,
         plane: &mut Plane,
         (mn, k): (u64, usize),
-        then: Option<&Snapshot>,
+        number: u64,
     ) -> Result<u32, FaultKind> {
         let (size, per) = (bytes_of(element), element.per_register());
         // What is contiguous comes in pieces of 16 bytes: a row's four registers, or 8 rows' elements of one k.
         let scattered = matrix.mn_major && per > 1;
         let (mut highest, mut outside) = (0, false);
-        let shared = &self.memory.shared;
+        let shared = &self.block.memory.shared;
         let mut piece = |mn: u64, k: u64| -> [u8; 16] {
             let address = swizzled(matrix.start + matrix.of_mn(mn, size) + matrix.of_k(k, size), matrix.row);
             highest = highest.max(address + 16);
@@ -212,25 +214,28 @@ impl Step<'_, '_> {
                 near: Some(("shared memory".to_owned(), shared.len() as u64, (highest - 16) as i64)),
             });
         }
-        self.memory.shared_touched = self.memory.shared_touched.max(highest);
+        self.block.memory.shared_touched = self.block.memory.shared_touched.max(highest);
         let mut undefined = 0;
-        if let Some(then) = then {
+        if self.is_watched() {
             let length = if scattered { size } else { 4 };
             for lane in 0..32 {
                 for index in 0..if scattered { per } else { 1 } {
                     let along = matrix.of_k((k + lane % 4 * per + index) as u64, size);
                     let across = matrix.of_mn(mn + (lane / 4) as u64, size);
                     let address = swizzled(matrix.start + across + along, matrix.row);
-                    let who = self.who(lane);
-                    if let Some(sanitizer) = &mut self.memory.sanitizer {
-                        let found = sanitizer.read_later(who, then, address as usize, length as usize);
-                        undefined |= u32::from(found) << lane;
-                    }
+                    let area = Area::shared(address as usize, length as u32);
+                    let found = self.block.instrument.operation_reads(self.issuer(lane), number, area);
+                    undefined |= u32::from(found) << lane;
                 }
             }
         }
         Ok(undefined)
     }
+}
+
+/// Groups of four lanes that any of these lanes belongs to.
+fn quads(lanes: u32) -> u32 {
+    (0..8).fold(0, |rows, quad| rows | u32::from(lanes >> (4 * quad) & 15 != 0) << quad)
 }
 
 /// Changes the sign of each element of a register.

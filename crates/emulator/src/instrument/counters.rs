@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use super::banks::{self, Wavefronts};
 use super::observe::{Instructions, Line};
-use crate::families::step::Step;
+use super::{Execution, Instrument, Operation};
 use crate::program::{AddressOperand, Long, MemorySpace, Op, Program, Slot};
-use crate::state::environment::Environment;
+use crate::state::access::Issuer;
 use crate::state::memory::{Allocation, GlobalMemory};
 
 use crate::state::shape::BlockShape;
@@ -213,6 +213,27 @@ pub struct Counting {
     recent: usize,
 }
 
+impl Instrument for Counting {
+    fn executing(&mut self, at: &Execution<'_>, op: &Op) {
+        self.before(at, op, at.present);
+    }
+
+    fn tested(&mut self, issuer: Issuer, ended: bool) {
+        if let Some(counts) = self.at(issuer.pc) {
+            counts.tests += 1;
+            counts.failed_tests += u64::from(!ended);
+        }
+    }
+
+    fn issued(&mut self, issuer: Issuer, operation: &Operation<'_>) {
+        if let Operation::Bulk { load, side, memory, .. } = operation
+            && let Some(address) = side.address()
+        {
+            self.bulk(memory, issuer.pc, *load, side.shared_bytes() as u64, address);
+        }
+    }
+}
+
 impl Counting {
     /// Of no block yet.
     pub(crate) fn new(program: &Program) -> Self {
@@ -248,9 +269,9 @@ impl Counting {
     }
 
     /// An instruction is about to be executed: `mask` lanes are there, those of the step take part.
-    pub(crate) fn before(&mut self, step: &Step<'_, '_>, op: &Op, mask: u32) {
-        let active = step.active;
-        let Some(counts) = self.at(step.pc) else { return };
+    fn before(&mut self, at: &Execution<'_>, op: &Op, mask: u32) {
+        let active = at.active;
+        let Some(counts) = self.at(at.pc) else { return };
         counts.executed += 1;
         counts.effective += u64::from(active != 0);
         counts.lanes += u64::from(mask.count_ones());
@@ -259,18 +280,18 @@ impl Counting {
             Op::Branch { .. } => counts.divergent += u64::from(active != 0 && active != mask),
             _ if active == 0 => {}
             Op::Load { space, size, d, address, .. } => {
-                self.access(step, Way::Load, *space, address, size * d.len() as u32);
+                self.access(at, Way::Load, *space, address, size * d.len() as u32);
             }
             Op::Store { space, size, a, address } => {
-                self.access(step, Way::Store, *space, address, size * a.len() as u32);
+                self.access(at, Way::Store, *space, address, size * a.len() as u32);
             }
             Op::Atomic { space, ty, a, address, .. } => {
-                self.access(step, Way::Atomic, *space, address, ty.size() * a.len() as u32);
+                self.access(at, Way::Atomic, *space, address, ty.size() * a.len() as u32);
             }
-            Op::LoadMatrix { count, address, .. } => self.matrices(step, *count, address),
-            Op::StoreMatrix { a, address, .. } => self.matrices(step, a.len() as u32, address),
+            Op::LoadMatrix { count, address, .. } => self.matrices(at, *count, address),
+            Op::StoreMatrix { a, address, .. } => self.matrices(at, a.len() as u32, address),
             Op::CopyAsync { size, shared, global, source_size, ignore } => {
-                self.copy_async(step, *size, [shared, global], *source_size, *ignore);
+                self.copy_async(at, *size, [shared, global], *source_size, *ignore);
             }
             Op::Mma { mma, .. } => counts.tensor_operations += 2 * (mma.m * 8 * mma.k) as u64,
             Op::SmallMma(mma) => counts.tensor_operations += 2 * (16 * 8 * mma.k) as u64,
@@ -279,7 +300,7 @@ impl Counting {
             // This warp's 16 of the 64 rows.
             Op::Wgmma(wgmma) => counts.tensor_operations += 2 * (16 * wgmma.n * wgmma.step.k) as u64,
             Op::TensorMma(mma) => {
-                let descriptions = step.word(mma.description);
+                let descriptions = at.word(mma.description);
                 counts.tensor_operations +=
                     lanes_of(active).map(|lane| mma.operations(descriptions[lane])).sum::<u64>();
             }
@@ -287,20 +308,12 @@ impl Counting {
         }
     }
 
-    /// A phase of an mbarrier was tested.
-    pub fn tested(&mut self, pc: u32, ended: bool) {
-        if let Some(counts) = self.at(pc) {
-            counts.tests += 1;
-            counts.failed_tests += u64::from(!ended);
-        }
-    }
-
     /// A bulk copy was issued: bytes of shared memory, and the buffer's address.
-    pub(crate) fn bulk(&mut self, environment: &Environment<'_>, pc: u32, load: bool, bytes: u64, address: u64) {
+    fn bulk(&mut self, memory: &GlobalMemory, pc: u32, load: bool, bytes: u64, address: u64) {
         if let Some(counts) = self.at(pc) {
             counts.bulk_bytes += bytes;
         }
-        if let Some(allocation) = self.allocation(environment.memory, address) {
+        if let Some(allocation) = self.allocation(memory, address) {
             let traffic = self.traffic(allocation);
             if load {
                 traffic.bulk_loaded += bytes;
@@ -325,21 +338,21 @@ impl Counting {
         self.traffic.entry(number).or_insert_with(new)
     }
 
-    fn access(&mut self, step: &Step<'_, '_>, way: Way, space: MemorySpace, address: &AddressOperand, size: u32) {
-        let (addresses, global, shared) = super::observe::resolved(step, space, address);
+    fn access(&mut self, at: &Execution<'_>, way: Way, space: MemorySpace, address: &AddressOperand, size: u32) {
+        let (addresses, global, shared) = at.resolved(space, address);
         if global != 0 {
-            self.global(step, way, &addresses, global, size);
+            self.global(at, way, &addresses, global, size);
         }
         if shared != 0 {
             let found = match way {
                 Way::Atomic => Wavefronts::of_atomics(&addresses, shared, size),
-                _ => Wavefronts::of(&addresses, shared, size, self.known(step.pc)),
+                _ => Wavefronts::of(&addresses, shared, size, self.known(at.pc)),
             };
-            self.shared(step, found, u64::from(size) * u64::from(shared.count_ones()));
+            self.shared(at, found, u64::from(size) * u64::from(shared.count_ones()));
         }
     }
 
-    fn global(&mut self, step: &Step<'_, '_>, way: Way, addresses: &Long, lanes: u32, size: u32) {
+    fn global(&mut self, at: &Execution<'_>, way: Way, addresses: &Long, lanes: u32, size: u32) {
         let (sectors, least) = banks::sectors(addresses, lanes, size);
         let request = Global {
             requests: 1,
@@ -347,14 +360,14 @@ impl Counting {
             least_sectors: least.into(),
             bytes: u64::from(size) * u64::from(lanes.count_ones()),
         };
-        if let Some(counts) = self.at(step.pc) {
+        if let Some(counts) = self.at(at.pc) {
             counts.global.add(&request);
         }
         // The lanes of a warp mostly go to one buffer.
         let mut rest = lanes;
         while rest != 0 {
             let first = addresses[rest.trailing_zeros() as usize & 31];
-            let Some((number, allocation)) = self.allocation(step.environment.memory, first) else {
+            let Some((number, allocation)) = self.allocation(at.environment.memory, first) else {
                 rest &= rest - 1;
                 continue;
             };
@@ -387,9 +400,9 @@ impl Counting {
         if in_order(self.block) < in_order(block) { ways.saturating_sub(1) } else { ways }
     }
 
-    fn shared(&mut self, step: &Step<'_, '_>, found: Wavefronts, bytes: u64) {
-        let (block, known) = (self.block, self.known(step.pc));
-        let Some(counts) = self.at(step.pc) else { return };
+    fn shared(&mut self, at: &Execution<'_>, found: Wavefronts, bytes: u64) {
+        let (block, known) = (self.block, self.known(at.pc));
+        let Some(counts) = self.at(at.pc) else { return };
         let shared = &mut counts.shared;
         shared.requests += 1;
         shared.wavefronts += u64::from(found.taken);
@@ -397,40 +410,40 @@ impl Counting {
         shared.bytes += bytes;
         if found.ways > known {
             let Wavefronts { ways, bank, lanes, words, .. } = found;
-            shared.worst = Worst { ways, bank, lanes, words, warp: step.warp.index, block };
+            shared.worst = Worst { ways, bank, lanes, words, warp: at.warp.index, block };
         }
     }
 
     /// `ldmatrix`, `stmatrix`: eight lanes have the rows of a matrix, a wavefront's worth.
-    fn matrices(&mut self, step: &Step<'_, '_>, count: u32, address: &AddressOperand) {
-        let addresses = step.addresses(address);
+    fn matrices(&mut self, at: &Execution<'_>, count: u32, address: &AddressOperand) {
+        let addresses = at.addresses(address);
         let lanes = if count >= 4 { u32::MAX } else { (1 << (8 * count)) - 1 };
-        let found = Wavefronts::of(&addresses, lanes, 16, self.known(step.pc));
-        self.shared(step, found, 128 * u64::from(count));
+        let found = Wavefronts::of(&addresses, lanes, 16, self.known(at.pc));
+        self.shared(at, found, 128 * u64::from(count));
     }
 
     fn copy_async(
         &mut self,
-        step: &Step<'_, '_>,
+        at: &Execution<'_>,
         size: u32,
         [shared, global]: [&AddressOperand; 2],
         source_size: Option<Slot>,
         ignore: Option<Slot>,
     ) {
-        let ignored = ignore.map_or(0, |p| step.warp.predicates[p as usize]);
+        let ignored = ignore.map_or(0, |p| at.warp.predicates[p as usize]);
         // Lanes that only write zeros read nothing.
-        let reads = lanes_of(step.active & !ignored)
-            .filter(|&lane| source_size.is_none_or(|slot| step.word(slot)[lane] > 0))
+        let reads = lanes_of(at.active & !ignored)
+            .filter(|&lane| source_size.is_none_or(|slot| at.word(slot)[lane] > 0))
             .fold(0, |mask, lane| mask | 1 << lane);
         if reads != 0 {
-            self.global(step, Way::Load, &step.addresses(global), reads, size);
+            self.global(at, Way::Load, &at.addresses(global), reads, size);
         }
-        let found = Wavefronts::of(&step.addresses(shared), step.active, size, self.known(step.pc));
-        self.shared(step, found, u64::from(size) * u64::from(step.active.count_ones()));
+        let found = Wavefronts::of(&at.addresses(shared), at.active, size, self.known(at.pc));
+        self.shared(at, found, u64::from(size) * u64::from(at.active.count_ones()));
     }
 
-    /// Whose numbers they are.
-    pub(crate) fn told(mut self, instructions: &Instructions<'_>) -> Counters {
+    /// The counts of each instruction of the text, and of each buffer.
+    pub(crate) fn into_report(mut self, instructions: &Instructions<'_>) -> Counters {
         let mut found: Vec<Counted> = Vec::new();
         let mut from = 0;
         while let Some(to) = instructions.end(from) {

@@ -84,7 +84,7 @@ impl Record {
             let sides = [(self, number as u32, event), (other, their_number, their)];
             if let Some(difference) = differs(sides, &wanted) {
                 let their_line = other.line(their.pc).cloned().unwrap_or_else(|| line.clone());
-                found.first = Some(difference.told([line.clone(), their_line], time));
+                found.first = Some(difference.into_difference([line.clone(), their_line], time));
                 return found;
             }
         }
@@ -130,7 +130,7 @@ struct Found {
 }
 
 impl Found {
-    fn told(self, lines: [Line; 2], time: u32) -> Difference {
+    fn into_difference(self, lines: [Line; 2], time: u32) -> Difference {
         let Self { registers, ty, warp, lane, lanes, values, operands } = self;
         Difference { lines, registers, ty, warp, lane, lanes, values, time, operands }
     }

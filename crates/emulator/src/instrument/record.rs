@@ -3,13 +3,15 @@
 //! What a register holds after an instruction is taken when its warp comes to the next one: nothing but the warp itself
 //! (and the barrier that it waits at) writes to its registers.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use super::counters::Way;
 use super::observe::{Instructions, Line};
-use crate::families::step::Step;
+use super::{Execution, Instrument, Operation};
 use crate::program::{File, Instruction, Long, Op, Program, Register, Slot, Use, WgmmaSource};
+use crate::state::access::Issuer;
 use crate::state::memory::GlobalMemory;
+use crate::state::pending::PendingLoad;
 use crate::state::shape::BlockShape;
 use crate::state::transfer::Piece;
 use crate::state::warp::{State, Warp, lanes_of};
@@ -121,6 +123,24 @@ pub struct Recorder {
     cut: bool,
 }
 
+impl Instrument for Recorder {
+    fn executing(&mut self, at: &Execution<'_>, op: &Op) {
+        self.before(at, op, at.present);
+    }
+
+    fn issued(&mut self, issuer: Issuer, operation: &Operation<'_>) {
+        if let Operation::Bulk { load, side, shared, .. } = operation {
+            self.pieces(issuer.warp, *load, side.pieces(*shared));
+        }
+    }
+
+    fn round(&mut self, warps: &[Warp], _: &VecDeque<PendingLoad>) {
+        for warp in warps.iter().filter(|warp| warp.state == State::Done) {
+            self.finish(warp);
+        }
+    }
+}
+
 impl Recorder {
     pub(crate) fn new(program: &Program, shape: &BlockShape, warp: Option<u32>, memory: &GlobalMemory) -> Self {
         let area =
@@ -165,44 +185,37 @@ impl Recorder {
         }
     }
 
-    /// All warps had their turn.
-    pub(crate) fn round(&mut self, warps: &[Warp]) {
-        for warp in warps.iter().filter(|warp| warp.state == State::Done) {
-            self.finish(warp);
-        }
-    }
-
-    pub(crate) fn before(&mut self, step: &Step<'_, '_>, op: &Op, mask: u32) {
-        if self.warp.is_some_and(|warp| warp != step.warp.index) {
+    fn before(&mut self, at: &Execution<'_>, op: &Op, mask: u32) {
+        if self.warp.is_some_and(|warp| warp != at.warp.index) {
             return;
         }
-        self.finish(step.warp);
+        self.finish(at.warp);
         if self.events.len() >= MOST_EVENTS {
             self.cut = true;
             return;
         }
-        let access = match access(step, op) {
+        let access = match access(at, op) {
             Some(access) => {
                 self.accesses.push(access);
                 self.accesses.len() as u32 - 1
             }
             None => NOTHING,
         };
-        if let Some(pending) = self.pending.get_mut(step.warp.index as usize) {
+        if let Some(pending) = self.pending.get_mut(at.warp.index as usize) {
             *pending = Some(self.events.len());
         }
         self.events.push(Event {
-            warp: step.warp.index,
-            pc: step.pc,
+            warp: at.warp.index,
+            pc: at.pc,
             present: mask,
-            active: step.active,
+            active: at.active,
             values: NOTHING,
             access,
         });
     }
 
     /// The operation that is executed is a bulk copy of these bytes.
-    pub(crate) fn pieces(&mut self, warp: u32, load: bool, pieces: Vec<Piece>) {
+    fn pieces(&mut self, warp: u32, load: bool, pieces: Vec<Piece>) {
         let Some(event) = self.events.last_mut().filter(|event| event.warp == warp) else { return };
         match self.accesses.get_mut(event.access as usize) {
             // Of another lane.
@@ -214,7 +227,7 @@ impl Recorder {
         }
     }
 
-    pub(crate) fn told(self, program: &Program, instructions: &Instructions<'_>) -> Record {
+    pub(crate) fn into_report(self, program: &Program, instructions: &Instructions<'_>) -> Record {
         let code = program.code.clone();
         let mut lines: Vec<Option<Line>> = vec![None; code.len()];
         let mut first: Vec<u32> = (0..code.len() as u32).collect();
@@ -253,12 +266,12 @@ impl Recorder {
 }
 
 /// The memory that an operation is about to touch; bulk copies tell theirs themselves.
-fn access(step: &Step<'_, '_>, op: &Op) -> Option<Access> {
+fn access(at: &Execution<'_>, op: &Op) -> Option<Access> {
     let lanes = |way, space, address, size| {
-        let (addresses, global, shared) = super::observe::resolved(step, space, address);
+        let (addresses, global, shared) = at.resolved(space, address);
         Access::Lanes { way, size, global, shared, addresses: Box::new(addresses) }
     };
-    if step.active == 0 {
+    if at.active == 0 {
         return None;
     }
     Some(match op {
@@ -266,27 +279,27 @@ fn access(step: &Step<'_, '_>, op: &Op) -> Option<Access> {
         Op::Store { space, size, a, address } => lanes(Way::Store, *space, address, size * a.len() as u32),
         Op::Atomic { space, ty, a, address, .. } => lanes(Way::Atomic, *space, address, ty.size() * a.len() as u32),
         Op::LoadMatrix { count, address, .. } => {
-            Access::Rows { way: Way::Load, count: *count, addresses: Box::new(step.addresses(address)) }
+            Access::Rows { way: Way::Load, count: *count, addresses: Box::new(at.addresses(address)) }
         }
         Op::StoreMatrix { a, address, .. } => {
-            Access::Rows { way: Way::Store, count: a.len() as u32, addresses: Box::new(step.addresses(address)) }
+            Access::Rows { way: Way::Store, count: a.len() as u32, addresses: Box::new(at.addresses(address)) }
         }
         Op::CopyAsync { size, shared, global, source_size, ignore } => {
-            let ignored = ignore.map_or(0, |p| step.warp.predicates[p as usize]);
-            let reads = lanes_of(step.active & !ignored)
-                .filter(|&lane| source_size.is_none_or(|slot| step.word(slot)[lane] > 0))
+            let ignored = ignore.map_or(0, |p| at.warp.predicates[p as usize]);
+            let reads = lanes_of(at.active & !ignored)
+                .filter(|&lane| source_size.is_none_or(|slot| at.word(slot)[lane] > 0))
                 .fold(0, |mask, lane| mask | 1 << lane);
-            let (shared, global) = (Box::new(step.addresses(shared)), Box::new(step.addresses(global)));
+            let (shared, global) = (Box::new(at.addresses(shared)), Box::new(at.addresses(global)));
             Access::Copy { size: *size, shared, global, reads }
         }
         Op::Wgmma(wgmma) => {
-            let lane = step.active.trailing_zeros() as usize & 31;
+            let lane = at.active.trailing_zeros() as usize & 31;
             let a = match &wgmma.a {
                 WgmmaSource::Registers(_) => None,
-                WgmmaSource::Shared(slot, _) => Some(step.warp.longs[*slot as usize][lane]),
+                WgmmaSource::Shared(slot, _) => Some(at.warp.longs[*slot as usize][lane]),
             };
-            let add = wgmma.add.is_none_or(|slot| step.warp.predicates[slot as usize] >> lane & 1 != 0);
-            Access::Wgmma { a, b: step.warp.longs[wgmma.b.0 as usize][lane], add }
+            let add = wgmma.add.is_none_or(|slot| at.warp.predicates[slot as usize] >> lane & 1 != 0);
+            Access::Wgmma { a, b: at.warp.longs[wgmma.b.0 as usize][lane], add }
         }
         _ => return None,
     })

@@ -3,8 +3,13 @@
 //! The block runs in lockstep: in each step every warp that does not wait executes one instruction. That is an order of
 //! events, no time. What is under way lands as late as it may, as in every launch.
 
+use std::collections::VecDeque;
+
 use super::observe::{Instructions, Line};
+use super::{Execution, Instrument};
 use crate::program::{MemorySpace, Op, Program};
+use crate::state::access::Issuer;
+use crate::state::pending::PendingLoad;
 use crate::state::warp::{State, Warp};
 
 /// Intervals that are kept at most; a longer block is cut off.
@@ -129,6 +134,22 @@ pub struct Recording {
     cut: bool,
 }
 
+impl Instrument for Recording {
+    fn executing(&mut self, at: &Execution<'_>, op: &Op) {
+        self.before(at.warp.index, at.pc, op, at.active);
+    }
+
+    fn tested(&mut self, issuer: Issuer, ended: bool) {
+        if let Some(testing) = self.testing.get_mut(issuer.warp as usize) {
+            *testing = (!ended).then_some(issuer.pc);
+        }
+    }
+
+    fn round(&mut self, warps: &[Warp], loads: &VecDeque<PendingLoad>) {
+        self.step(warps, loads);
+    }
+}
+
 impl Recording {
     /// Of a block with so many warps.
     pub fn new(warps: usize) -> Self {
@@ -142,7 +163,7 @@ impl Recording {
     }
 
     /// A warp is about to execute an instruction.
-    pub fn before(&mut self, warp: u32, pc: u32, op: &Op, active: u32) {
+    fn before(&mut self, warp: u32, pc: u32, op: &Op, active: u32) {
         if let (Some(now), Some(last)) = (self.now.get_mut(warp as usize), self.last.get_mut(warp as usize)) {
             // What is predicated off does nothing.
             *now = Some((if active == 0 { Activity::Compute } else { Activity::of(op) }, pc));
@@ -150,15 +171,8 @@ impl Recording {
         }
     }
 
-    /// A warp has tested a phase.
-    pub fn tested(&mut self, warp: u32, pc: u32, ended: bool) {
-        if let Some(testing) = self.testing.get_mut(warp as usize) {
-            *testing = (!ended).then_some(pc);
-        }
-    }
-
     /// The step is over.
-    pub(crate) fn step(&mut self, warps: &[Warp], loads: &dyn Fn(u32) -> bool) {
+    fn step(&mut self, warps: &[Warp], loads: &VecDeque<PendingLoad>) {
         if self.kept >= MOST || self.step == u32::MAX {
             self.cut = true;
             return;
@@ -186,14 +200,17 @@ impl Recording {
             if !warp.wgmmas.is_empty() {
                 extend(&mut own.wgmmas, step);
             }
-            if !warp.copies.is_empty() || !warp.stores.is_empty() || loads(warp.index) {
+            if !warp.copies.is_empty()
+                || !warp.stores.is_empty()
+                || loads.iter().any(|load| load.thread / 32 == warp.index)
+            {
                 extend(&mut own.copies, step);
             }
         }
         self.step += 1;
     }
 
-    pub(crate) fn told(self, program: &Program, instructions: &Instructions<'_>) -> Timeline {
+    pub(crate) fn into_report(self, program: &Program, instructions: &Instructions<'_>) -> Timeline {
         let mut waits: Vec<(u32, Activity, u64)> = Vec::new();
         for interval in self.warps.iter().flat_map(|warp| &warp.intervals).filter(|one| one.activity.waits()) {
             let steps = u64::from(interval.to - interval.from);
@@ -216,37 +233,5 @@ fn extend(spans: &mut Vec<(u32, u32)>, step: u32) {
     match spans.last_mut() {
         Some((_, to)) if *to == step => *to += 1,
         _ => spans.push((step, step + 1)),
-    }
-}
-
-/// Whether a block in lockstep goes on: its warps may all be in loops that only wait.
-#[derive(Debug, Default)]
-pub(crate) struct Stalled {
-    /// Warps that have tested their phase in vain since anything happened.
-    tested: u32,
-    went_on: bool,
-}
-
-impl Stalled {
-    /// A warp has tested a phase again that has not ended.
-    pub fn tested_again(&mut self, warp: usize) {
-        self.tested |= 1 << (warp & 31);
-    }
-
-    /// Something has happened.
-    pub fn goes_on(&mut self) {
-        self.tested = 0;
-        self.went_on = true;
-    }
-
-    /// Whether anything happened.
-    pub fn went_on(&self) -> bool {
-        self.went_on
-    }
-
-    /// Whether nothing will happen by itself.
-    pub fn holds(&self, warps: &[Warp]) -> bool {
-        let mut ready = warps.iter().enumerate().filter(|(_, warp)| warp.state == State::Ready);
-        ready.all(|(index, _)| self.tested >> (index & 31) & 1 != 0)
     }
 }

@@ -1,12 +1,13 @@
 //! Registers and memory at lines of the PTX, each time that a warp comes there.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use super::observe::{Instructions, Line};
 use super::writers::Span;
-use crate::families::step::Step;
-use crate::program::{File, Program, Slot};
+use super::{Execution, Instrument};
+use crate::program::{File, Op, Program, Slot};
 use crate::state::memory::GlobalMemory;
+use crate::state::pending::PendingLoad;
 use crate::state::shape::BlockShape;
 use crate::state::warp::{State, Warp};
 use warpbook_gpu::u64_from_le;
@@ -115,6 +116,16 @@ pub struct Watch {
     lines: Vec<AtLine>,
 }
 
+impl Instrument for Watch {
+    fn executing(&mut self, at: &Execution<'_>, _: &Op) {
+        self.lines.iter_mut().for_each(|line| line.before(at));
+    }
+
+    fn round(&mut self, warps: &[Warp], _: &VecDeque<PendingLoad>) {
+        self.lines.iter_mut().for_each(|line| line.round(warps));
+    }
+}
+
 impl Watch {
     pub(crate) fn new(
         watching: &Watching,
@@ -127,16 +138,8 @@ impl Watch {
         Self { lines: watching.points.iter().map(at).collect() }
     }
 
-    pub(crate) fn round(&mut self, warps: &[Warp]) {
-        self.lines.iter_mut().for_each(|line| line.round(warps));
-    }
-
-    pub(crate) fn before(&mut self, step: &Step<'_, '_>) {
-        self.lines.iter_mut().for_each(|line| line.before(step));
-    }
-
-    pub(crate) fn told(self, program: &Program, instructions: &Instructions<'_>) -> Vec<History> {
-        self.lines.into_iter().map(|line| line.told(program, instructions)).collect()
+    pub(crate) fn into_report(self, program: &Program, instructions: &Instructions<'_>) -> Vec<History> {
+        self.lines.into_iter().map(|line| line.into_report(program, instructions)).collect()
     }
 }
 
@@ -207,13 +210,13 @@ impl AtLine {
         }
     }
 
-    fn before(&mut self, step: &Step<'_, '_>) {
+    fn before(&mut self, at: &Execution<'_>) {
         let Some((first, last)) = self.operations else { return };
         // An instruction of several operations is over after the last of them.
-        if !(first..=last).contains(&step.pc) || step.pc == first {
-            self.finish(step.warp);
+        if !(first..=last).contains(&at.pc) || at.pc == first {
+            self.finish(at.warp);
         }
-        if step.pc != first || self.warp.is_some_and(|warp| warp != step.warp.index) {
+        if at.pc != first || self.warp.is_some_and(|warp| warp != at.warp.index) {
             return;
         }
         if self.times.len() >= MOST {
@@ -222,14 +225,14 @@ impl AtLine {
         }
         let values = self.watched.iter().zip(&self.registers).zip(&self.addresses);
         let values = values.map(|((watched, register), address)| match (watched, register, address) {
-            (_, Some((file, slot, _)), _) => lanes(step.warp, *file, *slot),
-            (Watched::Shared { at, bytes }, ..) => {
-                let shared = step.memory.shared.get(*at as usize..(*at + u64::from(*bytes)) as usize);
+            (_, Some((file, slot, _)), _) => lanes(at.warp, *file, *slot),
+            (Watched::Shared { at: first, bytes }, ..) => {
+                let shared = at.memory.shared.get(*first as usize..(*first + u64::from(*bytes)) as usize);
                 shared.map(|bytes| vec![u64_from_le(bytes)]).unwrap_or_default()
             }
             (Watched::Global(span), _, Some(address)) => {
                 let mut bytes = vec![0; (span.to - span.from) as usize];
-                match step.environment.memory.read(*address, &mut bytes) {
+                match at.environment.memory.read(*address, &mut bytes) {
                     true => vec![u64_from_le(&bytes)],
                     false => Vec::new(),
                 }
@@ -237,16 +240,16 @@ impl AtLine {
             _ => Vec::new(),
         });
         let values = values.collect();
-        let count = self.counts.entry(step.warp.index).or_default();
+        let count = self.counts.entry(at.warp.index).or_default();
         let number = *count;
         *count += 1;
-        if let Some(pending) = self.pending.get_mut(step.warp.index as usize) {
+        if let Some(pending) = self.pending.get_mut(at.warp.index as usize) {
             *pending = Some(self.times.len());
         }
-        self.times.push(Time { warp: step.warp.index, number, active: step.active, values });
+        self.times.push(Time { warp: at.warp.index, number, active: at.active, values });
     }
 
-    fn told(self, program: &Program, instructions: &Instructions<'_>) -> History {
+    fn into_report(self, program: &Program, instructions: &Instructions<'_>) -> History {
         let found = self.watched.iter().zip(&self.registers).zip(&self.addresses);
         let found = found.map(|((watched, register), address)| match (watched, register) {
             (Watched::Register(name), Some((file, slot, written))) => {

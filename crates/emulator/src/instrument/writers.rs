@@ -1,9 +1,10 @@
-//! Who writes to some bytes of global memory.
+//! Issuer writes to some bytes of global memory.
 
 use super::counters::Way;
 use super::observe::{Instructions, Line};
-use crate::families::step::Step;
+use super::{Execution, Instrument, Operation};
 use crate::program::Op;
+use crate::state::access::Issuer;
 use crate::state::memory::GlobalMemory;
 use crate::state::shape::BlockShape;
 use crate::state::transfer::Piece;
@@ -46,7 +47,7 @@ pub struct Writer {
     pub span: Span,
 }
 
-/// Who wrote.
+/// Issuer wrote.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Writers {
     /// The first write, in the order of the emulated blocks.
@@ -68,6 +69,20 @@ pub struct Writing {
     first: Option<Write>,
     last: Option<Write>,
     count: u64,
+}
+
+impl Instrument for Writing {
+    fn executing(&mut self, at: &Execution<'_>, op: &Op) {
+        if at.active != 0 {
+            self.before(at, op);
+        }
+    }
+
+    fn issued(&mut self, issuer: Issuer, operation: &Operation<'_>) {
+        if let Operation::Bulk { load: false, side, shared, .. } = operation {
+            self.pieces(issuer.warp, issuer.lane, issuer.pc, &side.pieces(*shared));
+        }
+    }
 }
 
 impl Writing {
@@ -99,19 +114,19 @@ impl Writing {
         self.count += 1;
     }
 
-    pub(crate) fn before(&mut self, step: &Step<'_, '_>, op: &Op) {
+    fn before(&mut self, at: &Execution<'_>, op: &Op) {
         let (space, address, size) = match op {
             Op::Store { space, size, a, address } => (*space, address, size * a.len() as u32),
             Op::Atomic { space, ty, a, address, .. } => (*space, address, ty.size() * a.len() as u32),
             _ => return,
         };
-        let (addresses, global, _) = super::observe::resolved(step, space, address);
+        let (addresses, global, _) = at.resolved(space, address);
         for lane in lanes_of(global) {
-            self.note(step.warp.index, lane as u32, step.pc, addresses[lane], size.into());
+            self.note(at.warp.index, lane as u32, at.pc, addresses[lane], size.into());
         }
     }
 
-    pub(crate) fn pieces(&mut self, warp: u32, lane: u32, pc: u32, pieces: &[Piece]) {
+    fn pieces(&mut self, warp: u32, lane: u32, pc: u32, pieces: &[Piece]) {
         for piece in pieces {
             if let Some(address) = piece.global {
                 self.note(warp, lane, pc, address, piece.bytes.into());
@@ -126,7 +141,7 @@ impl Writing {
         self.count += other.count;
     }
 
-    pub(crate) fn told(self, instructions: &Instructions<'_>) -> Writers {
+    pub(crate) fn into_report(self, instructions: &Instructions<'_>) -> Writers {
         let tell = |write: Write| {
             let Write { block, warp, lane, pc, address } = write;
             let next = self.wanted.partition_point(|&(_, end)| end <= address);

@@ -169,6 +169,12 @@ impl TensorShape {
 }
 
 impl TensorAccess {
+    /// Its registers of 32 bits, each with the address of every lane's cell.
+    pub fn words(&self, address: u32) -> impl Iterator<Item = (Slot, [u32; 32])> {
+        let registers = self.registers.iter().enumerate();
+        registers.filter_map(move |(register, data)| Some((data.word()?, self.cells(address, register))))
+    }
+
     /// The address of each lane's cell of a register; the first of two where they are packed.
     pub fn cells(&self, address: u32, register: usize) -> [u32; 32] {
         std::array::from_fn(|lane| {

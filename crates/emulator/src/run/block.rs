@@ -3,13 +3,13 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::atomic::Ordering;
 
+use super::stalled::Stalled;
+use super::turn::Stop;
 use crate::fault::{Fault, FaultKind, Stuck};
-use crate::instrument::observe::Observer;
-use crate::instrument::sanitizer::{Sanitizer, place_in_global};
-use crate::instrument::timeline::Stalled;
-use crate::program::{BarrierReduction, MemorySpace, Slot};
-use crate::state::access::Who;
-use crate::state::block::{Barrier, Block, Waiting};
+use crate::instrument::{Instrument, Instrumentation, Misuse, Object};
+use crate::program::MemorySpace;
+use crate::state::access::Issuer;
+use crate::state::block::{Barrier, Block, BlockState};
 use crate::state::block_memory::BlockMemory;
 use crate::state::cluster::Cluster;
 use crate::state::environment::Environment;
@@ -22,42 +22,6 @@ use crate::state::warp::{Polled, State, Warp};
 /// between turns, so that it takes no longer than this many of the slowest instructions (some 6 µs each).
 const WARP_TURN: u32 = 1024;
 
-/// What the checks call a phase of the cluster's barrier: a block's own barriers have 16 numbers.
-fn cluster_barrier(phase: u64) -> u32 {
-    16 + phase as u32
-}
-
-/// An arrival at a barrier, as the instruction says it.
-pub(crate) struct Arrival {
-    pub barrier: u32,
-    /// As the instruction says it.
-    pub number: u32,
-    /// Threads that complete it; `None` for all of the block.
-    pub threads: Option<u32>,
-    pub mask: u32,
-    /// Its instruction.
-    pub pc: u32,
-    pub waits: bool,
-    /// Kind, destination, and the lanes whose predicate holds.
-    pub reduction: Option<(BarrierReduction, Slot, u32)>,
-}
-
-/// Why a warp stopped.
-pub(crate) enum Stop {
-    /// Its turn is over.
-    Turn,
-    /// It came to a barrier; the instruction is done.
-    Barrier(Arrival),
-    /// So many threads arrived at the cluster's barrier.
-    ClusterArrive(u32),
-    /// It waits for the phase of the cluster's barrier in which it arrived.
-    ClusterWait,
-    /// It tested the phase of an mbarrier that has not ended, or went round a loop that waits for a change of memory.
-    Poll,
-    /// All lanes have exited.
-    Exit,
-}
-
 /// What a block did in its time.
 pub(crate) enum Progress {
     Done,
@@ -68,17 +32,18 @@ pub(crate) enum Progress {
     },
 }
 
-impl Block {
-    pub fn new(environment: &Environment<'_>, shape: BlockShape) -> Self {
+impl<I: Instrument> Block<I> {
+    pub fn new(
+        environment: &Environment<'_>,
+        instruments: &impl Instrumentation<Block = I>,
+        shape: BlockShape,
+    ) -> Self {
         let program = environment.program;
         let threads = shape.threads();
-        let shared = program.dynamic_shared_offset as usize + shape.dynamic_shared as usize;
         let warps =
             (0..threads.div_ceil(32)).map(|index| Warp::new(program, index, &shape, environment.globals)).collect();
-        let shared = shared.max(program.static_shared as usize);
-        let count = threads.div_ceil(32) as usize;
-        let sanitizer = environment.checks.map(|_| Box::new(Sanitizer::new(program, &shape, count, shared)));
-        let observer = environment.observe.and_then(|observe| Observer::new(observe, environment, &shape));
+        let shared = shape.shared_bytes(program);
+        let count = shape.warps();
         let schedule = Schedule::new(environment.seed, shape.linear_index, count);
         let memory = BlockMemory {
             rank: shape.rank,
@@ -93,23 +58,24 @@ impl Block {
             tensor: None,
             tensor_work: VecDeque::new(),
             operands: Box::default(),
-            sanitizer,
-            observer,
+            operations: 0,
         };
-        Self { shape, warps, memory, barriers: vec![Barrier::default(); 16], schedule }
+        let instrument = instruments.begin(environment, &shape);
+        let state = BlockState { memory, instrument };
+        Self { shape, warps, state, barriers: vec![Barrier::default(); 16], schedule }
     }
 
     /// Runs until the block is done or has used up about `budget` warp instructions.
     pub fn run(
         &mut self,
         environment: &Environment<'_>,
-        cluster: &mut Cluster,
+        cluster: &mut Cluster<I>,
         budget: u64,
     ) -> Result<Progress, Box<Fault>> {
         let limit = self.executed() + budget;
         let mut worked = false;
-        self.memory.spin.next_turn();
-        let lockstep = self.memory.observer.as_ref().is_some_and(|observer| observer.in_lockstep());
+        self.state.memory.spin.next_turn();
+        let lockstep = self.state.instrument.in_lockstep();
         let mut stalled = Stalled::default();
         loop {
             let mut progressed = false;
@@ -128,7 +94,7 @@ impl Block {
                 }
                 let warp = &mut self.warps[index];
                 let length = if lockstep { 1 } else { self.schedule.turn(WARP_TURN) };
-                let stop = warp.run(environment, &self.shape, &mut self.memory, cluster, length)?;
+                let stop = warp.run(environment, &self.shape, &mut self.state, cluster, length)?;
                 match stop {
                     Stop::Poll if !warp.polled_something_new() => stalled.tested_again(index),
                     Stop::Turn if lockstep && warp.only_waits() => {}
@@ -139,16 +105,14 @@ impl Block {
                     Stop::Turn => {}
                     Stop::Poll => progressed |= warp.polled_something_new(),
                     Stop::Exit => {
-                        warp.finish_stores(environment, &self.shape, &mut self.memory, cluster)?;
+                        warp.finish_stores(environment, &self.shape, &mut self.state, cluster)?;
                         warp.state = State::Done;
                         self.release_barriers();
                     }
                     Stop::ClusterArrive(threads) => {
                         let phase = cluster.phase();
                         warp.cluster_phase = Some(phase);
-                        if let Some(sanitizer) = &mut self.memory.sanitizer {
-                            sanitizer.barrier_arrive(cluster_barrier(phase), index as u32);
-                        }
+                        self.state.instrument.released(index as u32, Object::ClusterBarrier(phase));
                         cluster.arrive(threads, self.live_threads());
                     }
                     // Without an arrival there is no phase to wait for.
@@ -156,16 +120,12 @@ impl Block {
                     Stop::Barrier(arrival) => self.arrive(index, &arrival),
                 }
             }
-            if let Some(observer) = &mut self.memory.observer {
-                let loads = &self.memory.loads;
-                observer.step(&self.warps, &|warp| loads.iter().any(|load| load.thread / 32 == warp));
-            }
+            self.state.instrument.round(&self.warps, &self.state.memory.loads);
             if self.is_done() {
-                self.memory.check_tensor_work(environment, cluster);
-                if let Some(sanitizer) = &mut self.memory.sanitizer {
-                    for load in &self.memory.loads {
-                        sanitizer.unwaited(Who { warp: load.thread / 32, lane: load.thread % 32, pc: load.pc });
-                    }
+                self.state.check_tensor_work(environment, cluster);
+                for load in &self.state.memory.loads {
+                    let issuer = Issuer { warp: load.thread / 32, lane: load.thread % 32, pc: load.pc };
+                    self.state.instrument.misused(issuer, Misuse::Unwaited);
                 }
                 return Ok(Progress::Done);
             }
@@ -181,11 +141,11 @@ impl Block {
             }
             // Another block may answer; but first what is under way comes.
             if !progressed && !self.land_one(environment, cluster)? {
-                self.memory.spin.waits();
+                self.state.memory.spin.waits();
                 return Ok(Progress::Paused);
             }
             worked |= !lockstep || stalled.went_on();
-            if self.executed() > limit || self.memory.spin.is_on() {
+            if self.executed() > limit || self.state.memory.spin.is_on() {
                 return Ok(Progress::Paused);
             }
         }
@@ -198,18 +158,16 @@ impl Block {
             && phase < ended
         {
             warp.state = State::Ready;
-            if let Some(sanitizer) = &mut self.memory.sanitizer {
-                sanitizer.barrier_passed(cluster_barrier(phase), index as u32);
-            }
+            self.state.instrument.acquired(index as u32, Object::ClusterBarrier(phase));
         }
     }
 
     /// The oldest bulk load lands, or the tensor core's work up to the next commit; `false` if there is none.
-    pub fn land_one(&mut self, environment: &Environment<'_>, cluster: &mut Cluster) -> Result<bool, Box<Fault>> {
+    pub fn land_one(&mut self, environment: &Environment<'_>, cluster: &mut Cluster<I>) -> Result<bool, Box<Fault>> {
         let done = self.is_done();
-        let landed = match self.memory.land_one(environment, cluster, done) {
+        let landed = match self.state.land_one(environment, cluster, done) {
             Some((load, outcome)) => Some((load.thread, load.pc, outcome)),
-            None => self.memory.finish_tensor_work(environment, cluster),
+            None => self.state.finish_tensor_work(environment, cluster),
         };
         let Some((thread, pc, outcome)) = landed else { return Ok(false) };
         match outcome {
@@ -217,64 +175,6 @@ impl Block {
             Err(kind) => {
                 let warp = &self.warps[(thread / 32) as usize % self.warps.len().max(1)];
                 Err(warp.fault(environment, &self.shape, kind, thread % 32, pc))
-            }
-        }
-    }
-
-    fn arrive(&mut self, index: usize, arrival: &Arrival) {
-        let Some(barrier) = self.barriers.get_mut(arrival.barrier as usize) else { return };
-        if let Some(sanitizer) = &mut self.memory.sanitizer {
-            let earlier = (barrier.arrived > 0).then_some(barrier.wanted);
-            let who = Who { warp: index as u32, lane: arrival.mask.trailing_zeros(), pc: arrival.pc };
-            sanitizer.check_barrier(who, (arrival.number, arrival.threads), earlier, self.shape.threads());
-            sanitizer.barrier_arrive(arrival.barrier, index as u32);
-        }
-        if barrier.arrived == 0 {
-            (barrier.and, barrier.or, barrier.count) = (true, false, 0);
-        }
-        barrier.arrived += arrival.mask.count_ones();
-        barrier.wanted = arrival.threads;
-        if let Some((_, _, holds)) = arrival.reduction {
-            barrier.and &= holds & arrival.mask == arrival.mask;
-            barrier.or |= holds & arrival.mask != 0;
-            barrier.count += (holds & arrival.mask).count_ones();
-        }
-        if arrival.waits {
-            let reduction = arrival.reduction.map(|(kind, slot, _)| (kind, slot));
-            barrier.waiting.push(Waiting { warp: index, mask: arrival.mask, reduction });
-            self.warps[index].state = State::AtBarrier(arrival.barrier);
-        }
-        let all = self.live_threads();
-        if self.barriers[arrival.barrier as usize].arrived >= arrival.threads.unwrap_or(all).min(self.shape.threads()) {
-            self.release(arrival.barrier as usize);
-        }
-    }
-
-    /// After an exit, barriers of all threads may be complete.
-    fn release_barriers(&mut self) {
-        let all = self.live_threads();
-        for number in 0..self.barriers.len() {
-            let barrier = &self.barriers[number];
-            if !barrier.waiting.is_empty() && barrier.arrived >= all {
-                self.release(number);
-            }
-        }
-    }
-
-    fn release(&mut self, number: usize) {
-        let barrier = std::mem::take(&mut self.barriers[number]);
-        if let Some(sanitizer) = &mut self.memory.sanitizer {
-            sanitizer.barrier_release(number as u32, barrier.waiting.iter().map(|waiting| waiting.warp as u32));
-        }
-        for Waiting { warp, mask, reduction } in barrier.waiting {
-            let warp = &mut self.warps[warp];
-            warp.state = State::Ready;
-            let all = |holds: bool| if holds { u32::MAX } else { 0 };
-            match reduction {
-                Some((BarrierReduction::And, slot)) => warp.write_predicate(slot, all(barrier.and), mask),
-                Some((BarrierReduction::Or, slot)) => warp.write_predicate(slot, all(barrier.or), mask),
-                Some((BarrierReduction::Count, slot)) => warp.write_word(slot, &[barrier.count; 32], mask),
-                None => {}
             }
         }
     }
@@ -307,7 +207,7 @@ impl Block {
         self.warps[warp].fault(environment, &self.shape, kind, mask.trailing_zeros(), at)
     }
 
-    /// Who waits where, by instruction.
+    /// Issuer waits where, by instruction.
     pub fn waiting(&mut self, environment: &Environment<'_>, ended: u64) -> Vec<Stuck> {
         let mut found: Vec<(u32, Stuck)> = Vec::new();
         let live = self.live_threads();
@@ -336,9 +236,9 @@ impl Block {
                 }
                 State::AtClusterBarrier(_) => "the cluster's barrier".to_owned(),
                 _ => match self.warps[index].polled_what() {
-                    Some(Polled::Mbarrier(address)) => self.memory.describe_mbarrier(address),
+                    Some(Polled::Mbarrier(address)) => self.state.memory.describe_mbarrier(address),
                     Some(Polled::Memory(MemorySpace::Global, address)) => {
-                        format!("a change of {}", place_in_global(environment, address))
+                        format!("a change of {}", environment.memory.describe(address))
                     }
                     Some(Polled::Memory(_, address)) => format!("a change of shared address {address:#x}"),
                     None => "a value that nobody writes".to_owned(),

@@ -3,6 +3,7 @@
 
 use super::block::Progress;
 use crate::fault::{Fault, FaultKind};
+use crate::instrument::{Instrument, Instrumentation};
 use crate::state::block::Block;
 use crate::state::cluster::{Cluster, ClusterBarrier};
 use crate::state::environment::Environment;
@@ -14,10 +15,15 @@ const TURN: u64 = 1 << 14;
 /// Tells the order of blocks from the order of warps.
 const SEED: u64 = 0x6c75_7374_6572;
 
-impl Cluster {
-    pub fn new(environment: &Environment<'_>, geometry: &Geometry, index: u64) -> Self {
+impl<I: Instrument> Cluster<I> {
+    pub fn new(
+        environment: &Environment<'_>,
+        instruments: &impl Instrumentation<Block = I>,
+        geometry: &Geometry,
+        index: u64,
+    ) -> Self {
         let ranks = geometry.ranks();
-        let block = |rank| Some(Box::new(Block::new(environment, geometry.block_shape(index, rank))));
+        let block = |rank| Some(Box::new(Block::new(environment, instruments, geometry.block_shape(index, rank))));
         let seed = if environment.seed == 0 { 0 } else { environment.seed ^ SEED };
         Self {
             index,
@@ -61,20 +67,20 @@ impl Cluster {
 
     /// Whether every block that has not ended waits for other clusters.
     fn spins(&self) -> bool {
-        self.blocks.iter().flatten().all(|block| block.is_done() || block.memory.spin.is_on())
+        self.blocks.iter().flatten().all(|block| block.is_done() || block.state.memory.spin.is_on())
     }
 
     /// Whether its last turn changed nothing, and ended because it waits for other clusters.
     pub fn is_fruitless(&self) -> bool {
-        self.blocks.iter().flatten().all(|block| block.is_done() || block.memory.spin.is_fruitless())
+        self.blocks.iter().flatten().all(|block| block.is_done() || block.state.memory.spin.is_fruitless())
     }
 
     /// Whether it waits for certain.
     pub fn is_certain(&self) -> bool {
-        self.blocks.iter().flatten().all(|block| block.is_done() || block.memory.spin.is_certain())
+        self.blocks.iter().flatten().all(|block| block.is_done() || block.state.memory.spin.is_certain())
     }
 
-    fn with_block<T>(&mut self, rank: usize, work: impl FnOnce(&mut Block, &mut Self) -> T) -> Option<T> {
+    fn with_block<T>(&mut self, rank: usize, work: impl FnOnce(&mut Block<I>, &mut Self) -> T) -> Option<T> {
         let mut block = self.blocks.get_mut(rank)?.take()?;
         let result = work(&mut block, self);
         self.blocks[rank] = Some(block);

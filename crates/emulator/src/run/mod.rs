@@ -2,5 +2,6 @@
 
 pub(crate) mod block;
 pub(crate) mod cluster;
-pub(crate) mod launch;
+pub(crate) mod grid;
+mod stalled;
 mod turn;

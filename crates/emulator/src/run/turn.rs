@@ -1,19 +1,19 @@
 //! A warp's turn: instruction after instruction until it waits, ends or faults.
 
-use super::block::{Arrival, Stop};
+use crate::families::barrier::Arrival;
 use crate::families::step::Step;
 use crate::fault::{Fault, FaultKind, Thread};
-use crate::program::{BarrierReduction, File, MemorySpace, Op, Slot, Use};
-use crate::state::access::Who;
+use crate::instrument::{Execution, Instrument, Misuse};
+use crate::program::{BarrierReduction, MemorySpace, Op, Slot};
+use crate::state::access::Issuer;
 use crate::state::address::resolve_generic;
-use crate::state::block_memory::BlockMemory;
+use crate::state::block::BlockState;
 use crate::state::cluster::Cluster;
 use crate::state::environment::Environment;
-use crate::state::pending::PendingWgmma;
 use crate::state::shape::BlockShape;
 use crate::state::warp::Warp;
 
-impl Step<'_, '_> {
+impl<I: Instrument> Step<'_, '_, I> {
     /// Where in shared or global memory an instruction looks: that of its first lane.
     fn looks_at(&self, op: &Op) -> Option<(u32, MemorySpace, u64)> {
         let (Op::Load { space, address, .. } | Op::Atomic { space, address, .. }) = op else { return None };
@@ -27,14 +27,30 @@ impl Step<'_, '_> {
     }
 }
 
+/// Why a warp stopped.
+pub(crate) enum Stop {
+    /// Its turn is over.
+    Turn,
+    /// It came to a barrier; the instruction is done.
+    Barrier(Arrival),
+    /// So many threads arrived at the cluster's barrier.
+    ClusterArrive(u32),
+    /// It waits for the phase of the cluster's barrier in which it arrived.
+    ClusterWait,
+    /// It tested the phase of an mbarrier that has not ended, or went round a loop that waits for a change of memory.
+    Poll,
+    /// All lanes have exited.
+    Exit,
+}
+
 impl Warp {
     /// Runs until the turn is over, a barrier, the end or a fault.
-    pub(crate) fn run(
+    pub(crate) fn run<I: Instrument>(
         &mut self,
         environment: &Environment<'_>,
         shape: &BlockShape,
-        memory: &mut BlockMemory,
-        cluster: &mut Cluster,
+        block: &mut BlockState<I>,
+        cluster: &mut Cluster<I>,
         turn: u32,
     ) -> Result<Stop, Box<Fault>> {
         for _ in 0..turn {
@@ -49,27 +65,17 @@ impl Warp {
                 }
             };
             if !self.tensor_loads.is_empty() && active != 0 {
-                Step { warp: self, environment, memory, cluster, active, pc }.land_used_tensor_loads();
+                Step { warp: self, environment, block, cluster, active, pc }.land_used_tensor_loads();
             }
-            if memory.sanitizer.is_some() {
-                self.check_registers(environment, memory, pc, active);
-                self.check_aligned(environment, memory, pc, active);
-                let guard = instruction.guard.map(|(slot, _)| slot);
-                Step { warp: self, environment, memory, cluster, active, pc }.follow_undefined(
-                    &instruction.op,
-                    guard,
-                    mask,
-                );
-            }
-            if !self.wgmmas.is_empty() && active != 0 && memory.sanitizer.is_none() {
-                let mut step = Step { warp: self, environment, memory, cluster, active, pc };
+            if !self.wgmmas.is_empty() && active != 0 && block.instrument.repairs_waits() {
+                let mut step = Step { warp: self, environment, block, cluster, active, pc };
                 if let Err((kind, lane)) = step.repair_wgmma_wait() {
                     return Err(self.fault(environment, shape, kind, lane, pc));
                 }
             }
-            if memory.observer.is_some() {
-                Step { warp: self, environment, memory, cluster, active, pc }.observe(&instruction.op, mask);
-            }
+            let BlockState { memory, instrument } = &mut *block;
+            let execution = Execution { environment, memory, warp: self, pc, present: mask, active };
+            instrument.executing(&execution, &instruction.op);
             match &instruction.op {
                 Op::Branch { target, reconverge } => {
                     self.branch(*target, *reconverge, active);
@@ -109,13 +115,12 @@ impl Warp {
                     return Ok(Stop::ClusterWait);
                 }
                 Op::MbarrierWait { d, address, phase } => {
-                    let mut step = Step { warp: self, environment, memory, cluster, active, pc };
+                    let mut step = Step { warp: self, environment, block, cluster, active, pc };
                     let mbarrier = step.addresses(address)[active.trailing_zeros() as usize & 31];
                     match step.mbarrier_wait(*d, address, *phase) {
                         Ok(ended) => {
-                            if let Some(observer) = &mut memory.observer {
-                                observer.tested(self.index, pc, ended);
-                            }
+                            let lane = active.trailing_zeros() & 31;
+                            block.instrument.tested(Issuer { warp: self.index, lane, pc }, ended);
                             self.advance();
                             if ended {
                                 self.waited();
@@ -128,15 +133,15 @@ impl Warp {
                     }
                 }
                 op => {
-                    let mut step = Step { warp: self, environment, memory, cluster, active, pc };
+                    let mut step = Step { warp: self, environment, block, cluster, active, pc };
                     let looked = if step.warp.is_watched() { step.looks_at(op) } else { None };
-                    let changes = step.memory.spin.changes();
+                    let changes = step.block.memory.spin.changes();
                     if let Err((kind, lane)) = step.execute(op) {
                         let pc = step.pc;
                         return Err(self.fault(environment, shape, kind, lane, pc));
                     }
                     if self.is_watched() {
-                        self.note_of_round(op.acts() || memory.spin.changes() != changes, looked);
+                        self.note_of_round(op.acts() || block.memory.spin.changes() != changes, looked);
                     }
                     self.advance();
                     // Long texts take their time; cancellation is seen between turns.
@@ -150,63 +155,24 @@ impl Warp {
     }
 
     /// What bulk stores are left when the warp ends.
-    pub(crate) fn finish_stores(
+    pub(crate) fn finish_stores<I: Instrument>(
         &mut self,
         environment: &Environment<'_>,
         shape: &BlockShape,
-        memory: &mut BlockMemory,
-        cluster: &mut Cluster,
+        block: &mut BlockState<I>,
+        cluster: &mut Cluster<I>,
     ) -> Result<(), Box<Fault>> {
-        if let Some(sanitizer) = &mut memory.sanitizer {
-            for store in &self.stores {
-                sanitizer.unwaited(Who { warp: self.index, lane: store.lane, pc: store.pc });
-            }
+        for store in &self.stores {
+            let issuer = Issuer { warp: self.index, lane: store.lane, pc: store.pc };
+            block.instrument.misused(issuer, Misuse::Unwaited);
         }
-        let mut step = Step { warp: self, environment, memory, cluster, active: u32::MAX, pc: 0 };
+        let mut step = Step { warp: self, environment, block, cluster, active: u32::MAX, pc: 0 };
         match step.wait_for_stores(None) {
             Ok(()) => Ok(()),
             Err((kind, lane)) => {
                 let pc = step.pc;
                 Err(self.fault(environment, shape, kind, lane, pc))
             }
-        }
-    }
-
-    /// In a checked launch: whether an instruction touches what a `wgmma` is still working on, and whether a
-    /// `wgmma.fence` stands between a register's write and a `wgmma` that takes it.
-    fn check_registers(&self, environment: &Environment<'_>, memory: &mut BlockMemory, pc: u32, active: u32) {
-        let Some((sanitizer, checks)) = memory.sanitizer.as_mut().zip(environment.checks) else { return };
-        if checks.wgmma_words.is_empty() || active == 0 {
-            return;
-        }
-        let who = Who { warp: self.index, lane: active.trailing_zeros(), pc };
-        let code = &environment.program.code;
-        match code.get(pc as usize).map(|instruction| &instruction.op) {
-            Some(Op::Wgmma(wgmma)) => return sanitizer.wgmma_takes(who, wgmma.words()),
-            Some(Op::WgmmaWait { .. }) | None => return,
-            _ => {}
-        }
-        let uses = checks.uses.get(pc as usize).map(Vec::as_slice).unwrap_or_default();
-        let words = uses.iter().filter(|(file, _, slot)| *file == File::Word && checks.wgmma_words.contains(slot));
-        for &(_, how, slot) in words {
-            let holds = |pending: &&PendingWgmma| match code.get(pending.pc as usize).map(|i| &i.op) {
-                Some(Op::Wgmma(wgmma)) => wgmma.holds(slot),
-                _ => false,
-            };
-            if let Some(pending) = self.wgmmas.iter().find(holds) {
-                return sanitizer.wgmma_register(who, pending.pc);
-            }
-            if how == Use::Write {
-                sanitizer.register_written(who, slot);
-            }
-        }
-    }
-
-    /// In a checked launch: whether lanes are missing from what all of a warp have to execute together.
-    fn check_aligned(&self, environment: &Environment<'_>, memory: &mut BlockMemory, pc: u32, active: u32) {
-        let Some((sanitizer, checks)) = memory.sanitizer.as_mut().zip(environment.checks) else { return };
-        if active != 0 && checks.aligned.get(pc as usize) == Some(&true) && active != self.live() {
-            sanitizer.divergent(Who { warp: self.index, lane: active.trailing_zeros(), pc });
         }
     }
 

@@ -1,6 +1,6 @@
 //! One lane's access to a state space: where it goes, whether it may.
 
-use super::address::{RANK_SHIFT, resolve_generic};
+use super::address::{OFFSET_MASK, RANK_SHIFT, resolve_generic};
 use super::block_memory::BlockMemory;
 use super::environment::Environment;
 use super::memory::Allocation;
@@ -67,6 +67,48 @@ impl BlockMemory {
                 let near =
                     Some(("the kernel's parameters".to_owned(), environment.parameters.len() as u64, address as i64));
                 Err(FaultKind::OutOfBounds { access: access.name, space: "param", address, size, near })
+            }
+        }
+    }
+
+    /// Where one lane's access will go, for who only looks; `None` where it will fault.
+    pub fn find_place<'a>(
+        &self,
+        environment: &Environment<'a>,
+        access: Access,
+        address: u64,
+        thread: u32,
+    ) -> Option<Place<'a>> {
+        let size = access.size;
+        if address & u64::from(size - 1) != 0 {
+            return None;
+        }
+        let (space, address) = match access.space {
+            MemorySpace::Generic => resolve_generic(address),
+            space => (space, address),
+        };
+        let inside = |address: u64, length: u64| {
+            let end = address.wrapping_add(size.into());
+            address < end && end <= length
+        };
+        match space {
+            MemorySpace::Global | MemorySpace::Generic => {
+                let allocation = environment.memory.find(address, size.into())?;
+                Some(Place::Global(allocation, address - allocation.address))
+            }
+            MemorySpace::Shared | MemorySpace::Cluster => {
+                // An address of the cluster's window may be the block's own.
+                let own = address < 1 << 32 && address >> RANK_SHIFT == u64::from(self.rank) + 1;
+                let length = self.shared.len() as u64;
+                let address = if own && !inside(address, length) { address & OFFSET_MASK } else { address };
+                inside(address, length).then_some(Place::Shared(address as usize))
+            }
+            MemorySpace::Local => {
+                let each = u64::from(environment.program.local_bytes);
+                inside(address, each).then(|| Place::Local((u64::from(thread) * each + address) as usize))
+            }
+            MemorySpace::Param => {
+                inside(address, environment.parameters.len() as u64).then_some(Place::Param(address as usize))
             }
         }
     }
@@ -236,9 +278,9 @@ pub(crate) fn out_of_bounds(environment: &Environment<'_>, access: Access, addre
     FaultKind::OutOfBounds { access: access.name, space: "global", address, size: access.size, near }
 }
 
-/// The instruction of a lane.
+/// The lane and the instruction that an access or an operation comes from.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Who {
+pub(crate) struct Issuer {
     pub warp: u32,
     pub lane: u32,
     pub pc: u32,
@@ -254,6 +296,16 @@ pub(crate) struct Area {
 }
 
 impl Area {
+    /// `size` bytes of the block's shared memory.
+    pub fn shared(at: usize, size: u32) -> Self {
+        Self { shared: true, address: at as u64, size }
+    }
+
+    /// `size` bytes of global memory.
+    pub fn global(address: u64, size: u32) -> Self {
+        Self { shared: false, address, size }
+    }
+
     /// `size` bytes from an offset on; `None` where they are a thread's own.
     pub fn of(place: &Place<'_>, offset: usize, size: u32) -> Option<Self> {
         match place {

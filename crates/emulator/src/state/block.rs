@@ -26,16 +26,25 @@ pub(crate) struct Waiting {
     pub reduction: Option<(BarrierReduction, Slot)>,
 }
 
+/// What instructions reach of a block, of their own or of another one of the cluster: its memory, and what watches it.
+pub(crate) struct BlockState<I> {
+    /// The memory.
+    pub memory: BlockMemory,
+    /// The instrument.
+    pub instrument: I,
+}
+
 /// A block that runs, or is paused.
-pub(crate) struct Block {
+pub(crate) struct Block<I> {
     pub shape: BlockShape,
     pub warps: Vec<Warp>,
-    pub memory: BlockMemory,
+    /// Its memory, and what watches it.
+    pub state: BlockState<I>,
     pub barriers: Vec<Barrier>,
     pub schedule: Schedule,
 }
 
-impl Block {
+impl<I> Block<I> {
     /// Warp instructions executed so far.
     pub fn executed(&self) -> u64 {
         self.warps.iter().map(|warp| warp.executed).sum()

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
+use super::address::named_block;
 use super::pending::{PendingLoad, TensorWork};
 use super::spin::Spin;
 use super::tensor_memory::TensorMemory;
 use crate::arithmetic::fused_lanes::Operands;
-use crate::instrument::observe::Observer;
-use crate::instrument::sanitizer::Sanitizer;
+use crate::program::MemorySpace;
 
 /// The memory of one block.
 pub(crate) struct BlockMemory {
@@ -33,8 +33,23 @@ pub(crate) struct BlockMemory {
     pub tensor_work: VecDeque<TensorWork>,
     /// Working space of the tensor core.
     pub operands: Box<Operands>,
-    /// The records of a checked launch.
-    pub sanitizer: Option<Box<Sanitizer>>,
-    /// The records of an observed launch.
-    pub observer: Option<Box<Observer>>,
+    /// Asynchronous operations that have been numbered.
+    pub operations: u64,
+}
+
+impl BlockMemory {
+    /// The number of an asynchronous operation that reads later: 1, 2, 3 and so on.
+    pub fn number_operation(&mut self) -> u64 {
+        self.operations += 1;
+        self.operations
+    }
+
+    /// True if an address is in another block's shared memory.
+    #[inline(always)]
+    pub fn is_peer(&self, space: MemorySpace, address: u64) -> bool {
+        matches!(space, MemorySpace::Cluster | MemorySpace::Generic) && {
+            let named = named_block(space, address);
+            named != 0 && named != self.rank + 1
+        }
+    }
 }

@@ -2,17 +2,16 @@
 //! without clusters has clusters of one block.
 
 use super::address::{OFFSET_MASK, RANK_SHIFT};
-use super::block::Block;
-use super::block_memory::BlockMemory;
+use super::block::{Block, BlockState};
 use super::schedule::Schedule;
 use crate::fault::FaultKind;
 
 /// Blocks that run, or are paused.
-pub(crate) struct Cluster {
+pub(crate) struct Cluster<I> {
     /// Its number in the grid.
     pub index: u64,
     /// By rank; `None` for the one that runs right now.
-    pub blocks: Vec<Option<Box<Block>>>,
+    pub blocks: Vec<Option<Box<Block<I>>>>,
     pub barrier: ClusterBarrier,
     /// The order in which its blocks have their turns.
     pub schedule: Schedule,
@@ -27,31 +26,31 @@ pub(crate) struct ClusterBarrier {
     pub phase: u64,
 }
 
-impl BlockMemory {
-    /// The memory of a block of the cluster, this one's or another's.
-    pub fn member<'m>(&'m mut self, cluster: &'m mut Cluster, rank: u32) -> Result<&'m mut Self, FaultKind> {
-        if rank == self.rank { Ok(self) } else { cluster.memory(rank) }
+impl<I> BlockState<I> {
+    /// The state of a block of the cluster, this one's or another's.
+    pub fn member<'m>(&'m mut self, cluster: &'m mut Cluster<I>, rank: u32) -> Result<&'m mut Self, FaultKind> {
+        if rank == self.memory.rank { Ok(self) } else { cluster.state(rank) }
     }
 }
 
-impl Cluster {
+impl<I> Cluster<I> {
     /// Whether there is more than one block.
     pub fn has_peers(&self) -> bool {
         self.blocks.len() > 1
     }
 
     /// The shared memory that an address of another block names, and the address in it.
-    pub fn peer(&mut self, address: u64) -> Result<(&mut BlockMemory, u64), FaultKind> {
+    pub fn peer(&mut self, address: u64) -> Result<(&mut BlockState<I>, u64), FaultKind> {
         let rank = (address >> RANK_SHIFT & 0xff) as u32;
-        Ok((self.memory(rank.wrapping_sub(1))?, address & OFFSET_MASK))
+        Ok((self.state(rank.wrapping_sub(1))?, address & OFFSET_MASK))
     }
 
-    /// The memory of another block.
-    pub fn memory(&mut self, rank: u32) -> Result<&mut BlockMemory, FaultKind> {
+    /// The state of another block.
+    pub fn state(&mut self, rank: u32) -> Result<&mut BlockState<I>, FaultKind> {
         let blocks = self.blocks.len() as u32;
         match self.blocks.get_mut(rank as usize).and_then(Option::as_mut) {
             Some(block) if block.is_done() => Err(FaultKind::BlockExited { rank }),
-            Some(block) => Ok(&mut block.memory),
+            Some(block) => Ok(&mut block.state),
             None => Err(FaultKind::NoBlock { rank, blocks }),
         }
     }
@@ -83,7 +82,7 @@ impl Cluster {
     }
 
     /// The blocks, by rank.
-    pub fn into_blocks(self) -> impl Iterator<Item = Box<Block>> {
+    pub fn into_blocks(self) -> impl Iterator<Item = Box<Block<I>>> {
         self.blocks.into_iter().flatten()
     }
 }

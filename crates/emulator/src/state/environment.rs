@@ -1,13 +1,9 @@
 //! What every block of a launch shares.
 
-use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 
 use super::memory::GlobalMemory;
-use crate::arithmetic::tensor::Architecture;
-use crate::instrument::counters::Counting;
-use crate::instrument::observe::Observe;
-use crate::instrument::sanitizer::Checks;
+use crate::arithmetic::product::Architecture;
 use crate::program::Program;
 use warpbook_diagnostic::Source;
 
@@ -23,19 +19,20 @@ pub enum Arithmetic {
 
 /// What every block of a launch shares.
 pub(crate) struct Environment<'a> {
+    /// The decoded kernel.
     pub program: &'a Program,
+    /// Global memory.
     pub memory: &'a GlobalMemory,
+    /// The kernel's parameter block.
     pub parameters: &'a [u8],
+    /// Addresses of the module's variables.
     pub globals: &'a [u64],
+    /// The tensor core that is emulated.
     pub architecture: Architecture,
+    /// Whose bits the results have.
     pub arithmetic: Arithmetic,
+    /// True once the launch is to be cancelled.
     pub stop: &'a AtomicBool,
-    /// What a checked launch keeps.
-    pub checks: Option<&'a Checks>,
-    /// What to observe.
-    pub observe: Option<&'a Observe>,
-    /// Counters that no block has now: those of blocks that have ended, for the next ones to go on with.
-    pub counters: Mutex<Vec<Counting>>,
     /// The PTX.
     pub source: &'a Source,
     /// Order of warps; 0 for the usual one.

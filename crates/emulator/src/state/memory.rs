@@ -131,6 +131,14 @@ impl GlobalMemory {
         self.allocations.get(self.nearest(address)?).filter(|allocation| allocation.contains(address, size))
     }
 
+    /// A place, for reports: `byte 16 of x`.
+    pub fn describe(&self, address: u64) -> String {
+        match self.find(address, 1) {
+            Some(allocation) => format!("byte {} of {}", address - allocation.address, allocation.label),
+            None => format!("global address {address:#x}"),
+        }
+    }
+
     /// Copies out; `false` if the range is not inside one allocation.
     #[must_use]
     pub fn read(&self, address: u64, bytes: &mut [u8]) -> bool {

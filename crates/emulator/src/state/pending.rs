@@ -1,7 +1,6 @@
 //! Asynchronous operations that have been issued and not been carried out.
 
 use super::transfer::GlobalSide;
-use crate::instrument::sanitizer::Snapshot;
 use crate::program::{BulkReduction, Long, Word};
 
 /// One `cp.async` of a warp that has not been carried out for all of its lanes.
@@ -32,8 +31,8 @@ pub(crate) struct PendingWgmma {
     pub b: u64,
     /// Whether D is added.
     pub add: bool,
-    /// What the warp knew then, in a checked launch.
-    pub then: Option<Box<Snapshot>>,
+    /// Its number among the operations of the block.
+    pub number: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -42,7 +41,7 @@ pub(crate) enum WgmmaOperand {
     Descriptor(u64),
 }
 
-/// A load that was issued.
+/// A bulk load that was issued.
 #[derive(Clone, Debug)]
 pub(crate) struct PendingLoad {
     pub side: GlobalSide,
@@ -50,15 +49,16 @@ pub(crate) struct PendingLoad {
     pub mbarrier: u64,
     /// Ranks of the blocks that it goes to, a bit for each; `None` for the block that issued it.
     pub ranks: Option<u32>,
-    /// The last bit of the rank of the block of the pair whose mbarrier is told, not that to which it goes.
-    pub told: Option<u32>,
+    /// The last bit of the rank of the block of the pair whose mbarrier is signalled, where that is not the block that the
+    /// bytes go to.
+    pub signalled: Option<u32>,
     pub reduce: Option<BulkReduction>,
     /// Its instruction and thread, for reports.
     pub pc: u32,
     pub thread: u32,
 }
 
-/// A store that a lane issued.
+/// A bulk store that a lane issued.
 #[derive(Clone, Debug)]
 pub(crate) struct PendingStore {
     pub warp: u32,
@@ -70,8 +70,8 @@ pub(crate) struct PendingStore {
     pub reduce: Option<BulkReduction>,
     /// Its instruction.
     pub pc: u32,
-    /// What the warp knew when it issued it, in a checked launch.
-    pub then: Option<Box<Snapshot>>,
+    /// Its number among the operations of the block.
+    pub number: u64,
 }
 
 /// A `tcgen05.ld` that was issued.
@@ -90,15 +90,15 @@ pub(crate) struct PendingTensorStore {
     pub registers: Vec<Word>,
 }
 
-/// What a thread asked for.
+/// What a thread has given the tensor core to do.
 #[derive(Clone, Debug)]
 pub(crate) struct TensorWork {
     /// Its instruction and thread, for reports.
     pub pc: u32,
     pub thread: u32,
     pub what: TensorTask,
-    /// What the warp knew then, in a checked launch.
-    pub then: Option<Box<Snapshot>>,
+    /// Its number among the operations of the block.
+    pub number: u64,
 }
 
 #[derive(Clone, Debug)]

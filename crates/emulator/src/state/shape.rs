@@ -1,6 +1,6 @@
 //! The geometry of a launch.
 
-use crate::program::Special;
+use crate::program::{Program, Special};
 
 /// The geometry of a launch, as one block sees it.
 #[derive(Clone, Debug)]
@@ -16,6 +16,17 @@ pub(crate) struct BlockShape {
 }
 
 impl BlockShape {
+    /// Bytes of shared memory, static and dynamic.
+    pub fn shared_bytes(&self, program: &Program) -> usize {
+        let dynamic = program.dynamic_shared_offset as usize + self.dynamic_shared as usize;
+        dynamic.max(program.static_shared as usize)
+    }
+
+    /// Warps of the block.
+    pub fn warps(&self) -> usize {
+        self.threads().div_ceil(32) as usize
+    }
+
     /// Threads of the block.
     pub fn threads(&self) -> u32 {
         self.block.iter().product()

@@ -1,6 +1,7 @@
 //! Tensor memory: 128 lanes of 512 columns of 32 bits, which a block allocates by columns. PTX ISA 9.7.16.1.
 
 use crate::fault::FaultKind;
+use crate::program::TensorAccess;
 
 pub(crate) const LANES: u32 = 128;
 pub(crate) const COLUMNS: u32 = 512;
@@ -107,6 +108,75 @@ impl TensorMemory {
 /// There is none before it is allocated.
 pub(crate) fn not_allocated() -> FaultKind {
     FaultKind::TensorMemory("no tensor memory is allocated".to_owned())
+}
+
+/// Lanes that every access takes or leaves together.
+pub(crate) const TOGETHER: u32 = 16;
+
+/// Sixteen lanes of a column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Cells {
+    pub column: u32,
+    /// First lane over sixteen.
+    pub group: u32,
+}
+
+impl Cells {
+    /// Those of an address in tensor memory.
+    pub fn of(address: u32) -> Self {
+        Self { column: address & 0xffff, group: (address >> 16) / TOGETHER }
+    }
+}
+
+/// How cells are accessed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TensorUse {
+    /// `tcgen05.ld`
+    Load,
+    /// `tcgen05.st`
+    Store,
+    /// What a `tcgen05.mma` multiplies or scales with.
+    Operand,
+    /// The accumulator, which is added to or not.
+    Sum { add: bool },
+    /// `tcgen05.cp`
+    Copy,
+    /// `tcgen05.dealloc`
+    Release,
+}
+
+impl TensorUse {
+    pub fn is_of_the_core(self) -> bool {
+        matches!(self, Self::Operand | Self::Sum { .. } | Self::Copy)
+    }
+
+    pub fn reads(self) -> bool {
+        matches!(self, Self::Load | Self::Operand | Self::Sum { add: true })
+    }
+
+    pub fn writes(self) -> bool {
+        !matches!(self, Self::Load | Self::Operand)
+    }
+}
+
+/// All cells of some columns.
+pub(crate) fn columns(first: u32, count: u32) -> impl Iterator<Item = Cells> {
+    (first..first.saturating_add(count).min(COLUMNS))
+        .flat_map(|column| (0..LANES / TOGETHER).map(move |group| Cells { column, group }))
+}
+
+impl TensorAccess {
+    /// The cells that it touches, each once.
+    pub fn all_cells(&self, address: u32) -> Vec<Cells> {
+        let mut cells: Vec<Cells> = Vec::new();
+        for register in 0..self.registers.len() {
+            let own = self.cells(address, register).into_iter();
+            cells.extend(own.flat_map(|cell| (0..=u32::from(self.packed)).map(move |second| Cells::of(cell + second))));
+        }
+        cells.sort_unstable();
+        cells.dedup();
+        cells
+    }
 }
 
 #[cfg(test)]

@@ -59,6 +59,15 @@ impl GlobalSide {
         pieces
     }
 
+    /// Where in global memory the copy, or its tensor, begins; `None` where no byte of global memory is moved.
+    pub fn address(&self) -> Option<u64> {
+        match self {
+            Self::Plain { address, .. } => Some(*address),
+            Self::Tensor { map, .. } => Some(map.address),
+            Self::Shared { .. } => None,
+        }
+    }
+
     /// Bytes of shared memory.
     pub fn shared_bytes(&self) -> usize {
         match self {

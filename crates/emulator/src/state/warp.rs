@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::pending::{PendingCopies, PendingStore, PendingTensorLoad, PendingTensorStore, PendingWgmma};
 use super::shape::BlockShape;
-use crate::program::{Long, MemorySpace, Program, Slot, Word};
+use crate::program::{AddressOperand, Base, Data, Long, MemorySpace, Program, Slot, Word};
 
 /// All lanes.
 pub(crate) const FULL: u32 = u32::MAX;
@@ -281,6 +281,37 @@ impl Warp {
     /// Lanes that have not exited.
     pub fn live(&self) -> u32 {
         self.frames.iter().fold(0, |mask, frame| mask | frame.mask)
+    }
+
+    /// What a register holds in a lane; zero for none.
+    #[inline(always)]
+    pub fn value(&self, data: Data, lane: usize) -> u64 {
+        match data {
+            Data::Sink => 0,
+            Data::Word(slot) => self.words[slot as usize][lane].into(),
+            Data::Long(slot) => self.longs[slot as usize][lane],
+        }
+    }
+
+    /// The address of each lane.
+    #[inline]
+    pub fn addresses(&self, operand: &AddressOperand) -> Long {
+        match operand.base {
+            Base::None => [operand.offset as u64; 32],
+            Base::Word(slot) => {
+                let (base, offset) = (&self.words[slot as usize], operand.offset as u32);
+                std::array::from_fn(|lane| base[lane].wrapping_add(offset).into())
+            }
+            Base::Long(slot) => {
+                let (base, offset) = (&self.longs[slot as usize], operand.offset as u64);
+                std::array::from_fn(|lane| base[lane].wrapping_add(offset))
+            }
+        }
+    }
+
+    /// The number of a lane's thread in its block.
+    pub fn thread(&self, lane: usize) -> u32 {
+        self.index * 32 + lane as u32
     }
 
     /// Writes the active lanes of a word.

@@ -1,7 +1,7 @@
 //! What each operation makes its result of.
 
 use super::{Part, Search, SharedBytes, all_bytes, cell, place_of, runs, some_bytes};
-use crate::arithmetic::tensor::{Accumulator, Element, Mma};
+use crate::arithmetic::product::{Accumulator, Element, Mma};
 use crate::descriptor::matrix::Matrix;
 use crate::instrument::record::{Access, Cell, Event};
 use crate::program::{Data, File, MemorySpace, Op, Shuffle, Wgmma, WgmmaSource};

@@ -3,6 +3,7 @@
 use super::tensor_map::MapFence;
 use super::tensor_memory::Missing;
 use crate::fault::Thread;
+use crate::instrument::BarrierMisuse;
 use crate::program::{MemorySpace, Op, Program};
 use warpbook_diagnostic::{Diagnostic, Place, Source};
 
@@ -19,29 +20,6 @@ pub enum Reach {
     Atomic,
     /// What a bulk load takes from global memory.
     Bulk,
-}
-
-/// What is wrong with an arrival at a barrier.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Misuse {
-    /// There are 16 barriers.
-    Number(u32),
-    /// So many threads are no warps.
-    NoWarps(u32),
-    /// More threads than the block has.
-    TooMany {
-        /// Those that are to come.
-        threads: u32,
-        /// Those of the block.
-        block: u32,
-    },
-    /// Others that are there wait for another number of threads.
-    Disagree {
-        /// Of this arrival.
-        threads: u32,
-        /// Of theirs.
-        earlier: u32,
-    },
 }
 
 /// A rule that was broken.
@@ -98,7 +76,7 @@ pub enum Rule {
     /// A bulk copy that nobody has waited for when its thread ends.
     Unwaited,
     /// A barrier that is misused.
-    Barrier(Misuse),
+    Barrier(BarrierMisuse),
     /// An mbarrier that is initialised once more.
     MbarrierTwice,
     /// The bytes of an mbarrier that is in use are written.
@@ -117,9 +95,9 @@ pub struct Finding {
     pub rule: Rule,
     /// The instruction.
     pub pc: u32,
-    /// Who.
+    /// Issuer.
     pub thread: Thread,
-    /// Who did the other access.
+    /// Issuer did the other access.
     pub other: Option<String>,
     /// Where in memory: `shared address 0x400`, `byte 16 of x`.
     pub place: String,
@@ -332,12 +310,12 @@ impl Finding {
             Rule::Barrier(misuse) => (
                 "barrier",
                 match misuse {
-                    Misuse::Number(number) => format!("there is no barrier {number}: a block has 16, from 0 on"),
-                    Misuse::NoWarps(threads) => format!("{threads} threads at a barrier are no whole warps"),
-                    Misuse::TooMany { threads, block } => {
+                    BarrierMisuse::Number(number) => format!("there is no barrier {number}: a block has 16, from 0 on"),
+                    BarrierMisuse::NoWarps(threads) => format!("{threads} threads at a barrier are no whole warps"),
+                    BarrierMisuse::TooMany { threads, block } => {
                         format!("this barrier waits for {threads} threads; the block has {block}")
                     }
-                    Misuse::Disagree { threads, earlier } => format!(
+                    BarrierMisuse::Disagree { threads, earlier } => format!(
                         "this barrier waits for {threads} threads, and warps that are there already for {earlier}"
                     ),
                 },

@@ -1,12 +1,12 @@
 //! How undefined values go through instructions, and where they may not go.
 
 use super::finding::{Reach, Rule};
-use super::tensor_memory::{Cells, TOGETHER};
 use super::undefined::{Bytes, DEFINED, Origin, Value, all, any};
-use super::{Checks, place_in_global};
-use crate::families::step::Step;
+use super::{Checks, Sanitizer};
+use crate::instrument::Execution;
 use crate::program::{AddressOperand, Base, Data, File, Logic, MemorySpace, Op, Shuffle as ShuffleMode, Slot, Use};
 use crate::state::access::{Access, Place};
+use crate::state::tensor_memory::{Cells, TOGETHER};
 use crate::state::warp::lanes_of;
 use warpbook_ptx::isa::Flow;
 
@@ -25,13 +25,19 @@ fn bits_of(value: &Value, lane: usize, size: u32) -> u64 {
     bytes.fold(0, |bits, (index, lanes)| bits | u64::from(lanes >> lane & 1) << index)
 }
 
-impl Step<'_, '_> {
+/// Follows undefined values through one operation.
+pub(super) struct Follower<'s, 'a> {
+    pub sanitizer: &'s mut Sanitizer<'a>,
+    pub at: &'s Execution<'s>,
+}
+
+impl Follower<'_, '_> {
     /// Follows undefined values through the instruction that comes next. `mask` are the lanes that come to it, of which
-    /// the guard lets `self.active` through.
-    pub(crate) fn follow_undefined(&mut self, op: &Op, guard: Option<Slot>, mask: u32) {
-        if self.memory.sanitizer.is_none() {
-            return;
-        }
+    /// the guard lets `self.at.active` through.
+    pub fn follow_undefined(&mut self, op: &Op) {
+        let (program, mask) = (self.at.environment.program, self.at.present);
+        let guard =
+            program.code.get(self.at.pc as usize).and_then(|instruction| instruction.guard).map(|(slot, _)| slot);
         let unsure = guard.map_or(Value::default(), |slot| self.undefined(File::Predicate, slot));
         let unsure_lanes = any(&unsure.bytes) & mask;
         if unsure_lanes != 0 {
@@ -47,35 +53,31 @@ impl Step<'_, '_> {
             }
         }
         // What a guard keeps a load from reading stays as it was.
-        let kept = mask & !self.active;
+        let kept = mask & !self.at.active;
         if kept != 0
             && let Op::Load { d, .. } = op
         {
-            let (warp, pc) = (self.warp.index, self.pc);
-            if let Some(sanitizer) = &mut self.memory.sanitizer {
-                for (file, slot) in d.iter().copied().filter_map(register) {
-                    sanitizer.undefined.left(warp, file, slot, kept, pc);
-                }
+            let (warp, pc) = (self.at.warp.index, self.at.pc);
+            for (file, slot) in d.iter().copied().filter_map(register) {
+                self.sanitizer.undefined.left(warp, file, slot, kept, pc);
             }
         }
-        if self.active != 0 {
+        if self.at.active != 0 {
             self.follow(op);
         }
     }
 
     fn undefined(&self, file: File, slot: Slot) -> Value {
-        self.memory.sanitizer.as_ref().map_or(Value::default(), |s| s.undefined.get(self.warp.index, file, slot))
+        self.sanitizer.undefined.get(self.at.warp.index, file, slot)
     }
 
     fn undefined_data(&self, data: Data) -> Value {
-        register(data).map_or(Value::default(), |(file, slot)| self.undefined(file, slot))
+        self.sanitizer.undefined_data(self.at.warp.index, data)
     }
 
     fn set_undefined(&mut self, file: File, slot: Slot, value: &Value, lanes: u32) {
-        let warp = self.warp.index;
-        if let Some(sanitizer) = &mut self.memory.sanitizer {
-            sanitizer.undefined.set(warp, file, slot, value, lanes);
-        }
+        let warp = self.at.warp.index;
+        self.sanitizer.undefined.set(warp, file, slot, value, lanes);
     }
 
     fn define(&mut self, file: File, slot: Slot, lanes: u32) {
@@ -83,8 +85,8 @@ impl Step<'_, '_> {
     }
 
     fn each_written(&mut self, op: &Op, mut each: impl FnMut(&mut Self, File, Slot)) {
-        let Some(checks) = self.environment.checks else { return };
-        let uses = checks.uses.get(self.pc as usize).map(Vec::as_slice).unwrap_or_default();
+        let checks = self.sanitizer.checks;
+        let uses = checks.uses.get(self.at.pc as usize).map(Vec::as_slice).unwrap_or_default();
         if matches!(op, Op::Wgmma(_)) {
             return;
         }
@@ -97,10 +99,8 @@ impl Step<'_, '_> {
 
     /// An undefined value has come to where it decides something.
     fn reached(&mut self, reach: Reach, origin: Origin, lanes: u32, place: impl FnOnce() -> String) {
-        let who = self.who(lanes.trailing_zeros() as usize & 31);
-        if let Some(sanitizer) = &mut self.memory.sanitizer {
-            sanitizer.tell(Rule::Undefined { reach, origin }, who, None, place);
-        }
+        let issuer = self.at.issuer(lanes.trailing_zeros() as usize & 31);
+        self.sanitizer.tell(Rule::Undefined { reach, origin }, issuer, None, place);
     }
 
     /// An address has to be defined in all active lanes.
@@ -111,16 +111,16 @@ impl Step<'_, '_> {
             Base::Long(slot) => (File::Long, slot),
         };
         let value = self.undefined(file, slot);
-        let lanes = any(&value.bytes) & self.active;
+        let lanes = any(&value.bytes) & self.at.active;
         if lanes != 0 {
             self.reached(Reach::Address, value.origin, lanes, String::new);
-            self.define(file, slot, self.active);
+            self.define(file, slot, self.at.active);
         }
     }
 
     fn follow(&mut self, op: &Op) {
-        let Some(checks) = self.environment.checks else { return };
-        let active = self.active;
+        let checks = self.sanitizer.checks;
+        let active = self.at.active;
         match op {
             Op::Load { space, size, d, address, .. } => {
                 self.check_address(address);
@@ -141,21 +141,19 @@ impl Step<'_, '_> {
             Op::CopyAsync { size, shared, global, source_size, ignore } => {
                 self.check_address(shared);
                 self.check_address(global);
-                let ignored = ignore.map_or(0, |slot| self.warp.predicates[slot as usize]);
+                let ignored = ignore.map_or(0, |slot| self.at.warp.predicates[slot as usize]);
                 let taken = std::array::from_fn(|lane| match source_size {
                     _ if ignored >> lane & 1 != 0 => 0,
-                    Some(slot) => self.word(*slot)[lane].min(*size),
+                    Some(slot) => self.at.word(*slot)[lane].min(*size),
                     None => *size,
                 });
                 self.follow_copy(*size, &taken, (shared, global), checks);
             }
             Op::Print { d: Some(d), .. } => {
-                let each = self.environment.program.local_bytes as usize;
+                let each = self.at.environment.program.local_bytes as usize;
                 for lane in lanes_of(active) {
-                    let at = self.thread(lane) as usize * each + *d as usize;
-                    if let Some(sanitizer) = &mut self.memory.sanitizer {
-                        sanitizer.undefined.set_local(at, 4, 0, None);
-                    }
+                    let at = self.at.warp.thread(lane) as usize * each + *d as usize;
+                    self.sanitizer.undefined.set_local(at, 4, 0, None);
                 }
             }
             Op::LoadMatrix { d, address, transpose, .. } => self.follow_load_matrix(d, address, *transpose),
@@ -166,7 +164,7 @@ impl Step<'_, '_> {
             Op::Select64 { d, a, b, p } => self.follow_select(File::Long, *d, *a, *b, *p),
             Op::PredicateLogic { logic, d, a, b } => {
                 let (x, y) = (self.undefined(File::Predicate, *a), self.undefined(File::Predicate, *b));
-                let (p, q) = (self.warp.predicates[*a as usize], self.warp.predicates[*b as usize]);
+                let (p, q) = (self.at.warp.predicates[*a as usize], self.at.warp.predicates[*b as usize]);
                 let value = logical(*logic, (&x, p), (&y, q));
                 self.set_undefined(File::Predicate, *d, &value, active);
             }
@@ -242,7 +240,7 @@ impl Step<'_, '_> {
             }
             Op::BulkStore { shared, .. } => self.check_address(shared),
             _ => {
-                let value = match checks.flows.get(self.pc as usize) {
+                let value = match checks.flows.get(self.at.pc as usize) {
                     Some(Flow::Bytewise) => self.sources(checks),
                     Some(Flow::Halfwise) => self.sources(checks).in_halves(),
                     Some(Flow::Masked) => self.follow_and(checks),
@@ -257,14 +255,14 @@ impl Step<'_, '_> {
     }
 
     /// The slots that the instruction reads, without its guard.
-    fn read<'c>(&self, checks: &'c Checks) -> impl Iterator<Item = (File, Slot)> + use<'c> {
-        let guard = self.environment.program.code.get(self.pc as usize).and_then(|instruction| instruction.guard);
-        let uses = checks.uses.get(self.pc as usize).map(Vec::as_slice).unwrap_or_default();
+    fn read<'c>(&self, checks: &'c Checks<'_>) -> impl Iterator<Item = (File, Slot)> + use<'c> {
+        let guard = self.at.environment.program.code.get(self.at.pc as usize).and_then(|instruction| instruction.guard);
+        let uses = checks.uses.get(self.at.pc as usize).map(Vec::as_slice).unwrap_or_default();
         let reads = uses.iter().filter(|(_, how, _)| *how == Use::Read);
         reads.skip(usize::from(guard.is_some())).map(|&(file, _, slot)| (file, slot))
     }
 
-    fn sources(&self, checks: &Checks) -> Value {
+    fn sources(&self, checks: &Checks<'_>) -> Value {
         let mut value = Value::default();
         for (file, slot) in self.read(checks) {
             value.join(&self.undefined(file, slot));
@@ -274,16 +272,16 @@ impl Step<'_, '_> {
 
     /// The value of a slot that all active lanes agree on.
     fn uniform(&self, (file, slot): (File, Slot)) -> Option<u64> {
-        let first = self.active.trailing_zeros() as usize & 31;
+        let first = self.at.active.trailing_zeros() as usize & 31;
         let value = |lane: usize| match file {
-            File::Word => self.warp.words.get(slot as usize).map(|word| u64::from(word[lane])),
-            File::Long => self.warp.longs.get(slot as usize).map(|long| long[lane]),
+            File::Word => self.at.warp.words.get(slot as usize).map(|word| u64::from(word[lane])),
+            File::Long => self.at.warp.longs.get(slot as usize).map(|long| long[lane]),
             File::Predicate => None,
         };
-        lanes_of(self.active).all(|lane| value(lane) == value(first)).then(|| value(first)).flatten()
+        lanes_of(self.at.active).all(|lane| value(lane) == value(first)).then(|| value(first)).flatten()
     }
 
-    fn follow_and(&self, checks: &Checks) -> Value {
+    fn follow_and(&self, checks: &Checks<'_>) -> Value {
         let mut value = self.sources(checks);
         if value.is_defined() {
             return value;
@@ -302,7 +300,7 @@ impl Step<'_, '_> {
         value
     }
 
-    fn follow_shift(&self, checks: &Checks, left: bool) -> Value {
+    fn follow_shift(&self, checks: &Checks<'_>, left: bool) -> Value {
         let mut operands = self.read(checks);
         let (Some(shifted), Some(by)) = (operands.next(), operands.next()) else { return Value::default() };
         let value = self.undefined(shifted.0, shifted.1);
@@ -322,7 +320,7 @@ impl Step<'_, '_> {
         }
     }
 
-    fn follow_permute(&self, checks: &Checks) -> Value {
+    fn follow_permute(&self, checks: &Checks<'_>) -> Value {
         let operands: Vec<(File, Slot)> = self.read(checks).collect();
         let all_of = || self.sources(checks).smeared();
         let [a, b, selector] = operands[..] else { return all_of() };
@@ -351,32 +349,32 @@ impl Step<'_, '_> {
         let value = match combine {
             None => compared,
             Some((logic, p, negated)) => {
-                let (other, holds) = (self.undefined(File::Predicate, p), self.warp.predicates[p as usize]);
+                let (other, holds) = (self.undefined(File::Predicate, p), self.at.warp.predicates[p as usize]);
                 // Of the comparison itself no value is known here: it is taken for one that decides nothing.
                 let undecided = if logic == Logic::And { u32::MAX } else { 0 };
                 logical(logic, (&compared, undecided), (&other, if negated { !holds } else { holds }))
             }
         };
         for slot in [Some(d), complement].into_iter().flatten() {
-            self.set_undefined(File::Predicate, slot, &value, self.active);
+            self.set_undefined(File::Predicate, slot, &value, self.at.active);
         }
     }
 
     fn follow_select(&mut self, file: File, d: Slot, a: Slot, b: Slot, p: Slot) {
         let (x, y, unsure) = (self.undefined(file, a), self.undefined(file, b), self.undefined(File::Predicate, p));
-        let holds = self.warp.predicates[p as usize];
+        let holds = self.at.warp.predicates[p as usize];
         let mut bytes: Bytes = std::array::from_fn(|byte| x.bytes[byte] & holds | y.bytes[byte] & !holds);
         let open = any(&unsure.bytes);
         bytes.iter_mut().for_each(|lanes| *lanes |= open);
-        let chosen = any(&x.bytes) & holds & self.active != 0;
-        let origin = if open & self.active != 0 {
+        let chosen = any(&x.bytes) & holds & self.at.active != 0;
+        let origin = if open & self.at.active != 0 {
             unsure.origin
         } else if chosen {
             x.origin
         } else {
             y.origin
         };
-        self.set_undefined(file, d, &Value { bytes, origin }, self.active);
+        self.set_undefined(file, d, &Value { bytes, origin }, self.at.active);
     }
 
     fn pack(&mut self, file: File, d: Slot, parts: &[Slot], size: usize) {
@@ -384,14 +382,14 @@ impl Step<'_, '_> {
         for (index, &slot) in parts.iter().enumerate() {
             value.join(&self.undefined(File::Word, slot).part(0, size, index * size));
         }
-        self.set_undefined(file, d, &value, self.active);
+        self.set_undefined(file, d, &value, self.at.active);
     }
 
     fn unpack(&mut self, file: File, a: Slot, parts: &[Option<Slot>], size: usize) {
         let whole = self.undefined(file, a);
         for (index, slot) in parts.iter().enumerate() {
             if let Some(slot) = slot {
-                self.set_undefined(File::Word, *slot, &whole.part(index * size, size, 0), self.active);
+                self.set_undefined(File::Word, *slot, &whole.part(index * size, size, 0), self.at.active);
             }
         }
     }
@@ -399,7 +397,7 @@ impl Step<'_, '_> {
     fn follow_shuffle(&mut self, mode: ShuffleMode, d: (Slot, Option<Slot>), a: Slot, b: Slot, c: Slot) {
         let (value, offsets, clamps) =
             (self.undefined(File::Word, a), self.undefined(File::Word, b), self.undefined(File::Word, c));
-        let (by, bounds) = (self.warp.words[b as usize], self.warp.words[c as usize]);
+        let (by, bounds) = (self.at.warp.words[b as usize], self.at.warp.words[c as usize]);
         let mut result = Value { bytes: DEFINED, origin: value.origin };
         for lane in 0..32 {
             let source = mode.partner(lane, by[lane as usize], bounds[lane as usize]).unwrap_or(lane) & 31;
@@ -409,9 +407,9 @@ impl Step<'_, '_> {
         }
         result.join(&offsets.smeared());
         result.join(&clamps.smeared());
-        self.set_undefined(File::Word, d.0, &result, self.active);
+        self.set_undefined(File::Word, d.0, &result, self.at.active);
         if let Some(p) = d.1 {
-            self.define(File::Predicate, p, self.active);
+            self.define(File::Predicate, p, self.at.active);
         }
     }
 
@@ -435,102 +433,45 @@ impl Step<'_, '_> {
             }
         }
         let values: Vec<Value> = c.iter().map(|&data| self.undefined_data(data)).collect();
-        self.set_product(d, &values, (rows, columns), origin);
-    }
-
-    /// D of a matrix product: what C held, and the rows of A and the columns of B that held an undefined value.
-    pub(crate) fn set_product(
-        &mut self,
-        d: &[Data],
-        values: &[Value],
-        (rows, columns): ([u32; 2], u32),
-        origin: Origin,
-    ) {
-        // Two registers hold two columns each as halves; four hold one each.
-        let in_halves = d.len() == 2;
-        for (index, &data) in d.iter().enumerate() {
-            let Some((file, slot)) = register(data) else { continue };
-            let mut value = values.get(index).copied().unwrap_or_default();
-            value = if in_halves { value.in_halves() } else { value.smeared() };
-            let upper = if in_halves { index & 1 } else { index >> 1 & 1 };
-            let mut product = Value { bytes: DEFINED, origin };
-            for lane in 0..32usize {
-                let row = rows[upper] >> (lane / 4) & 1;
-                for byte in 0..4 {
-                    let second = if in_halves { byte / 2 } else { index & 1 };
-                    let column = columns >> (lane % 4 * 2 + second) & 1;
-                    product.bytes[byte] |= (row | column) << lane;
-                }
-            }
-            value.join(&product);
-            self.set_undefined(file, slot, &value, self.active);
-        }
-    }
-
-    /// What the accumulators of a matrix product hold.
-    pub(crate) fn undefined_values(&self, registers: &[Data]) -> Vec<Value> {
-        registers.iter().map(|&data| self.undefined_data(data)).collect()
-    }
-
-    /// The rows of A, in registers, that hold an undefined value: of the lower and of the upper eight.
-    pub(crate) fn undefined_rows(&self, a: &[Data]) -> [u32; 2] {
-        let mut rows = [0; 2];
-        for (index, &data) in a.iter().enumerate() {
-            rows[index & 1] |= quads(any(&self.undefined_data(data).bytes));
-        }
-        rows
-    }
-
-    /// A register goes to a cell of tensor memory in each lane.
-    pub(crate) fn undefined_to_tensor(&mut self, slot: Slot, cells: &[u32; 32]) {
-        let value = self.undefined(File::Word, slot);
-        let Some(sanitizer) = &mut self.memory.sanitizer else { return };
-        for lane in lanes_of(any(&value.bytes)) {
-            sanitizer.tensor_stores_undefined(Cells::of(cells[lane]), cells[lane] >> 16, value.origin);
-        }
-    }
-
-    /// A register comes from a cell of tensor memory in each lane; `pc` is the load.
-    pub(crate) fn undefined_from_tensor(&mut self, slot: Slot, cells: &[u32; 32], pc: u32) {
-        let Some(sanitizer) = &mut self.memory.sanitizer else { return };
-        let (mut lanes, mut origin) = (0, Some(pc));
-        for (lane, &cell) in cells.iter().enumerate() {
-            let (undefined, from) = sanitizer.tensor_undefined(Cells::of(cell));
-            let bit = u32::from(undefined >> (cell >> 16 & (TOGETHER - 1)) & 1);
-            lanes |= bit << lane;
-            origin = if bit != 0 { from.or(origin) } else { origin };
-        }
-        self.set_undefined(File::Word, slot, &Value { bytes: all(lanes), origin }, u32::MAX);
+        self.sanitizer.set_product(self.at.warp.index, d, &values, (rows, columns), origin, self.at.active);
     }
 
     /// The undefined bytes of a place, a bit for each.
-    fn undefined_at(&self, place: &Place<'_>, offset: usize, size: u32, checks: &Checks) -> (u64, Origin) {
-        let Some(sanitizer) = &self.memory.sanitizer else { return (0, None) };
+    fn undefined_at(&self, place: &Place<'_>, offset: usize, size: u32, checks: &Checks<'_>) -> (u64, Origin) {
         match place {
-            Place::Shared(at) => sanitizer.undefined.shared(at + offset, size as usize),
-            Place::Local(at) => sanitizer.undefined.local(at + offset, size as usize, self.pc),
+            Place::Shared(at) => self.sanitizer.undefined.shared(at + offset, size as usize),
+            Place::Local(at) => self.sanitizer.undefined.local(at + offset, size as usize, self.at.pc),
             Place::Global(allocation, at) => (
                 checks.unwritten(|unwritten| unwritten.of(allocation.address + at + offset as u64, size)),
-                Some(self.pc),
+                Some(self.at.pc),
             ),
             Place::Param(_) => (0, None),
         }
     }
 
-    fn follow_load(&mut self, space: MemorySpace, size: u32, d: &[Data], address: &AddressOperand, checks: &Checks) {
-        let active = self.active;
-        let addresses = self.addresses(address);
+    fn follow_load(
+        &mut self,
+        space: MemorySpace,
+        size: u32,
+        d: &[Data],
+        address: &AddressOperand,
+        checks: &Checks<'_>,
+    ) {
+        let active = self.at.active;
+        let addresses = self.at.addresses(address);
         let access = Access { space, name: "read", size: size * d.len() as u32 };
         let mut values = vec![Value { bytes: DEFINED, origin: None }; d.len()];
         if space != MemorySpace::Param {
             for lane in lanes_of(active) {
                 for (index, value) in values.iter_mut().enumerate() {
-                    let environment = self.environment;
-                    if self.is_peer(space, addresses[lane]) {
+                    let environment = self.at.environment;
+                    if self.at.memory.is_peer(space, addresses[lane]) {
                         continue;
                     }
-                    let thread = self.thread(lane);
-                    let Ok(place) = self.memory.place(environment, access, addresses[lane], thread) else { return };
+                    let thread = self.at.warp.thread(lane);
+                    let Some(place) = self.at.memory.find_place(environment, access, addresses[lane], thread) else {
+                        return;
+                    };
                     let (bits, origin) = self.undefined_at(&place, index * size as usize, size, checks);
                     if bits != 0 {
                         if value.is_defined() {
@@ -550,33 +491,38 @@ impl Step<'_, '_> {
         }
     }
 
-    fn follow_store(&mut self, space: MemorySpace, size: u32, a: &[Data], address: &AddressOperand, checks: &Checks) {
-        let addresses = self.addresses(address);
+    fn follow_store(
+        &mut self,
+        space: MemorySpace,
+        size: u32,
+        a: &[Data],
+        address: &AddressOperand,
+        checks: &Checks<'_>,
+    ) {
+        let addresses = self.at.addresses(address);
         let access = Access { space, name: "write", size: size * a.len() as u32 };
         let values: Vec<Value> = a.iter().map(|&data| self.undefined_data(data)).collect();
-        let environment = self.environment;
-        for lane in lanes_of(self.active) {
-            if self.is_peer(space, addresses[lane]) {
+        let environment = self.at.environment;
+        for lane in lanes_of(self.at.active) {
+            if self.at.memory.is_peer(space, addresses[lane]) {
                 continue;
             }
-            let thread = self.thread(lane);
-            let Ok(place) = self.memory.place(environment, access, addresses[lane], thread) else { return };
+            let thread = self.at.warp.thread(lane);
+            let Some(place) = self.at.memory.find_place(environment, access, addresses[lane], thread) else { return };
             for (index, value) in values.iter().enumerate() {
                 let (bits, offset) = (bits_of(value, lane, size), index * size as usize);
                 match &place {
                     Place::Global(allocation, at) => {
                         let address = allocation.address + at + offset as u64;
                         if bits != 0 {
-                            let place = || place_in_global(environment, address);
+                            let place = || environment.memory.describe(address);
                             self.reached(Reach::Global, value.origin, 1 << lane, place);
                         }
                         checks.unwritten(|unwritten| unwritten.written(address, size.into()));
                     }
                     Place::Shared(at) => self.set_shared(at + offset, size as usize, bits, value.origin),
                     Place::Local(at) => {
-                        if let Some(sanitizer) = &mut self.memory.sanitizer {
-                            sanitizer.undefined.set_local(at + offset, size as usize, bits, value.origin);
-                        }
+                        self.sanitizer.undefined.set_local(at + offset, size as usize, bits, value.origin);
                     }
                     Place::Param(_) => {}
                 }
@@ -585,9 +531,7 @@ impl Step<'_, '_> {
     }
 
     fn set_shared(&mut self, at: usize, size: usize, bits: u64, origin: Origin) {
-        if let Some(sanitizer) = &mut self.memory.sanitizer {
-            sanitizer.undefined.set_shared(at, size, bits, origin);
-        }
+        self.sanitizer.undefined.set_shared(at, size, bits, origin);
     }
 
     fn follow_atomic(
@@ -596,24 +540,24 @@ impl Step<'_, '_> {
         size: u32,
         operands: &[Data],
         address: &AddressOperand,
-        checks: &Checks,
+        checks: &Checks<'_>,
     ) {
-        let addresses = self.addresses(address);
+        let addresses = self.at.addresses(address);
         let access = Access { space, name: "atomic access", size };
         let mut value = Value::default();
         for &data in operands {
             value.join(&self.undefined_data(data));
         }
-        let environment = self.environment;
-        for lane in lanes_of(self.active) {
-            if self.is_peer(space, addresses[lane]) {
+        let environment = self.at.environment;
+        for lane in lanes_of(self.at.active) {
+            if self.at.memory.is_peer(space, addresses[lane]) {
                 continue;
             }
-            let thread = self.thread(lane);
-            let Ok(place) = self.memory.place(environment, access, addresses[lane], thread) else { return };
+            let thread = self.at.warp.thread(lane);
+            let Some(place) = self.at.memory.find_place(environment, access, addresses[lane], thread) else { return };
             let Place::Global(allocation, at) = &place else { continue };
             let address = allocation.address + at;
-            let label = || place_in_global(environment, address);
+            let label = || environment.memory.describe(address);
             if any(&value.bytes) >> lane & 1 != 0 {
                 self.reached(Reach::Global, value.origin, 1 << lane, label);
             } else if self.undefined_at(&place, 0, size, checks).0 != 0 {
@@ -629,25 +573,24 @@ impl Step<'_, '_> {
         size: u32,
         taken: &[u32; 32],
         (shared, global): (&AddressOperand, &AddressOperand),
-        checks: &Checks,
+        checks: &Checks<'_>,
     ) {
-        let (to, from) = (self.addresses(shared), self.addresses(global));
-        for lane in lanes_of(self.active) {
+        let (to, from) = (self.at.addresses(shared), self.at.addresses(global));
+        for lane in lanes_of(self.at.active) {
             let bits = checks.unwritten(|unwritten| unwritten.of(from[lane], taken[lane]));
-            let pc = self.pc;
+            let pc = self.at.pc;
             self.set_shared(to[lane] as usize, size as usize, bits, Some(pc));
         }
     }
 
     fn follow_load_matrix(&mut self, d: &[Data], address: &AddressOperand, transpose: bool) {
-        let addresses = self.addresses(address);
+        let addresses = self.at.addresses(address);
         for (matrix, &data) in d.iter().enumerate() {
             let Some((file, slot)) = register(data) else { continue };
             let mut value = Value::default();
             for row in 0..8usize {
                 let at = addresses[(8 * matrix + row) & 31] as usize;
-                let Some(sanitizer) = &self.memory.sanitizer else { return };
-                let (bits, origin) = sanitizer.undefined.shared(at, 16);
+                let (bits, origin) = self.sanitizer.undefined.shared(at, 16);
                 if bits == 0 {
                     continue;
                 }
@@ -661,12 +604,12 @@ impl Step<'_, '_> {
                     value.bytes[2 * half + byte % 2] |= 1 << lane;
                 }
             }
-            self.set_undefined(file, slot, &value, self.active);
+            self.set_undefined(file, slot, &value, self.at.active);
         }
     }
 
     fn follow_store_matrix(&mut self, a: &[Data], address: &AddressOperand, transpose: bool) {
-        let addresses = self.addresses(address);
+        let addresses = self.at.addresses(address);
         for (matrix, &data) in a.iter().enumerate() {
             let value = self.undefined_data(data);
             for row in 0..8usize {
@@ -682,8 +625,79 @@ impl Step<'_, '_> {
     }
 }
 
+impl Sanitizer<'_> {
+    fn undefined_data(&self, warp: u32, data: Data) -> Value {
+        register(data).map_or(Value::default(), |(file, slot)| self.undefined.get(warp, file, slot))
+    }
+
+    /// D of a matrix product: what C held, and the rows of A and the columns of B that held an undefined value.
+    pub(super) fn set_product(
+        &mut self,
+        warp: u32,
+        d: &[Data],
+        values: &[Value],
+        (rows, columns): ([u32; 2], u32),
+        origin: Origin,
+        lanes: u32,
+    ) {
+        // Two registers hold two columns each as halves; four hold one each.
+        let in_halves = d.len() == 2;
+        for (index, &data) in d.iter().enumerate() {
+            let Some((file, slot)) = register(data) else { continue };
+            let mut value = values.get(index).copied().unwrap_or_default();
+            value = if in_halves { value.in_halves() } else { value.smeared() };
+            let upper = if in_halves { index & 1 } else { index >> 1 & 1 };
+            let mut product = Value { bytes: DEFINED, origin };
+            for lane in 0..32usize {
+                let row = rows[upper] >> (lane / 4) & 1;
+                for byte in 0..4 {
+                    let second = if in_halves { byte / 2 } else { index & 1 };
+                    let column = columns >> (lane % 4 * 2 + second) & 1;
+                    product.bytes[byte] |= (row | column) << lane;
+                }
+            }
+            value.join(&product);
+            self.undefined.set(warp, file, slot, &value, lanes);
+        }
+    }
+
+    /// What the accumulators of a matrix product hold.
+    pub(super) fn undefined_values(&self, warp: u32, registers: &[Data]) -> Vec<Value> {
+        registers.iter().map(|&data| self.undefined_data(warp, data)).collect()
+    }
+
+    /// The rows of A, in registers, that hold an undefined value: of the lower and of the upper eight.
+    pub(super) fn undefined_rows(&self, warp: u32, a: &[Data]) -> [u32; 2] {
+        let mut rows = [0; 2];
+        for (index, &data) in a.iter().enumerate() {
+            rows[index & 1] |= quads(any(&self.undefined_data(warp, data).bytes));
+        }
+        rows
+    }
+
+    /// A register goes to a cell of tensor memory in each lane.
+    pub(super) fn undefined_to_tensor(&mut self, warp: u32, slot: Slot, cells: &[u32; 32]) {
+        let value = self.undefined.get(warp, File::Word, slot);
+        for lane in lanes_of(any(&value.bytes)) {
+            self.tensor_stores_undefined(Cells::of(cells[lane]), cells[lane] >> 16, value.origin);
+        }
+    }
+
+    /// A register comes from a cell of tensor memory in each lane; `pc` is the load.
+    pub(super) fn undefined_from_tensor(&mut self, warp: u32, slot: Slot, cells: &[u32; 32], pc: u32) {
+        let (mut lanes, mut origin) = (0, Some(pc));
+        for (lane, &cell) in cells.iter().enumerate() {
+            let (undefined, from) = self.tensor_undefined(Cells::of(cell));
+            let bit = u32::from(undefined >> (cell >> 16 & (TOGETHER - 1)) & 1);
+            lanes |= bit << lane;
+            origin = if bit != 0 { from.or(origin) } else { origin };
+        }
+        self.undefined.set(warp, File::Word, slot, &Value { bytes: all(lanes), origin }, u32::MAX);
+    }
+}
+
 /// Groups of four lanes that any of these lanes belongs to.
-pub(crate) fn quads(lanes: u32) -> u32 {
+fn quads(lanes: u32) -> u32 {
     (0..8).fold(0, |rows, quad| rows | u32::from(lanes >> (4 * quad) & 15 != 0) << quad)
 }
 

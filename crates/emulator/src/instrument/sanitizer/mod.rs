@@ -11,6 +11,7 @@ pub(crate) mod clock;
 pub(crate) mod finding;
 pub(crate) mod flow;
 pub(crate) mod global;
+mod hooks;
 pub(crate) mod tensor_map;
 pub(crate) mod tensor_memory;
 pub(crate) mod undefined;
@@ -19,7 +20,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard};
 
 use clock::Clock;
-pub use finding::{Finding, Misuse, Reach, Rule};
+pub use finding::{Finding, Rule};
 pub use global::GlobalShadow;
 use global::{Asker, Kind};
 use tensor_map::Acquired;
@@ -27,10 +28,12 @@ use tensor_memory::TensorShadow;
 use undefined::{Undefined, Unwritten};
 
 use crate::fault::Thread;
+use crate::instrument::{Execution, MBARRIER_BYTES, Object};
 use crate::lock::locked;
 use crate::program::{File, Op, Program, Slot, Use};
-use crate::state::access::{Area, Who};
-use crate::state::environment::Environment;
+use crate::state::access::{Area, Issuer};
+use crate::state::memory::GlobalMemory;
+use crate::state::pending::PendingWgmma;
 use crate::state::shape::BlockShape;
 use warpbook_ptx::isa::Flow;
 
@@ -38,15 +41,17 @@ use warpbook_ptx::isa::Flow;
 const MOST: usize = 64;
 /// An event that nobody knows of: an operation that has not landed.
 const NEVER: u32 = u32::MAX;
-/// Bytes of an mbarrier object.
-pub(crate) const MBARRIER_BYTES: usize = 8;
 /// No writer.
 const NOBODY: u16 = u16::MAX;
 /// Several lanes.
 const LANES: u8 = 32;
 
 /// What all blocks of a checked launch share.
-pub struct Checks {
+pub struct Checks<'a> {
+    /// The decoded kernel.
+    pub(crate) program: &'a Program,
+    /// Global memory, for the names of buffers.
+    pub(crate) memory: &'a GlobalMemory,
     /// Accesses to global memory.
     pub(crate) global: Mutex<GlobalShadow>,
     /// The registers of each instruction.
@@ -63,10 +68,10 @@ pub struct Checks {
     unwritten: Mutex<Unwritten>,
 }
 
-impl Checks {
+impl<'a> Checks<'a> {
     /// For launches of a program. `unwritten` are ranges of global memory, as address and length,
     /// that nothing has written before.
-    pub fn new(program: &Program, unwritten: &[(u64, u64)]) -> Self {
+    pub fn new(program: &'a Program, memory: &'a GlobalMemory, unwritten: &[(u64, u64)]) -> Self {
         let mut code = program.code.clone();
         let uses = code.iter_mut().map(|instruction| {
             let mut uses = Vec::new();
@@ -77,6 +82,8 @@ impl Checks {
         let wgmmas = program.code.iter().filter_map(|i| if let Op::Wgmma(wgmma) = &i.op { Some(wgmma) } else { None });
         let wgmma_words = wgmmas.flat_map(|wgmma| wgmma.words()).collect();
         Self {
+            program,
+            memory,
             global: Mutex::new(GlobalShadow::new(program.orders_blocks())),
             uses,
             wgmma_words,
@@ -99,6 +106,12 @@ impl Checks {
         self.unwritten(|unwritten| unwritten.written(address, size as u64));
     }
 
+    /// True if more global memory was touched than is watched; and how many accesses of copies were out of order.
+    pub fn coverage(&self) -> (bool, u64) {
+        let shadow = self.shadow();
+        (shadow.incomplete, shadow.copies)
+    }
+
     fn shadow(&self) -> MutexGuard<'_, GlobalShadow> {
         locked(&self.global)
     }
@@ -110,12 +123,12 @@ impl Checks {
 
 /// What a warp knew when it issued an asynchronous operation.
 #[derive(Clone, Debug)]
-pub(crate) struct Snapshot {
+struct Snapshot {
     known: Knowledge,
     /// Number of what the tensor core of `tcgen05` has to do; 0 for other operations.
-    pub(crate) core: u32,
+    core: u32,
     /// Rows of A, in registers, that held an undefined value: of the lower and of the upper eight.
-    pub(crate) rows: [u32; 2],
+    rows: [u32; 2],
 }
 
 /// A byte of shared memory.
@@ -136,9 +149,9 @@ struct Cell {
 
 impl Cell {
     /// An ordinary write.
-    fn of(who: Who, event: u32) -> Self {
-        let (writer, lane) = (who.warp as u16, who.lane as u8);
-        Self { writer, generic: true, atomic: false, mbarrier: false, event, pc: who.pc, lane }
+    fn of(issuer: Issuer, event: u32) -> Self {
+        let (writer, lane) = (issuer.warp as u16, issuer.lane as u8);
+        Self { writer, generic: true, atomic: false, mbarrier: false, event, pc: issuer.pc, lane }
     }
 
     /// A write that is no warp's own: of the asynchronous proxy, of another block, or none yet.
@@ -147,10 +160,10 @@ impl Cell {
     }
 
     /// Whether another lane of the same warp wrote it, and nothing has put the two in order.
-    fn is_of_another_lane(&self, who: Who, clock: &Clock) -> bool {
-        u32::from(self.writer) == who.warp
-            && u32::from(self.lane) != who.lane
-            && self.event == clock.get(who.warp as usize)
+    fn is_of_another_lane(&self, issuer: Issuer, clock: &Clock) -> bool {
+        u32::from(self.writer) == issuer.warp
+            && u32::from(self.lane) != issuer.lane
+            && self.event == clock.get(issuer.warp as usize)
     }
 }
 
@@ -204,7 +217,8 @@ struct Phases {
 }
 
 /// The records of one block.
-pub(crate) struct Sanitizer {
+pub(crate) struct Sanitizer<'a> {
+    checks: &'a Checks<'a>,
     shape: BlockShape,
     warps: usize,
     /// By warp.
@@ -217,8 +231,10 @@ pub(crate) struct Sanitizer {
     last_readers: Vec<(u16, u8)>,
     /// For each byte, the last read of the tensor core; empty where there is none.
     core_reads: Vec<CoreRead>,
-    barriers: HashMap<u32, Knowledge>,
-    mbarriers: HashMap<u64, Phases>,
+    /// Barriers of the block, phases of the cluster's, mbarriers.
+    objects: HashMap<Object, Phases>,
+    /// Mbarriers among them.
+    mbarriers: usize,
     /// Atomics hand on knowledge too, by address.
     atomics: HashMap<(bool, u64), Knowledge>,
     /// `fence.proxy.tensormap` acquires.
@@ -228,14 +244,21 @@ pub(crate) struct Sanitizer {
     unfenced: Vec<Option<HashMap<Slot, u32>>>,
     /// Registers and memory that hold what nothing has written.
     undefined: Undefined,
+    /// What warps knew when they issued an operation that reads later, by its number.
+    operations: HashMap<u64, Box<Snapshot>>,
+    /// One of them, taken out: reads of one operation come together.
+    current: (u64, Option<Box<Snapshot>>),
     found: HashMap<(Rule, u32), usize>,
     pub findings: Vec<Finding>,
     /// Accesses checked.
     pub accesses: u64,
 }
 
-impl Sanitizer {
-    pub fn new(program: &Program, shape: &BlockShape, warps: usize, shared: usize) -> Self {
+impl<'a> Sanitizer<'a> {
+    /// For a block that begins.
+    pub fn new(checks: &'a Checks<'a>, shape: &BlockShape) -> Self {
+        let (program, warps) = (checks.program, shape.warps());
+        let shared = shape.shared_bytes(program);
         let own = |warp| {
             let mut known = Knowledge::default();
             known.clock.learn(warp, 1);
@@ -243,6 +266,9 @@ impl Sanitizer {
         };
         let has_core = program.code.iter().any(|i| matches!(i.op, Op::TensorMma(_) | Op::TensorCopy(_)));
         Self {
+            checks,
+            operations: HashMap::new(),
+            current: (0, None),
             shape: shape.clone(),
             warps,
             known: (0..warps).map(own).collect(),
@@ -251,8 +277,8 @@ impl Sanitizer {
             reader_pcs: vec![0; shared],
             last_readers: vec![(NOBODY, 0); shared],
             core_reads: if has_core { vec![CoreRead::default(); shared] } else { Vec::new() },
-            barriers: HashMap::new(),
-            mbarriers: HashMap::new(),
+            objects: HashMap::new(),
+            mbarriers: 0,
             atomics: HashMap::new(),
             acquired: Vec::new(),
             tensor: TensorShadow::new(warps),
@@ -264,8 +290,8 @@ impl Sanitizer {
         }
     }
 
-    fn tell(&mut self, rule: Rule, who: Who, other: Option<String>, place: impl FnOnce() -> String) {
-        if let Some(&index) = self.found.get(&(rule, who.pc)) {
+    fn tell(&mut self, rule: Rule, issuer: Issuer, other: Option<String>, place: impl FnOnce() -> String) {
+        if let Some(&index) = self.found.get(&(rule, issuer.pc)) {
             if let Some(finding) = self.findings.get_mut(index) {
                 finding.count += 1;
             }
@@ -274,10 +300,10 @@ impl Sanitizer {
         if self.findings.len() >= MOST {
             return;
         }
-        self.found.insert((rule, who.pc), self.findings.len());
-        let Who { warp, lane, .. } = who;
+        self.found.insert((rule, issuer.pc), self.findings.len());
+        let Issuer { warp, lane, .. } = issuer;
         let thread = Thread { block: self.shape.index, thread: self.shape.thread(warp, lane), warp, lane };
-        self.findings.push(Finding { rule, pc: who.pc, thread, other, place: place(), count: 1 });
+        self.findings.push(Finding { rule, pc: issuer.pc, thread, other, place: place(), count: 1 });
     }
 
     fn tick(&mut self, warp: u32) {
@@ -300,81 +326,81 @@ impl Sanitizer {
         }
     }
 
-    fn race(&mut self, who: Who, other: u32, by: usize, at: usize) {
+    fn race(&mut self, issuer: Issuer, other: u32, by: usize, at: usize) {
         let by = self.agent_name(by);
-        self.tell(Rule::Race { shared: true, other }, who, Some(by), || format!("shared address {at:#x}"));
+        self.tell(Rule::Race { shared: true, other }, issuer, Some(by), || format!("shared address {at:#x}"));
     }
 
-    fn race_of_lanes(&mut self, who: Who, other: u32, lane: u8, at: usize) {
+    fn race_of_lanes(&mut self, issuer: Issuer, other: u32, lane: u8, at: usize) {
         let by = if lane == LANES { "other lanes".to_owned() } else { format!("lane {lane} of its warp") };
-        self.tell(Rule::Race { shared: true, other }, who, Some(by), || format!("shared address {at:#x}"));
+        self.tell(Rule::Race { shared: true, other }, issuer, Some(by), || format!("shared address {at:#x}"));
     }
 
     /// Bytes of shared memory are read, by `clock`'s knowledge.
-    fn check_read(&mut self, who: Who, clock: &Clock, at: usize, size: usize) {
+    fn check_read(&mut self, issuer: Issuer, clock: &Clock, at: usize, size: usize) {
         self.accesses += 1;
         for byte in at..at + size {
             let Some(&cell) = self.cells.get(byte) else { return };
             let Cell { writer, event, pc, .. } = cell;
             if writer == NOBODY {
-                return self.tell(Rule::Uninitialised, who, None, || format!("shared address {byte:#x}"));
+                return self.tell(Rule::Uninitialised, issuer, None, || format!("shared address {byte:#x}"));
             }
             if event > clock.get(writer.into()) {
-                return self.race(who, pc, writer.into(), byte);
+                return self.race(issuer, pc, writer.into(), byte);
             }
-            if cell.is_of_another_lane(who, clock) {
-                return self.race_of_lanes(who, pc, cell.lane, byte);
+            if cell.is_of_another_lane(issuer, clock) {
+                return self.race_of_lanes(issuer, pc, cell.lane, byte);
             }
         }
     }
 
-    fn note_read(&mut self, who: Who, at: usize, size: usize) {
-        let now = self.now(who.warp);
+    fn note_read(&mut self, issuer: Issuer, at: usize, size: usize) {
+        let now = self.now(issuer.warp);
         for byte in at..at + size {
-            let reader = self.readers.get_mut(byte * self.warps + who.warp as usize);
+            let reader = self.readers.get_mut(byte * self.warps + issuer.warp as usize);
             let before = reader.map_or(0, |reader| std::mem::replace(reader, now));
             if let Some(pc) = self.reader_pcs.get_mut(byte) {
-                *pc = who.pc;
+                *pc = issuer.pc;
             }
             if let Some(last) = self.last_readers.get_mut(byte) {
-                let together = u32::from(last.0) == who.warp && before == now && u32::from(last.1) != who.lane;
-                *last = (who.warp as u16, if together { LANES } else { who.lane as u8 });
+                let together = u32::from(last.0) == issuer.warp && before == now && u32::from(last.1) != issuer.lane;
+                *last = (issuer.warp as u16, if together { LANES } else { issuer.lane as u8 });
             }
         }
     }
 
-    fn check_write(&mut self, who: Who, clock: &Clock, at: usize, size: usize, with: Overlap) {
+    fn check_write(&mut self, issuer: Issuer, clock: &Clock, at: usize, size: usize, with: Overlap) {
         self.accesses += 1;
         for byte in at..at + size {
             let Some(&cell) = self.cells.get(byte) else { return };
             let writer = usize::from(cell.writer);
             if cell.mbarrier {
                 let place = || format!("shared address {byte:#x}");
-                return self.tell(Rule::MbarrierOverwritten { other: cell.pc }, who, None, place);
+                return self.tell(Rule::MbarrierOverwritten { other: cell.pc }, issuer, None, place);
             }
             let allowed = with.same || with.atomic && cell.atomic;
             if cell.writer != NOBODY && cell.event > clock.get(writer) && !allowed {
-                return self.race(who, cell.pc, writer, byte);
+                return self.race(issuer, cell.pc, writer, byte);
             }
             // Lanes that store to one place by one instruction: Triton's copies of one value, whose last bits may differ
             // (a butterfly sum with a contracted step is not the same in every lane).
-            if cell.is_of_another_lane(who, clock) && !allowed && cell.pc != who.pc {
-                return self.race_of_lanes(who, cell.pc, cell.lane, byte);
+            if cell.is_of_another_lane(issuer, clock) && !allowed && cell.pc != issuer.pc {
+                return self.race_of_lanes(issuer, cell.pc, cell.lane, byte);
             }
             let readers = self.readers.get(byte * self.warps..(byte + 1) * self.warps).unwrap_or_default();
             if let Some(reader) = readers.iter().enumerate().position(|(warp, &event)| event > clock.get(warp)) {
-                return self.race(who, self.reader_pcs[byte], reader, byte);
+                return self.race(issuer, self.reader_pcs[byte], reader, byte);
             }
             if let Some(read) = self.core_reads.get(byte).copied()
                 && read.event > clock.get(read.agent)
             {
-                return self.race(who, read.pc, read.agent, byte);
+                return self.race(issuer, read.pc, read.agent, byte);
             }
-            let own = readers.get(who.warp as usize).copied().unwrap_or_default();
+            let own = readers.get(issuer.warp as usize).copied().unwrap_or_default();
             let (warp, lane) = self.last_readers.get(byte).copied().unwrap_or((NOBODY, 0));
-            let another = u32::from(warp) == who.warp && u32::from(lane) != who.lane;
-            if another && own == clock.get(who.warp as usize) {
-                return self.race_of_lanes(who, self.reader_pcs[byte], lane, byte);
+            let another = u32::from(warp) == issuer.warp && u32::from(lane) != issuer.lane;
+            if another && own == clock.get(issuer.warp as usize) {
+                return self.race_of_lanes(issuer, self.reader_pcs[byte], lane, byte);
             }
         }
     }
@@ -394,153 +420,106 @@ impl Sanitizer {
     }
 
     /// An ordinary read of shared memory.
-    pub fn read(&mut self, who: Who, at: usize, size: usize) {
-        self.with_clock(who.warp, |this, clock| this.check_read(who, clock, at, size));
-        self.note_read(who, at, size);
+    pub fn read_shared(&mut self, issuer: Issuer, at: usize, size: usize) {
+        self.with_clock(issuer.warp, |this, clock| this.check_read(issuer, clock, at, size));
+        self.note_read(issuer, at, size);
     }
 
     /// An ordinary write of shared memory. `same` tells that the bytes were there already: such a write races with no
     /// other write (Triton lets several warps store what they all have), but with reads it does.
-    pub fn write(&mut self, who: Who, at: usize, size: usize, same: bool) {
-        self.with_clock(who.warp, |this, clock| {
-            this.check_write(who, clock, at, size, Overlap { atomic: false, same })
+    pub fn write_shared(&mut self, issuer: Issuer, at: usize, size: usize, same: bool) {
+        self.with_clock(issuer.warp, |this, clock| {
+            this.check_write(issuer, clock, at, size, Overlap { atomic: false, same })
         });
-        let event = self.now(who.warp);
-        let Some(Knowledge { clock, .. }) = self.known.get(who.warp as usize) else { return };
+        let event = self.now(issuer.warp);
+        let Some(Knowledge { clock, .. }) = self.known.get(issuer.warp as usize) else { return };
         let known = |cell: &Cell| cell.event <= clock.get(cell.writer.into());
         let cells = self.cells.get(at..at + size).unwrap_or_default();
         // What an earlier writer has put there stays its own where this warp does not know of it.
         if !same || cells.iter().all(|cell| cell.writer == NOBODY || known(cell)) {
-            self.note_write(at, size, Cell::of(who, event));
+            self.note_write(at, size, Cell::of(issuer, event));
         }
     }
 
     /// A volatile, relaxed or acquiring load: its warp knows what that of the last such store to its bytes did.
-    pub fn strong_read(&mut self, checks: &Checks, who: Who, area: Area, label: impl Fn() -> String) {
+    pub fn strong_read(&mut self, issuer: Issuer, area: Area, label: impl Fn() -> String) {
         let Area { shared, address, size } = area;
-        let Some(known) = self.known.get_mut(who.warp as usize) else { return };
+        let Some(known) = self.known.get_mut(issuer.warp as usize) else { return };
         for byte in address..address + u64::from(size) {
             if let Some(meeting) = self.atomics.get(&(shared, byte)) {
                 known.join(meeting);
             }
         }
         if shared {
-            self.with_clock(who.warp, |this, clock| this.check_read(who, clock, address as usize, size as usize));
+            self.with_clock(issuer.warp, |this, clock| this.check_read(issuer, clock, address as usize, size as usize));
         } else {
-            self.global(checks, who, address, size, Kind::StrongRead, label);
+            self.global(issuer, address, size, Kind::StrongRead, label);
         }
     }
 
     /// A volatile, relaxed or releasing store; see [`Self::strong_read`].
-    pub fn strong_write(&mut self, checks: &Checks, who: Who, area: Area, label: impl Fn() -> String) {
-        let Some(known) = self.known.get(who.warp as usize).cloned() else { return };
+    pub fn strong_write(&mut self, issuer: Issuer, area: Area, label: impl Fn() -> String) {
+        let Some(known) = self.known.get(issuer.warp as usize).cloned() else { return };
         self.atomics.insert((area.shared, area.address), known);
-        self.atomic_write(checks, who, area, label);
+        self.atomic_write(issuer, area, label);
     }
 
     /// An atomic: it hands on what its warp knows to the next one at the same address.
-    pub fn atomic(&mut self, checks: &Checks, who: Who, area: Area) {
-        let Some(known) = self.known.get_mut(who.warp as usize) else { return };
+    pub fn atomic(&mut self, issuer: Issuer, area: Area) {
+        let Some(known) = self.known.get_mut(issuer.warp as usize) else { return };
         let meeting = self.atomics.entry((area.shared, area.address)).or_default();
         known.join(meeting);
         meeting.clone_from(known);
-        self.atomic_write(checks, who, area, String::new);
+        self.atomic_write(issuer, area, String::new);
     }
 
-    fn atomic_write(&mut self, checks: &Checks, who: Who, area: Area, label: impl Fn() -> String) {
+    fn atomic_write(&mut self, issuer: Issuer, area: Area, label: impl Fn() -> String) {
         if area.shared {
             let (at, size) = (area.address as usize, area.size as usize);
-            self.with_clock(who.warp, |this, clock| {
-                this.check_write(who, clock, at, size, Overlap { atomic: true, same: false })
+            self.with_clock(issuer.warp, |this, clock| {
+                this.check_write(issuer, clock, at, size, Overlap { atomic: true, same: false })
             });
-            let event = self.now(who.warp);
-            let cell = Cell { atomic: true, ..Cell::of(who, event) };
+            let event = self.now(issuer.warp);
+            let cell = Cell { atomic: true, ..Cell::of(issuer, event) };
             self.note_write(at, size, cell);
         } else {
-            self.global(checks, who, area.address, area.size, Kind::Atomic, label);
+            self.global(issuer, area.address, area.size, Kind::Atomic, label);
         }
-        self.tick(who.warp);
+        self.tick(issuer.warp);
     }
 
     /// An ordinary read or write of global memory; `label` names the place.
-    pub fn global_read(&mut self, checks: &Checks, who: Who, address: u64, size: u32, label: impl Fn() -> String) {
-        self.global(checks, who, address, size, Kind::Read, label);
+    pub fn global_read(&mut self, issuer: Issuer, address: u64, size: u32, label: impl Fn() -> String) {
+        self.global(issuer, address, size, Kind::Read, label);
     }
 
-    /// See [`Self::global_read`]; `same` as in [`Self::write`].
+    /// See [`Self::global_read`]; `same` as in [`Self::write_shared`].
     pub fn global_write(
         &mut self,
-        checks: &Checks,
-        who: Who,
+        issuer: Issuer,
         (address, size): (u64, u32),
         same: bool,
         label: impl Fn() -> String,
     ) {
-        self.global(checks, who, address, size, Kind::Write { same }, label);
+        self.global(issuer, address, size, Kind::Write { same }, label);
     }
 
     /// Whether the access is in order.
-    fn global(
-        &mut self,
-        checks: &Checks,
-        who: Who,
-        address: u64,
-        size: u32,
-        kind: Kind,
-        label: impl Fn() -> String,
-    ) -> bool {
+    fn global(&mut self, issuer: Issuer, address: u64, size: u32, kind: Kind, label: impl Fn() -> String) -> bool {
         self.accesses += 1;
-        let Some(Knowledge { clock: knows, .. }) = self.known.get(who.warp as usize) else { return true };
-        let asker =
-            Asker { block: self.shape.linear_index, warp: who.warp, event: self.now(who.warp), pc: who.pc, knows };
-        let conflict = checks.shadow().access(&asker, address, size, kind);
+        let Some(Knowledge { clock: knows, .. }) = self.known.get(issuer.warp as usize) else { return true };
+        let asker = Asker {
+            block: self.shape.linear_index,
+            warp: issuer.warp,
+            event: self.now(issuer.warp),
+            pc: issuer.pc,
+            knows,
+        };
+        let conflict = self.checks.shadow().access(&asker, address, size, kind);
         let Some(conflict) = conflict else { return true };
         let other = if conflict.same_block { format!("warp {}", conflict.warp) } else { "another block".to_owned() };
-        self.tell(Rule::Race { shared: false, other: conflict.pc }, who, Some(other), label);
+        self.tell(Rule::Race { shared: false, other: conflict.pc }, issuer, Some(other), label);
         false
-    }
-
-    /// `fence.proxy.async`: what the warp knows of is visible to the asynchronous proxy from now on.
-    pub fn proxy_fence(&mut self, warp: u32) {
-        if let Some(Knowledge { clock, proxy, .. }) = self.known.get_mut(warp as usize) {
-            proxy.join(clock);
-        }
-    }
-
-    /// A warp comes to a barrier.
-    pub fn barrier_arrive(&mut self, barrier: u32, warp: u32) {
-        let meeting = self.barriers.entry(barrier).or_default();
-        if let Some(known) = self.known.get(warp as usize) {
-            meeting.join(known);
-        }
-        self.tick(warp);
-    }
-
-    /// `bar.warp.sync`: the lanes of a warp know of each other.
-    pub fn warp_sync(&mut self, warp: u32) {
-        self.tick(warp);
-    }
-
-    /// A barrier is complete; these warps go on.
-    pub fn barrier_release(&mut self, barrier: u32, warps: impl Iterator<Item = u32>) {
-        let meeting = self.barriers.remove(&barrier).unwrap_or_default();
-        for warp in warps {
-            self.learn(warp, &meeting);
-        }
-    }
-
-    /// A warp goes on from a barrier whose other warps may do so later.
-    pub fn barrier_passed(&mut self, barrier: u32, warp: u32) {
-        if let Some(meeting) = self.barriers.get(&barrier).cloned() {
-            self.learn(warp, &meeting);
-        }
-    }
-
-    /// Another block of the cluster writes, which only the cluster's barriers and mbarriers order: what it does is not
-    /// compared with anything.
-    pub fn written_by_peer(&mut self, at: usize, size: usize, pc: u32) {
-        self.undefined.set_shared(at, size, 0, None);
-        self.note_write(at, size, Cell::of_agent(0, 0, pc));
     }
 
     fn learn(&mut self, warp: u32, meeting: &Knowledge) {
@@ -549,197 +528,164 @@ impl Sanitizer {
         }
     }
 
-    fn phases(&mut self, address: u64) -> &mut Phases {
-        // Warps, their tensor cores, mbarriers.
-        let agent = 2 * self.warps + self.mbarriers.len();
-        self.mbarriers.entry(address).or_insert_with(|| Phases {
-            agent,
-            ended: 0,
-            arrived: Knowledge::default(),
-            released: Knowledge::default(),
+    /// The records of an object that threads meet at.
+    fn phases(&mut self, object: Object) -> &mut Phases {
+        // Agents are warps, their tensor cores, mbarriers.
+        let (first, count) = (2 * self.warps, &mut self.mbarriers);
+        self.objects.entry(object).or_insert_with(|| {
+            let agent = first + *count;
+            *count += usize::from(matches!(object, Object::Mbarrier(_)));
+            Phases { agent, ended: 0, arrived: Knowledge::default(), released: Knowledge::default() }
         })
     }
 
-    /// An mbarrier is initialised or invalidated: whoever uses it has to know of that. Its bytes are no data.
-    pub fn mbarrier_set(&mut self, who: Who, at: usize) {
-        self.mark_mbarrier(at, false);
-        self.write(who, at, MBARRIER_BYTES, false);
-    }
-
-    /// An mbarrier is in use from its first arrival on: Triton 3.6 initialises some that it never uses, where tiles come.
-    fn mark_mbarrier(&mut self, at: usize, in_use: bool) {
-        self.cells.iter_mut().skip(at).take(MBARRIER_BYTES).for_each(|cell| cell.mbarrier = in_use);
-    }
-
-    /// A warp arrives at an mbarrier.
-    pub fn mbarrier_arrive(&mut self, address: u64, warp: u32) {
-        let Some(known) = self.known.get(warp as usize).cloned() else { return };
-        self.mark_mbarrier(address as usize, true);
-        self.phases(address).arrived.join(&known);
-        self.tick(warp);
-    }
-
-    /// A phase of an mbarrier ends.
-    pub fn mbarrier_ended(&mut self, address: u64) {
-        let phases = self.phases(address);
-        phases.ended += 1;
-        phases.arrived.clock.learn(phases.agent, phases.ended);
-        phases.released = phases.arrived.clone();
-    }
-
-    /// A warp has waited for a phase that has ended.
-    pub fn mbarrier_waited(&mut self, address: u64, warp: u32) {
-        let released = self.phases(address).released.clone();
-        self.learn(warp, &released);
+    /// Marks the bytes of an mbarrier: in use from the first arrival on. Triton 3.6 initialises some that it never uses,
+    /// where tiles come.
+    fn mark_mbarrier(&mut self, at: u64, in_use: bool) {
+        let cells = self.cells.iter_mut().skip(at as usize).take(MBARRIER_BYTES as usize);
+        cells.for_each(|cell| cell.mbarrier = in_use);
     }
 
     /// A bulk load is issued: its bytes are the asynchronous proxy's until the mbarrier's phase has ended.
-    pub fn load_issued(&mut self, who: Who, mbarrier: u64, at: usize, size: usize) {
-        self.read(who, mbarrier as usize, MBARRIER_BYTES);
+    pub fn load_issued(&mut self, issuer: Issuer, mbarrier: u64, at: usize, size: usize) {
+        self.read_shared(issuer, mbarrier as usize, MBARRIER_BYTES as usize);
         self.undefined.set_shared(at, size, 0, None);
-        self.with_clock(who.warp, |this, clock| this.check_write(who, clock, at, size, Overlap::default()));
-        let phases = self.phases(mbarrier);
+        self.with_clock(issuer.warp, |this, clock| this.check_write(issuer, clock, at, size, Overlap::default()));
+        let phases = self.phases(Object::Mbarrier(mbarrier));
         let (agent, event) = (phases.agent, phases.ended + 1);
-        self.note_write(at, size, Cell { writer: agent as u16, generic: false, ..Cell::of(who, event) });
+        self.note_write(at, size, Cell { writer: agent as u16, generic: false, ..Cell::of(issuer, event) });
     }
 
     /// A bulk load of another block of the cluster is issued, to this block's memory and mbarrier.
     pub fn load_issued_by_peer(&mut self, pc: u32, mbarrier: u64, at: usize, size: usize) {
         self.undefined.set_shared(at, size, 0, None);
-        let phases = self.phases(mbarrier);
+        let phases = self.phases(Object::Mbarrier(mbarrier));
         let (agent, event) = (phases.agent, phases.ended + 1);
         self.note_write(at, size, Cell::of_agent(agent as u16, event, pc));
     }
 
     /// A `cp.async` is issued: nobody may touch its bytes until it was waited for.
-    pub fn copy_issued(&mut self, who: Who, at: usize, size: usize) {
-        self.with_clock(who.warp, |this, clock| this.check_write(who, clock, at, size, Overlap::default()));
-        let cell = Cell { generic: false, ..Cell::of(who, NEVER) };
+    pub fn copy_issued(&mut self, issuer: Issuer, at: usize, size: usize) {
+        self.with_clock(issuer.warp, |this, clock| this.check_write(issuer, clock, at, size, Overlap::default()));
+        let cell = Cell { generic: false, ..Cell::of(issuer, NEVER) };
         self.note_write(at, size, cell);
     }
 
     /// A `cp.async` that was waited for has landed.
-    pub fn copy_landed(&mut self, who: Who, at: usize, size: usize) {
-        let event = self.now(who.warp);
-        self.note_write(at, size, Cell { generic: false, ..Cell::of(who, event) });
+    pub fn copy_landed(&mut self, issuer: Issuer, at: usize, size: usize) {
+        let event = self.now(issuer.warp);
+        self.note_write(at, size, Cell { generic: false, ..Cell::of(issuer, event) });
     }
 
-    /// What a warp knows when it issues an operation that reads later; what it does from now on comes after that.
-    pub fn issue(&mut self, warp: u32) -> Option<Box<Snapshot>> {
-        let known = self.known.get(warp as usize)?.clone();
+    /// Keeps what a warp knows when it issues an operation that reads later; what it does from now on comes after that.
+    fn issue(&mut self, warp: u32, number: u64, core: u32, rows: [u32; 2]) {
+        let Some(known) = self.known.get(warp as usize).cloned() else { return };
         self.tick(warp);
-        Some(Box::new(Snapshot { known, core: 0, rows: [0; 2] }))
+        self.operations.insert(number, Box::new(Snapshot { known, core, rows }));
     }
 
     /// An asynchronous operation reads, by what its warp knew when it issued it; whether what it reads is undefined.
-    pub fn read_later(&mut self, who: Who, then: &Snapshot, at: usize, size: usize) -> bool {
-        self.check_read(who, &then.known.clock, at, size);
+    fn read_later(&mut self, issuer: Issuer, number: u64, at: usize, size: usize) -> bool {
+        if self.current.0 != number {
+            self.forget_current();
+            self.current = (number, self.operations.remove(&number));
+        }
+        let Some(then) = self.current.1.take() else { return false };
+        let found = self.read_by(issuer, &then, at, size);
+        self.current.1 = Some(then);
+        found
+    }
+
+    /// Puts the snapshot that was taken out back.
+    fn forget_current(&mut self) {
+        if let (number, Some(then)) = std::mem::replace(&mut self.current, (0, None)) {
+            self.operations.insert(number, then);
+        }
+    }
+
+    fn read_by(&mut self, issuer: Issuer, then: &Snapshot, at: usize, size: usize) -> bool {
+        self.check_read(issuer, &then.known.clock, at, size);
         for byte in at..at + size {
             let Some(&Cell { writer, generic, event, pc, .. }) = self.cells.get(byte) else { break };
             if writer != NOBODY && generic && event <= then.known.clock.get(writer.into()) {
                 let seen = then.known.proxy.get(writer.into());
                 if event > seen {
                     let by = self.agent_name(writer.into());
-                    self.tell(Rule::ProxyFence { other: pc }, who, Some(by), || format!("shared address {byte:#x}"));
+                    self.tell(Rule::ProxyFence { other: pc }, issuer, Some(by), || format!("shared address {byte:#x}"));
                     break;
                 }
             }
         }
         if then.core == 0 {
-            self.note_read(who, at, size);
+            self.note_read(issuer, at, size);
         } else if let Some(reads) = self.core_reads.get_mut(at..(at + size).min(self.cells.len())) {
-            reads.fill(CoreRead { agent: self.warps + who.warp as usize, event: then.core, pc: who.pc });
+            reads.fill(CoreRead { agent: self.warps + issuer.warp as usize, event: then.core, pc: issuer.pc });
         }
         self.undefined.shared(at, size).0 != 0
     }
 
-    /// Bytes that a bulk store takes to global memory.
-    pub fn check_stored(&mut self, who: Who, at: usize, size: usize, label: impl Fn() -> String) {
-        let (bits, origin) = self.undefined.shared(at, size);
-        if bits != 0 {
-            self.tell(Rule::Undefined { reach: Reach::Global, origin }, who, None, label);
-        }
-    }
-
-    /// A bulk load takes global memory that nothing has written.
-    pub fn loads_unwritten(&mut self, who: Who, label: impl Fn() -> String) {
-        self.tell(Rule::Undefined { reach: Reach::Bulk, origin: None }, who, None, label);
-    }
-
     /// A register of a `wgmma` at `other` that has not been waited for is used.
-    pub fn wgmma_register(&mut self, who: Who, other: u32) {
+    pub fn wgmma_register(&mut self, issuer: Issuer, other: u32) {
         let rule = Rule::WgmmaRegister { other };
         // One missing wait, many registers.
-        if self.findings.iter().all(|finding| finding.rule != rule || finding.pc == who.pc) {
-            self.tell(rule, who, None, String::new);
-        }
-    }
-
-    /// `wgmma.fence`: what was written to registers is ordered before the next `wgmma`.
-    pub fn wgmma_fence(&mut self, warp: u32) {
-        if let Some(unfenced) = self.unfenced.get_mut(warp as usize) {
-            *unfenced = Some(HashMap::new());
+        if self.findings.iter().all(|finding| finding.rule != rule || finding.pc == issuer.pc) {
+            self.tell(rule, issuer, None, String::new);
         }
     }
 
     /// A register that some `wgmma` takes is written by another instruction.
-    pub fn register_written(&mut self, who: Who, slot: Slot) {
-        if let Some(Some(unfenced)) = self.unfenced.get_mut(who.warp as usize) {
-            unfenced.insert(slot, who.pc);
+    pub fn register_written(&mut self, issuer: Issuer, slot: Slot) {
+        if let Some(Some(unfenced)) = self.unfenced.get_mut(issuer.warp as usize) {
+            unfenced.insert(slot, issuer.pc);
         }
     }
 
     /// A `wgmma` with these registers is issued.
-    pub fn wgmma_takes(&mut self, who: Who, mut words: impl Iterator<Item = Slot>) {
-        let other = match self.unfenced.get(who.warp as usize) {
+    pub fn wgmma_takes(&mut self, issuer: Issuer, mut words: impl Iterator<Item = Slot>) {
+        let other = match self.unfenced.get(issuer.warp as usize) {
             Some(Some(unfenced)) => words.find_map(|slot| unfenced.get(&slot).copied()).map(Some),
             _ => Some(None),
         };
         if let Some(other) = other {
-            self.tell(Rule::WgmmaFence { other }, who, None, String::new);
+            self.tell(Rule::WgmmaFence { other }, issuer, None, String::new);
         }
     }
 
-    /// Arrivals at a barrier: its number, and how many threads are to come. `earlier` is what those want who are there.
-    pub fn check_barrier(
-        &mut self,
-        who: Who,
-        (number, threads): (u32, Option<u32>),
-        earlier: Option<Option<u32>>,
-        block: u32,
-    ) {
-        let misuse = match (threads, earlier) {
-            _ if number > 15 => Misuse::Number(number),
-            (Some(threads), _) if threads == 0 || !threads.is_multiple_of(32) => Misuse::NoWarps(threads),
-            (Some(threads), _) if threads > block.next_multiple_of(32) => Misuse::TooMany { threads, block },
-            (threads, Some(earlier)) if threads.unwrap_or(block) != earlier.unwrap_or(block) => {
-                Misuse::Disagree { threads: threads.unwrap_or(block), earlier: earlier.unwrap_or(block) }
+    /// Whether an instruction touches what a `wgmma` is still working on, and whether a
+    /// `wgmma.fence` stands between a register's write and a `wgmma` that takes it.
+    fn check_registers(&mut self, at: &Execution<'_>) {
+        let checks = self.checks;
+        if checks.wgmma_words.is_empty() || at.active == 0 {
+            return;
+        }
+        let (issuer, pc) = (at.first_issuer(), at.pc);
+        let code = &checks.program.code;
+        match code.get(pc as usize).map(|instruction| &instruction.op) {
+            Some(Op::Wgmma(wgmma)) => return self.wgmma_takes(issuer, wgmma.words()),
+            Some(Op::WgmmaWait { .. }) | None => return,
+            _ => {}
+        }
+        let uses = checks.uses.get(pc as usize).map(Vec::as_slice).unwrap_or_default();
+        let words = uses.iter().filter(|(file, _, slot)| *file == File::Word && checks.wgmma_words.contains(slot));
+        for &(_, how, slot) in words {
+            let holds = |pending: &&PendingWgmma| match code.get(pending.pc as usize).map(|i| &i.op) {
+                Some(Op::Wgmma(wgmma)) => wgmma.holds(slot),
+                _ => false,
+            };
+            if let Some(pending) = at.warp.wgmmas.iter().find(holds) {
+                return self.wgmma_register(issuer, pending.pc);
             }
-            _ => return,
-        };
-        self.tell(Rule::Barrier(misuse), who, None, String::new);
+            if how == Use::Write {
+                self.register_written(issuer, slot);
+            }
+        }
     }
 
-    /// An mbarrier is initialised where one is in the middle of a phase.
-    pub fn mbarrier_twice(&mut self, who: Who, at: usize) {
-        self.tell(Rule::MbarrierTwice, who, None, || format!("shared address {at:#x}"));
-    }
-
-    /// A thread ends before its bulk store was waited for.
-    pub fn unwaited(&mut self, who: Who) {
-        self.tell(Rule::Unwaited, who, None, String::new);
-    }
-
-    /// Only some lanes of a warp come to a barrier.
-    pub fn divergent(&mut self, who: Who) {
-        self.tell(Rule::Divergent, who, None, String::new);
-    }
-}
-
-/// `byte 16 of x`, for a report.
-pub(crate) fn place_in_global(environment: &Environment<'_>, address: u64) -> String {
-    match environment.memory.find(address, 1) {
-        Some(allocation) => format!("byte {} of {}", address - allocation.address, allocation.label),
-        None => format!("global address {address:#x}"),
+    /// Whether lanes are missing from what all of a warp have to execute together.
+    fn check_aligned(&mut self, at: &Execution<'_>) {
+        let checks = self.checks;
+        if at.active != 0 && checks.aligned.get(at.pc as usize) == Some(&true) && at.active != at.warp.live() {
+            self.tell(Rule::Divergent, at.first_issuer(), None, String::new);
+        }
     }
 }

@@ -5,10 +5,10 @@
 use super::clock::Clock;
 use super::finding::Rule;
 use super::global::{Kind, Last};
-use super::{Checks, Knowledge, Sanitizer};
+use super::{Knowledge, Sanitizer};
 use crate::descriptor::tensor_map::TENSOR_MAP_BYTES;
 use crate::program::{Op, Program};
-use crate::state::access::Who;
+use crate::state::access::Issuer;
 
 /// An acquire of a tensor map.
 pub(super) struct Acquired {
@@ -47,19 +47,11 @@ impl Acquired {
     }
 }
 
-impl Sanitizer {
-    /// `fence.proxy.tensormap::generic.release`: what the warp knows of is released.
-    pub fn maps_released(&mut self, warp: u32) {
-        if let Some(Knowledge { clock, maps, .. }) = self.known.get_mut(warp as usize) {
-            maps.join(clock);
-        }
-        self.tick(warp);
-    }
-
+impl Sanitizer<'_> {
     /// `fence.proxy.tensormap::generic.acquire`
-    pub fn map_acquired(&mut self, checks: &Checks, warp: u32, address: u64) {
+    pub fn map_acquired(&mut self, warp: u32, address: u64) {
         let Some(Knowledge { clock, maps, .. }) = self.known.get(warp as usize).cloned() else { return };
-        let seen = checks.shadow().writes(address, TENSOR_MAP_BYTES as u64);
+        let seen = self.checks.shadow().writes(address, TENSOR_MAP_BYTES as u64);
         let acquired = Acquired { address, warp, event: self.now(warp), clock, maps, seen };
         self.tick(warp);
         // More warps know of an earlier one; a later one knows of more writes.
@@ -71,25 +63,21 @@ impl Sanitizer {
     }
 
     /// A bulk tensor copy reads its map.
-    pub fn map_read(
-        &mut self,
-        (program, checks): (&Program, &Checks),
-        who: Who,
-        address: u64,
-        label: impl Fn() -> String,
-    ) {
-        if !self.global(checks, who, address, TENSOR_MAP_BYTES as u32, Kind::Read, &label) {
+    pub fn map_read(&mut self, issuer: Issuer, address: u64) {
+        let checks = self.checks;
+        let label = || checks.memory.describe(address);
+        if !self.global(issuer, address, TENSOR_MAP_BYTES as u32, Kind::Read, label) {
             return;
         }
         let writes = checks.shadow().writes(address, TENSOR_MAP_BYTES as u64);
-        let Some(Knowledge { clock, .. }) = self.known.get(who.warp as usize) else { return };
+        let Some(Knowledge { clock, .. }) = self.known.get(issuer.warp as usize) else { return };
         let block = self.shape.linear_index;
         let known =
             |acquired: &&Acquired| acquired.address == address && acquired.event <= clock.get(acquired.warp as usize);
         let acquires: Vec<&Acquired> = self.acquired.iter().filter(known).collect();
         let lacking = writes.iter().find_map(|write| {
             let lacks: Vec<MapFence> =
-                acquires.iter().map_while(|acquired| acquired.lacks(program, block, write)).collect();
+                acquires.iter().map_while(|acquired| acquired.lacks(checks.program, block, write)).collect();
             // One acquire that lacks nothing is enough.
             if !acquires.is_empty() && lacks.len() < acquires.len() {
                 return None;
@@ -98,7 +86,7 @@ impl Sanitizer {
             Some((write.pc, if released { MapFence::Release } else { MapFence::Acquire }))
         });
         if let Some((other, fence)) = lacking {
-            self.tell(Rule::TensorMapFence { other, fence }, who, None, label);
+            self.tell(Rule::TensorMapFence { other, fence }, issuer, None, label);
         }
     }
 }

@@ -10,30 +10,14 @@
 use super::clock::Clock;
 use super::finding::{Finding, Rule};
 use super::undefined::Origin;
-use super::{Checks, Knowledge, NEVER, Sanitizer, Snapshot};
-use crate::state::access::Who;
+use super::{Knowledge, NEVER, Sanitizer};
+use crate::state::access::Issuer;
+use crate::state::tensor_memory::{Cells, TOGETHER, TensorUse};
 
-/// Lanes that every access takes or leaves together.
-pub(crate) const TOGETHER: u32 = 16;
 const COLUMNS: u32 = 512;
 const LANES: u32 = 128;
 
-/// Sixteen lanes of a column.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Cells {
-    pub column: u32,
-    /// First lane over sixteen.
-    pub group: u32,
-}
-
-impl Cells {
-    /// Those of an address in tensor memory.
-    pub fn of(address: u32) -> Self {
-        Self { column: address & 0xffff, group: (address >> 16) / TOGETHER }
-    }
-}
-
-/// Who touched cells.
+/// Issuer touched cells.
 #[derive(Clone, Copy, Debug)]
 struct Touch {
     warp: u32,
@@ -61,37 +45,6 @@ impl Record {
     }
 }
 
-/// How cells are accessed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum TensorUse {
-    /// `tcgen05.ld`
-    Load,
-    /// `tcgen05.st`
-    Store,
-    /// What a `tcgen05.mma` multiplies or scales with.
-    Operand,
-    /// The accumulator, which is added to or not.
-    Sum { add: bool },
-    /// `tcgen05.cp`
-    Copy,
-    /// `tcgen05.dealloc`
-    Release,
-}
-
-impl TensorUse {
-    fn is_of_the_core(self) -> bool {
-        matches!(self, Self::Operand | Self::Sum { .. } | Self::Copy)
-    }
-
-    fn reads(self) -> bool {
-        matches!(self, Self::Load | Self::Operand | Self::Sum { add: true })
-    }
-
-    fn writes(self) -> bool {
-        !matches!(self, Self::Load | Self::Operand)
-    }
-}
-
 /// What is missing between two accesses of tensor memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Missing {
@@ -109,14 +62,14 @@ pub enum Missing {
 
 /// Records of a block's tensor memory.
 pub(super) struct TensorShadow {
-    /// Made by the first allocation.
+    /// Made by the first access.
     records: Vec<Record>,
     /// By warp: operations that it gave to the tensor core.
     issued: Vec<u32>,
     /// By warp: cells of loads and of stores that have not been waited for.
     pending: Vec<[Vec<Cells>; 2]>,
     /// By warp: what it knows of through a `tcgen05.fence::after_thread_sync`.
-    fenced: Vec<Clock>,
+    pub fenced: Vec<Clock>,
 }
 
 impl TensorShadow {
@@ -130,17 +83,14 @@ impl TensorShadow {
     }
 
     fn record(&mut self, cells: Cells) -> Option<&mut Record> {
+        if self.records.is_empty() {
+            self.records = vec![Record::untouched(); (LANES / TOGETHER * COLUMNS) as usize];
+        }
         self.records.get_mut((cells.group * COLUMNS + cells.column) as usize)
     }
 }
 
-/// All cells of some columns.
-pub(crate) fn columns(first: u32, count: u32) -> impl Iterator<Item = Cells> {
-    (first..first.saturating_add(count).min(COLUMNS))
-        .flat_map(|column| (0..LANES / TOGETHER).map(move |group| Cells { column, group }))
-}
-
-impl Sanitizer {
+impl Sanitizer<'_> {
     /// The agent that a warp's tensor core is.
     pub(super) fn core(&self, warp: u32) -> usize {
         self.warps + warp as usize
@@ -153,25 +103,18 @@ impl Sanitizer {
         *issued
     }
 
-    /// `tcgen05.alloc`
-    pub fn tensor_allocated(&mut self) {
-        if self.tensor.records.is_empty() {
-            self.tensor.records = vec![Record::untouched(); (LANES / TOGETHER * COLUMNS) as usize];
-        }
-    }
-
     /// What stands between an earlier access and one by `who`, if something is missing.
-    fn missing(&self, checks: &Checks, who: Who, how: TensorUse, before: &Touch) -> Option<Missing> {
-        let Knowledge { clock, .. } = self.known.get(who.warp as usize)?;
-        let fenced = self.tensor.fenced.get(who.warp as usize)?;
+    fn missing(&self, issuer: Issuer, how: TensorUse, before: &Touch) -> Option<Missing> {
+        let Knowledge { clock, .. } = self.known.get(issuer.warp as usize)?;
+        let fenced = self.tensor.fenced.get(issuer.warp as usize)?;
         let ordered = |agent: usize, event: u32, otherwise: Missing| {
             if event > clock.get(agent) {
                 Some(otherwise)
             } else {
-                (checks.tensor_fences && event > fenced.get(agent)).then_some(Missing::Fence)
+                (self.checks.tensor_fences && event > fenced.get(agent)).then_some(Missing::Fence)
             }
         };
-        let own = before.warp == who.warp;
+        let own = before.warp == issuer.warp;
         match (before.how.is_of_the_core(), how.is_of_the_core()) {
             (false, _) if before.ends == NEVER => {
                 Some(if before.how == TensorUse::Load { Missing::WaitLoad } else { Missing::WaitStore })
@@ -191,10 +134,10 @@ impl Sanitizer {
     }
 
     /// Cells are accessed; `core` is the number of what the tensor core does.
-    pub fn tensor_access(&mut self, checks: &Checks, who: Who, cells: &[Cells], how: TensorUse, core: u32) {
+    pub fn tensor_access(&mut self, issuer: Issuer, cells: &[Cells], how: TensorUse, core: u32) {
         self.accesses += 1;
-        let issued = self.now(who.warp);
-        let touch = Touch { warp: who.warp, how, ends: if core == 0 { NEVER } else { core }, issued, pc: who.pc };
+        let issued = self.now(issuer.warp);
+        let touch = Touch { warp: issuer.warp, how, ends: if core == 0 { NEVER } else { core }, issued, pc: issuer.pc };
         let mut told = false;
         for &at in cells {
             let Some(record) = self.tensor.record(at) else { continue };
@@ -203,16 +146,16 @@ impl Sanitizer {
             };
             if !told && how.reads() && how != TensorUse::Load && record.write.is_none() {
                 told = true;
-                self.tell(Rule::TensorUntouched, who, None, place);
+                self.tell(Rule::TensorUntouched, issuer, None, place);
             }
             let Some(record) = self.tensor.record(at) else { continue };
             let earlier: Vec<Touch> =
                 record.write.iter().chain(record.reads.iter().filter(|_| how.writes())).copied().collect();
-            let missing = earlier.iter().find_map(|before| Some((before, self.missing(checks, who, how, before)?)));
+            let missing = earlier.iter().find_map(|before| Some((before, self.missing(issuer, how, before)?)));
             if !told && let Some((before, missing)) = missing {
                 told = true;
-                let by = (before.warp != who.warp).then(|| format!("warp {}", before.warp));
-                self.tell(Rule::Tensor { other: before.pc, missing }, who, by, place);
+                let by = (before.warp != issuer.warp).then(|| format!("warp {}", before.warp));
+                self.tell(Rule::Tensor { other: before.pc, missing }, issuer, by, place);
             }
             let Some(record) = self.tensor.record(at) else { continue };
             if how == TensorUse::Release {
@@ -221,11 +164,11 @@ impl Sanitizer {
                 *record = Record { write: Some(touch), reads: Vec::new(), undefined: 0, origin: None };
             } else {
                 let core = how.is_of_the_core();
-                record.reads.retain(|read| (read.warp, read.how.is_of_the_core()) != (who.warp, core));
+                record.reads.retain(|read| (read.warp, read.how.is_of_the_core()) != (issuer.warp, core));
                 record.reads.push(touch);
             }
         }
-        if let Some([loads, stores]) = self.tensor.pending.get_mut(who.warp as usize) {
+        if let Some([loads, stores]) = self.tensor.pending.get_mut(issuer.warp as usize) {
             match how {
                 TensorUse::Load => loads.extend_from_slice(cells),
                 TensorUse::Store => stores.extend_from_slice(cells),
@@ -263,7 +206,7 @@ impl Sanitizer {
     }
 
     /// The tensor core of the pair's other block writes some cells, for this block too.
-    pub fn tensor_written_by_peer(&mut self, cells: &[Cells]) {
+    pub fn tensor_written_elsewhere(&mut self, cells: &[Cells]) {
         for &at in cells {
             if let Some(record) = self.tensor.record(at) {
                 *record = Record { write: None, reads: Vec::new(), undefined: 0, origin: None };
@@ -271,35 +214,13 @@ impl Sanitizer {
         }
     }
 
-    /// `tcgen05.fence`
-    pub fn tensor_fence(&mut self, warp: u32, before: bool) {
-        let now = self.now(warp);
-        let index = warp as usize;
-        let Some((known, fenced)) = self.known.get_mut(index).zip(self.tensor.fenced.get_mut(index)) else { return };
-        if before {
-            known.tensor.learn(index, now);
-            self.tick(warp);
-        } else {
-            fenced.join(&known.tensor);
-        }
-    }
-
-    /// A commit of what a warp gave to the tensor core tells an mbarrier of this block.
-    pub fn commit_landed(&mut self, mbarrier: u64, warp: u32, then: &Snapshot) {
-        let core = self.core(warp);
-        let phases = self.phases(mbarrier);
-        phases.arrived.join(&then.known);
-        phases.arrived.clock.learn(core, then.core);
-        phases.arrived.tensor.learn(core, then.core);
-    }
-
     /// The block ends before the tensor core has done what a thread asked for. Where somebody has used the result too early,
     /// it is the same missing wait.
-    pub fn core_unwaited(&mut self, who: Who) {
+    pub fn core_unwaited(&mut self, issuer: Issuer) {
         let is_known =
             |finding: &Finding| matches!(finding.rule, Rule::Unwaited | Rule::Tensor { missing: Missing::Commit, .. });
         if !self.findings.iter().any(is_known) {
-            self.unwaited(who);
+            self.tell(Rule::Unwaited, issuer, None, String::new);
         }
     }
 }

@@ -1,0 +1,98 @@
+//! `bar` and `barrier`: threads of a block meet at one of its 16 barriers. PTX ISA 9.7.13.1.
+
+use crate::instrument::{BarrierMisuse, Instrument, Misuse, Object};
+use crate::program::{BarrierReduction, Slot};
+use crate::state::access::Issuer;
+use crate::state::block::{Block, Waiting};
+use crate::state::warp::State;
+
+/// An arrival at a barrier, as the instruction says it.
+pub(crate) struct Arrival {
+    pub barrier: u32,
+    /// As the instruction says it.
+    pub number: u32,
+    /// Threads that complete it; `None` for all of the block.
+    pub threads: Option<u32>,
+    pub mask: u32,
+    /// Its instruction.
+    pub pc: u32,
+    pub waits: bool,
+    /// Kind, destination, and the lanes whose predicate holds.
+    pub reduction: Option<(BarrierReduction, Slot, u32)>,
+}
+
+impl Arrival {
+    /// What is wrong with it; `earlier` is the number of threads that those who are there wait for, where there are any.
+    fn misuse(&self, earlier: Option<Option<u32>>, block: u32) -> Option<BarrierMisuse> {
+        Some(match (self.threads, earlier) {
+            _ if self.number > 15 => BarrierMisuse::Number(self.number),
+            (Some(threads), _) if threads == 0 || !threads.is_multiple_of(32) => BarrierMisuse::NoWarps(threads),
+            (Some(threads), _) if threads > block.next_multiple_of(32) => BarrierMisuse::TooMany { threads, block },
+            (threads, Some(earlier)) if threads.unwrap_or(block) != earlier.unwrap_or(block) => {
+                BarrierMisuse::Disagree { threads: threads.unwrap_or(block), earlier: earlier.unwrap_or(block) }
+            }
+            _ => return None,
+        })
+    }
+}
+
+impl<I: Instrument> Block<I> {
+    /// A warp comes to a barrier.
+    pub fn arrive(&mut self, index: usize, arrival: &Arrival) {
+        let Some(barrier) = self.barriers.get_mut(arrival.barrier as usize) else { return };
+        let earlier = (barrier.arrived > 0).then_some(barrier.wanted);
+        if let Some(misuse) = arrival.misuse(earlier, self.shape.threads()) {
+            let issuer = Issuer { warp: index as u32, lane: arrival.mask.trailing_zeros(), pc: arrival.pc };
+            self.state.instrument.misused(issuer, Misuse::Barrier(misuse));
+        }
+        self.state.instrument.released(index as u32, Object::Barrier(arrival.barrier));
+        if barrier.arrived == 0 {
+            (barrier.and, barrier.or, barrier.count) = (true, false, 0);
+        }
+        barrier.arrived += arrival.mask.count_ones();
+        barrier.wanted = arrival.threads;
+        if let Some((_, _, holds)) = arrival.reduction {
+            barrier.and &= holds & arrival.mask == arrival.mask;
+            barrier.or |= holds & arrival.mask != 0;
+            barrier.count += (holds & arrival.mask).count_ones();
+        }
+        if arrival.waits {
+            let reduction = arrival.reduction.map(|(kind, slot, _)| (kind, slot));
+            barrier.waiting.push(Waiting { warp: index, mask: arrival.mask, reduction });
+            self.warps[index].state = State::AtBarrier(arrival.barrier);
+        }
+        let all = self.live_threads();
+        if self.barriers[arrival.barrier as usize].arrived >= arrival.threads.unwrap_or(all).min(self.shape.threads()) {
+            self.release(arrival.barrier as usize);
+        }
+    }
+
+    /// After an exit, barriers of all threads may be complete.
+    pub fn release_barriers(&mut self) {
+        let all = self.live_threads();
+        for number in 0..self.barriers.len() {
+            let barrier = &self.barriers[number];
+            if !barrier.waiting.is_empty() && barrier.arrived >= all {
+                self.release(number);
+            }
+        }
+    }
+
+    fn release(&mut self, number: usize) {
+        let barrier = std::mem::take(&mut self.barriers[number]);
+        let object = Object::Barrier(number as u32);
+        self.state.instrument.completed(object);
+        for Waiting { warp, mask, reduction } in barrier.waiting {
+            let warp = &mut self.warps[warp];
+            warp.state = State::Ready;
+            self.state.instrument.acquired(warp.index, object);
+            let all = |holds: bool| if holds { u32::MAX } else { 0 };
+            match reduction {
+                Some((BarrierReduction::And, slot)) => warp.write_predicate(slot, all(barrier.and), mask),
+                Some((BarrierReduction::Or, slot)) => warp.write_predicate(slot, all(barrier.or), mask),
+                Some((BarrierReduction::Count, slot)) => warp.write_word(slot, &[barrier.count; 32], mask),
+                None => {}
+            }
+        }
+    }
+}
