@@ -44,7 +44,7 @@ impl Module {
         let mut kernels = BTreeMap::new();
         for entry in syntax.entries() {
             let program = decode::decode(&syntax, entry).map_err(located)?;
-            let offsets = decode::parameter_offsets(entry);
+            let offsets = decode::place::parameter_offsets(entry);
             let parameters = offsets.into_iter().zip(entry.params.iter().map(warpbook_ptx::Param::size)).collect();
             let declaration = Function { body: None, ..entry.clone() };
             let contractible = warpbook_ptx::contraction::candidates(entry).len() as u32;
@@ -76,7 +76,7 @@ impl Module {
     /// Variables of the module that live in global memory, in the order in which their addresses are to be given to
     /// [`globals`](crate::LaunchConfig::globals).
     pub fn variables(&self) -> Vec<ModuleVariable> {
-        let variables = self.syntax.variables.iter().filter(|variable| decode::is_global(variable.space));
+        let variables = self.syntax.variables.iter().filter(|variable| decode::place::is_global(variable.space));
         variables
             .map(|variable| {
                 let (mut bytes, addresses) = match &variable.initializer {
@@ -101,7 +101,7 @@ const MAX_VARIABLES: u64 = 256 << 20;
 
 fn bounded(variables: &[warpbook_ptx::Variable]) -> Result<()> {
     let mut total = 0u64;
-    for variable in variables.iter().filter(|variable| decode::is_global(variable.space)) {
+    for variable in variables.iter().filter(|variable| decode::place::is_global(variable.space)) {
         total = total.saturating_add(variable.size);
         if total > MAX_VARIABLES {
             let message =

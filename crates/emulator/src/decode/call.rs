@@ -1,7 +1,8 @@
 //! Calls: of what the driver provides, and of the module's own functions, which are inlined.
 
+use super::Decoder;
 use super::modifiers::Modifiers;
-use super::{Decoder, Place};
+use super::place::Place;
 use crate::lanes;
 use crate::program::File;
 use crate::program::Op;

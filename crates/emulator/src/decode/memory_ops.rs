@@ -1,8 +1,9 @@
 //! Loads, stores, atomics, asynchronous copies and address conversions.
 
+use super::Decoder;
 use super::modifiers::Modifiers;
+use super::place::Place;
 use super::scope::file_of;
-use super::{Decoder, Place};
 use crate::program::File;
 use crate::program::{AddressOperand, AtomicOp, AtomicType, Base, Data, Elements, MemorySpace, Op};
 use warpbook_diagnostic::Result;

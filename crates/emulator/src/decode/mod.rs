@@ -14,7 +14,9 @@ mod modifiers;
 mod move_ops;
 mod operands;
 mod packed_ops;
+pub(crate) mod place;
 mod predicate_ops;
+mod registers;
 mod rounded;
 mod scope;
 mod select;
@@ -30,7 +32,7 @@ use crate::program::{Data, Instruction, Op, Program, Register, Slot, Special};
 use scope::Symbols;
 use warpbook_diagnostic::{Diagnostic, Result};
 use warpbook_ptx::isa::Opcode;
-use warpbook_ptx::{Function, LineInfo, Module, Space, Statement};
+use warpbook_ptx::{Function, LineInfo, Module, Statement};
 
 /// Decodes one entry. An instruction or a modifier that the emulator does not implement is an error with its place.
 pub(super) fn decode(module: &Module, entry: &Function) -> Result<Program> {
@@ -352,37 +354,4 @@ fn slots_within(
 
 fn error(code: &'static str, message: String, span: Range<usize>) -> Diagnostic {
     Diagnostic::error(code, message).at(span, "")
-}
-
-/// Where a variable lives, once decoded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
-    /// Offset in the kernel's parameter block.
-    Param(u32),
-    /// Offset in the block's shared memory.
-    Shared(u32),
-    /// Offset in the thread's local memory.
-    Local(u32),
-    /// Index of a module variable in global memory.
-    Global(usize),
-}
-
-/// Parameters of the entry: offset of each, in order, as the driver lays them out.
-pub(super) fn parameter_offsets(entry: &Function) -> Vec<u32> {
-    let mut offset = 0u32;
-    entry
-        .params
-        .iter()
-        .map(|param| {
-            offset = offset.checked_next_multiple_of(param.align.max(1)).unwrap_or(u32::MAX);
-            let here = offset;
-            offset = offset.saturating_add(param.size());
-            here
-        })
-        .collect()
-}
-
-/// Module variables that live in global memory (constants too: they are read only, which ptxas checks).
-pub(super) fn is_global(space: Space) -> bool {
-    matches!(space, Space::Global | Space::Const)
 }

@@ -1,8 +1,9 @@
 //! Operands to slots of the register file: constants, special registers, addresses of variables.
 
+use super::Decoder;
 use super::modifiers::Modifiers;
+use super::place::Place;
 use super::scope::file_of;
-use super::{Decoder, Place};
 use crate::lanes::lanes;
 use crate::program::File;
 use crate::program::{Data, Long, Op, Slot, Word};

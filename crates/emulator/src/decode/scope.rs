@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use super::{Decoder, Place, is_global, parameter_offsets};
+use super::place::{Place, is_global, parameter_offsets};
 use crate::program::File;
-use crate::program::{Slot, Special};
+use crate::program::Slot;
 use warpbook_diagnostic::{Diagnostic, Result};
 use warpbook_ptx::{Function, Module, PtxType, Space, Statement, Variable};
 
@@ -26,7 +26,7 @@ struct Scope {
 pub(super) struct Symbols<'a> {
     scopes: Vec<Scope>,
     next_scope: u32,
-    registers: HashMap<(u32, String), (PtxType, Slot)>,
+    pub(super) registers: HashMap<(u32, String), (PtxType, Slot)>,
     variables: HashMap<&'a str, (Place, PtxType)>,
     /// Where the shared variables of functions lie, by their place in the text.
     shared_of_functions: HashMap<usize, u32>,
@@ -187,7 +187,7 @@ impl<'a> Symbols<'a> {
         self.variables.insert(name, (place, ty));
     }
 
-    fn find(&self, name: &str) -> Option<(u32, PtxType)> {
+    pub(super) fn find(&self, name: &str) -> Option<(u32, PtxType)> {
         let digits = name.len() - name.trim_end_matches(|c: char| c.is_ascii_digit()).len();
         self.scopes.iter().rev().find_map(|scope| {
             if let Some(ty) = scope.names.get(name) {
@@ -208,71 +208,5 @@ impl<'a> Symbols<'a> {
 
     pub fn variable(&self, name: &str) -> Option<Place> {
         self.variables.get(name).map(|(place, _)| *place)
-    }
-}
-
-impl Decoder<'_> {
-    /// The type and slot of a declared register; `None` if the name is no register.
-    pub(super) fn lookup(&mut self, name: &str) -> Option<(PtxType, Slot)> {
-        let (scope, ty) = self.symbols.find(name)?;
-        let key = (scope, name.to_owned());
-        if let Some(&found) = self.symbols.registers.get(&key) {
-            return Some(found);
-        }
-        let slot = self.fresh(file_of(ty)?);
-        self.symbols.registers.insert(key, (ty, slot));
-        Some((ty, slot))
-    }
-
-    /// The slot of a register that has to be in `file`.
-    pub(super) fn register(&mut self, name: &str, file: File) -> Result<Slot> {
-        match self.lookup(name) {
-            Some((ty, slot)) if file_of(ty) == Some(file) => Ok(slot),
-            Some((ty, _)) => Err(self.malformed(format!("`{name}` is a .{ty} register, which does not fit here"))),
-            None => Err(self.malformed(format!("`{name}` is not declared"))),
-        }
-    }
-
-    /// The special register of a name.
-    pub(super) fn special_by_name(name: &str) -> Option<Special> {
-        Some(match name {
-            "%tid.x" => Special::TidX,
-            "%tid.y" => Special::TidY,
-            "%tid.z" => Special::TidZ,
-            "%ntid.x" => Special::NtidX,
-            "%ntid.y" => Special::NtidY,
-            "%ntid.z" => Special::NtidZ,
-            "%ctaid.x" => Special::CtaidX,
-            "%ctaid.y" => Special::CtaidY,
-            "%ctaid.z" => Special::CtaidZ,
-            "%nctaid.x" => Special::NctaidX,
-            "%nctaid.y" => Special::NctaidY,
-            "%nctaid.z" => Special::NctaidZ,
-            "%clusterid.x" => Special::ClusterIdX,
-            "%clusterid.y" => Special::ClusterIdY,
-            "%clusterid.z" => Special::ClusterIdZ,
-            "%nclusterid.x" => Special::NumClustersX,
-            "%nclusterid.y" => Special::NumClustersY,
-            "%nclusterid.z" => Special::NumClustersZ,
-            "%cluster_ctaid.x" => Special::ClusterCtaidX,
-            "%cluster_ctaid.y" => Special::ClusterCtaidY,
-            "%cluster_ctaid.z" => Special::ClusterCtaidZ,
-            "%cluster_nctaid.x" => Special::ClusterNctaidX,
-            "%cluster_nctaid.y" => Special::ClusterNctaidY,
-            "%cluster_nctaid.z" => Special::ClusterNctaidZ,
-            "%cluster_ctarank" => Special::ClusterRank,
-            "%cluster_nctarank" => Special::ClusterSize,
-            "%laneid" => Special::LaneId,
-            "%warpid" => Special::WarpId,
-            "%nwarpid" => Special::NumWarps,
-            "%lanemask_eq" => Special::LaneMaskEq,
-            "%lanemask_lt" => Special::LaneMaskLt,
-            "%lanemask_le" => Special::LaneMaskLe,
-            "%lanemask_gt" => Special::LaneMaskGt,
-            "%lanemask_ge" => Special::LaneMaskGe,
-            "%smid" => Special::SmId,
-            "%dynamic_smem_size" => Special::DynamicSharedSize,
-            _ => return None,
-        })
     }
 }

@@ -44,7 +44,7 @@ pub enum Observe {
         /// Its number in the block; `None` for all.
         warp: Option<u32>,
     },
-    /// Issuer writes to these bytes.
+    /// Which instructions write to these bytes.
     Writers(Vec<Span>),
     /// Values at lines.
     Watch(Watching),

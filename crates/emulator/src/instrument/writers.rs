@@ -1,4 +1,4 @@
-//! Issuer writes to some bytes of global memory.
+//! Which instructions write to given bytes of global memory.
 
 use super::counters::Way;
 use super::observe::{Instructions, Line};
@@ -47,7 +47,7 @@ pub struct Writer {
     pub span: Span,
 }
 
-/// Issuer wrote.
+/// The writes to the watched bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Writers {
     /// The first write, in the order of the emulated blocks.

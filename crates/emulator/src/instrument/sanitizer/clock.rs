@@ -30,6 +30,41 @@ impl Clock {
     }
 }
 
+/// An event that nobody knows of: an operation that has not landed.
+pub(super) const NEVER: u32 = u32::MAX;
+
+/// What a warp knows, and what a place through which warps hand it on does.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Knowledge {
+    /// Events that happened before.
+    pub clock: Clock,
+    /// Writes of the generic proxy that are visible to the asynchronous one.
+    pub proxy: Clock,
+    /// Writes of the generic proxy that are released to the tensormap proxy.
+    pub maps: Clock,
+    /// Operations of tensor memory before a `tcgen05.fence::before_thread_sync`.
+    pub tensor: Clock,
+}
+
+impl Knowledge {
+    pub fn join(&mut self, other: &Self) {
+        self.clock.join(&other.clock);
+        self.proxy.join(&other.proxy);
+        self.maps.join(&other.maps);
+        self.tensor.join(&other.tensor);
+    }
+}
+
+pub(super) struct Phases {
+    /// Its agent: asynchronous writes that it counts.
+    pub agent: usize,
+    /// Phases that have ended.
+    pub ended: u32,
+    /// What those who arrived know, and what those who waited for the last phase learn.
+    pub arrived: Knowledge,
+    pub released: Knowledge,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,7 +1,5 @@
 //! What a check found, and how it is told.
 
-use super::tensor_map::MapFence;
-use super::tensor_memory::Missing;
 use crate::fault::Thread;
 use crate::instrument::BarrierMisuse;
 use crate::program::{MemorySpace, Op, Program};
@@ -20,6 +18,30 @@ pub enum Reach {
     Atomic,
     /// What a bulk load takes from global memory.
     Bulk,
+}
+
+/// What a tensor map's write lacks before a bulk tensor copy sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MapFence {
+    /// `fence.proxy.tensormap::generic.acquire`
+    Acquire,
+    /// `fence.proxy.tensormap::generic.release`
+    Release,
+}
+
+/// What is missing between two accesses of tensor memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Missing {
+    /// `tcgen05.wait::ld`
+    WaitLoad,
+    /// `tcgen05.wait::st`
+    WaitStore,
+    /// `tcgen05.commit`, and a wait for the phase of its mbarrier.
+    Commit,
+    /// Whatever orders two warps.
+    Order,
+    /// `tcgen05.fence` on either side of what orders them.
+    Fence,
 }
 
 /// A rule that was broken.
@@ -95,9 +117,9 @@ pub struct Finding {
     pub rule: Rule,
     /// The instruction.
     pub pc: u32,
-    /// Issuer.
+    /// The thread.
     pub thread: Thread,
-    /// Issuer did the other access.
+    /// What did the other access: `warp 3`.
     pub other: Option<String>,
     /// Where in memory: `shared address 0x400`, `byte 16 of x`.
     pub place: String,

@@ -9,7 +9,7 @@ const PAGE: u64 = 4096;
 /// Pages that are watched at most: 64 MiB of global memory, with 40 times as much for the records.
 const MOST_PAGES: usize = 1 << 14;
 
-/// Issuer accessed a byte last.
+/// The last access of a byte.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Last {
     /// Number of the block, from 1; 0 for nobody.
@@ -37,7 +37,7 @@ struct Cell {
     replaced: u32,
 }
 
-/// Issuer asks.
+/// The warp whose access is compared.
 pub(super) struct Asker<'a> {
     /// Number of the block.
     pub block: u64,

@@ -1,8 +1,9 @@
 //! What the checks make of what the run reports.
 
+use super::clock::Knowledge;
 use super::finding::{Reach, Rule};
 use super::flow::Follower;
-use super::{Cell, Knowledge, Sanitizer};
+use super::{Cell, Sanitizer};
 use crate::instrument::{Execution, Instrument, MBARRIER_BYTES, Misuse, Object, Operation, Product};
 use crate::program::Op;
 use crate::state::access::{Area, Issuer};

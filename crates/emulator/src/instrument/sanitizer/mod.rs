@@ -7,6 +7,7 @@
 //! Lanes of one warp see what another one has put into shared memory after a barrier or `bar.warp.sync` only; in global
 //! memory they are not compared.
 
+mod acquired;
 pub(crate) mod clock;
 pub(crate) mod finding;
 pub(crate) mod flow;
@@ -14,17 +15,18 @@ pub(crate) mod global;
 mod hooks;
 pub(crate) mod tensor_map;
 pub(crate) mod tensor_memory;
+mod tensor_shadow;
 pub(crate) mod undefined;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard};
 
+use acquired::Acquired;
 use clock::Clock;
 pub use finding::{Finding, Rule};
 pub use global::GlobalShadow;
 use global::{Asker, Kind};
-use tensor_map::Acquired;
-use tensor_memory::TensorShadow;
+use tensor_shadow::TensorShadow;
 use undefined::{Undefined, Unwritten};
 
 use crate::fault::Thread;
@@ -35,12 +37,11 @@ use crate::state::access::{Area, Issuer};
 use crate::state::memory::GlobalMemory;
 use crate::state::pending::PendingWgmma;
 use crate::state::shape::BlockShape;
+use clock::{Knowledge, NEVER, Phases};
 use warpbook_ptx::isa::Flow;
 
 /// Findings that are told apart in a block.
 const MOST: usize = 64;
-/// An event that nobody knows of: an operation that has not landed.
-const NEVER: u32 = u32::MAX;
 /// No writer.
 const NOBODY: u16 = u16::MAX;
 /// Several lanes.
@@ -182,38 +183,6 @@ struct Overlap {
     atomic: bool,
     /// Any, as it leaves the bytes as they are.
     same: bool,
-}
-
-/// What a warp knows, and what a place through which warps hand it on does.
-#[derive(Clone, Debug, Default)]
-struct Knowledge {
-    /// Events that happened before.
-    clock: Clock,
-    /// Writes of the generic proxy that are visible to the asynchronous one.
-    proxy: Clock,
-    /// Writes of the generic proxy that are released to the tensormap proxy.
-    maps: Clock,
-    /// Operations of tensor memory before a `tcgen05.fence::before_thread_sync`.
-    tensor: Clock,
-}
-
-impl Knowledge {
-    fn join(&mut self, other: &Self) {
-        self.clock.join(&other.clock);
-        self.proxy.join(&other.proxy);
-        self.maps.join(&other.maps);
-        self.tensor.join(&other.tensor);
-    }
-}
-
-struct Phases {
-    /// Its agent: asynchronous writes that it counts.
-    agent: usize,
-    /// Phases that have ended.
-    ended: u32,
-    /// What those who arrived know, and what those who waited for the last phase learn.
-    arrived: Knowledge,
-    released: Knowledge,
 }
 
 /// The records of one block.

@@ -2,50 +2,14 @@
 //! generic proxy that was released (`fence.proxy.tensormap::generic.release`, or `tensormap.cp_fenceproxy` that wrote it)
 //! and then acquired (`….acquire [map], 128`). PTX ISA 9.7.13.4, 9.7.13.16.
 
-use super::clock::Clock;
+use super::Sanitizer;
+use super::acquired::Acquired;
+use super::clock::Knowledge;
+use super::finding::MapFence;
 use super::finding::Rule;
-use super::global::{Kind, Last};
-use super::{Knowledge, Sanitizer};
+use super::global::Kind;
 use crate::descriptor::tensor_map::TENSOR_MAP_BYTES;
-use crate::program::{Op, Program};
 use crate::state::access::Issuer;
-
-/// An acquire of a tensor map.
-pub(super) struct Acquired {
-    address: u64,
-    warp: u32,
-    event: u32,
-    /// What the warp knew then, and what it knew to be released.
-    clock: Clock,
-    maps: Clock,
-    /// The map's writes until then.
-    seen: Vec<Last>,
-}
-
-/// What a tensor map's write lacks before a bulk tensor copy sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum MapFence {
-    /// `fence.proxy.tensormap::generic.acquire`
-    Acquire,
-    /// `fence.proxy.tensormap::generic.release`
-    Release,
-}
-
-impl Acquired {
-    /// What a write lacks that was in memory when this acquire came.
-    fn lacks(&self, program: &Program, block: u64, write: &Last) -> Option<MapFence> {
-        // Of another block's clocks nothing is known here.
-        if !write.is_of(block) {
-            return (!self.seen.contains(write)).then_some(MapFence::Acquire);
-        }
-        if write.event > self.clock.get(write.warp.into()) {
-            return Some(MapFence::Acquire);
-        }
-        let op = program.code.get(write.pc as usize).map(|instruction| &instruction.op);
-        let releases_itself = matches!(op, Some(Op::TensorMapCopy { .. }));
-        (!releases_itself && write.event > self.maps.get(write.warp.into())).then_some(MapFence::Release)
-    }
-}
 
 impl Sanitizer<'_> {
     /// `fence.proxy.tensormap::generic.acquire`

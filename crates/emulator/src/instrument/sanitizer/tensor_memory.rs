@@ -7,88 +7,13 @@
 //!
 //! Modelled after the text; nothing here was compared with hardware.
 
-use super::clock::Clock;
-use super::finding::{Finding, Rule};
+use super::Sanitizer;
+use super::clock::{Knowledge, NEVER};
+use super::finding::{Finding, Missing, Rule};
+use super::tensor_shadow::{Record, Touch};
 use super::undefined::Origin;
-use super::{Knowledge, NEVER, Sanitizer};
 use crate::state::access::Issuer;
 use crate::state::tensor_memory::{Cells, TOGETHER, TensorUse};
-
-const COLUMNS: u32 = 512;
-const LANES: u32 = 128;
-
-/// Issuer touched cells.
-#[derive(Clone, Copy, Debug)]
-struct Touch {
-    warp: u32,
-    how: TensorUse,
-    /// When it ends: an event of the warp or of its tensor core; `NEVER` before its wait.
-    ends: u32,
-    /// When it was issued.
-    issued: u32,
-    pc: u32,
-}
-
-#[derive(Clone, Debug)]
-struct Record {
-    write: Option<Touch>,
-    /// The last of each warp and of its tensor core, since the write.
-    reads: Vec<Touch>,
-    /// Lanes that hold an undefined value, and where it comes from.
-    undefined: u16,
-    origin: Origin,
-}
-
-impl Record {
-    fn untouched() -> Self {
-        Self { write: None, reads: Vec::new(), undefined: u16::MAX, origin: None }
-    }
-}
-
-/// What is missing between two accesses of tensor memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Missing {
-    /// `tcgen05.wait::ld`
-    WaitLoad,
-    /// `tcgen05.wait::st`
-    WaitStore,
-    /// `tcgen05.commit`, and a wait for the phase of its mbarrier.
-    Commit,
-    /// Whatever orders two warps.
-    Order,
-    /// `tcgen05.fence` on either side of what orders them.
-    Fence,
-}
-
-/// Records of a block's tensor memory.
-pub(super) struct TensorShadow {
-    /// Made by the first access.
-    records: Vec<Record>,
-    /// By warp: operations that it gave to the tensor core.
-    issued: Vec<u32>,
-    /// By warp: cells of loads and of stores that have not been waited for.
-    pending: Vec<[Vec<Cells>; 2]>,
-    /// By warp: what it knows of through a `tcgen05.fence::after_thread_sync`.
-    pub fenced: Vec<Clock>,
-}
-
-impl TensorShadow {
-    pub fn new(warps: usize) -> Self {
-        Self {
-            records: Vec::new(),
-            issued: vec![0; warps],
-            pending: vec![Default::default(); warps],
-            fenced: vec![Clock::default(); warps],
-        }
-    }
-
-    fn record(&mut self, cells: Cells) -> Option<&mut Record> {
-        if self.records.is_empty() {
-            self.records = vec![Record::untouched(); (LANES / TOGETHER * COLUMNS) as usize];
-        }
-        self.records.get_mut((cells.group * COLUMNS + cells.column) as usize)
-    }
-}
 
 impl Sanitizer<'_> {
     /// The agent that a warp's tensor core is.
