@@ -1,4 +1,5 @@
-//! Every way in which a launch can end other than well.
+//! Every way in which a launch can end other than well: a fault of the program, a limit, a cancellation, and what the
+//! emulator does not support are different types.
 
 use std::fmt;
 use std::ops::Range;
@@ -30,9 +31,9 @@ impl fmt::Display for Thread {
     }
 }
 
-/// What went wrong.
+/// A fault of the program.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum FaultKind {
+pub enum Fault {
     /// An access outside of every allocation (or of shared or local memory).
     OutOfBounds {
         /// `read` or `write` and so on.
@@ -62,12 +63,12 @@ pub enum FaultKind {
     },
     /// A number of arrivals that an mbarrier cannot have.
     MbarrierCount {
-        /// It.
+        /// Number of arrivals.
         count: u64,
     },
     /// More bytes to come than an mbarrier counts.
     MbarrierBytes {
-        /// They.
+        /// Bytes to come.
         bytes: i64,
     },
     /// A shared address of a block that the cluster does not have.
@@ -115,12 +116,55 @@ pub enum FaultKind {
         /// The GPU that holds so many.
         gpu: &'static str,
     },
-    /// A block has executed more than so many warp instructions.
-    Limit(u64),
-    /// The reader's interrupt.
-    Cancelled,
-    /// Something that the emulator does not do, found while running.
-    Unsupported(String),
+}
+
+/// A block has executed more than this number of warp instructions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit(pub u64);
+
+/// The launch was cancelled: the reader has interrupted it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cancelled;
+
+/// Something that the emulator does not do, found while running: `a sparse \`tcgen05.mma\``.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unsupported(pub String);
+
+/// Why a launch ended before the kernel did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// A fault of the program.
+    Fault(Fault),
+    /// A limit of the launch.
+    Limit(Limit),
+    /// The reader.
+    Cancelled(Cancelled),
+    /// What the emulator lacks.
+    Unsupported(Unsupported),
+}
+
+impl From<Fault> for Cause {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl From<Limit> for Cause {
+    fn from(limit: Limit) -> Self {
+        Self::Limit(limit)
+    }
+}
+
+impl From<Cancelled> for Cause {
+    fn from(cancelled: Cancelled) -> Self {
+        Self::Cancelled(cancelled)
+    }
+}
+
+impl From<Unsupported> for Cause {
+    fn from(unsupported: Unsupported) -> Self {
+        Self::Unsupported(unsupported)
+    }
 }
 
 /// Warps of a block that wait at one place when nobody can go on.
@@ -163,45 +207,11 @@ impl Stuck {
     }
 }
 
-/// A fault and where it happened.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
-    /// What.
-    pub kind: FaultKind,
-    /// Issuer; `None` for an interrupt.
-    pub thread: Option<Thread>,
-    /// Bytes of the instruction in the PTX.
-    pub span: Range<usize>,
-    /// Source file, line and column by `.loc`, where the PTX says.
-    pub source: Option<(String, u32, u32)>,
-    /// Issuer waits where, in a deadlock.
-    pub waiting: Vec<Stuck>,
-    /// What the checks had found by then, in a checked launch: a sentence each.
-    pub before: Vec<String>,
-}
-
 impl Fault {
-    /// One of no thread and no instruction.
-    pub(super) fn nowhere(kind: FaultKind) -> Self {
-        Self { kind, thread: None, span: 0..0, source: None, waiting: Vec::new(), before: Vec::new() }
-    }
-
-    /// Puts the paths of source files in place of the numbers that `.loc` has for them.
-    pub(crate) fn with_files<'a>(mut self: Box<Self>, path: impl Fn(u32) -> Option<&'a str>) -> Box<Self> {
-        let path = |file: &mut String| {
-            if let Some(path) = file.parse().ok().and_then(&path) {
-                *file = path.to_owned();
-            }
-        };
-        self.source.iter_mut().for_each(|(file, ..)| path(file));
-        self.waiting.iter_mut().flat_map(|waiting| &mut waiting.source).for_each(|(file, _)| path(file));
-        self
-    }
-
-    /// As the reader sees it; the label lies in the PTX.
-    pub fn into_diagnostic(self, ptx: &Source) -> Diagnostic {
-        let (code, message) = match &self.kind {
-            FaultKind::OutOfBounds { access, space, address, size, near } => {
+    /// Its code, and a sentence that says what it is.
+    fn describe(&self) -> (&'static str, String) {
+        match self {
+            Fault::OutOfBounds { access, space, address, size, near } => {
                 let place = match near {
                     Some((label, length, offset)) if *offset >= 0 => {
                         format!(": byte {offset} of {label}, which has {length} bytes")
@@ -214,30 +224,30 @@ impl Fault {
                     format!("out-of-bounds {access} of {size} bytes at {space} address 0x{address:x}{place}"),
                 )
             }
-            FaultKind::Misaligned { address, size } => {
+            Fault::Misaligned { address, size } => {
                 ("misaligned", format!("misaligned access of {size} bytes at address 0x{address:x}"))
             }
-            FaultKind::NoMbarrier { address } => {
+            Fault::NoMbarrier { address } => {
                 ("mbarrier", format!("there is no initialised mbarrier at shared address {address:#x}"))
             }
-            FaultKind::MbarrierCount { count } => {
+            Fault::MbarrierCount { count } => {
                 ("mbarrier", format!("{count} arrivals are not what this mbarrier can have"))
             }
-            FaultKind::MbarrierBytes { bytes } => {
+            Fault::MbarrierBytes { bytes } => {
                 ("mbarrier", format!("{bytes} bytes to come are more than an mbarrier counts (1048575)"))
             }
-            FaultKind::NoBlock { rank, blocks } => {
+            Fault::NoBlock { rank, blocks } => {
                 let s = if *blocks == 1 { "" } else { "s" };
                 ("cluster", format!("the cluster has {blocks} block{s}: none of them has rank {rank}"))
             }
-            FaultKind::BlockExited { rank } => {
+            Fault::BlockExited { rank } => {
                 ("cluster", format!("block {rank} of the cluster has ended: its shared memory is gone"))
             }
-            FaultKind::TensorMap(problem) => ("tensor-map", format!("this tensor map cannot be used: {problem}")),
-            FaultKind::TensorMemory(problem) => ("tensor-memory", problem.clone()),
-            FaultKind::Trap => ("trap", "the kernel executed `trap`".into()),
-            FaultKind::Assert { message, .. } => ("device-assert", format!("device assertion failed: {message}")),
-            FaultKind::Deadlock { waiting, polling, looking } => {
+            Fault::TensorMap(problem) => ("tensor-map", format!("this tensor map cannot be used: {problem}")),
+            Fault::TensorMemory(problem) => ("tensor-memory", problem.clone()),
+            Fault::Trap => ("trap", "the kernel executed `trap`".into()),
+            Fault::Assert { message, .. } => ("device-assert", format!("device assertion failed: {message}")),
+            Fault::Deadlock { waiting, polling, looking } => {
                 let warps =
                     |count: u32| if count == 1 { "1 warp waits".to_owned() } else { format!("{count} warps wait") };
                 let groups = [
@@ -256,7 +266,7 @@ impl Fault {
                 });
                 ("deadlock", format!("deadlock: {}", each.collect::<Vec<_>>().join(" and ")))
             }
-            FaultKind::Spinning { running, .. } => {
+            Fault::Spinning { running, .. } => {
                 let who = if *running == 1 {
                     "the block that runs".to_owned()
                 } else {
@@ -264,9 +274,54 @@ impl Fault {
                 };
                 ("deadlock", format!("deadlock: {who} wait for a change of global memory that nobody makes"))
             }
-            FaultKind::Limit(limit) => ("limit", format!("a block has not ended after {limit} warp instructions")),
-            FaultKind::Cancelled => return Diagnostic::interrupted(),
-            FaultKind::Unsupported(what) => ("ptx-unsupported", format!("{what} is not supported by the emulator")),
+        }
+    }
+}
+
+/// Why and where a launch ended before the kernel did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// Why the launch ended.
+    pub cause: Cause,
+    /// The thread; `None` for an interrupt.
+    pub thread: Option<Thread>,
+    /// Bytes of the instruction in the PTX.
+    pub span: Range<usize>,
+    /// Source file, line and column by `.loc`, where the PTX says.
+    pub source: Option<(String, u32, u32)>,
+    /// Where warps wait, in a deadlock.
+    pub waiting: Vec<Stuck>,
+    /// What the checks had found by then, in a checked launch: a sentence each.
+    pub before: Vec<String>,
+}
+
+impl Failure {
+    /// One of no thread and no instruction.
+    pub(super) fn nowhere(cause: impl Into<Cause>) -> Self {
+        Self { cause: cause.into(), thread: None, span: 0..0, source: None, waiting: Vec::new(), before: Vec::new() }
+    }
+
+    /// Puts the paths of source files in place of the numbers that `.loc` has for them.
+    pub(crate) fn with_files<'a>(mut self: Box<Self>, path: impl Fn(u32) -> Option<&'a str>) -> Box<Self> {
+        let path = |file: &mut String| {
+            if let Some(path) = file.parse().ok().and_then(&path) {
+                *file = path.to_owned();
+            }
+        };
+        self.source.iter_mut().for_each(|(file, ..)| path(file));
+        self.waiting.iter_mut().flat_map(|waiting| &mut waiting.source).for_each(|(file, _)| path(file));
+        self
+    }
+
+    /// As the reader sees it; the label lies in the PTX.
+    pub fn into_diagnostic(self, ptx: &Source) -> Diagnostic {
+        let (code, message) = match &self.cause {
+            Cause::Fault(fault) => fault.describe(),
+            Cause::Limit(Limit(limit)) => ("limit", format!("a block has not ended after {limit} warp instructions")),
+            Cause::Cancelled(Cancelled) => return Diagnostic::interrupted(),
+            Cause::Unsupported(Unsupported(what)) => {
+                ("ptx-unsupported", format!("{what} is not supported by the emulator"))
+            }
         };
         let mut diagnostic = Diagnostic::error(code, message);
         if !self.span.is_empty() {
@@ -275,10 +330,10 @@ impl Fault {
         if let Some(thread) = self.thread {
             diagnostic = diagnostic.note(format!("in {thread}"));
         }
-        if let FaultKind::Assert { file, line, function, .. } = &self.kind {
+        if let Cause::Fault(Fault::Assert { file, line, function, .. }) = &self.cause {
             diagnostic = diagnostic.note(format!("asserted in `{function}`, {file}:{line}"));
         }
-        if let FaultKind::Spinning { running, waiting: waiting @ 1.., gpu } = &self.kind {
+        if let Cause::Fault(Fault::Spinning { running, waiting: waiting @ 1.., gpu }) = &self.cause {
             let all = running + waiting;
             diagnostic = diagnostic
                 .note(format!("one {gpu} runs {running} of the {all} blocks at once; the others start when some end"));

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::atomic::AtomicBool;
 
 use crate::arithmetic::product::Architecture;
-use crate::fault::Fault;
+use crate::fault::Failure;
 use crate::instrument::NoInstrument;
 use crate::instrument::all::Wanted;
 use crate::instrument::observe::{Instructions, Observe, Observed};
@@ -116,7 +116,7 @@ pub fn launch(
     memory: &GlobalMemory,
     stop: &AtomicBool,
     print: &(dyn Fn(&str) + Sync),
-) -> Result<Stats, Box<Fault>> {
+) -> Result<Stats, Box<Failure>> {
     let mut parameters = Vec::new();
     for (&(offset, size), value) in kernel.parameters.iter().zip(&config.parameters) {
         parameters.resize(offset as usize, 0);
@@ -217,7 +217,7 @@ fn sentences(module: &Module, checked: Checked) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fault::FaultKind;
+    use crate::fault::{Cause, Fault};
     use std::sync::atomic::Ordering;
 
     /// Launches a kernel that never ends by itself, and cancels it once it has stored to its parameter.
@@ -247,12 +247,12 @@ mod tests {
             }
             stop.store(true, Ordering::Relaxed);
             let fault = running.join().expect("no panic").expect_err("the kernel does not end by itself");
-            assert!(matches!(fault.kind, FaultKind::Cancelled), "{fault:?}");
+            assert!(matches!(fault.cause, Cause::Cancelled(_)), "{fault:?}");
         });
     }
 
     /// Blocks that count themselves, and wait until all have.
-    fn meet(blocks: u32) -> Result<Stats, Box<Fault>> {
+    fn meet(blocks: u32) -> Result<Stats, Box<Failure>> {
         let text = ".version 8.4\n.target sm_75\n.address_size 64\n.visible .entry k(.param .u64 count)\n{\n\
                     .reg .pred %p<4>; .reg .b32 %r<8>; .reg .b64 %rd<4>;\n\
                     ld.param.u64 %rd1, [count]; mov.u32 %r1, %nctaid.x; mov.u32 %r4, %tid.x;\n\
@@ -283,7 +283,7 @@ mod tests {
     #[test]
     fn one_block_more_is_a_deadlock_that_is_told() {
         let fault = meet(641).expect_err("one block never starts");
-        assert_eq!(fault.kind, FaultKind::Spinning { running: 640, waiting: 1, gpu: "T4" });
+        assert_eq!(fault.cause, Fault::Spinning { running: 640, waiting: 1, gpu: "T4" }.into());
         let told = fault.into_diagnostic(&warpbook_diagnostic::Source::new("ptx", "")).to_plain();
         assert!(told.contains("deadlock: all 640 blocks that run wait for a change of global memory"), "{told}");
         assert!(told.contains("one T4 runs 640 of the 641 blocks at once"), "{told}");

@@ -18,7 +18,7 @@ mod run;
 mod state;
 
 pub use descriptor::tensor_map::{Broken, Interleave, Swizzle, TENSOR_MAP_BYTES, TensorMap, TensorMapType};
-pub use fault::{Fault, FaultKind, Thread};
+pub use fault::{Cancelled, Cause, Failure, Fault, Limit, Stuck, Thread, Unsupported};
 pub use instrument::observe;
 pub use launch::{Checked, LaunchConfig, Stats, launch};
 pub use module::{Kernel, Module, ModuleVariable};

@@ -1,9 +1,9 @@
 //! The instruction descriptor of `tcgen05.mma`: a register that says the shape, the types and how operands lie (PTX ISA
 //! 9.7.16.4.2).
 
+use crate::arithmetic::product::Element;
 use crate::arithmetic::scaled::Small;
-use crate::arithmetic::tensor::Element;
-use crate::fault::FaultKind;
+use crate::fault::Unsupported;
 use crate::program::TensorKind;
 use warpbook_gpu::InstructionDescriptor;
 
@@ -29,19 +29,19 @@ pub(crate) struct Description {
 
 impl Description {
     /// The fields of the register's bits; `scaled`: of a block-scaled product, `pair`: of a pair of blocks.
-    pub fn of(bits: u32, scaled: bool, pair: bool) -> Result<Self, FaultKind> {
+    pub fn of(bits: u32, scaled: bool, pair: bool) -> Result<Self, Unsupported> {
         let bits = InstructionDescriptor(bits);
         if bits.is_sparse() {
-            return Err(FaultKind::Unsupported("a sparse `tcgen05.mma`".to_owned()));
+            return Err(Unsupported("a sparse `tcgen05.mma`".to_owned()));
         }
         if scaled && bits.has_k_96() {
-            return Err(FaultKind::Unsupported("a `tcgen05.mma` of fp4 with k = 96".to_owned()));
+            return Err(Unsupported("a `tcgen05.mma` of fp4 with k = 96".to_owned()));
         }
         let (m, n) = (bits.m() as usize, bits.n() as usize);
         let (rows, whose) = if pair { (m / 2, "a pair of blocks") } else { (m, "one block") };
         let fits = if pair { n.is_multiple_of(16) && !(scaled && m == 128) } else { true };
         if !matches!(rows, 64 | 128) || !(8..=256).contains(&n) || !fits {
-            return Err(FaultKind::Unsupported(format!("a `tcgen05.mma` of {m} rows and {n} columns in {whose}")));
+            return Err(Unsupported(format!("a `tcgen05.mma` of {m} rows and {n} columns in {whose}")));
         }
         Ok(Self {
             m: rows,
@@ -82,14 +82,14 @@ impl Description {
 }
 
 /// The element that a code means where elements are small.
-pub(crate) fn small(code: u32) -> Result<Small, FaultKind> {
+pub(crate) fn small(code: u32) -> Result<Small, Unsupported> {
     Ok(match code {
         0 => Small::E4m3,
         1 => Small::E5m2,
         3 => Small::E2m3,
         4 => Small::E3m2,
         5 => Small::E2m1,
-        _ => return Err(FaultKind::Unsupported(format!("element type {code} of a `tcgen05.mma`"))),
+        _ => return Err(Unsupported(format!("element type {code} of a `tcgen05.mma`"))),
     })
 }
 

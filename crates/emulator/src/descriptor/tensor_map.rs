@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::fault::FaultKind;
+use crate::fault::Fault;
 use crate::program::MapField;
 
 /// Bytes of an encoded tensor map.
@@ -342,7 +342,7 @@ pub(crate) fn replace_field(
     field: MapField,
     index: u32,
     value: u64,
-) -> Result<(), FaultKind> {
+) -> Result<(), Fault> {
     let mut set = |word: usize, low: usize, bits: usize, value: u64| {
         let slot = &mut bytes.as_chunks_mut::<8>().0[word];
         let mask = if bits == 64 { u64::MAX } else { ((1u64 << bits) - 1) << low };
@@ -350,7 +350,7 @@ pub(crate) fn replace_field(
     };
     let at = index as usize;
     if at > 4 {
-        return Err(FaultKind::TensorMap(format!("a tensor map has no dimension {index}")));
+        return Err(Fault::TensorMap(format!("a tensor map has no dimension {index}")));
     }
     match field {
         MapField::GlobalAddress => set(0, 0, 64, value),
@@ -368,7 +368,7 @@ pub(crate) fn replace_field(
             set(1 + at.div_ceil(2), if at.is_multiple_of(2) { 32 } else { 0 }, 32, stride & 0xffff_ffff);
             set(3, 32 + 4 * at, 4, stride >> 32);
         }
-        MapField::GlobalStride => return Err(FaultKind::TensorMap("a tensor map has four strides".to_owned())),
+        MapField::GlobalStride => return Err(Fault::TensorMap("a tensor map has four strides".to_owned())),
         MapField::BoxDim if at == 0 => set(6, 56, 8, value.wrapping_sub(1)),
         MapField::BoxDim => set(7, 8 * (at - 1), 8, value.wrapping_sub(1)),
         MapField::ElementStride => set(6, 32 + 3 * at, 3, value.wrapping_sub(1)),

@@ -1,6 +1,6 @@
 //! Atomics: `atom` and `red`, and what they make of two values.
 
-use super::step::{LaneFault, Step};
+use super::step::{LaneFailure, Step, at_lane};
 use crate::arithmetic::float;
 use crate::arithmetic::formats::{BF16, F16, Format, Rounding};
 use crate::instrument::Instrument;
@@ -16,14 +16,14 @@ impl<I: Instrument> Step<'_, '_, I> {
         address: &AddressOperand,
         a: &[Data],
         b: Option<Data>,
-    ) -> Result<(), LaneFault> {
+    ) -> Result<(), LaneFailure> {
         let addresses = self.addresses(address);
         let size = ty.size();
         let access = Access { space, name: "atomic access", size: size * a.len() as u32 };
         for lane in lanes_of(self.active) {
             if self.is_peer(space, addresses[lane]) {
                 let operation = (op, ty, a, b);
-                self.atomic_of_peer(access, addresses[lane], d, operation, lane).map_err(|kind| (kind, lane as u32))?;
+                self.atomic_of_peer(access, addresses[lane], d, operation, lane).map_err(at_lane(lane))?;
                 continue;
             }
             let place = self.place(access, addresses[lane], lane)?;

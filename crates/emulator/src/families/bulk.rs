@@ -6,9 +6,9 @@
 // Dimensions are indices into several arrays at once.
 #![allow(clippy::needless_range_loop)]
 
-use super::step::{LaneFault, Step};
+use super::step::{LaneFailure, Step, at_lane};
 use crate::descriptor::tensor_map::{Interleave, Swizzle, TENSOR_MAP_BYTES, TensorMap, TensorMapType};
-use crate::fault::FaultKind;
+use crate::fault::{Cause, Fault, Unsupported};
 use crate::instrument::{Instrument, Object, Operation};
 use crate::program::{
     AddressOperand, AtomicOp, AtomicType, BulkReduction, BulkSource, Data, MapField, MemorySpace, Slot,
@@ -31,7 +31,7 @@ impl<I: Instrument> BlockState<I> {
         environment: &Environment<'_>,
         cluster: &mut Cluster<I>,
         done: bool,
-    ) -> Option<(PendingLoad, Result<(), FaultKind>)> {
+    ) -> Option<(PendingLoad, Result<(), Cause>)> {
         let load = self.memory.loads.pop_front()?;
         let outcome = self.land_in_blocks(environment, cluster, done, &load);
         Some((load, outcome))
@@ -43,7 +43,7 @@ impl<I: Instrument> BlockState<I> {
         cluster: &mut Cluster<I>,
         done: bool,
         load: &PendingLoad,
-    ) -> Result<(), FaultKind> {
+    ) -> Result<(), Cause> {
         let bytes = match load.side {
             GlobalSide::Shared { address, bytes } => {
                 let mut copy = vec![0; bytes as usize];
@@ -75,7 +75,7 @@ impl<I: Instrument> BlockState<I> {
         environment: &Environment<'_>,
         load: &PendingLoad,
         from_block: Option<&[u8]>,
-    ) -> Result<u64, FaultKind> {
+    ) -> Result<u64, Cause> {
         Ok(match &load.side {
             GlobalSide::Shared { bytes, .. } => {
                 let values = from_block.unwrap_or_default();
@@ -111,7 +111,7 @@ impl<I: Instrument> BlockState<I> {
         })
     }
 
-    fn store(&mut self, environment: &Environment<'_>, store: &PendingStore) -> Result<(), FaultKind> {
+    fn store(&mut self, environment: &Environment<'_>, store: &PendingStore) -> Result<(), Cause> {
         match &store.side {
             // Decoding makes none.
             GlobalSide::Shared { .. } => Ok(()),
@@ -144,13 +144,13 @@ impl<I: Instrument> BlockState<I> {
         }
     }
 
-    fn write_global(&mut self, environment: &Environment<'_>, address: u64, bytes: &[u8]) -> Result<(), FaultKind> {
+    fn write_global(&mut self, environment: &Environment<'_>, address: u64, bytes: &[u8]) -> Result<(), Cause> {
         self.memory.spin.changed();
         if environment.memory.write(address, bytes) {
             self.instrument.operation_wrote(Area::global(address, bytes.len() as u32));
             return Ok(());
         }
-        Err(crate::state::access::out_of_bounds(environment, access("bulk write", bytes.len()), address))
+        Err(crate::state::access::out_of_bounds(environment, access("bulk write", bytes.len()), address).into())
     }
 
     /// Reports that a load takes bytes of global memory.
@@ -175,7 +175,7 @@ impl<I: Instrument> BlockState<I> {
 
 impl BlockMemory {
     /// Combines what a block sends with what is there.
-    fn reduce_shared(&mut self, op: AtomicOp, ty: AtomicType, shared: u64, values: &[u8]) -> Result<(), FaultKind> {
+    fn reduce_shared(&mut self, op: AtomicOp, ty: AtomicType, shared: u64, values: &[u8]) -> Result<(), Cause> {
         let size = ty.size() as usize;
         let mut there = vec![0; values.len()];
         self.get_row(shared, 0, 16, &mut there)?;
@@ -186,19 +186,19 @@ impl BlockMemory {
         self.put_row(shared, 0, 16, &there)
     }
 
-    fn read_global(&self, environment: &Environment<'_>, address: u64, bytes: &mut [u8]) -> Result<(), FaultKind> {
+    fn read_global(&self, environment: &Environment<'_>, address: u64, bytes: &mut [u8]) -> Result<(), Cause> {
         if environment.memory.read(address, bytes) {
             return Ok(());
         }
-        Err(crate::state::access::out_of_bounds(environment, access("bulk read", bytes.len()), address))
+        Err(crate::state::access::out_of_bounds(environment, access("bulk read", bytes.len()), address).into())
     }
 
     /// Writes bytes in pieces of 16, each where the swizzle has it.
-    fn put_row(&mut self, base: u64, offset: u64, pattern: u64, bytes: &[u8]) -> Result<(), FaultKind> {
+    fn put_row(&mut self, base: u64, offset: u64, pattern: u64, bytes: &[u8]) -> Result<(), Cause> {
         for (piece, at) in bytes.chunks(16).zip((base + offset..).step_by(16)) {
             let at = swizzled(at, pattern);
             let end = at + piece.len() as u64;
-            let outside = || FaultKind::OutOfBounds {
+            let outside = || Fault::OutOfBounds {
                 access: "bulk write",
                 space: "shared",
                 address: at,
@@ -212,11 +212,11 @@ impl BlockMemory {
         Ok(())
     }
 
-    fn get_row(&mut self, base: u64, offset: u64, pattern: u64, bytes: &mut [u8]) -> Result<(), FaultKind> {
+    fn get_row(&mut self, base: u64, offset: u64, pattern: u64, bytes: &mut [u8]) -> Result<(), Cause> {
         for (piece, at) in bytes.chunks_mut(16).zip((base + offset..).step_by(16)) {
             let at = swizzled(at, pattern);
             let end = at + piece.len() as u64;
-            let outside = || FaultKind::OutOfBounds {
+            let outside = || Fault::OutOfBounds {
                 access: "bulk read",
                 space: "shared",
                 address: at,
@@ -236,13 +236,13 @@ impl BlockMemory {
         ty: AtomicType,
         address: u64,
         bytes: &[u8],
-    ) -> Result<(), FaultKind> {
+    ) -> Result<(), Cause> {
         let size = ty.size() as usize;
         for (value, at) in bytes.chunks_exact(size).zip((address..).step_by(size)) {
             let bits = u64_from_le(value);
             let access = Access { space: MemorySpace::Global, name: "bulk reduction", size: size as u32 };
             if !at.is_multiple_of(size as u64) {
-                return Err(FaultKind::Misaligned { address: at, size: size as u32 });
+                return Err(Fault::Misaligned { address: at, size: size as u32 }.into());
             }
             let (allocation, offset) = self.global(environment, access, at)?;
             let place = Place::Global(allocation, offset);
@@ -253,7 +253,7 @@ impl BlockMemory {
 }
 
 /// The type in which elements of a tensor are reduced.
-fn reduced_type(op: AtomicOp, element: TensorMapType) -> Result<AtomicType, FaultKind> {
+fn reduced_type(op: AtomicOp, element: TensorMapType) -> Result<AtomicType, Cause> {
     let ty = match element {
         TensorMapType::F32 | TensorMapType::F32Ftz => AtomicType::F32,
         TensorMapType::F64 => AtomicType::F64,
@@ -263,7 +263,7 @@ fn reduced_type(op: AtomicOp, element: TensorMapType) -> Result<AtomicType, Faul
         TensorMapType::I32 => AtomicType::S32,
         TensorMapType::U64 => AtomicType::U64,
         TensorMapType::I64 => AtomicType::S64,
-        other => return Err(FaultKind::Unsupported(format!("a bulk reduction of {other:?}"))),
+        other => return Err(Unsupported(format!("a bulk reduction of {other:?}")).into()),
     };
     let fits = match op {
         AtomicOp::Add => true,
@@ -271,7 +271,7 @@ fn reduced_type(op: AtomicOp, element: TensorMapType) -> Result<AtomicType, Faul
         AtomicOp::Increment | AtomicOp::Decrement => ty == AtomicType::U32,
         _ => !matches!(ty, AtomicType::F32 | AtomicType::F64 | AtomicType::F16 | AtomicType::Bf16),
     };
-    if fits { Ok(ty) } else { Err(FaultKind::Unsupported(format!("this bulk reduction of {element:?}"))) }
+    if fits { Ok(ty) } else { Err(Unsupported(format!("this bulk reduction of {element:?}")).into()) }
 }
 
 fn access(name: &'static str, bytes: usize) -> Access {
@@ -279,20 +279,20 @@ fn access(name: &'static str, bytes: usize) -> Access {
 }
 
 impl<I: Instrument> Step<'_, '_, I> {
-    fn side(&mut self, source: &BulkSource, lane: usize) -> Result<GlobalSide, FaultKind> {
+    fn side(&mut self, source: &BulkSource, lane: usize) -> Result<GlobalSide, Cause> {
         match source {
             BulkSource::Plain { address, bytes } => {
                 let bytes = self.word(*bytes)[lane];
                 let address = self.addresses(address)[lane];
                 if !bytes.is_multiple_of(16) || !address.is_multiple_of(16) {
-                    return Err(FaultKind::Misaligned { address, size: 16 });
+                    return Err(Fault::Misaligned { address, size: 16 }.into());
                 }
                 Ok(GlobalSide::Plain { address, bytes })
             }
             BulkSource::Shared { address, bytes } => {
                 let (address, bytes) = (self.addresses(address)[lane], self.word(*bytes)[lane]);
                 if !bytes.is_multiple_of(16) || !address.is_multiple_of(16) {
-                    return Err(FaultKind::Misaligned { address, size: 16 });
+                    return Err(Fault::Misaligned { address, size: 16 }.into());
                 }
                 Ok(GlobalSide::Shared { address, bytes })
             }
@@ -306,17 +306,17 @@ impl<I: Instrument> Step<'_, '_, I> {
                 }
                 if map.rank() != coordinates.len() {
                     let message = format!("the tensor map has {} dimensions, not {}", map.rank(), coordinates.len());
-                    return Err(FaultKind::TensorMap(message));
+                    return Err(Fault::TensorMap(message).into());
                 }
                 if map.interleave != Interleave::None || map.element_strides.iter().any(|&step| step != 1) {
-                    return Err(FaultKind::Unsupported("an interleaved or strided tensor map".to_owned()));
+                    return Err(Unsupported("an interleaved or strided tensor map".to_owned()).into());
                 }
                 if matches!(map.element, TensorMapType::F32Ftz | TensorMapType::Tf32 | TensorMapType::Tf32Ftz) {
-                    return Err(FaultKind::Unsupported(format!("a tensor map of {:?}", map.element)));
+                    return Err(Unsupported(format!("a tensor map of {:?}", map.element)).into());
                 }
                 if let Some(broken) = map.broken().first() {
                     let message = format!("{}: {}; expected {}", broken.field, broken.problem, broken.expected);
-                    return Err(FaultKind::TensorMap(message));
+                    return Err(Fault::TensorMap(message).into());
                 }
                 let mut first = [0; 5];
                 for (to, slot) in first.iter_mut().zip(coordinates) {
@@ -327,12 +327,7 @@ impl<I: Instrument> Step<'_, '_, I> {
         }
     }
 
-    fn map_bytes(
-        &mut self,
-        space: MemorySpace,
-        address: u64,
-        lane: usize,
-    ) -> Result<[u8; TENSOR_MAP_BYTES], FaultKind> {
+    fn map_bytes(&mut self, space: MemorySpace, address: u64, lane: usize) -> Result<[u8; TENSOR_MAP_BYTES], Cause> {
         let mut bytes = [0; TENSOR_MAP_BYTES];
         let access = Access { space, name: "tensor map read", size: 8 };
         let thread = self.thread(lane);
@@ -343,12 +338,12 @@ impl<I: Instrument> Step<'_, '_, I> {
         Ok(bytes)
     }
 
-    fn read_map(&mut self, space: MemorySpace, address: u64, lane: usize) -> Result<TensorMap, FaultKind> {
+    fn read_map(&mut self, space: MemorySpace, address: u64, lane: usize) -> Result<TensorMap, Cause> {
         TensorMap::decode(&self.map_bytes(space, address, lane)?)
-            .ok_or_else(|| FaultKind::TensorMap("these 128 bytes are no tensor map".to_owned()))
+            .ok_or_else(|| Fault::TensorMap("these 128 bytes are no tensor map".to_owned()).into())
     }
 
-    fn write_map(&mut self, space: MemorySpace, address: u64, lane: usize, bytes: &[u8]) -> Result<(), FaultKind> {
+    fn write_map(&mut self, space: MemorySpace, address: u64, lane: usize, bytes: &[u8]) -> Result<(), Cause> {
         let access = Access { space, name: "tensor map write", size: 8 };
         let thread = self.thread(lane);
         for (word, at) in bytes.chunks_exact(8).zip((address..).step_by(8)) {
@@ -378,12 +373,11 @@ impl<I: Instrument> Step<'_, '_, I> {
         multicast: Option<Slot>,
         reduce: Option<BulkReduction>,
         pair: bool,
-    ) -> Result<(), LaneFault> {
+    ) -> Result<(), LaneFailure> {
         let (targets, mbarriers) = (self.addresses(shared), self.addresses(mbarrier));
         for lane in lanes_of(self.active) {
-            let fail = |kind| (kind, lane as u32);
-            let side = self.side(source, lane).map_err(fail)?;
-            self.check_alignment(&side, targets[lane]).map_err(fail)?;
+            let side = self.side(source, lane).map_err(at_lane(lane))?;
+            self.check_alignment(&side, targets[lane]).map_err(at_lane(lane))?;
             let (shared, to) = split(targets[lane]);
             let (mbarrier, signalled) = split(mbarriers[lane]);
             let own = self.block.memory.rank;
@@ -394,11 +388,11 @@ impl<I: Instrument> Step<'_, '_, I> {
                 Some(mask) => Some(self.word(mask)[lane] & 0xffff),
                 None if elsewhere && !(pair && to.unwrap_or(own) ^ signalled.unwrap_or(own) == 1) => {
                     let what = "a bulk copy whose mbarrier is not in the block that it goes to";
-                    return Err(fail(FaultKind::Unsupported(what.to_owned())));
+                    return Err(at_lane(lane)(Unsupported(what.to_owned())));
                 }
                 None => match to.filter(|&rank| rank != own) {
                     Some(rank) => {
-                        self.cluster.state(rank).map_err(fail)?;
+                        self.cluster.state(rank).map_err(at_lane(lane))?;
                         Some(1 << rank)
                     }
                     None => None,
@@ -406,7 +400,7 @@ impl<I: Instrument> Step<'_, '_, I> {
             };
             let thread = self.thread(lane);
             let area = Area::shared(shared as usize, side.shared_bytes() as u32);
-            self.note_load((ranks, other), lane, mbarrier, area).map_err(fail)?;
+            self.note_load((ranks, other), lane, mbarrier, area).map_err(at_lane(lane))?;
             self.note_bulk(true, 0, &side, shared, lane);
             self.block.memory.loads.push_back(PendingLoad {
                 side,
@@ -429,7 +423,7 @@ impl<I: Instrument> Step<'_, '_, I> {
         lane: usize,
         mbarrier: u64,
         area: Area,
-    ) -> Result<(), FaultKind> {
+    ) -> Result<(), Cause> {
         let own = self.block.memory.rank;
         let issuer = self.issuer(lane);
         for rank in lanes_of(ranks.unwrap_or(1 << own)) {
@@ -450,7 +444,7 @@ impl<I: Instrument> Step<'_, '_, I> {
     }
 
     /// "CUDA Driver API", swizzle modes: the pattern repeats every 8 rows, and the box begins where it does.
-    fn check_alignment(&self, side: &GlobalSide, shared: u64) -> Result<(), FaultKind> {
+    fn check_alignment(&self, side: &GlobalSide, shared: u64) -> Result<(), Cause> {
         let alignment = match side {
             GlobalSide::Plain { .. } | GlobalSide::Shared { .. } => 16,
             GlobalSide::Tensor { map, .. } if map.swizzle == Swizzle::None => 128,
@@ -460,7 +454,7 @@ impl<I: Instrument> Step<'_, '_, I> {
         if shared.is_multiple_of(alignment) {
             return Ok(());
         }
-        Err(FaultKind::Misaligned { address: shared, size: alignment as u32 })
+        Err(Fault::Misaligned { address: shared, size: alignment as u32 }.into())
     }
 
     pub(crate) fn issue_store(
@@ -468,13 +462,12 @@ impl<I: Instrument> Step<'_, '_, I> {
         shared: &AddressOperand,
         target: &BulkSource,
         reduce: Option<BulkReduction>,
-    ) -> Result<(), LaneFault> {
+    ) -> Result<(), LaneFailure> {
         let sources = self.addresses(shared);
         for lane in lanes_of(self.active) {
-            let fail = |kind| (kind, lane as u32);
-            let side = self.side(target, lane).map_err(fail)?;
+            let side = self.side(target, lane).map_err(at_lane(lane))?;
             let shared = sources[lane];
-            self.check_alignment(&side, shared).map_err(fail)?;
+            self.check_alignment(&side, shared).map_err(at_lane(lane))?;
             let number = self.block.memory.number_operation();
             self.note_bulk(false, number, &side, shared, lane);
             let (lane, pc) = (lane as u32, self.pc);
@@ -504,7 +497,7 @@ impl<I: Instrument> Step<'_, '_, I> {
     }
 
     /// Carries out the stores of the active lanes but those of the `pending` latest groups of each; `None` for all.
-    pub(crate) fn wait_for_stores(&mut self, pending: Option<u32>) -> Result<(), LaneFault> {
+    pub(crate) fn wait_for_stores(&mut self, pending: Option<u32>) -> Result<(), LaneFailure> {
         let stores = std::mem::take(&mut self.warp.stores);
         for store in stores {
             let groups = self.warp.store_groups[store.lane as usize];
@@ -518,7 +511,7 @@ impl<I: Instrument> Step<'_, '_, I> {
                 let issuer = Issuer { warp: self.warp.index, lane: store.lane, pc: store.pc };
                 let area = Area::shared(store.shared as usize, store.side.shared_bytes() as u32);
                 self.block.instrument.operation_reads(issuer, store.number, area);
-                self.block.store(self.environment, &store).map_err(|kind| (kind, store.lane))?;
+                self.block.store(self.environment, &store).map_err(|cause| (cause, store.lane))?;
                 self.block.instrument.landed(issuer, &Operation::Numbered(store.number));
                 self.pc = waited_at;
             } else {
@@ -534,7 +527,7 @@ impl<I: Instrument> Step<'_, '_, I> {
         index: u32,
         (space, address): (MemorySpace, &AddressOperand),
         value: Data,
-    ) -> Result<(), LaneFault> {
+    ) -> Result<(), LaneFailure> {
         let addresses = self.addresses(address);
         for lane in lanes_of(self.active) {
             let value = match value {
@@ -542,23 +535,21 @@ impl<I: Instrument> Step<'_, '_, I> {
                 Data::Long(slot) => self.warp.longs[slot as usize][lane],
                 Data::Sink => 0,
             };
-            let fail = |kind| (kind, lane as u32);
-            let mut bytes = self.map_bytes(space, addresses[lane], lane).map_err(fail)?;
-            crate::descriptor::tensor_map::replace_field(&mut bytes, field, index, value).map_err(fail)?;
-            self.write_map(space, addresses[lane], lane, &bytes).map_err(fail)?;
+            let mut bytes = self.map_bytes(space, addresses[lane], lane).map_err(at_lane(lane))?;
+            crate::descriptor::tensor_map::replace_field(&mut bytes, field, index, value).map_err(at_lane(lane))?;
+            self.write_map(space, addresses[lane], lane, &bytes).map_err(at_lane(lane))?;
         }
         Ok(())
     }
 
     /// One copy for the warp: it is `.aligned`.
-    pub(crate) fn copy_map(&mut self, global: &AddressOperand, shared: &AddressOperand) -> Result<(), LaneFault> {
+    pub(crate) fn copy_map(&mut self, global: &AddressOperand, shared: &AddressOperand) -> Result<(), LaneFailure> {
         let lane = self.active.trailing_zeros() as usize & 31;
-        let fail = |kind| (kind, lane as u32);
         let (to, from) = (self.addresses(global)[lane], self.addresses(shared)[lane]);
-        let map = self.read_map(MemorySpace::Shared, from, lane).map_err(fail)?;
+        let map = self.read_map(MemorySpace::Shared, from, lane).map_err(at_lane(lane))?;
         if self.is_watched() {
             self.note_read(&Place::Shared(from as usize), TENSOR_MAP_BYTES as u32, lane);
         }
-        self.write_map(MemorySpace::Global, to, lane, &map.encode()).map_err(fail)
+        self.write_map(MemorySpace::Global, to, lane, &map.encode()).map_err(at_lane(lane))
     }
 }

@@ -1,7 +1,7 @@
 //! `cp.async`: copies from global to shared memory that land when they are waited for, no sooner.
 
-use super::step::{LaneFault, Step};
-use crate::fault::FaultKind;
+use super::step::{LaneFailure, Step, at_lane};
+use crate::fault::{Cause, Fault};
 use crate::instrument::{Instrument, Operation};
 use crate::program::{AddressOperand, MemorySpace, Slot, Word};
 use crate::state::access::{Access, Area};
@@ -80,7 +80,7 @@ impl<I: Instrument> Step<'_, '_, I> {
     }
 
     /// Carries out the copies of all but the `pending` latest groups of each lane.
-    pub(crate) fn wait_for_copies(&mut self, pending: u32) -> Result<(), LaneFault> {
+    pub(crate) fn wait_for_copies(&mut self, pending: u32) -> Result<(), LaneFailure> {
         let waited_at = self.pc;
         let mut all = std::mem::take(&mut self.warp.copies);
         for copies in &mut all {
@@ -100,16 +100,16 @@ impl<I: Instrument> Step<'_, '_, I> {
         Ok(())
     }
 
-    fn carry_out(&mut self, copies: &PendingCopies, lanes: u32) -> Result<(), LaneFault> {
+    fn carry_out(&mut self, copies: &PendingCopies, lanes: u32) -> Result<(), LaneFailure> {
         for lane in lanes_of(lanes) {
             let source_size = copies.source_sizes.as_ref().map_or(copies.size, |sizes| sizes[lane]);
-            self.carry_out_lane(copies, lane, source_size).map_err(|kind| (kind, lane as u32))?;
+            self.carry_out_lane(copies, lane, source_size).map_err(at_lane(lane))?;
         }
         Ok(())
     }
 
     #[inline(always)]
-    fn carry_out_lane(&mut self, copies: &PendingCopies, lane: usize, source_size: u32) -> Result<(), FaultKind> {
+    fn carry_out_lane(&mut self, copies: &PendingCopies, lane: usize, source_size: u32) -> Result<(), Cause> {
         let size = copies.size;
         let (from, to) = (copies.global[lane], copies.shared[lane]);
         let read = Access { space: MemorySpace::Generic, name: "asynchronous read", size };
@@ -138,7 +138,7 @@ impl<I: Instrument> Step<'_, '_, I> {
             }
         }
         if !to.is_multiple_of(size.into()) {
-            return Err(FaultKind::Misaligned { address: to, size });
+            return Err(Fault::Misaligned { address: to, size }.into());
         }
         let at = self.block.memory.shared(write, to)?;
         if self.is_watched() {

@@ -2,16 +2,16 @@
 
 use super::collective::{all_or_none, reduce};
 use super::copy_async::commit_copies;
-use super::step::{LaneFault, Step};
+use super::step::{LaneFailure, Step};
 use super::value::combine_masks;
 use crate::arithmetic::integer;
-use crate::fault::FaultKind;
+use crate::fault::Fault;
 use crate::instrument::{Instrument, Object};
 use crate::program::Op;
 use crate::state::warp::lanes_of;
 
 impl<I: Instrument> Step<'_, '_, I> {
-    pub(crate) fn execute(&mut self, op: &Op) -> Result<(), LaneFault> {
+    pub(crate) fn execute(&mut self, op: &Op) -> Result<(), LaneFailure> {
         match op {
             Op::Unary32(f, d, a) => {
                 let mut value = [0; 32];
@@ -291,7 +291,7 @@ impl<I: Instrument> Step<'_, '_, I> {
                     self.set_lane(*d, lane, now);
                 }
             }
-            Op::Trap => return Err((FaultKind::Trap, self.active.trailing_zeros())),
+            Op::Trap => return Err((Fault::Trap.into(), self.active.trailing_zeros())),
             Op::Print { d, format, arguments } => return self.print(*d, *format, *arguments),
             Op::Assert { parameters } => return self.assert(*parameters),
             Op::Nothing | Op::Branch { .. } | Op::Exit | Op::Barrier { .. } | Op::ClusterArrive | Op::ClusterWait => {}

@@ -3,8 +3,8 @@
 //! Its 64 bits are opaque in the ISA. Here, from the lowest: 20 bits of arrivals that are still missing, 20 bits of
 //! arrivals per phase, 22 bits of bytes to come (signed), a bit that says that it is initialised, the phase's parity.
 
-use super::step::{LaneFault, Step};
-use crate::fault::FaultKind;
+use super::step::{LaneFailure, Step, at_lane};
+use crate::fault::{Cause, Fault};
 use crate::instrument::{Instrument, MBARRIER_BYTES, Misuse, Object};
 use crate::program::{AddressOperand, Data, MbarrierArrival, MemorySpace, Slot};
 use crate::state::access::{Access, Area, Issuer};
@@ -71,19 +71,19 @@ impl Mbarrier {
 }
 
 impl BlockMemory {
-    fn mbarrier_place(&mut self, address: u64) -> Result<usize, FaultKind> {
+    fn mbarrier_place(&mut self, address: u64) -> Result<usize, Fault> {
         if !address.is_multiple_of(8) {
-            return Err(FaultKind::Misaligned { address, size: 8 });
+            return Err(Fault::Misaligned { address, size: 8 });
         }
         self.shared(Access { space: MemorySpace::Shared, name: "mbarrier access", size: 8 }, address)
     }
 
-    fn mbarrier(&mut self, address: u64) -> Result<(usize, Mbarrier), FaultKind> {
+    fn mbarrier(&mut self, address: u64) -> Result<(usize, Mbarrier), Fault> {
         let at = self.mbarrier_place(address)?;
         let mut bytes = [0; 8];
         bytes.copy_from_slice(&self.shared[at..at + 8]);
         let found = Mbarrier::of(u64::from_le_bytes(bytes));
-        if found.valid { Ok((at, found)) } else { Err(FaultKind::NoMbarrier { address }) }
+        if found.valid { Ok((at, found)) } else { Err(Fault::NoMbarrier { address }) }
     }
 
     /// What an mbarrier lacks, for a report.
@@ -106,7 +106,7 @@ impl BlockMemory {
 impl<I: Instrument> BlockState<I> {
     /// The tensor core arrives. At an mbarrier that is invalidated it has no effect: Triton 3.6 invalidates those that
     /// nobody waits for before their last commits have come.
-    pub(crate) fn arrive_once(&mut self, address: u64) -> Result<(), FaultKind> {
+    pub(crate) fn arrive_once(&mut self, address: u64) -> Result<(), Cause> {
         let place = self.memory.mbarrier_place(address)?;
         let bits = u64_from_le(&self.memory.shared[place..place + 8]);
         let found = Mbarrier::of(bits);
@@ -114,7 +114,7 @@ impl<I: Instrument> BlockState<I> {
             return Ok(());
         }
         let (at, mut mbarrier) = self.memory.mbarrier(address)?;
-        mbarrier.missing = mbarrier.missing.checked_sub(1).ok_or(FaultKind::MbarrierCount { count: 1 })?;
+        mbarrier.missing = mbarrier.missing.checked_sub(1).ok_or(Fault::MbarrierCount { count: 1 })?;
         let ended = mbarrier.settle();
         self.memory.put_mbarrier(at, mbarrier);
         if ended {
@@ -124,7 +124,7 @@ impl<I: Instrument> BlockState<I> {
     }
 
     /// Bytes of an asynchronous copy have come.
-    pub(crate) fn complete_bytes(&mut self, address: u64, bytes: u64) -> Result<(), FaultKind> {
+    pub(crate) fn complete_bytes(&mut self, address: u64, bytes: u64) -> Result<(), Cause> {
         let (at, mut mbarrier) = self.memory.mbarrier(address)?;
         mbarrier.bytes -= bytes as i64;
         let ended = mbarrier.settle();
@@ -137,14 +137,14 @@ impl<I: Instrument> BlockState<I> {
 }
 
 impl<I: Instrument> Step<'_, '_, I> {
-    pub(crate) fn mbarrier_init(&mut self, address: &AddressOperand, count: Slot) -> Result<(), LaneFault> {
+    pub(crate) fn mbarrier_init(&mut self, address: &AddressOperand, count: Slot) -> Result<(), LaneFailure> {
         let addresses = self.addresses(address);
         for lane in lanes_of(self.active) {
             let count = u64::from(self.word(count)[lane]);
             if count == 0 || count > COUNT_MASK {
-                return Err((FaultKind::MbarrierCount { count }, lane as u32));
+                return Err((Fault::MbarrierCount { count }.into(), lane as u32));
             }
-            let at = self.block.memory.mbarrier_place(addresses[lane]).map_err(|kind| (kind, lane as u32))?;
+            let at = self.block.memory.mbarrier_place(addresses[lane]).map_err(at_lane(lane))?;
             // Triton initialises one anew for each tile of a persistent kernel; between phases that does no harm.
             let pending = self.block.memory.mbarrier(addresses[lane]).is_ok_and(|(_, old)| old.is_in_use());
             let issuer = self.issuer(lane);
@@ -158,35 +158,35 @@ impl<I: Instrument> Step<'_, '_, I> {
         Ok(())
     }
 
-    pub(crate) fn mbarrier_invalidate(&mut self, address: &AddressOperand) -> Result<(), LaneFault> {
+    pub(crate) fn mbarrier_invalidate(&mut self, address: &AddressOperand) -> Result<(), LaneFailure> {
         let addresses = self.addresses(address);
         for lane in lanes_of(self.active) {
-            let (at, mbarrier) = self.block.memory.mbarrier(addresses[lane]).map_err(|kind| (kind, lane as u32))?;
+            let (at, mbarrier) = self.block.memory.mbarrier(addresses[lane]).map_err(at_lane(lane))?;
             self.block.memory.put_mbarrier(at, Mbarrier { valid: false, ..mbarrier });
             self.block.instrument.initialised(self.issuer(lane), Object::Mbarrier(at as u64));
         }
         Ok(())
     }
 
-    pub(crate) fn mbarrier_arrive(&mut self, arrival: &MbarrierArrival, d: Option<Slot>) -> Result<(), LaneFault> {
+    pub(crate) fn mbarrier_arrive(&mut self, arrival: &MbarrierArrival, d: Option<Slot>) -> Result<(), LaneFailure> {
         let addresses = self.addresses(&arrival.address);
         for lane in lanes_of(self.active) {
-            let fail = |kind| (kind, lane as u32);
             let count = arrival.arrivals.map_or(0, |slot| u64::from(self.word(slot)[lane]));
             let bytes = arrival.bytes.map_or(0, |slot| i64::from(self.word(slot)[lane] as i32));
             let is_peer = self.is_peer(arrival.space, addresses[lane]);
             let (block, address) = if is_peer {
-                self.cluster.peer(addresses[lane]).map_err(fail)?
+                self.cluster.peer(addresses[lane]).map_err(at_lane(lane))?
             } else {
                 (&mut *self.block, addresses[lane])
             };
-            let (at, mut mbarrier) = block.memory.mbarrier(address).map_err(fail)?;
+            let (at, mut mbarrier) = block.memory.mbarrier(address).map_err(at_lane(lane))?;
             let state = mbarrier.bits();
             mbarrier.bytes += bytes;
             if mbarrier.bytes.abs() > MOST_BYTES {
-                return Err(fail(FaultKind::MbarrierBytes { bytes: mbarrier.bytes }));
+                return Err(at_lane(lane)(Fault::MbarrierBytes { bytes: mbarrier.bytes }));
             }
-            mbarrier.missing = mbarrier.missing.checked_sub(count).ok_or(fail(FaultKind::MbarrierCount { count }))?;
+            mbarrier.missing =
+                mbarrier.missing.checked_sub(count).ok_or(at_lane(lane)(Fault::MbarrierCount { count }))?;
             if arrival.drop {
                 // What is expected never is less than what is missing.
                 mbarrier.expected -= count.min(mbarrier.expected);
@@ -211,11 +211,16 @@ impl<I: Instrument> Step<'_, '_, I> {
     }
 
     /// Tests a phase; whether every lane's has ended.
-    pub(crate) fn mbarrier_wait(&mut self, d: Slot, address: &AddressOperand, phase: Data) -> Result<bool, LaneFault> {
+    pub(crate) fn mbarrier_wait(
+        &mut self,
+        d: Slot,
+        address: &AddressOperand,
+        phase: Data,
+    ) -> Result<bool, LaneFailure> {
         let addresses = self.addresses(address);
         let mut ended = 0;
         for lane in lanes_of(self.active) {
-            let (at, mbarrier) = self.block.memory.mbarrier(addresses[lane]).map_err(|kind| (kind, lane as u32))?;
+            let (at, mbarrier) = self.block.memory.mbarrier(addresses[lane]).map_err(at_lane(lane))?;
             self.block.instrument.read(self.issuer(lane), Area::shared(at, MBARRIER_BYTES));
             let waited_for = match phase {
                 Data::Word(slot) => self.word(slot)[lane] & 1 != 0,

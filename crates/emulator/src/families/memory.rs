@@ -3,8 +3,8 @@
 // Lanes and rows are indices into several arrays at once.
 #![allow(clippy::needless_range_loop)]
 
-use super::step::{LaneFault, Step};
-use crate::fault::FaultKind;
+use super::step::{LaneFailure, Step, at_lane};
+use crate::fault::Fault;
 use crate::instrument::Instrument;
 use crate::program::{AddressOperand, Base, Data, MemorySpace};
 use crate::state::access::{Access, Area, Place};
@@ -56,7 +56,7 @@ impl<'e, I: Instrument> Step<'_, 'e, I> {
         signed: bool,
         d: &[Data],
         address: &AddressOperand,
-    ) -> Result<(), LaneFault> {
+    ) -> Result<(), LaneFailure> {
         if space == MemorySpace::Param && matches!(address.base, Base::None) {
             return self.load_parameter(size, signed, d, address.offset);
         }
@@ -78,7 +78,7 @@ impl<'e, I: Instrument> Step<'_, 'e, I> {
         let unused = 64 - 8 * size;
         for lane in lanes_of(self.active) {
             if self.is_peer(space, addresses[lane]) {
-                self.load_from_peer(access, addresses[lane], d, signed, lane).map_err(|kind| (kind, lane as u32))?;
+                self.load_from_peer(access, addresses[lane], d, signed, lane).map_err(at_lane(lane))?;
                 continue;
             }
             let place = self.place(access, addresses[lane], lane)?;
@@ -100,7 +100,7 @@ impl<'e, I: Instrument> Step<'_, 'e, I> {
         Ok(())
     }
 
-    fn load_parameter(&mut self, size: u32, signed: bool, d: &[Data], offset: i64) -> Result<(), LaneFault> {
+    fn load_parameter(&mut self, size: u32, signed: bool, d: &[Data], offset: i64) -> Result<(), LaneFailure> {
         for (index, &element) in d.iter().enumerate() {
             let at = usize::try_from(offset).unwrap_or(usize::MAX).saturating_add(index * size as usize);
             let bytes = self.environment.parameters.get(at..at.saturating_add(size as usize)).unwrap_or_default();
@@ -124,7 +124,7 @@ impl<'e, I: Instrument> Step<'_, 'e, I> {
         size: u32,
         a: &[Data],
         address: &AddressOperand,
-    ) -> Result<(), LaneFault> {
+    ) -> Result<(), LaneFailure> {
         let addresses = self.addresses(address);
         let access = Access { space, name: "write", size: size * a.len() as u32 };
         if size == 4
@@ -143,7 +143,7 @@ impl<'e, I: Instrument> Step<'_, 'e, I> {
         }
         for lane in lanes_of(self.active) {
             if self.is_peer(space, addresses[lane]) {
-                self.store_to_peer(access, addresses[lane], a, lane).map_err(|kind| (kind, lane as u32))?;
+                self.store_to_peer(access, addresses[lane], a, lane).map_err(at_lane(lane))?;
                 continue;
             }
             let place = self.place(access, addresses[lane], lane)?;
@@ -165,7 +165,7 @@ impl<'e, I: Instrument> Step<'_, 'e, I> {
         transpose: bool,
         d: &[Data],
         address: &AddressOperand,
-    ) -> Result<(), LaneFault> {
+    ) -> Result<(), LaneFailure> {
         let addresses = self.addresses(address);
         let access = Access { space: MemorySpace::Shared, name: "read", size: 16 };
         for (matrix, element) in d.iter().enumerate().take(count as usize) {
@@ -176,9 +176,9 @@ impl<'e, I: Instrument> Step<'_, 'e, I> {
                 let at = if address.is_multiple_of(16) {
                     self.block.memory.shared(access, address)
                 } else {
-                    Err(FaultKind::Misaligned { address, size: 16 })
+                    Err(Fault::Misaligned { address, size: 16 }.into())
                 };
-                let at = at.map_err(|kind| (kind, lane as u32))?;
+                let at = at.map_err(at_lane(lane))?;
                 if self.is_watched() {
                     self.note_read(&Place::Shared(at), 16, lane);
                 }
@@ -211,7 +211,7 @@ impl<'e, I: Instrument> Step<'_, 'e, I> {
         transpose: bool,
         a: &[Data],
         address: &AddressOperand,
-    ) -> Result<(), LaneFault> {
+    ) -> Result<(), LaneFailure> {
         let addresses = self.addresses(address);
         let access = Access { space: MemorySpace::Shared, name: "write", size: 16 };
         for (matrix, &element) in a.iter().enumerate() {

@@ -2,7 +2,7 @@
 //! PTX ISA 5.1.7, "Shared State Space".
 
 use super::step::Step;
-use crate::fault::FaultKind;
+use crate::fault::{Cause, Fault};
 use crate::instrument::Instrument;
 use crate::program::{AtomicOp, AtomicType, Data, MemorySpace};
 use crate::state::access::{Access, Area, Place};
@@ -16,7 +16,7 @@ impl<I: Instrument> Step<'_, '_, I> {
         d: &[Data],
         signed: bool,
         lane: usize,
-    ) -> Result<(), FaultKind> {
+    ) -> Result<(), Cause> {
         let size = access.size / d.len().max(1) as u32;
         let unused = 64 - 8 * size;
         for (index, &element) in d.iter().enumerate() {
@@ -32,13 +32,7 @@ impl<I: Instrument> Step<'_, '_, I> {
     }
 
     #[cold]
-    pub(crate) fn store_to_peer(
-        &mut self,
-        access: Access,
-        address: u64,
-        a: &[Data],
-        lane: usize,
-    ) -> Result<(), FaultKind> {
+    pub(crate) fn store_to_peer(&mut self, access: Access, address: u64, a: &[Data], lane: usize) -> Result<(), Cause> {
         let size = access.size / a.len().max(1) as u32;
         for (index, &element) in a.iter().enumerate() {
             let value = self.value(element, lane);
@@ -58,7 +52,7 @@ impl<I: Instrument> Step<'_, '_, I> {
         d: &[Data],
         (op, ty, a, b): (AtomicOp, AtomicType, &[Data], Option<Data>),
         lane: usize,
-    ) -> Result<(), FaultKind> {
+    ) -> Result<(), Cause> {
         for (index, &element) in a.iter().enumerate() {
             let (x, y) = (self.value(element, lane), b.map_or(0, |b| self.value(b, lane)));
             let (peer, at) = self.cluster.peer(address)?;
@@ -75,10 +69,10 @@ impl<I: Instrument> Step<'_, '_, I> {
 }
 
 /// The access, to its block's own memory, if its address is a multiple of its size.
-fn aligned(access: Access, address: u64) -> Result<Access, FaultKind> {
+fn aligned(access: Access, address: u64) -> Result<Access, Cause> {
     if address.is_multiple_of(access.size.max(1).into()) {
         Ok(Access { space: MemorySpace::Shared, ..access })
     } else {
-        Err(FaultKind::Misaligned { address, size: access.size })
+        Err(Fault::Misaligned { address, size: access.size }.into())
     }
 }

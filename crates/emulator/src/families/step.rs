@@ -1,6 +1,6 @@
 //! What an instruction works on: the lanes of a warp that take part, its block and its cluster.
 
-use crate::fault::FaultKind;
+use crate::fault::Cause;
 use crate::instrument::Instrument;
 use crate::program::{AddressOperand, Data, Long, MemorySpace, Slot, Word};
 use crate::state::access::{Access, Issuer, Place};
@@ -10,7 +10,12 @@ use crate::state::environment::Environment;
 use crate::state::warp::Warp;
 
 /// A fault of one lane, before its place is known.
-pub(crate) type LaneFault = (FaultKind, u32);
+pub(crate) type LaneFailure = (Cause, u32);
+
+/// Says which lane an operation has failed in.
+pub(crate) fn at_lane<E: Into<Cause>>(lane: usize) -> impl Fn(E) -> LaneFailure {
+    move |cause| (cause.into(), lane as u32)
+}
 
 /// An operation that is carried out.
 pub(crate) struct Step<'s, 'e, I> {
@@ -72,9 +77,9 @@ impl<'e, I: Instrument> Step<'_, 'e, I> {
 
     /// Where one lane's access goes, its alignment and bounds checked.
     #[inline]
-    pub(crate) fn place(&mut self, access: Access, address: u64, lane: usize) -> Result<Place<'e>, LaneFault> {
+    pub(crate) fn place(&mut self, access: Access, address: u64, lane: usize) -> Result<Place<'e>, LaneFailure> {
         let thread = self.thread(lane);
-        self.block.memory.place(self.environment, access, address, thread).map_err(|kind| (kind, lane as u32))
+        self.block.memory.place(self.environment, access, address, thread).map_err(at_lane(lane))
     }
 
     /// True if an address is in another block's shared memory.

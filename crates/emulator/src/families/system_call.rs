@@ -1,8 +1,8 @@
 //! `vprintf` and `__assertfail`.
 
 use super::print;
-use super::step::{LaneFault, Step};
-use crate::fault::FaultKind;
+use super::step::{LaneFailure, Step};
+use crate::fault::Fault;
 use crate::instrument::Instrument;
 use crate::program::MemorySpace;
 use crate::state::access::Access;
@@ -16,13 +16,13 @@ impl<I: Instrument> Step<'_, '_, I> {
         u64_from_le(bytes)
     }
 
-    fn read_generic(&mut self, lane: usize, address: u64, size: u32) -> Result<u64, LaneFault> {
+    fn read_generic(&mut self, lane: usize, address: u64, size: u32) -> Result<u64, LaneFailure> {
         let access = Access { space: MemorySpace::Generic, name: "read", size };
         let place = self.place(access, address, lane)?;
         Ok(self.block.memory.read(self.environment, &place, 0, size))
     }
 
-    fn string(&mut self, lane: usize, mut address: u64) -> Result<String, LaneFault> {
+    fn string(&mut self, lane: usize, mut address: u64) -> Result<String, LaneFailure> {
         let mut bytes = Vec::new();
         while bytes.len() < 1 << 16 {
             match self.read_generic(lane, address, 1)? as u8 {
@@ -34,7 +34,7 @@ impl<I: Instrument> Step<'_, '_, I> {
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    pub(crate) fn print(&mut self, d: Option<u32>, format: u32, arguments: u32) -> Result<(), LaneFault> {
+    pub(crate) fn print(&mut self, d: Option<u32>, format: u32, arguments: u32) -> Result<(), LaneFailure> {
         for lane in lanes_of(self.active) {
             let (format, buffer) = (self.local(lane, format, 8), self.local(lane, arguments, 8));
             let format = self.string(lane, format)?;
@@ -59,13 +59,13 @@ impl<I: Instrument> Step<'_, '_, I> {
         Ok(())
     }
 
-    pub(crate) fn assert(&mut self, parameters: [u32; 4]) -> Result<(), LaneFault> {
+    pub(crate) fn assert(&mut self, parameters: [u32; 4]) -> Result<(), LaneFailure> {
         let lane = self.active.trailing_zeros() as usize;
         let [message, file, line, function] = parameters;
         let [message, file, function] = [message, file, function].map(|offset| self.local(lane, offset, 8));
         let (message, file, function) =
             (self.string(lane, message)?, self.string(lane, file)?, self.string(lane, function)?);
         let line = self.local(lane, line, 4) as u32;
-        Err((FaultKind::Assert { message, file, line, function }, lane as u32))
+        Err((Fault::Assert { message, file, line, function }.into(), lane as u32))
     }
 }

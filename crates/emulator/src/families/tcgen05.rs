@@ -13,7 +13,7 @@ use crate::arithmetic::product::{Accumulator, Element, Mma, Plane};
 use crate::arithmetic::scaled::{ScaleType, ScaledDot, Small};
 use crate::descriptor::instruction::{Description, element, small};
 use crate::descriptor::matrix::Matrix;
-use crate::fault::FaultKind;
+use crate::fault::{Cause, Fault, Unsupported};
 use crate::instrument::{Instrument, MBARRIER_BYTES, Misuse, Operation};
 use crate::program::{MemorySpace, Op, TensorCommit, TensorCopy, TensorKind, TensorMma, TensorSource};
 use crate::state::access::{Area, Issuer};
@@ -120,13 +120,13 @@ impl<'a> Product<'a> {
         mma: &'a TensorMma,
         operands: &'a MmaOperands,
         work: &'a TensorWork,
-    ) -> Result<Self, FaultKind> {
+    ) -> Result<Self, Cause> {
         let description = Description::of(operands.description, mma.scaled.is_some(), mma.pair)?;
         let alone = mma.kind.is_fp4_alone();
         let (elements, words, size) = match (element(mma.kind, description.a), element(mma.kind, description.b)) {
             (Some(x), Some(y)) if mma.scaled.is_none() => (Elements::Whole(x, y), 8, 4 / x.per_register() as u64),
             _ if !matches!(mma.kind, TensorKind::F8f6f4 | TensorKind::Mxf8f6f4) && !alone => {
-                return Err(FaultKind::Unsupported("these element types of a `tcgen05.mma`".to_owned()));
+                return Err(Unsupported("these element types of a `tcgen05.mma`".to_owned()).into());
             }
             _ if alone => (Elements::Small(Small::E2m1, Small::E2m1), 8, 1),
             _ => (Elements::Small(small(description.a)?, small(description.b)?), 8, 1),
@@ -134,27 +134,27 @@ impl<'a> Product<'a> {
         if let Elements::Small(x, y) = elements {
             if description.negate != [false; 2] || description.d != 1 {
                 let what = "signs or f16 sums of a `tcgen05.mma` of fp6 or fp4";
-                return Err(FaultKind::Unsupported(what.to_owned()));
+                return Err(Unsupported(what.to_owned()).into());
             }
             if [x, y].into_iter().zip(description.mn_major).any(|(small, mn_major)| small.bits() < 8 && mn_major) {
                 let what = "fp6 or fp4 operands of a `tcgen05.mma` that are MN-major";
-                return Err(FaultKind::Unsupported(what.to_owned()));
+                return Err(Unsupported(what.to_owned()).into());
             }
             if x.bits() < 8 && !alone && matches!(mma.a, TensorSource::Tensor(_)) {
                 let what = "fp6 or fp4 in tensor memory as A of a `tcgen05.mma`";
-                return Err(FaultKind::Unsupported(what.to_owned()));
+                return Err(Unsupported(what.to_owned()).into());
             }
         }
         Ok(Self { environment, mma, operands, work, description, elements, words, size })
     }
 
     /// A's rows of a block; `own` for the block of the thread, whose accesses are checked.
-    fn a(&self, own: bool) -> Result<Side, FaultKind> {
+    fn a(&self, own: bool) -> Result<Side, Cause> {
         let place = match self.mma.a {
             TensorSource::Shared(_) => SidePlace::Shared(self.operands.a),
             TensorSource::Tensor(_) if self.description.pair && self.description.m == 64 => {
                 let what = "A in tensor memory of a `tcgen05.mma` of 128 rows in a pair of blocks";
-                return Err(FaultKind::Unsupported(what.to_owned()));
+                return Err(Unsupported(what.to_owned()).into());
             }
             TensorSource::Tensor(_) => SidePlace::Tensor(self.operands.a as u32, self.description),
         };
@@ -258,7 +258,7 @@ impl<I: Instrument> BlockState<I> {
         &mut self,
         environment: &Environment<'_>,
         cluster: &mut Cluster<I>,
-    ) -> Option<(u32, u32, Result<(), FaultKind>)> {
+    ) -> Option<(u32, u32, Result<(), Cause>)> {
         if !self.memory.tensor_work.iter().any(|work| matches!(work.what, TensorTask::Commit { .. })) {
             return None;
         }
@@ -315,7 +315,7 @@ impl<I: Instrument> BlockState<I> {
         environment: &Environment<'_>,
         cluster: &mut Cluster<I>,
         work: &TensorWork,
-    ) -> Result<(), FaultKind> {
+    ) -> Result<(), Cause> {
         match (&work.what, environment.program.code.get(work.pc as usize).map(|instruction| &instruction.op)) {
             (TensorTask::Multiply(operands), Some(Op::TensorMma(mma))) => {
                 let product = Product::new(environment, mma, operands, work)?;
@@ -357,8 +357,8 @@ impl<I: Instrument> BlockState<I> {
     /// Takes tensor memory out meanwhile, so that shared memory can be read.
     fn with_tensor<T>(
         &mut self,
-        work: impl FnOnce(&mut Self, &mut TensorMemory) -> Result<T, FaultKind>,
-    ) -> Result<T, FaultKind> {
+        work: impl FnOnce(&mut Self, &mut TensorMemory) -> Result<T, Cause>,
+    ) -> Result<T, Cause> {
         let mut tensor = self.memory.tensor.take().ok_or_else(not_allocated)?;
         let outcome = work(self, &mut tensor);
         self.memory.tensor = Some(tensor);
@@ -366,11 +366,11 @@ impl<I: Instrument> BlockState<I> {
     }
 
     /// Bytes of shared memory that an operand has, in a checked launch noted as read.
-    fn operand_bytes<const N: usize>(&mut self, side: &Side, address: u64) -> Result<[u8; N], FaultKind> {
+    fn operand_bytes<const N: usize>(&mut self, side: &Side, address: u64) -> Result<[u8; N], Cause> {
         let found = self.memory.shared.get(address as usize..).and_then(|rest| rest.first_chunk::<N>()).copied();
         let Some(bytes) = found else {
             let size = N as u32;
-            return Err(FaultKind::OutOfBounds { access: side.name, space: "shared", address, size, near: None });
+            return Err(Fault::OutOfBounds { access: side.name, space: "shared", address, size, near: None }.into());
         };
         self.memory.shared_touched = self.memory.shared_touched.max(address + N as u64);
         if side.number != 0 {
@@ -381,7 +381,7 @@ impl<I: Instrument> BlockState<I> {
     }
 
     /// Every row of a side, in words along k, as registers hold them: `size` bytes an element.
-    fn words(&mut self, tensor: &TensorMemory, side: &Side, words: usize, size: u64) -> Result<Vec<u32>, FaultKind> {
+    fn words(&mut self, tensor: &TensorMemory, side: &Side, words: usize, size: u64) -> Result<Vec<u32>, Cause> {
         let mut all = Vec::with_capacity(side.count * words);
         match side.place {
             SidePlace::Tensor(address, description) => {
@@ -393,8 +393,8 @@ impl<I: Instrument> BlockState<I> {
                 }
             }
             SidePlace::Shared(descriptor) => {
-                let matrix = Matrix::of_tcgen05(descriptor, side.mn_major)
-                    .map_err(|what| FaultKind::Unsupported(what.to_owned()))?;
+                let matrix =
+                    Matrix::of_tcgen05(descriptor, side.mn_major).map_err(|what| Unsupported(what.to_owned()))?;
                 let per = 4 / size;
                 for row in 0..side.count as u64 {
                     for word in 0..words as u64 {
@@ -422,7 +422,7 @@ impl<I: Instrument> BlockState<I> {
         Ok(all)
     }
 
-    fn multiply(&mut self, cluster: &mut Cluster<I>, product: &Product<'_>) -> Result<(), FaultKind> {
+    fn multiply(&mut self, cluster: &mut Cluster<I>, product: &Product<'_>) -> Result<(), Cause> {
         let ranks = blocks_of(self.memory.rank, product.description.pair);
         let (mut left, mut right) = (Vec::new(), Vec::new());
         for rank in ranks.clone() {
@@ -459,8 +459,8 @@ impl<I: Instrument> BlockState<I> {
         (address, descriptor): (u32, u64),
         issuer: Issuer,
         number: u64,
-    ) -> Result<(), FaultKind> {
-        let matrix = Matrix::of_tcgen05(descriptor, false).map_err(|what| FaultKind::Unsupported(what.to_owned()))?;
+    ) -> Result<(), Cause> {
+        let matrix = Matrix::of_tcgen05(descriptor, false).map_err(|what| Unsupported(what.to_owned()))?;
         let side = Side {
             name: "`tcgen05.cp` read",
             place: SidePlace::Shared(descriptor),
@@ -493,14 +493,14 @@ impl BlockMemory {
         (x, y): (Element, Element),
         mut left: Vec<u32>,
         mut right: Vec<u32>,
-    ) -> Result<(), FaultKind> {
+    ) -> Result<(), Cause> {
         let Product { environment, operands, description, .. } = *product;
         let integer = matches!(x, Element::S8 | Element::U8);
         let accumulator = match description.d {
             0 if !integer => Accumulator::F16,
             1 if !integer => Accumulator::F32,
             2 if integer => Accumulator::S32 { saturate: description.saturate },
-            other => return Err(FaultKind::Unsupported(format!("accumulator type {other} of a `tcgen05.mma`"))),
+            other => return Err(Unsupported(format!("accumulator type {other} of a `tcgen05.mma`")).into()),
         };
         let step = Mma { m: 16, k: 8 * x.per_register(), a: x, b: y, accumulator };
         for (words, (element, negate)) in
@@ -599,7 +599,7 @@ fn multiply_small(
     (x, y): (Small, Small),
     left: &[u32],
     right: &[u32],
-) -> Result<(), FaultKind> {
+) -> Result<(), Cause> {
     let Product { mma, operands, description, .. } = *product;
     let (k, alone) = (mma.kind.k(), mma.kind.is_fp4_alone());
     let (left, right) = (codes(left, product.words, k, x, alone), codes(right, product.words, k, y, alone));

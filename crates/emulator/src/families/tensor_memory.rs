@@ -6,8 +6,8 @@
 //! Blocks of a pair (`.cta_group::2`) allocate the same columns, each of its own memory; neither waits here until the other
 //! has come to its allocation.
 
-use super::step::{LaneFault, Step};
-use crate::fault::FaultKind;
+use super::step::{LaneFailure, Step, at_lane};
+use crate::fault::Fault;
 use crate::instrument::{Instrument, Object, Operation};
 use crate::program::{AddressOperand, Data, MemorySpace, Op, Slot, TensorAccess};
 use crate::state::access::{Access, Area, Issuer};
@@ -19,26 +19,25 @@ impl<I: Instrument> Step<'_, '_, I> {
         self.active.trailing_zeros() as usize & 31
     }
 
-    pub(crate) fn allocate_tensor(&mut self, address: &AddressOperand, columns: Slot) -> Result<(), LaneFault> {
+    pub(crate) fn allocate_tensor(&mut self, address: &AddressOperand, columns: Slot) -> Result<(), LaneFailure> {
         let lane = self.first_lane();
-        let located = |kind| (kind, lane as u32);
         let columns = self.word(columns)[lane];
         let allocated = self.block.memory.tensor.get_or_insert_with(|| Box::new(TensorMemory::new())).allocate(columns);
-        let first = allocated.map_err(located)?;
+        let first = allocated.map_err(at_lane(lane))?;
         let (at, thread, issuer) = (self.addresses(address)[lane], self.thread(lane), self.issuer(lane));
         let access = Access { space: MemorySpace::Shared, name: "write", size: 4 };
-        let place = self.block.memory.place(self.environment, access, at, thread).map_err(located)?;
+        let place = self.block.memory.place(self.environment, access, at, thread).map_err(at_lane(lane))?;
         self.block.instrument.written(issuer, Area::shared(at as usize, 4), false);
         self.block.memory.write(&place, 0, 4, first.into());
         Ok(())
     }
 
-    pub(crate) fn release_tensor(&mut self, address: Slot, count: Slot) -> Result<(), LaneFault> {
+    pub(crate) fn release_tensor(&mut self, address: Slot, count: Slot) -> Result<(), LaneFailure> {
         let lane = self.first_lane();
         let (first, count) = (self.word(address)[lane], self.word(count)[lane]);
         self.block.do_all_tensor_work(self.environment, self.cluster);
-        let tensor = self.block.memory.tensor.as_mut().ok_or_else(|| (not_allocated(), lane as u32))?;
-        tensor.release(first, count).map_err(|kind| (kind, lane as u32))?;
+        let tensor = self.block.memory.tensor.as_mut().ok_or_else(|| (not_allocated().into(), lane as u32))?;
+        tensor.release(first, count).map_err(at_lane(lane))?;
         let operation = Operation::TensorRelease { first, columns: count };
         self.block.instrument.issued(self.issuer(lane), &operation);
         Ok(())
@@ -49,7 +48,7 @@ impl<I: Instrument> Step<'_, '_, I> {
     }
 
     /// Whether the warp may access these cells: its own quarter of the lanes, of columns that are allocated.
-    fn check_tensor(&self, name: &'static str, access: &TensorAccess, address: u32) -> Result<(), FaultKind> {
+    fn check_tensor(&self, name: &'static str, access: &TensorAccess, address: u32) -> Result<(), Fault> {
         let tensor = self.block.memory.tensor.as_ref().ok_or_else(not_allocated)?;
         let quarter = self.warp.index % 4;
         let mut columns = (u32::MAX, 0);
@@ -62,7 +61,7 @@ impl<I: Instrument> Step<'_, '_, I> {
                         "warp {} reaches lanes {first} to {last} of tensor memory, not {lane}",
                         self.warp.index
                     );
-                    return Err(FaultKind::TensorMemory(message));
+                    return Err(Fault::TensorMemory(message));
                 }
                 columns = (columns.0.min(column), columns.1.max(column + u32::from(access.packed)));
             }
@@ -70,10 +69,10 @@ impl<I: Instrument> Step<'_, '_, I> {
         tensor.check(name, address & !0xffff | columns.0, columns.1 + 1 - columns.0)
     }
 
-    pub(crate) fn issue_tensor_load(&mut self, access: &TensorAccess) -> Result<(), LaneFault> {
+    pub(crate) fn issue_tensor_load(&mut self, access: &TensorAccess) -> Result<(), LaneFailure> {
         let lane = self.first_lane();
         let address = self.addresses(&access.address)[lane] as u32;
-        self.check_tensor("read", access, address).map_err(|kind| (kind, lane as u32))?;
+        self.check_tensor("read", access, address).map_err(at_lane(lane))?;
         self.block.instrument.issued(self.issuer(lane), &Operation::TensorLoad { access, address });
         self.warp.tensor_loads.push(PendingTensorLoad { pc: self.pc, address });
         Ok(())
@@ -124,10 +123,10 @@ impl<I: Instrument> Step<'_, '_, I> {
         self.block.instrument.landed(issuer, &Operation::TensorLoad { access, address });
     }
 
-    pub(crate) fn issue_tensor_store(&mut self, access: &TensorAccess) -> Result<(), LaneFault> {
+    pub(crate) fn issue_tensor_store(&mut self, access: &TensorAccess) -> Result<(), LaneFailure> {
         let lane = self.first_lane();
         let address = self.addresses(&access.address)[lane] as u32;
-        self.check_tensor("write", access, address).map_err(|kind| (kind, lane as u32))?;
+        self.check_tensor("write", access, address).map_err(at_lane(lane))?;
         let register = |data: &Data| if let Data::Word(slot) = data { *self.word(*slot) } else { [0; 32] };
         let registers = access.registers.iter().map(register).collect();
         self.block.instrument.issued(self.issuer(lane), &Operation::TensorStore { access, address });
@@ -135,7 +134,7 @@ impl<I: Instrument> Step<'_, '_, I> {
         Ok(())
     }
 
-    pub(crate) fn wait_for_tensor_stores(&mut self) -> Result<(), LaneFault> {
+    pub(crate) fn wait_for_tensor_stores(&mut self) -> Result<(), LaneFailure> {
         let environment = self.environment;
         for PendingTensorStore { pc, address, registers } in std::mem::take(&mut self.warp.tensor_stores) {
             let Some(Op::TensorStore(access)) = environment.program.code.get(pc as usize).map(|i| &i.op) else {

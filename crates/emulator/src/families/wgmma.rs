@@ -8,10 +8,10 @@
 // Lanes are indices into several arrays at once.
 #![allow(clippy::needless_range_loop)]
 
-use super::step::{LaneFault, Step};
+use super::step::{LaneFailure, Step, at_lane};
 use crate::arithmetic::product::{Element, Plane};
 use crate::descriptor::matrix::Matrix;
-use crate::fault::FaultKind;
+use crate::fault::{Cause, Fault, Unsupported};
 use crate::instrument::{Instrument, Operation, Product};
 use crate::program::{Data, Op, Wgmma, WgmmaSource};
 use crate::state::access::Area;
@@ -54,7 +54,7 @@ impl<I: Instrument> Step<'_, '_, I> {
     }
 
     /// Carries out all groups but the `pending` latest.
-    pub(crate) fn wait_for_wgmmas(&mut self, pending: u32) -> Result<(), LaneFault> {
+    pub(crate) fn wait_for_wgmmas(&mut self, pending: u32) -> Result<(), LaneFailure> {
         let due = |group: Option<u32>, groups: u32| group.is_some_and(|group| group + pending < groups);
         while self.warp.wgmmas.front().is_some_and(|first| due(first.group, self.warp.wgmma_groups)) {
             let Some(first) = self.warp.wgmmas.pop_front() else { break };
@@ -70,7 +70,7 @@ impl<I: Instrument> Step<'_, '_, I> {
 
     /// As ptxas (its remark C7517): where an instruction has to do with the accumulator of a `wgmma` that is waited for
     /// later, a wait is put in before it. Triton's own code for f16 accumulators needs that.
-    pub(crate) fn repair_wgmma_wait(&mut self) -> Result<(), LaneFault> {
+    pub(crate) fn repair_wgmma_wait(&mut self) -> Result<(), LaneFailure> {
         let code = &self.environment.program.code;
         let Some(slots) = self.environment.program.accumulator_slots.get(self.pc as usize) else { return Ok(()) };
         let holds = |pending: &PendingWgmma| match code.get(pending.pc as usize).map(|instruction| &instruction.op) {
@@ -90,12 +90,12 @@ impl<I: Instrument> Step<'_, '_, I> {
         Ok(())
     }
 
-    fn carry_out_wgmma(&mut self, wgmma: &Wgmma, pending: &PendingWgmma) -> Result<(), LaneFault> {
+    fn carry_out_wgmma(&mut self, wgmma: &Wgmma, pending: &PendingWgmma) -> Result<(), LaneFailure> {
         let lane = self.active.trailing_zeros();
-        let located = |kind| (kind, lane);
         let matrix = |descriptor: u64, mn_major: bool| {
-            Matrix::of(descriptor, mn_major)
-                .ok_or_else(|| located(FaultKind::Unsupported("a `wgmma` descriptor with a base offset".to_owned())))
+            Matrix::of(descriptor, mn_major).ok_or_else(|| {
+                at_lane(lane as usize)(Unsupported("a `wgmma` descriptor with a base offset".to_owned()))
+            })
         };
         let step = &wgmma.step;
         let first_row = u64::from(self.warp.index % 4) * 16;
@@ -108,7 +108,8 @@ impl<I: Instrument> Step<'_, '_, I> {
                 for (register, plane) in a.iter_mut().enumerate().take(registers) {
                     let (rows, columns) = (register & 1, register >> 1);
                     let first = (first_row + 8 * rows as u64, 4 * columns * step.a.per_register());
-                    let lanes = self.gather(&matrix, step.a, plane, first, pending.number).map_err(located)?;
+                    let lanes =
+                        self.gather(&matrix, step.a, plane, first, pending.number).map_err(at_lane(lane as usize))?;
                     undefined_rows[rows] |= quads(lanes);
                 }
             }
@@ -130,7 +131,8 @@ impl<I: Instrument> Step<'_, '_, I> {
             let mut undefined_columns = 0;
             for (register, plane) in b.iter_mut().enumerate().take(step.b_registers()) {
                 let first = (8 * tile as u64, 4 * register * step.b.per_register());
-                let lanes = self.gather(&b_matrix, step.b, plane, first, pending.number).map_err(located)?;
+                let lanes =
+                    self.gather(&b_matrix, step.b, plane, first, pending.number).map_err(at_lane(lane as usize))?;
                 undefined_columns |= quads(lanes);
             }
             if wgmma.negate[1] {
@@ -175,7 +177,7 @@ impl<I: Instrument> Step<'_, '_, I> {
         plane: &mut Plane,
         (mn, k): (u64, usize),
         number: u64,
-    ) -> Result<u32, FaultKind> {
+    ) -> Result<u32, Cause> {
         let (size, per) = (bytes_of(element), element.per_register());
         // What is contiguous comes in pieces of 16 bytes: a row's four registers, or 8 rows' elements of one k.
         let scattered = matrix.mn_major && per > 1;
@@ -206,13 +208,14 @@ impl<I: Instrument> Step<'_, '_, I> {
             }
         }
         if outside {
-            return Err(FaultKind::OutOfBounds {
+            return Err(Fault::OutOfBounds {
                 access: "`wgmma` read",
                 space: "shared",
                 address: highest - 16,
                 size: 16,
                 near: Some(("shared memory".to_owned(), shared.len() as u64, (highest - 16) as i64)),
-            });
+            }
+            .into());
         }
         self.block.memory.shared_touched = self.block.memory.shared_touched.max(highest);
         let mut undefined = 0;

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use super::stalled::Stalled;
 use super::turn::Stop;
-use crate::fault::{Fault, FaultKind, Stuck};
+use crate::fault::{Cancelled, Cause, Failure, Limit, Stuck};
 use crate::instrument::{Instrument, Instrumentation, Misuse, Object};
 use crate::program::MemorySpace;
 use crate::state::access::Issuer;
@@ -71,7 +71,7 @@ impl<I: Instrument> Block<I> {
         environment: &Environment<'_>,
         cluster: &mut Cluster<I>,
         budget: u64,
-    ) -> Result<Progress, Box<Fault>> {
+    ) -> Result<Progress, Box<Failure>> {
         let limit = self.executed() + budget;
         let mut worked = false;
         self.state.memory.spin.next_turn();
@@ -87,10 +87,10 @@ impl<I: Instrument> Block<I> {
                     continue;
                 }
                 if environment.stop.load(Ordering::Relaxed) {
-                    return Err(Box::new(Fault::nowhere(FaultKind::Cancelled)));
+                    return Err(Box::new(Failure::nowhere(Cancelled)));
                 }
                 if self.executed() > environment.limit {
-                    return Err(self.stuck_at(environment, FaultKind::Limit(environment.limit)));
+                    return Err(self.stuck_at(environment, Limit(environment.limit)));
                 }
                 let warp = &mut self.warps[index];
                 let length = if lockstep { 1 } else { self.schedule.turn(WARP_TURN) };
@@ -163,7 +163,7 @@ impl<I: Instrument> Block<I> {
     }
 
     /// The oldest bulk load lands, or the tensor core's work up to the next commit; `false` if there is none.
-    pub fn land_one(&mut self, environment: &Environment<'_>, cluster: &mut Cluster<I>) -> Result<bool, Box<Fault>> {
+    pub fn land_one(&mut self, environment: &Environment<'_>, cluster: &mut Cluster<I>) -> Result<bool, Box<Failure>> {
         let done = self.is_done();
         let landed = match self.state.land_one(environment, cluster, done) {
             Some((load, outcome)) => Some((load.thread, load.pc, outcome)),
@@ -196,18 +196,18 @@ impl<I: Instrument> Block<I> {
     }
 
     /// A fault at the place where the first warp waits.
-    pub fn stuck_at(&mut self, environment: &Environment<'_>, kind: FaultKind) -> Box<Fault> {
+    pub fn stuck_at(&mut self, environment: &Environment<'_>, kind: impl Into<Cause>) -> Box<Failure> {
         let first = self.warps.iter_mut().enumerate().find(|(_, warp)| warp.state != State::Done);
         let found = first.map(|(index, warp)| (index, warp.last_poll(), warp.current()));
         let Some((warp, poll, Some((pc, mask)))) = found else {
-            return Box::new(Fault::nowhere(kind));
+            return Box::new(Failure::nowhere(kind));
         };
         // The program counter is past the barrier, or past the test.
         let at = poll.unwrap_or(pc.saturating_sub(1));
         self.warps[warp].fault(environment, &self.shape, kind, mask.trailing_zeros(), at)
     }
 
-    /// Issuer waits where, by instruction.
+    /// Where warps wait, by instruction.
     pub fn waiting(&mut self, environment: &Environment<'_>, ended: u64) -> Vec<Stuck> {
         let mut found: Vec<(u32, Stuck)> = Vec::new();
         let live = self.live_threads();

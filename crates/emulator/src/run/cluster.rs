@@ -2,7 +2,7 @@
 //! clusters has clusters of one block.
 
 use super::block::Progress;
-use crate::fault::{Fault, FaultKind};
+use crate::fault::{Failure, Fault};
 use crate::instrument::{Instrument, Instrumentation};
 use crate::state::block::Block;
 use crate::state::cluster::{Cluster, ClusterBarrier};
@@ -34,7 +34,7 @@ impl<I: Instrument> Cluster<I> {
     }
 
     /// Runs until all blocks are done or have used up about `budget` warp instructions together.
-    pub fn run(&mut self, environment: &Environment<'_>, budget: u64) -> Result<Progress, Box<Fault>> {
+    pub fn run(&mut self, environment: &Environment<'_>, budget: u64) -> Result<Progress, Box<Failure>> {
         let limit = self.executed() + budget;
         let turn = if self.has_peers() { TURN } else { budget };
         loop {
@@ -88,7 +88,7 @@ impl<I: Instrument> Cluster<I> {
     }
 
     /// The oldest bulk load of the first block that has one lands; `false` if there is none.
-    fn land_one(&mut self, environment: &Environment<'_>) -> Result<bool, Box<Fault>> {
+    fn land_one(&mut self, environment: &Environment<'_>) -> Result<bool, Box<Failure>> {
         for rank in 0..self.blocks.len() {
             let landed = self.with_block(rank, |block, cluster| block.land_one(environment, cluster));
             if landed.unwrap_or(Ok(false))? {
@@ -99,26 +99,26 @@ impl<I: Instrument> Cluster<I> {
     }
 
     /// The fault of a grid whose running blocks all wait for others.
-    pub fn spinning(&mut self, environment: &Environment<'_>, kind: FaultKind) -> Option<Box<Fault>> {
+    pub fn spinning(&mut self, environment: &Environment<'_>, kind: Fault) -> Option<Box<Failure>> {
         let ended = self.barrier.phase;
         let certain = self.is_certain();
         let block = self.blocks.iter_mut().flatten().find(|block| !block.is_done())?;
         let waiting = if certain { block.waiting(environment, ended) } else { Vec::new() };
-        Some(Box::new(Fault { waiting, ..*block.stuck_at(environment, kind) }))
+        Some(Box::new(Failure { waiting, ..*block.stuck_at(environment, kind) }))
     }
 
-    fn deadlock(&mut self, environment: &Environment<'_>) -> Box<Fault> {
+    fn deadlock(&mut self, environment: &Environment<'_>) -> Box<Failure> {
         let mut stuck = [0; 3];
         for block in self.blocks.iter().flatten() {
             stuck.iter_mut().zip(block.stuck()).for_each(|(all, own)| *all += own);
         }
         let [waiting, polling, looking] = stuck;
-        let kind = FaultKind::Deadlock { waiting, polling, looking };
+        let kind = Fault::Deadlock { waiting, polling, looking };
         let ended = self.barrier.phase;
         let waiting = self.blocks.iter_mut().flatten().flat_map(|block| block.waiting(environment, ended)).collect();
         match self.blocks.iter_mut().flatten().find(|block| !block.is_done()) {
-            Some(block) => Box::new(Fault { waiting, ..*block.stuck_at(environment, kind) }),
-            None => Box::new(Fault::nowhere(kind)),
+            Some(block) => Box::new(Failure { waiting, ..*block.stuck_at(environment, kind) }),
+            None => Box::new(Failure::nowhere(kind)),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
 
 use super::block::Progress;
-use crate::fault::{Fault, FaultKind};
+use crate::fault::{Cancelled, Cause, Failure, Fault};
 use crate::instrument::{Instrument, Instrumentation};
 use crate::lock::locked;
 use crate::state::block::{Block, BlockState};
@@ -53,7 +53,7 @@ pub(crate) fn run<L: Instrumentation>(
     plan: &Plan<'_>,
     instruments: &L,
     print: &(dyn Fn(&str) + Sync),
-) -> Result<Totals, Box<Fault>> {
+) -> Result<Totals, Box<Failure>> {
     let total = plan.geometry.clusters();
     let queue: Mutex<Queue<L::Block>> = Mutex::new(Queue {
         next: plan.first,
@@ -107,7 +107,7 @@ struct Queue<I> {
     /// Whether all of them wait for certain.
     certain: bool,
     /// The fault of the lowest cluster, so that the report is the same from run to run where it can be.
-    failure: Option<(u64, Box<Fault>)>,
+    failure: Option<(u64, Box<Failure>)>,
     totals: Totals,
 }
 
@@ -165,7 +165,7 @@ impl<I: Instrument> Queue<I> {
         mut waits: Option<(u64, u32)>,
         began: u64,
         executed: u64,
-    ) -> Option<(Cluster<I>, FaultKind)> {
+    ) -> Option<(Cluster<I>, Fault)> {
         self.running -= 1;
         if cluster.is_fruitless() {
             let turns = waits.filter(|(epoch, _)| *epoch == self.epoch).map_or(0, |(_, turns)| turns);
@@ -185,8 +185,7 @@ impl<I: Instrument> Queue<I> {
                 {
                     std::mem::swap(&mut first.cluster, &mut cluster);
                 }
-                let kind =
-                    FaultKind::Spinning { running: resident as u64, waiting: self.total - self.next, gpu: self.gpu };
+                let kind = Fault::Spinning { running: resident as u64, waiting: self.total - self.next, gpu: self.gpu };
                 return Some((cluster, kind));
             }
         } else {
@@ -291,7 +290,7 @@ fn work<L: Instrumentation>(
                     instruments.end(instrument, true);
                     printed.push(memory.printed);
                 }
-                let stuck = matches!(fault.kind, FaultKind::Spinning { .. });
+                let stuck = matches!(fault.cause, Cause::Fault(Fault::Spinning { .. }));
                 match &mut queue.failure {
                     // They wait for one that has failed.
                     Some((failed, _)) if stuck => *failed = 0,
@@ -302,7 +301,7 @@ fn work<L: Instrumentation>(
                     queue.next = queue.total;
                     queue.forget_paused();
                     if let Some((_, fault)) = &mut queue.failure {
-                        fault.kind = FaultKind::Cancelled;
+                        fault.cause = Cancelled.into();
                     }
                 }
                 drop(queue);

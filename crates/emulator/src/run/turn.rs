@@ -2,7 +2,7 @@
 
 use crate::families::barrier::Arrival;
 use crate::families::step::Step;
-use crate::fault::{Fault, FaultKind, Thread};
+use crate::fault::{Cause, Failure, Thread};
 use crate::instrument::{Execution, Instrument, Misuse};
 use crate::program::{BarrierReduction, MemorySpace, Op, Slot};
 use crate::state::access::Issuer;
@@ -52,7 +52,7 @@ impl Warp {
         block: &mut BlockState<I>,
         cluster: &mut Cluster<I>,
         turn: u32,
-    ) -> Result<Stop, Box<Fault>> {
+    ) -> Result<Stop, Box<Failure>> {
         for _ in 0..turn {
             let Some((pc, mask)) = self.current() else { return Ok(Stop::Exit) };
             let Some(instruction) = environment.program.code.get(pc as usize) else { return Ok(Stop::Exit) };
@@ -161,7 +161,7 @@ impl Warp {
         shape: &BlockShape,
         block: &mut BlockState<I>,
         cluster: &mut Cluster<I>,
-    ) -> Result<(), Box<Fault>> {
+    ) -> Result<(), Box<Failure>> {
         for store in &self.stores {
             let issuer = Issuer { warp: self.index, lane: store.lane, pc: store.pc };
             block.instrument.misused(issuer, Misuse::Unwaited);
@@ -180,14 +180,14 @@ impl Warp {
         &self,
         environment: &Environment<'_>,
         shape: &BlockShape,
-        kind: FaultKind,
+        cause: impl Into<Cause>,
         lane: u32,
         pc: u32,
-    ) -> Box<Fault> {
+    ) -> Box<Failure> {
         let thread = Thread { block: shape.index, thread: shape.thread(self.index, lane), warp: self.index, lane };
         let span = environment.program.spans.get(pc as usize).cloned().unwrap_or(0..0);
         let line = environment.program.lines.get(pc as usize).copied().flatten();
         let source = line.map(|line| (line.file.to_string(), line.line, line.column));
-        Box::new(Fault { thread: Some(thread), span, source, ..Fault::nowhere(kind) })
+        Box::new(Failure { thread: Some(thread), span, source, ..Failure::nowhere(cause) })
     }
 }

@@ -4,7 +4,7 @@ use super::address::{OFFSET_MASK, RANK_SHIFT, resolve_generic};
 use super::block_memory::BlockMemory;
 use super::environment::Environment;
 use super::memory::Allocation;
-use crate::fault::FaultKind;
+use crate::fault::Fault;
 use crate::program::{AtomicType, MemorySpace};
 
 /// Where an access ends up.
@@ -37,10 +37,10 @@ impl BlockMemory {
         access: Access,
         address: u64,
         thread: u32,
-    ) -> Result<Place<'a>, FaultKind> {
+    ) -> Result<Place<'a>, Fault> {
         let size = access.size;
         if address & u64::from(size - 1) != 0 {
-            return Err(FaultKind::Misaligned { address, size });
+            return Err(Fault::Misaligned { address, size });
         }
         let (space, address) = match access.space {
             MemorySpace::Generic => resolve_generic(address),
@@ -58,7 +58,7 @@ impl BlockMemory {
                     return Ok(Place::Local((u64::from(thread) * each + address) as usize));
                 }
                 let near = Some(("the thread's local memory".to_owned(), each, address as i64));
-                Err(FaultKind::OutOfBounds { access: access.name, space: "local", address, size, near })
+                Err(Fault::OutOfBounds { access: access.name, space: "local", address, size, near })
             }
             MemorySpace::Param => {
                 if address < end && end <= environment.parameters.len() as u64 {
@@ -66,7 +66,7 @@ impl BlockMemory {
                 }
                 let near =
                     Some(("the kernel's parameters".to_owned(), environment.parameters.len() as u64, address as i64));
-                Err(FaultKind::OutOfBounds { access: access.name, space: "param", address, size, near })
+                Err(Fault::OutOfBounds { access: access.name, space: "param", address, size, near })
             }
         }
     }
@@ -120,7 +120,7 @@ impl BlockMemory {
         environment: &Environment<'a>,
         access: Access,
         address: u64,
-    ) -> Result<(&'a Allocation, u64), FaultKind> {
+    ) -> Result<(&'a Allocation, u64), Fault> {
         if let Some(allocation) = environment.memory.allocations().get(self.last_allocation)
             && allocation.contains(address, access.size.into())
         {
@@ -135,7 +135,7 @@ impl BlockMemory {
         environment: &Environment<'a>,
         access: Access,
         address: u64,
-    ) -> Result<(&'a Allocation, u64), FaultKind> {
+    ) -> Result<(&'a Allocation, u64), Fault> {
         let allocations = environment.memory.allocations();
         if let Some(index) = environment.memory.nearest(address)
             && allocations[index].contains(address, access.size.into())
@@ -148,7 +148,7 @@ impl BlockMemory {
 
     /// The byte offset in shared memory of an access. The alignment has been checked.
     #[inline(always)]
-    pub fn shared(&mut self, access: Access, address: u64) -> Result<usize, FaultKind> {
+    pub fn shared(&mut self, access: Access, address: u64) -> Result<usize, Fault> {
         let end = address.wrapping_add(access.size.into());
         if address < end && end <= self.shared.len() as u64 {
             self.shared_touched = self.shared_touched.max(end);
@@ -158,13 +158,13 @@ impl BlockMemory {
     }
 
     #[cold]
-    fn outside_shared(&mut self, access: Access, address: u64) -> Result<usize, FaultKind> {
+    fn outside_shared(&mut self, access: Access, address: u64) -> Result<usize, Fault> {
         // An address of the cluster's window that is the block's own.
         if address < 1 << 32 && address >> RANK_SHIFT == u64::from(self.rank) + 1 {
             return self.shared(access, address & ((1 << RANK_SHIFT) - 1));
         }
         let near = Some(("shared memory".to_owned(), self.shared.len() as u64, address as i64));
-        Err(FaultKind::OutOfBounds { access: access.name, space: "shared", address, size: access.size, near })
+        Err(Fault::OutOfBounds { access: access.name, space: "shared", address, size: access.size, near })
     }
 
     /// Reads an element of `size` bytes, zero-extended. The place has been checked for the whole vector.
@@ -258,7 +258,7 @@ impl BlockMemory {
     }
 }
 
-pub(crate) fn out_of_bounds(environment: &Environment<'_>, access: Access, address: u64) -> FaultKind {
+pub(crate) fn out_of_bounds(environment: &Environment<'_>, access: Access, address: u64) -> Fault {
     let allocations = environment.memory.allocations();
     let below = environment.memory.nearest(address).map(|index| &allocations[index]);
     let above = allocations.get(environment.memory.nearest(address).map_or(0, |index| index + 1));
@@ -275,7 +275,7 @@ pub(crate) fn out_of_bounds(environment: &Environment<'_>, access: Access, addre
         (None, None) => None,
     };
     let near = near.map(describe).filter(|(_, _, offset)| offset.unsigned_abs() < 1 << 40);
-    FaultKind::OutOfBounds { access: access.name, space: "global", address, size: access.size, near }
+    Fault::OutOfBounds { access: access.name, space: "global", address, size: access.size, near }
 }
 
 /// The lane and the instruction that an access or an operation comes from.

@@ -4,7 +4,7 @@
 use super::address::{OFFSET_MASK, RANK_SHIFT};
 use super::block::{Block, BlockState};
 use super::schedule::Schedule;
-use crate::fault::FaultKind;
+use crate::fault::Fault;
 
 /// Blocks that run, or are paused.
 pub(crate) struct Cluster<I> {
@@ -28,7 +28,7 @@ pub(crate) struct ClusterBarrier {
 
 impl<I> BlockState<I> {
     /// The state of a block of the cluster, this one's or another's.
-    pub fn member<'m>(&'m mut self, cluster: &'m mut Cluster<I>, rank: u32) -> Result<&'m mut Self, FaultKind> {
+    pub fn member<'m>(&'m mut self, cluster: &'m mut Cluster<I>, rank: u32) -> Result<&'m mut Self, Fault> {
         if rank == self.memory.rank { Ok(self) } else { cluster.state(rank) }
     }
 }
@@ -40,18 +40,18 @@ impl<I> Cluster<I> {
     }
 
     /// The shared memory that an address of another block names, and the address in it.
-    pub fn peer(&mut self, address: u64) -> Result<(&mut BlockState<I>, u64), FaultKind> {
+    pub fn peer(&mut self, address: u64) -> Result<(&mut BlockState<I>, u64), Fault> {
         let rank = (address >> RANK_SHIFT & 0xff) as u32;
         Ok((self.state(rank.wrapping_sub(1))?, address & OFFSET_MASK))
     }
 
     /// The state of another block.
-    pub fn state(&mut self, rank: u32) -> Result<&mut BlockState<I>, FaultKind> {
+    pub fn state(&mut self, rank: u32) -> Result<&mut BlockState<I>, Fault> {
         let blocks = self.blocks.len() as u32;
         match self.blocks.get_mut(rank as usize).and_then(Option::as_mut) {
-            Some(block) if block.is_done() => Err(FaultKind::BlockExited { rank }),
+            Some(block) if block.is_done() => Err(Fault::BlockExited { rank }),
             Some(block) => Ok(&mut block.state),
-            None => Err(FaultKind::NoBlock { rank, blocks }),
+            None => Err(Fault::NoBlock { rank, blocks }),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Tensor memory: 128 lanes of 512 columns of 32 bits, which a block allocates by columns. PTX ISA 9.7.16.1.
 
-use crate::fault::FaultKind;
+use crate::fault::Fault;
 use crate::program::TensorAccess;
 
 pub(crate) const LANES: u32 = 128;
@@ -28,15 +28,15 @@ impl TensorMemory {
     }
 
     /// First fit.
-    pub fn allocate(&mut self, columns: u32) -> Result<u32, FaultKind> {
+    pub fn allocate(&mut self, columns: u32) -> Result<u32, Fault> {
         if !columns.is_power_of_two() || !(FEWEST..=COLUMNS).contains(&columns) {
             let message =
                 format!("{columns} columns of tensor memory cannot be allocated: 32, 64, 128, 256 or 512 can");
-            return Err(FaultKind::TensorMemory(message));
+            return Err(Fault::TensorMemory(message));
         }
         if self.relinquished {
             let message = "the block has given up its permission to allocate tensor memory".to_owned();
-            return Err(FaultKind::TensorMemory(message));
+            return Err(Fault::TensorMemory(message));
         }
         let mut first = 0;
         for (index, &(start, length)) in self.allocations.iter().enumerate() {
@@ -50,13 +50,13 @@ impl TensorMemory {
             let taken: u32 = self.allocations.iter().map(|(_, length)| length).sum();
             let message =
                 format!("there are no {columns} columns of tensor memory left: {taken} of {COLUMNS} are allocated");
-            return Err(FaultKind::TensorMemory(message));
+            return Err(Fault::TensorMemory(message));
         }
         self.allocations.push((first, columns));
         Ok(first)
     }
 
-    pub fn release(&mut self, first: u32, columns: u32) -> Result<(), FaultKind> {
+    pub fn release(&mut self, first: u32, columns: u32) -> Result<(), Fault> {
         match self.allocations.iter().position(|&allocation| allocation == (first, columns)) {
             Some(index) => {
                 let released = self.allocations.remove(index);
@@ -65,14 +65,14 @@ impl TensorMemory {
                 }
                 Ok(())
             }
-            None => Err(FaultKind::TensorMemory(format!(
+            None => Err(Fault::TensorMemory(format!(
                 "tensor memory address {first:#x} with {columns} columns is not what was allocated"
             ))),
         }
     }
 
     /// Whether there are so many columns from an address on.
-    pub fn check(&self, access: &'static str, address: u32, columns: u32) -> Result<(), FaultKind> {
+    pub fn check(&self, access: &'static str, address: u32, columns: u32) -> Result<(), Fault> {
         let (lane, column) = (address >> 16, address & 0xffff);
         let holds = |&&(first, length): &&(u32, u32)| {
             column >= first && u64::from(column) + u64::from(columns) <= u64::from(first + length)
@@ -84,10 +84,10 @@ impl TensorMemory {
             let last = u64::from(column) + u64::from(columns) - 1;
             let which = if columns == 1 { format!("column {column}") } else { format!("columns {column} to {last}") };
             let message = format!("{access} of {which} of tensor memory, which `tcgen05.dealloc` has given back");
-            return Err(FaultKind::TensorMemory(message));
+            return Err(Fault::TensorMemory(message));
         }
         let size = 4 * columns;
-        Err(FaultKind::OutOfBounds { access, space: "tensor memory", address: address.into(), size, near: None })
+        Err(Fault::OutOfBounds { access, space: "tensor memory", address: address.into(), size, near: None })
     }
 
     /// A cell; one that is outside is as if untouched.
@@ -106,8 +106,8 @@ impl TensorMemory {
 }
 
 /// There is none before it is allocated.
-pub(crate) fn not_allocated() -> FaultKind {
-    FaultKind::TensorMemory("no tensor memory is allocated".to_owned())
+pub(crate) fn not_allocated() -> Fault {
+    Fault::TensorMemory("no tensor memory is allocated".to_owned())
 }
 
 /// Lanes that every access takes or leaves together.

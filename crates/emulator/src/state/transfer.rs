@@ -1,7 +1,6 @@
 //! The global side of a bulk copy: which bytes of shared memory it pairs with which of global memory.
 
 use crate::descriptor::tensor_map::{TensorMap, TensorMapType};
-use crate::fault::FaultKind;
 use warpbook_gpu::swizzled;
 
 /// The global side, with its operands known.
@@ -49,7 +48,7 @@ impl GlobalSide {
                             });
                         }
                     }
-                    Ok(())
+                    Ok::<(), std::convert::Infallible>(())
                 };
                 // The closure does not fail.
                 let _ = map.rows(first, each);
@@ -99,11 +98,7 @@ impl TensorMap {
     }
 
     /// Calls `each` for every row of the box at these coordinates.
-    pub(crate) fn rows(
-        &self,
-        first: &[i64; 5],
-        mut each: impl FnMut(&Row) -> Result<(), FaultKind>,
-    ) -> Result<(), FaultKind> {
+    pub(crate) fn rows<E>(&self, first: &[i64; 5], mut each: impl FnMut(&Row) -> Result<(), E>) -> Result<(), E> {
         let size = self.element.size() as i64;
         let (Some(&width), Some(&extent)) = (self.tile.first(), self.dims.first()) else { return Ok(()) };
         let begin = first[0].max(0);
