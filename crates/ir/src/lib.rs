@@ -8,7 +8,6 @@ pub mod mlir;
 pub mod operations;
 pub mod places;
 pub mod probe;
-pub mod register_types;
 pub mod sass;
 pub mod shaped;
 pub mod uses;

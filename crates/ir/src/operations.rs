@@ -34,32 +34,6 @@ pub fn in_llvm(line: &str) -> Option<Range<usize>> {
     (end > 1).then_some(at..at + end)
 }
 
-/// Bytes of the opcode with its modifiers in a line of PTX: `ld.global.v4.b32`.
-pub fn in_ptx(line: &str) -> Option<Range<usize>> {
-    if !super::places::is_ptx_instruction(line.trim()) {
-        return None;
-    }
-    let start = line.len() - line.trim_start().len();
-    let mut at = start;
-    if line[at..].starts_with('@') {
-        at += line[at..].find([' ', '\t'])?;
-        at += line[at..].len() - line[at..].trim_start().len();
-    }
-    let end = line[at..].find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | ':')))?;
-    (end > 0).then_some(at..at + end)
-}
-
-/// The family of a PTX opcode: `ld.global`, `mma.sync`, `add`.
-pub fn ptx_family(opcode: &str) -> String {
-    let mut parts = opcode.split('.');
-    let base = parts.next().unwrap_or_default();
-    let with_second = ["ld", "st", "mma", "wgmma", "cp", "atom", "red", "mbarrier", "bar", "shfl", "fence", "tcgen05"];
-    match parts.next() {
-        Some(second) if with_second.contains(&base) => format!("{base}.{second}"),
-        _ => base.to_owned(),
-    }
-}
-
 /// How often each name comes, most frequent first, names in order among equals.
 pub fn count(names: impl Iterator<Item = String>) -> Vec<(String, usize)> {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
@@ -86,11 +60,6 @@ mod tests {
         assert_eq!(llvm("  %9 = add i32 %4, 127"), Some("add"));
         assert_eq!(llvm("  %8 = tail call i32 @llvm.nvvm.x(), !dbg !8"), Some("llvm.nvvm.x"));
         assert_eq!(llvm("  %8 = tail call i32 asm \"mma\", \"r\"(i32 1)"), Some("call"));
-        let ptx = |line: &'static str| in_ptx(line).map(|span| &line[span]);
-        assert_eq!(ptx("\t@%p1 bra \t$L__BB0_2;"), Some("bra"));
-        assert_eq!(ptx("\tmma.sync.aligned.m16n8k16.row { %r1 };"), Some("mma.sync.aligned.m16n8k16.row"));
-        assert_eq!((ptx("\t.reg .b32 %r<3>;"), ptx("$L__tmp0:")), (None, None));
-        assert_eq!(ptx_family("ld.global.v4.b32"), "ld.global");
         assert_eq!(count(["b", "a", "b", "c"].map(str::to_owned).into_iter())[0], ("b".to_owned(), 2));
     }
 }

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use warpbook_ptx::lines;
+
 /// A place in an earlier text.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Place {
@@ -197,7 +199,7 @@ pub fn of_ptx(text: &str) -> Places {
                     push(Place { file: file_name(file), line }, &mut current);
                 }
             }
-        } else if is_ptx_instruction(trimmed) {
+        } else if lines::is_instruction(trimmed) {
             own.clone_from(&current);
         } else if trimmed == "}" && line.starts_with('}') {
             current.clear();
@@ -205,12 +207,6 @@ pub fn of_ptx(text: &str) -> Places {
         places.push(own);
     }
     places
-}
-
-/// True if a trimmed line of PTX holds an instruction.
-pub fn is_ptx_instruction(trimmed: &str) -> bool {
-    trimmed.ends_with(';') && trimmed.starts_with(|c: char| c.is_ascii_lowercase() || c == '@')
-        || trimmed.starts_with('{') && trimmed.len() > 1
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use super::operations;
+use warpbook_ptx::lines;
 
 /// The notation of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +55,7 @@ fn split(line: &str, notation: Notation) -> (&str, &str) {
             Some((left, right)) if left.trim_start().starts_with('%') => (left, right),
             _ => ("", code),
         },
-        Notation::Ptx => of_ptx(code),
+        Notation::Ptx => lines::split_result(code),
     }
 }
 
@@ -80,42 +80,6 @@ pub fn inherit(keys: &mut [Vec<u32>], users: &[Vec<usize>], wanted: impl Fn(usiz
         }
     }
     filled
-}
-
-/// What begins with these writes no register.
-const NO_RESULT: [&str; 16] = [
-    "st",
-    "red",
-    "bra",
-    "brx",
-    "ret",
-    "exit",
-    "bar",
-    "barrier",
-    "membar",
-    "fence",
-    "trap",
-    "prefetch",
-    "cp",
-    "stmatrix",
-    "nanosleep",
-    "setmaxnreg",
-];
-
-/// The operands that an instruction of PTX writes, and the rest of it.
-fn of_ptx(code: &str) -> (&str, &str) {
-    let Some(opcode) = operations::in_ptx(code) else { return ("", "") };
-    let family = code[opcode.clone()].split('.').next().unwrap_or_default();
-    if NO_RESULT.contains(&family) {
-        return ("", code);
-    }
-    let operands = &code[opcode.end..];
-    let end = match operands.trim_start().starts_with('{') {
-        true => operands.find('}'),
-        false => operands.find(','),
-    };
-    // A predicate before the opcode is read, and has been counted where it was set.
-    end.map_or(("", code), |end| operands.split_at(end))
 }
 
 /// The names of values in a part of a line: `%27` of `%27#1` and `%27:2`.

@@ -9,7 +9,9 @@ mod cubin;
 pub mod evaluate;
 pub mod isa;
 mod lexer;
+pub mod lines;
 mod parser;
+pub mod register_types;
 mod roles;
 mod types;
 

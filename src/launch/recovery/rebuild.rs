@@ -162,15 +162,9 @@ impl Attempt<'_> {
     }
 }
 
-/// Whether PTX adds floating-point numbers with atomics, or by copies that reduce: in an order that nothing fixes.
+/// True if PTX adds floating-point numbers with atomics, or by copies that reduce: in an order that nothing fixes.
 fn adds_in_any_order(ptx: &str) -> bool {
-    const FLOATS: [&str; 4] = [".f16", ".bf16", ".f32", ".f64"];
-    ptx.lines().any(|line| {
-        let code = line.split("//").next().unwrap_or_default();
-        let instruction = code.split_whitespace().find(|word| !word.starts_with('@')).unwrap_or_default();
-        let reduces = ["atom.", "red.", "cp.reduce."].iter().any(|prefix| instruction.starts_with(prefix));
-        reduces && instruction.contains(".add") && FLOATS.iter().any(|float| instruction.contains(float))
-    })
+    warpbook_ptx::lines::opcodes(ptx).any(|opcode| opcode.adds_floats_in_memory())
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use warpbook_device::Dtype;
 use warpbook_device::Number;
 use warpbook_device::emulation::PtxType;
-use warpbook_ir::register_types::Holds;
+use warpbook_ptx::register_types::Holds;
 
 /// What a value is shown as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub enum Shown {
 
 impl Shown {
     /// Of a register: as it is declared, or else as its uses tell.
-    pub fn of(name: &str, ty: PtxType, uses: &HashMap<&str, Holds>) -> Self {
+    pub fn of(name: &str, ty: PtxType, uses: &HashMap<String, Holds>) -> Self {
         let declared = match ty {
             PtxType::F32 => Some(Holds::F32),
             PtxType::F64 => Some(Holds::F64),

@@ -15,6 +15,8 @@ use warpbook_diagnostic::Result;
 use warpbook_ir::places::{self, Place, Places};
 use warpbook_ir::uses::{self, Notation};
 use warpbook_ir::{locations, operations, sass};
+use warpbook_ptx::isa::Opcode;
+use warpbook_ptx::lines;
 
 /// One line as it is shown.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -52,7 +54,7 @@ impl TracedStage {
         let name = |line: &TracedLine| {
             let name = &line.text[line.operation.clone()?];
             Some(match self.stage {
-                Stage::Ptx => operations::ptx_family(name),
+                Stage::Ptx => Opcode::parse(name).family(),
                 Stage::Sass => name.split('.').next().unwrap_or(name).to_owned(),
                 _ => name.to_owned(),
             })
@@ -279,7 +281,7 @@ pub fn trace(subject: &Subject, workspace: &mut Workspace, context: Context<'_>)
 
 /// The PTX lines that hold instructions.
 fn instructions(text: &str) -> impl Iterator<Item = &str> + Clone {
-    text.lines().map(str::trim).filter(|line| places::is_ptx_instruction(line))
+    text.lines().map(str::trim).filter(|line| lines::is_instruction(line))
 }
 
 /// What places of debug information mean in lines of the hinge.
@@ -448,7 +450,7 @@ fn ptx_lines(text: &str, links: &mut Links) -> Vec<TracedLine> {
         if is_debug || trimmed == "//" || trimmed.is_empty() || trimmed.starts_with("$L__func_") {
             continue;
         }
-        let operation = operations::in_ptx(line);
+        let operation = lines::opcode_span(line);
         let hinges = match (links.hinge, operation.is_some()) {
             (_, false) => Vec::new(),
             (Stage::Ptx, true) => vec![number],
@@ -458,7 +460,7 @@ fn ptx_lines(text: &str, links: &mut Links) -> Vec<TracedLine> {
         let text = line.replace('\t', "  ");
         lines.push(TracedLine { number, text, hinges, ptx_line, ..TracedLine::default() });
         if let Some(last) = lines.last_mut() {
-            last.operation = operations::in_ptx(&last.text);
+            last.operation = lines::opcode_span(&last.text);
         }
     }
     lines

@@ -17,7 +17,7 @@ use warpbook_compiler::{Artifact, Stage};
 use warpbook_device::Buffer;
 use warpbook_device::emulation::{Line, Observe, Observed, StepTaken, Touch};
 use warpbook_diagnostic::{Diagnostic, Result};
-use warpbook_ir::register_types::{self, Holds};
+use warpbook_ptx::register_types::{self, Holds};
 
 /// `%step [KERNEL]`
 pub struct StepMagic;
@@ -114,7 +114,7 @@ impl Magic for StepMagic {
             steps: &steps,
             total,
             texts: &texts,
-            uses: register_types::of_ptx(ptx),
+            uses: register_types::infer(ptx),
             buffers: workspace.buffers.iter().cloned().collect(),
         };
         Ok(Some(view.output()))
@@ -137,7 +137,7 @@ struct View<'a> {
     steps: &'a [StepTaken],
     total: u32,
     texts: &'a Texts,
-    uses: HashMap<&'a str, Holds>,
+    uses: HashMap<String, Holds>,
     buffers: Vec<Buffer>,
 }
 

@@ -23,8 +23,8 @@ use warpbook_device::Buffer;
 use warpbook_device::emulation::{Difference, Line, Observe, Observed, Record, Span, Writer, Writers};
 use warpbook_diagnostic::{Diagnostic, Result};
 use warpbook_ir::difference::{self, Line as Compared};
-use warpbook_ir::register_types::{self, Holds};
-use warpbook_ir::{operations, places};
+use warpbook_ptx::lines;
+use warpbook_ptx::register_types::{self, Holds};
 
 /// Ranges of differing elements that are looked for when the first store of them is wanted.
 const MOST_SPANS: usize = 1 << 16;
@@ -163,7 +163,7 @@ fn differing(buffer: &Buffer, first: &Arc<[u8]>, second: &Arc<[u8]>) -> Option<D
 /// for one another.
 fn pairs(old: &str, new: &str) -> HashMap<u32, u32> {
     let instructions = |text: &str| -> Vec<(u32, String)> {
-        let lines = text.lines().zip(1u32..).filter(|(line, _)| places::is_ptx_instruction(line.trim()));
+        let lines = text.lines().zip(1u32..).filter(|(line, _)| lines::is_instruction(line.trim()));
         lines.map(|(line, number)| (number, line.trim().to_owned())).collect()
     };
     let (old, new) = (instructions(old), instructions(new));
@@ -172,12 +172,14 @@ fn pairs(old: &str, new: &str) -> HashMap<u32, u32> {
     let mut found = HashMap::new();
     let (mut a, mut b) = (0, 0);
     let (mut removed, mut added): (Vec<usize>, Vec<usize>) = (Vec::new(), Vec::new());
-    let opcode = |line: &str| operations::in_ptx(line).map(|span| line[span].to_owned());
     let mut settle = |removed: &mut Vec<usize>, added: &mut Vec<usize>| {
         let mut rest = added.drain(..).peekable();
         for own in removed.drain(..) {
             let Some(&other) = rest.peek() else { continue };
-            let same = old.get(own).zip(new.get(other)).filter(|((_, one), (_, two))| opcode(one) == opcode(two));
+            let same = old
+                .get(own)
+                .zip(new.get(other))
+                .filter(|((_, one), (_, two))| lines::opcode(one) == lines::opcode(two));
             if let Some(((from, _), (to, _))) = same {
                 found.insert(*from, *to);
                 rest.next();
@@ -282,7 +284,7 @@ impl View<'_> {
             ));
             for side in [0, 1] {
                 let ptx = self.again[side].version.artifact(Stage::Ptx).and_then(Artifact::text).unwrap_or_default();
-                let uses = register_types::of_ptx(ptx);
+                let uses = register_types::infer(ptx);
                 let line = &found.lines[side];
                 // What nothing computes with is most likely on its way to the element.
                 let shown = match (Shown::of(&found.registers[side], found.ty, &uses), dtype) {

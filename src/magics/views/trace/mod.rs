@@ -20,8 +20,8 @@ use warpbook_compiler::{Artifact, Stage};
 use warpbook_device::emulation::{Held, Observe, Observed, Origins, Passage, Span, Writer, Writers};
 use warpbook_device::{Buffer, Dtype};
 use warpbook_diagnostic::{Diagnostic, Result};
-use warpbook_ir::register_types;
 use warpbook_ptx::isa::{Class, Opcode};
+use warpbook_ptx::register_types;
 
 /// `%trace [KERNEL] c[3,5]`
 pub struct TraceMagic;
@@ -91,7 +91,7 @@ impl Magic for TraceMagic {
             count,
             origins: &origins,
             texts: &texts,
-            uses: register_types::of_ptx(ptx),
+            uses: register_types::infer(ptx),
             buffers: workspace.buffers.iter().cloned().collect(),
             tiles: tile::of(&again, &element, &writer),
         };
@@ -106,7 +106,7 @@ struct View<'a> {
     count: u64,
     origins: &'a Origins,
     texts: &'a Texts,
-    uses: std::collections::HashMap<&'a str, register_types::Holds>,
+    uses: std::collections::HashMap<String, register_types::Holds>,
     buffers: Vec<Buffer>,
     tiles: Vec<InTile>,
 }

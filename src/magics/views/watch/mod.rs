@@ -19,7 +19,8 @@ use warpbook_compiler::{Artifact, Stage};
 use warpbook_device::Dtype;
 use warpbook_device::emulation::{Found, History, Line, Observe, Observed, Point, Time, Watched, Watching};
 use warpbook_diagnostic::{Diagnostic, Result, nearest};
-use warpbook_ir::register_types::{self, Holds};
+use warpbook_ptx::lines;
+use warpbook_ptx::register_types::{self, Holds};
 
 /// `%watch [KERNEL] %r12 … --line N`
 pub struct WatchMagic;
@@ -94,7 +95,7 @@ impl Magic for WatchMagic {
         }
         let again = observing::again(&subject, call, workspace)?;
         let ptx = again.version.artifact(Stage::Ptx).and_then(Artifact::text).unwrap_or_default().to_owned();
-        let registers = register_types::of_ptx(&ptx);
+        let registers = register_types::infer(&ptx);
         let is_value = |span: &&Range<usize>| {
             let word = &cell[(*span).clone()];
             let is_of_ir = || observing::is_value_of_ttgir(&again, word);
@@ -134,7 +135,7 @@ impl Magic for WatchMagic {
         let texts = Texts::of(&again, workspace, std::iter::once(instruction));
         let [x, y, z] = block;
         let headline = format!("{} v{} · {device} · block ({x}, {y}, {z})", again.name, again.version.number);
-        let uses = register_types::of_ptx(&ptx);
+        let uses = register_types::infer(&ptx);
         let shown = wanted.iter().zip(&history.found).map(|(one, found)| shown(one, found, chosen, &uses)).collect();
         Ok(Some(
             View { headline, wanted: &wanted, history: &history, shown, lanes, texts: &texts, instruction }.output(),
@@ -217,7 +218,7 @@ fn line(
     if let Some(line) = observing::number(words, cell, "--line", "the number of a line of the PTX")? {
         return Ok(line);
     }
-    let own = |number: u32, text: &str| warpbook_ir::places::is_ptx_instruction(text.trim()).then_some(number);
+    let own = |number: u32, text: &str| lines::is_instruction(text.trim()).then_some(number);
     if let Some(source) =
         observing::number::<u32>(words, cell, "--source", "the number of a line of the kernel's own text")?
     {
@@ -245,8 +246,8 @@ fn line(
     };
     let found = ptx.lines().zip(1u32..).find_map(|(text, number)| own(number, text).filter(|_| has(text)));
     found.ok_or_else(|| {
-        let registers = register_types::of_ptx(ptx);
-        let mut names: Vec<&str> = registers.keys().copied().collect();
+        let registers = register_types::infer(ptx);
+        let mut names: Vec<&str> = registers.keys().map(String::as_str).collect();
         names.sort_unstable();
         unknown_register(name, names.into_iter(), span.clone())
     })
@@ -286,7 +287,7 @@ fn check(wanted: &[Wanted], history: &History, line: u32, at: Range<usize>) -> R
     Ok(())
 }
 
-fn shown(one: &Wanted, found: &Found, chosen: Option<Holds>, uses: &HashMap<&str, Holds>) -> Shown {
+fn shown(one: &Wanted, found: &Found, chosen: Option<Holds>, uses: &HashMap<String, Holds>) -> Shown {
     match (found, &one.watched, &one.element) {
         (Found::Register { ty, .. }, Watched::Register(name), _) => match chosen {
             Some(holds) => Shown::Register(holds, ty.size()),

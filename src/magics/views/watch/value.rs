@@ -24,7 +24,7 @@ use warpbook_diagnostic::{Diagnostic, Result};
 use warpbook_gpu::u64_from_le;
 use warpbook_ir::layout::{Encoding, Layout, Place, aliases};
 use warpbook_ir::places::{self, Place as SourcePlace};
-use warpbook_ir::register_types::Holds;
+use warpbook_ptx::register_types::Holds;
 
 /// Rows of the text, and of the table.
 const TOLD: usize = 12;
