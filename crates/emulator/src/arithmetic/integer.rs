@@ -94,18 +94,35 @@ pub fn shift_to_top(value: u64, width: u32) -> u32 {
     if value == 0 { u32::MAX } else { width - 1 - find_top(value) }
 }
 
-/// The selector of `prmt.b32`'s other modes for the low bits of its third operand. PTX ISA 9.7.9.7.
-pub fn permute_selector(mode: &str, control: u32) -> u32 {
+/// Modes of `prmt.b32` that choose the four bytes by two bits of the third operand. PTX ISA 9.7.9.7.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PermuteMode {
+    /// `.f4e`: four bytes from there on, upwards.
+    Forward,
+    /// `.b4e`: four bytes from there on, downwards.
+    Backward,
+    /// `.rc8`: one byte four times.
+    ReplicateByte,
+    /// `.ecl`: bytes below it are replaced by it.
+    ClampLeft,
+    /// `.ecr`: bytes above it are replaced by it.
+    ClampRight,
+    /// `.rc16`: one half twice.
+    ReplicateHalf,
+}
+
+/// The selector of a mode of `prmt.b32` for the low bits of its third operand.
+pub fn permute_selector(mode: PermuteMode, control: u32) -> u32 {
     let control = control & 3;
     let nibbles: [u32; 4] = std::array::from_fn(|byte| {
         let byte = byte as u32;
         match mode {
-            "f4e" => control + byte,
-            "b4e" => (control + 8 - byte) & 7,
-            "rc8" => control,
-            "ecl" => byte.max(control),
-            "ecr" => byte.min(control),
-            _ => (control & 1) * 2 + (byte & 1),
+            PermuteMode::Forward => control + byte,
+            PermuteMode::Backward => (control + 8 - byte) & 7,
+            PermuteMode::ReplicateByte => control,
+            PermuteMode::ClampLeft => byte.max(control),
+            PermuteMode::ClampRight => byte.min(control),
+            PermuteMode::ReplicateHalf => (control & 1) * 2 + (byte & 1),
         }
     });
     nibbles.iter().rev().fold(0, |selector, nibble| selector << 4 | nibble)

@@ -2,7 +2,7 @@
 //! PTX ISA 9.7.15 (wgmma), 9.7.13.15 (mbarrier), 9.7.9.25 (bulk copies), 9.7.9.28 (tensormap.replace).
 
 use super::Decoder;
-use super::memory_ops::take_reduction;
+use super::memory_ops::reduction;
 use super::modifiers::Modifiers;
 use super::scope::file_of;
 use crate::arithmetic::tensor::{Accumulator, Element, Mma};
@@ -13,39 +13,27 @@ use crate::program::{
     Wgmma, WgmmaSource, Word,
 };
 use warpbook_diagnostic::Result;
+use warpbook_ptx::isa::{Mnemonic, Modifier};
 use warpbook_ptx::{Address, Immediate, Operand, PtxType};
 
 impl Decoder<'_> {
-    /// `wgmma.mma_async`, `.fence`, `.commit_group`, `.wait_group`.
-    pub(super) fn wgmma(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
-        let what = m.take_any(&["mma_async", "fence", "commit_group", "wait_group"]);
-        m.take("sync");
-        m.take("aligned");
-        match what {
-            Some("mma_async") => self.mma_async(m, o),
-            Some("fence") => {
-                self.emit(Op::WgmmaFence);
-                Ok(())
-            }
-            Some("commit_group") => {
-                self.emit(Op::WgmmaCommit);
-                Ok(())
-            }
-            Some("wait_group") => {
-                let pending = self.constant_u32(o, 0)?;
-                self.emit(Op::WgmmaWait { pending, registers: Box::new([]) });
-                Ok(())
-            }
-            _ => Err(self.malformed("`wgmma` has no operation")),
-        }
+    /// `wgmma.fence`, `.commit_group`, `.wait_group`.
+    pub(super) fn wgmma_order(&mut self, mnemonic: Mnemonic, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
+        m.take_all(&[Modifier::Sync, Modifier::Aligned]);
+        let op = match mnemonic {
+            Mnemonic::WgmmaFence => Op::WgmmaFence,
+            Mnemonic::WgmmaCommitGroup => Op::WgmmaCommit,
+            _ => Op::WgmmaWait { pending: self.constant_u32(o, 0)?, registers: Box::new([]) },
+        };
+        self.emit(op);
+        Ok(())
     }
 
-    fn mma_async(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
-        if m.has("sp") {
-            return Err(self.unsupported("sparse `wgmma`"));
-        }
-        let shape = m.take_prefixed("m64n").unwrap_or_default().to_owned();
-        let saturate = m.take("satfinite");
+    /// `wgmma.mma_async`.
+    pub(super) fn mma_async(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
+        m.take_all(&[Modifier::Sync, Modifier::Aligned]);
+        let shape = self.take_shape(m)?;
+        let saturate = m.take(Modifier::SatFinite);
         let types: Vec<PtxType> = std::iter::from_fn(|| m.take_type()).collect();
         let [d_type, a_type, b_type] = types[..] else {
             return Err(self.malformed("`wgmma.mma_async` has three types"));
@@ -59,12 +47,10 @@ impl Decoder<'_> {
             PtxType::S32 => Accumulator::S32 { saturate },
             _ => return Err(refused(self)),
         };
-        let extents = shape.strip_prefix("m64n").and_then(|rest| rest.split_once('k'));
-        let extents = extents.and_then(|(n, k)| Some((n.parse::<usize>().ok()?, k.parse::<usize>().ok()?)));
-        let Some((n, k)) = extents.filter(|(n, k)| n % 8 == 0 && (8..=256).contains(n) && *k == 8 * a.per_register())
-        else {
+        let (n, k) = (usize::from(shape.n), usize::from(shape.k.unwrap_or_default()));
+        if shape.m != 64 || n % 8 != 0 || !(8..=256).contains(&n) || k != 8 * a.per_register() {
             return Err(refused(self));
-        };
+        }
         let integer = matches!(a, Element::S8 | Element::U8);
         if a.per_register() != b.per_register() || integer != matches!(accumulator, Accumulator::S32 { .. }) {
             return Err(refused(self));
@@ -147,35 +133,38 @@ impl Decoder<'_> {
     }
 
     /// `mbarrier.*`
-    pub(super) fn mbarrier(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
-        let what = m.take_any(&[
-            "init",
-            "inval",
-            "arrive",
-            "arrive_drop",
-            "expect_tx",
-            "complete_tx",
-            "try_wait",
-            "test_wait",
+    pub(super) fn mbarrier(&mut self, mnemonic: Mnemonic, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
+        use Mnemonic as M;
+        m.take(Modifier::Type(PtxType::B64));
+        m.take_all(&[
+            Modifier::Cta,
+            Modifier::Cluster,
+            Modifier::Release,
+            Modifier::Acquire,
+            Modifier::Relaxed,
+            Modifier::SharedCta,
+            Modifier::Shared,
         ]);
-        m.take("b64");
-        while m.take_any(&["cta", "cluster", "release", "acquire", "relaxed", "shared::cta", "shared"]).is_some() {}
-        let remote = matches!(what, Some("arrive" | "arrive_drop" | "expect_tx" | "complete_tx"));
-        let space = if remote && m.take("shared::cluster") { MemorySpace::Cluster } else { MemorySpace::Shared };
-        match what {
-            Some("init") => {
+        let remote =
+            matches!(mnemonic, M::MbarrierArrive | M::MbarrierArriveDrop | M::MbarrierExpectTx | M::MbarrierCompleteTx);
+        let space = match remote && m.take(Modifier::SharedCluster) {
+            true => MemorySpace::Cluster,
+            false => MemorySpace::Shared,
+        };
+        match mnemonic {
+            M::MbarrierInit => {
                 let address = self.shared_address(o.first())?;
                 let count = self.word(o, 1)?;
                 self.emit(Op::MbarrierInit { address, count });
             }
-            Some("inval") => {
+            M::MbarrierInval => {
                 let address = self.shared_address(o.first())?;
                 self.emit(Op::MbarrierInvalidate { address });
             }
-            Some(what @ ("expect_tx" | "complete_tx")) => {
+            M::MbarrierExpectTx | M::MbarrierCompleteTx => {
                 let address = self.shared_address(o.first())?;
                 let mut bytes = self.word(o, 1)?;
-                if what == "complete_tx" {
+                if mnemonic == M::MbarrierCompleteTx {
                     let negated = self.fresh(File::Word);
                     self.emit(Op::Unary32(lanes!(Word; |a: Word| a.wrapping_neg()), negated, bytes));
                     bytes = negated;
@@ -183,79 +172,80 @@ impl Decoder<'_> {
                 let arrival = MbarrierArrival { space, address, arrivals: None, drop: false, bytes: Some(bytes) };
                 self.emit(Op::MbarrierArrive { arrival, d: None });
             }
-            Some(what @ ("arrive" | "arrive_drop")) => {
-                let expects = m.take("expect_tx");
-                // To complete the phase all the same is undefined.
-                m.take("noComplete");
-                let has_state = !matches!(o.first(), Some(Operand::Address(_)));
-                let rest = if has_state { o.get(1..).unwrap_or_default() } else { o };
-                let address = self.shared_address(rest.first())?;
-                let (arrivals, bytes) = match (expects, rest.len()) {
-                    (true, _) => (self.word_constant(1), Some(self.word(rest, 1)?)),
-                    (false, 1) => (self.word_constant(1), None),
-                    (false, _) => (self.word(rest, 1)?, None),
-                };
-                let d = match o.first() {
-                    Some(Operand::Name(_)) if space == MemorySpace::Cluster => {
-                        return Err(self.malformed("an arrival at another block's mbarrier gives no state: `_`"));
-                    }
-                    Some(Operand::Name(_)) => Some(self.long_out(o, 0)?),
-                    _ => None,
-                };
-                let drop = what == "arrive_drop";
-                let arrival = MbarrierArrival { space, address, arrivals: Some(arrivals), drop, bytes };
-                self.emit(Op::MbarrierArrive { arrival, d });
+            M::MbarrierArrive | M::MbarrierArriveDrop => {
+                self.arrive_at_mbarrier(mnemonic == M::MbarrierArriveDrop, space, m, o)?;
             }
-            Some("try_wait" | "test_wait") => {
-                let parity = m.take("parity");
+            M::MbarrierTryWait | M::MbarrierTestWait => {
+                let parity = m.take(Modifier::Parity);
                 let address = self.shared_address(o.get(1))?;
                 let phase = if parity { Data::Word(self.word(o, 2)?) } else { Data::Long(self.long(o, 2)?) };
                 let d = self.predicate_out(o, 0)?;
                 self.emit(Op::MbarrierWait { d, address, phase });
             }
-            Some(other) => return Err(self.unsupported(format!("`mbarrier.{other}`"))),
-            None => return Err(self.malformed("`mbarrier` has no operation")),
+            _ => return Err(self.unsupported_form()),
         }
         Ok(())
     }
 
-    /// `cp.async.bulk.*`, `cp.reduce.async.bulk.*`
-    pub(super) fn bulk_copy(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
-        let reduces = m.take("reduce");
-        m.take("async");
-        m.take("bulk");
-        if m.take("commit_group") {
-            self.emit(Op::BulkCommit);
-            return Ok(());
-        }
-        if m.take("wait_group") {
-            // `.read` lets the global writes be late, which nobody here could see.
-            m.take("read");
-            let pending = self.constant_u32(o, 0)?;
-            self.emit(Op::BulkWait { pending });
-            return Ok(());
-        }
-        if m.take("prefetch") {
-            while m.take_any(&["L2", "tensor", "global", "tile", "1d", "2d", "3d", "4d", "5d"]).is_some() {}
-            self.emit(Op::Nothing);
-            return Ok(());
-        }
-        if m.take_prefixed("im2col").is_some() {
+    /// `mbarrier.arrive`, `mbarrier.arrive_drop`.
+    fn arrive_at_mbarrier(
+        &mut self,
+        drop: bool,
+        space: MemorySpace,
+        m: &mut Modifiers<'_>,
+        o: &[Operand],
+    ) -> Result<()> {
+        let expects = m.take(Modifier::ExpectTx);
+        // To complete the phase all the same is undefined.
+        m.take(Modifier::NoComplete);
+        let has_state = !matches!(o.first(), Some(Operand::Address(_)));
+        let rest = if has_state { o.get(1..).unwrap_or_default() } else { o };
+        let address = self.shared_address(rest.first())?;
+        let (arrivals, bytes) = match (expects, rest.len()) {
+            (true, _) => (self.word_constant(1), Some(self.word(rest, 1)?)),
+            (false, 1) => (self.word_constant(1), None),
+            (false, _) => (self.word(rest, 1)?, None),
+        };
+        let d = match o.first() {
+            Some(Operand::Name(_)) if space == MemorySpace::Cluster => {
+                return Err(self.malformed("an arrival at another block's mbarrier gives no state: `_`"));
+            }
+            Some(Operand::Name(_)) => Some(self.long_out(o, 0)?),
+            _ => None,
+        };
+        let arrival = MbarrierArrival { space, address, arrivals: Some(arrivals), drop, bytes };
+        self.emit(Op::MbarrierArrive { arrival, d });
+        Ok(())
+    }
+
+    /// `cp.async.bulk.prefetch`, with `.tensor` too: caches are not modelled.
+    pub(super) fn bulk_prefetch(&mut self, m: &mut Modifiers<'_>) {
+        m.take_all(&[Modifier::L2, Modifier::Global, Modifier::Tile]);
+        m.take_map(Modifier::dimensions);
+        self.emit(Op::Nothing);
+    }
+
+    /// `cp.async.bulk`, `cp.reduce.async.bulk`, with `.tensor` too.
+    pub(super) fn bulk_copy(&mut self, mnemonic: Mnemonic, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
+        use Mnemonic as M;
+        let reduces = matches!(mnemonic, M::CpReduceAsyncBulk | M::CpReduceAsyncBulkTensor);
+        let tensor = matches!(mnemonic, M::CpAsyncBulkTensor | M::CpReduceAsyncBulkTensor);
+        let im2col = [Modifier::Im2col, Modifier::Im2colNoOffs, Modifier::Im2colW, Modifier::Im2colW128];
+        if m.take_any(&im2col).is_some() {
             return Err(self.unsupported("`im2col` copies"));
         }
-        let tensor = m.take("tensor");
-        m.take("tile");
-        let rank = m.take_any(&["1d", "2d", "3d", "4d", "5d"]).map(|rank| usize::from(rank.as_bytes()[0] - b'0'));
-        while m.take_prefixed("L2::").is_some() {}
-        let loads = m.take("mbarrier::complete_tx::bytes");
-        m.take("bulk_group");
-        let multicasts = m.take("multicast::cluster");
-        m.take("shared::cluster");
-        m.take("shared::cta");
+        m.take(Modifier::Tile);
+        let rank = m.take_map(Modifier::dimensions);
+        m.take_cache_level_hints();
+        let loads = m.take(Modifier::MbarrierCompleteTx);
+        m.take(Modifier::BulkGroup);
+        let multicasts = m.take(Modifier::MulticastCluster);
+        m.take(Modifier::SharedCluster);
+        m.take(Modifier::SharedCta);
         // Without a global side, a copy goes from the block to another of its cluster.
-        let has_global = m.take("global");
-        let pair = m.take("cta_group::2");
-        m.take("cta_group::1");
+        let has_global = m.take(Modifier::Global);
+        let pair = m.take(Modifier::CtaGroup2);
+        m.take(Modifier::CtaGroup1);
         let reduce = if reduces { Some(self.bulk_reduction(m, tensor, has_global)?) } else { None };
         // A load names the destination first, a store the global side.
         let (shared, global) = if loads { (o.first(), o.get(1)) } else { (o.get(1), o.first()) };
@@ -281,11 +271,11 @@ impl Decoder<'_> {
     /// Operation and type of `cp.reduce.async.bulk` (PTX ISA 9.7.9.25.4.2, "valid combinations"); of `.tensor` the map has
     /// the type.
     fn bulk_reduction(&mut self, m: &mut Modifiers<'_>, tensor: bool, has_global: bool) -> Result<BulkReduction> {
-        let op = take_reduction(m).ok_or_else(|| self.malformed("`cp.reduce.async.bulk` has no operation"))?;
+        let op = m.take_map(reduction).ok_or_else(|| self.malformed("`cp.reduce.async.bulk` has no operation"))?;
         if tensor {
             return Ok(BulkReduction { op, ty: None });
         }
-        let exact = m.take("noftz");
+        let exact = m.take(Modifier::NoFtz);
         let ty = self.take_type(m)?;
         let halves = matches!(ty, PtxType::F16 | PtxType::Bf16);
         let element = match (op, ty) {
@@ -334,50 +324,51 @@ impl Decoder<'_> {
         Ok(BulkSource::Plain { address, bytes: self.word(o, 2)? })
     }
 
-    /// `tensormap.replace`, `tensormap.cp_fenceproxy`
-    pub(super) fn tensor_map(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
-        if m.take("cp_fenceproxy") {
-            let known = [
-                "global",
-                "shared::cta",
-                "tensormap::generic",
-                "release",
-                "cta",
-                "cluster",
-                "gpu",
-                "sys",
-                "sync",
-                "aligned",
-            ];
-            while m.take_any(&known).is_some() {}
-            let (_, global) = self.address(o.first(), MemorySpace::Global)?;
-            let shared = self.shared_address(o.get(1))?;
-            self.emit(Op::TensorMapCopy { global, shared });
-            return Ok(());
+    /// `tensormap.cp_fenceproxy`.
+    pub(super) fn copy_tensor_map(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
+        m.take_all(&[
+            Modifier::Global,
+            Modifier::SharedCta,
+            Modifier::TensormapGeneric,
+            Modifier::Release,
+            Modifier::Cta,
+            Modifier::Cluster,
+            Modifier::Gpu,
+            Modifier::Sys,
+            Modifier::Sync,
+            Modifier::Aligned,
+        ]);
+        let (_, global) = self.address(o.first(), MemorySpace::Global)?;
+        let shared = self.shared_address(o.get(1))?;
+        self.emit(Op::TensorMapCopy { global, shared });
+        Ok(())
+    }
+
+    /// `tensormap.replace`.
+    pub(super) fn replace_in_tensor_map(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
+        if !m.take(Modifier::Tile) {
+            return Err(self.unsupported_form());
         }
-        if !(m.take("replace") && m.take("tile")) {
-            return Err(self.unsupported("this form of `tensormap`"));
-        }
-        let fields = [
-            ("global_address", MapField::GlobalAddress),
-            ("rank", MapField::Rank),
-            ("box_dim", MapField::BoxDim),
-            ("global_dim", MapField::GlobalDim),
-            ("global_stride", MapField::GlobalStride),
-            ("element_stride", MapField::ElementStride),
-            ("elemtype", MapField::ElementType),
-            ("interleave_layout", MapField::InterleaveLayout),
-            ("swizzle_mode", MapField::SwizzleMode),
-            ("fill_mode", MapField::FillMode),
-        ];
-        let Some((_, field)) = fields.into_iter().find(|(name, _)| m.take(name)) else {
-            return Err(self.unsupported("this field of `tensormap.replace`"));
-        };
-        let space = if m.take("shared::cta") || m.take("shared") { MemorySpace::Shared } else { MemorySpace::Global };
-        m.take("global");
-        m.take("b1024");
-        m.take("b32");
-        m.take("b64");
+        let field = m.take_map(|own| {
+            Some(match own {
+                Modifier::GlobalAddress => MapField::GlobalAddress,
+                Modifier::Rank => MapField::Rank,
+                Modifier::BoxDim => MapField::BoxDim,
+                Modifier::GlobalDim => MapField::GlobalDim,
+                Modifier::GlobalStride => MapField::GlobalStride,
+                Modifier::ElementStride => MapField::ElementStride,
+                Modifier::ElemType => MapField::ElementType,
+                Modifier::InterleaveLayout => MapField::InterleaveLayout,
+                Modifier::SwizzleMode => MapField::SwizzleMode,
+                Modifier::FillMode => MapField::FillMode,
+                _ => return None,
+            })
+        });
+        let field = field.ok_or_else(|| self.unsupported_form())?;
+        let in_shared = m.take_any(&[Modifier::SharedCta, Modifier::Shared]).is_some();
+        let space = if in_shared { MemorySpace::Shared } else { MemorySpace::Global };
+        m.take(Modifier::Global);
+        m.take_all(&[Modifier::B1024, Modifier::Type(PtxType::B32), Modifier::Type(PtxType::B64)]);
         let indexed =
             matches!(field, MapField::BoxDim | MapField::GlobalDim | MapField::GlobalStride | MapField::ElementStride);
         let index = if indexed { self.constant_u32(o, 1)? } else { 0 };

@@ -2,34 +2,48 @@
 
 use super::Decoder;
 use super::modifiers::Modifiers;
-use crate::arithmetic::integer;
+use crate::arithmetic::integer::{self, PermuteMode};
 use crate::lanes::{self, lanes};
 use crate::program::{Long, Op, Word};
 use warpbook_diagnostic::Result;
+use warpbook_ptx::isa::Modifier;
 use warpbook_ptx::{Operand, PtxType};
 
 impl Decoder<'_> {
     pub(super) fn permute(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
-        m.take("b32");
+        m.take(Modifier::Type(PtxType::B32));
         macro_rules! mode {
-            ($mode:literal) => {
-                lanes!(Word; |a: Word, b: Word, c: Word| integer::permute_bytes(a, b, integer::permute_selector($mode, c)))
+            ($mode:ident) => {
+                lanes!(Word; |a: Word, b: Word, c: Word| {
+                    integer::permute_bytes(a, b, integer::permute_selector(PermuteMode::$mode, c))
+                })
             };
         }
-        let f: lanes::WordTernary = match m.take_any(&["f4e", "b4e", "rc8", "ecl", "ecr", "rc16"]) {
+        let mode = m.take_map(|own| {
+            Some(match own {
+                Modifier::F4e => PermuteMode::Forward,
+                Modifier::B4e => PermuteMode::Backward,
+                Modifier::Rc8 => PermuteMode::ReplicateByte,
+                Modifier::Ecl => PermuteMode::ClampLeft,
+                Modifier::Ecr => PermuteMode::ClampRight,
+                Modifier::Rc16 => PermuteMode::ReplicateHalf,
+                _ => return None,
+            })
+        });
+        let f: lanes::WordTernary = match mode {
             None => lanes!(Word; |a: Word, b: Word, c: Word| integer::permute_bytes(a, b, c)),
-            Some("f4e") => mode!("f4e"),
-            Some("b4e") => mode!("b4e"),
-            Some("rc8") => mode!("rc8"),
-            Some("ecl") => mode!("ecl"),
-            Some("ecr") => mode!("ecr"),
-            Some(_) => mode!("rc16"),
+            Some(PermuteMode::Forward) => mode!(Forward),
+            Some(PermuteMode::Backward) => mode!(Backward),
+            Some(PermuteMode::ReplicateByte) => mode!(ReplicateByte),
+            Some(PermuteMode::ClampLeft) => mode!(ClampLeft),
+            Some(PermuteMode::ClampRight) => mode!(ClampRight),
+            Some(PermuteMode::ReplicateHalf) => mode!(ReplicateHalf),
         };
         self.emit_ternary32(f, o)
     }
 
     pub(super) fn logic3(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
-        m.take("b32");
+        m.take(Modifier::Type(PtxType::B32));
         let table = self.constant_u32(o, 4)?;
         let (a, b, c) = (self.word(o, 1)?, self.word(o, 2)?, self.word(o, 3)?);
         let d = self.word_out(o, 0)?;
@@ -38,13 +52,13 @@ impl Decoder<'_> {
     }
 
     pub(super) fn funnel_shift(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
-        m.take("b32");
-        let (left, wrap) = (m.take("l"), m.take("wrap"));
+        m.take(Modifier::Type(PtxType::B32));
+        let (left, wrap) = (m.take(Modifier::Left), m.take(Modifier::Wrap));
         if !left {
-            m.take("r");
+            m.take(Modifier::Right);
         }
         if !wrap {
-            m.take("clamp");
+            m.take(Modifier::Clamp);
         }
         fn wide(low: u32, high: u32) -> u64 {
             u64::from(high) << 32 | u64::from(low)
@@ -58,37 +72,37 @@ impl Decoder<'_> {
         self.emit_ternary32(f, o)
     }
 
-    pub(super) fn bit_field(&mut self, name: &str, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
+    pub(super) fn extract_field(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
         let ty = self.take_type(m)?;
-        let insert = name == "bfi";
-        let first = if insert { 3 } else { 2 };
-        let (position, length) = (self.word(o, first)?, self.word(o, first + 1)?);
-        match (insert, ty.size()) {
-            (false, 8) => {
-                let a = self.long(o, 1)?;
-                let d = self.long_out(o, 0)?;
-                self.emit(Op::ExtractField64 { signed: ty.is_signed(), d, a, position, length });
-            }
-            (false, _) => {
-                let f: lanes::WordTernary = if ty.is_signed() {
-                    lanes!(Word; |a: Word, p: Word, n: Word| integer::extract_signed(a.into(), p, n, 32) as u32)
-                } else {
-                    lanes!(Word; |a: Word, p: Word, n: Word| integer::extract_unsigned(a.into(), p, n, 32) as u32)
-                };
-                let a = self.word(o, 1)?;
-                let d = self.word_out(o, 0)?;
-                self.emit(Op::Ternary32(f, d, [a, position, length]));
-            }
-            (true, 8) => {
-                let (field, base) = (self.long(o, 1)?, self.long(o, 2)?);
-                let d = self.long_out(o, 0)?;
-                self.emit(Op::InsertField64 { d, field, base, position, length });
-            }
-            (true, _) => {
-                let (field, base) = (self.word(o, 1)?, self.word(o, 2)?);
-                let d = self.word_out(o, 0)?;
-                self.emit(Op::InsertField32 { d, field, base, position, length });
-            }
+        let (position, length) = (self.word(o, 2)?, self.word(o, 3)?);
+        if ty.size() == 8 {
+            let a = self.long(o, 1)?;
+            let d = self.long_out(o, 0)?;
+            self.emit(Op::ExtractField64 { signed: ty.is_signed(), d, a, position, length });
+            return Ok(());
+        }
+        let f: lanes::WordTernary = if ty.is_signed() {
+            lanes!(Word; |a: Word, p: Word, n: Word| integer::extract_signed(a.into(), p, n, 32) as u32)
+        } else {
+            lanes!(Word; |a: Word, p: Word, n: Word| integer::extract_unsigned(a.into(), p, n, 32) as u32)
+        };
+        let a = self.word(o, 1)?;
+        let d = self.word_out(o, 0)?;
+        self.emit(Op::Ternary32(f, d, [a, position, length]));
+        Ok(())
+    }
+
+    pub(super) fn insert_field(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
+        let ty = self.take_type(m)?;
+        let (position, length) = (self.word(o, 3)?, self.word(o, 4)?);
+        if ty.size() == 8 {
+            let (field, base) = (self.long(o, 1)?, self.long(o, 2)?);
+            let d = self.long_out(o, 0)?;
+            self.emit(Op::InsertField64 { d, field, base, position, length });
+        } else {
+            let (field, base) = (self.word(o, 1)?, self.word(o, 2)?);
+            let d = self.word_out(o, 0)?;
+            self.emit(Op::InsertField32 { d, field, base, position, length });
         }
         Ok(())
     }
@@ -115,7 +129,7 @@ impl Decoder<'_> {
             }
             PtxType::U32 => lanes!(Word; |a: Word, b: Word, c: Word| c.wrapping_add(a.abs_diff(b))),
             PtxType::S32 => lanes!(Word; |a: Word, b: Word, c: Word| c.wrapping_add((a as i32).abs_diff(b as i32))),
-            ty => return Err(self.unsupported(format!("`sad.{ty}`"))),
+            _ => return Err(self.unsupported_form()),
         };
         self.emit_ternary32(f, o)
     }
@@ -132,8 +146,8 @@ impl Decoder<'_> {
     }
 
     pub(super) fn dot2(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
-        let high = m.take("hi");
-        if !high && !m.take("lo") {
+        let high = m.take(Modifier::Hi);
+        if !high && !m.take(Modifier::Lo) {
             return Err(self.malformed("`dp2a` is `.lo` or `.hi`"));
         }
         let (a_signed, b_signed) = (self.take_type(m)?.is_signed(), self.take_type(m)?.is_signed());

@@ -7,6 +7,7 @@ use crate::lanes;
 use crate::program::File;
 use crate::program::Op;
 use warpbook_diagnostic::Result;
+use warpbook_ptx::isa::{Comparison, Modifier};
 use warpbook_ptx::{Operand, PtxType};
 
 /// Calls within calls; deeper is taken for recursion.
@@ -44,7 +45,7 @@ impl<'a> Decoder<'a> {
         let Some(&targets) = self.branch_targets.get(list.as_str()) else {
             return Err(self.malformed(format!("there is no list of branch targets `{list}`")));
         };
-        let equals = lanes::compare_words("eq", PtxType::U32, false)
+        let equals = lanes::compare_words(Comparison::Equal, PtxType::U32, false)
             .ok_or_else(|| self.unsupported("a comparison of `brx.idx`"))?;
         let index = self.word(o, 0)?;
         for (number, target) in targets.iter().enumerate() {
@@ -89,7 +90,7 @@ impl<'a> Decoder<'a> {
 
     /// Calls of the functions that the driver provides, and of the module's own.
     pub(super) fn call(&mut self, m: &mut Modifiers<'_>, o: &[Operand], guarded: bool) -> Result<()> {
-        m.take("uni");
+        m.take(Modifier::Uni);
         let (returns, name, arguments) = match o {
             [Operand::List(returns), Operand::Name(name), Operand::List(arguments)] => {
                 (&returns[..], name, &arguments[..])

@@ -8,39 +8,57 @@ use crate::lanes::{self, lanes};
 use crate::program::File;
 use crate::program::{Op, Slot, Word};
 use warpbook_diagnostic::Result;
+use warpbook_ptx::isa::{Mnemonic, Modifier};
 use warpbook_ptx::{Operand, PtxType};
 
-/// What is done with the condition code.
+/// An instruction that reads or writes the condition code.
 #[derive(Clone, Copy)]
 pub(super) struct Carry {
-    /// It is an operand (`addc`).
+    operation: Operation,
+    /// True if the code is an operand (`addc`).
     takes: bool,
-    /// It is a result (`.cc`).
+    /// True if the code is a result (`.cc`).
     gives: bool,
 }
 
+/// What is done with the operands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Operation {
+    Add,
+    Subtract,
+    MultiplyAdd,
+}
+
 impl Carry {
-    /// Whether an instruction has to do with the condition code.
-    pub(super) fn of(name: &str, m: &mut Modifiers<'_>) -> Option<Self> {
-        let takes = matches!(name, "addc" | "subc" | "madc");
-        let gives = m.take("cc");
-        (takes || gives).then_some(Self { takes, gives })
+    /// Takes `.cc`; `None` for an instruction that has nothing to do with the condition code.
+    pub(super) fn take(mnemonic: Mnemonic, m: &mut Modifiers<'_>) -> Option<Self> {
+        let (operation, takes) = match mnemonic {
+            Mnemonic::Add => (Operation::Add, false),
+            Mnemonic::AddC => (Operation::Add, true),
+            Mnemonic::Sub => (Operation::Subtract, false),
+            Mnemonic::SubC => (Operation::Subtract, true),
+            Mnemonic::Mad => (Operation::MultiplyAdd, false),
+            Mnemonic::MadC => (Operation::MultiplyAdd, true),
+            _ => return None,
+        };
+        let gives = m.take(Modifier::CarryOut);
+        (takes || gives).then_some(Self { operation, takes, gives })
     }
 }
 
 impl Decoder<'_> {
-    /// The instruction, of 32 bits; `addc` and its like are named without their `c`.
-    pub(super) fn with_carry(&mut self, name: &str, carry: Carry, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
-        let high = m.take("hi");
+    /// The instruction, of 32 bits.
+    pub(super) fn with_carry(&mut self, carry: Carry, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
+        let high = m.take(Modifier::Hi);
         if !high {
-            m.take("lo");
+            m.take(Modifier::Lo);
         }
         let ty = self.take_type(m)?;
         if !matches!(ty, PtxType::U32 | PtxType::S32 | PtxType::B32) {
-            return Err(self.unsupported(format!("`{name}` with a carry of .{ty}")));
+            return Err(self.unsupported_form());
         }
-        let (a, b) = match name {
-            "mad" => {
+        let (a, b) = match carry.operation {
+            Operation::MultiplyAdd => {
                 let product = self.fresh(File::Word);
                 let factors = [self.word(o, 1)?, self.word(o, 2)?];
                 let f: lanes::WordBinary = match (high, ty) {
@@ -53,12 +71,12 @@ impl Decoder<'_> {
                 self.emit(Op::Binary32(f, product, factors));
                 (product, self.word(o, 3)?)
             }
-            _ => (self.word(o, 1)?, self.word(o, 2)?),
+            Operation::Add | Operation::Subtract => (self.word(o, 1)?, self.word(o, 2)?),
         };
         let d = self.word_out(o, 0)?;
         let code = self.condition_code();
         let before = if carry.takes { code } else { self.word_constant(0) };
-        let subtracts = name == "sub";
+        let subtracts = carry.operation == Operation::Subtract;
         let sum: lanes::WordTernary = if subtracts {
             lanes!(Word; |a: Word, b: Word, c: Word| a.wrapping_sub(b).wrapping_sub(c))
         } else {

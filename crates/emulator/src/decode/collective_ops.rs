@@ -4,19 +4,23 @@ use super::Decoder;
 use super::modifiers::Modifiers;
 use crate::program::{BarrierReduction, MemorySpace, Op, Reduction, Shuffle};
 use warpbook_diagnostic::Result;
+use warpbook_ptx::isa::Modifier;
 use warpbook_ptx::{Operand, PtxType};
 
 impl Decoder<'_> {
     pub(super) fn shuffle(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
-        m.take("sync");
-        m.take("b32");
-        let mode = match m.take_any(&["up", "down", "bfly", "idx"]) {
-            Some("up") => Shuffle::Up,
-            Some("down") => Shuffle::Down,
-            Some("bfly") => Shuffle::Butterfly,
-            Some("idx") => Shuffle::Index,
-            _ => return Err(self.malformed("`shfl` has no mode")),
-        };
+        m.take(Modifier::Sync);
+        m.take(Modifier::Type(PtxType::B32));
+        let mode = m.take_map(|own| {
+            Some(match own {
+                Modifier::Up => Shuffle::Up,
+                Modifier::Down => Shuffle::Down,
+                Modifier::Bfly => Shuffle::Butterfly,
+                Modifier::Idx => Shuffle::Index,
+                _ => return None,
+            })
+        });
+        let mode = mode.ok_or_else(|| self.malformed("`shfl` has no mode"))?;
         let (a, b, c) = (self.word(o, 1)?, self.word(o, 2)?, self.word(o, 3)?);
         let (d, in_range) = match self.operand(o, 0)? {
             Operand::Pair(first, second) => {
@@ -30,30 +34,31 @@ impl Decoder<'_> {
     }
 
     pub(super) fn vote(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
-        m.take("sync");
+        m.take(Modifier::Sync);
         m.take_type();
         let p = self.predicate(o, 1)?;
-        let op = match m.take_any(&["all", "any", "uni", "ballot"]) {
-            Some("all") => Op::VoteAll { d: self.predicate_out(o, 0)?, p },
-            Some("any") => Op::VoteAny { d: self.predicate_out(o, 0)?, p },
-            Some("uni") => Op::VoteUniform { d: self.predicate_out(o, 0)?, p },
-            _ => Op::Ballot { d: self.word_out(o, 0)?, p },
+        let op = match m.take_any(&[Modifier::All, Modifier::Any, Modifier::Uni, Modifier::Ballot]) {
+            Some(Modifier::All) => Op::VoteAll { d: self.predicate_out(o, 0)?, p },
+            Some(Modifier::Any) => Op::VoteAny { d: self.predicate_out(o, 0)?, p },
+            Some(Modifier::Uni) => Op::VoteUniform { d: self.predicate_out(o, 0)?, p },
+            Some(_) => Op::Ballot { d: self.word_out(o, 0)?, p },
+            None => return Err(self.malformed("`vote` has no mode")),
         };
         self.emit(op);
         Ok(())
     }
 
     pub(super) fn matching(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
-        m.take("sync");
+        m.take(Modifier::Sync);
         let size = self.take_type(m)?.size();
         let operand = self.operand(o, 1)?;
         let a = self.data(operand, size)?;
-        if m.take("any") {
+        if m.take(Modifier::Any) {
             let d = self.word_out(o, 0)?;
             self.emit(Op::MatchAny { d, a });
             return Ok(());
         }
-        m.take("all");
+        m.take(Modifier::All);
         let (d, p) = match self.operand(o, 0)? {
             Operand::Pair(first, second) => {
                 let pair = [(**first).clone(), (**second).clone()];
@@ -66,23 +71,27 @@ impl Decoder<'_> {
     }
 
     pub(super) fn reduce(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
-        m.take("sync");
+        m.take(Modifier::Sync);
         let ty = self.take_type(m)?;
-        let op = match (m.take_any(&["add", "min", "max", "and", "or", "xor"]), ty) {
-            // The smaller of two f32 is the one that is no NaN; -0 is smaller than +0.
-            (Some("min"), PtxType::F32) => Reduction::MinFloat,
-            (Some("max"), PtxType::F32) => Reduction::MaxFloat,
-            (Some(other), PtxType::F32) => return Err(self.unsupported(format!("`redux.sync.{other}.f32`"))),
-            (Some("add"), _) => Reduction::Add,
-            (Some("min"), _) if ty.is_signed() => Reduction::MinSigned,
-            (Some("max"), _) if ty.is_signed() => Reduction::MaxSigned,
-            (Some("min"), _) => Reduction::MinUnsigned,
-            (Some("max"), _) => Reduction::MaxUnsigned,
-            (Some("and"), _) => Reduction::And,
-            (Some("or"), _) => Reduction::Or,
-            (Some("xor"), _) => Reduction::Xor,
-            _ => return Err(self.malformed("`redux` has no operation")),
-        };
+        let (float, signed) = (ty == PtxType::F32, ty.is_signed());
+        let op = m.take_map(|own| {
+            Some(match own {
+                // The smaller of two f32 is the one that is no NaN; -0 is smaller than +0.
+                Modifier::Min if float => Reduction::MinFloat,
+                Modifier::Max if float => Reduction::MaxFloat,
+                _ if float => return None,
+                Modifier::Add => Reduction::Add,
+                Modifier::Min if signed => Reduction::MinSigned,
+                Modifier::Max if signed => Reduction::MaxSigned,
+                Modifier::Min => Reduction::MinUnsigned,
+                Modifier::Max => Reduction::MaxUnsigned,
+                Modifier::And => Reduction::And,
+                Modifier::Or => Reduction::Or,
+                Modifier::Xor => Reduction::Xor,
+                _ => return None,
+            })
+        });
+        let op = op.ok_or_else(|| self.unsupported_form())?;
         let a = self.word(o, 1)?;
         let d = self.word_out(o, 0)?;
         self.emit(Op::Reduce { op, d, a });
@@ -90,7 +99,7 @@ impl Decoder<'_> {
     }
 
     pub(super) fn elect(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
-        m.take("sync");
+        m.take(Modifier::Sync);
         let Operand::Pair(first, second) = self.operand(o, 0)? else {
             return Err(self.malformed("`elect.sync` has two destinations"));
         };
@@ -101,67 +110,60 @@ impl Decoder<'_> {
         Ok(())
     }
 
-    pub(super) fn barrier(&mut self, name: &str, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
-        if name == "barrier" && m.take("cluster") {
-            m.take("aligned");
-            let op = if m.take("arrive") {
-                m.take_any(&["release", "relaxed"]);
-                Op::ClusterArrive
-            } else if m.take("wait") {
-                m.take("acquire");
-                Op::ClusterWait
-            } else {
-                return Err(self.malformed("`barrier.cluster` has no operation"));
-            };
-            self.emit(op);
-            return Ok(());
-        }
-        m.take("cta");
-        m.take("aligned");
-        if m.take("warp") {
-            m.take("sync");
-            self.emit(Op::WarpSync);
-            return Ok(());
-        }
-        if m.take("red") {
-            m.take_type();
-            let (kind, d) = match m.take_any(&["and", "or", "popc"]) {
-                Some("and") => (BarrierReduction::And, self.predicate_out(o, 0)?),
-                Some("or") => (BarrierReduction::Or, self.predicate_out(o, 0)?),
-                _ => (BarrierReduction::Count, self.word_out(o, 0)?),
-            };
-            let id = self.word(o, 1)?;
-            let threads = if o.len() > 3 { Some(self.word(o, 2)?) } else { None };
-            let p = self.predicate(o, o.len() - 1)?;
-            self.emit(Op::Barrier { id, threads, arrive: false, reduction: Some((kind, d, p)) });
-            return Ok(());
-        }
-        let arrive = m.take("arrive");
-        if !arrive {
-            m.take("sync");
-        }
+    /// `bar.sync`, `bar.arrive` and their like of `barrier`.
+    pub(super) fn barrier(&mut self, arrive: bool, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
+        m.take(Modifier::Aligned);
         let id = self.word(o, 0)?;
         let threads = if o.len() > 1 { Some(self.word(o, 1)?) } else { None };
         self.emit(Op::Barrier { id, threads, arrive, reduction: None });
         Ok(())
     }
 
+    /// `bar.red`, `barrier.red`.
+    pub(super) fn reducing_barrier(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
+        m.take(Modifier::Aligned);
+        m.take_type();
+        let (kind, d) = match m.take_any(&[Modifier::And, Modifier::Or, Modifier::Popc]) {
+            Some(Modifier::And) => (BarrierReduction::And, self.predicate_out(o, 0)?),
+            Some(Modifier::Or) => (BarrierReduction::Or, self.predicate_out(o, 0)?),
+            Some(_) => (BarrierReduction::Count, self.word_out(o, 0)?),
+            None => return Err(self.malformed("the reduction of a barrier has no operation")),
+        };
+        let id = self.word(o, 1)?;
+        let threads = if o.len() > 3 { Some(self.word(o, 2)?) } else { None };
+        let p = self.predicate(o, o.len() - 1)?;
+        self.emit(Op::Barrier { id, threads, arrive: false, reduction: Some((kind, d, p)) });
+        Ok(())
+    }
+
     /// One block's accesses are in order here, and blocks see each other's at once: only a proxy fence is noted.
     pub(super) fn fence(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
-        let acquires = m.has("acquire");
-        while m
-            .take_any(&["sc", "acq_rel", "acquire", "release", "cta", "cluster", "gpu", "sys", "gl", "level"])
-            .is_some()
-        {}
+        let acquires = m.has(Modifier::Acquire);
+        m.take_all(&[
+            Modifier::Sc,
+            Modifier::AcqRel,
+            Modifier::Acquire,
+            Modifier::Release,
+            Modifier::Cta,
+            Modifier::Cluster,
+            Modifier::Gpu,
+            Modifier::Sys,
+            Modifier::Gl,
+            Modifier::Level,
+        ]);
         let (mut of_proxy, mut of_maps) = (false, false);
-        if m.take("proxy") {
-            let known = ["async", "tensormap::generic", "alias", "shared::cta", "shared::cluster", "shared", "global"];
-            while let Some(word) = m.take_any(&known) {
-                of_proxy |= word == "async";
-                of_maps |= word == "tensormap::generic";
-            }
+        if m.take(Modifier::Proxy) {
+            of_proxy = m.take(Modifier::Async);
+            of_maps = m.take(Modifier::TensormapGeneric);
+            m.take_all(&[
+                Modifier::Alias,
+                Modifier::SharedCta,
+                Modifier::SharedCluster,
+                Modifier::Shared,
+                Modifier::Global,
+            ]);
         }
-        m.take("mbarrier_init");
+        m.take(Modifier::MbarrierInit);
         let op = match (of_proxy, of_maps) {
             (true, _) => Op::ProxyFence,
             (_, true) if acquires => {

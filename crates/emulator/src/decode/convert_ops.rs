@@ -10,6 +10,7 @@ use crate::lanes::{self, lanes};
 use crate::program::File;
 use crate::program::{Data, Long, Op, Word};
 use warpbook_diagnostic::Result;
+use warpbook_ptx::isa::Modifier;
 use warpbook_ptx::{Operand, PtxType};
 
 impl Decoder<'_> {
@@ -22,10 +23,10 @@ impl Decoder<'_> {
             from,
             rounding,
             integral,
-            flush: m.take("ftz"),
-            saturate: m.take("sat"),
-            finite: m.take("satfinite"),
-            relu: m.take("relu"),
+            flush: m.take(Modifier::Ftz),
+            saturate: m.take(Modifier::Sat),
+            finite: m.take(Modifier::SatFinite),
+            relu: m.take(Modifier::Relu),
         };
         let is_bits =
             |ty| matches!(ty, PtxType::B8 | PtxType::B16 | PtxType::B32 | PtxType::B64 | PtxType::B128 | PtxType::Pred);
@@ -129,7 +130,7 @@ impl Decoder<'_> {
         if to == TF64 && from == TF32 || format_of(to).is_none() && to.is_float() || to == PtxType::Pred {
             // f32 to f64 falls through to the general way; the others are no conversions.
             if to != TF64 {
-                return Err(self.unsupported(format!("`cvt.{to}.{from}`")));
+                return Err(self.unsupported_form());
             }
         }
         let operand = self.operand(o, 1)?;

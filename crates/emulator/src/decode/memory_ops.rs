@@ -7,43 +7,55 @@ use super::scope::file_of;
 use crate::program::File;
 use crate::program::{AddressOperand, AtomicOp, AtomicType, Base, Data, Elements, MemorySpace, Op};
 use warpbook_diagnostic::Result;
+use warpbook_ptx::isa::{Mnemonic, Modifier};
 use warpbook_ptx::{Address, Immediate, Operand, PtxType};
 
-/// Hints that do not change what a load or store means on coherent memory without caches.
-const CACHE_HINTS: [&str; 9] = ["ca", "cg", "cs", "lu", "cv", "wb", "wt", "nc", "volatile"];
-const SCOPES: [&str; 5] = ["cta", "cluster", "gpu", "sys", "gl"];
-const ORDERINGS: [&str; 7] = ["weak", "relaxed", "acquire", "release", "acq_rel", "sc", "mmio"];
+/// How a load or a store uses the caches: memory here is coherent and has none.
+const CACHE_OPERATORS: [Modifier; 7] =
+    [Modifier::Ca, Modifier::Cg, Modifier::Cs, Modifier::Lu, Modifier::Cv, Modifier::Wb, Modifier::Wt];
+/// Words of a load or a store that change nothing here: accesses are in order, and all threads see them at once.
+const ORDERS_AND_SCOPES: [Modifier; 14] = [
+    Modifier::Nc,
+    Modifier::Volatile,
+    Modifier::Cta,
+    Modifier::Cluster,
+    Modifier::Gpu,
+    Modifier::Sys,
+    Modifier::Gl,
+    Modifier::Weak,
+    Modifier::Relaxed,
+    Modifier::Acquire,
+    Modifier::Release,
+    Modifier::AcqRel,
+    Modifier::Sc,
+    Modifier::Mmio,
+];
+
+/// The memory that a state space means.
+fn memory_space(modifier: Modifier) -> Option<MemorySpace> {
+    Some(match modifier {
+        Modifier::Global | Modifier::Const => MemorySpace::Global,
+        Modifier::SharedCluster => MemorySpace::Cluster,
+        Modifier::Shared | Modifier::SharedCta => MemorySpace::Shared,
+        Modifier::Local => MemorySpace::Local,
+        Modifier::Param | Modifier::ParamEntry | Modifier::ParamFunc => MemorySpace::Param,
+        _ => return None,
+    })
+}
 
 impl Decoder<'_> {
     /// Takes the state space, cache hints, ordering and scope; generic where no space is written.
     fn take_memory(&mut self, m: &mut Modifiers<'_>) -> Result<MemorySpace> {
-        let mut operator = None;
-        loop {
-            match m.take_any(&CACHE_HINTS) {
-                Some("nc" | "volatile") => {}
-                Some(found) => operator = Some(found),
-                None if m.take_any(&SCOPES).is_some() || m.take_any(&ORDERINGS).is_some() => {}
-                None => break,
-            }
-        }
-        while let Some(hint) = m.take_prefixed("L1::").or_else(|| m.take_prefixed("L2::")) {
-            if let Some(operator) = operator.filter(|_| hint.starts_with("L1::evict")) {
-                // ptxas refuses it too.
+        m.take_all(&ORDERS_AND_SCOPES);
+        if let Some(operator) = m.take_any(&CACHE_OPERATORS) {
+            // ptxas refuses it too.
+            if let Some(hint) = m.take_map(|own| own.is_l1_eviction().then_some(own)) {
                 return Err(self.malformed(format!("the cache operator `.{operator}` does not go with `.{hint}`")));
             }
+            m.take_all(&CACHE_OPERATORS);
         }
-        if m.take("shared::cluster") {
-            return Ok(MemorySpace::Cluster);
-        }
-        let space =
-            m.take_any(&["global", "shared::cta", "shared", "local", "param::entry", "param::func", "param", "const"]);
-        Ok(match space {
-            Some("global" | "const") => MemorySpace::Global,
-            Some("shared" | "shared::cta") => MemorySpace::Shared,
-            Some("local") => MemorySpace::Local,
-            Some(_) => MemorySpace::Param,
-            None => MemorySpace::Generic,
-        })
+        m.take_cache_level_hints();
+        Ok(m.take_map(memory_space).unwrap_or(MemorySpace::Generic))
     }
 
     /// An address and the space that it really is in (a parameter variable of a call lives in local memory).
@@ -121,11 +133,7 @@ impl Decoder<'_> {
     }
 
     fn take_vector(&self, m: &mut Modifiers<'_>, found: usize) -> Result<()> {
-        let written = m.take_any(&["v2", "v4", "v8"]).map_or(1, |v| match v {
-            "v2" => 2,
-            "v4" => 4,
-            _ => 8,
-        });
+        let written = m.take_map(Modifier::vector_length).unwrap_or(1);
         if written == found {
             Ok(())
         } else {
@@ -175,16 +183,15 @@ impl Decoder<'_> {
         Ok(())
     }
 
-    pub(super) fn atomic(&mut self, name: &str, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
-        m.take("noftz");
-        m.take("async");
+    pub(super) fn atomic(&mut self, mnemonic: Mnemonic, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
+        m.take(Modifier::NoFtz);
         let ty = self.memory_type(m)?;
-        let op = match m.take_any(&["exch", "cas"]) {
-            Some("exch") => Some(AtomicOp::Exchange),
-            Some(_) => Some(AtomicOp::CompareAndSwap),
-            None => take_reduction(m),
-        };
-        let op = op.ok_or_else(|| self.malformed(format!("`{name}` has no operation")))?;
+        let op = m.take_map(|own| match own {
+            Modifier::Exch => Some(AtomicOp::Exchange),
+            Modifier::Cas => Some(AtomicOp::CompareAndSwap),
+            other => reduction(other),
+        });
+        let op = op.ok_or_else(|| self.malformed(format!("`{mnemonic}` has no operation")))?;
         let exact =
             matches!(op, AtomicOp::Exchange | AtomicOp::CompareAndSwap | AtomicOp::And | AtomicOp::Or | AtomicOp::Xor);
         let element = match ty {
@@ -199,7 +206,7 @@ impl Decoder<'_> {
             PtxType::B16 if op == AtomicOp::CompareAndSwap => AtomicType::B16,
             _ if ty.size() == 8 => AtomicType::U64,
             _ if ty.size() == 4 => AtomicType::U32,
-            _ => return Err(self.unsupported(format!("`{name}` of .{ty}"))),
+            _ => return Err(self.unsupported_form()),
         };
         let float = ty.is_float();
         let allowed = match op {
@@ -209,13 +216,14 @@ impl Decoder<'_> {
             _ => exact && !float,
         };
         if !allowed {
-            return Err(self.unsupported(format!("`{name}` with this operation on .{ty}")));
+            return Err(self.unsupported_form());
         }
         let space = self.take_memory(m)?;
-        let first = usize::from(name == "atom");
+        let returns = mnemonic == Mnemonic::Atom;
+        let first = usize::from(returns);
         let sources = if op == AtomicOp::CompareAndSwap { 2 } else { 1 };
         let o = self.arguments(o, first + 1 + sources)?;
-        let d: Elements = if name == "atom" { self.elements_out(&o[0], ty.size())? } else { Box::new([]) };
+        let d: Elements = if returns { self.elements_out(&o[0], ty.size())? } else { Box::new([]) };
         let (space, address) = self.address(o.get(first), space)?;
         let a = self.elements_in(&o[first + 1], ty.size())?;
         self.take_vector(m, a.len())?;
@@ -231,29 +239,8 @@ impl Decoder<'_> {
     }
 
     pub(super) fn copy_async(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
-        if m.has("bulk") {
-            return self.bulk_copy(m, o);
-        }
-        if !m.take("async") || m.has("mbarrier") || m.has("reduce") {
-            return Err(self.unsupported("`cp.async.mbarrier`"));
-        }
-        if m.take("commit_group") {
-            self.emit(Op::CopyCommit);
-            return Ok(());
-        }
-        if m.take("wait_group") {
-            let pending = self.constant_u32(o, 0)?;
-            self.emit(Op::CopyWait { pending });
-            return Ok(());
-        }
-        if m.take("wait_all") {
-            self.emit(Op::CopyCommit);
-            self.emit(Op::CopyWait { pending: 0 });
-            return Ok(());
-        }
-        let ignores = m.take("ignore-src");
-        while m.take_any(&["ca", "cg", "shared", "shared::cta", "global"]).is_some() {}
-        while m.take_prefixed("L1::").is_some() || m.take_prefixed("L2::").is_some() {}
+        m.take_all(&[Modifier::Ca, Modifier::Cg, Modifier::Shared, Modifier::SharedCta, Modifier::Global]);
+        m.take_cache_level_hints();
         let (_, shared) = self.address(o.first(), MemorySpace::Shared)?;
         let (_, global) = self.address(o.get(1), MemorySpace::Global)?;
         let size = self.constant_u32(o, 2)?;
@@ -268,7 +255,7 @@ impl Decoder<'_> {
                 Some(Some(File::Predicate)) => ignore = Some(self.predicate(o, 3)?),
                 _ => source_size = Some(self.word(o, 3)?),
             },
-            Some(_) if ignores => ignore = Some(self.predicate(o, 3)?),
+            Some(Operand::Not(_)) => ignore = Some(self.predicate(o, 3)?),
             Some(_) => return Err(self.malformed("operand 4 is the number of bytes to copy")),
         }
         self.emit(Op::CopyAsync { size, shared, global, source_size, ignore });
@@ -276,19 +263,12 @@ impl Decoder<'_> {
     }
 
     fn take_window(&self, m: &mut Modifiers<'_>) -> Result<MemorySpace> {
-        match m.take_any(&["global", "const", "shared::cluster", "shared::cta", "shared", "local", "param"]) {
-            Some("global" | "const") => Ok(MemorySpace::Global),
-            Some("shared::cluster") => Ok(MemorySpace::Cluster),
-            Some("shared" | "shared::cta") => Ok(MemorySpace::Shared),
-            Some("local") => Ok(MemorySpace::Local),
-            Some(_) => Ok(MemorySpace::Param),
-            None => Err(self.malformed("the opcode has no state space")),
-        }
+        m.take_map(memory_space).ok_or_else(|| self.malformed("the opcode has no state space"))
     }
 
     pub(super) fn convert_address(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
         m.take_type();
-        let from_generic = m.take("to");
+        let from_generic = m.take(Modifier::To);
         let space = self.take_window(m)?;
         let a = self.long(o, 1)?;
         let d = self.long_out(o, 0)?;
@@ -298,7 +278,7 @@ impl Decoder<'_> {
 
     /// `mapa`: of an address in shared memory, or of a generic one. PTX ISA 9.7.9.23.
     pub(super) fn map_address(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
-        let in_shared = m.take("shared::cluster");
+        let in_shared = m.take(Modifier::SharedCluster);
         let size = match m.take_type() {
             Some(ty @ (PtxType::U32 | PtxType::U64)) if in_shared || ty == PtxType::U64 => ty.size(),
             _ => return Err(self.malformed("`mapa` is of .u32 or .u64, of generic addresses of .u64")),
@@ -312,7 +292,7 @@ impl Decoder<'_> {
 
     /// `getctarank`. PTX ISA 9.7.9.24.
     pub(super) fn rank_of(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
-        m.take("shared::cluster");
+        m.take(Modifier::SharedCluster);
         let Some(ty @ (PtxType::U32 | PtxType::U64)) = m.take_type() else {
             return Err(self.malformed("`getctarank` is of .u32 or .u64"));
         };
@@ -331,17 +311,17 @@ impl Decoder<'_> {
     }
 }
 
-/// The operation of a reduction in memory: those of `atom` that take one value.
-pub(super) fn take_reduction(m: &mut Modifiers<'_>) -> Option<AtomicOp> {
-    let name = m.take_any(&["add", "min", "max", "and", "or", "xor", "inc", "dec"])?;
-    Some(match name {
-        "add" => AtomicOp::Add,
-        "min" => AtomicOp::Min,
-        "max" => AtomicOp::Max,
-        "and" => AtomicOp::And,
-        "or" => AtomicOp::Or,
-        "xor" => AtomicOp::Xor,
-        "inc" => AtomicOp::Increment,
-        _ => AtomicOp::Decrement,
+/// The operation of a reduction in memory: one of those of `atom` that take one value.
+pub(super) fn reduction(modifier: Modifier) -> Option<AtomicOp> {
+    Some(match modifier {
+        Modifier::Add => AtomicOp::Add,
+        Modifier::Min => AtomicOp::Min,
+        Modifier::Max => AtomicOp::Max,
+        Modifier::And => AtomicOp::And,
+        Modifier::Or => AtomicOp::Or,
+        Modifier::Xor => AtomicOp::Xor,
+        Modifier::Inc => AtomicOp::Increment,
+        Modifier::Dec => AtomicOp::Decrement,
+        _ => return None,
     })
 }

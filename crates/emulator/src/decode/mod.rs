@@ -296,6 +296,11 @@ impl<'a> Decoder<'a> {
         diagnostic
     }
 
+    /// Refuses the instruction as it is written.
+    fn unsupported_form(&self) -> Diagnostic {
+        self.unsupported(format!("`{}`", self.opcode))
+    }
+
     fn malformed(&self, what: impl Into<String>) -> Diagnostic {
         error("ptx-operand", what.into(), self.span.clone())
     }

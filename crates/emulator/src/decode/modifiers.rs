@@ -1,87 +1,94 @@
-//! The parts of an opcode: each is taken by whoever understands it, and what is left over is refused by name.
-
-use std::str::FromStr;
+//! The modifiers of an opcode: each is taken by whoever understands it, and what is left over is refused by name.
 
 use crate::arithmetic::formats::Rounding;
 use warpbook_ptx::PtxType;
+use warpbook_ptx::isa::{Comparison, Modifier, Opcode, Word};
 
-/// An opcode taken apart: `ld.global.v4.b32` is `ld` and the modifiers `global v4 b32`.
+/// The words of an opcode that nothing has taken yet, in the order in which they are written.
 pub(super) struct Modifiers<'a> {
-    parts: Vec<&'a str>,
+    words: Vec<&'a Word<Modifier>>,
 }
 
 impl<'a> Modifiers<'a> {
-    pub fn new(opcode: &'a str) -> (&'a str, Self) {
-        let mut parts = opcode.split('.');
-        let name = parts.next().unwrap_or_default();
-        (name, Self { parts: parts.collect() })
+    /// All words behind the name of the instruction.
+    pub fn new(opcode: &'a Opcode) -> Self {
+        Self { words: opcode.words().iter().collect() }
+    }
+
+    /// Takes the first modifier, as they are written, of which something can be made.
+    pub fn take_map<T>(&mut self, make: impl Fn(Modifier) -> Option<T>) -> Option<T> {
+        let (index, made) = self.words.iter().enumerate().find_map(|(index, word)| match word {
+            Word::Known(modifier) => make(*modifier).map(|made| (index, made)),
+            Word::Unknown(_) => None,
+        })?;
+        self.words.remove(index);
+        Some(made)
     }
 
     /// Takes a modifier if it is there.
-    pub fn take(&mut self, modifier: &str) -> bool {
-        match self.parts.iter().position(|part| *part == modifier) {
-            Some(index) => {
-                self.parts.remove(index);
-                true
-            }
-            None => false,
-        }
-    }
-
-    /// Takes the first of several modifiers that is there.
-    pub fn take_any(&mut self, modifiers: &[&'static str]) -> Option<&'static str> {
-        modifiers.iter().copied().find(|modifier| self.take(modifier))
+    pub fn take(&mut self, modifier: Modifier) -> bool {
+        self.take_map(|own| (own == modifier).then_some(())).is_some()
     }
 
     /// Takes the first modifier, as they are written, that is one of several.
-    pub fn take_first(&mut self, modifiers: &[&'static str]) -> Option<&'static str> {
-        let (index, found) = self.parts.iter().enumerate().find_map(|(index, part)| {
-            modifiers.iter().find(|modifier| *modifier == part).map(|found| (index, *found))
-        })?;
-        self.parts.remove(index);
-        Some(found)
+    pub fn take_any(&mut self, modifiers: &[Modifier]) -> Option<Modifier> {
+        self.take_map(|own| modifiers.contains(&own).then_some(own))
     }
 
-    /// Takes the first modifier that begins with `prefix`.
-    pub fn take_prefixed(&mut self, prefix: &str) -> Option<&'a str> {
-        let index = self.parts.iter().position(|part| part.starts_with(prefix))?;
-        Some(self.parts.remove(index))
+    /// Takes every modifier that is one of several: words that change nothing here.
+    pub fn take_all(&mut self, modifiers: &[Modifier]) {
+        while self.take_any(modifiers).is_some() {}
+    }
+
+    /// Takes the hints about levels of caches: `.L1::evict_first`, `.L2::128B`.
+    pub fn take_cache_level_hints(&mut self) {
+        while self.take_map(|own| own.is_cache_level_hint().then_some(())).is_some() {}
     }
 
     /// Takes the first modifier that is a type.
     pub fn take_type(&mut self) -> Option<PtxType> {
-        let index = self.parts.iter().position(|part| PtxType::from_str(part).is_ok())?;
-        self.parts.remove(index).parse().ok()
+        self.take_map(Modifier::ty)
+    }
+
+    /// Takes a comparison.
+    pub fn take_comparison(&mut self) -> Option<Comparison> {
+        self.take_map(Comparison::from_modifier)
     }
 
     /// Takes a rounding of floating-point values.
     pub fn take_rounding(&mut self) -> Option<Rounding> {
-        self.take_any(&["rn", "rna", "rz", "rm", "rp"]).map(|name| match name {
-            "rn" => Rounding::NearestEven,
-            "rna" => Rounding::NearestAway,
-            "rz" => Rounding::TowardZero,
-            "rm" => Rounding::Down,
-            _ => Rounding::Up,
+        self.take_map(|own| {
+            Some(match own {
+                Modifier::Rn => Rounding::NearestEven,
+                Modifier::Rna => Rounding::NearestAway,
+                Modifier::Rz => Rounding::TowardZero,
+                Modifier::Rm => Rounding::Down,
+                Modifier::Rp => Rounding::Up,
+                _ => return None,
+            })
         })
     }
 
     /// Takes a rounding to integral values.
     pub fn take_integral_rounding(&mut self) -> Option<Rounding> {
-        self.take_any(&["rni", "rzi", "rmi", "rpi"]).map(|name| match name {
-            "rni" => Rounding::NearestEven,
-            "rzi" => Rounding::TowardZero,
-            "rmi" => Rounding::Down,
-            _ => Rounding::Up,
+        self.take_map(|own| {
+            Some(match own {
+                Modifier::Rni => Rounding::NearestEven,
+                Modifier::Rzi => Rounding::TowardZero,
+                Modifier::Rmi => Rounding::Down,
+                Modifier::Rpi => Rounding::Up,
+                _ => return None,
+            })
         })
     }
 
-    /// Whether a modifier is there, without taking it.
-    pub fn has(&self, modifier: &str) -> bool {
-        self.parts.contains(&modifier)
+    /// True if a modifier is there; it is not taken.
+    pub fn has(&self, modifier: Modifier) -> bool {
+        self.words.iter().any(|word| **word == modifier)
     }
 
-    /// What nobody took.
-    pub fn rest(&self) -> &[&'a str] {
-        &self.parts
+    /// The first word that nothing has taken.
+    pub fn first_left(&self) -> Option<&'a Word<Modifier>> {
+        self.words.first().copied()
     }
 }

@@ -8,6 +8,7 @@ use crate::lanes::lanes;
 use crate::program::File;
 use crate::program::{Data, Long, Op, Slot, Word};
 use warpbook_diagnostic::Result;
+use warpbook_ptx::isa::{MatrixShape, Modifier};
 use warpbook_ptx::{Immediate, Operand, PtxType};
 
 impl Decoder<'_> {
@@ -150,6 +151,11 @@ impl Decoder<'_> {
     /// A source of either width, by the register's own type.
     pub(super) fn data(&mut self, operand: &Operand, size: u32) -> Result<Data> {
         if size == 8 { Ok(Data::Long(self.long_of(operand)?)) } else { Ok(Data::Word(self.word_of(operand)?)) }
+    }
+
+    pub(super) fn take_shape(&self, m: &mut Modifiers<'_>) -> Result<MatrixShape> {
+        let shape = |own| if let Modifier::Shape(shape) = own { Some(shape) } else { None };
+        m.take_map(shape).ok_or_else(|| self.malformed("the opcode has no shape"))
     }
 
     pub(super) fn take_type(&self, m: &mut Modifiers<'_>) -> Result<PtxType> {

@@ -3,20 +3,21 @@
 use super::Decoder;
 use super::modifiers::Modifiers;
 use crate::arithmetic::formats::Rounding;
-use crate::lanes;
+use crate::lanes::{self, FloatForm};
 use crate::program::File;
 use crate::program::{Op, Slot};
 use warpbook_diagnostic::Result;
 use warpbook_ptx::Operand;
+use warpbook_ptx::isa::{Mnemonic, Modifier};
 
 impl Decoder<'_> {
     /// Each half by the instruction of one f32.
-    pub(super) fn pair_of_singles(&mut self, name: &str, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
-        let flush = m.take("ftz");
+    pub(super) fn pair_of_singles(&mut self, mnemonic: Mnemonic, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
+        let flush = m.take(Modifier::Ftz);
         let rounding = m.take_rounding().unwrap_or(Rounding::NearestEven);
-        let refused = || format!("`{name}` of .f32x2 with this rounding");
-        if rounding != Rounding::NearestEven || !matches!(name, "add" | "sub" | "mul" | "fma") {
-            return Err(self.unsupported(refused()));
+        let is_known = matches!(mnemonic, Mnemonic::Add | Mnemonic::Sub | Mnemonic::Mul | Mnemonic::Fma);
+        if rounding != Rounding::NearestEven || !is_known {
+            return Err(self.unsupported_form());
         }
         let halves = |this: &mut Self, index: usize| -> Result<[Slot; 2]> {
             let a = this.long(o, index)?;
@@ -25,14 +26,15 @@ impl Decoder<'_> {
             Ok([low, high])
         };
         let (a, b) = (halves(self, 1)?, halves(self, 2)?);
-        let c = if name == "fma" { Some(halves(self, 3)?) } else { None };
+        let c = if mnemonic == Mnemonic::Fma { Some(halves(self, 3)?) } else { None };
         let mut results = [0; 2];
         for (half, result) in results.iter_mut().enumerate() {
             *result = self.fresh(File::Word);
             match c {
                 Some(c) => self.emit(Op::Ternary32(lanes::f32_fma(flush, false), *result, [a[half], b[half], c[half]])),
                 None => {
-                    let f = lanes::f32_binary(name, flush, false).ok_or_else(|| self.unsupported(refused()))?;
+                    let f = lanes::f32_binary(mnemonic, FloatForm::Plain, flush, false);
+                    let f = f.ok_or_else(|| self.unsupported_form())?;
                     self.emit(Op::Binary32(f, *result, [a[half], b[half]]));
                 }
             }

@@ -6,16 +6,18 @@ use crate::lanes::{self, lanes};
 use crate::program::File;
 use crate::program::{Logic, Long, Op, Word};
 use warpbook_diagnostic::Result;
+use warpbook_ptx::isa::{Comparison, Modifier};
 use warpbook_ptx::{Operand, PtxType};
 
 impl Decoder<'_> {
     pub(super) fn set_predicate(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
         let ty = self.take_type(m)?;
-        let flush = m.take("ftz");
-        let logic = m.take_any(&["and", "or", "xor"]).map(|name| match name {
-            "and" => Logic::And,
-            "or" => Logic::Or,
-            _ => Logic::Xor,
+        let flush = m.take(Modifier::Ftz);
+        let logic = m.take_map(|own| match own {
+            Modifier::And => Some(Logic::And),
+            Modifier::Or => Some(Logic::Or),
+            Modifier::Xor => Some(Logic::Xor),
+            _ => None,
         });
         let comparison = self.take_comparison(m)?;
         let (d, complement) = match self.operand(o, 0)? {
@@ -30,11 +32,10 @@ impl Decoder<'_> {
             Some(logic) => Some((logic, self.predicate(o, 3)?, false)),
             None => None,
         };
-        let refused = || format!("`setp.{comparison}.{ty}`");
         if matches!(ty, PtxType::F16x2 | PtxType::Bf16x2) {
             // The first predicate is of the lower halves, the second of the upper ones.
             let half = if ty == PtxType::F16x2 { PtxType::F16 } else { PtxType::Bf16 };
-            let f = lanes::compare_words(comparison, half, flush).ok_or_else(|| self.unsupported(refused()))?;
+            let f = lanes::compare_words(comparison, half, flush).ok_or_else(|| self.unsupported_form())?;
             let (a, b) = (self.word(o, 1)?, self.word(o, 2)?);
             let [al, ah, bl, bh] = [(); 4].map(|()| self.fresh(File::Word));
             self.emit(Op::UnpackHalves { low: Some(al), high: Some(ah), a });
@@ -44,31 +45,26 @@ impl Decoder<'_> {
                 self.emit(Op::Compare32 { f, d: upper, complement: None, a: ah, b: bh, combine });
             }
         } else if ty.size() == 8 {
-            let f = lanes::compare_longs(comparison, ty).ok_or_else(|| self.unsupported(refused()))?;
+            let f = lanes::compare_longs(comparison, ty).ok_or_else(|| self.unsupported_form())?;
             let (a, b) = (self.long(o, 1)?, self.long(o, 2)?);
             self.emit(Op::Compare64 { f, d, complement, a, b, combine });
         } else {
-            let f = lanes::compare_words(comparison, ty, flush).ok_or_else(|| self.unsupported(refused()))?;
+            let f = lanes::compare_words(comparison, ty, flush).ok_or_else(|| self.unsupported_form())?;
             let (a, b) = (self.word(o, 1)?, self.word(o, 2)?);
             self.emit(Op::Compare32 { f, d, complement, a, b, combine });
         }
         Ok(())
     }
 
-    fn take_comparison(&self, m: &mut Modifiers<'_>) -> Result<&'static str> {
-        m.take_any(&[
-            "eq", "ne", "lt", "le", "gt", "ge", "lo", "ls", "hi", "hs", "equ", "neu", "ltu", "leu", "gtu", "geu",
-            "num", "nan",
-        ])
-        .ok_or_else(|| self.malformed("the opcode has no comparison"))
+    fn take_comparison(&self, m: &mut Modifiers<'_>) -> Result<Comparison> {
+        m.take_comparison().ok_or_else(|| self.malformed("the opcode has no comparison"))
     }
 
     pub(super) fn set_word(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
         let (to, from) = (self.take_type(m)?, self.take_type(m)?);
-        let flush = m.take("ftz");
+        let flush = m.take(Modifier::Ftz);
         let comparison = self.take_comparison(m)?;
-        let f = lanes::compare_words(comparison, from, flush);
-        let f = f.ok_or_else(|| self.unsupported(format!("`set.{comparison}.{to}.{from}`")))?;
+        let f = lanes::compare_words(comparison, from, flush).ok_or_else(|| self.unsupported_form())?;
         let ones = if to == PtxType::F32 { 1f32.to_bits() } else { u32::MAX };
         let (a, b) = (self.word(o, 1)?, self.word(o, 2)?);
         let d = self.word_out(o, 0)?;
@@ -110,15 +106,23 @@ impl Decoder<'_> {
                 f
             }};
         }
-        let (single, double) = match m.take_any(&["finite", "infinite", "number", "notanumber", "normal", "subnormal"])
-        {
-            Some("finite") => property!(|x| x.is_finite()),
-            Some("infinite") => property!(|x| x.is_infinite()),
-            Some("number") => property!(|x| !x.is_nan()),
-            Some("notanumber") => property!(|x| x.is_nan()),
+        let properties = [
+            Modifier::Finite,
+            Modifier::Infinite,
+            Modifier::Number,
+            Modifier::NotANumber,
+            Modifier::Normal,
+            Modifier::Subnormal,
+        ];
+        let (single, double) = match m.take_any(&properties) {
+            Some(Modifier::Finite) => property!(|x| x.is_finite()),
+            Some(Modifier::Infinite) => property!(|x| x.is_infinite()),
+            Some(Modifier::Number) => property!(|x| !x.is_nan()),
+            Some(Modifier::NotANumber) => property!(|x| x.is_nan()),
             // Zero is normal. (As on an H100.)
-            Some("normal") => property!(|x| !x.is_nan() && !x.is_infinite() && !x.is_subnormal()),
-            _ => property!(|x| x.is_subnormal()),
+            Some(Modifier::Normal) => property!(|x| !x.is_nan() && !x.is_infinite() && !x.is_subnormal()),
+            Some(_) => property!(|x| x.is_subnormal()),
+            None => return Err(self.malformed("`testp` has no property")),
         };
         let held = self.fresh(File::Word);
         if ty == PtxType::F64 {

@@ -6,6 +6,7 @@ use crate::arithmetic::formats::{F32, F64, Rounding};
 use crate::lanes::{LongBinary, LongUnary, WordBinary, WordUnary, lanes};
 use crate::program::{Data, Long, Op, Word};
 use warpbook_diagnostic::Result;
+use warpbook_ptx::isa::Mnemonic;
 use warpbook_ptx::{Operand, PtxType};
 
 fn flushed(flush: bool, bits: u32) -> u32 {
@@ -50,20 +51,20 @@ impl Decoder<'_> {
     /// A directed rounding: as an exact `a·b + c` that is rounded once.
     pub(super) fn rounded_binary(
         &mut self,
-        name: &str,
+        mnemonic: Mnemonic,
         ty: PtxType,
         rounding: Rounding,
         flush: bool,
         saturate: bool,
         o: &[Operand],
     ) -> Result<()> {
-        if name == "div" {
+        if mnemonic == Mnemonic::Div {
             return self.rounded_quotient(ty, rounding, flush, saturate, o);
         }
         let (format, one, sign) = match ty {
             PtxType::F32 => (F32, 1f32.to_bits().into(), 1u64 << 31),
             PtxType::F64 => (F64, 1f64.to_bits(), 1 << 63),
-            _ => return Err(self.unsupported(format!("a directed rounding of `{name}.{ty}`"))),
+            _ => return Err(self.unsupported_form()),
         };
         let size = ty.size();
         let (a, b) = (self.data(self.operand(o, 1)?, size)?, self.data(self.operand(o, 2)?, size)?);
@@ -73,16 +74,16 @@ impl Decoder<'_> {
         let one = constant(self, one);
         let d = if size == 8 { Data::Long(self.long_out(o, 0)?) } else { Data::Word(self.word_out(o, 0)?) };
         let flags = u8::from(flush) | u8::from(saturate) << 1;
-        let (a, b, c) = match name {
-            "add" => (a, one, b),
-            "sub" => {
+        let (a, b, c) = match mnemonic {
+            Mnemonic::Add => (a, one, b),
+            Mnemonic::Sub => {
                 let minus_one = constant(self, if size == 8 { (-1f64).to_bits() } else { (-1f32).to_bits().into() });
                 // A NaN of the second operand comes first.
                 (minus_one, b, a)
             }
             // −0 added leaves every product as it is, but +0; both zeros of a product are handled by its sign.
-            "mul" => (a, b, constant(self, if rounding == Rounding::Down { 0 } else { sign })),
-            _ => return Err(self.unsupported(format!("a directed rounding of `{name}.{ty}`"))),
+            Mnemonic::Mul => (a, b, constant(self, if rounding == Rounding::Down { 0 } else { sign })),
+            _ => return Err(self.unsupported_form()),
         };
         self.emit(Op::Fma { format, rounding, packed: false, flags, d, a, b, c });
         Ok(())
@@ -109,14 +110,14 @@ impl Decoder<'_> {
                 let f: LongBinary = by_rounding!(rounding, Long; |a, b; R| quotient64(a, b, R));
                 self.emit_binary64(f, o)
             }
-            _ => Err(self.unsupported(format!("this rounding of `div.{ty}`"))),
+            _ => Err(self.unsupported_form()),
         }
     }
 
     /// `rcp` and `sqrt`.
     pub(super) fn rounded_unary(
         &mut self,
-        name: &str,
+        mnemonic: Mnemonic,
         ty: PtxType,
         rounding: Rounding,
         flush: bool,
@@ -125,9 +126,9 @@ impl Decoder<'_> {
         match ty {
             PtxType::F32 => {
                 const ONE: u32 = 1f32.to_bits();
-                let f: WordUnary = match (name, flush) {
-                    ("rcp", true) => by_rounding!(rounding, Word; |a; R| quotient(true, ONE, a, R)),
-                    ("rcp", false) => by_rounding!(rounding, Word; |a; R| quotient(false, ONE, a, R)),
+                let f: WordUnary = match (mnemonic, flush) {
+                    (Mnemonic::Rcp, true) => by_rounding!(rounding, Word; |a; R| quotient(true, ONE, a, R)),
+                    (Mnemonic::Rcp, false) => by_rounding!(rounding, Word; |a; R| quotient(false, ONE, a, R)),
                     (_, true) => by_rounding!(rounding, Word; |a; R| root(true, a, R)),
                     (_, false) => by_rounding!(rounding, Word; |a; R| root(false, a, R)),
                 };
@@ -137,15 +138,15 @@ impl Decoder<'_> {
             }
             PtxType::F64 => {
                 const ONE: u64 = 1f64.to_bits();
-                let f: LongUnary = match name {
-                    "rcp" => by_rounding!(rounding, Long; |a; R| quotient64(ONE, a, R)),
+                let f: LongUnary = match mnemonic {
+                    Mnemonic::Rcp => by_rounding!(rounding, Long; |a; R| quotient64(ONE, a, R)),
                     _ => by_rounding!(rounding, Long; |a; R| root64(a, R)),
                 };
                 let a = self.long(o, 1)?;
                 let d = self.long_out(o, 0)?;
                 self.emit(Op::Unary64(f, d, a));
             }
-            _ => return Err(self.unsupported(format!("a directed rounding of `{name}.{ty}`"))),
+            _ => return Err(self.unsupported_form()),
         }
         Ok(())
     }

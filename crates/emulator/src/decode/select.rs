@@ -7,121 +7,242 @@ use super::modifiers::Modifiers;
 use crate::lanes::lanes;
 use crate::program::{Long, Op};
 use warpbook_diagnostic::Result;
-use warpbook_ptx::{Instruction, Operand};
+use warpbook_ptx::isa::{Mnemonic, Modifier};
+use warpbook_ptx::{Instruction, Operand, PtxType};
 
 impl Decoder<'_> {
-    /// Decodes one instruction into one or more operations.
+    /// Decodes one instruction into one or more operations. Every instruction of the table has its arm: a new row does
+    /// not compile without one.
     pub(super) fn select(&mut self, instruction: &Instruction) -> Result<()> {
-        let text = instruction.opcode.to_string();
-        let (name, mut m) = Modifiers::new(&text);
+        use Mnemonic as M;
+        let opcode = &*instruction.opcode;
+        let Some(mnemonic) = opcode.mnemonic() else { return Err(self.unsupported_form()) };
+        let mut m = Modifiers::new(opcode);
         let o = &instruction.operands[..];
-        if matches!(name, "add" | "sub" | "mad" | "addc" | "subc" | "madc")
-            && let Some(carry) = Carry::of(name, &mut m)
-        {
-            self.with_carry(name.trim_end_matches('c'), carry, &mut m, o)?;
+        if let Some(carry) = Carry::take(mnemonic, &mut m) {
+            self.with_carry(carry, &mut m, o)?;
             return self.all_taken(&m, instruction);
         }
-        match name {
-            "ld" | "ldu" => self.load(&mut m, o)?,
-            "st" => self.store(&mut m, o)?,
-            "atom" | "red" => self.atomic(name, &mut m, o)?,
-            "cp" => self.copy_async(&mut m, o)?,
-            "ldmatrix" | "stmatrix" => self.matrix_memory(name, &mut m, o)?,
-            "mma" => self.mma(&mut m, o)?,
-            "wgmma" => self.wgmma(&mut m, o)?,
-            "tcgen05" => self.tensor_memory(&mut m, o)?,
-            "mbarrier" => self.mbarrier(&mut m, o)?,
-            "tensormap" => self.tensor_map(&mut m, o)?,
-            "setmaxnreg" if m.take_any(&["inc", "dec"]).is_some() => {
-                // Registers are not scarce here.
-                while m.take_any(&["sync", "aligned", "u32"]).is_some() {}
-                self.emit(Op::Nothing);
+        match mnemonic {
+            M::Add
+            | M::Sub
+            | M::Mul
+            | M::Div
+            | M::Rem
+            | M::Min
+            | M::Max
+            | M::And
+            | M::Or
+            | M::Xor
+            | M::Shl
+            | M::Shr => {
+                self.binary(mnemonic, &mut m, o)?;
             }
-            "cvta" => self.convert_address(&mut m, o)?,
-            "mapa" => self.map_address(&mut m, o)?,
-            "getctarank" => self.rank_of(&mut m, o)?,
-            "isspacep" => self.is_space(&mut m, o)?,
-            "createpolicy" => {
+            M::Fma | M::Mad => self.multiply_add(mnemonic, &mut m, o)?,
+            M::Neg
+            | M::Abs
+            | M::Not
+            | M::Cnot
+            | M::Popc
+            | M::Clz
+            | M::Brev
+            | M::Bfind
+            | M::Ex2
+            | M::Lg2
+            | M::Rcp
+            | M::Rsqrt
+            | M::Sqrt
+            | M::Sin
+            | M::Cos
+            | M::Tanh => self.unary(mnemonic, &mut m, o)?,
+            M::Prmt => self.permute(&mut m, o)?,
+            M::Shf => self.funnel_shift(&mut m, o)?,
+            M::Lop3 => self.logic3(&mut m, o)?,
+            M::Bfe => self.extract_field(&mut m, o)?,
+            M::Bfi => self.insert_field(&mut m, o)?,
+            M::Sad => self.sum_of_difference(&mut m, o)?,
+            M::Dp4a => self.dot4(&mut m, o)?,
+            M::Dp2a => self.dot2(&mut m, o)?,
+            M::CopySign => self.copy_sign(&mut m, o)?,
+            M::Cvt => self.convert(&mut m, o)?,
+            M::Mov => self.mov(&mut m, o)?,
+            M::Setp => self.set_predicate(&mut m, o)?,
+            M::Set => self.set_word(&mut m, o)?,
+            M::Selp => self.select_by_predicate(&mut m, o)?,
+            M::Testp => self.test(&mut m, o)?,
+
+            M::Ld | M::Ldu => self.load(&mut m, o)?,
+            M::St => self.store(&mut m, o)?,
+            M::Atom | M::Red => self.atomic(mnemonic, &mut m, o)?,
+            M::Cvta => self.convert_address(&mut m, o)?,
+            M::Mapa => self.map_address(&mut m, o)?,
+            M::GetCtaRank => self.rank_of(&mut m, o)?,
+            M::Isspacep => self.is_space(&mut m, o)?,
+            M::CreatePolicy => {
                 // Of caches, too: loads and stores take any.
-                while m.take_any(&["fractional", "b64"]).is_some() || m.take_prefixed("L2::").is_some() {}
+                m.take_all(&[Modifier::Fractional, Modifier::Type(PtxType::B64)]);
+                m.take_cache_level_hints();
                 let policy = self.long_constant(0);
                 let d = self.long_out(o, 0)?;
                 self.emit(Op::Unary64(lanes!(Long; |a: Long| a), d, policy));
             }
-            "prefetch" | "prefetchu" | "applypriority" | "discard" => {
+            M::Prefetch | M::PrefetchU | M::ApplyPriority | M::Discard => {
                 // Hints about caches, which are not modelled.
                 self.emit(Op::Nothing);
                 return Ok(());
             }
-            "add" | "sub" | "mul" | "div" | "rem" | "min" | "max" | "and" | "or" | "xor" | "shl" | "shr" => {
-                self.binary(name, &mut m, o)?;
+            M::CpAsync => self.copy_async(&mut m, o)?,
+            M::CpAsyncCommitGroup => self.emit(Op::CopyCommit),
+            M::CpAsyncWaitGroup => {
+                let pending = self.constant_u32(o, 0)?;
+                self.emit(Op::CopyWait { pending });
             }
-            "mul24" => return Err(self.unsupported("`mul24`")),
-            "fma" | "mad" => self.multiply_add(name, &mut m, o)?,
-            "neg" | "abs" | "not" | "cnot" | "popc" | "clz" | "brev" | "bfind" | "ex2" | "lg2" | "rcp" | "rsqrt"
-            | "sqrt" | "sin" | "cos" | "tanh" => self.unary(name, &mut m, o)?,
-            "prmt" => self.permute(&mut m, o)?,
-            "shf" => self.funnel_shift(&mut m, o)?,
-            "lop3" => self.logic3(&mut m, o)?,
-            "bfe" | "bfi" => self.bit_field(name, &mut m, o)?,
-            "sad" => self.sum_of_difference(&mut m, o)?,
-            "dp4a" => self.dot4(&mut m, o)?,
-            "dp2a" => self.dot2(&mut m, o)?,
-            "copysign" => self.copy_sign(&mut m, o)?,
-            "cvt" => self.convert(&mut m, o)?,
-            "mov" => self.mov(&mut m, o)?,
-            "setp" => self.set_predicate(&mut m, o)?,
-            "set" => self.set_word(&mut m, o)?,
-            "selp" => self.select_by_predicate(&mut m, o)?,
-            "testp" => self.test(&mut m, o)?,
-            "shfl" => self.shuffle(&mut m, o)?,
-            "vote" => self.vote(&mut m, o)?,
-            "match" => self.matching(&mut m, o)?,
-            "redux" => self.reduce(&mut m, o)?,
-            "elect" => self.elect(&mut m, o)?,
-            "activemask" => {
-                m.take("b32");
+            M::CpAsyncWaitAll => {
+                self.emit(Op::CopyCommit);
+                self.emit(Op::CopyWait { pending: 0 });
+            }
+
+            M::CpAsyncBulk | M::CpAsyncBulkTensor | M::CpReduceAsyncBulk | M::CpReduceAsyncBulkTensor => {
+                self.bulk_copy(mnemonic, &mut m, o)?;
+            }
+            M::CpAsyncBulkPrefetch | M::CpAsyncBulkPrefetchTensor => self.bulk_prefetch(&mut m),
+            M::CpAsyncBulkCommitGroup => self.emit(Op::BulkCommit),
+            M::CpAsyncBulkWaitGroup => {
+                // `.read` lets the global writes be late, which nobody here could see.
+                m.take(Modifier::Read);
+                let pending = self.constant_u32(o, 0)?;
+                self.emit(Op::BulkWait { pending });
+            }
+            M::TensormapReplace => self.replace_in_tensor_map(&mut m, o)?,
+            M::TensormapCpFenceproxy => self.copy_tensor_map(&mut m, o)?,
+
+            M::Shfl => self.shuffle(&mut m, o)?,
+            M::Vote => self.vote(&mut m, o)?,
+            M::Match => self.matching(&mut m, o)?,
+            M::Redux => self.reduce(&mut m, o)?,
+            M::Elect => self.elect(&mut m, o)?,
+            M::ActiveMask => {
+                m.take(Modifier::Type(PtxType::B32));
                 let d = self.word_out(o, 0)?;
                 self.emit(Op::ActiveMask { d });
             }
-            "bar" | "barrier" => self.barrier(name, &mut m, o)?,
-            "membar" | "fence" => self.fence(&mut m, o)?,
-            "bra" => {
-                m.take("uni");
+
+            M::BarSync | M::BarrierSync => self.barrier(false, &mut m, o)?,
+            M::BarArrive | M::BarrierArrive => self.barrier(true, &mut m, o)?,
+            M::BarRed | M::BarrierRed => self.reducing_barrier(&mut m, o)?,
+            M::BarWarp => {
+                m.take(Modifier::Sync);
+                self.emit(Op::WarpSync);
+            }
+            M::BarrierClusterArrive => {
+                m.take(Modifier::Aligned);
+                m.take_any(&[Modifier::Release, Modifier::Relaxed]);
+                self.emit(Op::ClusterArrive);
+            }
+            M::BarrierClusterWait => {
+                m.take(Modifier::Aligned);
+                m.take(Modifier::Acquire);
+                self.emit(Op::ClusterWait);
+            }
+            M::Membar | M::Fence => self.fence(&mut m, o)?,
+
+            M::MbarrierInit
+            | M::MbarrierInval
+            | M::MbarrierExpectTx
+            | M::MbarrierCompleteTx
+            | M::MbarrierArrive
+            | M::MbarrierArriveDrop
+            | M::MbarrierTestWait
+            | M::MbarrierTryWait => self.mbarrier(mnemonic, &mut m, o)?,
+
+            M::Mma => self.mma(&mut m, o)?,
+            M::LdMatrix => self.load_matrix(&mut m, o)?,
+            M::StMatrix => self.store_matrix(&mut m, o)?,
+            M::WgmmaMmaAsync => self.mma_async(&mut m, o)?,
+            M::WgmmaFence | M::WgmmaCommitGroup | M::WgmmaWaitGroup => self.wgmma_order(mnemonic, &mut m, o)?,
+            M::Tcgen05Alloc
+            | M::Tcgen05Dealloc
+            | M::Tcgen05RelinquishAllocPermit
+            | M::Tcgen05Ld
+            | M::Tcgen05St
+            | M::Tcgen05WaitLd
+            | M::Tcgen05WaitSt
+            | M::Tcgen05Mma
+            | M::Tcgen05Cp
+            | M::Tcgen05Commit
+            | M::Tcgen05FenceBeforeThreadSync
+            | M::Tcgen05FenceAfterThreadSync => self.tensor_memory(mnemonic, &mut m, o)?,
+
+            M::Bra => {
+                m.take(Modifier::Uni);
                 let Some(Operand::Name(label)) = o.first() else { return Err(self.malformed("expected a label")) };
                 let label = self.label(label);
                 self.branch(label);
             }
-            "brx" if m.take("idx") => {
-                m.take("uni");
+            M::BrxIdx => {
+                m.take(Modifier::Uni);
                 self.branch_by_index(o, instruction.guard.is_some())?;
             }
-            "ret" => {
-                m.take("uni");
+            M::Ret => {
+                m.take(Modifier::Uni);
                 match self.inlined.last() {
                     Some(id) => self.branch(return_label(*id)),
                     None => self.emit(Op::Exit),
                 }
             }
-            "exit" => self.emit(Op::Exit),
-            "trap" => self.emit(Op::Trap),
-            "brkpt" | "pmevent" | "nanosleep" => {
-                m.take("u32");
+            M::Exit => self.emit(Op::Exit),
+            M::Trap => self.emit(Op::Trap),
+            M::Call => self.call(&mut m, o, instruction.guard.is_some())?,
+            M::Brkpt | M::PmEvent | M::NanoSleep => {
+                m.take(Modifier::Type(PtxType::U32));
                 self.emit(Op::Nothing);
             }
             // A grid begins when the one before it has ended.
-            "griddepcontrol" if m.take_any(&["wait", "launch_dependents"]).is_some() => self.emit(Op::Nothing),
-            "call" => self.call(&mut m, o, instruction.guard.is_some())?,
-            _ => return Err(self.unsupported(format!("`{}`", instruction.opcode))),
+            M::GridDepControlWait | M::GridDepControlLaunchDependents => self.emit(Op::Nothing),
+            M::SetMaxNReg => {
+                // Registers are not scarce here.
+                if m.take_any(&[Modifier::Inc, Modifier::Dec]).is_none() {
+                    return Err(self.unsupported_form());
+                }
+                m.take_all(&[Modifier::Sync, Modifier::Aligned, Modifier::Type(PtxType::U32)]);
+                self.emit(Op::Nothing);
+            }
+
+            // `Carry` has them.
+            M::AddC | M::SubC | M::MadC => {}
+
+            M::Mul24
+            | M::Mad24
+            | M::Fns
+            | M::Slct
+            | M::CvtPack
+            | M::StAsync
+            | M::StBulk
+            | M::RedAsync
+            | M::MultimemLdReduce
+            | M::MultimemSt
+            | M::MultimemRed
+            | M::CpAsyncMbarrierArrive
+            | M::MbarrierPendingCount
+            | M::MmaSparse
+            | M::MovMatrix
+            | M::WmmaLoad
+            | M::WmmaStore
+            | M::WmmaMma
+            | M::WgmmaMmaAsyncSparse
+            | M::Tcgen05Shift
+            | M::Tcgen05MmaSparse
+            | M::Tcgen05MmaWs
+            | M::Tcgen05MmaWsSparse => return Err(self.unsupported_form()),
         }
         self.all_taken(&m, instruction)
     }
 
     /// Refuses a modifier that nothing has asked for.
     fn all_taken(&self, m: &Modifiers<'_>, instruction: &Instruction) -> Result<()> {
-        match m.rest() {
-            [] => Ok(()),
-            [first, ..] => Err(self.unsupported(format!("`.{first}` of `{}`", instruction.opcode))),
+        match m.first_left() {
+            None => Ok(()),
+            Some(word) => Err(self.unsupported(format!("`.{word}` of `{}`", instruction.opcode))),
         }
     }
 }

@@ -7,50 +7,37 @@ use crate::program::{
     TensorSource,
 };
 use warpbook_diagnostic::Result;
-use warpbook_ptx::Operand;
+use warpbook_ptx::isa::{MmaKind, Mnemonic, Modifier};
+use warpbook_ptx::{Operand, PtxType};
 
 impl Decoder<'_> {
-    pub(super) fn tensor_memory(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
-        let what = m.take_any(&[
-            "alloc",
-            "dealloc",
-            "relinquish_alloc_permit",
-            "ld",
-            "st",
-            "wait::ld",
-            "wait::st",
-            "mma",
-            "cp",
-            "commit",
-            "fence::before_thread_sync",
-            "fence::after_thread_sync",
-        ]);
-        let pair = m.take("cta_group::2");
-        m.take("cta_group::1");
-        m.take("sync");
-        m.take("aligned");
-        match what {
-            Some("alloc") => {
-                m.take("shared::cta");
-                m.take("b32");
+    pub(super) fn tensor_memory(&mut self, mnemonic: Mnemonic, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
+        use Mnemonic as M;
+        let pair = m.take(Modifier::CtaGroup2);
+        m.take_all(&[Modifier::CtaGroup1, Modifier::Sync, Modifier::Aligned]);
+        match mnemonic {
+            M::Tcgen05Alloc => {
+                m.take_all(&[Modifier::SharedCta, Modifier::Type(PtxType::B32)]);
                 let (_, address) = self.address(o.first(), MemorySpace::Shared)?;
                 let columns = self.word(o, 1)?;
                 self.emit(Op::TensorAllocate { address, columns });
             }
-            Some("dealloc") => {
-                m.take("b32");
+            M::Tcgen05Dealloc => {
+                m.take(Modifier::Type(PtxType::B32));
                 let (address, columns) = (self.word(o, 0)?, self.word(o, 1)?);
                 self.emit(Op::TensorRelease { address, columns });
             }
-            Some("relinquish_alloc_permit") => self.emit(Op::TensorPermit),
-            Some(what @ ("ld" | "st")) => self.tensor_access(what, m, o)?,
-            Some("wait::ld") => self.emit(Op::TensorWaitLoads),
-            Some("wait::st") => self.emit(Op::TensorWaitStores),
-            Some("mma") => self.tensor_mma(pair, m, o)?,
-            Some("cp") => self.tensor_copy(pair, m, o)?,
-            Some("commit") => self.tensor_commit(m, o)?,
-            Some(fence) => self.emit(Op::TensorFence { before: fence == "fence::before_thread_sync" }),
-            None => return Err(self.unsupported("this operation of `tcgen05`")),
+            M::Tcgen05RelinquishAllocPermit => self.emit(Op::TensorPermit),
+            M::Tcgen05Ld => self.tensor_load(m, o)?,
+            M::Tcgen05St => self.tensor_store(m, o)?,
+            M::Tcgen05WaitLd => self.emit(Op::TensorWaitLoads),
+            M::Tcgen05WaitSt => self.emit(Op::TensorWaitStores),
+            M::Tcgen05Mma => self.tensor_mma(pair, m, o)?,
+            M::Tcgen05Cp => self.tensor_copy(pair, m, o)?,
+            M::Tcgen05Commit => self.tensor_commit(m, o)?,
+            M::Tcgen05FenceBeforeThreadSync => self.emit(Op::TensorFence { before: true }),
+            M::Tcgen05FenceAfterThreadSync => self.emit(Op::TensorFence { before: false }),
+            _ => return Err(self.unsupported_form()),
         }
         Ok(())
     }
@@ -60,52 +47,79 @@ impl Decoder<'_> {
         self.address(operand, MemorySpace::Shared).map(|(_, address)| address)
     }
 
-    fn tensor_access(&mut self, what: &str, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
-        let shape = m.take_any(&["32x32b", "16x64b", "16x128b", "16x256b", "16x32bx2"]);
-        let count: Option<usize> = m.take_prefixed("x").and_then(|count| count[1..].parse().ok());
-        let (Some(shape), Some(count)) = (shape, count.filter(|count| count.is_power_of_two() && *count <= 128)) else {
-            return Err(self.unsupported(format!("this shape of `tcgen05.{what}`")));
-        };
-        let packed = m.take(if what == "ld" { "pack::16b" } else { "unpack::16b" });
-        m.take("b32");
-        let (each, shape) = match shape {
-            "32x32b" => (1, TensorShape::Rows32),
-            "16x64b" => (1, TensorShape::Rows16 { bits: 64 }),
-            "16x128b" => (2, TensorShape::Rows16 { bits: 128 }),
-            "16x256b" => (4, TensorShape::Rows16 { bits: 256 }),
-            // The place of the upper half is an operand: after the address, where that comes last, too.
-            _ => (1, TensorShape::Halves { second: self.constant_u32(o, if what == "ld" { 2 } else { 1 })? }),
-        };
-        let halves = matches!(shape, TensorShape::Halves { .. });
-        let (at, from) = if what == "ld" { (1, 0) } else { (0, 1 + usize::from(halves)) };
-        let address = self.tensor_address(o.get(at))?;
-        let registers = self.operand(o, from)?;
-        let registers =
-            if what == "ld" { self.words_out(registers, each * count)? } else { self.elements_in(registers, 4)? };
-        if registers.len() != each * count || registers.iter().any(|register| !matches!(register, Data::Word(_))) {
-            return Err(self.malformed(format!("expected {} registers of 32 bits", each * count)));
-        }
-        let access = Box::new(TensorAccess { shape, packed, address, registers });
-        self.emit(if what == "ld" { Op::TensorLoad(access) } else { Op::TensorStore(access) });
+    fn tensor_load(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
+        // The place of the upper half is the last operand.
+        let (shape, count) = self.take_tensor_shape(m, o, 2)?;
+        let packed = m.take(Modifier::Pack16);
+        let address = self.tensor_address(o.get(1))?;
+        let registers = self.words_out(self.operand(o, 0)?, count)?;
+        self.emit(Op::TensorLoad(Box::new(TensorAccess { shape, packed, address, registers })));
         Ok(())
     }
 
-    fn tensor_mma(&mut self, pair: bool, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
-        let kind = match m.take_prefixed("kind::") {
-            Some("kind::f16") => TensorKind::F16,
-            Some("kind::tf32") => TensorKind::Tf32,
-            Some("kind::f8f6f4") => TensorKind::F8f6f4,
-            Some("kind::i8") => TensorKind::I8,
-            Some("kind::mxf8f6f4") => TensorKind::Mxf8f6f4,
-            Some("kind::mxf4") => TensorKind::Mxf4,
-            Some("kind::mxf4nvf4") => TensorKind::Mxf4nvf4,
-            other => return Err(self.unsupported(format!("`tcgen05.mma.{}`", other.unwrap_or_default()))),
+    fn tensor_store(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
+        // The place of the upper half comes after the address.
+        let (shape, count) = self.take_tensor_shape(m, o, 1)?;
+        let packed = m.take(Modifier::Unpack16);
+        let address = self.tensor_address(o.first())?;
+        let halves = matches!(shape, TensorShape::Halves { .. });
+        let registers = self.elements_in(self.operand(o, 1 + usize::from(halves))?, 4)?;
+        if registers.len() != count || registers.iter().any(|register| !matches!(register, Data::Word(_))) {
+            return Err(self.malformed(format!("expected {count} registers of 32 bits")));
+        }
+        self.emit(Op::TensorStore(Box::new(TensorAccess { shape, packed, address, registers })));
+        Ok(())
+    }
+
+    /// Takes the shape of `tcgen05.ld` and `.st`: it and its number of registers. `second` is the index of the operand
+    /// that says where the upper half of two halves is.
+    fn take_tensor_shape(&self, m: &mut Modifiers<'_>, o: &[Operand], second: usize) -> Result<(TensorShape, usize)> {
+        let shapes = [
+            Modifier::Lanes32Bits32,
+            Modifier::Lanes16Bits64,
+            Modifier::Lanes16Bits128,
+            Modifier::Lanes16Bits256,
+            Modifier::Lanes16Bits32Twice,
+        ];
+        let (Some(shape), Some(count)) = (m.take_any(&shapes), m.take_map(Modifier::repetitions)) else {
+            return Err(self.unsupported_form());
         };
-        let scaled = if m.take("block_scale") {
-            let vector = m.take_any(&["scale_vec::1X", "scale_vec::2X", "scale_vec::4X", "block16", "block32"]);
-            Some(match (kind, vector) {
-                (TensorKind::Mxf8f6f4, _) | (_, Some("block32" | "scale_vec::2X")) | (TensorKind::Mxf4, None) => 32,
-                (TensorKind::Mxf4nvf4, Some("block16" | "scale_vec::4X")) => 16,
+        m.take(Modifier::Type(PtxType::B32));
+        let (each, shape) = match shape {
+            Modifier::Lanes32Bits32 => (1, TensorShape::Rows32),
+            Modifier::Lanes16Bits64 => (1, TensorShape::Rows16 { bits: 64 }),
+            Modifier::Lanes16Bits128 => (2, TensorShape::Rows16 { bits: 128 }),
+            Modifier::Lanes16Bits256 => (4, TensorShape::Rows16 { bits: 256 }),
+            _ => (1, TensorShape::Halves { second: self.constant_u32(o, second)? }),
+        };
+        Ok((shape, each * count))
+    }
+
+    fn tensor_mma(&mut self, pair: bool, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
+        let kind = m.take_map(|own| if let Modifier::Kind(kind) = own { Some(kind) } else { None });
+        let kind = match kind {
+            Some(MmaKind::F16) => TensorKind::F16,
+            Some(MmaKind::Tf32) => TensorKind::Tf32,
+            Some(MmaKind::F8f6f4) => TensorKind::F8f6f4,
+            Some(MmaKind::I8) => TensorKind::I8,
+            Some(MmaKind::Mxf8f6f4) => TensorKind::Mxf8f6f4,
+            Some(MmaKind::Mxf4) => TensorKind::Mxf4,
+            Some(MmaKind::Mxf4nvf4) => TensorKind::Mxf4nvf4,
+            None => return Err(self.unsupported_form()),
+        };
+        let scaled = if m.take(Modifier::BlockScale) {
+            let vectors = [
+                Modifier::ScaleVec1X,
+                Modifier::ScaleVec2X,
+                Modifier::ScaleVec4X,
+                Modifier::Block16,
+                Modifier::Block32,
+            ];
+            Some(match (kind, m.take_any(&vectors)) {
+                (TensorKind::Mxf8f6f4, _)
+                | (_, Some(Modifier::Block32 | Modifier::ScaleVec2X))
+                | (TensorKind::Mxf4, None) => 32,
+                (TensorKind::Mxf4nvf4, Some(Modifier::Block16 | Modifier::ScaleVec4X)) => 16,
                 _ => return Err(self.malformed("`tcgen05.mma` does not say how many elements share a scale")),
             })
         } else {
@@ -116,7 +130,12 @@ impl Decoder<'_> {
             return Err(self.malformed("`.block_scale` goes with the kinds `mxf8f6f4`, `mxf4` and `mxf4nvf4`"));
         }
         // Hints of which operands to keep.
-        while m.take_prefixed("collector::").is_some() {}
+        m.take_all(&[
+            Modifier::CollectorAFill,
+            Modifier::CollectorAUse,
+            Modifier::CollectorALastUse,
+            Modifier::CollectorADiscard,
+        ]);
         let d = self.tensor_address(o.first())?;
         let a = match self.operand(o, 1)? {
             Operand::Address(_) => TensorSource::Tensor(self.tensor_address(o.get(1))?),
@@ -141,14 +160,21 @@ impl Decoder<'_> {
 
     fn tensor_copy(&mut self, pair: bool, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
         let all: &'static [u32] = &[0];
-        let shape = m.take_any(&["128x256b", "128x128b", "64x128b", "32x128b", "4x256b"]);
-        let spread = m.take_any(&["warpx4", "warpx2::02_13", "warpx2::01_23"]);
+        let shapes = [
+            Modifier::Rows128Bits256,
+            Modifier::Rows128Bits128,
+            Modifier::Rows64Bits128,
+            Modifier::Rows32Bits128,
+            Modifier::Rows4Bits256,
+        ];
+        let shape = m.take_any(&shapes);
+        let spread = m.take_any(&[Modifier::WarpX4, Modifier::WarpX2Half02_13, Modifier::WarpX2Half01_23]);
         let (rows, bits, copies): (u32, u32, &'static [u32]) = match (shape, spread) {
-            (Some("128x256b"), None) => (128, 256, all),
-            (Some("128x128b"), None) => (128, 128, all),
-            (Some("32x128b"), Some("warpx4")) => (32, 128, &[0, 32, 64, 96]),
-            (Some("64x128b"), Some("warpx2::02_13")) => (64, 128, &[0, 64]),
-            _ => return Err(self.unsupported("this shape of `tcgen05.cp`")),
+            (Some(Modifier::Rows128Bits256), None) => (128, 256, all),
+            (Some(Modifier::Rows128Bits128), None) => (128, 128, all),
+            (Some(Modifier::Rows32Bits128), Some(Modifier::WarpX4)) => (32, 128, &[0, 32, 64, 96]),
+            (Some(Modifier::Rows64Bits128), Some(Modifier::WarpX2Half02_13)) => (64, 128, &[0, 64]),
+            _ => return Err(self.unsupported_form()),
         };
         let address = self.tensor_address(o.first())?;
         let descriptor = self.long(o, 1)?;
@@ -157,10 +183,8 @@ impl Decoder<'_> {
     }
 
     fn tensor_commit(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
-        m.take("mbarrier::arrive::one");
-        m.take("shared::cluster");
-        let multicasts = m.take("multicast::cluster");
-        m.take("b64");
+        m.take_all(&[Modifier::MbarrierArriveOne, Modifier::SharedCluster, Modifier::Type(PtxType::B64)]);
+        let multicasts = m.take(Modifier::MulticastCluster);
         let (_, address) = self.address(o.first(), MemorySpace::Cluster)?;
         let multicast = if multicasts { Some(self.word(o, 1)?) } else { None };
         self.emit(Op::TensorCommit(Box::new(TensorCommit { address, multicast })));

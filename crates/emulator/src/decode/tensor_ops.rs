@@ -9,22 +9,22 @@ use crate::lanes::lanes;
 use crate::program::File;
 use crate::program::{Data, Elements, Long, MemorySpace, Op, SmallMma};
 use warpbook_diagnostic::Result;
+use warpbook_ptx::isa::{MatrixShape, MmaKind, Modifier};
 use warpbook_ptx::{Operand, PtxType};
 
 impl Decoder<'_> {
     pub(super) fn mma(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
-        m.take("sync");
-        m.take("aligned");
-        let shape = m.take_prefixed("m").unwrap_or_default();
-        if !(m.take("row") && m.take("col")) {
+        m.take_all(&[Modifier::Sync, Modifier::Aligned]);
+        let shape = self.take_shape(m)?;
+        if !(m.take(Modifier::Row) && m.take(Modifier::Col)) {
             return Err(self.unsupported("`mma` whose operands are not `.row.col`"));
         }
-        let of_bits = ["e2m1", "e2m3", "e3m2"].into_iter().any(|small| m.has(small));
-        if m.has("block_scale") || of_bits {
+        let is_small = [Modifier::BlockScale, Modifier::E2m1, Modifier::E2m3, Modifier::E3m2];
+        if is_small.into_iter().any(|own| m.has(own)) {
             return self.small_mma(shape, m, o);
         }
-        let saturate = m.take("satfinite");
-        m.take("kind::f8f6f4");
+        let saturate = m.take(Modifier::SatFinite);
+        m.take(Modifier::Kind(MmaKind::F8f6f4));
         let types: Vec<PtxType> = std::iter::from_fn(|| m.take_type()).collect();
         let [d_type, a_type, b_type, c_type] = types[..] else {
             return Err(self.malformed("`mma` has four types"));
@@ -41,12 +41,12 @@ impl Decoder<'_> {
             _ => return Err(self.unsupported(refused())),
         };
         let integer = matches!(accumulator, Accumulator::S32 { .. });
-        let (rows, k) = match (shape, a.per_register()) {
-            ("m16n8k4", 1) => (16, 4),
-            ("m16n8k8", 1 | 2) => (16, 8),
-            ("m16n8k16", 2 | 4) => (16, 16),
-            ("m16n8k32", 4) => (16, 32),
-            ("m8n8k16", 4) if integer => (8, 16),
+        let (rows, k) = match (shape.m, shape.n, shape.k, a.per_register()) {
+            (16, 8, Some(4), 1) => (16, 4),
+            (16, 8, Some(8), 1 | 2) => (16, 8),
+            (16, 8, Some(16), 2 | 4) => (16, 16),
+            (16, 8, Some(32), 4) => (16, 32),
+            (8, 8, Some(16), 4) if integer => (8, 16),
             _ => return Err(self.unsupported(refused())),
         };
         if integer != matches!(a, Element::S8 | Element::U8) || a.per_register() != b.per_register() {
@@ -72,12 +72,12 @@ impl Decoder<'_> {
     }
 
     /// Of f64, in steps of 8 rows and of 4 along k: a chain of fused multiplications and additions.
-    fn mma_f64(&mut self, shape: &str, o: &[Operand]) -> Result<()> {
-        let (halves, steps) = match shape {
-            "m8n8k4" => (1, 1),
-            "m16n8k4" => (2, 1),
-            "m16n8k8" => (2, 2),
-            "m16n8k16" => (2, 4),
+    fn mma_f64(&mut self, shape: MatrixShape, o: &[Operand]) -> Result<()> {
+        let (halves, steps) = match (shape.m, shape.n, shape.k) {
+            (8, 8, Some(4)) => (1, 1),
+            (16, 8, Some(4)) => (2, 1),
+            (16, 8, Some(8)) => (2, 2),
+            (16, 8, Some(16)) => (2, 4),
             _ => return Err(self.unsupported(format!("`mma` {shape} of .f64"))),
         };
         let copy = lanes!(Long; |a: Long| a);
@@ -101,35 +101,36 @@ impl Decoder<'_> {
     }
 
     /// `mma` of fp4 and fp6, and of what has a scale for each block of elements. PTX ISA 9.7.14.5.14.
-    fn small_mma(&mut self, shape: &str, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
-        let kind = m.take_prefixed("kind::").unwrap_or_default();
-        let scaled = m.take("block_scale");
-        let vector = m.take_any(&["scale_vec::1X", "scale_vec::2X", "scale_vec::4X"]);
+    fn small_mma(&mut self, shape: MatrixShape, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
+        let kind = m.take_map(|own| if let Modifier::Kind(kind) = own { Some(kind) } else { None });
+        let scaled = m.take(Modifier::BlockScale);
+        let vector = m.take_any(&[Modifier::ScaleVec1X, Modifier::ScaleVec2X, Modifier::ScaleVec4X]);
+        const K32: MatrixShape = MatrixShape::mnk(16, 8, 32);
+        const K64: MatrixShape = MatrixShape::mnk(16, 8, 64);
         let (k, alone, vector) = match (shape, kind, scaled, vector) {
-            ("m16n8k32", "kind::f8f6f4", false, None) => (32, false, None),
-            ("m16n8k32", "kind::mxf8f6f4", true, None | Some("scale_vec::1X")) => (32, false, Some(32)),
-            ("m16n8k64", "kind::mxf4", true, None | Some("scale_vec::2X")) => (64, true, Some(32)),
-            ("m16n8k64", "kind::mxf4nvf4", true, Some("scale_vec::2X")) => (64, true, Some(32)),
-            ("m16n8k64", "kind::mxf4nvf4", true, Some("scale_vec::4X")) => (64, true, Some(16)),
-            _ => return Err(self.unsupported(format!("`mma` {shape} of {kind}"))),
+            (K32, Some(MmaKind::F8f6f4), false, None) => (32, false, None),
+            (K32, Some(MmaKind::Mxf8f6f4), true, None | Some(Modifier::ScaleVec1X)) => (32, false, Some(32)),
+            (K64, Some(MmaKind::Mxf4), true, None | Some(Modifier::ScaleVec2X)) => (64, true, Some(32)),
+            (K64, Some(MmaKind::Mxf4nvf4), true, Some(Modifier::ScaleVec2X)) => (64, true, Some(32)),
+            (K64, Some(MmaKind::Mxf4nvf4), true, Some(Modifier::ScaleVec4X)) => (64, true, Some(16)),
+            _ => return Err(self.unsupported_form()),
         };
-        let names = ["e4m3", "e5m2", "e2m3", "e3m2", "e2m1"];
-        let smalls = [Small::E4m3, Small::E5m2, Small::E2m3, Small::E3m2, Small::E2m1];
-        let mut take = || {
-            let found = m.take_first(&names)?;
-            names.iter().position(|name| *name == found).map(|index| smalls[index])
-        };
+        let mut take = || m.take_map(small_float);
         let (Some(x), Some(y)) = (take(), take()) else {
             return Err(self.unsupported("these types of an `mma` of small floats"));
         };
-        if !(m.take("f32") && m.take("f32")) {
+        const SUM: Modifier = Modifier::Type(PtxType::F32);
+        if !(m.take(SUM) && m.take(SUM)) {
             return Err(self.unsupported("sums other than f32 of an `mma` of small floats"));
         }
-        let scale = match (vector, m.take_first(&["ue8m0", "ue4m3"])) {
+        let scale_type = m.take_map(|own| match own {
+            Modifier::Ue8m0 => Some(ScaleType::Ue8m0),
+            Modifier::Ue4m3 => Some(ScaleType::Ue4m3),
+            _ => None,
+        });
+        let scale = match (vector, scale_type) {
             (None, None) => None,
-            (Some(vector), Some(name)) => {
-                Some((if name == "ue8m0" { ScaleType::Ue8m0 } else { ScaleType::Ue4m3 }, vector))
-            }
+            (Some(vector), Some(ty)) => Some((ty, vector)),
             _ => return Err(self.malformed("`.block_scale` goes with a type of the scales")),
         };
         let words = |this: &mut Self, index: usize, count: usize| -> Result<Elements> {
@@ -177,32 +178,49 @@ impl Decoder<'_> {
         (0..count).map(|index| self.word_out(parts, index).map(Data::Word)).collect()
     }
 
-    pub(super) fn matrix_memory(&mut self, name: &str, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
-        m.take("sync");
-        m.take("aligned");
-        if !m.take("m8n8") {
-            return Err(self.unsupported(format!("a shape of `{name}` other than m8n8")));
-        }
-        let count = match m.take_any(&["x1", "x2", "x4"]) {
-            Some("x1") => 1,
-            Some("x2") => 2,
-            Some("x4") => 4,
-            _ => return Err(self.malformed(format!("`{name}` has no count"))),
-        };
-        let transpose = m.take("trans");
-        while m.take_any(&["shared", "shared::cta", "b16"]).is_some() {}
-        if name == "ldmatrix" {
-            let (_, address) = self.address(o.get(1), MemorySpace::Shared)?;
-            let d = self.words_out(o.first().unwrap_or(&Operand::Sink), count)?;
-            self.emit(Op::LoadMatrix { count: count as u32, transpose, d, address });
-        } else {
-            let (_, address) = self.address(o.first(), MemorySpace::Shared)?;
-            let a = self.elements_in(o.get(1).unwrap_or(&Operand::Sink), 4)?;
-            if a.len() != count || a.iter().any(|data| !matches!(data, Data::Word(_))) {
-                return Err(self.malformed(format!("expected {count} 32-bit registers")));
-            }
-            self.emit(Op::StoreMatrix { transpose, a, address });
-        }
+    /// `ldmatrix`.
+    pub(super) fn load_matrix(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
+        let (count, transpose) = self.take_matrices(m)?;
+        let (_, address) = self.address(o.get(1), MemorySpace::Shared)?;
+        let d = self.words_out(o.first().unwrap_or(&Operand::Sink), count)?;
+        self.emit(Op::LoadMatrix { count: count as u32, transpose, d, address });
         Ok(())
     }
+
+    /// `stmatrix`.
+    pub(super) fn store_matrix(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
+        let (count, transpose) = self.take_matrices(m)?;
+        let (_, address) = self.address(o.first(), MemorySpace::Shared)?;
+        let a = self.elements_in(o.get(1).unwrap_or(&Operand::Sink), 4)?;
+        if a.len() != count || a.iter().any(|data| !matches!(data, Data::Word(_))) {
+            return Err(self.malformed(format!("expected {count} 32-bit registers")));
+        }
+        self.emit(Op::StoreMatrix { transpose, a, address });
+        Ok(())
+    }
+
+    /// Takes the modifiers of `ldmatrix` and `stmatrix`: how many matrices there are, and if they are transposed.
+    fn take_matrices(&self, m: &mut Modifiers<'_>) -> Result<(usize, bool)> {
+        m.take_all(&[Modifier::Sync, Modifier::Aligned]);
+        if !m.take(Modifier::Shape(MatrixShape::mn(8, 8))) {
+            return Err(self.unsupported_form());
+        }
+        let count = m.take_map(Modifier::repetitions).filter(|count| *count <= 4);
+        let count = count.ok_or_else(|| self.malformed("the opcode does not say how many matrices there are"))?;
+        let transpose = m.take(Modifier::Trans);
+        m.take_all(&[Modifier::Shared, Modifier::SharedCta, Modifier::Type(PtxType::B16)]);
+        Ok((count, transpose))
+    }
+}
+
+/// The small float that a type of an opcode names.
+fn small_float(modifier: Modifier) -> Option<Small> {
+    Some(match modifier {
+        Modifier::Type(PtxType::E4m3) => Small::E4m3,
+        Modifier::Type(PtxType::E5m2) => Small::E5m2,
+        Modifier::E2m3 => Small::E2m3,
+        Modifier::E3m2 => Small::E3m2,
+        Modifier::E2m1 => Small::E2m1,
+        _ => return None,
+    })
 }
