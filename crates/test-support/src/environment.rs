@@ -8,6 +8,8 @@ use warpbook_process::cancel::Cancel;
 
 use crate::needs::skip_unless;
 
+/// The Triton that a session begins with.
+pub const DEFAULT_TRITON: &str = environment::DEFAULT_TRITON;
 /// The Triton that takes Gluon.
 pub const GLUON_TRITON: &str = environment::GLUON_TRITON;
 

@@ -1,4 +1,4 @@
-"""Filetests for instruction forms, one small PTX file each, in tests/filetests/forms.
+"""Filetests for instruction forms, one small PTX file each, in the folder of its family.
 
 What has to come out is computed here, from the PTX ISA, by exact integer and rational arithmetic that shares nothing with
 the emulator. `python tests/filetests/derive.py` writes the files for every form of forms.txt that no other filetest runs
@@ -16,7 +16,6 @@ HERE = pathlib.Path(__file__).parent
 sys.path.insert(0, str(HERE.parents[3] / "benches"))
 from forms import FORMS, forms  # noqa: E402
 
-OUT = HERE / "forms"
 LANES = 32
 
 # Numbers.
@@ -164,6 +163,43 @@ def floats(fmt, seed, special=True, nan=True):
 
 # Files.
 
+FAMILY = {
+    "atomic": "atom red", "barrier": "bar barrier", "collective": "elect match redux shfl vote", "compare": "selp set setp slct testp",
+    "control": "setmaxnreg", "convert": "cvt", "float": "copysign ex2 fma lg2 rcp rsqrt sqrt", "mbarrier": "mbarrier",
+    "memory": "createpolicy cvta ld mov st", "mma": "ldmatrix mma stmatrix", "tcgen05": "tcgen05", "wgmma": "wgmma",
+}
+FAMILY_OF = {opcode: family for family, opcodes in FAMILY.items() for opcode in opcodes.split()}
+MARK = "// By derive.py."
+
+
+def path_of(form):
+    """The file of a form, in the folder of its family."""
+    parts = form.split(".")
+    if parts[0] == "cp":
+        family = "bulk" if "bulk" in parts else "memory"
+    else:
+        is_float = any(re.match(r"(f|bf|e\d+m|tf|ue)\d", part) for part in parts)
+        family = FAMILY_OF.get(parts[0]) or ("float" if is_float else "integer")
+    return HERE / family / (re.sub(r"[^A-Za-z0-9]+", "_", form) + ".ptx")
+
+
+def commands(text):
+    """The head line that names what is done with a file."""
+    sm = int(re.search(r"^//! launch .*?sm=(\d+)", text, re.M)[1])
+    is_refused = "//! error ptx" in text
+    names = ["refused"] if is_refused else ["emulate", "ptxas"]
+    on_h100 = sm <= 90 and not ("mma.sync" in text and sm != 90)
+    if on_h100 and not is_refused and "// Not on a GPU" not in text:
+        names.append("cuda")
+    return f"//! test {' '.join(names)}"
+
+
+def write(form, text):
+    """Writes a form's file, with its commands before its launch."""
+    path = path_of(form)
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text.replace("//! launch", commands(text) + "\n//! launch", 1))
+
 BUFFER = {8: "u8", 16: "x16", 32: "x32", 64: "u64"}
 
 
@@ -190,7 +226,7 @@ def listed(values, bits):
 
 def file(form, title, buffers, body, launch="block=32 sm=90", target="sm_90", head="", declarations=""):
     """Buffers: name, bits, count, values before or None, values after or None."""
-    lines = [f"// {form}: {title}", "// By derive.py.", f"//! launch {launch}"]
+    lines = [f"// {form}: {title}", MARK, f"//! launch {launch}"]
     for name, bits, count, before, _ in buffers:
         lines.append(f"//! buffer {name} {BUFFER[bits]}[{count}]" + (f" = {listed(before, bits)}" if before is not None else ""))
     for name, bits, count, before, after in buffers:
@@ -202,7 +238,7 @@ def file(form, title, buffers, body, launch="block=32 sm=90", target="sm_90", he
     lines += [")", "{", "    .reg .pred %p<16>;", "    .reg .b16 %h<64>;", "    .reg .b32 %r<300>;", "    .reg .b64 %rd<64>;"]
     lines += [f"    {line}" if not line.endswith(":") else line for line in (head + body).strip().splitlines()]
     lines += ["    ret;", "}"]
-    (OUT / (re.sub(r"[^A-Za-z0-9]+", "_", form) + ".ptx")).write_text("\n".join(lines) + "\n")
+    write(form, "\n".join(lines) + "\n")
 
 
 REGISTER = {8: "h", 16: "h", 32: "r", 64: "rd"}
@@ -653,7 +689,7 @@ def simple_form(form, parts):
     target = "sm_90a" if form.startswith("setmaxnreg") else "sm_90"
     lanewise(form, "what it does, seen from each lane.", inputs, bits, results, text, target)
     if "box" in text:
-        path = OUT / (re.sub(r"[^A-Za-z0-9]+", "_", form) + ".ptx")
+        path = path_of(form)
         path.write_text(path.read_text().replace(".visible .entry", ".shared .align 16 .b8 box[128];\n.visible .entry"))
     return True
 
@@ -662,13 +698,12 @@ FAMILIES = [arithmetic_form, comparison_form, conversion_form, memory_form, atom
 
 
 def main():
-    OUT.mkdir(exist_ok=True)
-    for path in OUT.glob("*.ptx"):
-        path.unlink()
     covered = set()
-    for path in HERE.glob("*.ptx"):
+    for path in sorted(HERE.glob("*/*.ptx")):
         text = path.read_text()
-        if "error ptx-unsupported" not in text:
+        if MARK in text:
+            path.unlink()
+        elif "error ptx-unsupported" not in text:
             covered |= set(forms(text))
     wanted = [line.split("\t")[0] for line in FORMS.read_text().splitlines() if line and not line.startswith("#")]
     missing = []

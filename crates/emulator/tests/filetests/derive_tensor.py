@@ -4,7 +4,7 @@ import random
 import re
 from fractions import Fraction
 
-from derive import FORMATS, OUT, bits_of, decode, encode, file, signed
+from derive import FORMATS, HERE, bits_of, decode, encode, file, signed, write
 
 LANES = 32
 
@@ -413,7 +413,7 @@ def tensor_mma_form(form, parts):
 def tensor_other_form(form, parts):
     """Allocation, waits, commits, copies: the file of a form that needs them runs them."""
     if parts[0] == "tcgen05":
-        return any(form in path.read_text() for path in OUT.glob("tcgen05_*.ptx"))
+        return any(form in path.read_text() for path in HERE.glob("tcgen05/*.ptx"))
     return False
 
 
@@ -513,7 +513,7 @@ def parameter_form(form, parts):
     ret;
 }}
 """
-    (OUT / "ld_param_s32.ptx").write_text(text)
+    write("ld.param.s32", text)
     return True
 
 
