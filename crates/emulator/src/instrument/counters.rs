@@ -1,4 +1,21 @@
-//! Counters of a launch. They depend on the program and its data only: the same from run to run.
+//! Counters of a launch: how often each instruction was executed, and what its accesses ask of the memory system.
+//!
+//! Method. Before an instruction is executed, its lanes and addresses are looked at; nothing is timed. The counts depend on
+//! the program and its data only: they are the same from run to run.
+//!
+//! Sources. The counters are those of Nsight Compute that follow from addresses alone; [`super::banks`] says how sectors and
+//! wavefronts are counted.
+//!
+//! Deviations. There are no caches: sectors are counted for each request, also if the next one asks for the same bytes. The
+//! work of a tensor core is counted where it is issued.
+//!
+//! What it misses. Accesses of local memory, of parameters and of another block's shared memory. A bulk copy counts for the
+//! buffer that it, or its tensor, begins in.
+//!
+//! False alarms. None: it judges nothing.
+//!
+//! Cost. The matmul of the benchmark takes about a sixth longer. Blocks run on all cores, but for those that can wait for each
+//! other where the same counts from run to run are wanted.
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,17 @@
 //! What each warp of a block does, step by step.
 //!
-//! The block runs in lockstep: in each step every warp that does not wait executes one instruction. That is an order of
-//! events, no time. What is under way lands as late as it may, as in every launch.
+//! Method. The block runs in lockstep: in each step every warp that does not wait executes one instruction. What is under way
+//! lands as late as it may, as in every launch.
+//!
+//! Source. None: it shows an order of events, no time. No instruction takes longer than another.
+//!
+//! Deviations. A GPU issues from some warps of a block only, and not in turn.
+//!
+//! What it misses. Other blocks. A timeline of more than 4 Mi intervals is cut, and says so.
+//!
+//! False alarms. None: it judges nothing.
+//!
+//! Cost. Every instruction is a turn of its own, which a plain run of the block does not pay. No block runs after it.
 
 use std::collections::VecDeque;
 

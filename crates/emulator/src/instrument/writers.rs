@@ -1,4 +1,17 @@
 //! Which instructions write to given bytes of global memory.
+//!
+//! Method. The addresses of every store, atomic and bulk store are compared with the bytes; the first and the last write are
+//! kept, and how many there were.
+//!
+//! Source. None: it is the watchpoint of a debugger.
+//!
+//! Deviations. A write counts also if it leaves the bytes as they are. A bulk store counts where it is issued.
+//!
+//! What it misses. Nothing that the kernel writes by itself.
+//!
+//! False alarms. None: it judges nothing.
+//!
+//! Cost. Blocks run one after the other.
 
 use super::counters::Way;
 use super::observe::{Instructions, Line};

@@ -1,11 +1,35 @@
 //! Checks of a launch: data races, missing fences and waits, reads of memory that nothing wrote.
 //!
-//! Every warp has a vector clock; barriers, mbarriers and atomics hand on what a warp knows (Lamport's happened-before).
-//! An access that does not know of an earlier one to the same bytes races with it. What an asynchronous operation touches
-//! is its own from the moment it is issued until it is waited for. A second clock holds the writes of the generic proxy
-//! that a `fence.proxy.async` has made visible to the asynchronous one (PTX ISA 8.7, "Memory Consistency Model").
-//! Lanes of one warp see what another one has put into shared memory after a barrier or `bar.warp.sync` only; in global
-//! memory they are not compared.
+//! Method. Every warp has a vector clock; barriers, mbarriers and atomics hand on what a warp knows (Lamport's
+//! happened-before). An access that does not know of an earlier one to the same bytes races with it. As in FastTrack, the last
+//! write of a byte is one event; its reads are one event for each warp. What an asynchronous operation touches is its own from
+//! the moment it is issued until it is waited for. A second clock holds the writes of the generic proxy that a
+//! `fence.proxy.async` has made visible to the asynchronous one, a third those that are released to the tensormap proxy.
+//! Values that nothing has written are followed byte by byte, as in memcheck ([`flow`], [`undefined`]).
+//!
+//! Sources. L. Lamport, "Time, Clocks, and the Ordering of Events in a Distributed System" (1978); C. Flanagan and S. N.
+//! Freund, "FastTrack: Efficient and Precise Dynamic Race Detection" (2009); J. Seward and N. Nethercote, "Using Valgrind to
+//! Detect Undefined Value Errors with Bit-Precision" (2005); PTX ISA 8, "Memory Consistency Model".
+//!
+//! Deviations. The unit is a warp, not a thread: lanes of one warp see what another one has put into shared memory after a
+//! barrier or `bar.warp.sync` only; in global memory they are not compared. A write that leaves bytes as they are races with
+//! no other write, since Triton lets several warps store what they all have. Every atomic hands on what its warp knows to the
+//! next one at its address, whatever its order and scope. `cp.async` is taken to need no proxy fence before `wgmma`, as the
+//! hardware needs none.
+//!
+//! What it misses. The blocks of a kernel that has any means to order them (atomics or strong accesses of global memory, a
+//! cluster's barrier) are not compared with each other. What another block of the cluster writes to shared memory is compared
+//! with nothing. Global memory beyond the first 64 MiB that are touched is not watched, and a block reports at most 64
+//! findings; the report says so of the memory. A race shows only if the order in which the warps ran leaves it open: other
+//! seeds give other orders.
+//!
+//! False alarms. A read of another warp's copy of a tensor, which one of several warps has stored, is counted and not
+//! reported. Code that orders its warps by something that is neither a barrier nor an atomic nor a strong access is reported
+//! though a GPU may run it as meant. The rules of tensor memory follow the text of the ISA and were not compared with a GPU.
+//!
+//! Cost. Blocks run one after the other, and accesses lane by lane. Each byte of shared memory takes 24 bytes of records and 4
+//! for each warp of the block (16 more where the tensor core of `tcgen05` reads); each byte of global memory that is touched
+//! takes 40.
 
 mod acquired;
 pub(crate) mod clock;
