@@ -21,7 +21,7 @@ use warpbook_compiler::contraction::Followed;
 use warpbook_compiler::meta::{encode, resolve_scratch};
 use warpbook_compiler::{Origin, Stage, Target};
 use warpbook_device::Buffer;
-use warpbook_device::emulation::{Checked, Observe, Observed};
+use warpbook_device::emulation::{CheckReport, Observe, Observed};
 use warpbook_device::{Code, Device, Launch, LaunchReport, Timing, TimingPlan};
 use warpbook_diagnostic::{Diagnostic, Result, Source};
 use warpbook_process::cancel::Cancel;
@@ -493,7 +493,7 @@ fn line_of(error: &Diagnostic) -> String {
 }
 
 /// One line on the checks of a launch that found nothing.
-pub fn checked_line(checked: &Checked) -> String {
+pub fn checked_line(checked: &CheckReport) -> String {
     let accesses = grouped(checked.accesses);
     let left_out = if checked.incomplete { "; more global memory was touched than is watched (64 MiB)" } else { "" };
     let copies = match checked.copies {

@@ -1,7 +1,7 @@
 //! What the emulator offers beside running a launch: what it can observe of one ([`Observe`]), and what it found
-//! ([`Observed`], [`Checked`]). This list is all that users of a device see of the emulator; a GPU offers none of it.
+//! ([`Observed`], [`CheckReport`]). This list is all that users of a device see of the emulator; a GPU offers none of it.
 
-pub use warpbook_emulator::Checked;
+pub use warpbook_emulator::CheckReport;
 pub use warpbook_emulator::observe::{Line, Observe, Observed, PtxType, Span};
 
 // Counters of instructions and of buffers.

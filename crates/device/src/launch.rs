@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::emulation::{Checked, Observe, Observed};
+use super::emulation::{CheckReport, Observe, Observed};
 use warpbook_gpu::Limiter;
 
 /// Code that a device can load.
@@ -84,7 +84,7 @@ pub struct LaunchReport {
     /// Things the reader should know, one sentence each.
     pub warnings: Vec<String>,
     /// What the emulator's checks say, where they were asked for.
-    pub checked: Option<Checked>,
+    pub checked: Option<CheckReport>,
     /// What the emulator observed, where that was asked for.
     pub observed: Option<Observed>,
 }

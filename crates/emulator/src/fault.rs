@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use warpbook_diagnostic::{Diagnostic, Place, Source};
 
-/// Places of waiting warps that are told.
+/// Places of waiting warps that a report names at most.
 const MOST_WAITING: usize = 8;
 
 /// Where in the grid.

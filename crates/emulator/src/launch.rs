@@ -77,7 +77,7 @@ impl Default for LaunchConfig {
 
 /// What the checks of a launch have found.
 #[derive(Clone, Debug, Default)]
-pub struct Checked {
+pub struct CheckReport {
     /// What was found, in the order of the instructions.
     pub findings: Vec<Diagnostic>,
     /// Number of accesses that were checked.
@@ -98,7 +98,7 @@ pub struct Stats {
     /// Bytes of the PTX before which a wait for `wgmma` was put in, as ptxas does.
     pub repaired: Vec<Range<usize>>,
     /// What the checks have found, in a checked launch.
-    pub checked: Option<Checked>,
+    pub checked: Option<CheckReport>,
     /// What was observed, in a launch that is observed.
     pub observed: Option<Observed>,
 }
@@ -189,17 +189,17 @@ fn checked(
     module: &Module,
     kernel: &Kernel,
     (checks, mut findings, accesses): (&Checks<'_>, Vec<Finding>, u64),
-) -> Checked {
+) -> CheckReport {
     findings.sort_by_key(|finding| finding.pc);
     let file = |index| module.file(index).map(str::to_owned);
     let findings =
         findings.into_iter().map(|finding| finding.into_diagnostic(&kernel.program, module.source(), file)).collect();
     let (incomplete, copies) = checks.coverage();
-    Checked { findings, accesses, incomplete, copies }
+    CheckReport { findings, accesses, incomplete, copies }
 }
 
 /// The first findings, a sentence each.
-fn sentences(module: &Module, checked: Checked) -> Vec<String> {
+fn sentences(module: &Module, checked: CheckReport) -> Vec<String> {
     let sentence = |finding: Diagnostic| {
         let place = match (&finding.origin, finding.labels.first()) {
             (Some(origin), _) => format!("{}:{}", origin.path, origin.line),
@@ -284,9 +284,9 @@ mod tests {
     fn one_block_more_is_a_deadlock_that_is_told() {
         let fault = meet(641).expect_err("one block never starts");
         assert_eq!(fault.cause, Fault::Spinning { running: 640, waiting: 1, gpu: "T4" }.into());
-        let told = fault.into_diagnostic(&warpbook_diagnostic::Source::new("ptx", "")).to_plain();
-        assert!(told.contains("deadlock: all 640 blocks that run wait for a change of global memory"), "{told}");
-        assert!(told.contains("one T4 runs 640 of the 641 blocks at once"), "{told}");
+        let text = fault.into_diagnostic(&warpbook_diagnostic::Source::new("ptx", "")).to_plain();
+        assert!(text.contains("deadlock: all 640 blocks that run wait for a change of global memory"), "{text}");
+        assert!(text.contains("one T4 runs 640 of the 641 blocks at once"), "{text}");
     }
 
     #[test]

@@ -20,7 +20,7 @@ mod state;
 pub use descriptor::tensor_map::{Broken, Interleave, Swizzle, TENSOR_MAP_BYTES, TensorMap, TensorMapType};
 pub use fault::{Cancelled, Cause, Failure, Fault, Limit, Stuck, Thread, Unsupported};
 pub use instrument::observe;
-pub use launch::{Checked, LaunchConfig, Stats, launch};
+pub use launch::{CheckReport, LaunchConfig, Stats, launch};
 pub use module::{Kernel, Module, ModuleVariable};
 pub use state::environment::Arithmetic;
 pub use state::memory::{ALIGNMENT, Allocation, GlobalMemory};

@@ -13,7 +13,7 @@ pub(crate) struct Description {
     /// Rows that a block has.
     pub m: usize,
     pub n: usize,
-    /// Whether two blocks share the work.
+    /// True if two blocks share the work.
     pub pair: bool,
     /// Codes of the types of D, A and B.
     pub d: u32,
@@ -29,7 +29,7 @@ pub(crate) struct Description {
 
 impl Description {
     /// The fields of the register's bits; `scaled`: of a block-scaled product, `pair`: of a pair of blocks.
-    pub fn of(bits: u32, scaled: bool, pair: bool) -> Result<Self, Unsupported> {
+    pub fn decode(bits: u32, scaled: bool, pair: bool) -> Result<Self, Unsupported> {
         let bits = InstructionDescriptor(bits);
         if bits.is_sparse() {
             return Err(Unsupported("a sparse `tcgen05.mma`".to_owned()));
@@ -114,9 +114,9 @@ mod tests {
     #[test]
     fn a_description_of_triton_s() {
         // f16, f32 sums, 128 × 128, B is MN-major.
-        let description = Description::of(136_380_432, false, false).expect("a description");
+        let description = Description::decode(136_380_432, false, false).expect("a description");
         assert_eq!((description.m, description.n, description.d), (128, 128, 1));
         assert_eq!((description.a, description.b, description.mn_major), (0, 0, [false, true]));
-        assert!(Description::of(136_380_432 | 4, false, false).is_err());
+        assert!(Description::decode(136_380_432 | 4, false, false).is_err());
     }
 }

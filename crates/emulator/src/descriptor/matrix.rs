@@ -15,7 +15,7 @@ pub(crate) struct Matrix {
 
 impl Matrix {
     /// The matrix of a `wgmma` descriptor; `None` where it has a base offset.
-    pub fn of(descriptor: u64, mn_major: bool) -> Option<Self> {
+    pub fn from_wgmma(descriptor: u64, mn_major: bool) -> Option<Self> {
         let descriptor = MatrixDescriptor::decode(descriptor, DescriptorFormat::Wgmma);
         let swizzle = descriptor.swizzle?;
         // The pattern would begin off its own alignment; without a swizzle the field says nothing.
@@ -26,7 +26,7 @@ impl Matrix {
     }
 
     /// As `tcgen05` has it (PTX ISA 9.7.16.5.1): the swizzle is elsewhere. What is refused, is so by name.
-    pub fn of_tcgen05(descriptor: u64, mn_major: bool) -> Result<Self, &'static str> {
+    pub fn from_tcgen05(descriptor: u64, mn_major: bool) -> Result<Self, &'static str> {
         let descriptor = MatrixDescriptor::decode(descriptor, DescriptorFormat::Tcgen05);
         match (descriptor.swizzle, descriptor.base_offset) {
             _ if descriptor.is_leading_absolute => Err("a `tcgen05` descriptor with an absolute leading address"),
@@ -55,18 +55,18 @@ impl Matrix {
     /// Shared address of the element in row or column `mn`, `k`; `size` is that of an element.
     #[inline(always)]
     pub fn address(&self, mn: u64, k: u64, size: u64) -> u64 {
-        swizzled(self.start + self.of_mn(mn, size) + self.of_k(k, size), self.row)
+        swizzled(self.start + self.row_offset(mn, size) + self.k_offset(k, size), self.row)
     }
 
     /// What row or column `mn` adds to an address, before the swizzle; `size` is that of an element.
     #[inline(always)]
-    pub fn of_mn(&self, mn: u64, size: u64) -> u64 {
+    pub fn row_offset(&self, mn: u64, size: u64) -> u64 {
         if self.mn_major { self.along(mn * size) } else { self.across(mn) }
     }
 
     /// What `k` adds.
     #[inline(always)]
-    pub fn of_k(&self, k: u64, size: u64) -> u64 {
+    pub fn k_offset(&self, k: u64, size: u64) -> u64 {
         if self.mn_major { self.across(k) } else { self.along(k * size) }
     }
 
@@ -98,19 +98,19 @@ mod tests {
     fn addresses_follow_the_canonical_layouts() {
         // K-major, 128-byte swizzle, 8-row groups 1024 bytes apart; k = 16 of f16 are 32 bytes.
         let descriptor = (0x400 >> 4) | (1u64 << 16) | (1024u64 >> 4) << 32 | 1 << 62;
-        let matrix = Matrix::of(descriptor, false).expect("a matrix");
+        let matrix = Matrix::from_wgmma(descriptor, false).expect("a matrix");
         assert_eq!(matrix.address(0, 0, 2), 0x400);
         assert_eq!(matrix.address(1, 0, 2), 0x400 + 128 + 16);
         assert_eq!(matrix.address(9, 8, 2), 0x400 + 1024 + 128);
         // MN-major, 128-byte swizzle: 64 columns of f16 are a row; groups of 8 k are `stride` apart.
         let descriptor = (4096u64 >> 4) << 16 | (1024u64 >> 4) << 32 | 1 << 62;
-        let matrix = Matrix::of(descriptor, true).expect("a matrix");
+        let matrix = Matrix::from_wgmma(descriptor, true).expect("a matrix");
         assert_eq!(matrix.address(0, 1, 2), 128 + 16);
         assert_eq!(matrix.address(64, 0, 2), 4096);
         assert_eq!(matrix.address(0, 8, 2), 1024);
         // Without swizzle, K-major: core matrices of 128 bytes.
         let descriptor = (256u64 >> 4) << 16 | (512u64 >> 4) << 32;
-        let matrix = Matrix::of(descriptor, false).expect("a matrix");
+        let matrix = Matrix::from_wgmma(descriptor, false).expect("a matrix");
         assert_eq!(matrix.address(0, 8, 2), 256);
         assert_eq!(matrix.address(8, 0, 2), 512);
         assert_eq!(matrix.address(1, 1, 2), 18);
@@ -120,8 +120,8 @@ mod tests {
     fn a_base_offset_says_nothing_without_a_swizzle() {
         // Triton 3.6: a block of scales, 512 bytes into a tile, and the tile itself.
         let tile = 70_403_103_916_032;
-        assert_eq!(Matrix::of_tcgen05(tile + (1 << 51) + 32, false), Matrix::of_tcgen05(tile + 32, false));
-        assert!(Matrix::of_tcgen05(tile | 2 << 61 | 1 << 51, false).is_err());
-        assert!(Matrix::of(1 << 51, false).is_some() && Matrix::of(1 << 51 | 1 << 62, false).is_none());
+        assert_eq!(Matrix::from_tcgen05(tile + (1 << 51) + 32, false), Matrix::from_tcgen05(tile + 32, false));
+        assert!(Matrix::from_tcgen05(tile | 2 << 61 | 1 << 51, false).is_err());
+        assert!(Matrix::from_wgmma(1 << 51, false).is_some() && Matrix::from_wgmma(1 << 51 | 1 << 62, false).is_none());
     }
 }

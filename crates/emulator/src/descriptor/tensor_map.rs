@@ -67,7 +67,7 @@ impl TensorMapType {
         }
     }
 
-    /// Whether elements out of bounds may be filled with NaN.
+    /// True if elements out of bounds may be filled with NaN.
     pub fn is_float(self) -> bool {
         !matches!(self, Self::U8 | Self::U16 | Self::U32 | Self::I32 | Self::U64 | Self::I64)
     }
@@ -135,7 +135,7 @@ pub struct TensorMap {
     pub swizzle: Swizzle,
     /// L2 promotion, by the driver's number: 0 none, 1 64 B, 2 128 B, 3 256 B.
     pub l2_promotion: u8,
-    /// Whether elements out of bounds are filled with NaN rather than zero.
+    /// True if elements out of bounds are filled with NaN rather than zero.
     pub fill_nan: bool,
 }
 

@@ -29,7 +29,7 @@ impl<I: Instrument> Step<'_, '_, I> {
             let place = self.place(access, addresses[lane], lane)?;
             let issuer = self.issuer(lane);
             if self.is_watched()
-                && let Some(area) = Area::of(&place, 0, access.size)
+                && let Some(area) = Area::from_place(&place, 0, access.size)
             {
                 self.block.instrument.changed(issuer, area);
             }

@@ -34,7 +34,7 @@ struct Mbarrier {
 }
 
 impl Mbarrier {
-    fn of(bits: u64) -> Self {
+    fn from_bits(bits: u64) -> Self {
         let bytes = bits >> (2 * COUNT_BITS) & ((1 << BYTES_BITS) - 1);
         Self {
             missing: bits & COUNT_MASK,
@@ -54,7 +54,7 @@ impl Mbarrier {
             | u64::from(self.parity) << 63
     }
 
-    /// Whether something has come in the current phase.
+    /// True if something has come in the current phase.
     fn is_in_use(self) -> bool {
         self.missing != self.expected || self.bytes != 0
     }
@@ -82,7 +82,7 @@ impl BlockMemory {
         let at = self.mbarrier_place(address)?;
         let mut bytes = [0; 8];
         bytes.copy_from_slice(&self.shared[at..at + 8]);
-        let found = Mbarrier::of(u64::from_le_bytes(bytes));
+        let found = Mbarrier::from_bits(u64::from_le_bytes(bytes));
         if found.valid { Ok((at, found)) } else { Err(Fault::NoMbarrier { address }) }
     }
 
@@ -109,7 +109,7 @@ impl<I: Instrument> BlockState<I> {
     pub(crate) fn arrive_once(&mut self, address: u64) -> Result<(), Cause> {
         let place = self.memory.mbarrier_place(address)?;
         let bits = u64_from_le(&self.memory.shared[place..place + 8]);
-        let found = Mbarrier::of(bits);
+        let found = Mbarrier::from_bits(bits);
         if !found.valid && found.expected != 0 {
             return Ok(());
         }
@@ -224,7 +224,7 @@ impl<I: Instrument> Step<'_, '_, I> {
             self.block.instrument.read(self.issuer(lane), Area::shared(at, MBARRIER_BYTES));
             let waited_for = match phase {
                 Data::Word(slot) => self.word(slot)[lane] & 1 != 0,
-                Data::Long(slot) => Mbarrier::of(self.warp.longs[slot as usize][lane]).parity,
+                Data::Long(slot) => Mbarrier::from_bits(self.warp.longs[slot as usize][lane]).parity,
                 Data::Sink => false,
             };
             ended |= u32::from(mbarrier.parity != waited_for) << lane;
@@ -244,9 +244,9 @@ mod tests {
     #[test]
     fn the_bits_hold_every_field() {
         let one = Mbarrier { missing: 3, expected: COUNT_MASK, bytes: -5, valid: true, parity: true };
-        assert_eq!(Mbarrier::of(one.bits()), one);
+        assert_eq!(Mbarrier::from_bits(one.bits()), one);
         let other = Mbarrier { missing: COUNT_MASK, expected: 1, bytes: (1 << 21) - 1, valid: false, parity: false };
-        assert_eq!(Mbarrier::of(other.bits()), other);
+        assert_eq!(Mbarrier::from_bits(other.bits()), other);
     }
 
     #[test]

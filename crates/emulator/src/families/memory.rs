@@ -17,7 +17,7 @@ impl<'e, I: Instrument> Step<'_, 'e, I> {
     #[cold]
     pub(crate) fn note_read(&mut self, place: &Place<'_>, size: u32, lane: usize) {
         let issuer = self.issuer(lane);
-        if let Some(area) = Area::of(place, 0, size) {
+        if let Some(area) = Area::from_place(place, 0, size) {
             self.block.instrument.read(issuer, area);
         }
     }
@@ -28,7 +28,7 @@ impl<'e, I: Instrument> Step<'_, 'e, I> {
         let issuer = self.issuer(lane);
         let unused = 64 - 8 * size;
         let same = self.block.memory.read(self.environment, place, offset, size) << unused == value << unused;
-        if let Some(area) = Area::of(place, offset, size) {
+        if let Some(area) = Area::from_place(place, offset, size) {
             self.block.instrument.written(issuer, area, same);
         }
     }

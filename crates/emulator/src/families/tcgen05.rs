@@ -56,7 +56,7 @@ fn cells_of(lanes: impl Iterator<Item = u32>, first: u32, count: u32) -> Vec<Cel
 
 /// TensorTask a `tcgen05.mma` touches in tensor memory; nothing where it will be refused.
 fn touched_by_mma(mma: &TensorMma, operands: &MmaOperands) -> Vec<(TensorUse, Vec<Cells>)> {
-    let Ok(description) = Description::of(operands.description, mma.scaled.is_some(), mma.pair) else {
+    let Ok(description) = Description::decode(operands.description, mma.scaled.is_some(), mma.pair) else {
         return Vec::new();
     };
     let split = |address: u32| (address >> 16, address & 0xffff);
@@ -121,7 +121,7 @@ impl<'a> Product<'a> {
         operands: &'a MmaOperands,
         work: &'a TensorWork,
     ) -> Result<Self, Cause> {
-        let description = Description::of(operands.description, mma.scaled.is_some(), mma.pair)?;
+        let description = Description::decode(operands.description, mma.scaled.is_some(), mma.pair)?;
         let alone = mma.kind.is_fp4_alone();
         let (elements, words, size) = match (element(mma.kind, description.a), element(mma.kind, description.b)) {
             (Some(x), Some(y)) if mma.scaled.is_none() => (Elements::Whole(x, y), 8, 4 / x.per_register() as u64),
@@ -188,7 +188,7 @@ impl TensorWork {
 impl TensorMma {
     /// Operations of one with this description: a multiply and an add are two.
     pub(crate) fn operations(&self, description: u32) -> u64 {
-        let found = Description::of(description, self.scaled.is_some(), self.pair);
+        let found = Description::decode(description, self.scaled.is_some(), self.pair);
         found.map_or(0, |found| 2 * (found.blocks() * found.m * found.n * self.kind.k()) as u64)
     }
 }
@@ -394,7 +394,7 @@ impl<I: Instrument> BlockState<I> {
             }
             SidePlace::Shared(descriptor) => {
                 let matrix =
-                    Matrix::of_tcgen05(descriptor, side.mn_major).map_err(|what| Unsupported(what.to_owned()))?;
+                    Matrix::from_tcgen05(descriptor, side.mn_major).map_err(|what| Unsupported(what.to_owned()))?;
                 let per = 4 / size;
                 for row in 0..side.count as u64 {
                     for word in 0..words as u64 {
@@ -460,7 +460,7 @@ impl<I: Instrument> BlockState<I> {
         issuer: Issuer,
         number: u64,
     ) -> Result<(), Cause> {
-        let matrix = Matrix::of_tcgen05(descriptor, false).map_err(|what| Unsupported(what.to_owned()))?;
+        let matrix = Matrix::from_tcgen05(descriptor, false).map_err(|what| Unsupported(what.to_owned()))?;
         let side = Side {
             name: "`tcgen05.cp` read",
             place: SidePlace::Shared(descriptor),

@@ -47,7 +47,7 @@ impl<I: Instrument> Step<'_, '_, I> {
         self.block.memory.tensor.get_or_insert_with(|| Box::new(TensorMemory::new())).relinquished = true;
     }
 
-    /// Whether the warp may access these cells: its own quarter of the lanes, of columns that are allocated.
+    /// True if the warp may access these cells: its own quarter of the lanes, of columns that are allocated.
     fn check_tensor(&self, name: &'static str, access: &TensorAccess, address: u32) -> Result<(), Fault> {
         let tensor = self.block.memory.tensor.as_ref().ok_or_else(not_allocated)?;
         let quarter = self.warp.index % 4;

@@ -93,7 +93,7 @@ impl<I: Instrument> Step<'_, '_, I> {
     fn carry_out_wgmma(&mut self, wgmma: &Wgmma, pending: &PendingWgmma) -> Result<(), LaneFailure> {
         let lane = self.active.trailing_zeros();
         let matrix = |descriptor: u64, mn_major: bool| {
-            Matrix::of(descriptor, mn_major).ok_or_else(|| {
+            Matrix::from_wgmma(descriptor, mn_major).ok_or_else(|| {
                 at_lane(lane as usize)(Unsupported("a `wgmma` descriptor with a base offset".to_owned()))
             })
         };
@@ -184,7 +184,7 @@ impl<I: Instrument> Step<'_, '_, I> {
         let (mut highest, mut outside) = (0, false);
         let shared = &self.block.memory.shared;
         let mut piece = |mn: u64, k: u64| -> [u8; 16] {
-            let address = swizzled(matrix.start + matrix.of_mn(mn, size) + matrix.of_k(k, size), matrix.row);
+            let address = swizzled(matrix.start + matrix.row_offset(mn, size) + matrix.k_offset(k, size), matrix.row);
             highest = highest.max(address + 16);
             let bytes = shared.get(address as usize..).and_then(<[u8]>::first_chunk);
             outside |= bytes.is_none();
@@ -223,8 +223,8 @@ impl<I: Instrument> Step<'_, '_, I> {
             let length = if scattered { size } else { 4 };
             for lane in 0..32 {
                 for index in 0..if scattered { per } else { 1 } {
-                    let along = matrix.of_k((k + lane % 4 * per + index) as u64, size);
-                    let across = matrix.of_mn(mn + (lane / 4) as u64, size);
+                    let along = matrix.k_offset((k + lane % 4 * per + index) as u64, size);
+                    let across = matrix.row_offset(mn + (lane / 4) as u64, size);
                     let address = swizzled(matrix.start + across + along, matrix.row);
                     let area = Area::shared(address as usize, length as u32);
                     let found = self.block.instrument.operation_reads(self.issuer(lane), number, area);

@@ -1,4 +1,4 @@
-//! Every instrument, in the order in which they are told.
+//! Every instrument, in the order in which the run calls them.
 //!
 //! The checks come first: they look at an operation before it changes anything, and what they find is worth more than any
 //! count of it, should both be wanted. One of the observers comes after them. Neither sees what the other does, so that

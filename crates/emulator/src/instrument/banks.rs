@@ -57,8 +57,8 @@ pub struct Wavefronts {
 }
 
 impl Wavefronts {
-    /// Of loads and stores of `size` bytes a lane. Bank, lanes and words are told where `ways` is more than `known`.
-    pub fn of(addresses: &Long, lanes: u32, size: u32, known: u32) -> Self {
+    /// For loads and stores of `size` bytes a lane. Bank, lanes and words are given where `ways` is more than `known`.
+    pub fn for_accesses(addresses: &Long, lanes: u32, size: u32, known: u32) -> Self {
         let together = match size {
             0..=4 => 32,
             8 => 16,
@@ -72,8 +72,8 @@ impl Wavefronts {
         Self::in_parts(addresses, lanes, size, together, true)
     }
 
-    /// Of atomics: lanes at one address take turns.
-    pub fn of_atomics(addresses: &Long, lanes: u32, size: u32) -> Self {
+    /// For atomics: lanes at one address take turns.
+    pub fn for_atomics(addresses: &Long, lanes: u32, size: u32) -> Self {
         Self::in_parts(addresses, lanes, size, if size > 4 { 16 } else { 32 }, false)
     }
 
@@ -163,8 +163,8 @@ mod tests {
     #[test]
     fn words_of_one_bank_conflict() {
         let of = |stride, size| {
-            let found = Wavefronts::of(&strided(stride), u32::MAX, size, 0);
-            let again = Wavefronts::of(&strided(stride), u32::MAX, size, 1);
+            let found = Wavefronts::for_accesses(&strided(stride), u32::MAX, size, 0);
+            let again = Wavefronts::for_accesses(&strided(stride), u32::MAX, size, 1);
             assert_eq!((again.taken, again.least, again.ways), (found.taken, found.least, found.ways));
             (found.taken, found.least, found.ways)
         };
@@ -180,14 +180,14 @@ mod tests {
         assert_eq!(of(16, 16), (4, 4, 1));
         assert_eq!(of(16, 8), (4, 2, 2));
         assert_eq!(of(128, 16), (32, 4, 8));
-        let worst = Wavefronts::of(&strided(128), 0b101, 4, 0);
+        let worst = Wavefronts::for_accesses(&strided(128), 0b101, 4, 0);
         assert_eq!((worst.taken - worst.least, worst.bank, worst.lanes), (1, 0, 0b101));
         assert_eq!(worst.words, [0, 256]);
     }
 
     #[test]
     fn atomics_at_one_address_take_turns() {
-        assert_eq!(Wavefronts::of_atomics(&strided(0), u32::MAX, 4).taken, 32);
-        assert_eq!(Wavefronts::of_atomics(&strided(4), u32::MAX, 4).taken, 1);
+        assert_eq!(Wavefronts::for_atomics(&strided(0), u32::MAX, 4).taken, 32);
+        assert_eq!(Wavefronts::for_atomics(&strided(4), u32::MAX, 4).taken, 1);
     }
 }

@@ -362,8 +362,8 @@ impl Counting {
         }
         if shared != 0 {
             let found = match way {
-                Way::Atomic => Wavefronts::of_atomics(&addresses, shared, size),
-                _ => Wavefronts::of(&addresses, shared, size, self.known(at.pc)),
+                Way::Atomic => Wavefronts::for_atomics(&addresses, shared, size),
+                _ => Wavefronts::for_accesses(&addresses, shared, size, self.known(at.pc)),
             };
             self.shared(at, found, u64::from(size) * u64::from(shared.count_ones()));
         }
@@ -435,7 +435,7 @@ impl Counting {
     fn matrices(&mut self, at: &Execution<'_>, count: u32, address: &AddressOperand) {
         let addresses = at.addresses(address);
         let lanes = if count >= 4 { u32::MAX } else { (1 << (8 * count)) - 1 };
-        let found = Wavefronts::of(&addresses, lanes, 16, self.known(at.pc));
+        let found = Wavefronts::for_accesses(&addresses, lanes, 16, self.known(at.pc));
         self.shared(at, found, 128 * u64::from(count));
     }
 
@@ -455,7 +455,7 @@ impl Counting {
         if reads != 0 {
             self.global(at, Way::Load, &at.addresses(global), reads, size);
         }
-        let found = Wavefronts::of(&at.addresses(shared), at.active, size, self.known(at.pc));
+        let found = Wavefronts::for_accesses(&at.addresses(shared), at.active, size, self.known(at.pc));
         self.shared(at, found, u64::from(size) * u64::from(at.active.count_ones()));
     }
 

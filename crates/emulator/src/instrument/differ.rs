@@ -49,7 +49,7 @@ impl Record {
     /// are lines of both PTXs that hold the same instruction.
     pub fn compare(&self, other: &Self, writer: &Writer, pairs: &HashMap<u32, u32>) -> Compared {
         let (_, through) = self.follow(writer);
-        let theirs = Counterparts::of(other);
+        let theirs = Counterparts::from_record(other);
         let mut counts: HashMap<(u32, u32), u32> = HashMap::new();
         let mut found = Compared { first: None, own: Vec::new(), common: 0 };
         let accumulators = self.accumulators(&through);
@@ -182,7 +182,7 @@ struct Counterparts {
 }
 
 impl Counterparts {
-    fn of(record: &Record) -> Self {
+    fn from_record(record: &Record) -> Self {
         let mut events: HashMap<(u32, u32, u32), Vec<u32>> = HashMap::new();
         for (number, event) in record.events.iter().enumerate() {
             let Some(line) = record.line(event.pc) else { continue };

@@ -79,12 +79,12 @@ pub(crate) struct Uses {
 }
 
 impl Uses {
-    pub fn of_program(program: &Program) -> Vec<Self> {
+    pub fn from_program(program: &Program) -> Vec<Self> {
         let mut code = program.code.clone();
-        code.iter_mut().map(Self::of).collect()
+        code.iter_mut().map(Self::from_instruction).collect()
     }
 
-    fn of(instruction: &mut Instruction) -> Self {
+    fn from_instruction(instruction: &mut Instruction) -> Self {
         let guard = instruction.guard;
         let mut uses = Self { guard, ..Self::default() };
         let mut is_guard = guard.is_some();
@@ -161,7 +161,7 @@ impl Recorder {
         Self {
             block: shape.index,
             warp,
-            uses: Uses::of_program(program),
+            uses: Uses::from_program(program),
             areas: memory.allocations().iter().map(area).collect(),
             events: Vec::new(),
             values: Vec::new(),
@@ -334,7 +334,7 @@ pub struct Record {
     pub(crate) events: Vec<Event>,
     pub(crate) values: Vec<u32>,
     pub(crate) accesses: Vec<Access>,
-    /// Whether it was longer than what is kept.
+    /// True if it was longer than what is kept.
     pub cut: bool,
 }
 

@@ -62,12 +62,12 @@ impl Activity {
         }
     }
 
-    /// Whether the warp only waits.
+    /// True if the warp only waits.
     pub fn waits(self) -> bool {
         matches!(self, Self::Barrier | Self::Mbarrier)
     }
 
-    fn of(op: &Op) -> Self {
+    fn from_op(op: &Op) -> Self {
         match op {
             Op::Load { space, .. } | Op::Store { space, .. } | Op::Atomic { space, .. } => match space {
                 MemorySpace::Global | MemorySpace::Generic => Self::Global,
@@ -122,7 +122,7 @@ pub struct Timeline {
     pub steps: u32,
     /// By the warp's number.
     pub warps: Vec<WarpTimeline>,
-    /// Whether the block went on after what is told.
+    /// True if the block went on after the last step that is reported.
     pub cut: bool,
     /// Where warps waited: the instruction, whether at a barrier or an mbarrier, and the steps of all warps together.
     /// Longest first.
@@ -176,7 +176,7 @@ impl Recording {
     fn before(&mut self, warp: u32, pc: u32, op: &Op, active: u32) {
         if let (Some(now), Some(last)) = (self.now.get_mut(warp as usize), self.last.get_mut(warp as usize)) {
             // What is predicated off does nothing.
-            *now = Some((if active == 0 { Activity::Compute } else { Activity::of(op) }, pc));
+            *now = Some((if active == 0 { Activity::Compute } else { Activity::from_op(op) }, pc));
             *last = pc;
         }
     }

@@ -115,7 +115,7 @@ pub struct History {
     pub names: Vec<String>,
     /// Each time, in the order in which they came.
     pub times: Vec<Time>,
-    /// Whether there were more times.
+    /// True if there were more times.
     pub cut: bool,
     /// Warps of the block.
     pub warps: u32,

@@ -45,7 +45,7 @@ struct Write {
     address: u64,
 }
 
-/// A write, told.
+/// A write, as it is reported.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Writer {
     /// `%ctaid`

@@ -30,7 +30,7 @@ pub struct MbarrierArrival {
     pub address: AddressOperand,
     /// Of each lane.
     pub arrivals: Option<Slot>,
-    /// Whether later phases want so many fewer.
+    /// True if later phases want so many fewer.
     pub drop: bool,
     /// Bytes to expect; negative ones have come.
     pub bytes: Option<Slot>,
@@ -73,14 +73,14 @@ pub struct Wgmma {
     pub a: WgmmaSource,
     /// Descriptor of B, and whether it is MN-major.
     pub b: (Slot, bool),
-    /// Whether D is added; `None` for always.
+    /// True if D is added; `None` for always.
     pub add: Option<Slot>,
     /// Signs of A and of B.
     pub negate: [bool; 2],
 }
 
 impl Wgmma {
-    /// Whether a word is its accumulator. A's registers may be other values' by now: they were taken when it was issued.
+    /// True if a word is its accumulator. A's registers may be other values' by now: they were taken when it was issued.
     pub fn holds(&self, slot: Slot) -> bool {
         self.d.iter().any(|element| matches!(element, Data::Word(own) if *own == slot))
     }

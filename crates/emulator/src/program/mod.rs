@@ -91,7 +91,7 @@ pub struct Program {
 }
 
 impl Program {
-    /// Whether its blocks can order themselves: by atomics, or loads and stores as strong, that other blocks see, or by a
+    /// True if its blocks can order themselves: by atomics, or loads and stores as strong, that other blocks see, or by a
     /// cluster's barriers.
     pub fn orders_blocks(&self) -> bool {
         self.code.iter().zip(&self.strong).any(|(instruction, &strong)| match &instruction.op {

@@ -461,7 +461,7 @@ pub enum Op {
 }
 
 impl Op {
-    /// Whether it changes anything but registers. Whether an atomic does, its memory knows.
+    /// True if it changes anything but registers. Whether an atomic does, its memory knows.
     pub fn acts(&self) -> bool {
         matches!(
             self,

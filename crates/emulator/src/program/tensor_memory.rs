@@ -63,7 +63,7 @@ impl TensorKind {
         }
     }
 
-    /// Whether all elements are fp4, two in each byte.
+    /// True if all elements are fp4, two in each byte.
     pub fn is_fp4_alone(self) -> bool {
         matches!(self, Self::Mxf4 | Self::Mxf4nvf4)
     }
@@ -97,7 +97,7 @@ pub struct TensorMma {
     pub description: Slot,
     /// Scales of A and of B, in tensor memory.
     pub scales: Option<[AddressOperand; 2]>,
-    /// Whether D is added; `None` for always.
+    /// True if D is added; `None` for always.
     pub add: Option<Slot>,
 }
 

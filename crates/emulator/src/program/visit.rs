@@ -13,7 +13,7 @@ pub enum File {
     Predicate,
 }
 
-/// Whether a slot is read or written.
+/// True if a slot is read or written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Use {
     /// Read.

@@ -190,7 +190,7 @@ impl<I: Instrument> Block<I> {
         ]
     }
 
-    /// Whether some warp waits for a change of global memory.
+    /// True if some warp waits for a change of global memory.
     fn looks_at_global(&self) -> bool {
         self.warps.iter().any(|warp| matches!(warp.polled_what(), Some(Polled::Memory(MemorySpace::Global, _))))
     }

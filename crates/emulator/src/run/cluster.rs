@@ -65,17 +65,17 @@ impl<I: Instrument> Cluster<I> {
         }
     }
 
-    /// Whether every block that has not ended waits for other clusters.
+    /// True if every block that has not ended waits for other clusters.
     fn spins(&self) -> bool {
         self.blocks.iter().flatten().all(|block| block.is_done() || block.state.memory.spin.is_on())
     }
 
-    /// Whether its last turn changed nothing, and ended because it waits for other clusters.
+    /// True if its last turn changed nothing, and ended because it waits for other clusters.
     pub fn is_fruitless(&self) -> bool {
         self.blocks.iter().flatten().all(|block| block.is_done() || block.state.memory.spin.is_fruitless())
     }
 
-    /// Whether it waits for certain.
+    /// True if it waits for certain.
     pub fn is_certain(&self) -> bool {
         self.blocks.iter().flatten().all(|block| block.is_done() || block.state.memory.spin.is_certain())
     }

@@ -104,7 +104,7 @@ struct Queue<I> {
     /// Clusters that have done nothing but wait in this epoch, long enough; and warp instructions that this took.
     stuck: usize,
     fruitless: u64,
-    /// Whether all of them wait for certain.
+    /// True if all of them wait for certain.
     certain: bool,
     /// The fault of the lowest cluster, so that the report is the same from run to run where it can be.
     failure: Option<(u64, Box<Failure>)>,

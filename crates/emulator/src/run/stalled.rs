@@ -1,8 +1,8 @@
-//! Whether a block in lockstep goes on.
+//! True if a block in lockstep goes on.
 
 use crate::state::warp::{State, Warp};
 
-/// Whether a block in lockstep goes on: its warps may all be in loops that only wait.
+/// True if a block in lockstep goes on: its warps may all be in loops that only wait.
 #[derive(Debug, Default)]
 pub(crate) struct Stalled {
     /// Warps that have tested their phase in vain since anything happened.
@@ -22,12 +22,12 @@ impl Stalled {
         self.went_on = true;
     }
 
-    /// Whether anything happened.
+    /// True if anything happened.
     pub fn went_on(&self) -> bool {
         self.went_on
     }
 
-    /// Whether nothing will happen by itself.
+    /// True if nothing will happen by itself.
     pub fn holds(&self, warps: &[Warp]) -> bool {
         let mut ready = warps.iter().enumerate().filter(|(_, warp)| warp.state == State::Ready);
         ready.all(|(index, _)| self.tested >> (index & 31) & 1 != 0)

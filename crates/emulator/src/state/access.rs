@@ -289,7 +289,7 @@ pub(crate) struct Issuer {
 /// Bytes of the block's shared memory, or of global memory.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Area {
-    /// Whether `address` is one of shared memory.
+    /// True if `address` is one of shared memory.
     pub shared: bool,
     pub address: u64,
     pub size: u32,
@@ -307,7 +307,7 @@ impl Area {
     }
 
     /// `size` bytes from an offset on; `None` where they are a thread's own.
-    pub fn of(place: &Place<'_>, offset: usize, size: u32) -> Option<Self> {
+    pub fn from_place(place: &Place<'_>, offset: usize, size: u32) -> Option<Self> {
         match place {
             Place::Shared(at) => Some(Self { shared: true, address: (at + offset) as u64, size }),
             Place::Global(allocation, at) => {

@@ -50,7 +50,7 @@ impl<I> Block<I> {
         self.warps.iter().map(|warp| warp.executed).sum()
     }
 
-    /// Whether every warp has ended.
+    /// True if every warp has ended.
     pub fn is_done(&self) -> bool {
         self.warps.iter().all(|warp| warp.state == State::Done)
     }

@@ -21,7 +21,7 @@ pub(crate) struct BlockMemory {
     /// The allocation that the last global access hit.
     pub last_allocation: usize,
     pub printed: String,
-    /// Whether the block waits for another one.
+    /// True if the block waits for another one.
     pub spin: Spin,
     /// Instructions before which a wait for `wgmma` was put in.
     pub repaired: BTreeSet<u32>,

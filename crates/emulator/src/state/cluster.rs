@@ -34,7 +34,7 @@ impl<I> BlockState<I> {
 }
 
 impl<I> Cluster<I> {
-    /// Whether there is more than one block.
+    /// True if there is more than one block.
     pub fn has_peers(&self) -> bool {
         self.blocks.len() > 1
     }

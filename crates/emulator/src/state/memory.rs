@@ -74,7 +74,7 @@ impl Allocation {
         load64 store64 cell64 AtomicU64, u64;
     }
 
-    /// Whether `size` bytes at `address` lie inside.
+    /// True if `size` bytes at `address` lie inside.
     #[inline(always)]
     pub fn contains(&self, address: u64, size: u64) -> bool {
         let offset = address.wrapping_sub(self.address);

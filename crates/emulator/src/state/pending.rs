@@ -29,7 +29,7 @@ pub(crate) struct PendingWgmma {
     pub a: WgmmaOperand,
     /// B's descriptor.
     pub b: u64,
-    /// Whether D is added.
+    /// True if D is added.
     pub add: bool,
     /// Its number among the operations of the block.
     pub number: u64,

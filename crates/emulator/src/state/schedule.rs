@@ -1,5 +1,5 @@
 //! The order in which the warps of a block run: the usual one, or one that a seed chooses; and how a block that spins is
-//! told from one that works.
+//! distinguished from one that works.
 
 /// Instructions of a turn are at most this many, where a seed chooses.
 const LONGEST_TURN: u64 = 256;
@@ -45,7 +45,7 @@ impl Schedule {
         if self.state == 0 { usual } else { (1 + self.random() % LONGEST_TURN) as u32 }
     }
 
-    /// Whether a copy lands before it has to.
+    /// True if a copy lands before it has to.
     pub fn lands_early(&mut self) -> bool {
         self.state != 0 && self.random().is_multiple_of(4)
     }

@@ -11,7 +11,7 @@ const REMEMBERED: usize = 64;
 #[derive(Clone, Copy, Debug)]
 pub struct Spin {
     /// By a part of the address.
-    asked: [u64; REMEMBERED],
+    tried: [u64; REMEMBERED],
     fruitless: u32,
     changed: bool,
     certain: bool,
@@ -21,7 +21,7 @@ pub struct Spin {
 
 impl Default for Spin {
     fn default() -> Self {
-        Self { asked: [0; REMEMBERED], fruitless: 0, changed: false, certain: false, changes: 0 }
+        Self { tried: [0; REMEMBERED], fruitless: 0, changed: false, certain: false, changes: 0 }
     }
 }
 
@@ -55,25 +55,25 @@ impl Spin {
 
     /// An atomic operation left what is at an address as it was.
     pub fn left_as_it_was(&mut self, address: u64) {
-        let known = &mut self.asked[(address / 4) as usize % REMEMBERED];
+        let known = &mut self.tried[(address / 4) as usize % REMEMBERED];
         if *known == address {
             self.fruitless = self.fruitless.saturating_add(1);
         }
         *known = address;
     }
 
-    /// Whether the block waits for another one.
+    /// True if the block waits for another one.
     #[inline(always)]
     pub fn is_on(&self) -> bool {
         self.fruitless >= FRUITLESS
     }
 
-    /// Whether it waits, and has changed nothing in its turn.
+    /// True if it waits, and has changed nothing in its turn.
     pub fn is_fruitless(&self) -> bool {
         self.is_on() && !self.changed
     }
 
-    /// Whether that is certain.
+    /// True if that is certain.
     pub fn is_certain(&self) -> bool {
         self.certain
     }

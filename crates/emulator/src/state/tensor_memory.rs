@@ -17,7 +17,7 @@ pub(crate) struct TensorMemory {
     allocations: Vec<(u32, u32)>,
     /// What was allocated before, and given back.
     released: Vec<(u32, u32)>,
-    /// Whether the block has said that it allocates no more.
+    /// True if the block has said that it allocates no more.
     pub relinquished: bool,
 }
 
@@ -71,7 +71,7 @@ impl TensorMemory {
         }
     }
 
-    /// Whether there are so many columns from an address on.
+    /// True if there are so many columns from an address on.
     pub fn check(&self, access: &'static str, address: u32, columns: u32) -> Result<(), Fault> {
         let (lane, column) = (address >> 16, address & 0xffff);
         let holds = |&&(first, length): &&(u32, u32)| {
@@ -122,8 +122,8 @@ pub(crate) struct Cells {
 }
 
 impl Cells {
-    /// Those of an address in tensor memory.
-    pub fn of(address: u32) -> Self {
+    /// The cells of an address in tensor memory.
+    pub fn from_address(address: u32) -> Self {
         Self { column: address & 0xffff, group: (address >> 16) / TOGETHER }
     }
 }
@@ -171,7 +171,9 @@ impl TensorAccess {
         let mut cells: Vec<Cells> = Vec::new();
         for register in 0..self.registers.len() {
             let own = self.cells(address, register).into_iter();
-            cells.extend(own.flat_map(|cell| (0..=u32::from(self.packed)).map(move |second| Cells::of(cell + second))));
+            cells.extend(
+                own.flat_map(|cell| (0..=u32::from(self.packed)).map(move |second| Cells::from_address(cell + second))),
+            );
         }
         cells.sort_unstable();
         cells.dedup();

@@ -81,7 +81,7 @@ struct Round {
     times: u32,
     /// All registers and places of lanes there, where the loop is watched.
     state: Option<u64>,
-    /// Whether anything but registers was changed since.
+    /// True if anything but registers was changed since.
     acted: bool,
     /// What was looked at since, and where.
     looked: Option<(u32, MemorySpace, u64)>,
@@ -163,7 +163,7 @@ impl Warp {
         self.polls_again = false;
     }
 
-    /// Whether it goes round a loop that only tests a phase or looks at memory.
+    /// True if it goes round a loop that only tests a phase or looks at memory.
     pub fn only_waits(&self) -> bool {
         let inside = match self.polled_what {
             Some(Polled::Memory(..)) => {
@@ -175,7 +175,7 @@ impl Warp {
         inside && self.polls_again && self.polled.is_some_and(|(_, then)| self.executed - then <= WAITING_LOOP)
     }
 
-    /// Whether it did anything between its last two tests of a phase but to wait.
+    /// True if it did anything between its last two tests of a phase but to wait.
     pub fn polled_something_new(&self) -> bool {
         !self.polls_again
     }
@@ -190,7 +190,7 @@ impl Warp {
         self.polled_what.filter(|_| self.last_poll().is_some())
     }
 
-    /// Whether the loop that it goes round is watched.
+    /// True if the loop that it goes round is watched.
     #[inline(always)]
     pub fn is_watched(&self) -> bool {
         self.round.state.is_some()

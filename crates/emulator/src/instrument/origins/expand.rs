@@ -284,7 +284,7 @@ impl Search<'_> {
             self.read(number, cell, lane, bytes);
         }
         let mut first = None;
-        if let Some(matrix) = Matrix::of(*b, wgmma.b.1) {
+        if let Some(matrix) = Matrix::from_wgmma(*b, wgmma.b.1) {
             for column in columns(step.accumulator, within, lane, bytes) {
                 for k in (0..step.k).rev() {
                     let own = element_of(&matrix, 8 * tile + u64::from(column), k, step.b);
@@ -305,7 +305,7 @@ impl Search<'_> {
             }
             WgmmaSource::Shared(_, mn_major) => {
                 let row = u64::from(event.warp % 4) * 16 + u64::from(lane / 4) + 8 * half as u64;
-                if let Some(matrix) = a.and_then(|descriptor| Matrix::of(descriptor, *mn_major)) {
+                if let Some(matrix) = a.and_then(|descriptor| Matrix::from_wgmma(descriptor, *mn_major)) {
                     for k in (0..step.k).rev() {
                         let own = element_of(&matrix, row, k, step.a);
                         first = Some(own);

@@ -106,9 +106,9 @@ pub struct Origins {
     pub passages: Vec<Passage>,
     /// What was loaded.
     pub origins: Vec<Origin>,
-    /// Whether it is not all, because the record or the search was too long.
+    /// True if it is not all, because the record or the search was too long.
     pub cut: bool,
-    /// Whether a part came from another block's shared memory, where the search ends.
+    /// True if a part came from another block's shared memory, where the search ends.
     pub other_block: bool,
 }
 
@@ -127,7 +127,7 @@ impl Record {
             }
             search.expand(part);
         }
-        search.told()
+        search.into_origins()
     }
 
     /// Where the bytes of a write came from.
@@ -488,7 +488,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    fn told(mut self) -> (Origins, Through) {
+    fn into_origins(mut self) -> (Origins, Through) {
         for (first, passage) in &mut self.passages {
             passage.times = self.events.get(first).map_or(0, |events| events.len() as u64);
         }
@@ -518,7 +518,7 @@ impl<'a> Search<'a> {
     }
 }
 
-/// Whether an event has kept its values.
+/// True if an event has kept its values.
 pub(crate) fn has_values(event: &Event) -> bool {
     event.values != NOTHING
 }

@@ -100,7 +100,7 @@ impl Follower<'_, '_> {
     /// An undefined value has come to where it decides something.
     fn reached(&mut self, reach: Reach, origin: Origin, lanes: u32, place: impl FnOnce() -> String) {
         let issuer = self.at.issuer(lanes.trailing_zeros() as usize & 31);
-        self.sanitizer.tell(Rule::Undefined { reach, origin }, issuer, None, place);
+        self.sanitizer.report(Rule::Undefined { reach, origin }, issuer, None, place);
     }
 
     /// An address has to be defined in all active lanes.
@@ -442,7 +442,7 @@ impl Follower<'_, '_> {
             Place::Shared(at) => self.sanitizer.undefined.shared(at + offset, size as usize),
             Place::Local(at) => self.sanitizer.undefined.local(at + offset, size as usize, self.at.pc),
             Place::Global(allocation, at) => (
-                checks.unwritten(|unwritten| unwritten.of(allocation.address + at + offset as u64, size)),
+                checks.unwritten(|unwritten| unwritten.bytes(allocation.address + at + offset as u64, size)),
                 Some(self.at.pc),
             ),
             Place::Param(_) => (0, None),
@@ -577,7 +577,7 @@ impl Follower<'_, '_> {
     ) {
         let (to, from) = (self.at.addresses(shared), self.at.addresses(global));
         for lane in lanes_of(self.at.active) {
-            let bits = checks.unwritten(|unwritten| unwritten.of(from[lane], taken[lane]));
+            let bits = checks.unwritten(|unwritten| unwritten.bytes(from[lane], taken[lane]));
             let pc = self.at.pc;
             self.set_shared(to[lane] as usize, size as usize, bits, Some(pc));
         }
@@ -679,7 +679,7 @@ impl Sanitizer<'_> {
     pub(super) fn undefined_to_tensor(&mut self, warp: u32, slot: Slot, cells: &[u32; 32]) {
         let value = self.undefined.get(warp, File::Word, slot);
         for lane in lanes_of(any(&value.bytes)) {
-            self.tensor_stores_undefined(Cells::of(cells[lane]), cells[lane] >> 16, value.origin);
+            self.tensor_stores_undefined(Cells::from_address(cells[lane]), cells[lane] >> 16, value.origin);
         }
     }
 
@@ -687,7 +687,7 @@ impl Sanitizer<'_> {
     pub(super) fn undefined_from_tensor(&mut self, warp: u32, slot: Slot, cells: &[u32; 32], pc: u32) {
         let (mut lanes, mut origin) = (0, Some(pc));
         for (lane, &cell) in cells.iter().enumerate() {
-            let (undefined, from) = self.tensor_undefined(Cells::of(cell));
+            let (undefined, from) = self.tensor_undefined(Cells::from_address(cell));
             let bit = u32::from(undefined >> (cell >> 16 & (TOGETHER - 1)) & 1);
             lanes |= bit << lane;
             origin = if bit != 0 { from.or(origin) } else { origin };
@@ -701,7 +701,7 @@ fn quads(lanes: u32) -> u32 {
     (0..8).fold(0, |rows, quad| rows | u32::from(lanes >> (4 * quad) & 15 != 0) << quad)
 }
 
-/// Whether an instruction under an undefined guard is a fault by itself: it goes elsewhere, or touches memory.
+/// True if an instruction under an undefined guard is a fault by itself: it goes elsewhere, or touches memory.
 fn guarded_by_name(op: &Op) -> bool {
     matches!(
         op,

@@ -21,7 +21,7 @@ pub(super) struct Last {
 }
 
 impl Last {
-    /// Whether it was a warp of this block.
+    /// True if it was a warp of this block.
     pub fn is_of(&self, block: u64) -> bool {
         self.block == block as u32 + 1
     }
@@ -59,9 +59,9 @@ pub(super) struct Conflict {
 /// The records of a launch.
 pub struct GlobalShadow {
     pages: HashMap<u64, Box<[Cell]>>,
-    /// Whether blocks may order themselves, through atomics: then only the warps of one block are compared.
+    /// True if blocks may order themselves, through atomics: then only the warps of one block are compared.
     blocks_synchronise: bool,
-    /// Whether memory was left out.
+    /// True if memory was left out.
     pub incomplete: bool,
     /// Reads of bytes that another warp of the block had read by the same instruction, and then wrote. Triton gives a
     /// small tensor to several warps, and lets one of them store: what the others read is not used.

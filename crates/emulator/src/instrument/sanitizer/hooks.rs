@@ -44,7 +44,7 @@ impl Instrument for Sanitizer<'_> {
     fn written_by_peer(&mut self, pc: u32, area: Area) {
         let (at, size) = (area.address as usize, area.size as usize);
         self.undefined.set_shared(at, size, 0, None);
-        self.note_write(at, size, Cell::of_agent(0, 0, pc));
+        self.note_write(at, size, Cell::written_by_agent(0, 0, pc));
     }
 
     fn tensor_written_by_peer(&mut self, cells: &[Cells]) {
@@ -171,7 +171,7 @@ impl Instrument for Sanitizer<'_> {
         let unwritten = self.checks.is_unwritten(address, size);
         if unwritten {
             let (rule, memory) = (Rule::Undefined { reach: Reach::Bulk, origin: None }, self.checks.memory);
-            self.tell(rule, issuer, None, || memory.describe(address));
+            self.report(rule, issuer, None, || memory.describe(address));
         }
         unwritten
     }
@@ -185,7 +185,7 @@ impl Instrument for Sanitizer<'_> {
         if bits != 0 {
             let memory = self.checks.memory;
             let rule = Rule::Undefined { reach: Reach::Global, origin };
-            self.tell(rule, issuer, None, || memory.describe(to.address));
+            self.report(rule, issuer, None, || memory.describe(to.address));
         }
     }
 
@@ -230,12 +230,12 @@ impl Instrument for Sanitizer<'_> {
 
     fn misused(&mut self, issuer: Issuer, misuse: Misuse) {
         match misuse {
-            Misuse::Barrier(misuse) => self.tell(Rule::Barrier(misuse), issuer, None, String::new),
+            Misuse::Barrier(misuse) => self.report(Rule::Barrier(misuse), issuer, None, String::new),
             Misuse::MbarrierInUse(at) => {
-                self.tell(Rule::MbarrierTwice, issuer, None, || format!("shared address {at:#x}"));
+                self.report(Rule::MbarrierTwice, issuer, None, || format!("shared address {at:#x}"));
             }
             Misuse::Unwaited if self.is_of_the_core(issuer) => self.core_unwaited(issuer),
-            Misuse::Unwaited => self.tell(Rule::Unwaited, issuer, None, String::new),
+            Misuse::Unwaited => self.report(Rule::Unwaited, issuer, None, String::new),
         }
     }
 }

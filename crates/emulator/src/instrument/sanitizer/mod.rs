@@ -64,8 +64,8 @@ use crate::state::shape::BlockShape;
 use clock::{Knowledge, NEVER, Phases};
 use warpbook_ptx::isa::Flow;
 
-/// Findings that are told apart in a block.
-const MOST: usize = 64;
+/// Findings of a block at most.
+const MAX_FINDINGS: usize = 64;
 /// No writer.
 const NOBODY: u16 = u16::MAX;
 /// Several lanes.
@@ -87,7 +87,7 @@ pub struct Checks<'a> {
     pub(crate) aligned: Vec<bool>,
     /// How undefined values go through each instruction.
     flows: Vec<Flow>,
-    /// Whether there is a `tcgen05.fence`.
+    /// True if there is a `tcgen05.fence`.
     tensor_fences: bool,
     /// Global memory that nothing has written.
     unwritten: Mutex<Unwritten>,
@@ -119,10 +119,10 @@ impl<'a> Checks<'a> {
         }
     }
 
-    /// Whether nothing has written some of these bytes of global memory.
+    /// True if nothing has written some of these bytes of global memory.
     pub(crate) fn is_unwritten(&self, address: u64, size: usize) -> bool {
         self.unwritten(|unwritten| {
-            (0..size as u64).step_by(64).any(|at| unwritten.of(address + at, (size as u64 - at).min(64) as u32) != 0)
+            (0..size as u64).step_by(64).any(|at| unwritten.bytes(address + at, (size as u64 - at).min(64) as u32) != 0)
         })
     }
 
@@ -174,17 +174,17 @@ struct Cell {
 
 impl Cell {
     /// An ordinary write.
-    fn of(issuer: Issuer, event: u32) -> Self {
+    fn written_by(issuer: Issuer, event: u32) -> Self {
         let (writer, lane) = (issuer.warp as u16, issuer.lane as u8);
         Self { writer, generic: true, atomic: false, mbarrier: false, event, pc: issuer.pc, lane }
     }
 
     /// A write that is no warp's own: of the asynchronous proxy, of another block, or none yet.
-    fn of_agent(writer: u16, event: u32, pc: u32) -> Self {
+    fn written_by_agent(writer: u16, event: u32, pc: u32) -> Self {
         Self { writer, generic: false, atomic: false, mbarrier: false, event, pc, lane: 0 }
     }
 
-    /// Whether another lane of the same warp wrote it, and nothing has put the two in order.
+    /// True if another lane of the same warp wrote it, and nothing has put the two in order.
     fn is_of_another_lane(&self, issuer: Issuer, clock: &Clock) -> bool {
         u32::from(self.writer) == issuer.warp
             && u32::from(self.lane) != issuer.lane
@@ -265,7 +265,7 @@ impl<'a> Sanitizer<'a> {
             shape: shape.clone(),
             warps,
             known: (0..warps).map(own).collect(),
-            cells: vec![Cell::of_agent(NOBODY, 0, 0); shared],
+            cells: vec![Cell::written_by_agent(NOBODY, 0, 0); shared],
             readers: vec![0; shared * warps],
             reader_pcs: vec![0; shared],
             last_readers: vec![(NOBODY, 0); shared],
@@ -283,14 +283,14 @@ impl<'a> Sanitizer<'a> {
         }
     }
 
-    fn tell(&mut self, rule: Rule, issuer: Issuer, other: Option<String>, place: impl FnOnce() -> String) {
+    fn report(&mut self, rule: Rule, issuer: Issuer, other: Option<String>, place: impl FnOnce() -> String) {
         if let Some(&index) = self.found.get(&(rule, issuer.pc)) {
             if let Some(finding) = self.findings.get_mut(index) {
                 finding.count += 1;
             }
             return;
         }
-        if self.findings.len() >= MOST {
+        if self.findings.len() >= MAX_FINDINGS {
             return;
         }
         self.found.insert((rule, issuer.pc), self.findings.len());
@@ -321,12 +321,12 @@ impl<'a> Sanitizer<'a> {
 
     fn race(&mut self, issuer: Issuer, other: u32, by: usize, at: usize) {
         let by = self.agent_name(by);
-        self.tell(Rule::Race { shared: true, other }, issuer, Some(by), || format!("shared address {at:#x}"));
+        self.report(Rule::Race { shared: true, other }, issuer, Some(by), || format!("shared address {at:#x}"));
     }
 
     fn race_of_lanes(&mut self, issuer: Issuer, other: u32, lane: u8, at: usize) {
         let by = if lane == LANES { "other lanes".to_owned() } else { format!("lane {lane} of its warp") };
-        self.tell(Rule::Race { shared: true, other }, issuer, Some(by), || format!("shared address {at:#x}"));
+        self.report(Rule::Race { shared: true, other }, issuer, Some(by), || format!("shared address {at:#x}"));
     }
 
     /// Bytes of shared memory are read, by `clock`'s knowledge.
@@ -336,7 +336,7 @@ impl<'a> Sanitizer<'a> {
             let Some(&cell) = self.cells.get(byte) else { return };
             let Cell { writer, event, pc, .. } = cell;
             if writer == NOBODY {
-                return self.tell(Rule::Uninitialised, issuer, None, || format!("shared address {byte:#x}"));
+                return self.report(Rule::Uninitialised, issuer, None, || format!("shared address {byte:#x}"));
             }
             if event > clock.get(writer.into()) {
                 return self.race(issuer, pc, writer.into(), byte);
@@ -369,7 +369,7 @@ impl<'a> Sanitizer<'a> {
             let writer = usize::from(cell.writer);
             if cell.mbarrier {
                 let place = || format!("shared address {byte:#x}");
-                return self.tell(Rule::MbarrierOverwritten { other: cell.pc }, issuer, None, place);
+                return self.report(Rule::MbarrierOverwritten { other: cell.pc }, issuer, None, place);
             }
             let allowed = with.same || with.atomic && cell.atomic;
             if cell.writer != NOBODY && cell.event > clock.get(writer) && !allowed {
@@ -430,7 +430,7 @@ impl<'a> Sanitizer<'a> {
         let cells = self.cells.get(at..at + size).unwrap_or_default();
         // What an earlier writer has put there stays its own where this warp does not know of it.
         if !same || cells.iter().all(|cell| cell.writer == NOBODY || known(cell)) {
-            self.note_write(at, size, Cell::of(issuer, event));
+            self.note_write(at, size, Cell::written_by(issuer, event));
         }
     }
 
@@ -473,7 +473,7 @@ impl<'a> Sanitizer<'a> {
                 this.check_write(issuer, clock, at, size, Overlap { atomic: true, same: false })
             });
             let event = self.now(issuer.warp);
-            let cell = Cell { atomic: true, ..Cell::of(issuer, event) };
+            let cell = Cell { atomic: true, ..Cell::written_by(issuer, event) };
             self.note_write(at, size, cell);
         } else {
             self.global(issuer, area.address, area.size, Kind::Atomic, label);
@@ -497,7 +497,7 @@ impl<'a> Sanitizer<'a> {
         self.global(issuer, address, size, Kind::Write { same }, label);
     }
 
-    /// Whether the access is in order.
+    /// True if the access is in order.
     fn global(&mut self, issuer: Issuer, address: u64, size: u32, kind: Kind, label: impl Fn() -> String) -> bool {
         self.accesses += 1;
         let Some(Knowledge { clock: knows, .. }) = self.known.get(issuer.warp as usize) else { return true };
@@ -511,7 +511,7 @@ impl<'a> Sanitizer<'a> {
         let conflict = self.checks.shadow().access(&asker, address, size, kind);
         let Some(conflict) = conflict else { return true };
         let other = if conflict.same_block { format!("warp {}", conflict.warp) } else { "another block".to_owned() };
-        self.tell(Rule::Race { shared: false, other: conflict.pc }, issuer, Some(other), label);
+        self.report(Rule::Race { shared: false, other: conflict.pc }, issuer, Some(other), label);
         false
     }
 
@@ -546,7 +546,7 @@ impl<'a> Sanitizer<'a> {
         self.with_clock(issuer.warp, |this, clock| this.check_write(issuer, clock, at, size, Overlap::default()));
         let phases = self.phases(Object::Mbarrier(mbarrier));
         let (agent, event) = (phases.agent, phases.ended + 1);
-        self.note_write(at, size, Cell { writer: agent as u16, generic: false, ..Cell::of(issuer, event) });
+        self.note_write(at, size, Cell { writer: agent as u16, generic: false, ..Cell::written_by(issuer, event) });
     }
 
     /// A bulk load of another block of the cluster is issued, to this block's memory and mbarrier.
@@ -554,20 +554,20 @@ impl<'a> Sanitizer<'a> {
         self.undefined.set_shared(at, size, 0, None);
         let phases = self.phases(Object::Mbarrier(mbarrier));
         let (agent, event) = (phases.agent, phases.ended + 1);
-        self.note_write(at, size, Cell::of_agent(agent as u16, event, pc));
+        self.note_write(at, size, Cell::written_by_agent(agent as u16, event, pc));
     }
 
     /// A `cp.async` is issued: nobody may touch its bytes until it was waited for.
     pub fn copy_issued(&mut self, issuer: Issuer, at: usize, size: usize) {
         self.with_clock(issuer.warp, |this, clock| this.check_write(issuer, clock, at, size, Overlap::default()));
-        let cell = Cell { generic: false, ..Cell::of(issuer, NEVER) };
+        let cell = Cell { generic: false, ..Cell::written_by(issuer, NEVER) };
         self.note_write(at, size, cell);
     }
 
     /// A `cp.async` that was waited for has landed.
     pub fn copy_landed(&mut self, issuer: Issuer, at: usize, size: usize) {
         let event = self.now(issuer.warp);
-        self.note_write(at, size, Cell { generic: false, ..Cell::of(issuer, event) });
+        self.note_write(at, size, Cell { generic: false, ..Cell::written_by(issuer, event) });
     }
 
     /// Keeps what a warp knows when it issues an operation that reads later; what it does from now on comes after that.
@@ -604,7 +604,9 @@ impl<'a> Sanitizer<'a> {
                 let seen = then.known.proxy.get(writer.into());
                 if event > seen {
                     let by = self.agent_name(writer.into());
-                    self.tell(Rule::ProxyFence { other: pc }, issuer, Some(by), || format!("shared address {byte:#x}"));
+                    self.report(Rule::ProxyFence { other: pc }, issuer, Some(by), || {
+                        format!("shared address {byte:#x}")
+                    });
                     break;
                 }
             }
@@ -622,7 +624,7 @@ impl<'a> Sanitizer<'a> {
         let rule = Rule::WgmmaRegister { other };
         // One missing wait, many registers.
         if self.findings.iter().all(|finding| finding.rule != rule || finding.pc == issuer.pc) {
-            self.tell(rule, issuer, None, String::new);
+            self.report(rule, issuer, None, String::new);
         }
     }
 
@@ -640,11 +642,11 @@ impl<'a> Sanitizer<'a> {
             _ => Some(None),
         };
         if let Some(other) = other {
-            self.tell(Rule::WgmmaFence { other }, issuer, None, String::new);
+            self.report(Rule::WgmmaFence { other }, issuer, None, String::new);
         }
     }
 
-    /// Whether an instruction touches what a `wgmma` is still working on, and whether a
+    /// True if an instruction touches what a `wgmma` is still working on, and whether a
     /// `wgmma.fence` stands between a register's write and a `wgmma` that takes it.
     fn check_registers(&mut self, at: &Execution<'_>) {
         let checks = self.checks;
@@ -674,11 +676,11 @@ impl<'a> Sanitizer<'a> {
         }
     }
 
-    /// Whether lanes are missing from what all of a warp have to execute together.
+    /// True if lanes are missing from what all of a warp have to execute together.
     fn check_aligned(&mut self, at: &Execution<'_>) {
         let checks = self.checks;
         if at.active != 0 && checks.aligned.get(at.pc as usize) == Some(&true) && at.active != at.warp.live() {
-            self.tell(Rule::Divergent, at.first_issuer(), None, String::new);
+            self.report(Rule::Divergent, at.first_issuer(), None, String::new);
         }
     }
 }

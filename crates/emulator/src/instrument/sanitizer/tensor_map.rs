@@ -50,7 +50,7 @@ impl Sanitizer<'_> {
             Some((write.pc, if released { MapFence::Release } else { MapFence::Acquire }))
         });
         if let Some((other, fence)) = lacking {
-            self.tell(Rule::TensorMapFence { other, fence }, issuer, None, label);
+            self.report(Rule::TensorMapFence { other, fence }, issuer, None, label);
         }
     }
 }

@@ -63,24 +63,24 @@ impl Sanitizer<'_> {
         self.accesses += 1;
         let issued = self.now(issuer.warp);
         let touch = Touch { warp: issuer.warp, how, ends: if core == 0 { NEVER } else { core }, issued, pc: issuer.pc };
-        let mut told = false;
+        let mut reported = false;
         for &at in cells {
             let Some(record) = self.tensor.record(at) else { continue };
             let place = || {
                 format!("lanes {} to {} of column {} of tensor memory", 16 * at.group, 16 * at.group + 15, at.column)
             };
-            if !told && how.reads() && how != TensorUse::Load && record.write.is_none() {
-                told = true;
-                self.tell(Rule::TensorUntouched, issuer, None, place);
+            if !reported && how.reads() && how != TensorUse::Load && record.write.is_none() {
+                reported = true;
+                self.report(Rule::TensorUntouched, issuer, None, place);
             }
             let Some(record) = self.tensor.record(at) else { continue };
             let earlier: Vec<Touch> =
                 record.write.iter().chain(record.reads.iter().filter(|_| how.writes())).copied().collect();
             let missing = earlier.iter().find_map(|before| Some((before, self.missing(issuer, how, before)?)));
-            if !told && let Some((before, missing)) = missing {
-                told = true;
+            if !reported && let Some((before, missing)) = missing {
+                reported = true;
                 let by = (before.warp != issuer.warp).then(|| format!("warp {}", before.warp));
-                self.tell(Rule::Tensor { other: before.pc, missing }, issuer, by, place);
+                self.report(Rule::Tensor { other: before.pc, missing }, issuer, by, place);
             }
             let Some(record) = self.tensor.record(at) else { continue };
             if how == TensorUse::Release {
@@ -145,7 +145,7 @@ impl Sanitizer<'_> {
         let is_known =
             |finding: &Finding| matches!(finding.rule, Rule::Unwaited | Rule::Tensor { missing: Missing::Commit, .. });
         if !self.findings.iter().any(is_known) {
-            self.tell(Rule::Unwaited, issuer, None, String::new);
+            self.report(Rule::Unwaited, issuer, None, String::new);
         }
     }
 }

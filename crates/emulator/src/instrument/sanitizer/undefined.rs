@@ -33,7 +33,7 @@ pub(crate) struct Value {
 pub(crate) type Origin = Option<u32>;
 
 impl Value {
-    /// Whether all of it is defined.
+    /// True if all of it is defined.
     pub fn is_defined(&self) -> bool {
         any(&self.bytes) == 0
     }
@@ -78,7 +78,7 @@ struct Registers {
 /// The records of one block.
 pub(super) struct Undefined {
     warps: Vec<Registers>,
-    /// Bytes of shared memory that hold an undefined value. What nothing has written is told when it is read.
+    /// Bytes of shared memory that hold an undefined value. What nothing has written is reported when it is read.
     shared: HashMap<usize, Origin>,
     /// Bytes of local memory that something has written, and those of them that hold an undefined value.
     local: HashMap<usize, Option<Origin>>,
@@ -193,7 +193,7 @@ impl Unwritten {
     }
 
     /// The bytes among `size` that nothing has written, a bit for each.
-    pub fn of(&self, address: u64, size: u32) -> u64 {
+    pub fn bytes(&self, address: u64, size: u32) -> u64 {
         for (first, bytes) in &self.ranges {
             let offset = address.wrapping_sub(*first) as usize;
             if offset < bytes.len() {
@@ -233,8 +233,8 @@ mod tests {
     #[test]
     fn what_is_stored_is_written() {
         let mut unwritten = Unwritten::new(&[(256, 16)]);
-        assert_eq!((unwritten.of(252, 4), unwritten.of(256, 4), unwritten.of(270, 4)), (0, 0b1111, 0b11));
+        assert_eq!((unwritten.bytes(252, 4), unwritten.bytes(256, 4), unwritten.bytes(270, 4)), (0, 0b1111, 0b11));
         unwritten.written(257, 2);
-        assert_eq!(unwritten.of(256, 4), 0b1001);
+        assert_eq!(unwritten.bytes(256, 4), 0b1001);
     }
 }
