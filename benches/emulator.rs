@@ -43,17 +43,9 @@ impl Case {
         let config = LaunchConfig {
             grid,
             block: [fact("threads="), 1, 1],
-            cluster: [1; 3],
             shared: fact("shared="),
-            parameters: Vec::new(),
-            globals: Vec::new(),
             capability,
-            arithmetic: Arithmetic::Exact,
-            check: false,
-            seed: 0,
-            observe: None,
-            unwritten: Vec::new(),
-            limit: None,
+            ..LaunchConfig::default()
         };
         Self { module, entry, config, memory, out }
     }

@@ -9,7 +9,7 @@
 
 use std::sync::atomic::AtomicBool;
 
-use warpbook_emulator::{Arithmetic, GlobalMemory, LaunchConfig, Module, launch};
+use warpbook_emulator::{GlobalMemory, LaunchConfig, Module, launch};
 
 type Error = Box<dyn std::error::Error>;
 
@@ -68,24 +68,8 @@ fn main() -> Result<(), Error> {
         assert!(memory.write(address, &variable.bytes), "a fresh allocation holds its contents");
         globals.push(address);
     }
-    let arithmetic = Arithmetic::Exact;
     let block = [threads, 1, 1];
-    let (cluster, check, seed, observe) = ([1; 3], false, 0, None);
-    let config = LaunchConfig {
-        grid,
-        block,
-        cluster,
-        shared,
-        parameters,
-        globals,
-        capability,
-        arithmetic,
-        check,
-        seed,
-        observe,
-        unwritten: Vec::new(),
-        limit: None,
-    };
+    let config = LaunchConfig { grid, block, shared, parameters, globals, capability, ..LaunchConfig::default() };
     for _ in 0..repeat {
         let start = std::time::Instant::now();
         let stop = AtomicBool::new(false);

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use warpbook_diagnostic::Diagnostic;
-use warpbook_emulator::{Arithmetic, GlobalMemory, LaunchConfig, Module, launch};
+use warpbook_emulator::{GlobalMemory, LaunchConfig, Module, launch};
 
 use super::{packages, python, run};
 use crate::mutations::{Outcome, Table, judge, mutants};
@@ -77,17 +77,13 @@ fn emulate(
     let config = LaunchConfig {
         grid: job.grid,
         block: [job.threads, 1, 1],
-        cluster: [1; 3],
         shared: job.shared,
         parameters,
         globals,
         capability,
-        arithmetic: Arithmetic::Exact,
         check: check.is_some(),
         seed: check.unwrap_or(0),
-        observe: None,
-        unwritten: Vec::new(),
-        limit: None,
+        ..LaunchConfig::default()
     };
     let stop = Arc::new(AtomicBool::new(false));
     let (ended, end) = std::sync::mpsc::channel::<()>();

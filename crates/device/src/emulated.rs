@@ -244,7 +244,7 @@ impl Device for Emulated {
             seed: request.seed,
             observe: request.observe.clone(),
             unwritten: self.unwritten.clone(),
-            limit: None,
+            ..LaunchConfig::default()
         };
         let start = Instant::now();
         let outcome = launch(&loaded.module, kernel, &config, &self.memory, cancel.flag(), print);

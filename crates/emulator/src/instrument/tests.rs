@@ -5,7 +5,7 @@ use warpbook_ptx::isa::{Class, Mnemonic};
 
 use super::observe::{Observe, Observed, *};
 use super::timeline::Activity;
-use crate::{Arithmetic, GlobalMemory, LaunchConfig, Module, launch};
+use crate::{GlobalMemory, LaunchConfig, Module, launch};
 
 /// Runs a kernel with one buffer of 64 KiB, and gives what was observed.
 pub(crate) fn observed(body: &str, observe: &Observe, grid: u32, threads: u32) -> Observed {
@@ -22,17 +22,11 @@ pub(crate) fn observed(body: &str, observe: &Observe, grid: u32, threads: u32) -
     let config = LaunchConfig {
         grid: [grid, 1, 1],
         block: [threads, 1, 1],
-        cluster: [1; 3],
         shared: 32 << 10,
         parameters: vec![x.to_le_bytes().to_vec()],
-        globals: Vec::new(),
         capability: 90,
-        arithmetic: Arithmetic::Exact,
-        check: false,
-        seed: 0,
         observe: Some(observe.clone()),
-        unwritten: Vec::new(),
-        limit: None,
+        ..LaunchConfig::default()
     };
     let stats = launch(&module, kernel, &config, &memory, &AtomicBool::new(false), &|_| {});
     let stats = stats.unwrap_or_else(|fault| panic!("{}", fault.into_diagnostic(module.source()).to_plain()));
