@@ -32,6 +32,7 @@ enum Command {
     Doctor,
     /// Tells Jupyter about the kernel.
     Install(Install),
+    RustCells(cli::rust_cells::RustCells),
 }
 
 #[derive(Args)]
@@ -71,6 +72,7 @@ fn main() -> ExitCode {
         Command::Lab(lab) => lab.run(),
         Command::Doctor => return cli::doctor::run(),
         Command::Install(install) => install.run(),
+        Command::RustCells(rust_cells) => rust_cells.run(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -11,6 +11,7 @@ use serde_json::Value;
 use warpbook::guest;
 use warpbook::kernelspec::{self, Place};
 use warpbook_compiler::environment;
+use warpbook_process::cancel::Cancel;
 
 /// How a line of the report begins.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -231,10 +232,30 @@ fn python(report: &mut Report) {
 
 fn rust(report: &mut Report) {
     report.section("Rust cells");
-    match guest::locate_host() {
-        Ok(host) => report.line(Mark::Found, format!("evaluator: {}", host.display())),
-        Err(error) => {
-            report.line(Mark::Missing, &error.message);
+    match guest::search(None, &Cancel::new()) {
+        guest::Search::Usable { program, .. } => report.line(Mark::Found, format!("evaluator: {}", program.display())),
+        search if guest::can_build() => {
+            report.line(
+                Mark::Missing,
+                match search {
+                    guest::Search::Unusable { program, error } => format!("evaluator: {}: {error}", program.display()),
+                    _ => "the evaluator is not built yet; only Rust cells need it".to_owned(),
+                },
+            );
+            report.advice(format!(
+                "the first Rust cell builds it, or `warpbook rust-cells install` now: {}",
+                guest::build_cost()
+            ));
+        }
+        search => {
+            let error = match search {
+                guest::Search::Unusable { program, error } => guest::unusable(&program, &error),
+                _ => guest::missing(),
+            };
+            report.line(Mark::Missing, format!("{}; only Rust cells need it", error.message));
+            for note in &error.notes {
+                report.advice(note);
+            }
             for help in &error.help {
                 report.advice(help);
             }

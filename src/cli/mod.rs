@@ -3,5 +3,6 @@
 pub mod doctor;
 pub mod lab;
 pub mod run;
+pub mod rust_cells;
 
 mod jupyter;

@@ -53,6 +53,11 @@ class Client(NotebookClient):
                 self.midline = not content["text"].endswith("\n")
         elif kind in ("execute_result", "display_data"):
             self.say_block(content["data"].get("text/plain", ""))
+        elif kind == "update_display_data" and sys.stdout.isatty():
+            # Progress: its last line, over the one before.
+            last = content["data"].get("text/plain", "").rstrip("\n").rpartition("\n")[2]
+            say(f"\r{last}\x1b[K", end="")
+            self.midline = True
         elif kind == "error":
             self.say_block("\n".join(content["traceback"]) or f"{content['ename']}: {content['evalue']}")
         return output

@@ -1,4 +1,4 @@
-//! Whether a Rust cell can run as it is, judged by its brackets, strings and comments alone.
+//! Judges by brackets, strings and comments alone if a Rust cell can run as it is.
 
 use std::iter::Peekable;
 use std::str::Chars;
@@ -59,6 +59,27 @@ pub fn completeness(code: &str) -> Completeness {
     // `0..` and `a + ..` are whole.
     let range = (before_last, last) == ('.', '.');
     if open.is_empty() && (!goes_on || range) { Completeness::Complete } else { Completeness::Incomplete(open.len()) }
+}
+
+/// True if a cell has no code: blanks and comments only.
+pub fn is_blank(code: &str) -> bool {
+    let mut chars = code.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '/' if chars.peek() == Some(&'/') => {
+                chars.by_ref().find(|&c| c == '\n');
+            }
+            '/' if chars.peek() == Some(&'*') => {
+                // An open comment is an error, which the compiler reports.
+                if !block_comment(&mut chars) {
+                    return false;
+                }
+            }
+            c if c.is_whitespace() => {}
+            _ => return false,
+        }
+    }
+    true
 }
 
 fn is_word(c: char) -> bool {
@@ -138,7 +159,17 @@ fn character(chars: &mut Peekable<Chars<'_>>) {
 #[cfg(test)]
 mod tests {
     use super::Completeness::{Complete, Incomplete, Invalid};
-    use super::completeness;
+    use super::{completeness, is_blank};
+
+    #[test]
+    fn comments_are_no_code() {
+        for code in ["", " \n\t", "// x", "// x\n", "/* a /* b */ c */ // d\n\n"] {
+            assert!(is_blank(code), "{code}");
+        }
+        for code in ["1", "// x\n1", "/* a", "/", "/* a */ b", ":vars"] {
+            assert!(!is_blank(code), "{code}");
+        }
+    }
 
     #[test]
     fn whole_cells_are_complete() {

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::ops::Range;
+use std::path::Path;
 use std::process::{ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -9,6 +10,8 @@ use warpbook_process::cancel::Cancel;
 use warpbook_process::child::ChildProcess;
 use warpbook_rust_host::pipes::{Arrival, Pipes};
 use warpbook_rust_host::protocol::{self, Event, Request};
+
+use super::tools::search_path;
 
 /// How long a host may take for its first message; it sends that before it does anything else.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -47,10 +50,10 @@ pub struct Host {
 }
 
 impl Host {
-    /// Starts `command` and waits for its first message. Evaluating starts up behind it.
-    pub fn start(mut command: Command, cancel: &Cancel) -> Result<Self, StartError> {
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut process = ChildProcess::spawn(command)?;
+    /// Starts `program` and waits for its first message; evcxr starts up after that. `directory` is where evcxr builds
+    /// the cells; without one it makes its own.
+    pub fn start(program: &Path, directory: Option<&Path>, cancel: &Cancel) -> Result<Self, StartError> {
+        let mut process = spawn(program, directory)?;
         let (Some(requests), Some(events), Some(errors)) =
             (process.take_stdin(), process.take_stdout(), process.take_stderr())
         else {
@@ -104,6 +107,25 @@ impl Host {
                 Arrival::Errors(_) => {}
                 Arrival::End => return Err(io::ErrorKind::UnexpectedEof.into()),
             }
+        }
+    }
+}
+
+fn spawn(program: &Path, directory: Option<&Path>) -> io::Result<ChildProcess> {
+    let deadline = Instant::now() + Duration::from_secs(2);
+    loop {
+        let mut command = Command::new(program);
+        command.env("PATH", search_path());
+        if let Some(directory) = directory {
+            command.env("EVCXR_TMPDIR", directory);
+        }
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        match ChildProcess::spawn(command) {
+            // The program was just written, and a process that another thread is starting still holds it open.
+            Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy && Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            outcome => return outcome,
         }
     }
 }

@@ -8,6 +8,7 @@
 //! since a cell or a compilation cannot be stopped alone: the variables are lost, and the next Rust cell starts a new
 //! group.
 
+mod build;
 mod build_directory;
 mod completeness;
 mod error;
@@ -15,8 +16,10 @@ mod host;
 mod installation;
 mod rust_cells;
 mod stderr;
+mod tools;
 
+pub use build::cost as build_cost;
 pub use completeness::{Completeness, completeness};
 pub use host::Completions;
-pub use installation::{find_host, locate as locate_host};
+pub use installation::{Search, can_build, find_host, install, missing, search, unusable};
 pub use rust_cells::RustCells;

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use crate::frontend::{Frontend, Stream};
 use crate::render::Output;
@@ -12,9 +11,11 @@ use warpbook_rust_host::pipes::Arrival;
 use warpbook_rust_host::protocol::{Event, Failure, Request};
 
 use super::build_directory::BuildDirectory;
+use super::completeness::is_blank;
 use super::host::{Completions, Host};
+use super::installation::Search;
 use super::stderr::{ErrorStream, Outcome};
-use super::{error, installation};
+use super::{error, installation, tools};
 
 /// The evaluator of Rust cells. Costs nothing before the first one.
 pub struct RustCells {
@@ -52,13 +53,16 @@ impl RustCells {
         self.host = None;
     }
 
-    /// Runs a cell of Rust, or of evcxr's commands (`:dep`, `:vars`, …). What it returns is the value of its last
-    /// expression.
+    /// Runs a cell of Rust, or of evcxr's commands (`:dep`, `:vars`, …), and returns the value of its last expression.
+    /// A cell without code starts nothing.
     pub fn evaluate(&mut self, cell: &Source, frontend: &dyn Frontend, cancel: &Cancel) -> Result<Option<Output>> {
         cancel.check()?;
+        if is_blank(&cell.text) {
+            return Ok(None);
+        }
         let (mut host, started) = match self.host.take() {
             Some(host) => (host, false),
-            None => (self.start(cancel)?, true),
+            None => (self.start(frontend, cancel)?, true),
         };
         let outcome = {
             let killer = host.process.killer();
@@ -126,27 +130,29 @@ impl RustCells {
         }
     }
 
-    fn start(&mut self, cancel: &Cancel) -> Result<Host> {
-        let path = installation::search_path();
-        installation::require_tools(&path)?;
-        let program = match &self.program {
-            Some(program) => program.clone(),
-            None => installation::locate()?,
-        };
+    /// Starts a host, after building one if there is none.
+    fn start(&mut self, frontend: &dyn Frontend, cancel: &Cancel) -> Result<Host> {
+        tools::require_tools()?;
         if self.directory.is_none() {
             let made = BuildDirectory::new().map_err(|error| {
-                Diagnostic::error("rust-start", "the process for Rust cells does not start")
+                Diagnostic::error("rust-start", "the evaluator of Rust cells does not start")
                     .note(error.to_string())
                     .help("Rust cells are built in the temporary directory; TMPDIR chooses another")
             })?;
             self.directory = Some(made);
         }
-        let mut command = Command::new(&program);
-        command.env("PATH", path);
-        if let Some(directory) = &self.directory {
-            command.env("EVCXR_TMPDIR", directory.path());
-        }
-        Host::start(command, cancel).map_err(|error| {
+        let directory = self.directory.as_ref().map(BuildDirectory::path);
+        let program = match &self.program {
+            Some(program) => program.clone(),
+            None => match installation::search(directory, cancel) {
+                Search::Usable { host, .. } => return Ok(host),
+                _ if cancel.is_cancelled() => return Err(Diagnostic::interrupted()),
+                _ if installation::can_build() => installation::install(false, frontend, cancel)?,
+                Search::Unusable { program, error } => return Err(installation::unusable(&program, &error)),
+                Search::Nothing => return Err(installation::missing()),
+            },
+        };
+        Host::start(&program, directory, cancel).map_err(|error| {
             if cancel.is_cancelled() {
                 return Diagnostic::interrupted();
             }
