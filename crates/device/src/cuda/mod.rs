@@ -11,6 +11,7 @@ mod driver;
 mod emulated_host;
 mod fault;
 mod host;
+mod nvml;
 mod protocol;
 pub mod replay;
 mod shared;
