@@ -14,7 +14,21 @@ pub const CHECK: Check = Check { name: "arrows", run };
 
 /// Each room of `src/` with the rooms and crates that it uses, from the top of the house to its floor.
 const ARROWS: &[(&str, &[&str])] = &[
-    ("main", &["compiler", "device", "diagnostic", "emulator", "guest", "kernelspec", "process", "server"]),
+    (
+        "main",
+        &[
+            "compiler",
+            "device",
+            "diagnostic",
+            "emulator",
+            "frontend",
+            "guest",
+            "kernelspec",
+            "process",
+            "render",
+            "server",
+        ],
+    ),
     ("server", &["diagnostic", "frontend", "process", "render", "session", "wire"]),
     (
         "session",
@@ -56,7 +70,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("workspace", &["compiler", "device", "diagnostic", "expression", "files", "frontend", "gpu", "process"]),
     ("files", &["device"]),
-    ("guest", &["diagnostic", "frontend", "process", "render"]),
+    ("guest", &["compiler", "diagnostic", "frontend", "process", "render", "rust-host"]),
     ("wire", &["diagnostic", "render"]),
     ("frontend", &["render"]),
     ("render", &[]),
