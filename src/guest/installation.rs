@@ -151,7 +151,7 @@ pub fn missing() -> Diagnostic {
     Diagnostic::error("no-rust-host", "Rust cells need the program warpbook-rust-host, which is not installed")
         .note("the sources that this Warpbook was built from are not there to build it from")
         .help(format!("in a checkout of the same version run `{}`", build::COMMAND))
-        .help(format!("then copy target/release/{PROGRAM} beside this program, or name it in {VARIABLE}"))
+        .help(format!("then copy target/rust-host/{PROGRAM} beside this program, or name it in {VARIABLE}"))
         .help("magics (`%…`, `%%…`) work without it; `%help` lists them")
 }
 
