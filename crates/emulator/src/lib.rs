@@ -17,6 +17,7 @@ mod program;
 mod run;
 mod state;
 
+pub use decode::implements;
 pub use descriptor::tensor_map::{Broken, Interleave, Swizzle, TENSOR_MAP_BYTES, TensorMap, TensorMapType};
 pub use fault::{Cancelled, Cause, Failure, Fault, Limit, Stuck, Thread, Unsupported};
 pub use instrument::observe;

@@ -3,3 +3,4 @@
 mod filetests;
 mod hardware;
 mod hostile_ptx;
+mod instructions;

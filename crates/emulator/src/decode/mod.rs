@@ -22,6 +22,8 @@ mod scope;
 mod select;
 mod tensor_memory_ops;
 mod tensor_ops;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
@@ -30,6 +32,7 @@ use std::sync::Arc;
 use crate::program::File;
 use crate::program::{Data, Instruction, Op, Program, Register, Slot, Special};
 use scope::Symbols;
+pub use select::implements;
 use warpbook_diagnostic::{Diagnostic, Result};
 use warpbook_ptx::isa::Opcode;
 use warpbook_ptx::{Function, LineInfo, Module, Statement};

@@ -10,6 +10,40 @@ use warpbook_diagnostic::Result;
 use warpbook_ptx::isa::{Mnemonic, Modifier};
 use warpbook_ptx::{Instruction, Operand, PtxType};
 
+/// The instructions of the table that are refused by name.
+macro_rules! refused {
+    () => {
+        Mnemonic::Mul24
+            | Mnemonic::Mad24
+            | Mnemonic::Fns
+            | Mnemonic::Slct
+            | Mnemonic::CvtPack
+            | Mnemonic::StAsync
+            | Mnemonic::StBulk
+            | Mnemonic::RedAsync
+            | Mnemonic::MultimemLdReduce
+            | Mnemonic::MultimemSt
+            | Mnemonic::MultimemRed
+            | Mnemonic::CpAsyncMbarrierArrive
+            | Mnemonic::MbarrierPendingCount
+            | Mnemonic::MmaSparse
+            | Mnemonic::MovMatrix
+            | Mnemonic::WmmaLoad
+            | Mnemonic::WmmaStore
+            | Mnemonic::WmmaMma
+            | Mnemonic::WgmmaMmaAsyncSparse
+            | Mnemonic::Tcgen05Shift
+            | Mnemonic::Tcgen05MmaSparse
+            | Mnemonic::Tcgen05MmaWs
+            | Mnemonic::Tcgen05MmaWsSparse
+    };
+}
+
+/// True for an instruction that the emulator executes, at least in some of its forms.
+pub fn implements(mnemonic: Mnemonic) -> bool {
+    !matches!(mnemonic, refused!())
+}
+
 impl Decoder<'_> {
     /// Decodes one instruction into one or more operations. Every instruction of the table has its arm: a new row does
     /// not compile without one.
@@ -211,29 +245,7 @@ impl Decoder<'_> {
             // `Carry` has them.
             M::AddC | M::SubC | M::MadC => {}
 
-            M::Mul24
-            | M::Mad24
-            | M::Fns
-            | M::Slct
-            | M::CvtPack
-            | M::StAsync
-            | M::StBulk
-            | M::RedAsync
-            | M::MultimemLdReduce
-            | M::MultimemSt
-            | M::MultimemRed
-            | M::CpAsyncMbarrierArrive
-            | M::MbarrierPendingCount
-            | M::MmaSparse
-            | M::MovMatrix
-            | M::WmmaLoad
-            | M::WmmaStore
-            | M::WmmaMma
-            | M::WgmmaMmaAsyncSparse
-            | M::Tcgen05Shift
-            | M::Tcgen05MmaSparse
-            | M::Tcgen05MmaWs
-            | M::Tcgen05MmaWsSparse => return Err(self.unsupported_form()),
+            refused!() => return Err(self.unsupported_form()),
         }
         self.all_taken(&m, instruction)
     }
