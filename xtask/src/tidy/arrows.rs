@@ -64,6 +64,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "frontend",
             "ir",
             "process",
+            "ptx",
             "render",
             "workspace",
         ],

@@ -4,14 +4,22 @@ mod arrows;
 mod cycles;
 mod head_docs;
 mod long_functions;
+mod opcodes;
 mod short_docs;
 mod unsafe_code;
 
 use crate::workspace::Workspace;
 
 /// All checks, in the order in which they run.
-const CHECKS: &[Check] =
-    &[cycles::CHECK, arrows::CHECK, unsafe_code::CHECK, head_docs::CHECK, long_functions::CHECK, short_docs::CHECK];
+const CHECKS: &[Check] = &[
+    cycles::CHECK,
+    arrows::CHECK,
+    unsafe_code::CHECK,
+    opcodes::CHECK,
+    head_docs::CHECK,
+    long_functions::CHECK,
+    short_docs::CHECK,
+];
 
 /// A check of the workspace.
 #[derive(Clone, Copy)]

@@ -10,6 +10,8 @@ use warpbook_compiler::{ParamKind, Stage, TensorDesc};
 use warpbook_device::{Device, Swizzle, TENSOR_MAP_BYTES, TensorMap};
 use warpbook_diagnostic::{Diagnostic, Result, Source};
 use warpbook_ir::shaped;
+use warpbook_ptx::isa::Mnemonic;
+use warpbook_ptx::lines;
 
 /// One descriptor.
 #[derive(Clone, Debug)]
@@ -122,8 +124,8 @@ fn made_by_the_kernel(subject: &Subject) -> Vec<String> {
     }
     // Below TTGIR they have no names.
     let ptx = subject.version.artifact(Stage::Ptx).and_then(|artifact| artifact.text()).unwrap_or_default();
-    let count = ptx.lines().filter(|line| line.contains("tensormap.cp_fenceproxy")).count();
-    (0..count).map(|number| format!("descriptor{number}")).collect()
+    let copies = lines::opcodes(ptx).filter(|opcode| opcode.mnemonic() == Some(Mnemonic::TensormapCpFenceproxy));
+    copies.enumerate().map(|(number, _)| format!("descriptor{number}")).collect()
 }
 
 type Maps = Vec<[u8; TENSOR_MAP_BYTES]>;
