@@ -2,9 +2,11 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use serde_json::Value;
 use warpbook::frontend::Nobody;
+use warpbook::guest::find_host;
 use warpbook::session::Session;
 use warpbook_process::cancel::Cancel;
 use warpbook_test_support::environment;
@@ -62,4 +64,25 @@ fn wgmma() {
 #[test]
 fn tensor_maps_and_mbarriers() {
     run("09-tensor-maps-and-mbarriers.ipynb");
+}
+
+/// Through the program, since the evaluator of Rust cells lies beside that.
+#[test]
+fn rust_cells() {
+    let warpbook = Path::new(env!("CARGO_BIN_EXE_warpbook"));
+    if find_host(warpbook).is_none() {
+        println!("skipped: run `cargo build -p warpbook-rust-host --features evcxr` for this test");
+        return;
+    }
+    environment::python();
+    let notebook = Path::new(env!("CARGO_MANIFEST_DIR")).join("notebooks/19-rust-cells.ipynb");
+    let folder = tempfile::tempdir().expect("a directory");
+    let executed = folder.path().join("executed.ipynb");
+    let output = Command::new(warpbook).arg("run").arg(notebook).arg("--output").arg(&executed).output();
+    let output = output.expect("warpbook starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let executed = fs::read_to_string(executed).expect("the executed notebook");
+    for expected in ["[1, 4, 10]", "image/svg+xml", "bits 0x3555", "panicked: a size of 7"] {
+        assert!(executed.contains(expected), "{expected}");
+    }
 }
