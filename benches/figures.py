@@ -24,6 +24,7 @@ sys.path.insert(0, str(HERE.parent / "tests" / "real_kernels"))
 sys.path.insert(0, str(HERE))
 
 import kernel_latency  # noqa: E402
+
 from session import Session  # noqa: E402
 
 EDITS = 9
@@ -120,9 +121,9 @@ def main():
     commands = {"warpbook": [warpbook, "kernel", "--connection-file"],
                 "ipykernel": [sys.executable, "-m", "ipykernel_launcher", "-f"]}
     ready, cells = kernel_latency.measure(commands)
-    line("start to ready (median of %d)" % kernel_latency.STARTS, statistics.median(ready["warpbook"]),
+    line(f"start to ready (median of {kernel_latency.STARTS})", statistics.median(ready["warpbook"]),
          statistics.median(ready["ipykernel"]), "ipykernel")
-    line("empty cell, request to idle (median of %d)" % kernel_latency.CELLS, statistics.median(cells["warpbook"]),
+    line(f"empty cell, request to idle (median of {kernel_latency.CELLS})", statistics.median(cells["warpbook"]),
          statistics.median(cells["ipykernel"]), "ipykernel")
     with tempfile.TemporaryDirectory() as folder:
         prefix = Path(folder, "jupyter")

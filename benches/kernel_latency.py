@@ -45,7 +45,7 @@ class Kernel:
         self.iopub = context.socket(zmq.SUB)
         self.iopub.setsockopt(zmq.SUBSCRIBE, b"")
         self.shell = context.socket(zmq.DEALER)
-        for kind, port in ((self.shell, ports[0]), (self.iopub, ports[1])):
+        for kind in (self.shell, self.iopub):
             kind.setsockopt(zmq.LINGER, 0)
             kind.setsockopt(zmq.RECONNECT_IVL, 1)
         start = time.perf_counter()

@@ -33,7 +33,7 @@ def main():
     print("Operations whose own place leads on, in per cent, + those that go with what uses their result.\n")
     print("| kernel |", " | ".join(LINKS), "|\n|", "---|" * (len(LINKS) + 1))
     totals, rests = {link: [0, 0, 0] for link in LINKS}, {link: collections.Counter() for link in LINKS}
-    least = {link: (101.0, 101.0) for link in LINKS}
+    least = dict.fromkeys(LINKS, (101.0, 101.0))
     for kernel in kernels:
         with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
             cells = [cell.replace(f" --target {kernel.target}", f" --target {kernel.target} --compile") for cell in kernel.cells]

@@ -79,7 +79,7 @@ def run(options):
 
     with Notebook(options) as notebook:
         notebook.run(BUFFERS)
-        for kernel, cell in (("matmul", MATMUL), ("softmax", SOFTMAX)):
+        for cell in (MATMUL, SOFTMAX):
             notebook.run(cell)
         dumps = []
         for number, (kernel, wanted, more) in enumerate(DUMPS):

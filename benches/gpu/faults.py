@@ -205,7 +205,7 @@ def memory(notebook, options, wanted):
     told, text = 0, ""
     cell = ("%%ptx hungry[100](b0, b1, 0) --threads 128 --scratch 4000000000/128\n"
             + kernel("hungry", "", more=", .param .u64 scratch"))
-    for number in range(options.rounds):
+    for _ in range(options.rounds):
         try:
             notebook.run(cell)
         except CellError as error:

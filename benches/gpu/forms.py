@@ -378,7 +378,7 @@ def wgmma(a, b, accumulator, n=8, registers=False, negate="1, 1", add="1", trans
     text += "ld.param.u64 %at3, [b]; cvta.to.global.u64 %at3, %at3; "
     text += f"mul.wide.u32 %at1, %i1, {b_bytes}; add.u64 %at3, %at3, %at1;\n"
     text += f"mov.u32 %t1, %i3;\n$fill:\nsetp.ge.u32 %p0, %t1, {b_bytes // 4};\n@%p0 bra $filled;\n"
-    text += f"mul.wide.u32 %at1, %t1, 4; add.u64 %at4, %at3, %at1; ld.global.b32 %t2, [%at4];\n"
+    text += "mul.wide.u32 %at1, %t1, 4; add.u64 %at4, %at3, %at1; ld.global.b32 %t2, [%at4];\n"
     text += f"mov.u32 %t3, tiles; mad.lo.u32 %t3, %t1, 4, %t3; st.shared.b32 [%t3+{a_bytes}], %t2; add.u32 %t1, %t1, 128; bra $fill;\n$filled:\n"
     text += "fence.proxy.async.shared::cta;\nbar.sync 0;\n"
     # Leading offset 128, stride offset 256: core matrices of 128 bytes side by side. Transposed tiles use the same bytes.

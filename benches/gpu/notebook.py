@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import numpy
+
 from session import CellError, Session
 
 __all__ = ["CellError", "Notebook"]

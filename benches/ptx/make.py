@@ -94,7 +94,7 @@ KERNELS = [
 
 def main():
     for name, kernel, capability, types, constants, warps in KERNELS:
-        signature = {**types, **{constant: "constexpr" for constant in constants}}
+        signature = {**types, **dict.fromkeys(constants, "constexpr")}
         # Pointers and extents are multiples of 16, as Triton's specialisation finds them.
         attributes = {(index,): [["tt.divisibility", 16]] for index, kind in enumerate(types.values())
                       if kind.startswith("*") or kind == "i32"}

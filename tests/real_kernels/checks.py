@@ -5,9 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy
-
 import calls
+import numpy
 
 HERE = Path(__file__).parent
 

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import edits
 import numpy
-
 from case import NUMPY, Array
 from cases import all_cases
 from checks import mismatch, plain_triton

@@ -21,11 +21,11 @@ import traceback
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import numpy
-
 import edits
+import numpy
 from cases import all_cases
 from checks import mismatch, plain_triton
+
 from session import CellError, Session
 
 STAGES = ("ttir", "ttgir", "llir", "ptx", "cubin")

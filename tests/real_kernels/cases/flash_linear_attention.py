@@ -1,7 +1,6 @@
 """Kernels of fla-core: scans, chunked linear attention with its dots, recurrences. Nearly all have heuristics."""
 
 import numpy
-
 from case import Case, array, blank, cut, softmax
 
 F32 = "f32 sums in another order, and approximate ex2, lg2 or sqrt: a few units of 2^-23"

@@ -1,7 +1,6 @@
 """Kernels of liger-kernel: normalisations, losses, gates, embeddings, routing of experts."""
 
 import numpy
-
 from case import Case, array, blank, cut, softmax, zeros
 
 F32 = "f32 sums of this length in another order, and approximate rsqrt, exp or log: a few units of 2^-23"

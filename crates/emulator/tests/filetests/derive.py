@@ -8,7 +8,6 @@ and that is described below; forms that are missing after that are printed.
 import pathlib
 import random
 import re
-import struct
 import sys
 from fractions import Fraction
 
@@ -123,7 +122,7 @@ def compare(fmt, operation, x, y):
 
 def extreme(fmt, operation, x, y, propagate=False):
     """min and max: -0 is less than +0, a number wins against NaN."""
-    (ka, sa, a), (kb, sb, b) = decode(fmt, x), decode(fmt, y)
+    (ka, sa, _), (kb, sb, _) = decode(fmt, x), decode(fmt, y)
     if ka == NAN or kb == NAN:
         if propagate or ka == kb:
             return nan_of(fmt)
@@ -292,7 +291,8 @@ def arithmetic_form(form, parts):
     base = ty.removesuffix("x2")
     pairs = ty.endswith("x2")
     if base in FORMATS:
-        propagate, xorsign, absolute = take(rest, "NaN"), take(rest, "xorsign"), take(rest, "abs")
+        propagate, xorsign = take(rest, "NaN"), take(rest, "xorsign")
+        take(rest, "abs")
         how = take(rest, "full", "approx")
         if rest:
             return False
@@ -528,7 +528,7 @@ def conversion_form(form, parts):
         return True
     out = bits_of(wide)
     if narrow in FORMATS:
-        values = [value for value in floats(narrow, 1, special=False)]
+        values = list(floats(narrow, 1, special=False))
         scale = min(bits_of(to) + 2, 14 if narrow == "f16" else 70)
         generator = random.Random(form)
         for index in range(12, LANES):

@@ -1,7 +1,19 @@
 """Filetests of forms that Triton does not emit and the emulator runs all the same: bytes and bits of integers, products, tests
 of numbers, and the reductions of bulk copies. See derive.py."""
 
-from derive import FORMATS, LANES, arithmetic, bits_of, decode, extreme, file, floats, integers, lanewise, signed
+from derive import (
+    FORMATS,
+    LANES,
+    arithmetic,
+    bits_of,
+    decode,
+    extreme,
+    file,
+    floats,
+    integers,
+    lanewise,
+    signed,
+)
 
 BYTES = ["u32", "s32"]
 MODES = ["f4e", "b4e", "rc8", "ecl", "ecr", "rc16"]
@@ -108,8 +120,9 @@ def integer_form(form, parts):
         results = []
         for a, start, length in zip(columns[0], starts, lengths):
             sign = 0 if ty[0] == "u" or length == 0 else a >> min(start + length - 1, bits - 1) & 1
-            bit = lambda index: a >> start + index & 1 if index < length and start + index < bits else sign
-            results.append(sum(bit(index) << index for index in range(bits)))
+            inside = [index < length and start + index < bits for index in range(bits)]
+            field = [a >> start + index & 1 if inside[index] else sign for index in range(bits)]
+            results.append(sum(bit << index for index, bit in enumerate(field)))
         return lanes(form, [(bits, columns[0]), (32, starts), (32, lengths)], bits, results, "fields that reach over the end, too.")
     # Of one operand: small values, large ones, every length.
     values = [(1 << bits) - 1 ^ (1 << lane * bits // LANES) if lane % 3 == 0 else columns[0][lane] >> lane * bits // LANES for lane in range(LANES)]

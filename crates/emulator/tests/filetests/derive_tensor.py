@@ -4,7 +4,7 @@ import random
 import re
 from fractions import Fraction
 
-from derive import FORMATS, HERE, bits_of, decode, encode, file, signed, write
+from derive import FORMATS, HERE, bits_of, encode, file, write
 
 LANES = 32
 
@@ -275,7 +275,6 @@ def tensor_access_form(form, parts):
         return False
     shape, count = parts[4], int(parts[5][1:])
     each = {"16x128b": 2, "16x256b": 4}.get(shape, 1) * count
-    cells = each * 32
     rows = 32 if shape == "32x32b" else 16
     # Cells of a warp's lanes by row and column; the upper half of `.16x32bx2` is as far on as there are registers.
     second = each if shape == "16x32bx2" else 0
