@@ -145,7 +145,7 @@ fn chosen() -> Option<u32> {
     Some(std::env::var("WARPBOOK_CAPABILITY").ok()?.parse().expect("an architecture: 90"))
 }
 
-/// What becomes of each mutant of the packages' kernels: `cargo test --test real_kernels -- --ignored --nocapture mutants`.
+/// What becomes of each mutant of the packages' kernels: `cargo test --test heavy -- --ignored --nocapture mutants`.
 #[test]
 #[ignore = "some minutes: by name"]
 fn mutants_of_real_ptx() {

@@ -1,11 +1,14 @@
 //! Chores of this repository, as `cargo xtask CHORE`.
 //!
-//! `tidy` checks the structure of the code, one file of `tidy/` for each check. It also runs as a test.
+//! `tidy` checks the structure of the code, one file of `tidy/` for each check. It also runs as a test. `codegen` writes the
+//! files that are made from the code, `test` runs a tier of tests.
 
+mod codegen;
 mod components;
 mod imports;
 mod names;
 mod tidy;
+mod tiers;
 mod workspace;
 
 use std::path::PathBuf;
@@ -13,16 +16,23 @@ use std::process::ExitCode;
 
 use workspace::Workspace;
 
-const USAGE: &str = "\
-Usage: cargo xtask CHORE
-
-  tidy [CHECK...]    checks the structure of the code; without names, all checks";
+fn usage() -> String {
+    let tiers = tiers::usage();
+    format!(
+        "Usage: cargo xtask CHORE\n\n  \
+         tidy [CHECK...]    checks the structure of the code; without names, all checks\n  \
+         codegen            writes the files that are made from the code\n  \
+         test TIER          runs the tests of a tier:\n{tiers}"
+    )
+}
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let outcome = match arguments.split_first() {
         Some((chore, rest)) if chore == "tidy" => run_tidy(rest),
-        _ => Err(USAGE.to_owned()),
+        Some((chore, [])) if chore == "codegen" => codegen::run(&repository()),
+        Some((chore, [tier])) if chore == "test" => tiers::run(&repository(), tier),
+        _ => Err(usage()),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use warpbook_ptx::isa::{Class, Description, Flow, Mnemonic, Modifier, Opcode, Ordering, Role, Word, Work};
+use warpbook_test_support::generated::check_file;
 
 const HEAD: &str = "\
 # Instructions
@@ -106,12 +107,7 @@ fn page() -> String {
 #[test]
 fn the_page_of_instructions_is_that_of_the_table() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/instructions.md");
-    let page = page();
-    if std::env::var_os("WARPBOOK_BLESS").is_some() {
-        std::fs::write(&path, &page).expect("writes");
-    }
-    let written = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(written == page, "docs/instructions.md is not that of the table: run this test with WARPBOOK_BLESS=1");
+    check_file(&path, &page());
 }
 
 /// Triton's forms have no word that stays a text.

@@ -1,3 +1,5 @@
+//! Numbers in little-endian bytes.
+
 /// The unsigned number in at most 8 little-endian bytes. Of a longer slice the first 8 bytes count.
 #[inline(always)]
 pub fn u64_from_le(bytes: &[u8]) -> u64 {

@@ -2,6 +2,7 @@
 //!
 //! - [`needs`]: how a test says that it is skipped, and why.
 //! - [`environment`]: the managed Python with Triton.
+//! - [`generated`]: files that are written from the code.
 //! - [`kernels`]: sources of kernels that several tests launch.
 //! - [`notebook`]: a session, a reader that records what cells show, and `check_…` functions.
 //! - [`client`]: the other side of the Jupyter protocol, typed.
@@ -12,6 +13,7 @@
 #[cfg(feature = "notebook")]
 pub mod client;
 pub mod environment;
+pub mod generated;
 pub mod kernels;
 pub mod needs;
 #[cfg(feature = "notebook")]

@@ -14,7 +14,7 @@ const ALLOWED: &[&str] = &[
     "crates/emulator/src/arithmetic/fused_lanes.rs",
     "crates/emulator/src/arithmetic/simd.rs",
     "crates/emulator/src/arithmetic/vector.rs",
-    "crates/emulator/src/memory.rs",
+    "crates/emulator/src/state/memory.rs",
     "crates/process/src/child.rs",
 ];
 

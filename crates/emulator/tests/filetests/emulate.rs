@@ -27,6 +27,7 @@ fn narrower_vector_units_give_the_same_bits() {
         let again = again.args(arguments).env("WARPBOOK_VECTOR_UNIT", unit).env_remove("WARPBOOK_BLESS").output();
         let output = again.expect("runs");
         let printed = String::from_utf8_lossy(&output.stdout);
-        assert!(output.status.success() && printed.contains(" files, 0 wrong"), "{unit}: {printed}");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && printed.contains(" files, 0 wrong"), "{unit}: {printed}{errors}");
     }
 }
