@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::render::plot::{latency_histogram, time_text};
-use crate::render::{Output, bytes_text, escape_html, grouped};
+use crate::render::plot::{Plot, time_text};
+use crate::render::{Block, Document, Output, Prose, bytes_text, grouped};
 use warpbook_compiler::meta::Resources;
 use warpbook_compiler::{Sourced, Stage};
 use warpbook_device::emulation::Counters;
@@ -104,20 +104,14 @@ pub struct Report {
 }
 
 impl Report {
-    /// The text form: short, and the same from run to run but for its last line.
-    pub fn text(&self) -> String {
-        let mut text = self.headline();
-        for line in self.facts() {
-            let _ = write!(text, "\n{line}");
-        }
-        for change in self.changes() {
-            let _ = write!(text, "\n{change}");
-        }
-        for warning in &self.warnings {
-            let _ = write!(text, "\nwarning: {warning}");
-        }
-        let _ = write!(text, "\n{}", self.times());
-        text
+    /// All that it says. In the text the times stand in the last line: the rest is the same from run to run.
+    fn document(&self) -> Document {
+        let mut document = Document::new(self.headline());
+        self.facts().into_iter().chain(self.changes()).for_each(|line| document.line(Prose::plain(line)));
+        document.extend(self.warnings.iter().map(|warning| Block::Warning(warning.into())));
+        document.push(Block::Aside(self.times().into()));
+        document.extend(self.plot());
+        document.with_facts(self.facts_json())
     }
 
     /// What the launch changed, in words where it is nothing.
@@ -231,14 +225,10 @@ impl Report {
 
     /// Every form of the report.
     pub fn output(&self) -> Output {
-        let mut output = Output::text(self.text()).with_html(self.html()).with_facts(self.facts_json());
-        if let Some(svg) = self.plot() {
-            output = output.with_svg(svg);
-        }
-        output
+        self.document().output()
     }
 
-    fn plot(&self) -> Option<String> {
+    fn plot(&self) -> Option<Plot> {
         let launch = self.launch.as_ref()?;
         let samples = &launch.timing.as_ref()?.samples;
         let quantiles = Quantiles::of(samples)?;
@@ -251,33 +241,7 @@ impl Report {
             launch.device,
             if launch.emulated { " (emulated time)" } else { "" },
         );
-        latency_histogram(&title, samples)
-    }
-
-    fn html(&self) -> String {
-        let mut html = format!(
-            "<div style=\"font-family:var(--jp-code-font-family,monospace);font-size:0.9em;line-height:1.5\">\
-             <div><b>{}</b></div>",
-            escape_html(&self.headline())
-        );
-        let mut line = |text: &str, style: &str| {
-            let _ = write!(html, "<div style=\"white-space:pre-wrap;{style}\">{}</div>", escape_html(text));
-        };
-        for fact in self.facts() {
-            line(&fact, "");
-        }
-        for change in self.changes() {
-            line(&change, "");
-        }
-        for warning in &self.warnings {
-            line(&format!("warning: {warning}"), "border-left:3px solid #d98200;padding-left:6px");
-        }
-        line(&self.times(), "opacity:0.8");
-        if let Some(svg) = self.plot() {
-            html.push_str(&svg);
-        }
-        html.push_str("</div>");
-        html
+        Plot::latency_histogram(&title, samples)
     }
 
     fn facts_json(&self) -> Value {
@@ -479,7 +443,7 @@ mod tests {
         let mut other = report();
         other.stages[0].elapsed = Duration::from_millis(1);
         other.stages[1].cached = false;
-        let (a, b) = (report().text(), other.text());
+        let (a, b) = (report().document().text(), other.document().text());
         let body = |text: &str| text.rsplit_once('\n').map(|(body, _)| body.to_owned());
         assert_eq!(body(&a), body(&b));
         assert_eq!(

@@ -1,6 +1,22 @@
 //! Elements of a tensor as numpy prints them: aligned, in brackets, the middle of a large one left out.
 
-use super::escape_html;
+use maud::{Markup, html};
+
+/// Elements of a tensor, ready to be shown.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Array {
+    text: String,
+    /// What the HTML has in the place of the text: a vector or a matrix with its indices.
+    indexed: Option<Indexed>,
+}
+
+/// A vector or a matrix: columns by their indices, and rows with theirs. What is left out is `…`.
+#[derive(Clone, Debug, PartialEq)]
+struct Indexed {
+    is_matrix: bool,
+    columns: Vec<String>,
+    rows: Vec<(String, Vec<String>)>,
+}
 
 /// One element.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,7 +33,7 @@ pub struct Cells<'a> {
     pub shape: &'a [usize],
     /// The element at a row-major index.
     pub element: &'a dyn Fn(usize) -> Element,
-    /// Whether nothing is left out.
+    /// True if nothing is left out.
     pub is_full: bool,
 }
 
@@ -76,38 +92,90 @@ enum Row {
     Close,
 }
 
-/// As aligned text and as HTML.
-pub fn both(cells: &Cells<'_>) -> (String, String) {
-    if cells.shape.contains(&0) {
-        return ("[]".to_owned(), "<pre>[]</pre>".to_owned());
+impl Array {
+    /// The elements that are shown, written alike.
+    pub fn new(cells: &Cells<'_>) -> Self {
+        if cells.shape.contains(&0) {
+            return Self { text: "[]".to_owned(), indexed: None };
+        }
+        let mut rows = Vec::new();
+        cells.rows(0, 0, &mut |row| rows.push(row));
+        let elements = || {
+            rows.iter().flat_map(|row| match row {
+                Row::Elements(elements) => elements.as_slice(),
+                _ => &[],
+            })
+        };
+        let floats = elements().flatten().filter_map(|element| match element {
+            Element::Float(value) => Some(*value),
+            Element::Text(_) => None,
+        });
+        let format = FloatFormat::for_values(floats);
+        let show = |element: &Option<Element>| match element {
+            // A single one in full.
+            Some(Element::Float(value)) if cells.shape.is_empty() && value.is_finite() => format!("{value:?}"),
+            Some(Element::Float(value)) => format.show(*value),
+            Some(Element::Text(text)) => text.clone(),
+            None => "...".to_owned(),
+        };
+        let width = elements().map(|element| show(element).len()).max().unwrap_or(0);
+        let text = text(&rows, cells.shape.is_empty(), &|element| format!("{:>width$}", show(element)));
+        let is_indexed = matches!(cells.shape.len(), 1 | 2);
+        Self { text, indexed: is_indexed.then(|| Indexed::new(&rows, cells, &show)) }
     }
-    let mut rows = Vec::new();
-    cells.rows(0, 0, &mut |row| rows.push(row));
-    let elements = || {
-        rows.iter().flat_map(|row| match row {
-            Row::Elements(elements) => elements.as_slice(),
-            _ => &[],
-        })
-    };
-    let floats = elements().flatten().filter_map(|element| match element {
-        Element::Float(value) => Some(*value),
-        Element::Text(_) => None,
-    });
-    let format = FloatFormat::of(floats);
-    let show = |element: &Option<Element>| match element {
-        // A single one in full.
-        Some(Element::Float(value)) if cells.shape.is_empty() && value.is_finite() => format!("{value:?}"),
-        Some(Element::Float(value)) => format.show(*value),
-        Some(Element::Text(text)) => text.clone(),
-        None => "...".to_owned(),
-    };
-    let width = elements().map(|element| show(element).len()).max().unwrap_or(0);
-    let text = text(&rows, cells.shape.is_empty(), &|element| format!("{:>width$}", show(element)));
-    let html = match cells.shape.len() {
-        1 | 2 => table(&rows, cells, &show),
-        _ => format!("<pre>{}</pre>", escape_html(&text)),
-    };
-    (text, html)
+
+    /// As aligned text in brackets.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// As HTML.
+    pub fn html(&self) -> Markup {
+        let Some(Indexed { is_matrix, columns, rows }) = &self.indexed else {
+            return html! { pre.wb-array-text { (self.text) } };
+        };
+        html! {
+            table.wb-array {
+                thead {
+                    tr.wb-array-row {
+                        @if *is_matrix { th.wb-array-index {} }
+                        @for column in columns { th.wb-array-index scope="col" { (column) } }
+                    }
+                }
+                tbody {
+                    @for (label, elements) in rows {
+                        tr.wb-array-row {
+                            @if *is_matrix { th.wb-array-index scope="row" { (label) } }
+                            @for element in elements { td.wb-array-element { (element) } }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Indexed {
+    fn new(rows: &[Row], cells: &Cells<'_>, show: &dyn Fn(&Option<Element>) -> String) -> Self {
+        let index_text = |index: Option<usize>| index.map_or_else(|| "…".to_owned(), |index| index.to_string());
+        let is_matrix = cells.shape.len() == 2;
+        let mut labels = if is_matrix { cells.indices(0) } else { Vec::new() }.into_iter();
+        let shown = |element: &Option<Element>| match element {
+            Some(_) => show(element).trim().to_owned(),
+            None => "…".to_owned(),
+        };
+        let mut indexed = Vec::new();
+        for row in rows {
+            let elements = match row {
+                Row::Elements(elements) => elements.as_slice(),
+                Row::LeftOut => &[],
+                _ => continue,
+            };
+            indexed.push((index_text(labels.next().flatten()), elements.iter().map(shown).collect()));
+        }
+        let columns = cells.indices(cells.shape.len() - 1).into_iter().map(index_text).collect();
+        Self { is_matrix, columns, rows: indexed }
+    }
 }
 
 fn text(rows: &[Row], is_single: bool, show: &dyn Fn(&Option<Element>) -> String) -> String {
@@ -148,40 +216,6 @@ fn text(rows: &[Row], is_single: bool, show: &dyn Fn(&Option<Element>) -> String
     text
 }
 
-/// A row or a matrix with its indices. Colours are the page's own, so that it suits light and dark.
-fn table(rows: &[Row], cells: &Cells<'_>, show: &dyn Fn(&Option<Element>) -> String) -> String {
-    const CELL: &str = "padding:1px 8px;text-align:right;font-family:monospace";
-    let heading = |text: &str| format!("<th style=\"{CELL};opacity:0.75;font-weight:normal\">{text}</th>");
-    let index_text = |index: &Option<usize>| index.map_or_else(|| "…".to_owned(), |index| index.to_string());
-    let columns = cells.indices(cells.shape.len() - 1);
-    let mut html = String::from("<table style=\"border-collapse:collapse\"><tr>");
-    let is_matrix = cells.shape.len() == 2;
-    if is_matrix {
-        html.push_str(&heading(""));
-    }
-    columns.iter().for_each(|index| html.push_str(&heading(&index_text(index))));
-    html.push_str("</tr>");
-    let mut labels = if is_matrix { cells.indices(0) } else { Vec::new() }.into_iter();
-    for row in rows {
-        let elements = match row {
-            Row::Elements(elements) => elements.as_slice(),
-            Row::LeftOut => &[],
-            _ => continue,
-        };
-        html.push_str("<tr>");
-        if is_matrix {
-            html.push_str(&heading(&index_text(&labels.next().flatten())));
-        }
-        for element in elements {
-            let text = if element.is_some() { show(element) } else { "…".to_owned() };
-            html.push_str(&format!("<td style=\"{CELL}\">{}</td>", escape_html(text.trim())));
-        }
-        html.push_str("</tr>");
-    }
-    html.push_str("</table>");
-    html
-}
-
 /// How all floats of a tensor are written.
 #[derive(Clone, Copy)]
 struct FloatFormat {
@@ -191,7 +225,7 @@ struct FloatFormat {
 
 impl FloatFormat {
     /// numpy's rule: exponents where the range needs them; at most four decimals, and no more than any needs.
-    fn of(values: impl Iterator<Item = f64> + Clone) -> Self {
+    fn for_values(values: impl Iterator<Item = f64> + Clone) -> Self {
         let magnitudes = || values.clone().filter(|value| value.is_finite() && *value != 0.0).map(f64::abs);
         let (least, largest) = magnitudes().fold((f64::INFINITY, 0.0), |(a, b), value| (value.min(a), value.max(b)));
         let is_scientific = largest >= 1e8 || largest > 0.0 && (least < 1e-4 || largest / least > 1e6);
@@ -246,7 +280,7 @@ mod tests {
     use super::*;
 
     fn shown(shape: &[usize], values: &[f64], is_full: bool) -> String {
-        both(&Cells { shape, element: &|index| Element::Float(values[index]), is_full }).0
+        Array::new(&Cells { shape, element: &|index| Element::Float(values[index]), is_full }).text
     }
 
     #[test]
@@ -268,7 +302,8 @@ mod tests {
         assert!(text.contains("\n ...\n [810.0"), "{text}");
         assert_eq!(text.lines().count(), 7);
         assert_eq!(shown(&[30, 30], &values, true).lines().count(), 90);
-        let (_, html) = both(&Cells { shape: &[30, 30], element: &|i| Element::Float(values[i]), is_full: false });
+        let cells = Cells { shape: &[30, 30], element: &|i| Element::Float(values[i]), is_full: false };
+        let html = Array::new(&cells).html().into_string();
         assert!(html.contains(">29</th>") && html.contains(">899.0</td>") && !html.contains(">100.0<"), "{html}");
     }
 

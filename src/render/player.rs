@@ -1,23 +1,34 @@
 //! Steps that one goes through: a table, and with scripts a player with a slider and keys. No data but the table's own.
 
-use std::fmt::Write;
+use maud::{Markup, html};
 
-use super::escape_html;
+use super::script::script;
+
+/// Steps that one goes through.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Player {
+    /// What the steps are of, for who does not see them.
+    pub label: String,
+    /// What the source is called: `Triton`.
+    pub source_title: String,
+    /// The steps, in order.
+    pub steps: Vec<Step>,
+}
 
 /// One step.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Step {
     /// Its number.
     pub number: u32,
-    /// Where the instruction stands.
+    /// The line of the PTX that the instruction stands in.
     pub ptx_line: u32,
-    /// Its text.
+    /// The text of the instruction.
     pub instruction: String,
     /// The name and the text of the source line.
     pub source: Option<(String, String)>,
-    /// Lanes that are there, and those that take part.
+    /// Lanes that have not ended, one bit each.
     pub present: u32,
-    /// See `present`.
+    /// Lanes that take part, one bit each.
     pub active: u32,
     /// Names and values of the registers that it writes.
     pub registers: Vec<(String, String)>,
@@ -25,63 +36,74 @@ pub struct Step {
     pub memory: Vec<String>,
 }
 
-const STYLE: &str = include_str!("player.css");
-const SCRIPT: &str = include_str!("player.js");
+const SCRIPT: &str = include_str!("scripts/player.js");
 
-/// The player.
-pub fn html(title: &str, source_title: &str, steps: &[Step]) -> String {
-    let mut html = format!(
-        "<div class=\"wb-player\" tabindex=\"0\" aria-label=\"{0}\"><style>{STYLE}</style><b>{0}</b>\
-         <div class=\"wb-player-bar\" hidden><button type=\"button\" data-by=\"-1\" aria-label=\"step back\">◀</button>\
-         <input type=\"range\" min=\"0\" max=\"{1}\" value=\"0\" aria-label=\"step\">\
-         <button type=\"button\" data-by=\"1\" aria-label=\"next step\">▶</button> <output></output>\
-         <label><input type=\"checkbox\"> all steps</label></div>\
-         <div class=\"wb-player-steps\" tabindex=\"0\"><table><tr><th>step<th>PTX<th>instruction<th>lanes<th>registers after it, memory",
-        escape_html(title),
-        steps.len().saturating_sub(1)
-    );
-    let mut source: Option<&(String, String)> = None;
-    for step in steps {
-        if step.source.as_ref() != source
-            && let Some((name, text)) = &step.source
-        {
-            let _ = write!(
-                html,
-                "<tr class=\"s\"><td colspan=\"5\">{source_title} {}: {}",
-                escape_html(name),
-                escape_html(text)
-            );
-        }
-        source = step.source.as_ref();
-        let _ = write!(
-            html,
-            "<tr data-a=\"{:x}\" data-p=\"{:x}\"><td>{}<td>{}<td>{}<td>{}<td>",
-            step.active,
-            step.present,
-            step.number,
-            step.ptx_line,
-            escape_html(&step.instruction),
-            match (step.active, step.active.count_ones()) {
-                (u32::MAX, _) => "all".to_owned(),
-                (_, count) => format!("{count} of {}", step.present.count_ones()),
+impl Player {
+    /// As HTML: a table, and the controls that the script shows.
+    pub fn html(&self) -> Markup {
+        html! {
+            div.wb-player tabindex="0" aria-label=(self.label) {
+                div.wb-player-bar hidden {
+                    button type="button" data-by="-1" aria-label="step back" { "◀" }
+                    input.wb-player-slider type="range" min="0" max=(self.steps.len().saturating_sub(1)) value="0" aria-label="step";
+                    button type="button" data-by="1" aria-label="next step" { "▶" }
+                    output.wb-player-position {}
+                    label { input.wb-player-all type="checkbox"; " all steps" }
+                }
+                div.wb-player-box tabindex="0" {
+                    table.wb-player-table {
+                        thead {
+                            tr.wb-player-row {
+                                @for title in ["step", "PTX", "instruction", "lanes", "registers after it, memory"] {
+                                    th.wb-player-title scope="col" { (title) }
+                                }
+                            }
+                        }
+                        tbody { (self.rows()) }
+                    }
+                }
+                (script(SCRIPT))
             }
-        );
-        let mut first = true;
-        let mut part = |text: String| {
-            if !std::mem::take(&mut first) {
-                html.push_str("<br>");
-            }
-            html.push_str(&text);
-        };
-        for (name, values) in &step.registers {
-            part(format!("<b>{}</b> {}", escape_html(name), escape_html(values)));
-        }
-        for memory in &step.memory {
-            part(format!("<i>{}</i>", escape_html(memory)));
         }
     }
-    let _ = write!(html, "</table></div><script>{SCRIPT}</script></div>");
-    html
+
+    /// A row for each step, and over the steps of one line of the source that line.
+    fn rows(&self) -> Markup {
+        let before = std::iter::once(None).chain(self.steps.iter().map(|step| step.source.as_ref()));
+        html! {
+            @for (step, before) in self.steps.iter().zip(before) {
+                @if let Some((name, text)) = step.source.as_ref().filter(|source| Some(*source) != before) {
+                    tr.wb-player-row { td.wb-player-source colspan="5" { (self.source_title) " " (name) ": " (text) } }
+                }
+                (step.html())
+            }
+        }
+    }
+}
+
+impl Step {
+    /// The cells are told by their place, not by a class each: there are hundreds of rows.
+    fn html(&self) -> Markup {
+        let (present, active) = (format!("{:x}", self.present), format!("{:x}", self.active));
+        html! {
+            tr.wb-player-row data-active=(active) data-present=(present) {
+                td { (self.number) }
+                td { (self.ptx_line) }
+                td { (self.instruction) }
+                td { @if self.active == u32::MAX { "all" } @else { (self.active.count_ones()) " of " (self.present.count_ones()) } }
+                td {
+                    @for (at, (name, values)) in self.registers.iter().enumerate() {
+                        @if at > 0 { br; }
+                        b { (name) } " " (values)
+                    }
+                    @for (at, memory) in self.memory.iter().enumerate() {
+                        @if at + self.registers.len() > 0 { br; }
+                        i { (memory) }
+                    }
+                }
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -100,11 +122,12 @@ mod tests {
             registers: vec![("%r1".into(), "4·lane".into())],
             memory: vec!["reads a[0:4]".into()],
         };
-        let html = html("k & co", "Triton", &[step(0), step(1)]);
+        let player = Player { label: "k & co".into(), source_title: "Triton".into(), steps: vec![step(0), step(1)] };
+        let html = player.html().into_string();
         assert!(html.contains("k &amp; co") && html.contains("%r1, &lt;1&gt;"));
         // The source line stands over both.
         assert_eq!(html.matches("Triton 3: x += 1").count(), 1);
-        assert!(html.contains("<td>4 of 32<td><b>%r1</b> 4·lane<br><i>reads a[0:4]</i>"), "{html}");
+        assert!(html.contains("<td>4 of 32</td><td><b>%r1</b> 4·lane<br><i>reads a[0:4]</i></td>"), "{html}");
     }
 
     #[test]
@@ -116,7 +139,8 @@ mod tests {
             memory: vec!["copies from a[0:64, 0:64]".into()],
             ..Step::default()
         };
-        let html = html("k", "Triton", &vec![step; 400]);
+        let player = Player { label: "k".into(), source_title: "Triton".into(), steps: vec![step; 400] };
+        let html = player.html().into_string();
         assert!(html.len() < 300_000, "{} bytes", html.len());
     }
 }

@@ -1,7 +1,33 @@
 //! Plots of measured times, as SVG that reads on a light and on a dark page (no background, mid-grey axes).
 
-use plotters::prelude::*;
 use std::time::Duration;
+
+use maud::{Markup, PreEscaped, html};
+use plotters::prelude::*;
+
+/// A plot that is drawn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plot {
+    svg: String,
+}
+
+impl Plot {
+    /// The distribution of repeated launches: a histogram in time, the median marked.
+    /// `title` says what one should see. Empty samples give `None`.
+    pub fn latency_histogram(title: &str, samples: &[Duration]) -> Option<Self> {
+        latency_histogram(title, samples).map(|svg| Self { svg })
+    }
+
+    /// As an image of its own.
+    pub fn svg(&self) -> &str {
+        &self.svg
+    }
+
+    /// As HTML. The plotting library escapes its texts itself.
+    pub fn html(&self) -> Markup {
+        html! { (PreEscaped(&self.svg)) }
+    }
+}
 
 const AXIS: RGBColor = RGBColor(128, 128, 128);
 const BAR: RGBColor = RGBColor(66, 133, 214);

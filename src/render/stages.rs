@@ -1,22 +1,29 @@
 //! Texts side by side whose lines belong to one another. Without scripts each is a text to read; a click, a hover or
 //! the arrow keys mark a line and all that belong to it.
 
-use std::fmt::Write;
-use std::io::Write as _;
+use std::io::Write;
 use std::ops::Range;
 
 use base64::Engine;
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
+use maud::{Markup, html};
 
-use super::{escape_html, grouped};
+use super::numbers::grouped;
+use super::script::script;
 
-const STYLE: &str = include_str!("stages.css");
-const SCRIPT: &str = include_str!("stages.js");
+const SCRIPT: &str = include_str!("scripts/stages.js");
 
-/// A line.
-#[derive(Clone, Debug, Default)]
-pub struct Line {
+/// Texts side by side.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Panes {
+    /// The texts, from the left.
+    pub panes: Vec<Pane>,
+}
+
+/// A line of a text.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PaneLine {
     /// What stands before it.
     pub label: String,
     /// Its text.
@@ -32,16 +39,16 @@ pub struct Line {
 }
 
 /// A text.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pane {
     /// `TTGIR`
     pub title: String,
     /// A few words beside the title.
     pub note: String,
-    /// Whether it is open at first.
+    /// True if it is open at first.
     pub open: bool,
     /// Its lines.
-    pub lines: Vec<Line>,
+    pub lines: Vec<PaneLine>,
 }
 
 /// Lines that the browser lays out together, and only when they are seen.
@@ -54,105 +61,91 @@ const LONGEST: usize = 40_000;
 /// Characters of a line that are shown.
 const WIDEST: usize = 400;
 
-/// All panes as HTML, under a headline.
-pub fn html(headline: &str, panes: &[Pane]) -> String {
-    html_over(headline, panes, "")
+impl Panes {
+    /// As HTML, with the script that links the lines.
+    pub fn html(&self) -> Markup {
+        html! {
+            div.wb-stages {
+                div.wb-stages-row { @for pane in &self.panes { (pane.html()) } }
+                (script(SCRIPT))
+            }
+        }
+    }
 }
 
-/// All panes as HTML, under a headline and over some more of it.
-pub fn html_over(headline: &str, panes: &[Pane], below: &str) -> String {
-    let mut html =
-        format!("<div class=\"wb-s\"><style>{STYLE}</style><div><strong>{}</strong></div>", escape_html(headline));
-    html.push_str("<div class=\"wb-row\">");
-    for pane in panes {
-        let title = escape_html(&pane.title);
-        let widest = pane.lines.iter().map(|line| line.label.chars().count()).max().unwrap_or(0);
-        let open = if pane.open { " open" } else { "" };
-        let _ = write!(
-            html,
-            "<details{open}><summary>{title} <small>{}</small></summary>\
-             <div class=\"wb-t\" tabindex=\"0\" aria-label=\"{title}\" style=\"--n:{widest}ch\">",
-            escape_html(&pane.note)
-        );
-        let more = pane.lines.len().saturating_sub(PLAIN);
-        let (head, rest) = pane.lines.split_at(if more > 0 { PLAIN / 2 } else { pane.lines.len() });
+impl Pane {
+    fn html(&self) -> Markup {
+        let widest = self.lines.iter().map(|line| line.label.chars().count()).max().unwrap_or(0);
+        let more = self.lines.len().saturating_sub(PLAIN);
+        let (head, rest) = self.lines.split_at(if more > 0 { PLAIN / 2 } else { self.lines.len() });
         let (middle, tail) = rest.split_at(more);
-        chunks(head, &mut html);
-        if more > 0 {
-            folded(middle, &mut html);
+        html! {
+            details.wb-stages-pane open[self.open] {
+                summary.wb-stages-title { (self.title) " " small.wb-stages-note { (self.note) } }
+                div.wb-stages-text tabindex="0" aria-label=(self.title) style={ "--wb-stages-label:" (widest) "ch" } {
+                    (chunks(head))
+                    @if more > 0 { (packed(middle)) }
+                    (chunks(tail))
+                }
+            }
         }
-        chunks(tail, &mut html);
-        html.push_str("</div></details>");
     }
-    html.push_str("</div>");
-    html.push_str(below);
-    html.push_str("<script>");
-    html.push_str(SCRIPT);
-    html.push_str("</script></div>");
-    html
 }
 
 /// Lines that no reader without scripts sees: a 1.2 MB text takes a tenth of that in a notebook.
-fn folded(lines: &[Line], html: &mut String) {
+fn packed(lines: &[PaneLine]) -> Markup {
     let (kept, cut) = lines.split_at(lines.len().min(LONGEST));
-    let mut unfolded = String::new();
-    chunks(kept, &mut unfolded);
     let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
     // Writing into memory does not fail.
-    let packed = encoder.write_all(unfolded.as_bytes()).and_then(|()| encoder.finish()).unwrap_or_default();
-    let packed = base64::engine::general_purpose::STANDARD.encode(packed);
-    let _ = write!(html, "<p z=\"{packed}\">… {} lines, shown where scripts run …</p>", grouped(kept.len() as u64));
-    if !cut.is_empty() {
-        let _ = write!(html, "<p>… {} lines: %edit has them …</p>", grouped(cut.len() as u64));
+    let written = encoder.write_all(chunks(kept).into_string().as_bytes());
+    let bytes = written.and_then(|()| encoder.finish()).unwrap_or_default();
+    let bytes = base64::engine::general_purpose::STANDARD.encode(bytes);
+    html! {
+        p.wb-stages-packed data-packed=(bytes) { "… " (grouped(kept.len() as u64)) " lines, shown where scripts run …" }
+        @if !cut.is_empty() {
+            p.wb-stages-packed { "… " (grouped(cut.len() as u64)) " lines: %edit has them …" }
+        }
     }
 }
 
-fn chunks(lines: &[Line], html: &mut String) {
-    lines.chunks(CHUNK).for_each(|lines| chunk(lines, html));
+fn chunks(lines: &[PaneLine]) -> Markup {
+    html! {
+        @for lines in lines.chunks(CHUNK) {
+            div.wb-stages-chunk { @for line in lines { (line.html()) } }
+        }
+    }
 }
 
-fn chunk(lines: &[Line], html: &mut String) {
-    html.push_str("<div class=\"wb-c\">");
-    for line in lines {
-        let _ = write!(html, "<div n=\"{}\"", line.label);
-        if !line.keys.is_empty() {
-            let keys: Vec<String> = line.keys.iter().map(u32::to_string).collect();
-            let _ = write!(html, " k=\"{}\"", keys.join(" "));
-        }
-        if let Some(fine) = line.fine {
-            let _ = write!(html, " p=\"{fine}\"");
-        }
-        if !line.uses.is_empty() {
-            let uses: Vec<String> = line.uses.iter().map(u32::to_string).collect();
-            let _ = write!(html, " u=\"{}\"", uses.join(" "));
-        }
-        html.push('>');
-        if let Some((end, _)) = line.text.char_indices().nth(WIDEST) {
-            let left = line.text[end..].chars().count();
-            let _ = write!(html, "{} <i>… {left} characters</i></div>", escape_html(&line.text[..end]));
-            continue;
-        }
-        match line.strong.clone().filter(|span| line.text.get(span.clone()).is_some()) {
-            Some(span) => {
-                html.push_str(&escape_html(&line.text[..span.start]));
-                let _ = write!(html, "<b>{}</b>", escape_html(&line.text[span.clone()]));
-                comment(&line.text[span.end..], html);
+impl PaneLine {
+    /// What the script and the style read stands in its data: `n` the label, `k` the keys, `u` the keys of what uses
+    /// it, `p` the closer key. A text has thousands of lines, so these names are short.
+    fn html(&self) -> Markup {
+        let numbers = |numbers: &[u32]| {
+            let numbers: Vec<String> = numbers.iter().map(u32::to_string).collect();
+            (!numbers.is_empty()).then(|| numbers.join(" "))
+        };
+        html! {
+            div data-n=(self.label) data-k=[numbers(&self.keys)] data-p=[self.fine] data-u=[numbers(&self.uses)] {
+                (self.words())
             }
-            None => html.push_str(&escape_html(&line.text)),
         }
-        html.push_str("</div>");
     }
-    html.push_str("</div>");
-}
 
-/// The rest of a line, its comment set back.
-fn comment(text: &str, html: &mut String) {
-    match text.find("//") {
-        Some(at) => {
-            html.push_str(&escape_html(&text[..at]));
-            let _ = write!(html, "<i>{}</i>", escape_html(&text[at..]));
+    fn words(&self) -> Markup {
+        if let Some((end, _)) = self.text.char_indices().nth(WIDEST) {
+            let left = self.text[end..].chars().count();
+            return html! { (self.text[..end]) " " i { "… " (left) " characters" } };
         }
-        None => html.push_str(&escape_html(text)),
+        let Some(span) = self.strong.clone().filter(|span| self.text.get(span.clone()).is_some()) else {
+            return html! { (self.text) };
+        };
+        // The comment behind the operation is set back.
+        let rest = &self.text[span.end..];
+        let (rest, comment) = rest.split_at(rest.find("//").unwrap_or(rest.len()));
+        html! {
+            (self.text[..span.start]) b { (self.text[span]) } (rest)
+            @if !comment.is_empty() { i { (comment) } }
+        }
     }
 }
 
@@ -162,8 +155,8 @@ mod tests {
 
     use super::*;
 
-    fn pane(count: usize) -> Pane {
-        let line = |at: usize| Line {
+    fn panes(count: usize) -> String {
+        let line = |at: usize| PaneLine {
             label: at.to_string(),
             text: "tt.load <x> // y".into(),
             strong: Some(0..7),
@@ -171,28 +164,37 @@ mod tests {
             fine: Some(3),
             uses: Vec::new(),
         };
-        Pane { title: "TTIR".into(), note: "1 line".into(), open: true, lines: (0..count).map(line).collect() }
+        let lines = (0..count).map(line).collect();
+        Panes { panes: vec![Pane { title: "TTIR <v1>".into(), note: "1 line".into(), open: true, lines }] }
+            .html()
+            .into_string()
     }
 
     #[test]
     fn lines_carry_their_keys() {
-        let html = html("k <v1>", &[pane(2)]);
-        assert!(html.contains("<div n=\"1\" k=\"1 7\" p=\"3\"><b>tt.load</b> &lt;x&gt; <i>// y</i></div>"), "{html}");
-        assert!(html.contains("k &lt;v1&gt;") && html.contains("<details open><summary>TTIR <small>1 line"));
+        let html = panes(2);
+        let line = "<div data-n=\"1\" data-k=\"1 7\" data-p=\"3\"><b>tt.load</b> &lt;x&gt; <i>// y</i></div>";
+        assert!(html.contains(line), "{html}");
+        assert!(html.contains("TTIR &lt;v1&gt; <small class=\"wb-stages-note\">1 line</small>"), "{html}");
         assert!(!html.contains("http"));
     }
 
     #[test]
     fn the_middle_of_a_long_text_is_compressed() {
-        let html = html("", &[pane(PLAIN + 5000)]);
+        let html = panes(PLAIN + 5000);
         assert_eq!(html.matches("<b>tt.load</b>").count(), PLAIN);
         assert!(html.contains("… 5 000 lines, shown where scripts run …"));
-        let packed = html.split("z=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("what is compressed");
+        let packed =
+            html.split("data-packed=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("what is compressed");
         assert!(packed.len() < 100_000, "{} bytes", packed.len());
         let packed = base64::engine::general_purpose::STANDARD.decode(packed).expect("base64");
         let mut middle = String::new();
         flate2::read::ZlibDecoder::new(packed.as_slice()).read_to_string(&mut middle).expect("zlib");
         assert_eq!(middle.matches("<b>tt.load</b>").count(), 5000);
-        assert!(middle.starts_with("<div class=\"wb-c\"><div n=\"600\" k=\"600 7\""), "{}", &middle[..80]);
+        assert!(
+            middle.starts_with("<div class=\"wb-stages-chunk\"><div data-n=\"600\" data-k=\"600 7\""),
+            "{}",
+            &middle[..90]
+        );
     }
 }

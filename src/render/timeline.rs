@@ -4,10 +4,12 @@
 use std::fmt::Write;
 use std::ops::Range;
 
-use super::{escape_html, grouped};
+use maud::{Markup, html};
+
+use super::numbers::grouped;
 
 /// An activity: what it is called, its letter in text, its colour.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kind {
     /// `waits at barrier`
     pub name: &'static str,
@@ -18,7 +20,7 @@ pub struct Kind {
 }
 
 /// One actor.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Band {
     /// `warp 3`
     pub label: String,
@@ -29,8 +31,8 @@ pub struct Band {
 }
 
 /// The whole drawing.
-#[derive(Clone, Debug)]
-pub struct Drawing<'a> {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Drawing {
     /// What one should see.
     pub title: String,
     /// What the axis is.
@@ -38,11 +40,13 @@ pub struct Drawing<'a> {
     /// The steps that are drawn.
     pub steps: Range<u32>,
     /// The activities.
-    pub kinds: &'a [Kind],
+    pub kinds: Vec<Kind>,
     /// What goes on beside them.
-    pub strips: &'a [Kind],
+    pub strips: Vec<Kind>,
     /// The actors.
     pub bands: Vec<Band>,
+    /// The largest number of letters in a line of the text.
+    pub letters: u32,
 }
 
 const WIDTH: f64 = 860.0;
@@ -53,7 +57,7 @@ const STRIP: f64 = 4.0;
 /// Columns of a drawing that has more steps.
 const COLUMNS: u32 = 430;
 
-impl Drawing<'_> {
+impl Drawing {
     /// Columns of at most so many, and steps of each.
     fn columns(&self, most: u32) -> (usize, f64) {
         let length = self.steps.end.saturating_sub(self.steps.start).max(1);
@@ -70,9 +74,9 @@ impl Drawing<'_> {
         shares
     }
 
-    /// One line of letters for each band, each that of the activity that took most of its steps.
-    pub fn text(&self, most: u32) -> Vec<String> {
-        let (columns, each) = self.columns(most);
+    /// In text: one line of letters for each band, each that of the activity that took most of its steps.
+    pub fn letters(&self) -> String {
+        let (columns, each) = self.columns(self.letters);
         let mut lines: Vec<(String, String)> = Vec::new();
         let mut index = 0;
         while let Some(band) = self.bands.get(index) {
@@ -97,7 +101,7 @@ impl Drawing<'_> {
                 })
                 .collect();
             lines.push((label, letters.trim_end().to_owned()));
-            for (strip, kind) in band.strips.iter().zip(self.strips).filter(|(strip, _)| !strip.is_empty()) {
+            for (strip, kind) in band.strips.iter().zip(&self.strips).filter(|(strip, _)| !strip.is_empty()) {
                 let mut marks = vec![' '; columns];
                 for span in strip {
                     spread(span, &self.steps, columns, each, |column, _| marks[column] = kind.letter);
@@ -109,7 +113,9 @@ impl Drawing<'_> {
             }
         }
         let width = lines.iter().map(|(label, _)| label.chars().count()).max().unwrap_or(0);
-        lines.into_iter().map(|(label, letters)| format!("{label:width$}  {letters}")).collect()
+        let lines: Vec<String> =
+            lines.into_iter().map(|(label, letters)| format!("{label:width$}  {letters}")).collect();
+        lines.join("\n")
     }
 
     /// Letters and what they mean, of the activities that occur.
@@ -128,25 +134,37 @@ impl Drawing<'_> {
         self.strips.iter().enumerate().filter(|(kind, _)| is_used(*kind)).map(|(_, kind)| kind).collect()
     }
 
-    /// As SVG, for use in HTML.
-    pub fn svg(&self) -> String {
-        let (columns, each) = self.columns(COLUMNS);
-        let wide = WIDTH / columns as f64;
+    /// As HTML.
+    pub fn html(&self) -> Markup {
         let pitch = BAND + STRIP * self.strips.len() as f64 + 8.0;
         let bottom = TOP + pitch * self.bands.len() as f64;
-        let (total_width, total_height) = (LEFT + WIDTH + 24.0, bottom + 40.0);
-        let mut svg = format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {total_width} {total_height}\" width=\"{total_width}\" \
-             style=\"max-width:100%;height:auto\" role=\"img\" font-family=\"sans-serif\" font-size=\"12\" \
-             fill=\"currentColor\"><title>{0}</title><text x=\"0\" y=\"14\" font-size=\"14\">{0}</text>",
-            escape_html(&self.title)
-        );
-        self.draw_legend(&mut svg);
+        let (width, height) = (LEFT + WIDTH + 24.0, bottom + 40.0);
+        let (paths, strips) = self.paths(pitch);
+        let paths = paths.iter().zip(&self.kinds).chain(strips.iter().zip(&self.strips));
+        html! {
+            svg.wb-timeline viewBox={ "0 0 " (width) " " (height) } width=(width) role="img" {
+                title { (self.title) }
+                text.wb-timeline-title x="0" y="14" { (self.title) }
+                (self.drawn_legend())
+                @for (index, band) in self.bands.iter().enumerate() {
+                    text x="0" y=(at(TOP + pitch * index as f64 + 12.5)) { (band.label) }
+                }
+                @for (path, kind) in paths.filter(|(path, _)| !path.is_empty()) {
+                    path fill=(kind.colour) d=(path) { title { (kind.name) } }
+                }
+                (self.drawn_axis(bottom))
+            }
+        }
+    }
+
+    /// One path for each activity, and one for each of what goes on beside them.
+    fn paths(&self, pitch: f64) -> (Vec<String>, Vec<String>) {
+        let (columns, each) = self.columns(COLUMNS);
+        let wide = WIDTH / columns as f64;
         let mut paths = vec![String::new(); self.kinds.len()];
         let mut strips = vec![String::new(); self.strips.len()];
         for (index, band) in self.bands.iter().enumerate() {
             let top = TOP + pitch * index as f64;
-            let _ = write!(svg, "<text x=\"0\" y=\"{:.1}\">{}</text>", top + 12.5, escape_html(&band.label));
             self.draw_band(&self.shares(band, columns, each), top, wide, &mut paths);
             for (number, strip) in band.strips.iter().enumerate().take(strips.len()) {
                 let mut covered = vec![0.0; columns];
@@ -159,30 +177,25 @@ impl Drawing<'_> {
                 }
             }
         }
-        for (path, kind) in paths.iter().zip(self.kinds).chain(strips.iter().zip(self.strips)) {
-            if !path.is_empty() {
-                let _ = write!(svg, "<path fill=\"{}\" d=\"{path}\"><title>{}</title></path>", kind.colour, kind.name);
-            }
-        }
-        self.draw_axis(bottom, &mut svg);
-        svg.push_str("</svg>");
-        svg
+        (paths, strips)
     }
 
-    fn draw_legend(&self, svg: &mut String) {
+    fn drawn_legend(&self) -> Markup {
         let mut x = 0.0;
         let kinds = self.used().into_iter().map(|kind| (kind, 10.0));
-        for (kind, height) in kinds.chain(self.used_strips().into_iter().map(|kind| (kind, STRIP - 1.0))) {
-            let _ = write!(
-                svg,
-                "<rect x=\"{x:.0}\" y=\"{:.1}\" width=\"10\" height=\"{height}\" fill=\"{}\"/>\
-                 <text x=\"{:.0}\" y=\"36\">{}</text>",
-                36.0 - height,
-                kind.colour,
-                x + 14.0,
-                escape_html(kind.name)
-            );
-            x += 30.0 + 7.0 * kind.name.chars().count() as f64;
+        let kinds = kinds.chain(self.used_strips().into_iter().map(|kind| (kind, STRIP - 1.0)));
+        let entries: Vec<(&Kind, f64, f64)> = kinds
+            .map(|(kind, height)| {
+                let from = x;
+                x += 30.0 + 7.0 * kind.name.chars().count() as f64;
+                (kind, height, from)
+            })
+            .collect();
+        html! {
+            @for (kind, height, x) in entries {
+                rect x=(x) y=(at(36.0 - height)) width="10" height=(height) fill=(kind.colour) {}
+                text x=(x + 14.0) y="36" { (kind.name) }
+            }
         }
     }
 
@@ -208,36 +221,29 @@ impl Drawing<'_> {
         }
     }
 
-    fn draw_axis(&self, bottom: f64, svg: &mut String) {
+    fn drawn_axis(&self, bottom: f64) -> Markup {
         let length = f64::from(self.steps.end.saturating_sub(self.steps.start).max(1));
         let rough = length / 8.0;
         let power = 10f64.powf(rough.log10().floor());
         let step = [1.0, 2.0, 5.0, 10.0].into_iter().map(|factor| factor * power).find(|step| *step >= rough);
         let step = step.unwrap_or(rough).max(1.0);
-        let _ = write!(
-            svg,
-            "<path stroke=\"currentColor\" stroke-opacity=\".6\" fill=\"none\" d=\"M{LEFT} {bottom}h{WIDTH}\"/>"
-        );
-        let mut at = (f64::from(self.steps.start) / step).ceil() * step;
-        while at <= f64::from(self.steps.end) {
-            let x = LEFT + (at - f64::from(self.steps.start)) / length * WIDTH;
-            let _ = write!(
-                svg,
-                "<path stroke=\"currentColor\" stroke-opacity=\".6\" d=\"M{x:.1} {bottom}v4\"/>\
-                 <text x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
-                bottom + 16.0,
-                grouped(at as u64)
-            );
-            at += step;
+        let first = (f64::from(self.steps.start) / step).ceil();
+        let marks = (0..).map(|mark| (first + f64::from(mark)) * step);
+        html! {
+            path.wb-timeline-axis d={ "M" (LEFT) " " (bottom) "h" (WIDTH) } {}
+            @for mark in marks.take_while(|mark| *mark <= f64::from(self.steps.end)) {
+                @let x = at(LEFT + (mark - f64::from(self.steps.start)) / length * WIDTH);
+                path.wb-timeline-axis d={ "M" (x) " " (bottom) "v4" } {}
+                text x=(x) y=(at(bottom + 16.0)) text-anchor="middle" { (grouped(mark as u64)) }
+            }
+            text x=(LEFT + WIDTH / 2.0) y=(bottom + 33.0) text-anchor="middle" { (self.axis) }
         }
-        let _ = write!(
-            svg,
-            "<text x=\"{:.0}\" y=\"{:.0}\" text-anchor=\"middle\">{}</text>",
-            LEFT + WIDTH / 2.0,
-            bottom + 33.0,
-            escape_html(&self.axis)
-        );
     }
+}
+
+/// A number of an SVG.
+fn at(number: f64) -> String {
+    format!("{number:.1}")
 }
 
 fn rectangle(path: &mut String, x: f64, y: f64, width: f64, height: f64) {
@@ -271,30 +277,31 @@ mod tests {
     ];
     const STRIPS: [Kind; 1] = [Kind { name: "under way", letter: '-', colour: "#009E73" }];
 
-    fn drawing(steps: Range<u32>) -> Drawing<'static> {
+    fn drawing(steps: Range<u32>, letters: u32) -> Drawing {
         let band = Band { label: "warp 0".into(), spans: vec![(0..6, 0), (6..9, 1)], strips: vec![vec![2..4]] };
         Drawing {
             title: "k & co".into(),
             axis: "steps".into(),
             steps,
-            kinds: &KINDS,
-            strips: &STRIPS,
+            kinds: KINDS.to_vec(),
+            strips: STRIPS.to_vec(),
             bands: vec![band],
+            letters,
         }
     }
 
     #[test]
     fn letters_follow_the_steps() {
-        assert_eq!(drawing(0..9).text(100), ["warp 0  ccccccBBB", "          --"]);
-        assert_eq!(drawing(4..9).text(100), ["warp 0  ccBBB"]);
+        assert_eq!(drawing(0..9, 100).letters(), "warp 0  ccccccBBB\n          --");
+        assert_eq!(drawing(4..9, 100).letters(), "warp 0  ccBBB");
         // Three steps a column.
-        assert_eq!(drawing(0..9).text(3), ["warp 0  ccB", "        --"]);
-        assert_eq!(drawing(0..9).legend(), "c compute · B waits <here> · - under way");
+        assert_eq!(drawing(0..9, 3).letters(), "warp 0  ccB\n        --");
+        assert_eq!(drawing(0..9, 3).legend(), "c compute · B waits <here> · - under way");
     }
 
     #[test]
     fn a_drawing_has_title_axis_and_legend() {
-        let svg = drawing(0..9).svg();
+        let svg = drawing(0..9, 3).html().into_string();
         assert!(svg.contains("k &amp; co") && svg.contains("waits &lt;here&gt;") && svg.contains(">steps<"), "{svg}");
         // Equal neighbours are one rectangle: 6 of 9 columns of 860 units.
         assert!(svg.contains("M64.0 48.0h573.33v16.0h-573.33z"), "{svg}");

@@ -17,9 +17,9 @@ from PIL import Image
 
 # By the picture's name: the cell, what is unfolded or clicked in it, the largest height.
 STEPS = {
-    "stages": ("stages", "div[k]:has-text('tl.dot')", 740),
+    "stages": ("stages", "div[data-k]:has-text('tl.dot')", 740),
     "passes": ("passes", "details:has-text('ttgpuir.accelerate_matmul') summary", 900),
-    "sass": ("sass", "div[k]:has-text('tl.dot')", 560),
+    "sass": ("sass", "div[data-k]:has-text('tl.dot')", 560),
     "resources": ("resources", None, 400),
     "diff": ("diff", None, 760),
     "dump": ("dump", None, 520),
@@ -74,7 +74,7 @@ def main():
                 cell = notebook.cell(list(cells.VIEWS).index(view))
                 if clicked and theme == "light":
                     cell.locator(clicked).first.click()
-                    cell.locator(".wb-t").evaluate_all("boxes => boxes.forEach(box => { box.scrollLeft = 0; })")
+                    cell.locator(".wb-stages-text").evaluate_all("boxes => boxes.forEach(box => { box.scrollLeft = 0; })")
                     notebook.page.mouse.move(0, 0)
                     # No frame and no buttons of the cell that was clicked.
                     notebook.page.evaluate("jupyterapp.shell.currentWidget.content.activeCellIndex = 0")

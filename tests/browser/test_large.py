@@ -54,15 +54,15 @@ class Large(unittest.TestCase):
         self.assertGreater(stages["llir"]["bytes"], 1_000_000)
         view = self.notebook.output(NAMES.index("stages"))
         llir, ptx = (view.locator("details").nth(at) for at in (3, 4))
-        last = llir.locator(".wb-c div").last
-        self.assertLess(llir.locator(".wb-c div").count(), 2000)
+        last = llir.locator(".wb-stages-chunk div").last
+        self.assertLess(llir.locator(".wb-stages-chunk div").count(), 2000)
         self.measured("LLIR unfolded", lambda: (llir.locator("summary").click(), self.whole(llir)))
-        self.assertEqual(llir.locator(".wb-c div").count(), stages["llir"]["lines"])
+        self.assertEqual(llir.locator(".wb-stages-chunk div").count(), stages["llir"]["lines"])
         self.measured("scrolled to its end", last.scroll_into_view_if_needed)
         self.whole(ptx)
-        line = view.locator("details").nth(0).locator("div[k]", has_text="tl.dot")
+        line = view.locator("details").nth(0).locator("div[data-k]", has_text="tl.dot")
         self.measured("a line marked with all that it became", line.click)
-        self.assertEqual(ptx.locator(".wb-h b", has_text="mma.sync").count(), stages["ptx"]["operations"]["mma.sync"])
+        self.assertEqual(ptx.locator(".wb-stages-near b", has_text="mma.sync").count(), stages["ptx"]["operations"]["mma.sync"])
         self.assertEqual(self.errors, [])
 
     def whole(self, pane):

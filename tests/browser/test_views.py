@@ -15,13 +15,13 @@ CONTRAST = 4.5
 # The texts of an element with less contrast than that.
 PALE = (Path(__file__).parent / "contrast.js").read_text()
 # Whether a marked line of a box is in sight.
-IN_SIGHT = """box => Array.from(box.querySelectorAll('.wb-h')).some(line => {
+IN_SIGHT = """box => Array.from(box.querySelectorAll('.wb-stages-near')).some(line => {
   const outer = box.getBoundingClientRect(), inner = line.getBoundingClientRect();
   return inner.top >= outer.top && inner.bottom <= outer.bottom;
 })"""
 
 # Whether the step that is looked at is.
-NOW_IN_SIGHT = IN_SIGHT.replace(".wb-h", ".now")
+NOW_IN_SIGHT = IN_SIGHT.replace(".wb-stages-near", ".wb-player-now")
 
 
 def setUpModule():
@@ -74,53 +74,53 @@ class Views:
         panes = view.locator("details")
         self.assertEqual(panes.count(), 6)
         python, ttgir, ptx = panes.nth(0), panes.nth(2), panes.nth(4)
-        line = python.locator("div[k]", has_text="tl.dot")
+        line = python.locator("div[data-k]", has_text="tl.dot")
         line.click()
         for pane, operation in ((ttgir, "tt.dot"), (ptx, "mma.sync")):
-            marked = pane.locator(".wb-h b").all_text_contents()
+            marked = pane.locator(".wb-stages-near b").all_text_contents()
             self.assertTrue(any(operation in text for text in marked), marked)
-        self.assertTrue(ptx.locator(".wb-t").evaluate(IN_SIGHT))
+        self.assertTrue(ptx.locator(".wb-stages-text").evaluate(IN_SIGHT))
         # A second click lets go: the mouse marks again.
         line.click()
-        other = python.locator("div[k]", has_text="tl.store")
+        other = python.locator("div[data-k]", has_text="tl.store")
         other.hover()
-        self.assertEqual(python.locator(".wb-x").inner_text(), other.inner_text())
+        self.assertEqual(python.locator(".wb-stages-chosen").inner_text(), other.inner_text())
 
     def test_stages_mark_what_has_lost_its_place(self):
         view = output("stages")
         ttgir = view.locator("details").nth(2)
         # A constant has no place of its own any more; it goes with what uses it.
-        constant = ttgir.locator("div[u]", has_text="arith.constant").first
+        constant = ttgir.locator("div[data-u]", has_text="arith.constant").first
         self.assertEqual(constant.evaluate("line => getComputedStyle(line, '::before').fontStyle"), "italic")
         name = constant.inner_text().split(" = ")[0].strip()
         constant.click()
-        marked = ttgir.locator(".wb-h").all_inner_texts()
+        marked = ttgir.locator(".wb-stages-near").all_inner_texts()
         self.assertGreater(len(marked), 1)
         self.assertTrue(all(name in text for text in marked), (name, marked))
         constant.click()
         # A line of Python marks the constants that it needs, faintly.
-        line = view.locator("details").nth(0).locator("div[k]", has_text="tl.dot")
+        line = view.locator("details").nth(0).locator("div[data-k]", has_text="tl.dot")
         line.click()
-        self.assertIn("tt.dot", " ".join(ttgir.locator(".wb-h").all_inner_texts()))
-        self.assertNotIn("arith.constant", " ".join(ttgir.locator(".wb-h").all_inner_texts()))
-        self.assertGreater(ttgir.locator(".wb-u", has_text="arith.constant").count(), 0)
+        self.assertIn("tt.dot", " ".join(ttgir.locator(".wb-stages-near").all_inner_texts()))
+        self.assertNotIn("arith.constant", " ".join(ttgir.locator(".wb-stages-near").all_inner_texts()))
+        self.assertGreater(ttgir.locator(".wb-stages-user", has_text="arith.constant").count(), 0)
         line.click()
 
     def test_stages_from_the_keyboard(self):
         view = output("stages")
         ttir = view.locator("details").nth(1)
         ttir.locator("summary").focus()
-        self.assertFalse(ttir.locator(".wb-t").is_visible())
+        self.assertFalse(ttir.locator(".wb-stages-text").is_visible())
         press("Enter", "Tab")
         marked = []
         for _ in range(3):
             press("ArrowDown")
-            marked.append(ttir.locator(".wb-x").first.inner_text())
+            marked.append(ttir.locator(".wb-stages-chosen").first.inner_text())
         self.assertEqual(len(set(marked)), 3, marked)
         press("ArrowUp")
-        self.assertEqual(ttir.locator(".wb-x").first.inner_text(), marked[1])
+        self.assertEqual(ttir.locator(".wb-stages-chosen").first.inner_text(), marked[1])
         press("Escape")
-        self.assertEqual(view.locator(".wb-h, .wb-x").count(), 0)
+        self.assertEqual(view.locator(".wb-stages-near, .wb-stages-chosen").count(), 0)
         unfold(ttir)
 
     def test_passes_open_one_at_a_time(self):
@@ -128,12 +128,12 @@ class Views:
         passes = view.locator("details")
         accelerate = passes.filter(has_text="ttgpuir.accelerate_matmul").first
         unfold(accelerate)
-        diff = accelerate.locator(".wb-d")
-        self.assertTrue(any("nvidia_mma" in text for text in diff.locator(".a").all_inner_texts()))
+        diff = accelerate.locator(".wb-diff")
+        self.assertTrue(any("nvidia_mma" in text for text in diff.locator(".wb-diff-added").all_inner_texts()))
         loops = passes.filter(has_text="ttgpuir.schedule_loops").first
         loops.locator("summary").focus()
         press("Enter")
-        self.assertTrue(loops.locator(".wb-d").is_visible())
+        self.assertTrue(loops.locator(".wb-diff").is_visible())
         self.assertFalse(diff.is_visible())
         self.assertEqual(view.locator("details[open]").count(), 1)
         # Words of a line that changed are set off.
@@ -160,15 +160,15 @@ class Views:
 
     def test_sass_is_linked(self):
         view = output("sass")
-        line = view.locator("details").nth(0).locator("div[k]", has_text="tl.dot")
+        line = view.locator("details").nth(0).locator("div[data-k]", has_text="tl.dot")
         line.click()
-        marked = view.locator("details").nth(2).locator(".wb-h b").all_text_contents()
+        marked = view.locator("details").nth(2).locator(".wb-stages-near b").all_text_contents()
         self.assertTrue(any("HMMA" in text for text in marked), marked)
         line.click()
 
     def test_a_warp_is_stepped_through(self):
         view = output("step")
-        now = view.locator("tr.now")
+        now = view.locator(".wb-player-now")
         bar = view.locator(".wb-player-bar")
         self.assertTrue(bar.is_visible())
         self.assertIn("ld.param", now.inner_text())
@@ -183,7 +183,7 @@ class Views:
         self.assertEqual(now.locator("td").first.inner_text(), "59")
         bar.get_by_label("all steps").check()
         self.assertGreater(view.locator("tr:visible").count(), 60)
-        self.assertTrue(view.locator(".wb-player-steps").evaluate(NOW_IN_SIGHT))
+        self.assertTrue(view.locator(".wb-player-box").evaluate(NOW_IN_SIGHT))
         bar.get_by_label("all steps").uncheck()
         bar.get_by_label("step", exact=True).focus()
         press("Home")
@@ -201,11 +201,11 @@ class Views:
         code = view.locator("details").nth(2)
         code.locator("summary").focus()
         press("Tab", "ArrowDown", "ArrowDown")
-        marked = code.locator(".wb-x").first.inner_text()
+        marked = code.locator(".wb-stages-chosen").first.inner_text()
         press("ArrowUp")
-        self.assertNotEqual(code.locator(".wb-x").first.inner_text(), marked)
+        self.assertNotEqual(code.locator(".wb-stages-chosen").first.inner_text(), marked)
         press("Escape")
-        self.assertEqual(view.locator(".wb-h, .wb-x").count(), 0)
+        self.assertEqual(view.locator(".wb-stages-near, .wb-stages-chosen").count(), 0)
 
     def test_a_failed_pass_shows_what_it_was_given(self):
         self.assertIn("in the pass ttgpuir.to_llvmir", output("pass fails").inner_text())
@@ -230,7 +230,7 @@ class Views:
         view = output("diff")
         ttgir = view.locator("details", has_text="TTGIR")
         unfold(ttgir)
-        self.assertTrue(ttgir.locator(".wb-d .r").first.is_visible())
+        self.assertTrue(ttgir.locator(".wb-diff-removed").first.is_visible())
         unfold(ttgir)
         table = view.locator("table").inner_text()
         for expected in ("sm_90", "warp instructions executed", "registers", "change"):
@@ -284,9 +284,9 @@ class Outputs(unittest.TestCase):
             place = page.locator(".jp-Cell", has_text=cells.first_line(view)).get_by_text(text).filter(visible=True)
             place.first.scroll_into_view_if_needed()
         # A fold opens without a script.
-        fold = page.locator(".wb-p details", has_text="ttgpuir.accelerate_matmul").first
+        fold = page.locator("details", has_text="ttgpuir.accelerate_matmul").first
         unfold(fold)
-        self.assertTrue(fold.locator(".wb-d").is_visible())
+        self.assertTrue(fold.locator(".wb-diff").is_visible())
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ fn two_versions_are_compared() {
     run(&mut session, &cell.replace("inputPrecision = tf32", "inputPrecision = ieee"));
     let output = run(&mut session, "%diff matmul@1 matmul@2");
     insta::assert_snapshot!(output.text);
-    assert!(output.html.expect("HTML").contains("<del>"));
+    assert!(output.html.expect("HTML").contains("<del class"));
     assert_eq!(run(&mut session, "%diff matmul").text, output.text);
     let same = run(&mut session, "%diff matmul@1 matmul@1 --stage ptx").text;
     assert!(same.ends_with("resources, metadata, instruction mix and counters: the same"), "{same}");

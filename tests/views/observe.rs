@@ -15,7 +15,11 @@ fn counters_are_exact_and_the_same_again() {
     assert_eq!(facts["l1tex__data_bank_conflicts_pipe_lsu.sum"], 16 * 4 * 2);
     assert_eq!(facts["buffers"][2]["stored"], 64 * 64 * 4);
     let html = output.html.expect("HTML");
-    assert!(html.contains("<summary>PTX <small>executed") && html.contains("<summary>Triton <small>executed"));
+    assert!(
+        ["PTX", "Triton"]
+            .iter()
+            .all(|title| html.contains(&format!(">{title} <small class=\"wb-stages-note\">executed")))
+    );
     assert_eq!(fails(&mut session, "%counters matmull").help, ["did you mean `matmul`?"]);
     assert_eq!(fails(&mut session, "%counters matmul --seed 3").code, "unknown-option");
 }

@@ -6,11 +6,11 @@ fn stages_are_linked() {
     let output = run(&mut session, "%stages matmul");
     insta::assert_snapshot!(timeless(&output));
     let html = output.html.expect("HTML");
-    assert!(html.contains("<summary>SASS") && html.contains("<b>HMMA.16816.F32</b>"));
+    assert!(html.contains(">SASS <small") && html.contains("<b>HMMA.16816.F32</b>"));
     assert!(html.len() < 1 << 20, "{} bytes", html.len());
     // The line of the `tl.dot` has a key that a machine instruction has too.
     let key = |what: &str| {
-        let line = html.split("<div n=").find(|line| line.contains(what)).expect("the line");
+        let line = html.split("<div data-n=").find(|line| line.contains(what)).expect("the line");
         line.split("k=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("keys").to_owned()
     };
     let of_dot: Vec<String> = key("= tl.dot(").split(' ').map(str::to_owned).collect();

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::magics::{Call, Kind, Magic, Spec, no_arguments};
-use crate::render::{Output, bytes_text, table};
+use crate::render::{Column, Document, Output, Table, bytes_text};
 use crate::workspace::{Context, Workspace};
 use warpbook_device::{Buffer, Device};
 use warpbook_diagnostic::Result;
@@ -27,20 +27,18 @@ impl Magic for Bufs {
         no_arguments(call)?;
         // Where they live is said where it is not all in one place.
         let apart = !workspace.is_in_one_place();
-        let mut rows: Vec<Vec<String>> = workspace.buffers.iter().map(|buffer| row(buffer, apart)).collect();
+        let rows: Vec<Vec<String>> = workspace.buffers.iter().map(|buffer| row(buffer, apart)).collect();
         let scalars: Vec<String> = workspace.scalars.iter().map(|(name, value)| format!("{name} = {value}")).collect();
         if rows.is_empty() && scalars.is_empty() {
             return Ok(Some(Output::text("no buffers; `%buf a = zeros(4)` makes one")));
         }
-        let mut text = String::new();
-        let mut html = String::new();
+        let mut document = Document::default();
         if !rows.is_empty() {
-            let header = ["name", "type", "shape", "size", "address", "made by"];
-            rows.insert(0, header.map(str::to_owned).to_vec());
-            if apart {
-                rows[0].insert(4, "device".to_owned());
-            }
-            (text, html) = table::both(&rows);
+            let mut columns = ["name", "type", "shape"].map(Column::text).to_vec();
+            columns.push(Column::number("size").left_in_text());
+            columns.extend(apart.then(|| Column::text("device")));
+            columns.extend(["address", "made by"].map(Column::text));
+            document.push(Table::new(columns).rows(rows));
             let of_device = |device: &dyn Device| {
                 let total: u64 = workspace.buffers_at(device.place()).map(|buffer| buffer.bytes).sum();
                 let name = if apart { device.place().to_string() } else { device.name() };
@@ -48,16 +46,13 @@ impl Magic for Bufs {
             };
             let devices = if apart { usize::MAX } else { 1 };
             let total = workspace.devices().take(devices).filter_map(of_device).collect::<Vec<_>>().join(", ");
-            text.push_str(&format!("\n{total}"));
-            html.push_str(&format!("<div>{total}</div>"));
+            document.line(total);
         }
         if !scalars.is_empty() {
-            let line = scalars.join(", ");
-            text.push_str(&format!("{}{line}", if text.is_empty() { "" } else { "\n" }));
-            html.push_str(&format!("<div>{}</div>", crate::render::escape_html(&line)));
+            document.line(scalars.join(", "));
         }
         let list: Vec<_> = workspace.buffers.iter().map(facts).collect();
-        Ok(Some(Output::text(text).with_html(html).with_facts(json!({ "buffers": list }))))
+        Ok(Some(document.with_facts(json!({ "buffers": list })).output()))
     }
 }
 

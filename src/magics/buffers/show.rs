@@ -7,8 +7,8 @@ use crate::expression::tensor::{Elements, Tensor, Value};
 use crate::expression::{Expr, ExprKind, parse_with_options};
 use crate::magics::options::check_options;
 use crate::magics::{Call, Kind, Magic, OptionSpec, Spec};
-use crate::render::array::{self, Cells};
-use crate::render::{Output, grouped, table};
+use crate::render::array::{self, Array, Cells};
+use crate::render::{Column, Document, Output, Table, grouped};
 use crate::workspace::recipe::expressions;
 use crate::workspace::{Context, Workspace, resolve_view};
 use warpbook_device::{Contents, Dtype, Number};
@@ -74,26 +74,24 @@ impl Magic for Show {
             head.push_str(" · not rounded to any type");
         }
         let cells = Cells { shape, element: &|index| shown.element(index), is_full: has("--full") };
-        let (mut text, mut html) = array::both(&cells);
-        text = format!("{head}\n{text}");
-        html = format!("<div>{head}</div>{html}");
+        let mut document = Document::default();
+        document.line(head);
+        document.push(Array::new(&cells));
         let mut facts = json!({ "shape": shape, "dtype": shown.dtype() });
         if has("--stats") {
             let stats = Statistics::of(&shown);
-            let (lines, rows) = table::both(&stats.rows());
-            text = format!("{text}\n{lines}");
-            html.push_str(&rows);
+            document.push(stats.table());
             facts["stats"] = stats.json();
         }
-        Ok(Some(Output::text(text).with_html(html).with_facts(facts)))
+        Ok(Some(document.with_facts(facts).output()))
     }
 }
 
-/// The elements of contents, cut as those of any large tensor are: text and HTML.
-pub fn elements(contents: Contents) -> (String, String) {
+/// The elements of contents, cut as those of any large tensor are.
+pub fn elements(contents: Contents) -> Array {
+    let shape = contents.shape.clone();
     let shown = Shown::Buffer(contents);
-    let Shown::Buffer(Contents { shape, .. }) = &shown else { return Default::default() };
-    array::both(&Cells { shape, element: &|index| shown.element(index), is_full: false })
+    Array::new(&Cells { shape: &shape, element: &|index| shown.element(index), is_full: false })
 }
 
 /// The name of a tensor's type, or of its kind where it has none.
@@ -205,11 +203,12 @@ impl Statistics {
         }
     }
 
-    fn rows(&self) -> Vec<Vec<String>> {
+    fn table(&self) -> Table {
         let numbers = [self.least, self.largest, self.mean, self.deviation].map(array::short);
         let counts = [self.zeros, self.nans, self.infinities].map(|count| grouped(count as u64));
-        let header = ["min", "max", "mean", "std", "zeros", "nan", "inf"].map(str::to_owned).to_vec();
-        vec![header, numbers.into_iter().chain(counts).collect()]
+        let titles = ["min", "max", "mean", "std", "zeros", "nan", "inf"];
+        let columns = titles.map(|title| Column::number(title).left_in_text());
+        Table::new(columns).row(numbers.into_iter().chain(counts))
     }
 
     fn json(&self) -> serde_json::Value {

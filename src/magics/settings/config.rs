@@ -2,7 +2,7 @@
 
 use crate::launch::snapshot::Snapshot;
 use crate::magics::{Call, Kind, Magic, Spec};
-use crate::render::{Output, bytes_text, table};
+use crate::render::{Document, Output, Table, bytes_text};
 use crate::workspace::{Context, Workspace};
 use warpbook_device::cuda::default_budget;
 use warpbook_diagnostic::{Diagnostic, Result, nearest};
@@ -84,10 +84,9 @@ impl Magic for Config {
         let text = call.arguments_text();
         let name = text.split(|c: char| c.is_whitespace() || c == '=').next().unwrap_or_default();
         if name.is_empty() {
-            let mut rows = vec![["name", "value", "meaning"].map(str::to_owned).to_vec()];
-            rows.extend(SETTINGS.iter().map(|one| vec![one.name.into(), (one.show)(workspace), one.meaning.into()]));
-            let (text, html) = table::both(&rows);
-            return Ok(Some(Output::text(text).with_html(html)));
+            let rows = SETTINGS.iter().map(|one| [one.name.into(), (one.show)(workspace), one.meaning.to_owned()]);
+            let table = Table::from_titles(["name", "value", "meaning"]).rows(rows);
+            return Ok(Some(Document::default().with(table).output()));
         }
         let span = call.arguments.start..call.arguments.start + name.len();
         let Some(setting) = SETTINGS.iter().find(|setting| setting.name == name) else {

@@ -11,7 +11,7 @@ use crate::magics::cells::relaunch::find;
 use crate::magics::settings::devices;
 use crate::magics::{Call, Kind, Magic, OptionSpec, Spec};
 use crate::render::plot::time_text;
-use crate::render::{Output, table};
+use crate::render::{Block, Document, Output, Table};
 use crate::workspace::{Context, Workspace};
 use warpbook_device::{Buffer, Number};
 use warpbook_diagnostic::{Diagnostic, Result};
@@ -79,7 +79,7 @@ fn report(
     notes: &[String],
     workspace: &Workspace,
 ) -> Output {
-    let mut rows = vec![vec!["buffer".to_owned(), "devices".to_owned(), "difference".to_owned()]];
+    let mut table = Table::from_titles(["buffer", "devices", "difference"]);
     let mut all_same = true;
     let Some(((first, _, reference), others)) = results.split_first() else { return Output::text("") };
     for buffer in workspace.buffers.iter() {
@@ -89,29 +89,24 @@ fn report(
             let Some(found) = after.contents(&buffer.name) else { continue };
             let difference = difference(buffer, expected, found);
             all_same &= difference.is_none();
-            rows.push(vec![
+            table.push([
                 format!("{}  {} {:?}", buffer.name, buffer.dtype, buffer.shape),
                 format!("{first}, {name}"),
                 difference.unwrap_or_else(|| format!("none: {} elements bit-identical", buffer.numel())),
             ]);
         }
     }
-    let verdict = match (rows.len(), all_same) {
-        (1, _) => "the same on every device: no buffer holds anything else than before",
+    let verdict = match (table.is_empty(), all_same) {
+        (true, _) => "the same on every device: no buffer holds anything else than before",
         (_, true) => "bit-identical on every device",
         (_, false) => "the devices disagree",
     };
     let times: Vec<String> =
         results.iter().map(|(name, elapsed, _)| format!("{name} {}", time_text(*elapsed))).collect();
-    let (text, html) = table::both(&rows);
-    let said = notes.iter().map(|note| format!("{note}\n")).collect::<String>();
-    let text = format!("{kernel}: {verdict}\n{text}\n{said}launch with its preparation: {}", times.join(", "));
-    let said = notes.iter().map(|note| format!("<div>{note}</div>")).collect::<String>();
-    let html = format!(
-        "<div><b>{kernel}: {verdict}</b>{html}{said}<div>launch with its preparation: {}</div></div>",
-        times.join(", ")
-    );
-    Output::text(text).with_html(html)
+    let mut document = Document::new(format!("{kernel}: {verdict}")).with(table);
+    notes.iter().for_each(|note| document.line(note));
+    document.push(Block::Aside(format!("launch with its preparation: {}", times.join(", ")).into()));
+    document.output()
 }
 
 /// How two contents of a buffer differ; `None` if they are the same bytes.

@@ -8,8 +8,8 @@ use super::observing;
 use super::source_lines::{Spot, Texts, ptx_lines};
 use crate::magics::cells::relaunch::find;
 use crate::magics::{Call, Kind, Magic, OptionSpec, Spec};
-use crate::render::stages::{self, Line, Pane};
-use crate::render::{Output, bytes_text, escape_html, grouped, table};
+use crate::render::stages::{Pane, PaneLine, Panes};
+use crate::render::{Alternative, Block, Column, Document, Output, Prose, Table, bytes_text, grouped};
 use crate::workspace::{Context, Workspace};
 use warpbook_device::emulation::{Counted, Counters, Counts, Observe, Observed, Traffic, Worst};
 use warpbook_diagnostic::{Diagnostic, Result};
@@ -64,13 +64,6 @@ struct View<'a> {
 /// Bytes of a buffer that moved in one way.
 type Moved = fn(&Traffic) -> u64;
 
-/// A part of the output.
-struct Part {
-    rows: Vec<Vec<String>>,
-    /// Columns that hold numbers.
-    numbers: std::ops::Range<usize>,
-}
-
 fn ratio(a: u64, b: u64) -> String {
     if b == 0 { String::new() } else { format!("{:.1}", a as f64 / b as f64) }
 }
@@ -79,8 +72,15 @@ fn percent(a: u64, b: u64) -> String {
     if b == 0 { String::new() } else { format!("{:.1} %", a as f64 / b as f64 * 100.0) }
 }
 
-fn row(cells: &[&str]) -> Vec<String> {
-    cells.iter().map(|cell| (*cell).to_owned()).collect()
+/// A table whose first column is of words and whose others are of numbers.
+fn counts(titles: &[&str]) -> Table {
+    let column = |(at, title): (usize, &&str)| if at == 0 { Column::text(*title) } else { Column::number(*title) };
+    Table::new(titles.iter().enumerate().map(column))
+}
+
+/// A table of a number under each name, and words on it.
+fn notes(titles: [&str; 2]) -> Table {
+    Table::new([Column::text(titles[0]), Column::number(titles[1]), Column::text("")])
 }
 
 /// `0, 8, 16, 24`
@@ -109,26 +109,25 @@ fn words_text(worst: &Worst) -> String {
 }
 
 impl View<'_> {
-    fn classes(&self) -> Part {
+    fn classes(&self) -> Table {
         let mut by_class: BTreeMap<Class, u64> = BTreeMap::new();
         for counted in &self.counters.instructions {
             *by_class.entry(counted.class).or_default() += counted.counts.executed;
         }
         let total: u64 = by_class.values().sum();
-        let mut rows = vec![row(&["instructions", "executed", "share"])];
+        let mut table = counts(&["instructions", "executed", "share"]);
         for (class, executed) in by_class.into_iter().filter(|(_, executed)| *executed > 0) {
-            rows.push(vec![class.name().to_owned(), grouped(executed), percent(executed, total)]);
+            table.push([class.name().to_owned(), grouped(executed), percent(executed, total)]);
         }
-        rows.push(vec!["all".to_owned(), grouped(total), String::new()]);
-        Part { rows, numbers: 1..3 }
+        table.row(["all".to_owned(), grouped(total), String::new()])
     }
 
     fn total(&self, of: impl Fn(Class) -> bool) -> Counts {
         self.counters.total(|counted| of(counted.class))
     }
 
-    fn global(&self) -> Part {
-        let mut rows = vec![row(&["global memory", "requests", "sectors", "sectors/request", "at best", "asked for"])];
+    fn global(&self) -> Table {
+        let mut table = counts(&["global memory", "requests", "sectors", "sectors/request", "at best", "asked for"]);
         let kinds = [
             ("loads", Class::GlobalLoad),
             ("stores", Class::GlobalStore),
@@ -139,7 +138,7 @@ impl View<'_> {
         for (name, class) in kinds {
             let found = self.total(|own| own == class).global;
             if found.requests > 0 {
-                rows.push(vec![
+                table.push([
                     name.to_owned(),
                     grouped(found.requests),
                     grouped(found.sectors),
@@ -149,12 +148,12 @@ impl View<'_> {
                 ]);
             }
         }
-        Part { rows, numbers: 1..6 }
+        table
     }
 
-    fn shared(&self) -> Part {
-        let mut rows =
-            vec![row(&["shared memory", "requests", "wavefronts", "wavefronts/request", "at best", "bank conflicts"])];
+    fn shared(&self) -> Table {
+        let mut table =
+            counts(&["shared memory", "requests", "wavefronts", "wavefronts/request", "at best", "bank conflicts"]);
         let kinds = [
             ("loads", Class::SharedLoad),
             ("stores", Class::SharedStore),
@@ -165,7 +164,7 @@ impl View<'_> {
         for (name, class) in kinds {
             let found = self.total(|own| own == class).shared;
             if found.requests > 0 {
-                rows.push(vec![
+                table.push([
                     name.to_owned(),
                     grouped(found.requests),
                     grouped(found.wavefronts),
@@ -175,10 +174,10 @@ impl View<'_> {
                 ]);
             }
         }
-        Part { rows, numbers: 1..6 }
+        table
     }
 
-    fn buffers(&self) -> Part {
+    fn buffers(&self) -> Table {
         let buffers = &self.counters.buffers;
         let columns: [(&str, Moved); 5] = [
             ("loaded", |traffic| traffic.loaded),
@@ -188,12 +187,10 @@ impl View<'_> {
             ("TMA stored", |traffic| traffic.bulk_stored),
         ];
         let used: Vec<_> = columns.iter().filter(|(_, of)| buffers.iter().any(|traffic| of(traffic) > 0)).collect();
-        let mut header = row(&["buffer"]);
-        header.extend(used.iter().map(|(name, _)| (*name).to_owned()));
         let requests = buffers.iter().any(|traffic| traffic.global.requests > 0);
-        header.extend(requests.then(|| "sectors/request".to_owned()));
-        let numbers = 1..header.len();
-        let mut rows = vec![header];
+        let titles = ["buffer"].into_iter().chain(used.iter().map(|(name, _)| *name));
+        let titles: Vec<&str> = titles.chain(requests.then_some("sectors/request")).collect();
+        let mut table = counts(&titles);
         for traffic in buffers {
             let mut cells = vec![traffic.buffer.clone()];
             cells.extend(used.iter().map(|(_, of)| match of(traffic) {
@@ -201,15 +198,15 @@ impl View<'_> {
                 bytes => bytes_text(bytes),
             }));
             cells.extend(requests.then(|| ratio(traffic.global.sectors, traffic.global.requests)));
-            rows.push(cells);
+            table.push(cells);
         }
-        Part { rows, numbers }
+        table
     }
 
-    fn control(&self) -> Part {
+    fn control(&self) -> Table {
         let all = self.total(|_| true);
-        let mut rows = vec![row(&["control", "", ""])];
-        let mut add = |name: &str, value: String, more: String| rows.push(vec![name.to_owned(), value, more]);
+        let mut table = notes(["control", ""]);
+        let mut add = |name: &str, value: String, more: String| table.push([name.to_owned(), value, more]);
         let share = percent(all.lanes, 32 * all.executed);
         add("active lanes per instruction", ratio(all.lanes, all.executed), format!("of 32: {share}"));
         let on = percent(all.lanes_on, 32 * all.executed);
@@ -225,28 +222,28 @@ impl View<'_> {
             let failed = format!("{} found it not ended", grouped(all.failed_tests));
             add("tests of an mbarrier's phase", grouped(all.tests), failed);
         }
-        Part { rows, numbers: 1..2 }
+        table
     }
 
-    fn work(&self) -> Part {
-        let mut rows = vec![row(&["arithmetic", "operations", ""])];
+    fn work(&self) -> Table {
+        let mut table = notes(["arithmetic", "operations"]);
         let tensor = self.counters.total(|counted| counted.counts.tensor_operations > 0);
         if tensor.tensor_operations > 0 {
             let instructions = format!("{} tensor-core instructions", grouped(tensor.effective));
-            rows.push(vec!["tensor-core FLOPs".to_owned(), grouped(tensor.tensor_operations), instructions]);
+            table.push(["tensor-core FLOPs".to_owned(), grouped(tensor.tensor_operations), instructions]);
         }
         for class in [Class::Single, Class::Half, Class::Double] {
             let own = self.counters.instructions.iter().filter(|counted| counted.class == class);
             let operations: u64 = own.map(|counted| counted.operations).sum();
             if operations > 0 {
-                rows.push(vec![format!("{} FLOPs", class.name()), grouped(operations), String::new()]);
+                table.push([format!("{} FLOPs", class.name()), grouped(operations), String::new()]);
             }
         }
         let bulk = self.counters.total(|_| true).bulk_bytes;
         if bulk > 0 {
-            rows.push(vec!["moved by TMA".to_owned(), bytes_text(bulk), String::new()]);
+            table.push(["moved by TMA".to_owned(), bytes_text(bulk), String::new()]);
         }
-        Part { rows, numbers: 1..2 }
+        table
     }
 
     /// The instructions that lose most to bank conflicts.
@@ -291,14 +288,16 @@ impl View<'_> {
         found
     }
 
-    fn lines(&self) -> Part {
+    fn lines(&self) -> Table {
         let mut found: Vec<(Spot, Counts)> = self.by_spot().into_iter().collect();
         found.retain(|(_, counts)| counts.executed > 0);
         found.sort_by_key(|(spot, counts)| (std::cmp::Reverse(counts.executed), spot.clone()));
         let title = self.texts.title();
-        let mut rows = vec![row(&["executed", "sectors/request", "conflicts", &format!("line of {title}"), ""])];
+        // A line is a number, with the name of its file where that is another one.
+        let numbers = ["executed", "sectors/request", "conflicts", &format!("line of {title}")].map(Column::number);
+        let mut table = Table::new(numbers.into_iter().chain([Column::text("")]));
         for (spot, counts) in found.iter().take(LISTED) {
-            rows.push(vec![
+            table.push([
                 grouped(counts.executed),
                 ratio(counts.global.sectors, counts.global.requests),
                 match counts.shared.conflicts() {
@@ -312,9 +311,9 @@ impl View<'_> {
         if found.len() > LISTED {
             let rest: u64 = found[LISTED..].iter().map(|(_, counts)| counts.executed).sum();
             let more = format!("{} more lines", found.len() - LISTED);
-            rows.push(vec![grouped(rest), String::new(), String::new(), String::new(), more]);
+            table.push([grouped(rest), String::new(), String::new(), String::new(), more]);
         }
-        Part { rows, numbers: 0..4 }
+        table
     }
 
     fn output(&self) -> Output {
@@ -322,35 +321,23 @@ impl View<'_> {
         let many = |count: u64, what: &str| format!("{} {what}{}", grouped(count), if count == 1 { "" } else { "s" });
         let size = format!("{}, {}", many(blocks, "block"), many(warps, "warp"));
         let first = format!("{} · {size} · counts of the PTX, once per warp, the same from run to run", self.headline);
-        let parts = [self.classes(), self.control(), self.work(), self.global(), self.shared(), self.buffers()];
-        let parts: Vec<Part> = parts.into_iter().filter(|part| part.rows.len() > 1).collect();
-        let mut texts = vec![first.clone()];
-        let mut tables = String::new();
-        for part in &parts {
-            let (text, html) = table::with_numbers(&part.rows, &part.numbers);
-            texts.push(text);
-            tables.push_str(&html);
-        }
+        let tables = [self.classes(), self.control(), self.work(), self.global(), self.shared(), self.buffers()];
+        let columns = tables.into_iter().filter(|table| !table.is_empty()).map(|table| vec![table.into()]).collect();
+        let mut document = Document::new(Prose::plain(first));
+        document.extend([Block::Gap, Block::Columns(columns)]);
         let worst = self.worst();
         if !worst.is_empty() {
-            texts.push(format!("worst bank conflicts\n{}", worst.join("\n")));
+            document.push(Block::Gap);
+            document.line(Prose::plain(format!("worst bank conflicts\n{}", worst.join("\n"))));
         }
-        let (text, _) = {
-            let part = self.lines();
-            table::with_numbers(&part.rows, &part.numbers)
-        };
-        texts.push(text);
-        let worst: String = worst.iter().map(|line| format!("<div>{}</div>", escape_html(line))).collect();
-        let html = format!(
-            "<div style=\"display:flex;flex-wrap:wrap;gap:4px 28px;align-items:flex-start\">{tables}</div>{worst}{}",
-            stages::html("executed instructions by line, once per warp", &self.panes())
-        );
-        let html = format!("<div><b>{}</b>{html}</div>", escape_html(&first));
-        Output::text(texts.join("\n\n")).with_html(html).with_facts(self.facts())
+        // In HTML each line of the texts has its count.
+        let lines = [Prose::from("executed instructions by line, once per warp").into(), self.panes().into()];
+        document.extend([Block::Gap, Alternative::new(self.lines().text(), lines).into()]);
+        document.with_facts(self.facts()).output()
     }
 
     /// The reader's text and the PTX, a count before each line.
-    fn panes(&self) -> Vec<Pane> {
+    fn panes(&self) -> Panes {
         let mut panes = Vec::new();
         let by_spot = self.by_spot();
         if !self.texts.is_ptx() {
@@ -376,7 +363,7 @@ impl View<'_> {
             let lines = lines.collect();
             panes.push(Pane { title: "PTX".to_owned(), note: "executed".to_owned(), open: true, lines });
         }
-        panes
+        Panes { panes }
     }
 
     /// Where Nsight Compute counts the same thing, its name is the key.
@@ -432,7 +419,7 @@ fn short(text: &str, most: usize) -> String {
 }
 
 /// A line with what it costs behind it.
-fn pane_line(text: &str, counts: Option<&Counts>, key: Option<u32>, fine: Option<u32>) -> Line {
+fn pane_line(text: &str, counts: Option<&Counts>, key: Option<u32>, fine: Option<u32>) -> PaneLine {
     let mut notes = Vec::new();
     let counts = counts.filter(|counts| counts.executed > 0);
     if let Some(counts) = counts {
@@ -446,12 +433,12 @@ fn pane_line(text: &str, counts: Option<&Counts>, key: Option<u32>, fine: Option
             notes.push(format!("{} divergent", grouped(counts.divergent)));
         }
     }
-    let mut line = Line {
+    let mut line = PaneLine {
         label: counts.map(|counts| grouped(counts.executed)).unwrap_or_default(),
         text: text.to_owned(),
         keys: key.into_iter().collect(),
         fine,
-        ..Line::default()
+        ..PaneLine::default()
     };
     if !notes.is_empty() {
         let from = line.text.len() + 3;

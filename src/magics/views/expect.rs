@@ -7,7 +7,7 @@ use super::subject::{Subject, Words};
 use crate::magics::cells::edit;
 use crate::magics::cells::edit::{artifact, readable};
 use crate::magics::{Call, Kind, Magic, Spec};
-use crate::render::{Output, escape_html};
+use crate::render::{Document, Output, Prose, Style};
 use crate::workspace::{Context, Workspace};
 use warpbook_compiler::Stage;
 use warpbook_diagnostic::{Diagnostic, Result, Source};
@@ -113,12 +113,7 @@ fn output(
 ) -> Output {
     let count = claims.len();
     let head = format!("{count} of {count} claims about the {stage} hold · {headline}");
-    let mut text = head.clone();
-    let mut html = format!(
-        "<div style=\"font-family:var(--jp-code-font-family,monospace);font-size:12px;border-left:4px solid #2d9a4e;\
-         padding-left:8px\"><div><strong>{}</strong></div>",
-        escape_html(&head)
-    );
+    let mut document = Document::new(head);
     for (claim, lines) in claims.iter().zip(found) {
         let pattern = &cell.text[claim.span.start + body..claim.span.end + body];
         let what = match (claim.kind, lines.as_slice()) {
@@ -127,10 +122,9 @@ fn output(
             (_, [line, ..]) => format!("line {line}"),
             (_, []) => String::new(),
         };
-        text += &format!("\n✓ {pattern}  ({what})");
-        html += &format!("<div>✓ {} <small style=\"opacity:.8\">{what}</small></div>", escape_html(pattern));
+        let line = Prose::default().with(Style::Added, "✓").with(Style::Plain, format!(" {pattern}"));
+        document.line(line.with(Style::Faint, format!("  ({what})")));
     }
-    html += "</div>";
     let facts = json!({"stage": stage.name(), "claims": count, "lines": found});
-    Output::text(text).with_html(html).with_facts(facts)
+    document.with_facts(facts).output()
 }

@@ -11,7 +11,7 @@ use crate::launch::snapshot::Snapshot;
 use crate::launch::timeout::limited;
 use crate::magics::cells::relaunch::find;
 use crate::magics::{Call, Kind, Magic, OptionSpec, Spec};
-use crate::render::{Output, escape_html, grouped, table};
+use crate::render::{Column, Document, Output, Table, grouped};
 use crate::workspace::{Context, Workspace};
 use warpbook_device::Code;
 use warpbook_device::cuda::replay::{self, Job, Span};
@@ -206,15 +206,17 @@ impl Magic for Ncu {
         })?;
         let counters = profile(&ordinal, folder.path(), context)?;
         let emulated = emulated(&again, &before, workspace, context)?;
-        let rows = rows(&device, &counters, &emulated);
-        let (text, html) = table::both(&rows);
+        let columns = [device.as_str(), "emulator"].map(|title| Column::number(title).left_in_text());
+        let table = Table::new(std::iter::once(Column::text("counter")).chain(columns));
+        let table = table.rows(rows(&counters, &emulated));
         let title = format!("{} v{}: one launch under Nsight Compute", again.name, again.version.number);
         let note = match &emulated {
             Ok(_) => "the emulator counts the PTX, and exactly; ptxas may merge, move and drop instructions".to_owned(),
             Err(why) => format!("nothing of the emulator's: {why}"),
         };
-        let html = format!("<div><b>{title}</b>{html}<div>{}</div></div>", escape_html(&note));
-        Ok(Some(Output::text(format!("{title}\n{text}\n{note}")).with_html(html)))
+        let mut document = Document::new(title).with(table);
+        document.line(note);
+        Ok(Some(document.output()))
     }
 }
 
@@ -326,9 +328,9 @@ fn value_text(value: &str, unit: &str) -> String {
     }
 }
 
-/// The table: what was measured, and what the emulator counts of the same, or why it does not.
-fn rows(device: &str, measured: &[(String, String)], emulated: &Result<Counters, String>) -> Vec<Vec<String>> {
-    let mut rows = vec![["counter", device, "emulator"].map(str::to_owned).to_vec()];
+/// The rows of the table: what was measured, and what the emulator counts of the same, or why it does not.
+fn rows(measured: &[(String, String)], emulated: &Result<Counters, String>) -> Vec<[String; 3]> {
+    let mut rows = Vec::new();
     for metric in &METRICS {
         let Some((_, value)) = measured.iter().find(|(name, _)| name == metric.name) else { continue };
         let beside = match (&metric.emulated, emulated) {
@@ -336,7 +338,7 @@ fn rows(device: &str, measured: &[(String, String)], emulated: &Result<Counters,
             (Counted(count), Ok(counters)) => number_text(count(counters)),
             (Counted(_), Err(_)) => "–".to_owned(),
         };
-        rows.push(vec![metric.meaning.to_owned(), value.clone(), beside]);
+        rows.push([metric.meaning.to_owned(), value.clone(), beside]);
     }
     rows
 }
@@ -380,11 +382,11 @@ mod tests {
         assert_eq!(value_text("1,858", ""), "1 858");
         assert!(parse("==ERROR== nothing").is_empty());
         let beside = |emulated: Result<Counters, String>| {
-            rows("cuda:0", &found, &emulated).into_iter().map(|row| row[2].clone()).collect::<Vec<_>>()
+            rows(&found, &emulated).into_iter().map(|[_, _, beside]| beside).collect::<Vec<_>>()
         };
-        assert_eq!(beside(Err("too slow".to_owned())), ["emulator", "– (no clock)", "– (no caches)"]);
+        assert_eq!(beside(Err("too slow".to_owned())), ["– (no clock)", "– (no caches)"]);
         let found = vec![("smsp__inst_executed.sum".to_owned(), "12".to_owned())];
-        assert_eq!(rows("cuda:0", &found, &Ok(Counters::default()))[1][1..], ["12", "0"]);
-        assert_eq!(rows("cuda:0", &found, &Err("too slow".to_owned()))[1][1..], ["12", "–"]);
+        assert_eq!(rows(&found, &Ok(Counters::default()))[0][1..], ["12", "0"]);
+        assert_eq!(rows(&found, &Err("too slow".to_owned()))[0][1..], ["12", "–"]);
     }
 }

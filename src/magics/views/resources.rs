@@ -5,7 +5,8 @@ use serde_json::json;
 use super::line_links::trace;
 use super::subject::{Subject, Words};
 use crate::magics::{Call, Kind, Magic, Spec};
-use crate::render::{Output, bytes_text, grouped, table};
+use crate::render::meter::Meter;
+use crate::render::{Column, Document, Output, Table, bytes_text, grouped};
 use crate::workspace::{Context, Workspace};
 use warpbook_compiler::meta::resources;
 use warpbook_diagnostic::{Diagnostic, Result};
@@ -53,7 +54,8 @@ impl Magic for ResourcesMagic {
         };
         let limits = full.limits;
         let share = f64::from(full.warps) / f64::from(limits.warps) * 100.0;
-        let mut rows = vec![vec!["resource".to_owned(), "of a block".to_owned(), "blocks that would fit".to_owned()]];
+        let fit = Column::number("blocks that would fit").left_in_text();
+        let mut table = Table::new([Column::text("resource"), Column::text("of a block"), fit]);
         for (limiter, blocks) in full.each {
             let own = match limiter.name() {
                 "registers" => format!("{} × {threads} threads", taken.registers),
@@ -61,23 +63,18 @@ impl Magic for ResourcesMagic {
                 "warps" => threads.div_ceil(32).to_string(),
                 _ => "1".to_owned(),
             };
-            rows.push(vec![limiter.name().to_owned(), own, blocks.to_string()]);
+            table.push([limiter.name().to_owned(), own, blocks.to_string()]);
         }
-        let (text, html) = table::both(&rows);
-        let verdict = verdict(&full, share);
-        let text = format!("{}\n{text}\nspills: {spills}\n{verdict}", subject.headline());
-        let html = format!(
-            "<div style=\"font-family:var(--jp-code-font-family,monospace);font-size:12px\"><strong>{}</strong>{html}\
-             <div>spills: {spills}</div><div style=\"width:300px;height:10px;border:1px solid rgba(128,128,128,.5)\">\
-             <div style=\"width:{share:.0}%;height:100%;background:#4285d6\"></div></div><div>{verdict}</div></div>",
-            crate::render::escape_html(&subject.headline())
-        );
+        let mut document = Document::new(subject.headline()).with(table);
+        document.line(format!("spills: {spills}"));
+        document.push(Meter { label: "occupancy", share: share / 100.0 });
+        document.line(verdict(&full, share));
         let facts = json!({
             "registers": taken.registers, "local_bytes": taken.local, "shared_bytes": shared, "threads": threads,
             "blocks_per_multiprocessor": full.blocks, "warps_per_multiprocessor": full.warps,
             "occupancy": share / 100.0, "limited_by": full.each[0].0.name(),
         });
-        Ok(Some(Output::text(text).with_html(html).with_facts(facts)))
+        Ok(Some(document.with_facts(facts).output()))
     }
 }
 

@@ -8,8 +8,8 @@ use super::line_links::{Trace, TracedLine, TracedStage, trace};
 use super::stages::{pane_line, title};
 use super::subject::{Subject, Words};
 use crate::magics::{Call, Kind, Magic, Spec};
-use crate::render::Output;
-use crate::render::stages::{Pane, html};
+use crate::render::stages::{Pane, Panes};
+use crate::render::{Alternative, Document, Output};
 use crate::workspace::{Context, Workspace};
 use warpbook_compiler::Stage;
 use warpbook_diagnostic::{Diagnostic, Result};
@@ -70,19 +70,22 @@ fn output(headline: &str, trace: &Trace, code: &TracedStage) -> Output {
     let reuse = controls().filter(|control| control.reuse != 0).count();
     let counts = code.counts();
     let most: Vec<String> = counts.iter().take(12).map(|(name, count)| format!("{count} {name}")).collect();
-    let mut text = format!(
-        "{headline}\n{total} instructions · stall counts add up to {stalls} cycles · {waits} wait for a scoreboard · \
+    let mut document = Document::new(headline);
+    document.line(format!(
+        "{total} instructions · stall counts add up to {stalls} cycles · {waits} wait for a scoreboard · \
          {reuse} use the reuse cache\n{}",
         most.join(", ")
-    );
+    ));
     if let Some(source) = source {
-        text += &format!("\nmachine instructions by line of {}:", title(source.stage));
+        let mut listed = format!("machine instructions by line of {}:", title(source.stage));
         let mut lines: Vec<_> = source.lines.iter().zip(&counted).filter(|(_, count)| **count > 0).collect();
         lines.sort_by_key(|(line, count)| (std::cmp::Reverse(**count), line.number));
         for (line, count) in lines.iter().take(12) {
             let shown: String = line.text.trim().chars().take(80).collect();
-            text += &format!("\n{count:>5}  {:>4}: {shown}", line.number);
+            listed += &format!("\n{count:>5}  {:>4}: {shown}", line.number);
         }
+        // The pane of the source has the same numbers.
+        document.push(Alternative::in_text(listed));
     }
     let mut panes = Vec::new();
     if let Some(source) = source {
@@ -105,5 +108,5 @@ fn output(headline: &str, trace: &Trace, code: &TracedStage) -> Output {
         "instructions": total, "stall_cycles": stalls, "waits": waits, "reuse": reuse,
         "mix": counts.into_iter().map(|(name, count)| (name, json!(count))).collect::<serde_json::Map<_, _>>(),
     });
-    Output::text(text).with_html(html(headline, &panes)).with_facts(facts)
+    document.with(Panes { panes }).with_facts(facts).output()
 }

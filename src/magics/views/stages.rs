@@ -8,8 +8,8 @@ use super::line_links::{Linked, Trace, TracedLine, TracedStage, trace};
 use super::subject::{Subject, Words};
 use crate::magics::{Call, Kind, Magic, OptionSpec, Spec};
 use crate::render::plot::time_text;
-use crate::render::stages::{Line, Pane, html_over};
-use crate::render::{Output, escape_html, grouped, table};
+use crate::render::stages::{Pane, PaneLine, Panes};
+use crate::render::{Block, Column, Document, Output, Prose, Table, grouped};
 use crate::workspace::{Context, Workspace};
 use warpbook_compiler::Stage;
 use warpbook_diagnostic::{Diagnostic, Result};
@@ -74,12 +74,18 @@ pub(super) fn title(stage: Stage) -> &'static str {
 }
 
 fn output(headline: &str, trace: &Trace, opened: &[Stage]) -> Output {
-    let mut rows = vec![["stage", "lines", "bytes", "operations", "most frequent"].map(str::to_owned).to_vec()];
+    let mut table = Table::new([
+        Column::text("stage"),
+        Column::number("lines").left_in_text(),
+        Column::number("bytes").left_in_text(),
+        Column::number("operations").left_in_text(),
+        Column::text("most frequent"),
+    ]);
     for stage in &trace.stages {
         let counts = stage.counts();
         let most: Vec<String> = counts.iter().take(5).map(|(name, count)| format!("{count} {name}")).collect();
         let total: usize = counts.iter().map(|(_, count)| count).sum();
-        rows.push(vec![
+        table.push([
             title(stage.stage).to_owned(),
             stage.lines.len().to_string(),
             grouped(stage.bytes as u64),
@@ -87,23 +93,20 @@ fn output(headline: &str, trace: &Trace, opened: &[Stage]) -> Output {
             most.join(", "),
         ]);
     }
-    let (table, mut below) = table::both(&rows);
     let links = links(trace);
     let times: Vec<String> = trace
         .stages
         .iter()
         .filter_map(|stage| Some(format!("{} {}", title(stage.stage), time_text(stage.elapsed?))))
         .collect();
-    let mut text = format!("{headline}\n{table}");
+    let panes = Panes { panes: trace.stages.iter().map(|stage| pane(stage, trace, opened)).collect() };
+    let mut document = Document::new(headline).with(panes).with(table);
     for line in links.iter().map(Link::text).chain(trace.notes.iter().cloned()) {
-        text += &format!("\n{line}");
-        below += &format!("<div>{}</div>", escape_html(&line));
+        document.line(Prose::plain(line));
     }
     if !times.is_empty() {
-        text += &format!("\ncompile: {}", times.join(" → "));
-        below += &format!("<div>compile: {}</div>", times.join(" → "));
+        document.push(Block::Aside(format!("compile: {}", times.join(" → ")).into()));
     }
-    let panes: Vec<Pane> = trace.stages.iter().map(|stage| pane(stage, trace, opened)).collect();
     let facts = json!({
         "stages": trace.stages.iter().map(|stage| json!({
             "stage": stage.stage.name(), "lines": stage.lines.len(), "bytes": stage.bytes,
@@ -115,7 +118,7 @@ fn output(headline: &str, trace: &Trace, opened: &[Stage]) -> Output {
             "rest": operations::count(linked.rest.iter().cloned()).into_iter().collect::<BTreeMap<_, _>>(),
         })).collect::<Vec<_>>(),
     });
-    Output::text(text).with_html(html_over(headline, &panes, &below)).with_facts(facts)
+    document.with_facts(facts).output()
 }
 
 /// A link from one stage to another.
@@ -184,8 +187,8 @@ fn pane(stage: &TracedStage, trace: &Trace, opened: &[Stage]) -> Pane {
 }
 
 /// A line as it is rendered.
-pub(super) fn pane_line(stage: Stage, line: &TracedLine) -> Line {
-    Line {
+pub(super) fn pane_line(stage: Stage, line: &TracedLine) -> PaneLine {
+    PaneLine {
         label: match stage {
             Stage::Sass if line.text.ends_with(':') => String::new(),
             Stage::Sass => format!("{:04x}", line.number),

@@ -1,7 +1,6 @@
 //! `%step`: a warp, instruction by instruction.
 
 use std::collections::HashMap;
-use std::fmt::Write;
 
 use serde_json::json;
 
@@ -11,7 +10,8 @@ use super::source_lines::Texts;
 use super::subject::{Subject, Words};
 use super::trace::elements_text;
 use crate::magics::{Call, Kind, Magic, OptionSpec, Spec};
-use crate::render::{Output, grouped, player};
+use crate::render::player::{self, Player};
+use crate::render::{Alternative, Document, Output, Prose, grouped};
 use crate::workspace::{Context, Workspace};
 use warpbook_compiler::{Artifact, Stage};
 use warpbook_device::Buffer;
@@ -208,13 +208,13 @@ impl View<'_> {
             grouped(first.into()),
             grouped(last as u64)
         );
-        let mut text = head.clone();
+        let mut listed = Vec::new();
         let mut source = None;
         for step in self.steps.iter().take(TOLD) {
             let own = self.source(&step.line);
             if own != source {
                 if let Some((name, line)) = &own {
-                    let _ = write!(text, "\n{} {name}: {}", self.texts.title(), cut(line, 90));
+                    listed.push(format!("{} {name}: {}", self.texts.title(), cut(line, 90)));
                 }
                 source = own;
             }
@@ -228,19 +228,17 @@ impl View<'_> {
                 after.push(format!("lanes {}", mask_text(step.active)));
             }
             let instruction = cut(step.line.text.trim_end_matches(';'), 56);
-            let _ = write!(
-                text,
-                "\n{:>5}  {:>4}  {instruction:56}  {}",
-                step.number,
-                step.line.ptx,
-                cut(&after.join(" · "), 84)
-            );
+            let after = cut(&after.join(" · "), 84);
+            listed.push(format!("{:>5}  {:>4}  {instruction:56}  {after}", step.number, step.line.ptx));
         }
         if count > TOLD {
-            let _ = write!(text, "\nand {} more steps, in the notebook's player", count - TOLD);
+            listed.push(format!("and {} more steps, in the notebook's player", count - TOLD));
         }
-        let steps: Vec<player::Step> = self.steps.iter().map(|step| self.drawn(step)).collect();
-        let html = player::html(&head, self.texts.title(), &steps);
+        let player = Player {
+            label: head.clone(),
+            source_title: self.texts.title().to_owned(),
+            steps: self.steps.iter().map(|step| self.drawn(step)).collect(),
+        };
         let facts = json!({
             "total": self.total,
             "steps": self.steps.iter().map(|step| json!({
@@ -249,7 +247,8 @@ impl View<'_> {
                     .collect::<serde_json::Map<_, _>>(),
             })).collect::<Vec<_>>(),
         });
-        Output::text(text).with_html(html).with_facts(facts)
+        let document = Document::new(Prose::plain(head));
+        document.with(Alternative::new(listed.join("\n"), [player.into()])).with_facts(facts).output()
     }
 
     fn drawn(&self, step: &StepTaken) -> player::Step {

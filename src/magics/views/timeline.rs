@@ -9,7 +9,7 @@ use crate::expression::LaunchHeader;
 use crate::magics::cells::relaunch::find;
 use crate::magics::{Call, Kind, Magic, OptionSpec, Spec};
 use crate::render::timeline::{Band, Drawing, Kind as Colour};
-use crate::render::{Output, grouped, table};
+use crate::render::{Alternative, Block, Column, Document, Output, Table, grouped};
 use crate::workspace::{Context, Workspace};
 use warpbook_device::emulation::{Activity, Observe, Observed, Timeline, WarpTimeline};
 use warpbook_diagnostic::{Diagnostic, Result};
@@ -97,7 +97,9 @@ fn steps(header: &LaunchHeader) -> Result<Option<(u32, u32)>> {
     }
 }
 
-fn drawing<'a>(title: String, kinds: &'a [Colour], timeline: &Timeline, steps: std::ops::Range<u32>) -> Drawing<'a> {
+fn drawing(title: String, timeline: &Timeline, steps: std::ops::Range<u32>) -> Drawing {
+    let kinds = Activity::ALL.iter().zip(COLOURS);
+    let kinds = kinds.map(|(activity, (letter, colour))| Colour { name: activity.name(), letter, colour }).collect();
     let kind = |activity: Activity| Activity::ALL.iter().position(|own| *own == activity).unwrap_or(0);
     let bands = timeline.warps.iter().enumerate().map(|(index, warp)| Band {
         label: format!("warp {index}"),
@@ -106,17 +108,12 @@ fn drawing<'a>(title: String, kinds: &'a [Colour], timeline: &Timeline, steps: s
     });
     let bands = bands.collect();
     let axis = "steps of the emulator, no time: in each, every warp that does not wait executes one instruction";
-    Drawing { title, axis: axis.to_owned(), steps, kinds, strips: &UNDER_WAY, bands }
+    Drawing { title, axis: axis.to_owned(), steps, kinds, strips: UNDER_WAY.to_vec(), bands, letters: COLUMNS }
 }
 
 fn output(name: &str, timeline: &Timeline, steps: std::ops::Range<u32>, texts: &Texts) -> Output {
-    let kinds: Vec<Colour> = Activity::ALL
-        .iter()
-        .zip(COLOURS)
-        .map(|(activity, (letter, colour))| Colour { name: activity.name(), letter, colour })
-        .collect();
     let title = format!("{name} · {} steps", grouped(timeline.steps.into()));
-    let drawing = drawing(title.clone(), &kinds, timeline, steps.clone());
+    let drawing = drawing(title.clone(), timeline, steps.clone());
     let count = steps.end - steps.start;
     let each = f64::from(count) / f64::from(count.clamp(1, COLUMNS));
     let scale = match count > COLUMNS {
@@ -124,13 +121,15 @@ fn output(name: &str, timeline: &Timeline, steps: std::ops::Range<u32>, texts: &
         false => "each letter is a step".to_owned(),
     };
     let range = format!("steps {} to {}", grouped(steps.start.into()), grouped(steps.end.into()));
-    let mut text = format!("{title}\n{}\n{range}; {scale}; {}\n", drawing.axis, drawing.legend());
-    text += &drawing.text(COLUMNS).join("\n");
+    let mut document = Document::default();
+    // The drawing has its own title, axis and legend.
+    document.push(Alternative::in_text(format!("{title}\n{}\n{range}; {scale}; {}", drawing.axis, drawing.legend())));
+    document.push(drawing);
 
     let used: Vec<Activity> =
         Activity::ALL.into_iter().filter(|own| timeline.warps.iter().any(|warp| warp.steps(*own) > 0)).collect();
-    let mut rows = vec![vec!["".to_owned(), "steps".to_owned()]];
-    rows[0].extend(used.iter().map(|activity| activity.name().to_owned()));
+    let columns = ["steps"].into_iter().chain(used.iter().map(|activity| activity.name())).map(Column::number);
+    let mut shares = Table::new(std::iter::once(Column::text("")).chain(columns));
     let mut index = 0;
     while let Some(warp) = timeline.warps.get(index) {
         let steps_of = |warp: &WarpTimeline| used.iter().map(|own| warp.steps(*own)).collect::<Vec<_>>();
@@ -143,41 +142,27 @@ fn output(name: &str, timeline: &Timeline, steps: std::ops::Range<u32>, texts: &
             0 => String::new(),
             own => format!("{:.1} %", own as f64 / total as f64 * 100.0),
         }));
-        rows.push(row);
+        shares.push(row);
     }
-    let numbers = 1..rows[0].len();
-    let (shares, shares_html) = table::with_numbers(&rows, &numbers);
-    text += &format!("\n\n{shares}");
 
-    let mut waits = vec![["waited", "", "PTX", texts.title(), ""].map(str::to_owned).to_vec()];
+    let mut columns = vec![Column::number("waited"), Column::text(""), Column::text("PTX")];
+    columns.extend((!texts.is_ptx()).then(|| Column::text(texts.title())));
+    columns.push(Column::text(""));
+    let mut waits = Table::new(columns);
     for (line, activity, steps) in timeline.waits.iter().take(WAITS) {
         let spot = texts.spot(line);
-        waits.push(vec![
-            grouped(*steps),
-            activity.name().trim_start_matches("waits ").to_owned(),
-            line.ptx.to_string(),
-            spot.as_ref().map(|spot| texts.name(spot)).unwrap_or_default(),
-            spot.as_ref().map(|spot| texts.text(spot).to_owned()).unwrap_or_default(),
-        ]);
+        let kind = activity.name().trim_start_matches("waits ").to_owned();
+        let mut row = vec![grouped(*steps), kind, line.ptx.to_string()];
+        row.extend((!texts.is_ptx()).then(|| spot.as_ref().map(|spot| texts.name(spot)).unwrap_or_default()));
+        row.push(spot.as_ref().map(|spot| texts.text(spot).to_owned()).unwrap_or_default());
+        waits.push(row);
     }
-    if texts.is_ptx() {
-        waits.iter_mut().for_each(|row| drop(row.remove(3)));
-    }
-    let mut more = String::new();
-    if waits.len() > 1 {
-        let (waits, html) = table::with_numbers(&waits, &(0..1));
-        text += &format!("\n\n{waits}");
-        more = html;
-    }
+    let mut columns = vec![vec![shares.into()]];
+    columns.extend((!waits.is_empty()).then(|| vec![waits.into()]));
+    document.extend([Block::Gap, Block::Columns(columns)]);
     if timeline.cut {
-        let note = "the block went on: only its first steps were kept";
-        text += &format!("\n{note}");
-        more += &format!("<div>{note}</div>");
+        document.line("the block went on: only its first steps were kept");
     }
-    let html = format!(
-        "<div>{}<div style=\"display:flex;flex-wrap:wrap;gap:4px 28px;align-items:flex-start\">{shares_html}{more}</div></div>",
-        drawing.svg()
-    );
     let facts = json!({
         "steps": timeline.steps,
         "warps": timeline.warps.iter().map(|warp| {
@@ -188,5 +173,5 @@ fn output(name: &str, timeline: &Timeline, steps: std::ops::Range<u32>, texts: &
             "ptx_line": line.ptx, "at": activity.name(), "steps": steps, "instruction": line.text,
         })).collect::<Vec<_>>(),
     });
-    Output::text(text).with_html(html).with_facts(facts)
+    document.with_facts(facts).output()
 }

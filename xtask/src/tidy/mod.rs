@@ -4,8 +4,10 @@ mod arrows;
 mod cycles;
 mod head_docs;
 mod long_functions;
+mod markup;
 mod opcodes;
 mod short_docs;
+mod styles;
 mod unsafe_code;
 
 use crate::workspace::Workspace;
@@ -16,6 +18,8 @@ const CHECKS: &[Check] = &[
     arrows::CHECK,
     unsafe_code::CHECK,
     opcodes::CHECK,
+    markup::CHECK,
+    styles::CHECK,
     head_docs::CHECK,
     long_functions::CHECK,
     short_docs::CHECK,

@@ -4,8 +4,6 @@ mod facts;
 mod sides;
 mod values;
 
-use std::fmt::Write;
-
 use serde_json::json;
 
 use self::facts::{Fact, Ratio};
@@ -17,7 +15,7 @@ use crate::launch::again::Again;
 use crate::launch::measure;
 use crate::magics::{Call, Kind, Magic, OptionSpec, Spec};
 use crate::render::diff::{self, DiffLine};
-use crate::render::{Output, escape_html, table};
+use crate::render::{Alternative, Column, Cut, Document, Fold, Output, Table};
 use crate::workspace::{Context, Workspace};
 use warpbook_compiler::Stage;
 use warpbook_device::Timing;
@@ -260,60 +258,41 @@ fn output(sides: &[Side<'_>; 2], ratio: Option<&Ratio>, notes: &[String], only: 
         .filter_map(|stage| compared(stage, old.trace, new.trace))
         .collect();
     let headline = format!("{} → {}", old.subject.headline(), new.subject.headline());
-    let mut text = headline.clone();
-    let mut html =
-        format!("<div class=\"wb-e\"><style>{}{STYLE}</style><strong>{}</strong>", diff::STYLE, escape_html(&headline));
+    let mut document = Document::new(headline);
     let entered = new.subject.version.entered;
-    let mut texts = String::new();
     for one in &stages {
         let what = match one.removed + one.added {
             0 => "the same".to_owned(),
             _ => format!("−{} +{} lines", one.removed, one.added),
         };
-        let _ = write!(text, "\n{}: {what}", title(one.stage));
-        let shown = if one.removed + one.added > 0 { diff::html(&one.lines, LONGEST) } else { String::new() };
-        let is_open = only.is_some() || one.stage == entered;
-        let open = if is_open && !shown.is_empty() { " open" } else { "" };
-        let _ = write!(texts, "<details{open}><summary>{} {what}</summary>{shown}</details>", title(one.stage));
+        let summary = format!("{}: {what}", title(one.stage));
+        if one.removed + one.added == 0 {
+            document.line(summary);
+            continue;
+        }
+        let diff = diff::Diff { lines: one.lines.clone(), most: LONGEST };
+        document.push(Fold::section(summary).open(only.is_some() || one.stage == entered).with(diff));
     }
     // In the text only a short difference has room.
     let entered = stages.iter().find(|one| only.unwrap_or(entered) == one.stage);
     if let Some(one) = entered.filter(|one| (1..=24).contains(&(one.removed + one.added))) {
-        for line in &one.lines {
-            let (sign, line) = match line {
-                DiffLine::Same(_) => continue,
-                DiffLine::Removed(line, _) => ('-', line),
-                DiffLine::Added(line, _) => ('+', line),
-            };
-            let _ = write!(text, "\n{sign} {}", line.trim().chars().take(110).collect::<String>());
-        }
+        document.push(Alternative::in_text(changed_lines(&one.lines).join("\n")));
     }
     let found = rows(sides);
     let is_changed = |[_, before, after, _]: &&[String; 4]| before != after;
     if !found.is_empty() {
-        let head = ["", "before", "after", "change"].map(str::to_owned).to_vec();
-        let rows: Vec<Vec<String>> = std::iter::once(head).chain(found.iter().map(|row| row.to_vec())).collect();
-        let (table, _) = table::with_numbers(&rows[..rows.len().min(ROWS)], &(1..4));
-        let _ = write!(text, "\n{table}");
-        if rows.len() > ROWS {
-            let _ = write!(text, "\n… {} more rows", rows.len() - ROWS);
-        }
-        html.push_str(&table::with_numbers(&rows, &(1..4)).1);
+        let columns = ["before", "after", "change"].map(Column::number);
+        let table = Table::new(std::iter::once(Column::text("")).chain(columns)).rows(found.clone());
+        document.push(table.cut(Cut { text: ROWS - 1, html: usize::MAX, what: "rows" }));
     }
     if found.iter().find(is_changed).is_none() {
         let what = match sides.iter().any(|side| !side.launched.is_empty()) {
             true => "resources, metadata, instruction mix and counters: the same",
             false => "resources, metadata and instruction mix: the same",
         };
-        let _ = write!(text, "\n{what}");
-        let _ = write!(html, "<div>{what}</div>");
+        document.line(what);
     }
-    for note in notes {
-        let _ = write!(text, "\n{note}");
-        let _ = write!(html, "<div>{}</div>", escape_html(note));
-    }
-    html.push_str(&texts);
-    html.push_str("</div>");
+    notes.iter().for_each(|note| document.line(note));
     let changed: serde_json::Map<_, _> =
         found.into_iter().map(|[name, before, after, _]| (name, json!([before, after]))).collect();
     let facts = json!({
@@ -322,8 +301,15 @@ fn output(sides: &[Side<'_>; 2], ratio: Option<&Ratio>, notes: &[String], only: 
         "changed": changed,
         "latency": ratio.map(Ratio::facts),
     });
-    Output::text(text).with_html(html).with_facts(facts)
+    document.with_facts(facts).output()
 }
 
-const STYLE: &str = ".wb-e{font-size:12px}.wb-e summary{cursor:pointer;padding:1px 0}\
-    .wb-e .wb-d{max-height:520px;overflow:auto}.wb-e table{margin:6px 0}";
+/// The lines of a comparison that are in one of the texts alone, as far as a line of text has room.
+fn changed_lines(lines: &[DiffLine]) -> Vec<String> {
+    let changed = lines.iter().filter_map(|line| match line {
+        DiffLine::Same(_) => None,
+        DiffLine::Removed(line, _) => Some(('-', line)),
+        DiffLine::Added(line, _) => Some(('+', line)),
+    });
+    changed.map(|(sign, line)| format!("{sign} {}", line.trim().chars().take(110).collect::<String>())).collect()
+}

@@ -16,7 +16,7 @@ use crate::magics::views::observing;
 use crate::magics::views::source_lines::Texts;
 use crate::magics::views::subject::Subject;
 use crate::magics::views::trace::elements_text;
-use crate::render::{Output, escape_html, grouped, table};
+use crate::render::{Block, Column, Document, Output, Table, grouped};
 use crate::workspace::{Context, Workspace};
 use warpbook_compiler::{Artifact, Stage};
 use warpbook_device::Buffer;
@@ -69,10 +69,9 @@ pub fn compare_values(
     if differing.is_empty() {
         let all: Vec<&str> = workspace.buffers.iter().map(|buffer| buffer.name.as_str()).collect();
         let written = format!("every buffer ({})", all.join(", "));
-        let text = format!("{headline}\nbit-identical: {written}");
-        let html =
-            format!("<div><b>{}</b><div>bit-identical: {}</div></div>", escape_html(&headline), escape_html(&written));
-        return Ok(Output::text(text).with_html(html).with_facts(json!({"identical": true})));
+        let mut document = Document::new(headline).with_facts(json!({"identical": true}));
+        document.line(format!("bit-identical: {written}"));
+        return Ok(document.output());
     }
     let spans: Vec<Span> = differing.iter().flat_map(|one| one.spans.iter().cloned()).take(MOST_SPANS).collect();
     let writers = |again: &Again, spans: Vec<Span>, workspace: &mut Workspace| -> Result<Writers> {
@@ -222,20 +221,20 @@ struct View<'a> {
 
 impl View<'_> {
     fn output(&self, writer: Option<&Writer>, workspace: &Workspace) -> Output {
-        let mut rows = vec![["buffer", "elements that differ", "by up to", "first"].map(str::to_owned).to_vec()];
+        let [differ, by] = ["elements that differ", "by up to"].map(|title| Column::number(title).left_in_text());
+        let mut table = Table::new([Column::text("buffer"), differ, by, Column::text("first")]);
         for one in self.differing {
             let first = one
                 .spans
                 .first()
                 .map(|span| elements_text(&one.buffer, &[(span.from, span.from + one.buffer.dtype.size() as u64)]).0);
-            rows.push(vec![
+            table.push([
                 format!("{}  {} {:?}", one.buffer.name, one.buffer.dtype, one.buffer.shape),
                 format!("{} of {}", grouped(one.elements), grouped(one.buffer.numel() as u64)),
                 format!("{:e}", one.largest),
                 first.unwrap_or_default(),
             ]);
         }
-        let (table, table_html) = table::both(&rows);
         let mut lines = Vec::new();
         let mut element = serde_json::Value::Null;
         let told: Vec<&Line> =
@@ -309,12 +308,6 @@ impl View<'_> {
                 lines.push(format!("      {} = {}{from}", found.registers[side], shown.exact(found.values[side])));
             }
         }
-        let text = format!("{}\n{table}\n{}", self.headline, lines.join("\n"));
-        let html = format!(
-            "<div><b>{}</b>{table_html}<pre style=\"white-space:pre-wrap;margin:4px 0;color:inherit;background:none\">{}</pre></div>",
-            escape_html(&self.headline),
-            escape_html(&lines.join("\n"))
-        );
         let first = self.found.as_ref().map(|found| {
             json!({
                 "ptx_lines": [found.lines[0].ptx, found.lines[1].ptx], "registers": found.registers, "bits": found.values,
@@ -322,10 +315,12 @@ impl View<'_> {
             })
         });
         let buffers = self.differing.iter().map(|one| (one.buffer.name.clone(), json!(one.elements)));
-        Output::text(text).with_html(html).with_facts(json!({
+        let document = Document::new(&self.headline).with(table).with(Block::Verbatim(lines.join("\n")));
+        let facts = json!({
             "identical": false, "first_stored": element, "first": first,
             "differing": buffers.collect::<serde_json::Map<_, _>>(),
-        }))
+        });
+        document.with_facts(facts).output()
     }
 }
 

@@ -19,7 +19,7 @@ use crate::magics::buffers::{buf, show};
 use crate::magics::cells::edit;
 use crate::magics::cells::edit::{artifact, readable};
 use crate::magics::{self, Call, Magic, OptionSpec, Spec};
-use crate::render::Output;
+use crate::render::{Block, Document, Limited, Output, Prose};
 use crate::workspace::{Context, Workspace};
 use warpbook_compiler::Stage;
 use warpbook_device::{Contents, Recipe};
@@ -371,7 +371,7 @@ fn output(
     workspace: &mut Workspace,
 ) -> Result<Output> {
     let headline = format!("{} · {stage}", subject.headline());
-    let (mut text, mut html) = (headline.clone(), format!("<div><div><b>{headline}</b></div>"));
+    let mut document = Document::new(headline);
     let mut facts = Vec::new();
     for (wanted, Collected { contents, which, missing }) in wanted.iter().zip(collected) {
         let recipe = Recipe::Dump(format!(
@@ -387,19 +387,13 @@ fn output(
             "value": wanted.definition.name, "buffer": wanted.buffer, "shape": contents.shape, "dtype": contents.dtype.name(),
             "which": which, "missing": missing,
         }));
-        let (elements, table) = show::elements(contents);
-        text += &format!("\n{head}");
-        if text.len() + elements.len() < LONGEST_TEXT {
-            text += &format!("\n{elements}");
-        } else {
-            text += &format!("\n`%show {}` shows its elements", wanted.buffer);
-        }
-        html += &format!("<div>{}</div>{table}", crate::render::escape_html(&head));
+        document.line(Prose::plain(head));
+        document.push(Limited {
+            most: LONGEST_TEXT,
+            body: vec![Block::Array(show::elements(contents))],
+            otherwise: Some(format!("`%show {}` shows its elements", wanted.buffer).into()),
+        });
     }
-    for note in notes {
-        text += &format!("\n{note}");
-        html += &format!("<div>{}</div>", crate::render::escape_html(note));
-    }
-    html += "</div>";
-    Ok(Output::text(text).with_html(html).with_facts(json!({"dumped": facts, "notes": notes})))
+    notes.iter().for_each(|note| document.line(note));
+    Ok(document.with_facts(json!({"dumped": facts, "notes": notes})).output())
 }

@@ -6,8 +6,8 @@ use serde_json::json;
 
 use super::access::Access;
 use super::source::{bracketed, by_x};
-use crate::render::grid::{self, Cell, Mark};
-use crate::render::{Output, escape_html};
+use crate::render::grid::{Cell, Grid, Mark};
+use crate::render::{Block, Document, Fold, Prose};
 use warpbook_ir::layout::{BANKS, Collision, Layout, Place, Placed, TensorMemory, bank};
 
 /// Rows and columns of a tensor that are drawn.
@@ -67,7 +67,7 @@ impl Window {
     }
 
     /// The grid with a cell for each element.
-    pub fn html(&self, caption: &str, mut cell: impl FnMut(&[u32]) -> Cell, chosen: Option<&[u32]>) -> String {
+    pub fn grid(&self, caption: String, mut cell: impl FnMut(&[u32]) -> Cell, chosen: Option<&[u32]>) -> Grid {
         let (rows, columns) = self.labels();
         let rows: Vec<(String, Vec<Cell>)> = (0..)
             .zip(rows)
@@ -80,7 +80,7 @@ impl Window {
                 (label, cells.collect())
             })
             .collect();
-        grid::html(caption, &columns, &rows)
+        Grid { caption, columns, rows }
     }
 }
 
@@ -100,7 +100,7 @@ pub(super) fn first_places(layout: &Layout) -> BTreeMap<Vec<u32>, Place> {
 }
 
 /// The thread and register that hold each element, as a grid; of a large tensor a part.
-pub fn distributed_grid(what: &str, layout: &Layout, chosen: Option<&[u32]>) -> String {
+pub fn distributed_grid(what: &str, layout: &Layout, chosen: Option<&[u32]>) -> Grid {
     let window = Window::of(&layout.shape, chosen, DRAWN);
     let places = layout.places();
     let mut first: BTreeMap<Vec<u32>, Place> = BTreeMap::new();
@@ -114,13 +114,13 @@ pub fn distributed_grid(what: &str, layout: &Layout, chosen: Option<&[u32]>) -> 
     let cell = |at: &[u32]| {
         let place = first.get(at).copied().unwrap_or_default();
         let region = place.block * places.warp + place.warp;
-        Cell::of_lane(thread(place, places.block), place.lane, region)
+        Cell::in_lane(thread(place, places.block), place.lane, region)
     };
-    window.html(&caption, cell, chosen)
+    window.grid(caption, cell, chosen)
 }
 
 /// The element in each register of the lanes of a warp.
-fn hardware_grid(layout: &Layout, chosen: Option<&[u32]>) -> String {
+fn hardware_grid(layout: &Layout, chosen: Option<&[u32]>) -> Grid {
     let Place { lane, register, .. } = layout.places();
     // The warp that holds what was asked for.
     let held = chosen.and_then(|at| layout.all().find(|(_, element)| element == at)).map(|(place, _)| place);
@@ -132,16 +132,16 @@ fn hardware_grid(layout: &Layout, chosen: Option<&[u32]>) -> String {
             let cell = |register| {
                 let at = layout.element(Place { block, warp, lane, register });
                 let text = at.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
-                let cell = Cell::of_lane(text, lane, 0);
+                let cell = Cell::in_lane(text, lane, 0);
                 if chosen == Some(at.as_slice()) { cell.marked(Mark::Chosen) } else { cell }
             };
             (format!("T{}", warp * 32 + lane), (from..from + shown).map(cell).collect())
         })
         .collect();
-    let labels: Vec<String> = (from..from + shown).map(|register| format!("r{register}")).collect();
+    let columns: Vec<String> = (from..from + shown).map(|register| format!("r{register}")).collect();
     let cut = if register > shown { format!(" ({shown} of {register} registers)") } else { String::new() };
     let block = if layout.block.is_empty() { String::new() } else { format!("block {block}, ") };
-    grid::html(&format!("{block}warp {warp}{cut}: the element in each register"), &labels, &rows)
+    Grid { caption: format!("{block}warp {warp}{cut}: the element in each register"), columns, rows }
 }
 
 /// The part of the tensor that each warp holds.
@@ -173,18 +173,16 @@ fn vectors(layout: &Layout) -> String {
     shown.map(|(name, bases)| format!("\n{name} {bases:?}")).collect()
 }
 
-/// The frame of every output of the view.
-pub(super) fn framed(head: &str, text: &str, inside: &str) -> String {
-    format!(
-        "<div class=\"wb-t\"><style>{}</style><strong>{}</strong><pre>{}</pre>{inside}</div>",
-        grid::STYLE,
-        escape_html(head),
-        escape_html(text.split_once('\n').map_or("", |(_, rest)| rest))
-    )
+/// A document of the view: what it is about, the lines on it, and its pictures.
+pub(super) fn document(head: &str, lines: impl Into<String>, pictures: impl IntoIterator<Item = Block>) -> Document {
+    let mut document = Document::new(Prose::plain(head));
+    document.line(Prose::plain(lines));
+    document.extend(pictures);
+    document
 }
 
 /// A layout of registers.
-pub(super) fn distributed(head: &str, attribute: &str, layout: &Layout, chosen: Option<&[u32]>) -> Output {
+pub(super) fn distributed(head: &str, attribute: &str, layout: &Layout, chosen: Option<&[u32]>) -> Document {
     let Place { block, warp, lane, register } = layout.places();
     let held = match layout.holders() {
         0 | 1 => "each element once".to_owned(),
@@ -192,7 +190,7 @@ pub(super) fn distributed(head: &str, attribute: &str, layout: &Layout, chosen: 
     };
     let blocks = if block > 1 { format!("{block} blocks × ") } else { String::new() };
     let mut text = format!(
-        "{head}\n{attribute}\n{} elements over {blocks}{warp} warps × {lane} lanes × {register} registers, {held}{}",
+        "{attribute}\n{} elements over {blocks}{warp} warps × {lane} lanes × {register} registers, {held}{}",
         by_x(&layout.shape),
         vectors(layout)
     );
@@ -204,18 +202,14 @@ pub(super) fn distributed(head: &str, attribute: &str, layout: &Layout, chosen: 
     } else {
         text += &warps_text(layout);
     }
-    let open = if chosen.is_some() { " open" } else { "" };
-    let inside = format!(
-        "{}<details{open}><summary>the hardware: what each lane holds</summary>{}</details>",
-        distributed_grid("the tensor", layout, chosen),
-        hardware_grid(layout, chosen)
-    );
-    let html = framed(head, &text, &inside);
+    let hardware = Fold::new("the hardware: what each lane holds").open(chosen.is_some());
+    let pictures =
+        [distributed_grid("the tensor", layout, chosen).into(), hardware.with(hardware_grid(layout, chosen)).into()];
     let facts = json!({
         "shape": layout.shape, "register": layout.register, "lane": layout.lane, "warp": layout.warp,
         "block": layout.block, "holders": layout.holders(),
     });
-    Output::text(text).with_html(html).with_facts(facts)
+    document(head, text, pictures).with_facts(facts)
 }
 
 /// How many elements stand side by side in a word, and along which dimension.
@@ -227,7 +221,7 @@ fn word(placed: &Placed) -> (u32, usize) {
 }
 
 /// The bank of each word of the tensor, and the words of the memory with the element that each begins with.
-pub fn memory_grids(placed: &Placed, chosen: Option<&[u32]>, collision: Option<&Collision>) -> String {
+pub fn memory_grids(placed: &Placed, chosen: Option<&[u32]>, collision: Option<&Collision>) -> [Block; 2] {
     let shape = &placed.layout.shape;
     let (side_by_side, along) = word(placed);
     let last = shape.len() - 1;
@@ -245,14 +239,14 @@ pub fn memory_grids(placed: &Placed, chosen: Option<&[u32]>, collision: Option<&
     let window = Window::of(&narrow, chosen.map(narrowed).as_deref(), DRAWN);
     let (rows, _) = window.labels();
     let blocks = placed.layout.places().block;
-    let cells: Vec<(String, Vec<Cell>)> = (0..)
+    let rows: Vec<(String, Vec<Cell>)> = (0..)
         .zip(rows)
         .map(|(row, label)| {
             let cell = |column| {
                 let mut at = window.element(row, column);
                 at[last] *= step;
                 let (block, byte) = placed.byte(&at).unwrap_or_default();
-                let mut cell = Cell::of_bank(bank(byte).to_string(), bank(byte));
+                let mut cell = Cell::in_bank(bank(byte).to_string(), bank(byte));
                 cell.region = block;
                 if blocks > 1 {
                     cell.text = format!("B{block}:{}", bank(byte));
@@ -277,16 +271,13 @@ pub fn memory_grids(placed: &Placed, chosen: Option<&[u32]>, collision: Option<&
     let columns: Vec<String> =
         (0..window.size.1).map(|column| (window.element(0, column)[last] * step).to_string()).collect();
     let what = if step > 1 { format!("each word of {step} elements") } else { "each element".to_owned() };
-    let tensor =
-        grid::html(&format!("the tensor{}: the bank (of {BANKS}) that holds {what}", window.cut), &columns, &cells);
-    format!(
-        "{tensor}<details><summary>the memory: what each bank holds</summary>{}</details>",
-        memory_lines(placed, chosen)
-    )
+    let caption = format!("the tensor{}: the bank (of {BANKS}) that holds {what}", window.cut);
+    let memory = Fold::new("the memory: what each bank holds").with(memory_lines(placed, chosen));
+    [Grid { caption, columns, rows }.into(), memory.into()]
 }
 
 /// Lines of 128 bytes: one word for each bank, with the element that it begins with.
-fn memory_lines(placed: &Placed, chosen: Option<&[u32]>) -> String {
+fn memory_lines(placed: &Placed, chosen: Option<&[u32]>) -> Grid {
     let shape = &placed.layout.shape;
     let mut at_byte: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
     let lines = placed.bytes().div_ceil(128);
@@ -331,14 +322,11 @@ fn memory_lines(placed: &Placed, chosen: Option<&[u32]>) -> String {
             (format!("{:#x}", line * 128), (0..BANKS).map(cell).collect())
         })
         .collect();
-    let labels: Vec<String> = (0..BANKS).map(|bank| bank.to_string()).collect();
+    let columns: Vec<String> = (0..BANKS).map(|bank| bank.to_string()).collect();
     let cut = if shown < lines { format!(" ({shown} of {lines} lines)") } else { String::new() };
     let block = if placed.layout.block.is_empty() { "" } else { " of block 0" };
-    grid::html(
-        &format!("lines of 128 bytes{block}{cut}: the element that each bank's word begins with"),
-        &labels,
-        &rows,
-    )
+    let caption = format!("lines of 128 bytes{block}{cut}: the element that each bank's word begins with");
+    Grid { caption, columns, rows }
 }
 
 /// The element of a buffer that `--at` names; a pipeline may have several buffers.
@@ -377,9 +365,9 @@ pub(super) fn shared(
     placed: &Placed,
     accesses: &[Access],
     chosen: Option<&Chosen<'_>>,
-) -> Output {
+) -> Document {
     let shape = &placed.layout.shape;
-    let mut text = format!("{head}\n{attribute}\n{} elements of {} bytes", by_x(shape), placed.element_bytes);
+    let mut text = format!("{attribute}\n{} elements of {} bytes", by_x(shape), placed.element_bytes);
     let room = shape.iter().map(|&extent| u64::from(extent)).product::<u64>() * u64::from(placed.element_bytes);
     let blocks = u64::from(placed.layout.places().block);
     let own = u64::from(placed.bytes());
@@ -401,7 +389,7 @@ pub(super) fn shared(
         text += "\nthe kernel reaches it by no operation that tells lanes apart";
     }
     let collision = accesses.iter().filter_map(|access| access.cost.as_ref()?.collision.as_ref()).next();
-    let html = framed(head, &text, &memory_grids(placed, chosen.map(|chosen| chosen.element), collision));
+    let pictures = memory_grids(placed, chosen.map(|chosen| chosen.element), collision);
     let rounds: Vec<_> = accesses
         .iter()
         .filter_map(|access| {
@@ -409,8 +397,7 @@ pub(super) fn shared(
             Some(json!({"access": access.what, "rounds": cost.rounds, "least": cost.least}))
         })
         .collect();
-    let facts = json!({"shape": shape, "bytes": own, "rounds": rounds});
-    Output::text(text).with_html(html).with_facts(facts)
+    document(head, text, pictures).with_facts(json!({"shape": shape, "bytes": own, "rounds": rounds}))
 }
 
 /// A layout of tensor memory: lanes and columns.
@@ -421,12 +408,12 @@ pub(super) fn tensor_memory(
     layout: &Layout,
     bits: u32,
     chosen: Option<&Chosen<'_>>,
-) -> Output {
+) -> Document {
     let places = layout.places();
     let used = layout.register.iter().filter(|basis| basis.iter().any(|&coordinate| coordinate != 0)).count();
     let words = (places.register * bits / 32).max(1);
     let mut text = format!(
-        "{head}\n{attribute}\n{} elements of {bits} bits in {} lanes × {words} columns of 32 bits ({})",
+        "{attribute}\n{} elements of {bits} bits in {} lanes × {words} columns of 32 bits ({})",
         by_x(&layout.shape),
         places.lane,
         memory.describe()
@@ -470,12 +457,11 @@ pub(super) fn tensor_memory(
         .into_iter()
         .map(|lane| (format!("lane {lane}"), (first..first + columns).map(|register| cell(lane, register)).collect()))
         .collect();
-    let labels: Vec<String> = (first..first + columns).map(|column| column.to_string()).collect();
+    let labels = (first..first + columns).map(|column| column.to_string()).collect();
     let cut = if columns < places.register { format!(" ({columns} of {})", places.register) } else { String::new() };
     let caption = format!("tensor memory: the element at each lane and column{cut}, columns counted in elements");
-    let html = framed(head, &text, &grid::html(&caption, &labels, &rows));
     let facts = json!({
         "shape": layout.shape, "column": layout.register, "lane": layout.lane, "block": layout.block, "words": words,
     });
-    Output::text(text).with_html(html).with_facts(facts)
+    document(head, text, [Grid { caption, columns: labels, rows }.into()]).with_facts(facts)
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::moves::{self, Group};
 use super::source::{Source, by_x};
-use crate::render::{Output, escape_html, grid, table};
+use crate::render::{Alternative, Block, Column, Document, Table};
 use warpbook_ir::layout::Unsupported;
 use warpbook_ir::shaped::Operation;
 
@@ -13,9 +13,9 @@ const ROWS: usize = 24;
 /// Characters of the text.
 const MOST_TEXT: usize = 3900;
 
-pub fn list(headline: &str, source: &Source<'_>) -> Output {
-    let mut lines = vec![headline.to_owned()];
-    let mut layouts = vec![["layout", "", "of the tensors (how often)"].map(str::to_owned).to_vec()];
+pub fn list(headline: &str, source: &Source<'_>) -> Document {
+    let mut lines = Vec::new();
+    let mut layouts = Table::from_titles(["layout", "", "of the tensors (how often)"]);
     let mut names: Vec<&&str> = source.aliases.keys().collect();
     names.sort();
     let mut counts: BTreeMap<(String, Vec<u32>), usize> = BTreeMap::new();
@@ -31,9 +31,9 @@ pub fn list(headline: &str, source: &Source<'_>) -> Output {
         let shapes: Vec<String> = shapes.map(|((_, shape), count)| format!("{} ×{count}", by_x(shape))).collect();
         let attribute = attribute.trim_start_matches("#ttg.").trim_start_matches("#ttng.");
         lines.push(format!("{name}  {attribute}  {}", shapes.join(", ")));
-        layouts.push(vec![(*name).to_string(), attribute.to_owned(), shapes.join(", ")]);
+        layouts.push([(*name).to_string(), attribute.to_owned(), shapes.join(", ")]);
     }
-    let mut html = table::both(&layouts).1;
+    let mut tables: Vec<Block> = vec![layouts.into()];
     let moved: Vec<(&Operation, Group, String)> = source
         .operations
         .iter()
@@ -59,10 +59,11 @@ pub fn list(headline: &str, source: &Source<'_>) -> Output {
         let title = format!("{} {}", of_group.len(), if of_group.len() == 1 { one } else { many });
         lines.push(title.clone());
         if of_group.is_empty() {
-            html += &format!("<div style=\"margin-top:6px\">{title}</div>");
+            tables.push(Block::Line(title.into()));
             continue;
         }
-        let mut rows = vec![vec![title, "from".to_owned(), "to".to_owned(), "how".to_owned()]];
+        let titles = [title.as_str(), "from", "to", "how"];
+        let mut table = Table::new(titles.map(Column::text));
         for (operation, _, says) in of_group.iter().take(ROWS) {
             let name = operation.result.clone().unwrap_or_else(|| operation.name.clone());
             let describe = |at: Option<&warpbook_ir::shaped::Shaped>| {
@@ -71,25 +72,22 @@ pub fn list(headline: &str, source: &Source<'_>) -> Output {
             let (from, to) = (describe(operation.types.first()), describe(operation.types.get(1)));
             let between = if to.is_empty() { from.clone() } else { format!("{from} -> {to}") };
             lines.push(format!("  {name}  {between}: {says}"));
-            rows.push(vec![name, from, to, says.clone()]);
+            table.push([name, from, to, says.clone()]);
         }
         if of_group.len() > ROWS {
             let more = format!("… {} more", of_group.len() - ROWS);
             lines.push(format!("  {more}"));
-            rows.push(vec![more]);
+            table.push([more]);
         }
-        html += &table::both(&rows).1;
+        tables.push(table.into());
     }
     let mut text = lines.join("\n");
-    if text.len() > MOST_TEXT {
-        let end = (0..=MOST_TEXT).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
+    let most = MOST_TEXT.saturating_sub(headline.len() + 1);
+    if text.len() > most {
+        let end = (0..=most).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
         text.truncate(end);
         text.truncate(text.rfind('\n').unwrap_or(end));
         text += "\n… more in the table";
     }
-    Output::text(text).with_html(format!(
-        "<div class=\"wb-t\"><style>{}</style><strong>{}</strong>{html}</div>",
-        grid::STYLE,
-        escape_html(headline)
-    ))
+    Document::new(headline).with(Alternative::new(text, tables))
 }

@@ -73,9 +73,9 @@ impl Magic for LayoutMagic {
         let headline = subject.headline();
         let Some(span) = wanted else {
             if words.option("--conversions").is_some() {
-                return Ok(Some(moves::conversions(&headline, &source)));
+                return Ok(Some(moves::conversions(&headline, &source).output()));
             }
-            return Ok(Some(list::list(&headline, &source)));
+            return Ok(Some(list::list(&headline, &source).output()));
         };
         let name = &cell[span.clone()];
         let found = source.find(name).ok_or_else(|| unknown(name, &source, span.clone()))?;
@@ -119,7 +119,7 @@ impl Magic for LayoutMagic {
             && let Some(moved) = moves::of(operation, &source)
         {
             let moved = moved.map_err(refuse)?;
-            return Ok(Some(moves::draw(&head, &moved, at.as_deref())));
+            return Ok(Some(moves::draw(&head, &moved, at.as_deref()).output()));
         }
         let encoding = Encoding::parse(attribute, &source.aliases).map_err(refuse)?;
         let value = source.aliases.get(attribute).copied().unwrap_or(attribute);
@@ -139,7 +139,7 @@ impl Magic for LayoutMagic {
                 .and_then(Layout::small)
                 .map(|layout| draw::distributed(&head, value, &layout, at.as_deref())),
         };
-        drawn.map(Some).map_err(refuse)
+        drawn.map(|document| Some(document.output())).map_err(refuse)
     }
 }
 

@@ -3,10 +3,10 @@
 use serde_json::json;
 
 use super::access::Access;
-use super::draw::{self, Window, first_places, framed, memory_grids, thread};
+use super::draw::{self, Window, document, first_places, memory_grids, thread};
 use super::source::{Source, bracketed, by_x, rounded, tail};
-use crate::render::grid::{self, Cell, Mark};
-use crate::render::{Output, escape_html};
+use crate::render::grid::{Bar, Cell, Mark, Way};
+use crate::render::{Alternative, Block, Document, Fold, Limited};
 use warpbook_ir::layout::{
     Conversion, Distance, Encoding, GlobalCost, Layout, Means, Place, Placed, Rule, SharedCost, Through, Unsupported,
     bank,
@@ -219,7 +219,7 @@ pub enum Group {
 }
 
 /// Draws it.
-pub fn draw(head: &str, moved: &Moved, chosen: Option<&[u32]>) -> Output {
+pub fn draw(head: &str, moved: &Moved, chosen: Option<&[u32]>) -> Document {
     let head = format!("{head} · {}", moved.name);
     match &moved.kind {
         Move::Conversion { from, to, rule } => draw_conversion(&head, from, to, *rule, chosen),
@@ -235,83 +235,51 @@ pub fn draw(head: &str, moved: &Moved, chosen: Option<&[u32]>) -> Output {
 const DRAWN: usize = 8;
 
 /// Every conversion, one below the other.
-pub fn conversions(headline: &str, source: &Source<'_>) -> Output {
-    let mut text = headline.to_owned();
-    let mut html =
-        format!("<div class=\"wb-t\"><style>{}</style><strong>{}</strong>", grid::STYLE, escape_html(headline));
+pub fn conversions(headline: &str, source: &Source<'_>) -> Document {
     let mut all = Vec::new();
     for operation in source.operations.iter().filter(|operation| operation.name == "ttg.convert_layout") {
         let name = operation.result.as_deref().unwrap_or_default();
         let (from, to) = (operation.types.first(), operation.types.last());
         let encoding = |shaped: Option<&Shaped>| shaped.map_or("", |shaped| shaped.encoding.as_str()).to_owned();
         let head = format!("{name}: {} -> {}", encoding(from), encoding(to));
-        let output = match of(operation, source) {
+        all.push(match of(operation, source) {
             Some(Ok(moved)) => draw(&head, &moved, None),
-            Some(Err(Unsupported(what))) => Output::text(format!("{head}\nnot drawn: {what}")),
+            Some(Err(what)) => not_drawn(&head, &what),
             None => continue,
+        });
+    }
+    let facts: Vec<_> = all.iter().filter_map(Document::facts).cloned().collect();
+    let count = all.len();
+    let mut document = Document::new(headline);
+    for (at, one) in all.into_iter().enumerate() {
+        let body = match at < DRAWN {
+            true => one.into_blocks(),
+            false => vec![Alternative::in_text(one.text()).into()],
         };
-        all.push(output);
+        document.push(Limited { most: 3800, body, otherwise: None });
     }
-    for output in &all {
-        if text.len() + output.text.len() < 3800 {
-            text += &format!("\n{}", output.text);
-        }
+    if count > DRAWN {
+        document.line(format!("… {} more, which `%layout` lists", count - DRAWN));
     }
-    for output in all.iter().take(DRAWN) {
-        html += &output.html.clone().unwrap_or_else(|| format!("<pre>{}</pre>", escape_html(&output.text)));
+    if count == 0 {
+        document.line("no conversion");
     }
-    if all.len() > DRAWN {
-        let more = format!("{} more, which `%layout` lists", all.len() - DRAWN);
-        text += &format!("\n… {more}");
-        html += &format!("<div class=\"wb-c\">… {more}</div>");
-    }
-    if all.is_empty() {
-        text += "\nno conversion";
-        html += "<div class=\"wb-c\">no conversion</div>";
-    }
-    html += "</div>";
-    let facts: Vec<_> = all.into_iter().filter_map(|output| output.facts).collect();
-    Output::text(text).with_html(html).with_facts(json!({"conversions": facts}))
+    document.with_facts(json!({"conversions": facts}))
+}
+
+/// What stands in the place of a picture that cannot be made.
+fn not_drawn(head: &str, Unsupported(what): &Unsupported) -> Document {
+    document(head, format!("not drawn: {what}"), [])
 }
 
 const HUES: [u16; 5] = [140, 210, 45, 20, 330];
 
-/// Boxes with arrows between them: the way of one element.
-fn way(caption: &str, stations: &[(String, String)]) -> String {
-    let mut x = 4;
-    let mut boxes = String::new();
-    for (at, (place, by)) in stations.iter().enumerate() {
-        let width = place.chars().count() * 7 + 18;
-        if at > 0 {
-            let length = by.chars().count() * 6 + 26;
-            boxes += &format!(
-                "<path d=\"M{x} 24h{}l-5 -4m5 4l-5 4\" fill=\"none\" stroke=\"currentColor\" stroke-width=\"1.4\"/>\
-                 <text x=\"{}\" y=\"18\">{by}</text>",
-                length - 4,
-                x + length / 2 - 2
-            );
-            x += length;
-        }
-        boxes += &format!(
-            "<rect x=\"{x}\" y=\"10\" width=\"{width}\" height=\"26\" rx=\"4\" fill=\"#f5a524\" fill-opacity=\".22\" \
-             stroke=\"#f5a524\"/><text x=\"{}\" y=\"27\" style=\"font-size:11px\">{place}</text>",
-            x + width / 2
-        );
-        x += width;
-    }
-    format!(
-        "<div class=\"wb-c\">{caption}</div><div class=\"wb-gs\"><svg role=\"img\" width=\"{w}\" height=\"44\" \
-         viewBox=\"0 0 {w} 44\"><title>{caption}</title>{boxes}</svg></div>",
-        w = x + 6
-    )
-}
-
-fn draw_conversion(head: &str, from: &Layout, to: &Layout, rule: Rule, chosen: Option<&[u32]>) -> Output {
+fn draw_conversion(head: &str, from: &Layout, to: &Layout, rule: Rule, chosen: Option<&[u32]>) -> Document {
     let conversion = match Conversion::new(from, to, rule) {
         Ok(conversion) => conversion,
-        Err(Unsupported(what)) => return Output::text(format!("{head}\nnot drawn: {what}")),
+        Err(what) => return not_drawn(head, &what),
     };
-    let mut text = format!("{head}\n{}: {}", by_x(&from.shape), conversion.means.name());
+    let mut text = format!("{}: {}", by_x(&from.shape), conversion.means.name());
     if let (Means::Shared, Some(mixed)) = (conversion.means, conversion.mixed) {
         text += &format!(
             ", though all stays in its warp: {mixed} bits of the register number change places with lane bits"
@@ -348,16 +316,13 @@ fn draw_conversion(head: &str, from: &Layout, to: &Layout, rule: Rule, chosen: O
     if ways.len() > 8 {
         text += &format!("\n… and to {} places more", ways.len() - 8);
     }
-    let mut inside = grid::bar(
-        &format!("{} values afterwards, by how far they come", conversion.counts.iter().sum::<u64>()),
-        &counts
-            .iter()
-            .map(|(distance, count)| (distance.name().to_owned(), *count, HUES[**distance as usize]))
-            .collect::<Vec<_>>(),
-    );
+    let caption = format!("{} values afterwards, by how far they come", conversion.counts.iter().sum::<u64>());
+    let part = |(distance, count): &(&Distance, u64)| (distance.name().to_owned(), *count, HUES[**distance as usize]);
+    let mut pictures: Vec<Block> = vec![Bar { caption, parts: counts.iter().map(part).collect() }.into()];
     if let Some((source, distance, target)) = ways.first() {
-        let stations = [(thread(*source, blocks), String::new()), (thread(*target, blocks), by(*distance).to_owned())];
-        inside += &way(&format!("the way of {}", bracketed(&shown)), &stations);
+        let stations =
+            vec![(thread(*source, blocks), String::new()), (thread(*target, blocks), by(*distance).to_owned())];
+        pictures.push(Way { caption: format!("the way of {}", bracketed(&shown)), stations }.into());
     }
     let places = first_places(to);
     // Narrow, so that both stand side by side.
@@ -377,22 +342,19 @@ fn draw_conversion(head: &str, from: &Layout, to: &Layout, rule: Rule, chosen: O
     let source_places = first_places(from);
     let before = |at: &[u32]| {
         let place = source_places.get(at).copied().unwrap_or_default();
-        Cell::of_lane(thread(place, blocks), place.lane, place.block * from.places().warp + place.warp)
+        Cell::in_lane(thread(place, blocks), place.lane, place.block * from.places().warp + place.warp)
     };
-    inside += &format!(
-        "<div class=\"wb-s\"><div>{}</div><div>{}</div></div>",
-        window.html(&format!("before{}: who holds each element", window.cut), before, Some(&shown)),
-        window.html(
-            &format!("afterwards{}: who holds it, coloured by how far it came", window.cut),
-            after,
-            Some(&shown)
-        )
-    );
+    let caption_before = format!("before{}: who holds each element", window.cut);
+    let caption_after = format!("afterwards{}: who holds it, coloured by how far it came", window.cut);
+    pictures.push(Block::Columns(vec![
+        vec![window.grid(caption_before, before, Some(&shown)).into()],
+        vec![window.grid(caption_after, after, Some(&shown)).into()],
+    ]));
     let facts = json!({
         "means": conversion.means.name(),
         "counts": conversion.counts, "element": shown, "shape": from.shape,
     });
-    Output::text(text.clone()).with_html(framed(head, &text, &inside)).with_facts(facts)
+    document(head, text, pictures).with_facts(facts)
 }
 
 fn draw_shared(
@@ -402,14 +364,14 @@ fn draw_shared(
     cost: &SharedCost,
     store: bool,
     chosen: Option<&[u32]>,
-) -> Output {
-    let mut text = format!("{head}\n{}: {}", by_x(&registers.shape), cost_says(cost));
+) -> Document {
+    let mut text = format!("{}: {}", by_x(&registers.shape), cost_says(cost));
     let plural = if cost.requests == 1 { "request" } else { "requests" };
     text += &format!("\n{} {plural} a warp", cost.requests);
     let shown = chosen.map_or_else(|| vec![0; registers.shape.len()], <[u32]>::to_vec);
     let blocks = registers.places().block;
     let places: Vec<Place> = registers.all().filter(|(_, at)| *at == shown).map(|(place, _)| place).collect();
-    let mut inside = String::new();
+    let mut pictures = Vec::new();
     if let (Some(place), Some((_, byte))) = (places.first(), memory.byte(&shown)) {
         let threads = thread(*place, blocks);
         let address = format!("byte {byte:#x}, bank {}", bank(byte));
@@ -426,27 +388,24 @@ fn draw_shared(
             (_, false) => "ld.shared",
             (_, true) => "st.shared",
         };
-        let mut stations = [(threads, String::new()), (address, by.to_owned())];
+        let mut stations = vec![(threads, String::new()), (address, by.to_owned())];
         if !store {
             stations.reverse();
             stations[0].1.clear();
             stations[1].1 = by.to_owned();
         }
-        inside += &way(&format!("the way of {}", bracketed(&shown)), &stations);
+        pictures.push(Way { caption: format!("the way of {}", bracketed(&shown)), stations }.into());
     }
-    inside += &memory_grids(memory, chosen, cost.collision.as_ref().filter(|_| cost.rounds > cost.least));
-    inside += &format!(
-        "<details><summary>the registers</summary>{}</details>",
-        draw::distributed_grid("the tensor", registers, chosen)
-    );
+    pictures.extend(memory_grids(memory, chosen, cost.collision.as_ref().filter(|_| cost.rounds > cost.least)));
+    pictures.push(Fold::new("the registers").with(draw::distributed_grid("the tensor", registers, chosen)).into());
     let facts = json!({
         "shape": registers.shape, "rounds": cost.rounds, "least": cost.least, "requests": cost.requests,
     });
-    Output::text(text.clone()).with_html(framed(head, &text, &inside)).with_facts(facts)
+    document(head, text, pictures).with_facts(facts)
 }
 
-fn draw_global(head: &str, registers: &Layout, cost: &GlobalCost, bytes: u32, chosen: Option<&[u32]>) -> Output {
-    let mut text = format!("{head}\n{}: {}", by_x(&registers.shape), global_says(cost));
+fn draw_global(head: &str, registers: &Layout, cost: &GlobalCost, bytes: u32, chosen: Option<&[u32]>) -> Document {
+    let mut text = format!("{}: {}", by_x(&registers.shape), global_says(cost));
     text +=
         &format!("\nif neighbours along dimension {} are neighbours in memory, and rows begin at sectors", cost.along);
     // The sectors that the first request of warp 0 touches.
@@ -477,11 +436,11 @@ fn draw_global(head: &str, registers: &Layout, cost: &GlobalCost, bytes: u32, ch
         "the tensor{}: coloured is what the first request of warp 0 moves; a thick line goes between sectors",
         window.cut
     );
-    let inside = window.html(&caption, cell, chosen);
+    let pictures = [window.grid(caption, cell, chosen).into()];
     let facts = json!({
         "sectors": cost.sectors, "least": cost.least, "width": cost.width, "requests": cost.requests, "along": cost.along,
     });
-    Output::text(text.clone()).with_html(framed(head, &text, &inside)).with_facts(facts)
+    document(head, text, pictures).with_facts(facts)
 }
 
 fn draw_tensor_memory(
@@ -491,29 +450,29 @@ fn draw_tensor_memory(
     bits: u32,
     store: bool,
     chosen: Option<&[u32]>,
-) -> Output {
+) -> Document {
     let shown = chosen.map_or_else(|| vec![0; registers.shape.len()], <[u32]>::to_vec);
-    let mut text = format!("{head}\n{}: ", by_x(&registers.shape));
+    let mut text = format!("{}: ", by_x(&registers.shape));
     text += if store { "each warp writes its 32 lanes" } else { "each warp reads its 32 lanes" };
     text += &format!(", {} registers a thread", registers.places().register);
     let blocks = registers.places().block;
     let thread_place = registers.all().find(|(_, at)| *at == shown).map(|(place, _)| place);
     let memory_place = memory.all().find(|(_, at)| *at == shown).map(|(place, _)| place);
-    let mut inside = String::new();
+    let mut pictures: Vec<Block> = Vec::new();
     if let (Some(place), Some(at)) = (thread_place, memory_place) {
         let column = at.register * bits / 32;
         let (threads, address) = (thread(place, blocks), format!("lane {}, column {column}", at.lane));
         let arrow = if store { "→" } else { "←" };
         text += &format!("\n{}: {threads} {arrow} {address}", bracketed(&shown));
-        let mut stations = [(threads, String::new()), (address, "tcgen05.st".to_owned())];
+        let mut stations = vec![(threads, String::new()), (address, "tcgen05.st".to_owned())];
         if !store {
             stations.reverse();
             stations[0].1.clear();
             stations[1].1 = "tcgen05.ld".to_owned();
         }
-        inside += &way(&format!("the way of {}", bracketed(&shown)), &stations);
+        pictures.push(Way { caption: format!("the way of {}", bracketed(&shown)), stations }.into());
     }
-    inside += &draw::distributed_grid("the tensor", registers, chosen);
+    pictures.push(draw::distributed_grid("the tensor", registers, chosen).into());
     let facts = json!({"shape": registers.shape, "registers": registers.places().register});
-    Output::text(text.clone()).with_html(framed(head, &text, &inside)).with_facts(facts)
+    document(head, text, pictures).with_facts(facts)
 }

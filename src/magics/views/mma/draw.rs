@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::instruction::{Family, Instruction, Place, number_of};
 use super::link::Dot;
-use crate::render::grid::{self, Cell, Mark};
-use crate::render::{escape_html, table};
+use crate::render::grid::{Cell, Grid, Mark};
+use crate::render::{Alternative, Block, Column, Fold, Prose, Table};
 use warpbook_gpu::{DescriptorFormat, InstructionDescriptor, MatrixDescriptor};
 use warpbook_ir::layout::Placed;
 use warpbook_ptx::isa::{MmaKind, Modifier, Opcode};
@@ -35,8 +35,8 @@ fn ranges(numbers: &BTreeSet<usize>) -> String {
     if parts.len() > 3 { format!("{},…", shown.join(",")) } else { shown.join(",") }
 }
 
-/// A dot: a line of text, and its picture.
-pub fn dot(dot: &Dot, instructions: &[Instruction], chosen: Option<usize>) -> (String, String) {
+/// A dot: how it is cut into instructions, and one of them.
+pub fn dot(dot: &Dot, instructions: &[Instruction], chosen: Option<usize>) -> Fold {
     let [m, n, k] = dot.shape;
     let [count_m, count_n, count_k] = dot.counts();
     let own: Vec<usize> = dot.instructions.iter().map(|(at, _)| *at).collect();
@@ -51,10 +51,10 @@ pub fn dot(dot: &Dot, instructions: &[Instruction], chosen: Option<usize>) -> (S
         "{} (line {}), {m}×{n}×{k}: {count} {plural} {per}, {count_m} along M × {count_n} along N × {count_k} along K, {}",
         dot.name, dot.line, dot.known_by
     );
-    let mut html = format!("<details open><summary><strong>{}</strong></summary>", escape_html(&line));
+    let mut fold = Fold::section(line).open(true);
     let shown = chosen.filter(|at| own.contains(at)).or(own.first().copied());
     let tile = shown.and_then(|at| dot.instructions.iter().find(|(own, _)| *own == at)).map(|(_, tile)| *tile);
-    let picture = |title: &str, rows: usize, columns: usize| {
+    let picture = |caption: String, rows: usize, columns: usize| {
         let mut held: BTreeMap<(u32, u32), BTreeSet<usize>> = BTreeMap::new();
         for (at, tile) in &dot.instructions {
             held.entry((tile[rows], tile[columns])).or_default().insert(number_of(instructions, *at));
@@ -80,27 +80,21 @@ pub fn dot(dot: &Dot, instructions: &[Instruction], chosen: Option<usize>) -> (S
                 (label, (0..width).map(cell).collect())
             })
             .collect();
-        grid::html(title, &label(columns), &cells)
+        vec![Grid { caption, columns: label(columns), rows: cells }.into()]
     };
     if !dot.instructions.is_empty() {
-        html += &format!(
-            "<div class=\"wb-s\"><div>{}</div><div>{}</div><div>{}</div></div>",
-            picture(&format!("A, {m}×{k}: the instructions that read each tile"), 0, 2),
-            picture(&format!("B, {k}×{n}"), 2, 1),
-            picture(&format!("D, {m}×{n}: those that add to each tile"), 0, 1)
-        );
+        fold.push(Block::Columns(vec![
+            picture(format!("A, {m}×{k}: the instructions that read each tile"), 0, 2),
+            picture(format!("B, {k}×{n}"), 2, 1),
+            picture(format!("D, {m}×{n}: those that add to each tile"), 0, 1),
+        ]));
     }
-    let mut line = line;
     if let (Some(at), Some(tile)) = (shown, tile) {
-        let instruction = &instructions[at];
-        let (text, drawn) = one(dot, instruction, number_of(instructions, at), tile);
-        line += &text;
-        html += &drawn;
+        fold.push(one(dot, &instructions[at], number_of(instructions, at), tile));
         // What the others begin with, where they have descriptors.
-        html += &starts(dot, instructions);
+        starts(dot, instructions).into_iter().for_each(|others| fold.push(others));
     }
-    html += "</details>";
-    (line, html)
+    fold
 }
 
 fn descriptor_format(instruction: &Instruction) -> DescriptorFormat {
@@ -108,44 +102,41 @@ fn descriptor_format(instruction: &Instruction) -> DescriptorFormat {
 }
 
 /// One instruction: its tile, its descriptors, what it reads.
-fn one(dot: &Dot, instruction: &Instruction, number: usize, tile: [u32; 3]) -> (String, String) {
+fn one(dot: &Dot, instruction: &Instruction, number: usize, tile: [u32; 3]) -> Alternative {
     let from = [0, 1, 2].map(|at| tile[at] * dot.step[at]);
     let span = |at: usize| format!("{}–{}", from[at], from[at] + dot.tile[at].min(dot.shape[at]) - 1);
     let mut text =
-        format!("\n  {number} (PTX line {}): rows {} × columns {}, k {}", instruction.line, span(0), span(1), span(2));
+        format!("  {number} (PTX line {}): rows {} × columns {}, k {}", instruction.line, span(0), span(1), span(2));
     let warps = if instruction.family == Family::Mma { " of warp 0" } else { "" };
-    let mut html = format!(
-        "<div class=\"wb-c\">instruction {number}{warps}, PTX line {}, <code>{}</code>: rows {} of A, columns {} of B, k {}</div>",
+    let mut blocks = vec![Block::Line(Prose::from(format!(
+        "instruction {number}{warps}, PTX line {}, `{}`: rows {} of A, columns {} of B, k {}",
         instruction.line,
-        escape_html(&instruction.opcode.to_string()),
+        instruction.opcode,
         span(0),
         span(1),
         span(2)
-    );
+    )))];
+    let placed_at =
+        |address: Option<u64>| address.map_or("an address known when it runs".to_owned(), |at| format!("{at:#x}"));
     if let Some(value) = instruction.descriptor {
         let kind = instruction.opcode.matrix_kind().unwrap_or(MmaKind::F16).name();
-        let mut rows = vec![["bits", "instruction descriptor", &format!("{value:#010x}")].map(str::to_owned).to_vec()];
         let decoded = InstructionDescriptor(value);
-        rows.extend(decoded.fields(kind).iter().map(|field| field.to_vec()));
-        html += &table::both(&rows).1;
+        blocks.push(fields("instruction descriptor", format!("{value:#010x}"), &decoded.fields(kind)));
         text += &format!("\n  instruction descriptor {value:#010x}: M {}, N {}", decoded.m(), decoded.n());
-        if let Place::TensorMemory(address) = &instruction.d {
-            let address = address.map_or("an address known when it runs".to_owned(), |address| format!("{address:#x}"));
-            text += &format!("\n  D in tensor memory at {address}");
-            html += &format!("<div class=\"wb-c\">D in tensor memory, address {address}</div>");
+        if let Place::TensorMemory(address) = instruction.d {
+            let line = format!("D in tensor memory at {}", placed_at(address));
+            text += &format!("\n  {line}");
+            blocks.push(Block::Line(line.into()));
         }
     }
-    let mut tables = String::new();
-    let mut pictures = String::new();
+    let (mut tables, mut pictures): (Vec<Vec<Block>>, Vec<Vec<Block>>) = (Vec::new(), Vec::new());
     for (at, (name, place)) in [("A", &instruction.a), ("B", &instruction.b)].into_iter().enumerate() {
         match place {
             Place::Shared(Some(bits)) => {
-                let decoded = MatrixDescriptor::decode(*bits, descriptor_format(instruction));
-                let mut rows = vec![
-                    ["bits", &format!("descriptor of {name}"), &format!("{bits:#018x}")].map(str::to_owned).to_vec(),
-                ];
-                rows.extend(decoded.fields(descriptor_format(instruction)).iter().map(|field| field.to_vec()));
-                tables += &format!("<div>{}</div>", table::both(&rows).1);
+                let format = descriptor_format(instruction);
+                let decoded = MatrixDescriptor::decode(*bits, format);
+                let title = format!("descriptor of {name}");
+                tables.push(vec![fields(&title, format!("{bits:#018x}"), &decoded.fields(format))]);
                 let swizzle = decoded.swizzle.map_or("?".to_owned(), |swizzle| swizzle.bytes().to_string());
                 text += &format!(
                     "\n  {name} at {:#x}, leading {}, stride {}, swizzle {swizzle}",
@@ -157,17 +148,15 @@ fn one(dot: &Dot, instruction: &Instruction, number: usize, tile: [u32; 3]) -> (
                     } else {
                         ([from[2], from[1]], [dot.tile[2], dot.tile[1]])
                     };
-                    pictures += &format!("<div>{}</div>", read(name, placed, first, size));
+                    pictures.push(vec![read(name, placed, first, size).into()]);
                 }
             }
             Place::Shared(None) => {
                 text += &format!("\n  {name}'s descriptor is computed when it runs");
-                tables += &format!("<div>the descriptor of {name} is computed when it runs</div>");
+                tables.push(vec![Block::Line(format!("the descriptor of {name} is computed when it runs").into())]);
             }
             Place::TensorMemory(address) => {
-                let address =
-                    address.map_or("an address known when it runs".to_owned(), |address| format!("{address:#x}"));
-                text += &format!("\n  {name} in tensor memory at {address}");
+                text += &format!("\n  {name} in tensor memory at {}", placed_at(*address));
             }
             Place::Registers(_) => {}
         }
@@ -177,16 +166,19 @@ fn one(dot: &Dot, instruction: &Instruction, number: usize, tile: [u32; 3]) -> (
             true => "values of the last launch, where block (0, 0, 0) comes first",
             false => "values of the first pass through the code; shared memory begins at 0",
         };
-        html += &format!(
-            "<div class=\"wb-s\">{tables}</div><div class=\"wb-c\">{whose}</div><div class=\"wb-s\">{pictures}</div>"
-        );
+        blocks.extend([Block::Columns(tables), Block::Line(whose.into()), Block::Columns(pictures)]);
     }
-    (text, html)
+    Alternative::new(text, blocks)
+}
+
+/// The fields of a descriptor under its value: bits, name, value.
+fn fields(name: &str, value: String, fields: &[[String; 3]]) -> Block {
+    Table::new([Column::text("bits"), Column::text(name), Column::text(value)]).rows(fields.iter().cloned()).into()
 }
 
 /// The tile of an operand in shared memory in pieces of eight rows of 16 bytes; those that the instruction reads are
 /// marked.
-fn read(name: &str, placed: &Placed, first: [u32; 2], size: [u32; 2]) -> String {
+fn read(name: &str, placed: &Placed, first: [u32; 2], size: [u32; 2]) -> Grid {
     let shape = &placed.layout.shape;
     let rank = shape.len();
     let contiguous =
@@ -218,12 +210,13 @@ fn read(name: &str, placed: &Placed, first: [u32; 2], size: [u32; 2]) -> String 
         "{name} in shared memory, in pieces of {}×{} elements with the byte (hex) that each begins at; marked: what is read",
         step[0], step[1]
     );
-    grid::html(&caption, &label(1), &rows)
+    Grid { caption, columns: label(1), rows }
 }
 
-/// A table of all instructions of a dot that have descriptors.
-fn starts(dot: &Dot, instructions: &[Instruction]) -> String {
-    let mut rows = vec![["", "PTX line", "M", "N", "K", "A at", "B at"].map(str::to_owned).to_vec()];
+/// A table of all instructions of a dot; `None` where there is only one.
+fn starts(dot: &Dot, instructions: &[Instruction]) -> Option<Fold> {
+    let columns = ["", "PTX line", "M", "N", "K"].map(Column::number);
+    let mut table = Table::new(columns.into_iter().chain(["A at", "B at"].map(Column::text)));
     for (at, tile) in dot.instructions.iter().take(64) {
         let instruction = &instructions[*at];
         let start = |place: &Place| match place {
@@ -245,16 +238,13 @@ fn starts(dot: &Dot, instructions: &[Instruction]) -> String {
         let mut row = vec![number_of(instructions, *at).to_string(), instruction.line.to_string()];
         row.extend(tiles);
         row.extend([start(&instruction.a), start(&instruction.b)]);
-        rows.push(row);
+        table.push(row);
     }
-    if rows.len() < 3 {
-        return String::new();
-    }
-    format!("<details><summary>all of them</summary>{}</details>", table::both(&rows).1)
+    (table.len() > 1).then(|| Fold::new("all of them").with(table))
 }
 
 /// `ldmatrix` and `stmatrix`: a line of text, and which thread has which element of a matrix.
-pub fn matrices(opcode: &Opcode) -> (String, String) {
+pub fn matrices(opcode: &Opcode) -> (String, Grid) {
     let count = opcode.modifiers().find_map(Modifier::repetitions).unwrap_or(1);
     let transposed = opcode.has(Modifier::Trans);
     let verb = if opcode.is_store() { "stores" } else { "loads" };
@@ -268,12 +258,12 @@ pub fn matrices(opcode: &Opcode) -> (String, String) {
             let cell = |column: u32| {
                 let (across, along) = if transposed { (column, row) } else { (row, column) };
                 let lane = across * 4 + along / 2;
-                Cell::of_lane(format!("T{lane}:{}", if along % 2 == 0 { "lo" } else { "hi" }), lane, 0)
+                Cell::in_lane(format!("T{lane}:{}", if along % 2 == 0 { "lo" } else { "hi" }), lane, 0)
             };
             (format!("row {row}"), (0..8).map(cell).collect())
         })
         .collect();
     let columns: Vec<String> = (0..8).map(|column| column.to_string()).collect();
     let caption = format!("one matrix of elements of 16 bits: the thread and the half of its register. It {line}");
-    (line.clone(), grid::html(&caption, &columns, &rows))
+    (line, Grid { caption, columns, rows })
 }

@@ -15,7 +15,7 @@ use super::subject::{Subject, Words};
 use crate::magics::cells::edit;
 use crate::magics::cells::edit::{artifact, readable};
 use crate::magics::{Call, Kind, Magic, OptionSpec, Spec};
-use crate::render::{Output, escape_html, grid};
+use crate::render::{Alternative, Block, Document, Fold, Limited, Output, Prose};
 use crate::workspace::{Context, Workspace};
 use instruction::{Family, Instruction, Undecided, number_of};
 use link::Dot;
@@ -146,73 +146,22 @@ fn output(
     notes: &[String],
     chosen: Option<usize>,
 ) -> Output {
-    let mut text = headline.to_owned();
-    let mut html =
-        format!("<div class=\"wb-t\"><style>{}</style><strong>{}</strong>", grid::STYLE, escape_html(headline));
-    for dot in dots.iter().take(16) {
-        let (line, drawn) = draw::dot(dot, instructions, chosen);
-        if text.len() + line.len() < 2200 {
-            text += &format!("\n{line}");
-        }
-        html += &drawn;
+    let mut document = Document::new(headline);
+    for dot in dots.iter().take(DOTS) {
+        document.push(Limited { most: 2200, body: vec![draw::dot(dot, instructions, chosen).into()], otherwise: None });
     }
-    if dots.len() > 16 {
-        html += &format!("<div>… {} dots more</div>", dots.len() - 16);
+    if dots.len() > DOTS {
+        document.push(Alternative::in_html([Prose::from(format!("… {} dots more", dots.len() - DOTS)).into()]));
     }
-    for note in notes {
-        text += &format!("\n{note}");
-        html += &format!("<div class=\"wb-c\">{}</div>", escape_html(note));
-    }
+    notes.iter().for_each(|note| document.line(note));
     // By its text, which is also the order of the list: how often each opcode comes, and its first instruction.
     let mut counts: BTreeMap<String, (usize, &Instruction)> = BTreeMap::new();
     for instruction in instructions {
         counts.entry(instruction.opcode.to_string()).or_insert((0, instruction)).0 += 1;
     }
     for (opcode, (count, first)) in &counts {
-        if text.len() < 3600 {
-            text += &format!("\n{count:>5} {opcode}");
-        }
-        html += &format!("<details open><summary><code>{count} × {}</code></summary>", escape_html(opcode));
-        match first.family {
-            Family::Matrix => {
-                let (line, drawn) = draw::matrices(&first.opcode);
-                if text.len() < 3600 {
-                    text += &format!("\n      {line}");
-                }
-                html += &drawn;
-            }
-            Family::Tcgen05 => {
-                html += "<div class=\"wb-c\">D lies in tensor memory, A and B in memory: no thread holds a fragment; \
-                         `%layout` draws the tensor memory</div>";
-            }
-            _ => match instruction::fragments(&first.opcode) {
-                Ok(all) => {
-                    for (name, layout) in all {
-                        // A operand of `wgmma` that lies in shared memory has no fragment.
-                        let in_memory = name.starts_with('A') && !draw::is_registers(&first.a);
-                        if in_memory {
-                            continue;
-                        }
-                        let places = layout.places();
-                        if text.len() < 3600 {
-                            text += &format!(
-                                "\n      {name}: {} elements in each of {} lanes",
-                                places.register,
-                                places.lane * places.warp
-                            );
-                        }
-                        html += &distributed_grid(&name, &layout, None);
-                    }
-                }
-                Err(Unsupported(what)) => {
-                    text += &format!("\n      not drawn: {what}");
-                    html += &format!("<div>not drawn: {}</div>", escape_html(&what));
-                }
-            },
-        }
-        html += "</details>";
+        document.push(Limited { most: 3600, body: of_opcode(opcode, *count, first), otherwise: None });
     }
-    html += "</div>";
     let dots: Vec<_> = dots
         .iter()
         .map(|dot| {
@@ -227,5 +176,46 @@ fn output(
             .collect::<serde_json::Map<_, _>>(),
         "dots": dots,
     });
-    Output::text(text).with_html(html).with_facts(facts)
+    document.with_facts(facts).output()
+}
+
+/// Dots that are drawn.
+const DOTS: usize = 16;
+
+/// An instruction form: how often it stands there, and which lane holds which element of its fragments.
+fn of_opcode(opcode: &str, count: usize, first: &Instruction) -> Vec<Block> {
+    let mut fold = Fold::new(format!("`{count} × {opcode}`")).open(true);
+    let mut text = format!("{count:>5} {opcode}");
+    match first.family {
+        Family::Matrix => {
+            let (line, grid) = draw::matrices(&first.opcode);
+            text += &format!("\n      {line}");
+            fold.push(grid);
+        }
+        Family::Tcgen05 => fold.push(Prose::from(
+            "D lies in tensor memory, A and B in memory: no thread holds a fragment; `%layout` draws the tensor memory",
+        )),
+        _ => match instruction::fragments(&first.opcode) {
+            Ok(all) => {
+                for (name, layout) in all {
+                    // A operand of `wgmma` that lies in shared memory has no fragment.
+                    if name.starts_with('A') && !draw::is_registers(&first.a) {
+                        continue;
+                    }
+                    let places = layout.places();
+                    text += &format!(
+                        "\n      {name}: {} elements in each of {} lanes",
+                        places.register,
+                        places.lane * places.warp
+                    );
+                    fold.push(distributed_grid(&name, &layout, None));
+                }
+            }
+            Err(Unsupported(what)) => {
+                text += &format!("\n      not drawn: {what}");
+                fold.push(Prose::from(format!("not drawn: {what}")));
+            }
+        },
+    }
+    vec![Alternative::new(text, [fold.into()]).into()]
 }

@@ -4,8 +4,8 @@ use serde_json::json;
 
 use crate::magics::Call;
 use crate::magics::views::subject::Words;
-use crate::render::Output;
-use crate::render::stages::{Line, Pane, html};
+use crate::render::stages::{Pane, PaneLine, Panes};
+use crate::render::{Document, Output, Prose};
 use crate::workspace::{Context, Workspace};
 use warpbook_compiler::{BrokenPass, Stage};
 use warpbook_diagnostic::{Diagnostic, Result};
@@ -22,37 +22,39 @@ pub fn show(words: &Words, call: &Call<'_>, workspace: &Workspace, context: Cont
         format!("{} broke {kernel} · {} · Triton {}", broken.name, broken.request.target, broken.request.triton);
     let before = locations::remove(&broken.text);
     let given = format!("{} before it", broken.stage);
-    let mut text = format!("{headline}\n{}\n{given}: {} lines", broken.said, before.lines().count());
+    let mut document = Document::new(headline);
+    document.line(Prose::plain(&broken.said));
+    document.line(format!("{given}: {} lines", before.lines().count()));
     let mut panes = vec![pane(&given, true, &before)];
     if let Some(reproducer) = &broken.reproducer {
         let pipeline = reproducer.lines().find_map(|line| line.trim().strip_prefix("pipeline: "));
         let pipeline = pipeline.unwrap_or_default().trim_matches([',', '"']);
-        text += &format!("\nreproducer (`triton-opt --run-reproducer FILE`): {pipeline}");
+        document.line(format!("reproducer (`triton-opt --run-reproducer FILE`): {pipeline}"));
         panes.push(pane("reproducer for triton-opt", false, reproducer));
     }
     let (entry, cell) = cell(broken, kernel);
     if words.option("--cell").is_some() {
         context.frontend.set_next_input(&cell, false);
-        text += &format!("\n{entry} that does it again: in the cell below");
+        document.line(format!("{entry} that does it again: in the cell below"));
     } else {
-        text += "\n`%passes --failed --cell` puts it into a cell that does it again";
+        document.line("`%passes --failed --cell` puts it into a cell that does it again");
         panes.push(pane("a cell that does it again", false, &cell));
     }
     let facts = json!({
         "pass": broken.name, "stage": broken.stage.name(), "kernel": kernel, "said": broken.said, "before": before,
         "reproducer": broken.reproducer, "cell": cell,
     });
-    Ok(Output::text(text).with_html(html(&format!("{headline}: {}", broken.said), &panes)).with_facts(facts))
+    Ok(document.with(Panes { panes }).with_facts(facts).output())
 }
 
 fn pane(title: &str, open: bool, text: &str) -> Pane {
-    let line = |(at, line): (usize, &str)| Line {
+    let line = |(at, line): (usize, &str)| PaneLine {
         label: (at + 1).to_string(),
         strong: operations::in_mlir(line),
         text: line.to_owned(),
-        ..Line::default()
+        ..PaneLine::default()
     };
-    let lines: Vec<Line> = text.lines().enumerate().map(line).collect();
+    let lines: Vec<PaneLine> = text.lines().enumerate().map(line).collect();
     Pane { title: title.to_owned(), note: format!("{} lines", lines.len()), open, lines }
 }
 

@@ -10,9 +10,9 @@ use serde_json::json;
 
 use super::subject::{Subject, Words, told};
 use crate::magics::{Call, Kind, Magic, OptionSpec, Spec};
-use crate::render::diff::{self, DiffLine};
+use crate::render::diff::{Diff, DiffLine};
 use crate::render::plot::time_text;
-use crate::render::{Output, escape_html};
+use crate::render::{Alternative, Block, Document, Fold, Output, Prose, Style};
 use crate::workspace::{Context, Workspace};
 use warpbook_compiler::{CompileRequest, Pass, Passes, Stage};
 use warpbook_diagnostic::{Diagnostic, Result, Source};
@@ -145,78 +145,54 @@ fn output(headline: &str, passes: &Passes) -> Output {
     let all = shown(passes);
     let changed = all.iter().filter(|one| one.is_changed()).count();
     let total: Duration = all.iter().map(|one| one.pass.elapsed).sum();
-    let mut text = format!("{headline}\n{} passes, {changed} changed the IR", all.len());
-    let mut html = format!(
-        "<div class=\"wb-p\"><style>{}{STYLE}</style><div><strong>{}</strong> · {} passes, {changed} changed the IR · {}</div>",
-        diff::STYLE,
-        escape_html(headline),
-        all.len(),
-        time_text(total)
-    );
+    let mut document = Document::new(headline);
+    document.line(format!("{} passes, {changed} changed the IR", all.len()));
     let group = format!("wb-{}", headline.split(' ').take(2).collect::<Vec<_>>().join("-"));
-    let mut at = 0;
-    let mut stage = None;
-    let mut line = String::new();
-    while let Some(one) = all.get(at) {
-        if stage != Some(one.pass.stage) {
-            stage = Some(one.pass.stage);
-            let _ = write!(html, "<h4>{}</h4>", one.pass.stage);
-            let _ = write!(text, "{}\n{}:", std::mem::take(&mut line), one.pass.stage);
-        }
-        let same = |other: &Shown<'_>| {
-            other.pass.stage == one.pass.stage
-                && !other.is_changed()
-                && other.pass.failed.is_none()
-                && other.pass.skipped.is_some() == one.pass.skipped.is_some()
-        };
-        let run = all[at..].iter().take_while(|other| same(other)).count();
-        if run > 0 {
-            let names: Vec<String> = all[at..at + run].iter().map(|one| one.pass.label()).collect();
-            let what = one.pass.skipped.clone().unwrap_or_else(|| "unchanged".to_owned());
-            let _ = write!(html, "<div class=\"u\">{run} {what}: {}</div>", escape_html(&names.join(", ")));
-            let _ = write!(
-                text,
-                " {}",
-                if one.pass.skipped.is_some() { format!("({run} {what})") } else { format!("·{run}") }
-            );
-            at += run;
-            continue;
-        }
-        let _ = write!(text, " {} {}", one.pass.label(), one.what());
-        let arguments = one.pass.arguments.join(", ");
-        let _ = write!(
-            html,
-            "<details name=\"{}\"><summary>{} <small>{}</small> <b class=\"r\">−{}</b> <b class=\"a\">+{}</b> \
-             <small>{}</small></summary>{}</details>",
-            escape_html(&group),
-            escape_html(&one.pass.label()),
-            escape_html(&arguments),
-            one.removed,
-            one.added,
-            time_text(one.pass.elapsed),
-            diff::html(&one.lines, LONGEST)
-        );
-        if let Some(failed) = &one.pass.failed {
-            let _ = write!(html, "<pre>{}\n{}</pre>", escape_html(failed), escape_html(passes.log.trim()));
-            let _ = write!(text, " ({failed})");
-        }
-        at += 1;
+    for stage in all.chunk_by(|one, next| one.pass.stage == next.pass.stage) {
+        document.push(of_stage(stage, &group, &passes.log));
     }
-    html.push_str("</div>");
-    let _ = write!(text, "\n{} in all", time_text(total));
+    document.line(format!("{} in all", time_text(total)));
     let facts = json!({"passes": all.iter().map(|one| json!({
         "stage": one.pass.stage.name(), "name": one.pass.label(), "arguments": one.pass.arguments,
         "nanoseconds": u64::try_from(one.pass.elapsed.as_nanos()).unwrap_or(u64::MAX),
         "removed": one.removed, "added": one.added, "skipped": one.pass.skipped, "failed": one.pass.failed,
     })).collect::<Vec<_>>()});
-    Output::text(text).with_html(html).with_facts(facts)
+    document.with_facts(facts).output()
 }
 
-const STYLE: &str = ".wb-p{font-family:var(--jp-code-font-family,ui-monospace,monospace);font-size:12px}\
-    .wb-p h4{margin:8px 0 2px}.wb-p details{border:1px solid rgba(128,128,128,.35);border-radius:4px;margin:2px 0}\
-    .wb-p summary{cursor:pointer;padding:2px 8px;background:rgba(128,128,128,.1)}.wb-p small{opacity:.8}\
-    .wb-p .u{opacity:.75;padding:1px 8px}.wb-p b.r{color:#c02f2f}.wb-p b.a{color:#1f7a3a}\
-    @media (prefers-color-scheme:dark){.wb-p b.r{color:#ff8a80}.wb-p b.a{color:#6fcf87}}\
-    body[data-jp-theme-light=\"true\"] .wb-p b.r{color:#c02f2f}body[data-jp-theme-light=\"true\"] .wb-p b.a{color:#1f7a3a}\
-    body[data-jp-theme-light=\"false\"] .wb-p b.r{color:#ff8a80}body[data-jp-theme-light=\"false\"] .wb-p b.a{color:#6fcf87}\
-    .wb-p .wb-d{max-height:520px;overflow:auto;padding:4px 8px}";
+/// The passes of a stage: in the text one line, in HTML a fold for each that changed something.
+fn of_stage(all: &[Shown<'_>], group: &str, log: &str) -> Alternative {
+    let Some(first) = all.first() else { return Alternative::default() };
+    let mut text = format!("{}:", first.pass.stage);
+    let mut blocks = vec![Block::Line(Prose::default().with(Style::Strong, first.pass.stage.name()))];
+    let is_quiet = |one: &Shown<'_>| !one.is_changed() && one.pass.failed.is_none();
+    let is_alike = |one: &Shown<'_>, next: &Shown<'_>| {
+        is_quiet(one) && is_quiet(next) && one.pass.skipped.is_some() == next.pass.skipped.is_some()
+    };
+    for run in all.chunk_by(is_alike) {
+        let Some(one) = run.first() else { continue };
+        if is_quiet(one) {
+            let names: Vec<String> = run.iter().map(|one| one.pass.label()).collect();
+            let (count, what) = (run.len(), one.pass.skipped.as_deref().unwrap_or("unchanged"));
+            let _ = match one.pass.skipped {
+                Some(_) => write!(text, " ({count} {what})"),
+                None => write!(text, " ·{count}"),
+            };
+            blocks.push(Block::Aside(Prose::plain(format!("{count} {what}: {}", names.join(", ")))));
+            continue;
+        }
+        let _ = write!(text, " {} {}", one.pass.label(), one.what());
+        let summary = Prose::plain(one.pass.label())
+            .with(Style::Faint, format!(" {} ", one.pass.arguments.join(", ")))
+            .with(Style::Removed, format!("−{}", one.removed))
+            .with(Style::Added, format!(" +{}", one.added))
+            .with(Style::Faint, format!(" {}", time_text(one.pass.elapsed)));
+        let diff = Diff { lines: one.lines.clone(), most: LONGEST };
+        blocks.push(Fold::new(summary).group(group).with(diff).into());
+        if let Some(failed) = &one.pass.failed {
+            blocks.push(Block::Verbatim(format!("{failed}\n{}", log.trim())));
+            let _ = write!(text, " ({failed})");
+        }
+    }
+    Alternative::new(text, blocks)
+}

@@ -5,34 +5,24 @@ use serde_json::json;
 use super::copy::{Copy, ROWS, banks};
 use super::found::Found;
 use crate::magics::views::layout::memory_grids;
-use crate::render::grid::{self, Cell, Mark};
-use crate::render::{Output, bytes_text, escape_html, table};
+use crate::render::grid::{Cell, Grid, Mark};
+use crate::render::{Alternative, Block, Column, Document, Fold, Limited, Output, Prose, Table, bytes_text};
 use crate::workspace::Workspace;
 use warpbook_device::TensorMap;
 use warpbook_gpu::swizzled;
 use warpbook_ir::layout::Shared;
 
 pub fn output(headline: &str, shown: &[&Found], notes: &[String], at: Option<&[i64]>, workspace: &Workspace) -> Output {
-    let mut text = headline.to_owned();
-    let mut html =
-        format!("<div class=\"wb-t\"><style>{}</style><strong>{}</strong>", grid::STYLE, escape_html(headline));
+    let mut document = Document::new(headline);
     let mut facts = Vec::new();
     for one in shown {
-        let (lines, drawn, fact) = descriptor(one, at, workspace);
-        if text.len() + lines.len() < 3600 {
-            text += &format!("\n{lines}");
-        } else {
-            text += &format!("\n{}: in the picture", one.name);
-        }
-        html += &drawn;
+        let (body, fact) = descriptor(one, at, workspace);
+        let otherwise = Some(format!("{}: in the picture", one.name).into());
+        document.push(Limited { most: 3600, body: vec![body], otherwise });
         facts.push(fact);
     }
-    for note in notes {
-        text += &format!("\n{note}");
-        html += &format!("<div class=\"wb-c\">{}</div>", escape_html(note));
-    }
-    html += "</div>";
-    Output::text(text).with_html(html).with_facts(json!({"descriptors": facts}))
+    notes.iter().for_each(|note| document.line(note));
+    document.with_facts(json!({"descriptors": facts})).output()
 }
 
 /// What the hardware does not take of what the compiler chose. PTX ISA, "Tensors"; CUDA Driver API,
@@ -126,40 +116,37 @@ fn fields(map: &TensorMap, workspace: &Workspace) -> Vec<[String; 3]> {
     rows
 }
 
-fn descriptor(one: &Found, at: Option<&[i64]>, workspace: &Workspace) -> (String, String, serde_json::Value) {
+fn descriptor(one: &Found, at: Option<&[i64]>, workspace: &Workspace) -> (Block, serde_json::Value) {
     let block = one.block();
     let element_bytes = one.element_bytes();
     let bytes = block.iter().map(|&extent| u64::from(extent)).product::<u64>() * u64::from(element_bytes);
     let swizzle = one.swizzle();
     let swizzled_by = if swizzle == 0 { "no swizzle".to_owned() } else { format!("swizzle {swizzle} B") };
     if block.is_empty() {
-        let line = format!("{}: {}", one.name, one.from);
-        let html = format!("<div class=\"wb-c\">{}</div>", escape_html(&line));
-        return (line, html, json!({"name": one.name}));
+        return (Block::Line(format!("{}: {}", one.name, one.from).into()), json!({"name": one.name}));
     }
     let rules = broken(one);
     let rules = if rules.is_empty() { "the hardware's rules hold".to_owned() } else { rules.join("; ") };
-    let mut text = format!(
+    let summary = format!(
         "{}: box {} of {element_bytes} B elements · {} a copy · {swizzled_by} · {rules}",
         one.name,
         extents(&block),
         bytes_text(bytes)
     );
-    let mut html = format!("<details open><summary><strong>{}</strong></summary>", escape_html(&text));
-    html += &format!("<div class=\"wb-c\">{}</div>", escape_html(one.from));
+    let mut fold = Fold::section(summary).open(true);
+    fold.push(Alternative::in_html([Prose::from(one.from).into()]));
     if let Some(map) = &one.map {
         let dims: Vec<u64> = map.dims.iter().rev().copied().collect();
         let strides: Vec<u64> = map.strides.iter().rev().copied().collect();
-        text += &format!(
-            "\n  tensor {} at {}, rows {} bytes apart, {}",
+        let text = format!(
+            "  tensor {} at {}, rows {} bytes apart, {}",
             extents(&dims),
             place(map.address, workspace),
             if strides.is_empty() { "-".to_owned() } else { extents(&strides) },
             one.from
         );
-        let mut rows = vec![["field (dimension 0 is contiguous)", "byte", "value"].map(str::to_owned).to_vec()];
-        rows.extend(fields(map, workspace).iter().map(|field| field.to_vec()));
-        html += &format!("<div class=\"wb-s\"><div>{}</div>", table::both(&rows).1);
+        let table = Table::from_titles(["field (dimension 0 is contiguous)", "byte", "value"]);
+        let mut columns = vec![vec![table.rows(fields(map, workspace)).into()]];
         if let Some(raw) = &one.bytes {
             let lines: Vec<String> = raw
                 .chunks(16)
@@ -170,21 +157,18 @@ fn descriptor(one: &Found, at: Option<&[i64]>, workspace: &Workspace) -> (String
                     format!("{:>3}  {}", line * 16, hex.join(" "))
                 })
                 .collect();
-            html += &format!(
-                "<div><div class=\"wb-c\">its bytes (the rest are zero)</div><pre>{}</pre></div>",
-                lines.join("\n")
-            );
+            let title = Prose::from("its bytes (the rest are zero)");
+            columns.push(vec![title.into(), Block::Verbatim(lines.join("\n"))]);
         }
-        html += "</div>";
+        fold.push(Alternative::new(text, [Block::Columns(columns)]));
     }
     let mut fact = json!({
         "name": one.name, "box": block, "element_bytes": element_bytes, "bytes": bytes, "swizzle": swizzle,
         "from": one.from,
     });
     if let (Some(map), Some(at)) = (&one.map, at) {
-        let (lines, drawn, moved) = copied(map, at, swizzle, workspace);
-        text += &format!("\n{lines}");
-        html += &drawn;
+        let (drawn, moved) = copied(map, at, swizzle, workspace);
+        fold.push(drawn);
         fact["copy"] = moved;
     } else if let [.., rows, columns] = block[..]
         && rows.is_power_of_two()
@@ -193,15 +177,14 @@ fn descriptor(one: &Found, at: Option<&[i64]>, workspace: &Workspace) -> (String
     {
         let shared = Shared::nvmma(swizzle, element_bytes * 8);
         if let Ok(placed) = shared.placed(&[rows, columns], element_bytes) {
-            html += &memory_grids(&placed, None, None);
+            memory_grids(&placed, None, None).into_iter().for_each(|block| fold.push(block));
         }
     }
-    html += "</details>";
-    (text, html, fact)
+    (fold.into(), fact)
 }
 
 /// What a copy moves.
-fn copied(map: &TensorMap, at: &[i64], swizzle: u32, workspace: &Workspace) -> (String, String, serde_json::Value) {
+fn copied(map: &TensorMap, at: &[i64], swizzle: u32, workspace: &Workspace) -> (Alternative, serde_json::Value) {
     let copy = Copy::of(map, at);
     let fill = if map.fill_nan { "NaN" } else { "zeros" };
     let corner = at.iter().map(i64::to_string).collect::<Vec<_>>().join(",");
@@ -217,11 +200,8 @@ fn copied(map: &TensorMap, at: &[i64], swizzle: u32, workspace: &Workspace) -> (
     if copy.filled > 0 {
         text += &format!(", {} outside the tensor: {fill} on load, not written on store", bytes_text(copy.filled));
     }
-    let mut rows = vec![
-        ["row", "global", "bytes", "filled", "shared (hex)", "banks of its pieces of 16 bytes"]
-            .map(str::to_owned)
-            .to_vec(),
-    ];
+    let head = text.clone();
+    let mut rows = Vec::new();
     let pieces = copy.row_bytes / 16;
     // A row of 16 bytes is one without a swizzle.
     let landed = |byte: u32| swizzled(byte.into(), swizzle.max(16).into()) as u32;
@@ -232,7 +212,7 @@ fn copied(map: &TensorMap, at: &[i64], swizzle: u32, workspace: &Workspace) -> (
         let places: Vec<u32> = (0..pieces).map(|piece| landed(row.shared + piece * 16)).collect();
         let range = format!("{:x}–{:x}", row.shared, row.shared + copy.row_bytes - 1);
         let of_banks: Vec<String> = places.iter().take(8).map(|place| banks(*place)).collect();
-        rows.push(vec![
+        rows.push([
             format!("[{}]", at.join(",")),
             global,
             (row.parts[1] * size).to_string(),
@@ -242,7 +222,7 @@ fn copied(map: &TensorMap, at: &[i64], swizzle: u32, workspace: &Workspace) -> (
         ]);
     }
     let more = copy.rows.len().saturating_sub(ROWS);
-    for row in rows.iter().skip(1).take(4) {
+    for row in rows.iter().take(4) {
         text += &format!(
             "\n    {} {}: {} B, {} B filled, shared {}, banks {}",
             row[0], row[1], row[2], row[3], row[4], row[5]
@@ -251,7 +231,6 @@ fn copied(map: &TensorMap, at: &[i64], swizzle: u32, workspace: &Workspace) -> (
     if copy.rows.len() > 4 {
         text += &format!("\n    … {} rows more", copy.rows.len() - 4);
     }
-    let mut html = format!("<div class=\"wb-c\">{}</div>", escape_html(text.lines().next().unwrap_or_default().trim()));
     // The box as it lies in shared memory.
     let cells: Vec<(String, Vec<Cell>)> = copy
         .rows
@@ -284,22 +263,22 @@ fn copied(map: &TensorMap, at: &[i64], swizzle: u32, workspace: &Workspace) -> (
     let labels: Vec<String> = (0..pieces).map(|piece| (innermost + i64::from(piece) * per).to_string()).collect();
     let cut = if more > 0 { format!(" (its first {ROWS} rows)") } else { String::new() };
     let red = if copy.filled > 0 { "; red: outside the tensor" } else { "" };
-    html += &grid::html(
-        &format!(
-            "the box{cut} in pieces of 16 bytes: the byte of shared memory (hex) that each goes to, coloured by its banks{red}"
-        ),
-        &labels,
-        &cells,
+    let caption = format!(
+        "the box{cut} in pieces of 16 bytes: the byte of shared memory (hex) that each goes to, coloured by its banks{red}"
     );
-    html += &format!("<details><summary>row by row</summary>{}", table::both(&rows).1);
+    let [row, global, shared, banks] =
+        ["row", "global", "shared (hex)", "banks of its pieces of 16 bytes"].map(Column::text);
+    let [bytes, filled] = ["bytes", "filled"].map(Column::number);
+    let table = Table::new([row, global, bytes, filled, shared, banks]).rows(rows);
+    let mut row_by_row = Fold::new("row by row").with(table);
     if more > 0 {
-        html += &format!("<div>… {more} rows more</div>");
+        row_by_row.push(Prose::from(format!("… {more} rows more")));
     }
-    html += "</details>";
+    let grid = Grid { caption, columns: labels, rows: cells };
+    let drawn = [Prose::from(head.trim()).into(), grid.into(), row_by_row.into()];
     let span = copy.span();
     (
-        text,
-        html,
+        Alternative::new(text, drawn),
         json!({"moved": copy.moved, "filled": copy.filled, "rows": copy.rows.len(),
         "from": span.map(|span| span.0), "to": span.map(|span| span.1)}),
     )

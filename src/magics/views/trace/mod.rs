@@ -13,8 +13,8 @@ use crate::magics::views::observing::{self, Element};
 use crate::magics::views::source_lines::Texts;
 use crate::magics::views::subject::{Subject, Words};
 use crate::magics::{Call, Kind, Magic, Spec};
-use crate::render::sequence::{self, Arrow};
-use crate::render::{Output, escape_html, grouped, table};
+use crate::render::sequence::{Arrow, Sequence};
+use crate::render::{Alternative, Column, Document, Fold, Output, Prose, Table, grouped};
 use crate::workspace::{Context, Workspace};
 use warpbook_compiler::{Artifact, Stage};
 use warpbook_device::emulation::{Held, Observe, Observed, Origins, Passage, Span, Writer, Writers};
@@ -337,39 +337,36 @@ impl View<'_> {
         let rows = self.rows();
         let left = rows.len().saturating_sub(ROWS);
         let (first, last) = if left > 0 { (ROWS / 2, ROWS / 2) } else { (rows.len(), 0) };
-        let mut listed = vec![
-            ["times", "instruction", "nearest to the store", "by", "PTX", self.texts.title()]
-                .map(str::to_owned)
-                .to_vec(),
-        ];
+        let titles = ["instruction", "nearest to the store", "by", "PTX", self.texts.title()].map(Column::text);
+        // The text of PTX is its own source.
+        let columns = if self.texts.is_ptx() { 4 } else { 5 };
+        let mut table = Table::new(std::iter::once(Column::number("times")).chain(titles.into_iter().take(columns)));
         let line = |row: &Row| {
             let source = row.passages.first().map(|&number| self.source(&self.origins.passages[number].line));
             let source = source.unwrap_or_default();
             let source = source.trim_start_matches(self.texts.title()).trim().to_owned();
-            vec![grouped(row.times), self.opcode(row), self.what(row), self.who(row), self.ptx_lines(row), source]
+            let cells =
+                [grouped(row.times), self.opcode(row), self.what(row), self.who(row), self.ptx_lines(row), source];
+            cells.into_iter().take(columns + 1)
         };
-        listed.extend(rows[..first].iter().map(line));
+        rows[..first].iter().for_each(|row| table.push(line(row)));
         if left > 0 {
-            listed.push(vec![String::new(), format!("… {left} more …")]);
-            listed.extend(rows[rows.len() - last..].iter().map(line));
+            table.push([String::new(), format!("… {left} more …")]);
+            rows[rows.len() - last..].iter().for_each(|row| table.push(line(row)));
         }
-        if self.texts.is_ptx() {
-            listed.iter_mut().for_each(|row| row.truncate(5));
-        }
-        let (path, path_html) = table::with_numbers(&listed, &(0..1));
-        let text = format!("{}\nmade of\n  {}\n{path}", head.join("\n"), made.join("\n  "));
-        let arrows: Vec<Arrow> =
-            rows.iter().filter(|row| row.from != 2 || row.to != 2).map(|row| self.arrow(row)).collect();
-        let shown = arrows.len().min(2 * ROWS);
-        let title = format!("{} of {}", self.element.text, self.headline);
-        let html = format!(
-            "<div><b>{}</b>{}<div>made of {}</div>{}<details><summary>every step</summary>{path_html}</details></div>",
-            escape_html(&head[0]),
-            head[1..].iter().map(|line| format!("<div>{}</div>", escape_html(line))).collect::<String>(),
-            escape_html(&made.join("; ")),
-            sequence::svg(&title, &PLACES, &arrows[..shown])
-        );
-        Output::text(text).with_html(html).with_facts(self.facts())
+        let arrows = rows.iter().filter(|row| row.from != 2 || row.to != 2).map(|row| self.arrow(row));
+        let sequence = Sequence {
+            title: format!("{} of {}", self.element.text, self.headline),
+            places: PLACES.map(str::to_owned).to_vec(),
+            arrows: arrows.take(2 * ROWS).collect(),
+        };
+        let mut lines = head.into_iter();
+        let mut document = Document::new(Prose::plain(lines.next().unwrap_or_default()));
+        lines.for_each(|line| document.line(Prose::plain(line)));
+        document.line(Prose::plain(format!("made of\n  {}", made.join("\n  "))));
+        document.push(sequence);
+        document.push(Alternative::new(table.text(), [Fold::new("every step").with(table).into()]));
+        document.with_facts(self.facts()).output()
     }
 
     fn arrow(&self, row: &Row) -> Arrow {

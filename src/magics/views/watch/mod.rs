@@ -13,7 +13,7 @@ use crate::magics::views::observing::{self, BLOCK, Element};
 use crate::magics::views::source_lines::Texts;
 use crate::magics::views::subject::{Subject, Words};
 use crate::magics::{Call, Kind, Magic, OptionSpec, Spec};
-use crate::render::{Output, escape_html, grouped};
+use crate::render::{Alternative, Block, Cell, Column, Document, Output, Prose, Table, grouped};
 use crate::workspace::{Context, Workspace};
 use warpbook_compiler::{Artifact, Stage};
 use warpbook_device::Dtype;
@@ -312,12 +312,6 @@ struct View<'a> {
     instruction: &'a Line,
 }
 
-const STYLE: &str = ".wb-watch table{border-collapse:collapse;font:11px var(--jp-code-font-family,monospace)}\
-.wb-watch td,.wb-watch th{padding:1px 5px;text-align:right;font-weight:400;white-space:nowrap;color:inherit}\
-.wb-watch th{opacity:.75}.wb-watch .o{opacity:.6}.wb-watch .s{overflow:auto;max-height:480px}\
-.wb-watch .h1{background:#0072b21a}.wb-watch .h2{background:#0072b233}.wb-watch .h3{background:#0072b24d}.wb-watch .h4{background:#0072b266}\
-.wb-watch .h5{background:#0072b280}";
-
 impl View<'_> {
     fn output(&self) -> Output {
         let mut place = format!("PTX {}: {}", self.instruction.ptx, self.instruction.text.trim_end_matches(';'));
@@ -326,13 +320,11 @@ impl View<'_> {
         }
         let (count, cut) =
             (self.history.times.len(), if self.history.cut { ", and more that are not kept" } else { "" });
-        let mut text = format!("{}\n{place}", self.headline);
-        let mut html =
-            format!("<div class=\"wb-watch\"><style>{STYLE}</style><div><b>{}</b></div>", escape_html(&self.headline));
-        let _ = write!(html, "<div><code>{}</code></div>", escape_html(&place).replace('\n', "</code><br><code>"));
+        let mut document = Document::new(Prose::plain(&self.headline));
+        document.line(Prose::plain(place));
         if count == 0 {
-            let note = "the warp never came there";
-            return Output::text(format!("{text}\n{note}")).with_html(format!("{html}<div>{note}</div></div>"));
+            document.line("the warp never came there");
+            return document.output();
         }
         for (index, one) in self.wanted.iter().enumerate() {
             let shown = self.shown[index];
@@ -341,14 +333,10 @@ impl View<'_> {
                 _ => "before it",
             };
             let times = if count == 1 { "once".to_owned() } else { format!("{} times", grouped(count as u64)) };
-            let head = format!("{}  {} · {when} · {times}{cut}", one.text, shown.name());
-            let _ = write!(text, "\n{head}");
-            let _ = write!(html, "<div>{}</div>", escape_html(&head));
-            text += &self.lines(index, shown);
-            html += &self.table(index, shown);
+            document.line(Prose::plain(format!("{}  {} · {when} · {times}{cut}", one.text, shown.name())));
+            document.push(Alternative::new(self.lines(index, shown), self.table(index, shown)));
         }
-        html += "</div>";
-        Output::text(text).with_html(html).with_facts(self.facts())
+        document.with_facts(self.facts()).output()
     }
 
     fn several_warps(&self) -> bool {
@@ -365,7 +353,7 @@ impl View<'_> {
     }
 
     fn lines(&self, index: usize, shown: Shown) -> String {
-        let mut text = String::new();
+        let mut lines = Vec::new();
         let width =
             self.history.times.iter().take(TOLD).map(|time| self.label(time).chars().count()).max().unwrap_or(1);
         let most = if self.lanes.len() < 32 { self.lanes.len() } else { LANES };
@@ -378,16 +366,16 @@ impl View<'_> {
             };
             let lanes =
                 if time.active == u32::MAX { String::new() } else { format!("   (lanes {})", mask_text(time.active)) };
-            let _ = write!(text, "\n  {:>width$}  {told}{lanes}", self.label(time));
+            lines.push(format!("  {:>width$}  {told}{lanes}", self.label(time)));
         }
         if self.history.times.len() > TOLD {
-            let _ = write!(text, "\n  and {} more", grouped((self.history.times.len() - TOLD) as u64));
+            lines.push(format!("  and {} more", grouped((self.history.times.len() - TOLD) as u64)));
         }
-        text
+        lines.join("\n")
     }
 
     /// A row for each time, a column for each lane; darker is larger.
-    fn table(&self, index: usize, shown: Shown) -> String {
+    fn table(&self, index: usize, shown: Shown) -> Vec<Block> {
         let times = &self.history.times;
         let numbers =
             times.iter().take(DRAWN).flat_map(|time| &time.values[index]).filter_map(|&bits| shown.number(bits));
@@ -395,50 +383,38 @@ impl View<'_> {
             .filter(|value| value.is_finite())
             .fold((f64::MAX, f64::MIN), |(low, high), value| (low.min(value), high.max(value)));
         let heat = |bits: u64| match shown.number(bits) {
-            Some(value) if high > low && value.is_finite() => ((value - low) / (high - low) * 5.0).round() as u32,
+            Some(value) if high > low && value.is_finite() => ((value - low) / (high - low) * 5.0).round() as u8,
             _ => 0,
         };
         let is_memory = times.first().is_some_and(|time| time.values[index].len() == 1);
-        let mut html = String::from("<div class=\"s\" tabindex=\"0\"><table><tr><th>time</th>");
-        match is_memory {
-            true => html += "<th>value</th>",
-            false => html.extend(self.lanes.iter().map(|lane| format!("<th>lane {lane}</th>"))),
-        }
-        html += "</tr>";
+        let titles = match is_memory {
+            true => vec!["value".to_owned()],
+            false => self.lanes.iter().map(|lane| format!("lane {lane}")).collect(),
+        };
+        let mut table = Table::new(["time".to_owned()].into_iter().chain(titles).map(Column::number)).scrolling();
         for time in times.iter().take(DRAWN) {
-            let _ = write!(html, "<tr><th>{}</th>", escape_html(&self.label(time)));
             let values = &time.values[index];
             let own: Vec<(u32, u64)> = match is_memory {
                 true => values.iter().map(|&value| (32, value)).collect(),
                 false => self.lanes.iter().filter_map(|&lane| Some((lane, *values.get(lane as usize)?))).collect(),
             };
-            for (lane, value) in own {
-                let class = match (lane < 32 && time.active >> lane & 1 == 0, heat(value)) {
-                    (true, _) => " class=o".to_owned(),
-                    (false, 0) => String::new(),
-                    (false, heat) => format!(" class=h{heat}"),
-                };
-                let _ = write!(html, "<td{class}>{}", escape_html(&shown.text(value)));
-            }
-            html += "</tr>";
+            let cells = own.into_iter().map(|(lane, value)| {
+                let is_faint = lane < 32 && time.active >> lane & 1 == 0;
+                Cell { text: shown.text(value), shade: if is_faint { 0 } else { heat(value) }, is_faint }
+            });
+            table.push(std::iter::once(Cell::from(self.label(time))).chain(cells));
         }
-        html += "</table></div>";
+        let mut blocks = vec![table.into()];
         if times.len() > DRAWN {
-            let _ = write!(
-                html,
-                "<div>and {} more times: in the output's numbers</div>",
-                grouped((times.len() - DRAWN) as u64)
-            );
+            let left = grouped((times.len() - DRAWN) as u64);
+            blocks.push(Block::Aside(format!("and {left} more times: in the output's numbers").into()));
         }
         if high > low {
-            let _ = write!(
-                html,
-                "<div>from {} to {}; darker is larger; lanes that took no part are pale</div>",
-                float(low),
-                float(high)
-            );
+            let (low, high) = (float(low), float(high));
+            let line = format!("from {low} to {high}; darker is larger; lanes that took no part are pale");
+            blocks.push(Block::Aside(line.into()));
         }
-        html
+        blocks
     }
 
     fn facts(&self) -> serde_json::Value {

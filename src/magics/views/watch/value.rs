@@ -5,7 +5,6 @@
 //! gives them. Of several the first one is told that an instruction of the value's own line of Python wrote.
 
 use std::collections::HashMap;
-use std::fmt::Write;
 use std::ops::Range;
 
 use serde_json::json;
@@ -15,7 +14,7 @@ use crate::magics::views::dump::{self, Value};
 use crate::magics::views::lane_values::{Shown, lanes_text};
 use crate::magics::views::observing;
 use crate::magics::views::subject::{Subject, Words};
-use crate::render::{Output, table};
+use crate::render::{Column, Cut, Document, Output, Prose, Table};
 use crate::workspace::{Context, Workspace};
 use warpbook_compiler::{Artifact, Stage};
 use warpbook_device::Dtype;
@@ -27,7 +26,7 @@ use warpbook_ir::places::{self, Place as SourcePlace};
 use warpbook_ptx::register_types::Holds;
 
 /// Rows of the text, and of the table.
-const TOLD: usize = 12;
+const IN_TEXT: usize = 12;
 const DRAWN: usize = 64;
 /// Lanes that the text tells.
 const LANES: usize = 6;
@@ -112,7 +111,7 @@ pub fn watch_value(
         }
     }
     let [x, y, z] = block;
-    let View { text, html, facts } = View::of(
+    let document = document(
         &format!("{} v{} · {device} · block ({x}, {y}, {z}), warp {warp}", again.name, again.version.number),
         &cell[span.clone()],
         &value,
@@ -127,7 +126,7 @@ pub fn watch_value(
         let error = error.note("it was folded into what uses it, or is the same in every lane, or is kept in parts");
         error.help("`%dump` has its elements")
     })?;
-    Ok(Output::text(text).with_html(html).with_facts(facts))
+    Ok(document.output())
 }
 
 /// `64×64×f32 #mma`
@@ -213,95 +212,75 @@ fn own_places(subject: &Subject, value: &Value) -> Vec<SourcePlace> {
     kept.map(|(_, places)| places).nth(value.definition.line).unwrap_or_default()
 }
 
-struct View {
-    text: String,
-    html: String,
-    facts: serde_json::Value,
-}
-
-impl View {
-    /// `None` where nothing was found.
-    fn of(
-        headline: &str,
-        word: &str,
-        value: &Value,
-        layout: &Layout,
-        warp: u32,
-        lanes: &[u32],
-        found: &HashMap<Key, Holder>,
-    ) -> Option<Self> {
-        let (registers, iterations) = (layout.places().register as usize, iterations(value, layout));
-        let is_pointer = value.ty.element.starts_with("!tt.ptr");
-        let shown = if is_pointer { Shown::Register(Holds::Bits, 8) } else { Shown::Element(value.contents.dtype) };
-        let active = lanes.iter().fold(0, |mask, lane| mask | 1 << lane);
-        let mut rows = vec![
-            ["register", "element of lane 0", "PTX", "after line", "iteration", "lanes"].map(str::to_owned).to_vec(),
-        ];
-        let mut facts = Vec::new();
-        let mut missing = Vec::new();
-        for register in 0..registers {
-            let times: Vec<usize> = (0..iterations).filter(|&time| found.contains_key(&(register, time))).collect();
-            let Some(holder) = times.first().and_then(|&time| found.get(&(register, time))) else {
-                missing.push(register);
-                continue;
+/// The registers of the PTX that hold parts of the value; `None` where none was found.
+fn document(
+    headline: &str,
+    word: &str,
+    value: &Value,
+    layout: &Layout,
+    warp: u32,
+    lanes: &[u32],
+    found: &HashMap<Key, Holder>,
+) -> Option<Document> {
+    let (registers, iterations) = (layout.places().register as usize, iterations(value, layout));
+    let is_pointer = value.ty.element.starts_with("!tt.ptr");
+    let shown = if is_pointer { Shown::Register(Holds::Bits, 8) } else { Shown::Element(value.contents.dtype) };
+    let active = lanes.iter().fold(0, |mask, lane| mask | 1 << lane);
+    let iteration = (iterations > 1).then(|| Column::number("iteration").left_in_text());
+    let columns = ["register", "element of lane 0", "PTX"].map(Column::text).into_iter();
+    let columns = columns.chain([Column::number("after line").left_in_text()]).chain(iteration);
+    let mut table = Table::new(columns.chain([Column::text("lanes")]));
+    let mut facts = Vec::new();
+    let mut missing = Vec::new();
+    for register in 0..registers {
+        let times: Vec<usize> = (0..iterations).filter(|&time| found.contains_key(&(register, time))).collect();
+        let Some(holder) = times.first().and_then(|&time| found.get(&(register, time))) else {
+            missing.push(register);
+            continue;
+        };
+        for &time in &times {
+            let Some(holder) = found.get(&(register, time)) else { continue };
+            let values = lanes_of(value, layout, warp, (register, time));
+            let first = layout.element(place(layout, warp, 0, register));
+            let at = first.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
+            let part = match holder.parts {
+                1 => String::new(),
+                2 => [" (low half)", " (high half)"][holder.part.min(1) as usize].to_owned(),
+                _ => format!(" (part {} of {})", holder.part, holder.parts),
             };
-            for &time in &times {
-                let Some(holder) = found.get(&(register, time)) else { continue };
-                let values = lanes_of(value, layout, warp, (register, time));
-                let first = layout.element(place(layout, warp, 0, register));
-                let at = first.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
-                let part = match holder.parts {
-                    1 => String::new(),
-                    2 => [" (low half)", " (high half)"][holder.part.min(1) as usize].to_owned(),
-                    _ => format!(" (part {} of {})", holder.part, holder.parts),
-                };
-                rows.push(vec![
-                    format!("r{register}"),
-                    format!("[{at}]"),
-                    format!("{}{part}", holder.register),
-                    holder.line.ptx.to_string(),
-                    if iterations > 1 { time.to_string() } else { String::new() },
-                    lanes_text(&values, active, shown, LANES),
-                ]);
-            }
-            facts.push(json!({
-                "register": register, "ptx": holder.register, "part": holder.part, "line": holder.line.ptx,
-                "iterations": times,
-            }));
+            let mut row = vec![
+                format!("r{register}"),
+                format!("[{at}]"),
+                format!("{}{part}", holder.register),
+                holder.line.ptx.to_string(),
+            ];
+            row.extend((iterations > 1).then(|| time.to_string()));
+            row.push(lanes_text(&values, active, shown, LANES));
+            table.push(row);
         }
-        if facts.is_empty() {
-            return None;
-        }
-        let mut head =
-            format!("{headline}\n{word}  {} · {} of {registers} registers a lane found", described(value), facts.len());
-        if let Some(note) = &value.note {
-            let _ = write!(head, "\n{note}");
-        }
-        let rest = match missing.as_slice() {
-            [] => String::new(),
-            missing => {
-                let names: Vec<String> = missing.iter().take(8).map(|register| format!("r{register}")).collect();
-                let more = if missing.len() > 8 { ", …" } else { "" };
-                format!(
-                    "\nin no register of the PTX as they are: {}{more} (folded into what uses them, or the same in every lane)",
-                    names.join(", ")
-                )
-            }
-        };
-        if iterations == 1 {
-            rows.iter_mut().for_each(|row| drop(row.remove(4)));
-        }
-        let cut = |most: usize| {
-            let more = rows.len().saturating_sub(1 + most);
-            if more > 0 { format!("\n… {more} more") } else { String::new() }
-        };
-        let text = format!("{head}\n{}{}{rest}", table::both(&rows[..rows.len().min(1 + TOLD)]).0, cut(TOLD));
-        let drawn = table::both(&rows[..rows.len().min(1 + DRAWN)]).1;
-        let line = |text: &str| {
-            text.lines().map(|line| format!("<div>{}</div>", crate::render::escape_html(line))).collect::<String>()
-        };
-        let html = format!("<div>{}{drawn}{}{}</div>", line(&head), line(&cut(DRAWN)), line(&rest));
-        let facts = json!({"value": value.definition.name, "registers": facts, "missing": missing});
-        Some(Self { text, html, facts })
+        facts.push(json!({
+            "register": register, "ptx": holder.register, "part": holder.part, "line": holder.line.ptx,
+            "iterations": times,
+        }));
     }
+    if facts.is_empty() {
+        return None;
+    }
+    let mut document = Document::new(Prose::plain(headline));
+    document.line(Prose::plain(format!(
+        "{word}  {} · {} of {registers} registers a lane found",
+        described(value),
+        facts.len()
+    )));
+    value.note.iter().for_each(|note| document.line(Prose::plain(note)));
+    document.push(table.cut(Cut { text: IN_TEXT, html: DRAWN, what: "" }));
+    if !missing.is_empty() {
+        let names: Vec<String> = missing.iter().take(8).map(|register| format!("r{register}")).collect();
+        let more = if missing.len() > 8 { ", …" } else { "" };
+        document.line(format!(
+            "in no register of the PTX as they are: {}{more} (folded into what uses them, or the same in every lane)",
+            names.join(", ")
+        ));
+    }
+    Some(document.with_facts(json!({"value": value.definition.name, "registers": facts, "missing": missing})))
 }
