@@ -107,6 +107,19 @@ impl Decoder<'_> {
         Ok(())
     }
 
+    pub(super) fn mask_of_bits(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
+        m.take(Modifier::Type(PtxType::B32));
+        fn ones(position: u32, width: u32) -> u32 {
+            (((1u64 << width) - 1) << position) as u32
+        }
+        let f: lanes::WordBinary = match m.take_any(&[Modifier::Clamp, Modifier::Wrap]) {
+            Some(Modifier::Clamp) => lanes!(Word; |a: Word, b: Word| ones(a.min(32), b.min(32))),
+            Some(_) => lanes!(Word; |a: Word, b: Word| ones(a & 31, b & 31)),
+            None => return Err(self.malformed("`bmsk` is `.clamp` or `.wrap`")),
+        };
+        self.emit_binary32(f, o)
+    }
+
     pub(super) fn sum_of_difference(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
         let ty = self.take_type(m)?;
         if ty.size() == 8 {

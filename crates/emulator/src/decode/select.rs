@@ -94,6 +94,7 @@ impl Decoder<'_> {
             M::Lop3 => self.logic3(&mut m, o)?,
             M::Bfe => self.extract_field(&mut m, o)?,
             M::Bfi => self.insert_field(&mut m, o)?,
+            M::Bmsk => self.mask_of_bits(&mut m, o)?,
             M::Sad => self.sum_of_difference(&mut m, o)?,
             M::Dp4a => self.dot4(&mut m, o)?,
             M::Dp2a => self.dot2(&mut m, o)?,

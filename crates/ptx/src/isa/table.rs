@@ -128,6 +128,8 @@ instructions! {
     Bfe = "bfe", "9.7.1.19", Arithmetic, Mixed, [Written Read Read Read];
     /// The second value with a field of the first.
     Bfi = "bfi", "9.7.1.20", Arithmetic, Mixed, [Written Read Read Read Read];
+    /// A mask of ones: where it begins, and how many there are.
+    Bmsk = "bmsk", "9.7.1.22", Arithmetic, Mixed, [Written Read Read], target: Target::from(70);
     /// The number of bits that are one.
     Popc = "popc", "9.7.1.14", Arithmetic, Mixed, [Written Read];
     /// The number of leading zeros.
