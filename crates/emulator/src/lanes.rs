@@ -112,7 +112,7 @@ macro_rules! by_flags {
     };
 }
 
-/// Whether a result is ±2^-126: it may have been less, but for the rounding of subnormals.
+/// True if a result is ±2^-126: it may have been less, but for the rounding of subnormals.
 #[inline(always)]
 fn smallest_normal(d: &Word) -> bool {
     d.iter().fold(false, |any, bits| any | (bits & 0x7fff_ffff == f32::MIN_POSITIVE.to_bits()))

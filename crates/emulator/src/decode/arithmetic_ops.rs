@@ -135,13 +135,15 @@ impl Decoder<'_> {
         if picks && ty == PtxType::F32 && m.has(Modifier::XorSign) && m.has(Modifier::Abs) {
             m.take_all(&[Modifier::XorSign, Modifier::Abs]);
             const SIGN: u32 = 1 << 31;
-            fn of(f: fn(f32, f32) -> u32, a: u32, b: u32) -> u32 {
+            fn of_magnitudes(f: fn(f32, f32) -> u32, a: u32, b: u32) -> u32 {
                 f(f32::from_bits(a & !SIGN), f32::from_bits(b & !SIGN)) | (a ^ b) & SIGN
             }
             return match (mnemonic, flush) {
                 (_, true) => Err(self.unsupported_form()),
-                (Mnemonic::Min, _) => self.emit_binary32(lanes!(Word; |a: Word, b: Word| of(float::min32, a, b)), o),
-                _ => self.emit_binary32(lanes!(Word; |a: Word, b: Word| of(float::max32, a, b)), o),
+                (Mnemonic::Min, _) => {
+                    self.emit_binary32(lanes!(Word; |a: Word, b: Word| of_magnitudes(float::min32, a, b)), o)
+                }
+                _ => self.emit_binary32(lanes!(Word; |a: Word, b: Word| of_magnitudes(float::max32, a, b)), o),
             };
         }
         let form = FloatForm::take(mnemonic, m);

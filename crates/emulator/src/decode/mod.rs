@@ -55,7 +55,7 @@ struct Constants {
     truth: Option<Slot>,
 }
 
-/// The work in progress.
+/// An entry function that is being decoded.
 struct Decoder<'a> {
     module: &'a Module,
     symbols: Symbols<'a>,
@@ -66,7 +66,7 @@ struct Decoder<'a> {
     strong: Vec<bool>,
     needs_whole_warp: Vec<bool>,
     line: Option<LineInfo>,
-    /// Label → instruction.
+    /// The instruction that each label stands before.
     labels: HashMap<String, u32>,
     /// Branches whose target is a label yet to come: instruction, label, place.
     branches: Vec<(usize, String, Range<usize>)>,
@@ -315,8 +315,9 @@ fn accumulator_slots(code: &mut [Instruction]) -> Vec<Box<[Slot]>> {
     if !code.iter().any(|instruction| matches!(instruction.op, Op::WgmmaWait { .. })) {
         return Vec::new();
     }
-    let of = |op: &Op| if let Op::Wgmma(wgmma) = op { wgmma.d.iter().filter_map(Data::word).collect() } else { vec![] };
-    slots_within(code, of, |instruction, take| match &instruction.op {
+    let slots_of =
+        |op: &Op| if let Op::Wgmma(wgmma) = op { wgmma.d.iter().filter_map(Data::word).collect() } else { vec![] };
+    slots_within(code, slots_of, |instruction, take| match &instruction.op {
         // Its own accumulator goes on from one to the next.
         Op::Wgmma(wgmma) => wgmma.a_words().for_each(take),
         Op::WgmmaWait { .. } => {}
@@ -326,11 +327,11 @@ fn accumulator_slots(code: &mut [Instruction]) -> Vec<Box<[Slot]>> {
 
 /// For each instruction: the registers of some `tcgen05.ld` that it reads or writes.
 fn tensor_load_slots(code: &mut [Instruction]) -> Vec<Box<[Slot]>> {
-    let of = |op: &Op| match op {
+    let slots_of = |op: &Op| match op {
         Op::TensorLoad(access) => access.registers.iter().filter_map(Data::word).collect(),
         _ => Vec::new(),
     };
-    slots_within(code, of, words_of)
+    slots_within(code, slots_of, words_of)
 }
 
 /// The registers of 32 bits that an instruction reads or writes.
@@ -342,13 +343,13 @@ fn words_of(instruction: &mut Instruction, take: &mut dyn FnMut(Slot)) {
     });
 }
 
-/// For each instruction: which of the slots it uses that are those `of` some operation. Empty where no operation has any.
+/// For each instruction: which of the slots it uses are slots of some operation, by `slots_of`. Empty where no operation has any.
 fn slots_within(
     code: &mut [Instruction],
-    of: impl Fn(&Op) -> Vec<Slot>,
+    slots_of: impl Fn(&Op) -> Vec<Slot>,
     used: impl Fn(&mut Instruction, &mut dyn FnMut(Slot)),
 ) -> Vec<Box<[Slot]>> {
-    let all: HashSet<Slot> = code.iter().flat_map(|instruction| of(&instruction.op)).collect();
+    let all: HashSet<Slot> = code.iter().flat_map(|instruction| slots_of(&instruction.op)).collect();
     if all.is_empty() {
         return Vec::new();
     }

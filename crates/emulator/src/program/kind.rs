@@ -1,6 +1,6 @@
 //! What an operation does, where one operation has several kinds.
 
-/// Atomic read-modify-write operations.
+/// What an atomic operation makes of the value in memory and its operands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AtomicOp {
     Add,
@@ -40,7 +40,7 @@ pub enum Shuffle {
     Index,
 }
 
-/// `redux.sync`
+/// How `redux.sync` combines the values of the lanes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reduction {
     Add,
@@ -55,7 +55,7 @@ pub enum Reduction {
     Xor,
 }
 
-/// A combination of predicates.
+/// How `setp` and logic combine two predicates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Logic {
     And,
@@ -63,7 +63,7 @@ pub enum Logic {
     Xor,
 }
 
-/// `bar.red`
+/// How a barrier combines the predicates of its threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BarrierReduction {
     And,

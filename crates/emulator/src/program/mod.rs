@@ -8,7 +8,7 @@ mod kind;
 mod op;
 mod operand;
 mod tensor_memory;
-pub(crate) mod visit;
+mod visit;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -18,30 +18,29 @@ pub use kind::*;
 pub use op::Op;
 pub use operand::*;
 pub use tensor_memory::*;
-pub use visit::{File, Use};
 
 use warpbook_ptx::isa::Opcode;
 use warpbook_ptx::{LineInfo, PtxType};
 
-/// An operation with its guard.
+/// An operation and the predicate that guards it.
 #[derive(Clone, Debug)]
 pub struct Instruction {
     /// Predicate slot and whether it is negated.
     pub guard: Option<(Slot, bool)>,
-    /// What to do.
+    /// What the operation does.
     pub op: Op,
 }
 
 /// A register of the text. Its slot is its own only while it lives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Register {
-    /// `%r12`
+    /// The name in the text: `%r12`.
     pub name: String,
-    /// How it is declared.
+    /// The type that it is declared with.
     pub ty: PtxType,
-    /// Where it lies.
+    /// The register file that it lies in.
     pub file: File,
-    /// See `file`.
+    /// The slot of that file.
     pub slot: Slot,
     /// The first and the last position at which it lives: 2·pc where an operation reads, 2·pc + 1 where it writes.
     pub live: (u32, u32),

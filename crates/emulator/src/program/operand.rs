@@ -49,13 +49,33 @@ pub enum Special {
     DynamicSharedSize,
 }
 
+/// The three register files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum File {
+    /// Registers of up to 32 bits.
+    Word,
+    /// Registers of 64 bits.
+    Long,
+    /// Predicates, as a mask of lanes.
+    Predicate,
+}
+
+/// What an operation does with a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// It reads the slot.
+    Read,
+    /// It writes the slot.
+    Write,
+}
+
 /// Where a memory operation goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MemorySpace {
     Global,
-    /// The block's own.
+    /// The shared memory of the thread's own block.
     Shared,
-    /// That of the cluster's blocks.
+    /// The shared memory of a block of the cluster, which the address names.
     Cluster,
     Local,
     /// The parameter block of the kernel.
@@ -68,7 +88,7 @@ pub enum MemorySpace {
 pub struct AddressOperand {
     /// The base: a 64-bit slot, a 32-bit slot, or none.
     pub base: Base,
-    /// Added.
+    /// Bytes that are added to the base.
     pub offset: i64,
 }
 

@@ -1,26 +1,6 @@
 //! Which slots an operation reads and writes: one list, for liveness and for renaming.
 
-use super::{Base, Data, Instruction, Op, Slot};
-
-/// The three register files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum File {
-    /// Up to 32 bits.
-    Word,
-    /// 64 bits.
-    Long,
-    /// Predicates, as a mask of lanes.
-    Predicate,
-}
-
-/// True if a slot is read or written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Use {
-    /// Read.
-    Read,
-    /// Written.
-    Write,
-}
+use super::{Base, Data, File, Instruction, Op, Slot, Use};
 
 use File::{Long, Predicate, Word};
 use Use::{Read, Write};

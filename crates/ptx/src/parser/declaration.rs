@@ -1,6 +1,7 @@
 //! Functions, parameters and variables.
 
-use super::{Parser, immediate_bits};
+use super::Parser;
+use super::operand::immediate_bits;
 use crate::ast::{Function, Initializer, Operand, Param, Variable};
 use crate::lexer::Token;
 use crate::types::{PtxType, Space};

@@ -10,7 +10,6 @@ mod tokens;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use self::operand::immediate_bits;
 use super::ast::Module;
 use super::isa::Opcode;
 use super::lexer::{Spanned, Token, error, tokenize};
