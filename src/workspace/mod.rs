@@ -32,9 +32,10 @@ use std::sync::Arc;
 
 use crate::frontend::Frontend;
 use warpbook_compiler::contraction::Followed;
-use warpbook_compiler::{Compiler, Stage, Target, environment};
+use warpbook_compiler::{Compiler, Stage, Target};
 use warpbook_device::cuda::default_budget;
 use warpbook_device::{Buffer, Device, Emulated};
+use warpbook_ir::triton_version::TritonVersion;
 use warpbook_process::cancel::Cancel;
 
 /// The state of a session.
@@ -104,9 +105,8 @@ impl Workspace {
     /// The version of Triton that compiles a cell of this stage. Gluon needs a newer one than the default.
     pub fn triton_for(&self, stage: Stage) -> String {
         let chosen = self.triton.as_deref().unwrap_or_else(|| self.compiler.default_version());
-        let minor = chosen.split('.').nth(1).and_then(|minor| minor.parse().ok()).unwrap_or(0u32);
-        if stage == Stage::Gluon && chosen.starts_with("3.") && minor < 6 {
-            return environment::GLUON_TRITON.to_owned();
+        if stage == Stage::Gluon && !TritonVersion::parse(chosen).has_gluon() {
+            return TritonVersion::FOR_GLUON.to_owned();
         }
         chosen.to_owned()
     }

@@ -156,7 +156,7 @@ fn a_pass_that_crashes_shows_what_it_was_given() {
 #[test]
 fn other_versions_of_triton_have_their_own_passes() {
     for version in ["3.2.0", "3.6.0", "3.9.0"] {
-        assert!(warpbook_compiler::environment::VERSIONS.contains(&version));
+        assert!(warpbook_ir::triton_version::TritonVersion::SUPPORTED.contains(&version));
         if !has_triton(version) {
             continue;
         }

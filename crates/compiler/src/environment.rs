@@ -14,17 +14,9 @@ use etcetera::BaseStrategy;
 use rustix::fs::{FlockOperation, flock};
 
 use warpbook_diagnostic::{Diagnostic, Result};
+use warpbook_ir::triton_version::TritonVersion;
 use warpbook_process::cancel::Cancel;
 use warpbook_process::child::ChildProcess;
-
-/// The version of Triton that is used unless another is asked for.
-pub const DEFAULT_TRITON: &str = "3.4.0";
-
-/// The versions of Triton that Warpbook works with, oldest first.
-pub const VERSIONS: [&str; 6] = ["3.2.0", "3.3.1", "3.4.0", "3.5.1", "3.6.0", "3.9.0"];
-
-/// The version that Gluon cells are compiled with where the chosen one's Gluon has too little.
-pub const GLUON_TRITON: &str = "3.6.0";
 
 /// What the default environment holds besides Triton: everything that `warpbook run` and `warpbook lab` need.
 const WITH_DEFAULT: [&str; 4] = ["numpy==2.2.6", "jupyterlab==4.6.6", "nbclient==0.11.0", "nbformat==5.11.1"];
@@ -91,7 +83,7 @@ pub fn jupyter_python(progress: &mut dyn FnMut(&str), cancel: &Cancel) -> Result
     let complete = |interpreter: &PathBuf| has_modules(interpreter, &["triton", "nbclient", "jupyterlab"]);
     match chosen().filter(complete) {
         Some(interpreter) => Ok(interpreter),
-        None => managed_python(DEFAULT_TRITON, progress, cancel),
+        None => managed_python(TritonVersion::DEFAULT, progress, cancel),
     }
 }
 
@@ -117,7 +109,7 @@ pub fn managed_python(version: &str, progress: &mut dyn FnMut(&str), cancel: &Ca
     let is_version = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_digit());
     if version.split('.').count() != 3 || !version.split('.').all(is_version) {
         return Err(Diagnostic::error("triton-version", format!("`{version}` is no version of Triton"))
-            .help(format!("a version has three numbers: {DEFAULT_TRITON}")));
+            .help(format!("a version has three numbers: {}", TritonVersion::DEFAULT)));
     }
     let environments = environments()?;
     let directory = environments.join(format!("triton-{version}"));
@@ -164,7 +156,7 @@ fn make(directory: &Path, version: &str, progress: &mut dyn FnMut(&str), cancel:
     let mut pip = Command::new(interpreter(directory));
     pip.args(["-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--progress-bar", "off"]);
     pip.arg(format!("triton=={version}"));
-    pip.args(if version == DEFAULT_TRITON { WITH_DEFAULT.as_slice() } else { WITH_OTHERS.as_slice() });
+    pip.args(if version == TritonVersion::DEFAULT { WITH_DEFAULT.as_slice() } else { WITH_OTHERS.as_slice() });
     step(pip, progress, cancel, |said| {
         Diagnostic::error("environment", format!("cannot install Triton {version} and what goes with it"))
             .note(said)
@@ -224,14 +216,9 @@ fn is_worth_a_line(line: &str) -> bool {
     asked || large || line.starts_with("Installing collected packages")
 }
 
-/// The least minor version of Python that a version of Triton has wheels for.
-fn least_minor(triton: &str) -> u32 {
-    if triton == "3.9.0" { 11 } else { 10 }
-}
-
 /// A Python of this machine that can make the environment of a version of Triton.
 fn base_python(triton: &str) -> Result<PathBuf> {
-    let least = least_minor(triton);
+    let least = TritonVersion::parse(triton).least_python_minor();
     let minor = |interpreter: &Path| -> Option<u32> {
         let script = "import sys; print(sys.version_info.minor if sys.version_info.major == 3 else 0)";
         let output = Command::new(interpreter).args(["-c", script]).stderr(Stdio::null()).output().ok()?;

@@ -14,6 +14,7 @@ use super::worker::protocol::{CompileResult, Done, Outcome, Task, TaskResult};
 use super::worker::{self, Lost, Worker};
 use super::{Artifact, BrokenPass, CompileRequest, Compiled, LaunchMeta, Stage, StageOutcome, environment, meta};
 use warpbook_diagnostic::{Diagnostic, Result};
+use warpbook_ir::triton_version::TritonVersion;
 use warpbook_process::cancel::Cancel;
 
 /// Changes whenever what is cached changes its meaning.
@@ -51,7 +52,7 @@ impl Default for Compiler {
 
 impl Compiler {
     /// The version of Triton that is used where none is asked for: that of the reader's own environment, or else
-    /// [`environment::DEFAULT_TRITON`].
+    /// [`TritonVersion::DEFAULT`].
     pub fn default_version(&self) -> &str {
         self.default.get_or_init(own_version)
     }
@@ -242,7 +243,7 @@ fn wait(receiver: &Receiver<Result<Worker>>, cancel: &Cancel) -> Waited {
 /// The version of Triton of the reader's own environment, or the default one.
 fn own_version() -> String {
     let own = environment::chosen().and_then(|python| environment::triton_version(&python));
-    own.unwrap_or_else(|| environment::DEFAULT_TRITON.to_owned())
+    own.unwrap_or_else(|| TritonVersion::DEFAULT.to_owned())
 }
 
 /// An interpreter that has this version of Triton already.

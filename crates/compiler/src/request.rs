@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::{Artifact, LaunchMeta, Stage, Target};
+use warpbook_ir::triton_version::TritonVersion;
 
 /// One compilation: a text of some stage, and how far to take it.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,7 +65,7 @@ impl CompileRequest {
             name: None,
             text: text.into(),
             target,
-            triton: super::environment::DEFAULT_TRITON.to_owned(),
+            triton: TritonVersion::DEFAULT.to_owned(),
             options: BTreeMap::new(),
             definitions: Vec::new(),
             from: None,

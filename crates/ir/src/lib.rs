@@ -10,5 +10,6 @@ pub mod places;
 pub mod probe;
 pub mod sass;
 pub mod shaped;
+pub mod triton_version;
 pub mod uses;
 pub mod values;

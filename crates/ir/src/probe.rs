@@ -8,6 +8,7 @@
 use std::fmt::Write;
 
 use super::mlir;
+use super::triton_version::GpuDialect;
 use super::values::Definition;
 
 /// The levels that every execution has: the program's coordinates.
@@ -100,7 +101,7 @@ impl ValueType {
 }
 
 /// A blocked layout that fits any tensor: neighbours in the last dimension are in neighbouring lanes.
-pub fn blocked(shape: &[u64], warps: u32, is_old: bool) -> String {
+pub fn blocked(shape: &[u64], warps: u32, dialect: GpuDialect) -> String {
     let mut lanes = vec![1; shape.len()];
     let mut spread = vec![1; shape.len()];
     let (mut left, mut left_warps) = (32, u64::from(warps));
@@ -116,7 +117,7 @@ pub fn blocked(shape: &[u64], warps: u32, is_old: bool) -> String {
     lanes.first_mut().into_iter().for_each(|own| *own *= left);
     spread.first_mut().into_iter().for_each(|own| *own *= left_warps);
     let order: Vec<usize> = (0..shape.len()).rev().collect();
-    let dialect = if is_old { "triton_gpu" } else { "ttg" };
+    let dialect = dialect.name();
     format!(
         "#{dialect}.blocked<{{sizePerThread = {:?}, threadsPerWarp = {lanes:?}, warpsPerCTA = {spread:?}, order = {order:?}}}>",
         vec![1; shape.len()],
@@ -150,9 +151,10 @@ pub fn instrument(text: &str, kernel: &str, probes: &[Probe<'_>]) -> Option<Stri
     let mut insertions: Vec<(usize, String)> = vec![(at, arguments.to_owned())];
     let starts: Vec<usize> =
         text.split_inclusive('\n').scan(0, |at, line| Some(std::mem::replace(at, *at + line.len()))).collect();
+    let dialect = GpuDialect::detect(text);
     for (number, probe) in probes.iter().enumerate() {
         let start = starts.get(probe.definition.insert).copied().unwrap_or(text.len());
-        insertions.push((start, store(number, probe, text.contains("triton_gpu."))));
+        insertions.push((start, store(number, probe, dialect)));
     }
     insertions.sort_by_key(|(at, _)| *at);
     let mut out = String::with_capacity(text.len() * 2);
@@ -203,7 +205,7 @@ impl Lines {
 }
 
 /// What stores one value.
-fn store(number: usize, probe: &Probe<'_>, is_old: bool) -> String {
+fn store(number: usize, probe: &Probe<'_>, dialect: GpuDialect) -> String {
     let Probe { definition, ty, convert } = probe;
     let mut lines = Lines { text: String::new(), prefix: format!("wb{number}"), next: 0 };
     let levels = PROGRAM_LEVELS + definition.loops.len();
@@ -262,7 +264,7 @@ fn store(number: usize, probe: &Probe<'_>, is_old: bool) -> String {
     let mut value = definition.name.clone();
     let mut layout = ty.layout.clone();
     if let Some(other) = convert {
-        let dialect = if is_old { "triton_gpu" } else { "ttg" };
+        let dialect = dialect.name();
         let to = ty.of(&ty.element, other);
         value = match &ty.memory {
             Some(memory) => lines.value(&format!("{dialect}.local_load {value} : {memory} -> {to}")),
@@ -282,7 +284,7 @@ fn store(number: usize, probe: &Probe<'_>, is_old: bool) -> String {
         let _ = writeln!(lines.text, "    tt.store {base}, {value}, {kept} : !tt.ptr<{stored}>");
         return lines.text;
     };
-    let offsets = row_major(&mut lines, shape, &layout, is_old);
+    let offsets = row_major(&mut lines, shape, &layout, dialect);
     let pointers = tensor(shape, &format!("!tt.ptr<{stored}>"), &layout);
     let bases = lines.value(&format!("tt.splat {base} : !tt.ptr<{stored}> -> {pointers}"));
     let addresses =
@@ -293,8 +295,8 @@ fn store(number: usize, probe: &Probe<'_>, is_old: bool) -> String {
 }
 
 /// The row-major index of each element, in a layout.
-fn row_major(lines: &mut Lines, shape: &[u64], layout: &str, is_old: bool) -> String {
-    let dialect = if is_old { "triton_gpu" } else { "ttg" };
+fn row_major(lines: &mut Lines, shape: &[u64], layout: &str, dialect: GpuDialect) -> String {
+    let dialect = dialect.name();
     let mut sum: Option<String> = None;
     let mut stride: u64 = 1;
     for dimension in (0..shape.len()).rev() {

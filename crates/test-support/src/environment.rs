@@ -4,14 +4,15 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use warpbook_compiler::environment;
+use warpbook_ir::triton_version::TritonVersion;
 use warpbook_process::cancel::Cancel;
 
 use crate::needs::skip_unless;
 
 /// The Triton that a session begins with.
-pub const DEFAULT_TRITON: &str = environment::DEFAULT_TRITON;
+pub const DEFAULT_TRITON: &str = TritonVersion::DEFAULT;
 /// The Triton that takes Gluon.
-pub const GLUON_TRITON: &str = environment::GLUON_TRITON;
+pub const GLUON_TRITON: &str = TritonVersion::FOR_GLUON;
 
 /// The interpreter with Triton, numpy and Jupyter's client; the environment is made if it is not there yet.
 ///

@@ -5,6 +5,7 @@ use crate::render::Output;
 use crate::workspace::{Context, Workspace};
 use warpbook_compiler::{Stage, environment};
 use warpbook_diagnostic::{Diagnostic, Result, nearest};
+use warpbook_ir::triton_version::TritonVersion;
 
 /// `%triton [VERSION]`
 pub struct TritonMagic;
@@ -23,7 +24,7 @@ impl Magic for TritonMagic {
     }
 
     fn words(&self) -> Vec<String> {
-        environment::VERSIONS.map(str::to_owned).to_vec()
+        TritonVersion::SUPPORTED.map(str::to_owned).to_vec()
     }
 
     fn run(&self, call: &Call<'_>, workspace: &mut Workspace, _: Context<'_>) -> Result<Option<Output>> {
@@ -44,7 +45,7 @@ impl Magic for TritonMagic {
 
 /// The supported version that a text names: `3.4.0`, or `3.4` for short.
 pub(in crate::magics) fn version(asked: &str) -> Result<String> {
-    let known = environment::VERSIONS.into_iter().find(|known| {
+    let known = TritonVersion::SUPPORTED.into_iter().find(|known| {
         *known == asked || known.strip_prefix(asked).is_some_and(|rest| rest.starts_with('.') && asked.contains('.'))
     });
     let own = || environment::chosen().and_then(|python| environment::triton_version(&python));
@@ -52,9 +53,9 @@ pub(in crate::magics) fn version(asked: &str) -> Result<String> {
         return Ok(found);
     }
     let error = Diagnostic::error("unknown-triton", format!("Triton {asked} is not supported"))
-        .note(format!("supported: {}", environment::VERSIONS.join(", ")))
+        .note(format!("supported: {}", TritonVersion::SUPPORTED.join(", ")))
         .note("WARPBOOK_PYTHON names an environment with another one");
-    Err(match nearest(asked, environment::VERSIONS) {
+    Err(match nearest(asked, TritonVersion::SUPPORTED) {
         Some(near) => error.help(format!("did you mean `{near}`?")),
         None => error,
     })

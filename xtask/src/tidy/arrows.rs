@@ -69,7 +69,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "workspace",
         ],
     ),
-    ("workspace", &["compiler", "device", "diagnostic", "expression", "files", "frontend", "gpu", "process"]),
+    ("workspace", &["compiler", "device", "diagnostic", "expression", "files", "frontend", "gpu", "ir", "process"]),
     ("files", &["device"]),
     ("guest", &["compiler", "diagnostic", "frontend", "process", "render", "rust-host"]),
     ("wire", &["diagnostic", "render"]),

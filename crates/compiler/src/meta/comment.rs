@@ -16,7 +16,7 @@ use std::str::FromStr;
 
 use serde_json::Value;
 
-use super::{LaunchMeta, Origin, Param, ParamKind, Scratch, Sourced, TensorDesc, ptx};
+use super::{LaunchMeta, Origin, Param, ParamKind, Scratch, Sourced, TensorDesc};
 use crate::Stage;
 use warpbook_diagnostic::{Diagnostic, Result, nearest};
 
@@ -409,7 +409,7 @@ impl Comment {
             let trailing = ours.or(named.and_then(|named| all.checked_sub(named.len())));
             let trailing = trailing.filter(|&count| {
                 let params = &meta.params.value;
-                count <= params.len().min(2) && params.iter().rev().take(count).all(ptx::may_be_scratch)
+                count <= params.len().min(2) && params.iter().rev().take(count).all(Param::may_be_scratch)
             });
             if let Some(count) = trailing {
                 meta.params.value.truncate(all - count);

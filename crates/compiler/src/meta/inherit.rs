@@ -1,6 +1,5 @@
 //! What an edited text does not say, and the version that it was edited from does.
 
-use super::ptx::may_be_scratch;
 use super::{LaunchMeta, Origin, Param, ParamKind, Sourced};
 
 /// Fills every default of `meta` from a version's metadata, and names the parameters like that version's, as far as
@@ -40,7 +39,7 @@ fn inherit_params(meta: &mut LaunchMeta, parent: &LaunchMeta, version: u32) {
     if meta.scratch_params.is_default()
         && meta.scratch_params.value == 0
         && same_count
-        && params.iter().rev().take(trailing).all(may_be_scratch)
+        && params.iter().rev().take(trailing).all(Param::may_be_scratch)
     {
         params.truncate(theirs.len());
         meta.scratch_params = Sourced::new(parent.scratch_params.value, Origin::Parent(version));

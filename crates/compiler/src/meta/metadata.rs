@@ -6,6 +6,7 @@ use super::{LaunchMeta, Origin, Scratch, Sourced, TensorDesc, comment, ptx, sign
 use crate::{Binding, CompileRequest, Stage};
 use warpbook_diagnostic::{Result, Source};
 use warpbook_ir::mlir;
+use warpbook_ir::triton_version::GpuDialect;
 
 /// What a launch has to know of a compilation's result. `metadata` is Triton's own, whose keys differ between its
 /// versions; `code` is the PTX, unless the compilation ended before it.
@@ -159,9 +160,8 @@ fn tensor_desc(value: &Value) -> Option<TensorDesc> {
 
 /// Says that it was the text's own attributes, where it was.
 fn take_attributes(meta: &mut LaunchMeta, attributes: &[(String, String)]) {
-    // Up to 3.2 the dialect was called `triton_gpu`.
     let find = |name: &str| {
-        let is_it = |known: &str| known.strip_prefix("ttg.").or(known.strip_prefix("triton_gpu.")) == Some(name);
+        let is_it = |known: &str| GpuDialect::strip(known) == Some(name);
         let (known, value) = attributes.iter().find(|(known, _)| is_it(known))?;
         Some((mlir::integer(value)?, Origin::IrAttribute(known.clone())))
     };

@@ -124,6 +124,15 @@ impl Param {
             ParamKind::TensorMap => "tensormap".to_owned(),
         }
     }
+
+    /// True if the parameter can be a pointer of Triton's own.
+    pub(crate) fn may_be_scratch(&self) -> bool {
+        match &self.kind {
+            ParamKind::Pointer { .. } => true,
+            ParamKind::Scalar { ty } => matches!(ty.as_str(), "u64" | "b64"),
+            ParamKind::TensorMap => false,
+        }
+    }
 }
 
 /// A scratch area that Triton's code expects behind a trailing pointer parameter.

@@ -156,19 +156,10 @@ fn names(operand: &Operand, wanted: &dyn Fn(&str) -> bool) -> bool {
 pub fn resolve_scratch(meta: &mut LaunchMeta, given: usize) {
     let params = &mut meta.params.value;
     let Some(trailing) = params.get(given..).filter(|trailing| matches!(trailing.len(), 1 | 2)) else { return };
-    if meta.scratch_params.is_default() && trailing.iter().all(may_be_scratch) {
+    if meta.scratch_params.is_default() && trailing.iter().all(Param::may_be_scratch) {
         let count = trailing.len() as u32;
         params.truncate(given);
         meta.scratch_params = Sourced::default(count, "trailing pointers without an argument");
-    }
-}
-
-/// Whether a parameter can be a pointer of Triton's own.
-pub(super) fn may_be_scratch(param: &Param) -> bool {
-    match &param.kind {
-        ParamKind::Pointer { .. } => true,
-        ParamKind::Scalar { ty } => matches!(ty.as_str(), "u64" | "b64"),
-        ParamKind::TensorMap => false,
     }
 }
 

@@ -141,7 +141,7 @@ pub(super) fn matched(declared: &[Declared], compiled: &[Param]) -> Option<(Vec<
         }
     }
     let left: Vec<&Param> = rest.collect();
-    let scratch = left.iter().all(|param| super::ptx::may_be_scratch(param));
+    let scratch = left.iter().all(|param| param.may_be_scratch());
     (left.len() <= 2 && scratch).then_some((params, left.len()))
 }
 

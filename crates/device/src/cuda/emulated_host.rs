@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
+use super::backend::{Answer, Backend};
 use super::digest;
-use super::host::{Answer, Backend};
 use super::protocol::{DriverError, Properties, Reply, Request};
 use super::shared::SharedMemory;
 use crate::{Code, Device, Emulated};
@@ -25,7 +25,6 @@ impl EmulatedHost {
     }
 }
 
-#[allow(clippy::boxed_local)] // the shape of `map_err`
 fn refused(error: Diagnostic) -> DriverError {
     DriverError {
         call: "the emulator".into(),

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use rustix::fs::MemfdFlags;
 
+use super::backend::{Answer, Backend};
 use super::digest;
 use super::driver::{Context, Function, Module, Prepared};
 use super::emulated_host::EmulatedHost;
@@ -57,14 +58,6 @@ pub fn serve(device: &str) -> io::Result<()> {
     Ok(())
 }
 
-/// What stands behind the socket.
-pub trait Backend {
-    /// Does what is asked.
-    fn answer(&mut self, request: Request) -> Answer;
-    /// What a failed request means: refused, or the end.
-    fn failed(&mut self, error: DriverError) -> Reply;
-}
-
 struct Loaded {
     function: Function,
     info: FunctionInfo,
@@ -87,9 +80,6 @@ struct Digest {
     info: FunctionInfo,
     sum: u64,
 }
-
-/// The reply to a request that went well.
-pub type Answer = Result<Reply, DriverError>;
 
 impl Host {
     fn new(ordinal: u32, shared: SharedMemory, printed: Printed) -> Result<Self, DriverError> {

@@ -5,6 +5,7 @@
 //! keeps a copy of what the device's memory held, and gives a new host that memory back. `host` is the other side.
 //! They speak over a socket ([`protocol`]); bulk data goes through shared memory ([`shared`]).
 
+mod backend;
 mod client;
 mod digest;
 mod driver;

@@ -49,11 +49,6 @@ impl Meter {
     }
 }
 
-/// The version of the driver's package, if NVML tells.
-pub fn driver_package() -> Option<String> {
-    Nvml::open()?.driver_version()
-}
-
 /// Memory that is overwritten to flush the L2 cache.
 pub struct Flush {
     /// Its address.

@@ -1,8 +1,9 @@
 //! What a conversion between two layouts of a tensor moves, and how Triton carries it out.
 
-use super::encoding::Unsupported;
+use super::unsupported::Unsupported;
 use super::linear::{Basis, Layout, Place};
 use super::shared::flat;
+use crate::triton_version::TritonVersion;
 
 /// How a conversion is carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,11 +41,9 @@ pub enum Rule {
 }
 
 impl Rule {
-    /// Of a version: `3.4.0`.
-    pub fn of(triton: &str) -> Self {
-        let mut parts = triton.split('.').map(|part| part.parse::<u32>().unwrap_or(u32::MAX));
-        let version = (parts.next().unwrap_or(u32::MAX), parts.next().unwrap_or(u32::MAX));
-        if version <= (3, 4) { Self::WithoutCopies } else { Self::WithCopies }
+    /// The rule of a version of Triton.
+    pub fn from_version(triton: TritonVersion) -> Self {
+        if triton.shuffles_copies() { Self::WithCopies } else { Self::WithoutCopies }
     }
 }
 
@@ -376,7 +375,8 @@ mod tests {
         let before = of("[[1, 0], [2, 0], [0, 2], [0, 0], [0, 4]]");
         let after = of("[[2, 0], [1, 0], [0, 2], [0, 0], [0, 4]]");
         let by = |triton: &str, to| {
-            let conversion = Conversion::new(&before, to, Rule::of(triton)).expect("a conversion");
+            let conversion =
+                Conversion::new(&before, to, Rule::from_version(TritonVersion::parse(triton))).expect("a conversion");
             (conversion.means, conversion.copies)
         };
         assert_eq!(by("3.4.0", &after), (Means::Shared, true));

@@ -1,7 +1,9 @@
 //! The layouts of tensors in registers: which register of which lane holds which element.
 
-use super::encoding::{Blocked, Encoding, Mma, Unsupported};
+use super::encoding::{Blocked, Encoding, Mma};
 use super::linear::{Input, Layout};
+use super::shape::{check_rank, check_shape};
+use super::unsupported::Unsupported;
 
 impl Encoding {
     /// The layout of a tensor of this shape; extents are powers of two.
@@ -67,18 +69,6 @@ impl Encoding {
             Self::TensorMemory(_) => Err(Unsupported("a layout of tensor memory has no registers".to_owned())),
         }
     }
-}
-
-pub(super) fn check_shape(shape: &[u32]) -> Result<(), Unsupported> {
-    if shape.is_empty() || shape.iter().any(|extent| !extent.is_power_of_two()) {
-        return Err(Unsupported(format!("extents that are no powers of two: {shape:?}")));
-    }
-    let elements: u64 = shape.iter().map(|&extent| u64::from(extent)).fold(1, u64::saturating_mul);
-    if elements > 1 << 28 { Err(Unsupported(format!("{elements} elements"))) } else { Ok(()) }
-}
-
-pub(super) fn check_rank(has: usize, rank: usize) -> Result<(), Unsupported> {
-    if has == rank { Ok(()) } else { Err(Unsupported(format!("{has} dimensions, not {rank}"))) }
 }
 
 /// Dimensions, the last one first.

@@ -6,6 +6,7 @@ use super::fields::{Fields, power_of_two};
 use super::linear::{Cluster, Layout};
 use super::shared::{Order, Shared};
 use super::tensor_memory::TensorMemory;
+use super::unsupported::Unsupported;
 
 /// A layout attribute.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,10 +61,6 @@ pub struct Mma {
     /// Blocks of a cluster.
     pub cluster: Cluster,
 }
-
-/// Why a layout is not drawn.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unsupported(pub String);
 
 /// The aliases of a text: `#blocked` with its attribute.
 pub fn aliases(text: &str) -> HashMap<&str, &str> {

@@ -1,6 +1,6 @@
 //! The body of a layout attribute: `name = value` pairs.
 
-use super::encoding::Unsupported;
+use super::unsupported::Unsupported;
 use super::linear::{Basis, Cluster};
 
 /// `name = value` pairs of an attribute's body.

@@ -8,14 +8,17 @@ mod distributed;
 mod encoding;
 mod fields;
 mod linear;
+mod shape;
 mod shared;
 mod tensor_memory;
+mod unsupported;
 
 pub use access::{Collision, GlobalCost, SharedCost, Through};
 pub use banks::{BANKS, bank, ways};
 pub use convert::{Conversion, Distance, Means, Rule};
 pub use distributed::{accumulator_fragment, operand_fragment};
-pub use encoding::{Blocked, Encoding, Mma, Unsupported, aliases};
+pub use encoding::{Blocked, Encoding, Mma, aliases};
 pub use linear::{Basis, Cluster, Layout, Place};
 pub use shared::{Order, Placed, Shared};
 pub use tensor_memory::TensorMemory;
+pub use unsupported::Unsupported;

@@ -1,8 +1,8 @@
 //! Layouts of shared memory: the byte that holds an element.
 
-use super::distributed::{check_rank, check_shape};
-use super::encoding::Unsupported;
 use super::linear::{Basis, Cluster, Input, Layout};
+use super::shape::{check_rank, check_shape};
+use super::unsupported::Unsupported;
 
 /// A layout of shared memory.
 #[derive(Clone, Debug, PartialEq, Eq)]

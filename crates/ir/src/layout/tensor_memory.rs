@@ -1,9 +1,9 @@
 //! Layouts of Blackwell's tensor memory: 128 lanes (rows) by 512 columns of 32 bits. (PTX ISA, "Tensor Memory".)
 
-use super::distributed::check_shape;
-use super::encoding::Unsupported;
 use super::fields::Fields;
 use super::linear::{Cluster, Input, Layout};
+use super::shape::check_shape;
+use super::unsupported::Unsupported;
 
 /// `#ttng.tensor_memory_encoding`, or that of the scales of a block-scaled product.
 #[derive(Clone, Debug, PartialEq, Eq)]

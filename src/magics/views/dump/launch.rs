@@ -14,6 +14,7 @@ use warpbook_compiler::{Compiled, Stage};
 use warpbook_device::{Contents, Dtype};
 use warpbook_diagnostic::{Diagnostic, Result, Source};
 use warpbook_ir::probe::{self, PROGRAM_LEVELS, Probe};
+use warpbook_ir::triton_version::GpuDialect;
 use warpbook_ir::{locations, operations};
 
 /// Iterations of a loop that are made room for before its own number is known.
@@ -75,11 +76,11 @@ impl Dumping<'_> {
     /// The probes' text, compiled. Values are stored in their own layouts where the compiler does that, and otherwise
     /// in a blocked one.
     fn compile(&self, workspace: &mut Workspace, context: Context<'_>) -> Result<(Compiled, String, Vec<String>)> {
-        let is_old = self.text.contains("triton_gpu.");
+        let dialect = GpuDialect::detect(self.text);
         let warps = self.subject.version.meta.num_warps.value;
         let blocked = |wanted: &Wanted| {
             let shape = wanted.ty.shape.as_ref().filter(|_| self.stage == Stage::Ttgir)?;
-            Some(probe::blocked(shape, warps, is_old))
+            Some(probe::blocked(shape, warps, dialect))
         };
         let mut first = None;
         for converts in [false, true] {

@@ -21,6 +21,7 @@ use source::{Found, by_x};
 use warpbook_compiler::Stage;
 use warpbook_diagnostic::{Diagnostic, Result, nearest};
 use warpbook_ir::layout::{Encoding, Layout, Rule, Unsupported};
+use warpbook_ir::triton_version::TritonVersion;
 
 /// `%layout [KERNEL[@VERSION]] [LAYOUT]`.
 pub struct LayoutMagic;
@@ -69,7 +70,7 @@ impl Magic for LayoutMagic {
         let ttgir = ttgir.map_err(|error| error.at(call.arguments.clone(), ""))?;
         let text = readable(Stage::Ttgir, ttgir);
         let mut source = Source::new(&text);
-        source.rule = Rule::of(&triton);
+        source.rule = Rule::from_version(TritonVersion::parse(&triton));
         let headline = subject.headline();
         let Some(span) = wanted else {
             if words.option("--conversions").is_some() {
