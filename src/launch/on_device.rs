@@ -8,7 +8,7 @@ use super::snapshot::Snapshot;
 use super::{arguments, contraction};
 use crate::workspace::{Context, Workspace};
 use warpbook_device::LaunchReport;
-use warpbook_diagnostic::{Diagnostic, Result};
+use warpbook_diagnostic::{Diagnostic, Result, code};
 
 /// A launch on a device.
 pub struct OnDevice {
@@ -65,7 +65,7 @@ pub fn on_device(
         let modelled = modelled(&*workspace.device);
         Ok(OnDevice { device: workspace.device_name(), elapsed, report, after, modelled, contraction })
     };
-    let full = || Diagnostic::error("out-of-memory", format!("{name} cannot hold the session's buffers"));
+    let full = || Diagnostic::error(code::OUT_OF_MEMORY, format!("{name} cannot hold the session's buffers"));
     let contents = |buffer: &str| before.contents(buffer).cloned();
     let is_current = name == workspace.device_name() || name == "cuda" && workspace.device_name() == "cuda:0";
     let result = if is_current && workspace.is_in_one_place() {

@@ -23,7 +23,7 @@ use warpbook_compiler::{Origin, Stage, Target};
 use warpbook_device::Buffer;
 use warpbook_device::emulation::{CheckReport, Observe, Observed};
 use warpbook_device::{Code, Device, Launch, LaunchReport, Timing, TimingPlan};
-use warpbook_diagnostic::{Diagnostic, Result, Source};
+use warpbook_diagnostic::{Diagnostic, Result, Source, code};
 use warpbook_process::cancel::Cancel;
 
 /// A launch, ready but for its arguments' bytes.
@@ -236,7 +236,7 @@ fn failed(
     workspace: &mut Workspace,
     context: Context<'_>,
 ) -> Result<Diagnostic> {
-    let is_fault = workspace.device.is_lost() && !error.is_interrupted() && error.code != "timeout";
+    let is_fault = workspace.device.is_lost() && !error.is_interrupted() && error.code != code::TIMEOUT;
     let kept = good.restore(workspace, context)?;
     let mut error = plan.in_own_text(error, workspace);
     if !error.is_interrupted() {

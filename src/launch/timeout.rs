@@ -3,7 +3,7 @@
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
-use warpbook_diagnostic::{Diagnostic, Result};
+use warpbook_diagnostic::{Diagnostic, Result, code};
 use warpbook_process::cancel::Cancel;
 
 /// Does `work` under a token that is cancelled when `cancel` is, or when the time is over; then the error says so.
@@ -30,7 +30,7 @@ pub fn limited<T>(limit: Option<Duration>, cancel: &Cancel, work: impl FnOnce(&C
     match outcome {
         Err(error) if error.is_interrupted() && expired && !cancel.is_cancelled() => {
             let message = format!("the launch had not ended after {} s (`--timeout`)", limit.as_secs_f64());
-            Err(Diagnostic::error("timeout", message).help("an endless loop, or a wait that nobody ends"))
+            Err(Diagnostic::error(code::TIMEOUT, message).help("an endless loop, or a wait that nobody ends"))
         }
         outcome => outcome,
     }

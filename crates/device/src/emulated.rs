@@ -7,7 +7,7 @@ use std::time::Instant;
 use sha2::{Digest, Sha256};
 
 use super::{Code, Device, FunctionId, FunctionInfo, Launch, LaunchReport, Place, TensorMap, Timing, TimingPlan};
-use warpbook_diagnostic::{Diagnostic, Result};
+use warpbook_diagnostic::{Diagnostic, Result, code};
 use warpbook_emulator::{Arithmetic, GlobalMemory, LaunchConfig, Module, launch};
 use warpbook_gpu::GpuLimits;
 use warpbook_process::cancel::Cancel;
@@ -104,7 +104,7 @@ impl Emulated {
     }
 
     fn check(&self, launch: &Launch, kernel: &warpbook_emulator::Kernel) -> Result<()> {
-        let fail = |message: String| Err(Diagnostic::error("launch-config", message));
+        let fail = |message: String| Err(Diagnostic::error(code::LAUNCH_CONFIG, message));
         let declaration = &kernel.declaration;
         let threads: u64 = launch.block.iter().map(|&extent| u64::from(extent)).product();
         if threads == 0 || threads > 1024 {
@@ -181,7 +181,7 @@ impl Device for Emulated {
 
     fn allocate(&mut self, label: &str, bytes: u64) -> Result<u64> {
         self.memory.allocate(label, bytes).ok_or_else(|| {
-            Diagnostic::error("out-of-memory", format!("the host has no {bytes} bytes for {label}"))
+            Diagnostic::error(code::OUT_OF_MEMORY, format!("the host has no {bytes} bytes for {label}"))
                 .help("`%bufs` shows what is allocated, `%free` gives it back")
         })
     }
@@ -291,7 +291,7 @@ impl Device for Emulated {
 /// CUDA Programming Guide, "Thread Block Clusters": from compute capability 9.0 on, of at most 8 blocks unless the
 /// launch asks for 16, and no cluster is cut off by the grid's end.
 fn check_cluster(launch: &Launch, required: Option<[u32; 3]>, capability: u32) -> Result<()> {
-    let fail = |message: String| Err(Diagnostic::error("launch-config", message));
+    let fail = |message: String| Err(Diagnostic::error(code::LAUNCH_CONFIG, message));
     let cluster = launch.cluster;
     if let Some(required) = required
         && required != cluster
@@ -323,7 +323,7 @@ fn outside(address: u64, bytes: usize) -> Diagnostic {
 /// The PTX that a cubin carries.
 fn ptx_of_cubin(bytes: &[u8]) -> Result<String> {
     let fail = |message: &str| {
-        Diagnostic::error("cubin-without-ptx", message)
+        Diagnostic::error(code::CUBIN_WITHOUT_PTX, message)
             .note("the emulator runs PTX; it does not execute machine code (SASS)")
             .help("run it on a GPU, or enter the kernel at an earlier stage")
     };

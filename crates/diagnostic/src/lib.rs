@@ -4,6 +4,7 @@
 //! into one stage's text), notes (what was found, what was expected) and help (what to do). It is built once and
 //! rendered many ways: plain, ANSI, HTML. Messages of MLIR, LLVM, ptxas, rustc and Python are converted into it.
 
+pub mod code;
 mod render;
 
 use std::fmt;
@@ -154,12 +155,12 @@ impl Diagnostic {
 
     /// The error that says that the reader interrupted the cell.
     pub fn interrupted() -> Self {
-        Self::error("interrupted", "interrupted")
+        Self::error(code::INTERRUPTED, "interrupted")
     }
 
     /// True if the reader interrupted the cell ([`Diagnostic::interrupted`]).
     pub fn is_interrupted(&self) -> bool {
-        self.code == "interrupted"
+        self.code == code::INTERRUPTED
     }
 
     /// Adds the primary label: the place of the error.

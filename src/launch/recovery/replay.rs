@@ -9,12 +9,12 @@ use crate::launch::snapshot::Snapshot;
 use crate::launch::timeout::limited;
 use crate::workspace::{Context, Workspace};
 use warpbook_device::Emulated;
-use warpbook_diagnostic::Diagnostic;
+use warpbook_diagnostic::{Diagnostic, code};
 
 /// No longer than this.
 const LIMIT: Duration = Duration::from_secs(5);
 /// Errors of the emulator that are none of the kernel's.
-const CANNOT: [&str; 5] = ["timeout", "not-built-yet", "cubin-without-ptx", "out-of-memory", "launch-config"];
+const CANNOT: [&str; 4] = [code::TIMEOUT, code::CUBIN_WITHOUT_PTX, code::OUT_OF_MEMORY, code::LAUNCH_CONFIG];
 /// No more bytes of buffers than this are copied.
 const MOST_BYTES: u64 = 1 << 30;
 

@@ -9,7 +9,7 @@ use crate::render::Output;
 use crate::workspace::{Context, Kernel, Version, Workspace};
 use warpbook_compiler::meta::comment;
 use warpbook_compiler::{Artifact, Stage};
-use warpbook_diagnostic::{Diagnostic, Result, nearest};
+use warpbook_diagnostic::{Diagnostic, Result, code, nearest};
 use warpbook_ir::locations;
 
 /// `%edit STAGE [KERNEL] [--version N]`.
@@ -139,12 +139,13 @@ pub fn kernel<'a>(workspace: &'a Workspace, name: Option<(&str, Range<usize>)>, 
     let error = match name {
         None => match kernels.last() {
             Some(kernel) => return Ok(kernel),
-            None => Diagnostic::error("unknown-kernel", "no kernel was compiled yet").at(call.name.clone(), ""),
+            None => Diagnostic::error(code::UNKNOWN_KERNEL, "no kernel was compiled yet").at(call.name.clone(), ""),
         },
         Some((name, span)) => match kernels.get(name) {
             Some(kernel) => return Ok(kernel),
             None => {
-                let error = Diagnostic::error("unknown-kernel", format!("there is no kernel `{name}`")).at(span, "");
+                let error =
+                    Diagnostic::error(code::UNKNOWN_KERNEL, format!("there is no kernel `{name}`")).at(span, "");
                 if let Some(near) = nearest(name, kernels.names()) {
                     return Err(error.help(format!("did you mean `{near}`?")));
                 }

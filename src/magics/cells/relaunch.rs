@@ -13,7 +13,7 @@ use crate::magics::settings::{devices, place};
 use crate::magics::{Call, Kind, Magic, OptionSpec, Spec};
 use crate::render::Output;
 use crate::workspace::{Context, LaunchSpec, Workspace};
-use warpbook_diagnostic::{Diagnostic, Result, nearest};
+use warpbook_diagnostic::{Diagnostic, Result, code, nearest};
 
 /// `%launch [NAME][GRID](ARGUMENTS)`
 pub struct Relaunch;
@@ -73,14 +73,14 @@ pub fn find(call: &Call<'_>, known: &[OptionSpec], workspace: &Workspace) -> Res
     let kernel = match &header.name {
         Some((name, span)) => workspace.kernels.get(name).ok_or_else(|| {
             let error =
-                Diagnostic::error("unknown-kernel", format!("there is no kernel `{name}`")).at(span.clone(), "");
+                Diagnostic::error(code::UNKNOWN_KERNEL, format!("there is no kernel `{name}`")).at(span.clone(), "");
             match nearest(name, workspace.kernels.names()) {
                 Some(near) => error.help(format!("did you mean `{near}`?")),
                 None => error.help("a `%%triton`, `%%ttir`, … or `%%ptx` cell makes one"),
             }
         })?,
         None => workspace.kernels.last().ok_or_else(|| {
-            let error = Diagnostic::error("unknown-kernel", "no kernel was compiled yet");
+            let error = Diagnostic::error(code::UNKNOWN_KERNEL, "no kernel was compiled yet");
             error.at(call.name.clone(), "").help("a `%%triton` or `%%ptx` cell makes one")
         })?,
     };

@@ -16,7 +16,7 @@ use crate::workspace::{Context, Workspace};
 use warpbook_device::Code;
 use warpbook_device::cuda::replay::{self, Job, Span};
 use warpbook_device::emulation::{Counters, Counts, Observe, Observed};
-use warpbook_diagnostic::{Diagnostic, Result};
+use warpbook_diagnostic::{Diagnostic, Result, code};
 use warpbook_process::child::ChildProcess;
 use warpbook_ptx::isa::Class;
 
@@ -360,7 +360,7 @@ fn emulated(
             Some(Observed::Counters(counters)) => Ok(counters),
             _ => Err("it counted nothing".to_owned()),
         },
-        Err(error) if error.code == "timeout" => {
+        Err(error) if error.code == code::TIMEOUT => {
             Err(format!("it had not ended within {} s; a smaller grid tells as much", LIMIT.as_secs()))
         }
         Err(error) => Err(error.message.clone()),

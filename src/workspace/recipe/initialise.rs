@@ -6,7 +6,7 @@ use super::random::Random;
 use crate::expression::{Expr, ExprKind, Keyword, Scalar, evaluate};
 use crate::workspace::{Workspace, resolve_view};
 use warpbook_device::{Contents, Dtype, Number};
-use warpbook_diagnostic::{Diagnostic, Result, nearest};
+use warpbook_diagnostic::{Diagnostic, Result, code, nearest};
 
 /// The functions, with what they take.
 pub const INITIALISERS: [(&str, &str); 12] = [
@@ -362,7 +362,7 @@ pub fn reserve(dtype: Dtype, shape: &[usize], span: &Range<usize>) -> Result<Vec
     let fits = bytes.filter(|&bytes| (bytes as u64).saturating_mul(2) <= memory);
     if fits.is_none_or(|bytes| room.try_reserve_exact(bytes).is_err()) {
         let size = bytes.map_or_else(|| "more bytes than 64 bits count".to_owned(), |bytes| format!("{bytes} bytes"));
-        let error = Diagnostic::error("out-of-memory", format!("{shape:?} of {dtype} takes {size}"));
+        let error = Diagnostic::error(code::OUT_OF_MEMORY, format!("{shape:?} of {dtype} takes {size}"));
         return Err(error.at(span.clone(), "").note(format!("this machine has {} MiB of memory", memory >> 20)));
     }
     Ok(room)

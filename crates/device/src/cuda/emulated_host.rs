@@ -7,7 +7,7 @@ use super::digest;
 use super::protocol::{DriverError, Properties, Reply, Request};
 use super::shared::SharedMemory;
 use crate::{Code, Device, Emulated};
-use warpbook_diagnostic::Diagnostic;
+use warpbook_diagnostic::{Diagnostic, code};
 use warpbook_process::cancel::Cancel;
 
 /// An emulated GPU whose faults are fatal, as a real one's are.
@@ -29,7 +29,7 @@ fn refused(error: Diagnostic) -> DriverError {
     DriverError {
         call: "the emulator".into(),
         // By the name that a GPU's driver has for it, where the kernel's side knows it.
-        name: if error.code == "out-of-memory" { "CUDA_ERROR_OUT_OF_MEMORY" } else { error.code }.to_owned(),
+        name: if error.code == code::OUT_OF_MEMORY { "CUDA_ERROR_OUT_OF_MEMORY" } else { error.code }.to_owned(),
         text: error.message.clone(),
         detail: String::new(),
     }

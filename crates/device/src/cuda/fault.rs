@@ -1,7 +1,7 @@
 //! What the driver's errors mean for the reader.
 
 use super::protocol::DriverError;
-use warpbook_diagnostic::Diagnostic;
+use warpbook_diagnostic::{Diagnostic, code};
 
 /// The error as the reader sees it. `lost` tells that the context died with it.
 pub fn diagnostic(error: &DriverError, device: &str, lost: bool) -> Diagnostic {
@@ -30,7 +30,7 @@ pub fn diagnostic(error: &DriverError, device: &str, lost: bool) -> Diagnostic {
             "a GPU that also draws a display has a limit on a kernel's time",
         ),
         "CUDA_ERROR_OUT_OF_MEMORY" => (
-            "out-of-memory",
+            code::OUT_OF_MEMORY,
             format!("{device} has no memory left"),
             "`%bufs` shows what is allocated, `%free` gives it back",
         ),

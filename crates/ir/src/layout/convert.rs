@@ -1,8 +1,8 @@
 //! What a conversion between two layouts of a tensor moves, and how Triton carries it out.
 
-use super::unsupported::Unsupported;
 use super::linear::{Basis, Layout, Place};
 use super::shared::flat;
+use super::unsupported::Unsupported;
 use crate::triton_version::TritonVersion;
 
 /// How a conversion is carried out.

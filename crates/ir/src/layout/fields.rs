@@ -1,7 +1,7 @@
 //! The body of a layout attribute: `name = value` pairs.
 
-use super::unsupported::Unsupported;
 use super::linear::{Basis, Cluster};
+use super::unsupported::Unsupported;
 
 /// `name = value` pairs of an attribute's body.
 pub(super) struct Fields<'a>(Vec<(&'a str, &'a str)>);

@@ -23,7 +23,7 @@ use crate::render::{Block, Document, Limited, Output, Prose};
 use crate::workspace::{Context, Workspace};
 use warpbook_compiler::Stage;
 use warpbook_device::{Contents, Recipe};
-use warpbook_diagnostic::{Diagnostic, Result, nearest};
+use warpbook_diagnostic::{Diagnostic, Result, code, nearest};
 use warpbook_ir::probe::ValueType;
 use warpbook_ir::shaped::Kind;
 use warpbook_ir::values::{self, Definition, Obstacle};
@@ -80,7 +80,7 @@ impl Magic for Dump {
         let named = wanted_words.first().is_some_and(is_kernel).then(|| wanted_words.remove(0));
         let subject = match Subject::of(named.as_ref(), call, workspace) {
             // It may be meant as a variable.
-            Err(error) if error.code == "unknown-kernel" && named.is_some() && wanted_words.is_empty() => {
+            Err(error) if error.code == code::UNKNOWN_KERNEL && named.is_some() && wanted_words.is_empty() => {
                 wanted_words.extend(named);
                 Subject::of(None, call, workspace).map_err(|_| error)?
             }

@@ -9,7 +9,7 @@ use crate::magics::cells::edit;
 use crate::magics::{Call, Kind, Magic, OptionSpec, Spec};
 use crate::render::Output;
 use crate::workspace::{Context, Workspace};
-use warpbook_diagnostic::{Diagnostic, Result, nearest};
+use warpbook_diagnostic::{Diagnostic, Result, code, nearest};
 
 /// `%tma [KERNEL[@VERSION]] [DESCRIPTOR]`.
 pub struct Tma;
@@ -59,7 +59,8 @@ impl Magic for Tma {
         if all.is_empty() {
             if let Some(word) = named.filter(|_| alone) {
                 let name = &cell[word.clone()];
-                let error = Diagnostic::error("unknown-kernel", format!("there is no kernel `{name}`")).at(word, "");
+                let error =
+                    Diagnostic::error(code::UNKNOWN_KERNEL, format!("there is no kernel `{name}`")).at(word, "");
                 return Err(match nearest(name, workspace.kernels.names()) {
                     Some(near) => error.help(format!("did you mean `{near}`?")),
                     None => error.help(format!("and {} has no descriptor", subject.name)),
