@@ -23,7 +23,7 @@ pub fn followed(version: &Version, workspace: &mut Workspace, context: Context<'
     }
     let triton = version.triton.clone().unwrap_or_else(|| workspace.triton_for(version.entered));
     let listing = workspace.compiler.disassemble(&cubin.content, &triton, context.cancel, &mut |_| {})?;
-    let followed = Arc::new(follow(text, &version.meta.entry.value, &sass::parse(&listing))?);
+    let followed = Arc::new(follow(ptx, &version.meta.entry.value, &sass::parse(&listing))?);
     workspace.contracted.insert(key, Arc::clone(&followed));
     Ok(Some(followed))
 }

@@ -154,7 +154,7 @@ pub fn run(plan: &Plan<'_>, workspace: &mut Workspace, context: Context<'_>) -> 
     let device = workspace.device.as_ref();
     let info = device.info(launch.function);
     let told = device.is_emulated().then(|| arithmetic(plan, device, info.contractible)).flatten();
-    let by_driver = !device.is_emulated() && matches!(code_for(device, plan.version), Some(Code::Ptx(_)));
+    let by_driver = !device.is_emulated() && code_for(device, plan.version).is_some_and(Code::is_ptx);
     let lines = LaunchLines {
         grid: std::array::from_fn(|axis| launch.grid[axis] / launch.cluster[axis].max(1)),
         device: device.name(),
@@ -353,7 +353,13 @@ fn prepare(plan: &Plan<'_>, workspace: &mut Workspace, temporary: &mut Vec<(u64,
 /// The code of a version that a device takes: PTX for the emulator; a GPU's own cubin where there is one, which ptxas
 /// made as Triton would; else PTX, for the driver to compile.
 pub fn code_for<'a>(device: &dyn Device, version: &'a Version) -> Option<Code<'a>> {
-    let ptx = || Some(Code::Ptx(version.artifact(Stage::Ptx)?.text()?));
+    let ptx = || {
+        let artifact = version.artifact(Stage::Ptx)?;
+        let text = artifact.text()?;
+        // The driver has a parser of its own. What does not parse, the device refuses in its own words.
+        let syntax = if device.is_emulated() { artifact.syntax().ok() } else { None };
+        Some(syntax.map_or(Code::Ptx(text), |syntax| Code::ParsedPtx { text, syntax }))
+    };
     let cubin = || Some(Code::Cubin(&version.artifact(Stage::Cubin)?.content));
     if takes_cubin(device, version.target) { cubin().or_else(ptx) } else { ptx().or_else(cubin) }
 }

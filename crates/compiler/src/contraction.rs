@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 
+use super::Artifact;
 use warpbook_diagnostic::Result;
 use warpbook_ir::sass;
 use warpbook_ptx::contraction::{Candidate, candidates, contract};
@@ -41,8 +42,8 @@ enum Verdict {
 }
 
 /// Reads the pairs from the machine code that was made of `ptx`.
-pub fn follow(ptx: &str, entry: &str, code: &[sass::Function]) -> Result<Followed> {
-    let module = warpbook_ptx::parse(ptx)?;
+pub fn follow(ptx: &Artifact, entry: &str, code: &[sass::Function]) -> Result<Followed> {
+    let (module, ptx) = (ptx.syntax()?, ptx.text().unwrap_or_default());
     let candidates = match module.entries().find(|function| function.name == entry) {
         Some(function) => candidates(function),
         None => Vec::new(),
@@ -174,6 +175,7 @@ impl Machine<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Stage;
 
     const PTX: &str = ".version 8.4\n.target sm_90a\n.address_size 64\n.visible .entry k()\n{\n\
         .reg .f32 %f<20>;\n\
@@ -198,7 +200,7 @@ mod tests {
             instruction(12, "@!P0 FADD R8, R5, -R2"),
         ];
         let code = [sass::Function { name: "k".to_owned(), instructions }];
-        let followed = follow(PTX, "k", &code).expect("PTX");
+        let followed = follow(&Artifact::new(Stage::Ptx, PTX.as_bytes()), "k", &code).expect("PTX");
         assert_eq!((followed.candidates, followed.contracted, followed.unknown), (3, 2, 0));
         let lines: Vec<&str> = followed.text.lines().collect();
         assert_eq!(lines[7], "{ fma.rn.f32 %f4, %f1, %f2, %f1; }");
@@ -210,7 +212,7 @@ mod tests {
     fn an_addition_by_way_of_one_is_none() {
         let code =
             [sass::Function { name: "k".to_owned(), instructions: vec![instruction(8, "HFMA2.MMA R4, R3, 1, 1, R1")] }];
-        let followed = follow(PTX, "k", &code).expect("PTX");
+        let followed = follow(&Artifact::new(Stage::Ptx, PTX.as_bytes()), "k", &code).expect("PTX");
         assert_eq!((followed.contracted, followed.unknown), (0, 2));
     }
 }

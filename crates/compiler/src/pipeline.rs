@@ -287,8 +287,9 @@ fn key(body: &str, worker: &Worker) -> Key {
 
 /// PTX as it is, with what its directives say.
 fn bare_ptx(request: &CompileRequest) -> Result<Compiled> {
-    let meta = meta::from_ptx(&request.text, request.name.as_deref())?;
-    Ok(as_it_is(Artifact::new(Stage::Ptx, request.text.as_bytes()), meta))
+    let artifact = Artifact::new(Stage::Ptx, request.text.as_bytes());
+    let meta = meta::from_ptx(&artifact, request.name.as_deref())?;
+    Ok(as_it_is(artifact, meta))
 }
 
 /// What nothing had to be made of.
@@ -316,8 +317,8 @@ fn compiled(request: &CompileRequest, result: &CompileResult, cached: bool) -> R
         stages.retain(|entry: &StageOutcome| entry.artifact.stage != outcome.artifact.stage);
         stages.push(outcome);
     }
-    let text = |stage| stages.iter().find(|outcome| outcome.artifact.stage == stage).and_then(|o| o.artifact.text());
-    let meta = meta::from_compiler(&result.metadata, request, text(Stage::Ptx), result.binding.as_ref())?;
+    let ptx = stages.iter().map(|outcome| &outcome.artifact).find(|artifact| artifact.stage == Stage::Ptx);
+    let meta = meta::from_compiler(&result.metadata, request, ptx, result.binding.as_ref())?;
     Ok(Compiled {
         meta,
         metadata: result.metadata.clone(),

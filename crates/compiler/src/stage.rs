@@ -2,10 +2,12 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+
+use warpbook_diagnostic::{Diagnostic, Result};
 
 /// A stage of the compiler, in the order of lowering. `Triton` and `Gluon` are two ways in at the top.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -75,13 +77,13 @@ impl fmt::Display for Stage {
 impl FromStr for Stage {
     type Err = ();
 
-    fn from_str(name: &str) -> Result<Self, ()> {
+    fn from_str(name: &str) -> std::result::Result<Self, ()> {
         Self::ENTRIES.into_iter().chain([Self::Sass]).find(|stage| stage.name() == name).ok_or(())
     }
 }
 
-/// What a stage produced, or what a cell entered at it. Content-addressed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What a stage produced, or what a cell entered at it. Content-addressed. Clones share the syntax tree of PTX.
+#[derive(Clone)]
 pub struct Artifact {
     /// The stage that this is the text (or the ELF file) of.
     pub stage: Stage,
@@ -89,6 +91,22 @@ pub struct Artifact {
     pub content: Arc<[u8]>,
     /// SHA-256 of `content`.
     pub hash: [u8; 32],
+    /// The syntax tree of PTX, once it was asked for.
+    syntax: Arc<OnceLock<Result<warpbook_ptx::Module>>>,
+}
+
+impl PartialEq for Artifact {
+    fn eq(&self, other: &Self) -> bool {
+        self.stage == other.stage && self.hash == other.hash
+    }
+}
+
+impl Eq for Artifact {}
+
+impl fmt::Debug for Artifact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Artifact").field("stage", &self.stage).field("bytes", &self.content.len()).finish()
+    }
 }
 
 impl Artifact {
@@ -96,11 +114,20 @@ impl Artifact {
     pub fn new(stage: Stage, content: impl Into<Arc<[u8]>>) -> Self {
         let content = content.into();
         let hash = Sha256::digest(&content).into();
-        Self { stage, content, hash }
+        Self { stage, content, hash, syntax: Arc::default() }
     }
 
     /// The text; `None` for a cubin, or if the bytes are no UTF-8.
     pub fn text(&self) -> Option<&str> {
         if self.stage == Stage::Cubin { None } else { std::str::from_utf8(&self.content).ok() }
+    }
+
+    /// The syntax tree of PTX; parsed when it is first asked for. Spans of an error are bytes of the text.
+    pub fn syntax(&self) -> Result<&warpbook_ptx::Module> {
+        let parsed = self.syntax.get_or_init(|| match (self.stage, self.text()) {
+            (Stage::Ptx, Some(text)) => warpbook_ptx::parse(text),
+            (stage, _) => Err(Diagnostic::error("no-ptx", format!("this is no PTX, but {stage}"))),
+        });
+        parsed.as_ref().map_err(Clone::clone)
     }
 }

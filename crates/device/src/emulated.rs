@@ -55,15 +55,13 @@ impl Emulated {
     }
 
     fn load_module(&mut self, code: Code<'_>) -> Result<usize> {
-        let hash = match code {
-            Code::Ptx(text) => Sha256::digest(text),
-            Code::Cubin(bytes) => Sha256::digest(bytes),
-        };
+        let hash = Sha256::digest(code.bytes());
         if let Some(&index) = self.by_hash.get(hash.as_slice()) {
             return Ok(index);
         }
         let (module, warning) = match code {
             Code::Ptx(text) => (Module::load(text)?, None),
+            Code::ParsedPtx { text, syntax } => (Module::from_syntax(text, syntax)?, None),
             Code::Cubin(bytes) => {
                 let note = "the cubin's own machine code was not run: the emulator ran the PTX that it carries";
                 (Module::load(&ptx_of_cubin(bytes)?)?, Some(note.to_owned()))

@@ -12,8 +12,30 @@ use warpbook_gpu::Limiter;
 pub enum Code<'a> {
     /// PTX text.
     Ptx(&'a str),
+    /// PTX that is parsed already; the emulator does not parse it again.
+    ParsedPtx {
+        /// The text.
+        text: &'a str,
+        /// Its syntax tree.
+        syntax: &'a warpbook_ptx::Module,
+    },
     /// The ELF file of ptxas.
     Cubin(&'a [u8]),
+}
+
+impl<'a> Code<'a> {
+    /// The bytes of the text or of the file.
+    pub fn bytes(self) -> &'a [u8] {
+        match self {
+            Self::Ptx(text) | Self::ParsedPtx { text, .. } => text.as_bytes(),
+            Self::Cubin(bytes) => bytes,
+        }
+    }
+
+    /// True for PTX.
+    pub fn is_ptx(self) -> bool {
+        !matches!(self, Self::Cubin(_))
+    }
 }
 
 /// A function that a device has loaded.

@@ -37,13 +37,18 @@ pub struct ModuleVariable {
 impl Module {
     /// Parses and decodes PTX. Errors have their place in the text.
     pub fn load(text: &str) -> Result<Self> {
+        let syntax = warpbook_ptx::parse(text).map_err(|error| error.in_source(&Source::new("ptx", text)))?;
+        Self::from_syntax(text, &syntax)
+    }
+
+    /// Decodes every kernel of a text that is parsed already. Errors have their place in the text.
+    pub fn from_syntax(text: &str, syntax: &warpbook_ptx::Module) -> Result<Self> {
         let source = Source::new("ptx", text);
         let located = |error: Diagnostic| error.in_source(&source);
-        let syntax = warpbook_ptx::parse(text).map_err(located)?;
         bounded(&syntax.variables).map_err(located)?;
         let mut kernels = BTreeMap::new();
         for entry in syntax.entries() {
-            let program = decode::decode(&syntax, entry).map_err(located)?;
+            let program = decode::decode(syntax, entry).map_err(located)?;
             let offsets = decode::place::parameter_offsets(entry);
             let parameters = offsets.into_iter().zip(entry.params.iter().map(warpbook_ptx::Param::size)).collect();
             let declaration = Function { body: None, ..entry.clone() };
@@ -51,7 +56,7 @@ impl Module {
             kernels.insert(entry.name.clone(), Kernel { program, parameters, contractible, declaration });
         }
         // The bodies are not needed again.
-        let mut syntax = syntax;
+        let mut syntax = syntax.clone();
         for function in &mut syntax.functions {
             function.body = None;
         }

@@ -13,7 +13,6 @@ use crate::magics::cells::relaunch::find;
 use crate::magics::{Call, Kind, Magic, OptionSpec, Spec};
 use crate::render::{Column, Document, Output, Table, grouped};
 use crate::workspace::{Context, Workspace};
-use warpbook_device::Code;
 use warpbook_device::cuda::replay::{self, Job, Span};
 use warpbook_device::emulation::{Counters, Counts, Observe, Observed};
 use warpbook_diagnostic::{Diagnostic, Result, code};
@@ -182,8 +181,7 @@ impl Magic for Ncu {
         let plan = Plan::of(&again.name, &again.version, &again.launch, &text, &evaluated);
         let folder = tempfile::tempdir().map_err(|error| failed("no folder for the launch", &error.to_string()))?;
         let code = match code_for(workspace.device.as_ref(), &again.version) {
-            Some(Code::Ptx(text)) => text.as_bytes().to_vec(),
-            Some(Code::Cubin(bytes)) => bytes.to_vec(),
+            Some(code) => code.bytes().to_vec(),
             None => return Err(Diagnostic::error("no-code", "this version has no PTX and no cubin")),
         };
         with_prepared(&plan, workspace, |workspace, launch, temporary| {

@@ -480,7 +480,12 @@ impl NamedParam {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Artifact;
     use crate::meta::from_ptx;
+
+    fn from_text(text: &str, name: Option<&str>) -> Result<LaunchMeta> {
+        from_ptx(&Artifact::new(Stage::Ptx, text.as_bytes()), name)
+    }
 
     const PTX: &str = "\
 .version 8.7
@@ -506,19 +511,19 @@ mod tests {
     #[test]
     fn what_is_written_is_read_back() {
         let text = format!("{COMMENT}{PTX}");
-        let meta = from_ptx(&text, None).expect("is read");
+        let meta = from_text(&text, None).expect("is read");
         assert_eq!((meta.threads.value, meta.num_warps.value, meta.shared.value), (384, 4, 98304));
         assert_eq!(meta.tensor_descs[0].block_size, [128, 64]);
         let again = annotate(Stage::Ptx, &text, &meta);
         assert_eq!(again, text);
-        assert_eq!(from_ptx(&again, None).expect("is read"), meta);
+        assert_eq!(from_text(&again, None).expect("is read"), meta);
         assert!(annotate(Stage::Llir, "define void @k()", &meta).starts_with("; warpbook: shared=98304 "));
         assert_eq!(annotate(Stage::Triton, "x", &meta), "x");
     }
 
     #[test]
     fn ttir_carries_the_options_that_it_is_compiled_with() {
-        let meta = from_ptx(&format!("{COMMENT}{PTX}"), None).expect("is read");
+        let meta = from_text(&format!("{COMMENT}{PTX}"), None).expect("is read");
         let options = [("num_stages", Value::from(3)), ("num_warps", Value::from(4)), (FUSION, Value::Bool(false))];
         let options = options.map(|(name, value)| (name.to_owned(), value)).into();
         let text = annotate_compiled(Stage::Ttir, "module {}", &meta, &options, Some("3.6.0"));
@@ -533,7 +538,7 @@ mod tests {
 
     #[test]
     fn a_guess_is_not_written_down() {
-        let meta = from_ptx(PTX, None).expect("is read");
+        let meta = from_text(PTX, None).expect("is read");
         let text = annotate(Stage::Ptx, PTX, &meta);
         let comment = text.lines().next().expect("a comment");
         let params = "k_param_0:tensormap,k_param_1:u32,k_param_2:*?";
@@ -556,11 +561,11 @@ mod tests {
             ("// warpbook: scratch_params=2", "// warpbook: scratch_params=2", "does not end"),
         ] {
             let text = format!("{comment}\n{PTX}");
-            let error = from_ptx(&text, None).expect_err(comment);
+            let error = from_text(&text, None).expect_err(comment);
             assert_eq!(&text[error.labels[0].span.clone()], at, "{comment}");
             assert!(error.message.contains(says), "{error}");
         }
         let twice = format!("// warpbook: shared=1\n{PTX}// warpbook: shared=2\n");
-        assert!(from_ptx(&twice, None).is_err());
+        assert!(from_text(&twice, None).is_err());
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{LaunchMeta, Origin, Scratch, Sourced, TensorDesc, comment, ptx, signature};
-use crate::{Binding, CompileRequest, Stage};
+use crate::{Artifact, Binding, CompileRequest, Stage};
 use warpbook_diagnostic::{Result, Source};
 use warpbook_ir::mlir;
 use warpbook_ir::triton_version::GpuDialect;
@@ -13,7 +13,7 @@ use warpbook_ir::triton_version::GpuDialect;
 pub fn from_compiler(
     metadata: &Value,
     request: &CompileRequest,
-    code: Option<&str>,
+    code: Option<&Artifact>,
     binding: Option<&Binding>,
 ) -> Result<LaunchMeta> {
     let text = &*request.text;
@@ -73,16 +73,16 @@ pub fn from_compiler(
     Ok(meta)
 }
 
-fn of_code(code: &str, name: Option<&str>, request: &CompileRequest) -> Result<LaunchMeta> {
+fn of_code(code: &Artifact, name: Option<&str>, request: &CompileRequest) -> Result<LaunchMeta> {
     let read = || {
-        let module = warpbook_ptx::parse(code)?;
+        let module = code.syntax()?;
         let name = name.filter(|name| request.entry == Stage::Ptx || module.function(name).is_some());
-        ptx::of_entry(&module, ptx::choose(&module, name)?)
+        ptx::of_entry(module, ptx::choose(module, name)?)
     };
     read().map_err(|error| match request.entry {
         Stage::Ptx => error,
         // Its places are in a text that the reader did not write.
-        _ => error.in_source(&Source::new("kernel.ptx", code)),
+        _ => error.in_source(&Source::new("kernel.ptx", code.text().unwrap_or_default())),
     })
 }
 
@@ -226,6 +226,10 @@ module attributes {\"ttg.num-ctas\" = 1 : i32, \"ttg.num-warps\" = 4 : i32, \"tt
 }
 ";
 
+    fn ptx(text: &str) -> Artifact {
+        Artifact::new(Stage::Ptx, text.as_bytes())
+    }
+
     fn metadata() -> Value {
         json!({
             "name": "k", "shared": 16392, "num_warps": 4, "num_ctas": 1, "cluster_dims": [1, 1, 1],
@@ -244,7 +248,7 @@ module attributes {\"ttg.num-ctas\" = 1 : i32, \"ttg.num-warps\" = 4 : i32, \"tt
     #[test]
     fn a_module_says_what_its_attributes_say() {
         let request = CompileRequest::new(Stage::Ttgir, Stage::Ptx, TTGIR, Target(90));
-        let meta = from_compiler(&metadata(), &request, Some(PTX), None).expect("is read");
+        let meta = from_compiler(&metadata(), &request, Some(&ptx(PTX)), None).expect("is read");
         assert_eq!((meta.num_warps.value, meta.num_warps.origin.to_string()), (4, "ttg.num-warps".into()));
         assert_eq!((meta.threads.value, meta.threads.origin.to_string()), (384, "ttg.total-num-warps".into()));
         assert_eq!(meta.shared, Sourced::new(16392, Origin::Compiler));
@@ -281,7 +285,7 @@ module attributes {\"ttg.num-ctas\" = 1 : i32, \"ttg.num-warps\" = 4 : i32, \"tt
             config: String::new(),
         };
         let request = CompileRequest::new(Stage::Triton, Stage::Ptx, "def k(a, b, n): pass", Target(90));
-        let meta = from_compiler(&metadata(), &request, Some(PTX), Some(&binding)).expect("is read");
+        let meta = from_compiler(&metadata(), &request, Some(&ptx(PTX)), Some(&binding)).expect("is read");
         let expected = ["a: tensormap", "a.shape[0]: i32", "a.shape[1]: i32", "a.stride(0): i64", "a.stride(1): i64"];
         assert_eq!(shown(&meta)[..5], expected);
         assert_eq!(shown(&meta)[5..], ["b: *fp16", "n: i32"]);
@@ -290,7 +294,7 @@ module attributes {\"ttg.num-ctas\" = 1 : i32, \"ttg.num-warps\" = 4 : i32, \"tt
             ".param .align 64 .b8 k_param_0[128],",
             ".param .u64 .ptr .global .align 1 p, .param .u64 p0, .param .u64 p1, .param .u64 p2, .param .u64 p3, .param .u8 p4,",
         );
-        let meta = from_compiler(&metadata(), &request, Some(&below), Some(&binding)).expect("is read");
+        let meta = from_compiler(&metadata(), &request, Some(&ptx(&below)), Some(&binding)).expect("is read");
         assert_eq!(meta.params.value.len(), 12);
         assert_eq!(shown(&meta)[..2], ["a: *fp16", "a.shape[0]: i64"]);
         assert_eq!(meta.scratch_params.value, 2);
@@ -302,7 +306,7 @@ module attributes {\"ttg.num-ctas\" = 1 : i32, \"ttg.num-warps\" = 4 : i32, \"tt
             "; warpbook: shared=512 params=a:tensormap,h:i32,w:i32,y:i64,x:i64,b:*fp16%16,n:i32\ndefine void @k()\n";
         let request = CompileRequest::new(Stage::Llir, Stage::Ptx, text, Target(90));
         let metadata = json!({"num_warps": 4, "num_ctas": 1, "cluster_dims": [1, 1, 1], "enable_fp_fusion": true});
-        let meta = from_compiler(&metadata, &request, Some(PTX), None).expect("is read");
+        let meta = from_compiler(&metadata, &request, Some(&ptx(PTX)), None).expect("is read");
         assert_eq!((meta.num_warps.value, meta.threads.value), (12, 384));
         assert_eq!(meta.shared, Sourced::new(512, Origin::Comment));
         assert_eq!(meta.scratch_params, Sourced::new(2, Origin::Comment));
@@ -317,7 +321,7 @@ module attributes {\"ttg.num-ctas\" = 1 : i32, \"ttg.num-warps\" = 4 : i32, \"tt
         )
         .replace(" {tt.divisibility = 16 : i32}", "");
         let request = CompileRequest::new(Stage::Ttgir, Stage::Ptx, text, Target(90));
-        let meta = from_compiler(&metadata(), &request, Some(PTX), None).expect("is read");
+        let meta = from_compiler(&metadata(), &request, Some(&ptx(PTX)), None).expect("is read");
         assert_eq!(meta.shared.value, 16392);
         assert_eq!(shown(&meta)[5..], ["out: *fp16", "n: i32"]);
         assert!(meta.params.value.iter().all(|param| param.divisibility.is_none()));
@@ -334,16 +338,16 @@ module attributes {\"ttg.num-ctas\" = 1 : i32, \"ttg.num-warps\" = 4 : i32, \"tt
     #[test]
     fn an_edited_text_keeps_what_its_parent_knows() {
         let request = CompileRequest::new(Stage::Ttgir, Stage::Ptx, TTGIR, Target(90));
-        let parent = from_compiler(&metadata(), &request, Some(PTX), None).expect("is read");
-        let mut meta = crate::meta::from_ptx(PTX, None).expect("is read");
+        let parent = from_compiler(&metadata(), &request, Some(&ptx(PTX)), None).expect("is read");
+        let mut meta = crate::meta::from_ptx(&ptx(PTX), None).expect("is read");
         crate::meta::inherit(&mut meta, &parent, 3);
         assert_eq!(meta.shared, Sourced::new(16392, Origin::Parent(3)));
         assert_eq!((meta.num_warps.value, meta.threads.value), (4, 384));
         assert_eq!(meta.threads.origin.to_string(), ".reqntid");
         assert_eq!(shown(&meta), shown(&parent));
         assert_eq!(meta.scratch_params.value, 2);
-        let mut other =
-            crate::meta::from_ptx(&PTX.replace("k_param_1,", "k_param_1, .param .u32 more,"), None).expect("is read");
+        let mut other = crate::meta::from_ptx(&ptx(&PTX.replace("k_param_1,", "k_param_1, .param .u32 more,")), None)
+            .expect("is read");
         crate::meta::inherit(&mut other, &parent, 3);
         assert_eq!((other.params.value.len(), other.scratch_params.value), (10, 0), "another signature");
     }

@@ -2,6 +2,7 @@
 //! linking directives), and how Triton's own trailing parameters are told from the user's.
 
 use super::{LaunchMeta, Origin, Param, ParamKind, Scratch, Sourced, comment};
+use crate::Artifact;
 use warpbook_diagnostic::{Diagnostic, Result, nearest};
 use warpbook_ptx::{Address, Function, Module, Operand, PtxType, Space, Statement};
 
@@ -14,11 +15,11 @@ pub(super) const DEFAULT_WARPS: u32 = 4;
 
 /// What a PTX text says about the launch of one entry, the `// warpbook:` comment included. `name` chooses the entry
 /// where there are several.
-pub fn from_ptx(text: &str, name: Option<&str>) -> Result<LaunchMeta> {
-    let module = warpbook_ptx::parse(text)?;
-    let entry = choose(&module, name)?;
-    let mut meta = of_entry(&module, entry)?;
-    if let Some(comment) = comment::read(text)? {
+pub fn from_ptx(ptx: &Artifact, name: Option<&str>) -> Result<LaunchMeta> {
+    let module = ptx.syntax()?;
+    let entry = choose(module, name)?;
+    let mut meta = of_entry(module, entry)?;
+    if let Some(comment) = comment::read(ptx.text().unwrap_or_default())? {
         comment.apply(&mut meta)?;
     }
     Ok(meta)
@@ -166,6 +167,11 @@ pub fn resolve_scratch(meta: &mut LaunchMeta, given: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Stage;
+
+    fn from_text(text: &str, name: Option<&str>) -> Result<LaunchMeta> {
+        from_ptx(&Artifact::new(Stage::Ptx, text.as_bytes()), name)
+    }
 
     /// As Triton 3.4 writes it for sm_80: the last pointer is Triton's own.
     const PTX: &str = "\
@@ -192,20 +198,20 @@ mod tests {
 
     #[test]
     fn directives_say_what_they_say_and_the_rest_is_a_default() {
-        let meta = from_ptx(PTX, Some("add")).expect("is read");
+        let meta = from_text(PTX, Some("add")).expect("is read");
         assert_eq!((meta.threads.value, meta.num_warps.value), (64, 2));
         assert_eq!(meta.threads.origin.to_string(), ".reqntid");
         assert_eq!(meta.shared, Sourced::default(MOST_SHARED, "the device's limit"));
         assert_eq!(meta.cluster.value, [1; 3]);
         let types: Vec<String> = meta.params.value.iter().map(Param::type_name).collect();
         assert_eq!(types, ["*?", "u32", "*?"]);
-        assert_eq!(from_ptx(PTX, Some("other")).expect("is read").shared.value, 0);
+        assert_eq!(from_text(PTX, Some("other")).expect("is read").shared.value, 0);
     }
 
     #[test]
     fn the_number_of_arguments_tells_scratch_from_parameters() {
         let with = |given: usize| {
-            let mut meta = from_ptx(PTX, Some("add")).expect("is read");
+            let mut meta = from_text(PTX, Some("add")).expect("is read");
             resolve_scratch(&mut meta, given);
             (meta.params.value.len(), meta.scratch_params.value)
         };
@@ -214,14 +220,14 @@ mod tests {
 
     #[test]
     fn several_entries_want_a_name() {
-        let error = from_ptx(PTX, None).expect_err("which?");
+        let error = from_text(PTX, None).expect_err("which?");
         assert_eq!((error.code, error.labels.len()), ("which-entry", 2));
-        let error = from_ptx(PTX, Some("othr")).expect_err("unknown");
+        let error = from_text(PTX, Some("othr")).expect_err("unknown");
         assert_eq!(
             (error.code, error.help.as_slice()),
             ("unknown-entry", ["did you mean `other`?".to_owned()].as_slice())
         );
-        let error = from_ptx(".version 8.7\n.target sm_80\n.address_size 64\n", None).expect_err("none");
+        let error = from_text(".version 8.7\n.target sm_80\n.address_size 64\n", None).expect_err("none");
         assert_eq!(error.code, "no-entry");
     }
 
@@ -229,7 +235,7 @@ mod tests {
     fn the_comment_says_what_the_text_does_not() {
         let text =
             format!("// warpbook: shared=1024 threads=32 warps=1 scratch=256/128 params=x:*fp16%16,n:i32\n{PTX}");
-        let meta = from_ptx(&text, Some("add")).expect("is read");
+        let meta = from_text(&text, Some("add")).expect("is read");
         assert_eq!(meta.shared, Sourced::new(1024, Origin::Comment));
         assert_eq!((meta.threads.value, meta.num_warps.value), (64, 1), "a directive wins; warps may be fewer");
         assert_eq!(meta.scratch_params, Sourced::new(1, Origin::Comment));

@@ -402,12 +402,11 @@ impl Device for Hosted {
         let ascii: String;
         let bytes = match code {
             // The driver's compiler refuses other characters even in comments.
-            Code::Ptx(text) if !text.is_ascii() => {
+            Code::Ptx(text) | Code::ParsedPtx { text, .. } if !text.is_ascii() => {
                 ascii = text.chars().map(|c| if c.is_ascii() { c } else { '?' }).collect();
                 ascii.as_bytes()
             }
-            Code::Ptx(text) => text.as_bytes(),
-            Code::Cubin(bytes) => bytes,
+            code => code.bytes(),
         };
         let key = (Sha256::digest(bytes).into(), entry.to_owned());
         if let Some(&function) = self.by_hash.get(&key) {
