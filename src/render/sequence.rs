@@ -23,7 +23,7 @@ pub struct Arrow {
     pub to: usize,
     /// Over the arrow.
     pub label: String,
-    /// Under it.
+    /// A sentence under the step.
     pub note: String,
 }
 

@@ -19,7 +19,7 @@ pub struct Kind {
     pub colour: &'static str,
 }
 
-/// One actor.
+/// An actor of the timeline: a row of its own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Band {
     /// `warp 3`
@@ -39,11 +39,11 @@ pub struct Drawing {
     pub axis: String,
     /// The steps that are drawn.
     pub steps: Range<u32>,
-    /// The activities.
+    /// The kinds of activities, each with its colour.
     pub kinds: Vec<Kind>,
     /// What goes on beside them.
     pub strips: Vec<Kind>,
-    /// The actors.
+    /// The actors, from top to bottom.
     pub bands: Vec<Band>,
     /// The largest number of letters in a line of the text.
     pub letters: u32,

@@ -116,7 +116,7 @@ impl GpuLimits {
 pub enum Limiter {
     /// The register file.
     Registers,
-    /// Shared memory.
+    /// Shared memory of a multiprocessor.
     Shared,
     /// Warps that a multiprocessor can hold.
     Warps,
