@@ -8,7 +8,7 @@ use std::ptr;
 use cudarc::driver::sys;
 use sys::{CUdevice_attribute_enum as DeviceAttribute, CUfunction_attribute_enum as FunctionAttribute, CUresult};
 
-use super::nvml::Nvml;
+use super::nvml;
 use super::protocol::{DriverError, Properties};
 use crate::{FunctionInfo, Launch, Occupancy, TENSOR_MAP_BYTES, TensorMap};
 use warpbook_gpu::Limiter;
@@ -102,7 +102,7 @@ impl Context {
             name: name(device)?,
             capability,
             driver: driver_version()?,
-            package: Nvml::open().and_then(|nvml| nvml.driver_version()),
+            package: nvml::driver_package(),
             memory: memory(device)?,
             l2: attribute(A::CU_DEVICE_ATTRIBUTE_L2_CACHE_SIZE)?.into(),
             multiprocessors: attribute(A::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)?,

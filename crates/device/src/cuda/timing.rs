@@ -5,8 +5,12 @@
 
 use std::time::{Duration, Instant};
 
+use nvml_wrapper::Nvml;
+use nvml_wrapper::bitmasks::device::ThrottleReasons;
+use nvml_wrapper::enum_wrappers::device::Clock;
+
 use super::driver::{Context, Event, Prepared, Result};
-use super::nvml::Nvml;
+use super::nvml;
 use crate::{GraphTiming, SubmitCost, Timing, TimingPlan};
 
 /// Samples are taken for about this long, unless their number is given.
@@ -35,16 +39,26 @@ pub struct Meter {
 impl Meter {
     /// The meter of the GPU of a context.
     pub fn new(context: &Context) -> Self {
-        Self { nvml: Nvml::open(), bus_id: context.bus_id().unwrap_or_default() }
+        Self { nvml: nvml::open(), bus_id: context.bus_id().unwrap_or_default() }
     }
 
     fn clock(&self) -> Option<u32> {
-        self.nvml.as_ref()?.sm_clock(&self.bus_id)
+        self.nvml.as_ref()?.device_by_pci_bus_id(self.bus_id.as_str()).ok()?.clock_info(Clock::SM).ok()
     }
 
     /// Why the clocks are held down now, if they are.
     fn throttled(&self) -> Option<String> {
-        let found = self.nvml.as_ref()?.throttle_reasons(&self.bus_id)?;
+        let device = self.nvml.as_ref()?.device_by_pci_bus_id(self.bus_id.as_str()).ok()?;
+        let reasons = device.current_throttle_reasons().ok()?;
+        let known = [
+            (ThrottleReasons::SW_POWER_CAP, "the power limit"),
+            (ThrottleReasons::HW_SLOWDOWN, "a hardware slowdown"),
+            (ThrottleReasons::SW_THERMAL_SLOWDOWN, "temperature"),
+            (ThrottleReasons::HW_THERMAL_SLOWDOWN, "temperature (hardware)"),
+            (ThrottleReasons::HW_POWER_BRAKE_SLOWDOWN, "an external power brake"),
+        ];
+        let found: Vec<&str> =
+            known.iter().filter(|(reason, _)| reasons.contains(*reason)).map(|(_, words)| *words).collect();
         (!found.is_empty()).then(|| found.join(", "))
     }
 }
