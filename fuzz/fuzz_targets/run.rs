@@ -98,7 +98,7 @@ fn map(address: u64) -> TensorMap {
 
 fuzz_mutator!(|data: &mut [u8], size: usize, most: usize, seed: u32| {
     match mutate(&data[..size], seed) {
-        Some(text) if seed % 8 != 0 && text.len() <= most => {
+        Some(text) if !seed.is_multiple_of(8) && text.len() <= most => {
             data[..text.len()].copy_from_slice(text.as_bytes());
             text.len()
         }

@@ -96,7 +96,7 @@ impl Host {
     pub fn complete(&mut self, code: &str, offset: usize) -> io::Result<Option<Completions>> {
         self.send(&Request::Complete { code: code.to_owned(), offset })?;
         loop {
-            match self.pipes.next()? {
+            match self.pipes.next_arrival()? {
                 Arrival::Line(line) => {
                     if let Event::Completions { start, end, matches } = serde_json::from_str(&line)? {
                         let valid = start <= end && code.get(start..end).is_some();

@@ -226,7 +226,7 @@ impl<'a> Evaluation<'a> {
 
     fn events(&mut self) -> io::Result<Ending> {
         loop {
-            let event = match self.host.pipes.next()? {
+            let event = match self.host.pipes.next_arrival()? {
                 Arrival::Errors(bytes) => {
                     self.stderr(&bytes);
                     continue;

@@ -57,7 +57,7 @@ fn specs(table: Table) -> impl Iterator<Item = &'static Spec> {
 pub fn unknown(table: Table, name: &str, span: Range<usize>, kind: Option<Kind>) -> Diagnostic {
     let error = Diagnostic::error("unknown-magic", format!("no magic is named `{name}`")).at(span, "");
     if let Some(other) = specs(table).find(|spec| spec.name == name) {
-        return error.help(format!("`{}` exists", other.title())).into();
+        return error.help(format!("`{}` exists", other.title()));
     }
     let candidates = specs(table).filter(|spec| kind.is_none_or(|kind| spec.kind == kind));
     match nearest(name, candidates.map(|spec| spec.name)) {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-/// What [`Pipes::next`] has read.
+/// What [`Pipes::next_arrival`] has read.
 pub enum Arrival {
     /// A whole line of the event pipe.
     Line(String),
@@ -33,11 +33,11 @@ impl Pipes {
     }
 
     /// Waits for the next arrival. Standard error that is there already comes first.
-    pub fn next(&mut self) -> io::Result<Arrival> {
+    pub fn next_arrival(&mut self) -> io::Result<Arrival> {
         self.wait(None)
     }
 
-    /// As [`Pipes::next`], but fails with [`io::ErrorKind::TimedOut`] if nothing has arrived before `deadline`.
+    /// As [`Pipes::next_arrival`], but fails with [`io::ErrorKind::TimedOut`] if nothing has arrived before `deadline`.
     pub fn next_before(&mut self, deadline: Instant) -> io::Result<Arrival> {
         self.wait(Some(deadline))
     }

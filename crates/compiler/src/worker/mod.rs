@@ -120,12 +120,12 @@ impl Worker {
             Ok(Answer::Ready { version, files }) => {
                 worker.version = version;
                 worker.files = Files::look(files.into_iter().map(PathBuf::from));
-                return Ok(worker);
+                Ok(worker)
             }
-            Ok(Answer::Failed { reason }) => return Err(failed(reason)),
-            Ok(other) => return Err(failed(format!("its first answer is not understood: {other:?}"))),
-            Err(Lost::Cancelled) => return Err(Diagnostic::interrupted()),
-            Err(Lost::NotUnderstood(reason)) => return Err(failed(reason)),
+            Ok(Answer::Failed { reason }) => Err(failed(reason)),
+            Ok(other) => Err(failed(format!("its first answer is not understood: {other:?}"))),
+            Err(Lost::Cancelled) => Err(Diagnostic::interrupted()),
+            Err(Lost::NotUnderstood(reason)) => Err(failed(reason)),
             Err(Lost::Gone) => {
                 let status = worker.child.wait().map_or_else(|error| error.to_string(), |status| status.to_string());
                 Err(failed(status))
@@ -152,7 +152,7 @@ impl Worker {
         wire::write(&mut self.requests, &Message::Run { id, task }).map_err(|_| Lost::Gone)?;
         loop {
             match self.receive(cancel) {
-                Ok(Answer::Done(done)) if done.id == id => return Ok(done),
+                Ok(Answer::Done(done)) if done.id == id => return Ok(*done),
                 Ok(Answer::Progress { id: own, text }) if own == id => progress(&text),
                 // Of a request that was given up.
                 Ok(_) => {}

@@ -139,7 +139,7 @@ pub enum Answer {
         text: String,
     },
     /// A request is done.
-    Done(Done),
+    Done(Box<Done>),
 }
 
 /// The end of a request.

@@ -176,7 +176,7 @@ impl<'e, I: Instrument> Step<'_, 'e, I> {
                 let at = if address.is_multiple_of(16) {
                     self.block.memory.shared(access, address)
                 } else {
-                    Err(Fault::Misaligned { address, size: 16 }.into())
+                    Err(Fault::Misaligned { address, size: 16 })
                 };
                 let at = at.map_err(at_lane(lane))?;
                 if self.is_watched() {

@@ -120,12 +120,12 @@ impl TensorMap {
                 skipped: skipped.min(self.row_bytes() as i64) as usize,
                 inside: if outside { 0 } else { inside as usize },
             })?;
-            for dimension in 1..self.rank() {
-                index[dimension] += 1;
-                if index[dimension] < i64::from(self.tile[dimension]) {
+            for (at, &extent) in index.iter_mut().zip(&self.tile).take(self.rank()).skip(1) {
+                *at += 1;
+                if *at < i64::from(extent) {
                     break;
                 }
-                index[dimension] = 0;
+                *at = 0;
             }
         }
         Ok(())

@@ -591,7 +591,7 @@ impl<'a> Sanitizer<'a> {
 
     /// Puts the snapshot that was taken out back.
     fn forget_current(&mut self) {
-        if let (number, Some(then)) = std::mem::replace(&mut self.current, (0, None)) {
+        if let (number, Some(then)) = std::mem::take(&mut self.current) {
             self.operations.insert(number, then);
         }
     }
