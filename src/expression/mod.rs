@@ -10,7 +10,7 @@ mod scalar;
 pub mod tensor;
 
 pub use ast::{BinaryOp, Expr, ExprKind, Keyword, Subscript, UnaryOp};
-pub use parser::{HeaderOption, LaunchHeader, Parser, parse, parse_launch, parse_with_options};
+pub use parser::{LaunchHeader, Parser, parse, parse_launch};
 pub use scalar::{Scalar, Scope, binary, evaluate, unary};
 
 /// First index and count of a slice, by Python's rules (`slice.indices`).

@@ -19,24 +19,13 @@ pub fn parse(text: &str, range: Range<usize>) -> Result<Expr> {
     Ok(expression)
 }
 
-/// An option after a header: `--bench 20`, `--shared=98304`, `--keep`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct HeaderOption {
-    /// With its dashes.
-    pub name: String,
-    /// The text of its value, unquoted.
-    pub value: Option<String>,
-    /// Bytes of the name.
-    pub span: Range<usize>,
-    /// Bytes of the value.
-    pub value_span: Range<usize>,
-}
-
-/// `[name][grid](args, kw=…) [--options]`, each part optional.
+/// `[name[@version]][grid](args, kw=…)`, each part optional.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LaunchHeader {
     /// The kernel's name and its place.
     pub name: Option<(String, Range<usize>)>,
+    /// The text of the version's number, and its place.
+    pub version: Option<(String, Range<usize>)>,
     /// One to three extents.
     pub grid: Option<Vec<Expr>>,
     /// Bytes of the grid with its brackets.
@@ -49,24 +38,24 @@ pub struct LaunchHeader {
     pub has_call: bool,
     /// Bytes of the arguments with their parentheses.
     pub call_span: Range<usize>,
-    /// Options, in order.
-    pub options: Vec<HeaderOption>,
 }
 
-impl LaunchHeader {
-    /// The option of a name.
-    pub fn option(&self, name: &str) -> Option<&HeaderOption> {
-        self.options.iter().find(|option| option.name == name)
-    }
-}
-
-/// Parses a part of `text` as a launch header. `switches` are the options that take no value.
-pub fn parse_launch(text: &str, range: Range<usize>, switches: &[&str]) -> Result<LaunchHeader> {
-    let options_start = options_start(text, range.clone());
-    let mut parser = Parser::new(text, range.start..options_start)?;
+/// Parses a part of `text` as a launch header.
+pub fn parse_launch(text: &str, range: Range<usize>) -> Result<LaunchHeader> {
+    let mut parser = Parser::new(text, range)?;
     let mut header = LaunchHeader::default();
     if let Token::Name(name) = parser.peek().clone() {
         header.name = Some((name, parser.span()));
+        parser.next();
+    }
+    if parser.accept("@") {
+        // `2`, or `v2` as reports write it.
+        let span = parser.span();
+        match parser.peek().clone() {
+            Token::Int(number) => header.version = Some((number.to_string(), span)),
+            Token::Name(name) => header.version = Some((name, span)),
+            _ => return Err(parser.unexpected("the number of a version")),
+        }
         parser.next();
     }
     if parser.at("[") {
@@ -91,103 +80,7 @@ pub fn parse_launch(text: &str, range: Range<usize>, switches: &[&str]) -> Resul
         header.call_span = start..parser.previous_end();
     }
     parser.end()?;
-    header.options = options(text, options_start..range.end, switches)?;
     Ok(header)
-}
-
-/// Parses a part of `text` as an expression with options behind it. `switches` are the options that take no value.
-pub fn parse_with_options(text: &str, range: Range<usize>, switches: &[&str]) -> Result<(Expr, Vec<HeaderOption>)> {
-    let start = options_start(text, range.clone());
-    let expression = parse(text, range.start..start)?;
-    Ok((expression, options(text, start..range.end, switches)?))
-}
-
-/// Where the first ` --name` outside brackets and strings begins.
-fn options_start(text: &str, range: Range<usize>) -> usize {
-    let mut depth = 0i32;
-    let mut quote = None;
-    let mut previous = ' ';
-    for (offset, c) in text[range.clone()].char_indices() {
-        let at = range.start + offset;
-        match (quote, c) {
-            (Some(open), c) if c == open => quote = None,
-            (Some(_), _) => {}
-            (None, '"' | '\'') => quote = Some(c),
-            (None, '(' | '[' | '{') => depth += 1,
-            (None, ')' | ']' | '}') => depth -= 1,
-            (None, '-')
-                if depth <= 0
-                    && (previous.is_whitespace() || matches!(previous, ')' | ']'))
-                    && text[at..range.end].starts_with("--") =>
-            {
-                return at;
-            }
-            _ => {}
-        }
-        previous = c;
-    }
-    range.end
-}
-
-fn options(text: &str, range: Range<usize>, switches: &[&str]) -> Result<Vec<HeaderOption>> {
-    let mut words = words(text, range)?.into_iter().peekable();
-    let mut options: Vec<HeaderOption> = Vec::new();
-    while let Some((word, span)) = words.next() {
-        if !word.starts_with("--") {
-            return Err(error("expected an option such as `--bench`", span));
-        }
-        let (name, inline) = match word.split_once('=') {
-            Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
-            None => (word, None),
-        };
-        let name_span = span.start..span.start + name.len();
-        let (value, value_span) = match inline {
-            Some(value) => (Some(value), name_span.end + 1..span.end),
-            None if switches.contains(&name.as_str()) => (None, span.end..span.end),
-            None => match words.next_if(|(word, _)| !word.starts_with("--")) {
-                Some((value, span)) => (Some(value), span),
-                None => (None, span.end..span.end),
-            },
-        };
-        options.push(HeaderOption { name, value, span: name_span, value_span });
-    }
-    Ok(options)
-}
-
-/// Words between blanks; a quoted word loses its quotes.
-fn words(text: &str, range: Range<usize>) -> Result<Vec<(String, Range<usize>)>> {
-    let mut words = Vec::new();
-    let mut chars = text[range.clone()].char_indices().peekable();
-    while let Some((offset, c)) = chars.next() {
-        if c.is_whitespace() {
-            continue;
-        }
-        let start = range.start + offset;
-        let mut word = String::new();
-        let mut end = start + c.len_utf8();
-        if c == '"' || c == '\'' {
-            loop {
-                match chars.next() {
-                    Some((offset, inner)) if inner == c => {
-                        end = range.start + offset + 1;
-                        break;
-                    }
-                    Some((_, inner)) => word.push(inner),
-                    None => return Err(error("this string has no end", start..start + 1)),
-                }
-            }
-        } else {
-            word.push(c);
-            let mut depth = i32::from(matches!(c, '(' | '[' | '{'));
-            while let Some((offset, c)) = chars.next_if(|(_, c)| depth > 0 || !c.is_whitespace()) {
-                depth += i32::from(matches!(c, '(' | '[' | '{')) - i32::from(matches!(c, ')' | ']' | '}'));
-                word.push(c);
-                end = range.start + offset + c.len_utf8();
-            }
-        }
-        words.push((word, start..end));
-    }
-    Ok(words)
 }
 
 /// A parser over a part of a text; for magics with a grammar of their own.
@@ -642,8 +535,8 @@ mod tests {
 
     #[test]
     fn a_header_in_all_its_parts() {
-        let text = "%%triton matmul[cdiv(M, BM),\n 2](a, b[64:], -1, BM=128) --bench 10 --keep --from 'x y'";
-        let header = parse_launch(text, 9..text.len(), &["--keep"]).expect("parses");
+        let text = "%%triton matmul[cdiv(M, BM),\n 2](a, b[64:], -1, BM=128)";
+        let header = parse_launch(text, 9..text.len()).expect("parses");
         assert_eq!(
             header.name.as_ref().map(|(name, span)| (name.as_str(), &text[span.clone()])),
             Some(("matmul", "matmul"))
@@ -651,10 +544,13 @@ mod tests {
         assert_eq!(header.grid.as_ref().map(Vec::len), Some(2));
         assert_eq!((header.args.len(), header.keywords.len()), (3, 1));
         assert_eq!(&text[header.args[1].span.clone()], "b[64:]");
-        let options: Vec<_> = header.options.iter().map(|o| (o.name.as_str(), o.value.as_deref())).collect();
-        assert_eq!(options, [("--bench", Some("10")), ("--keep", None), ("--from", Some("x y"))]);
-        for text in ["", "k", "k --bench", "[3](a)", "k[1]"] {
-            parse_launch(text, 0..text.len(), &[]).expect(text);
+        for text in ["", "k", "[3](a)", "k[1]"] {
+            assert_eq!(parse_launch(text, 0..text.len()).expect(text).version, None);
+        }
+        for text in ["k@12", "k@v12[1](a)", "@12[1](a)"] {
+            let version = parse_launch(text, 0..text.len()).expect(text).version;
+            let at = text.find("12").unwrap_or_default();
+            assert_eq!(version.map(|(number, span)| (number.replace('v', ""), span.end)), Some(("12".into(), at + 2)));
         }
     }
 
@@ -671,7 +567,7 @@ mod tests {
             ("k[1](?)", "this character means nothing here", "?"),
             ("k[1](a) trailing", "expected the end of this", "trailing"),
         ] {
-            let error = parse_launch(text, 0..text.len(), &[]).expect_err(text);
+            let error = parse_launch(text, 0..text.len()).expect_err(text);
             assert_eq!(error.message, message, "{text}");
             assert_eq!(&text[error.labels[0].span.clone()], place, "{text}");
         }

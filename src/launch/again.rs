@@ -15,8 +15,6 @@ pub struct Again {
     pub version: Version,
     /// Grid and arguments: the call's own, or those of the last launch.
     pub launch: LaunchSpec,
-    /// What the magic was called with.
-    pub header: LaunchHeader,
 }
 
 impl Again {
@@ -29,8 +27,8 @@ impl Again {
             let is_constant = |name: &str| binding.constants.iter().any(|(known, _)| known == name);
             header.keywords.retain(|keyword| is_runtime(&keyword.name) || !is_constant(&keyword.name));
         }
-        let launch = LaunchSpec { source: launch.source.clone(), header: Arc::new(header.clone()) };
-        Self { name: name.to_owned(), version: version.clone(), launch, header }
+        let launch = LaunchSpec { source: launch.source.clone(), header: Arc::new(header) };
+        Self { name: name.to_owned(), version: version.clone(), launch }
     }
 
     /// The kernel's text as the reader knows it.

@@ -1,24 +1,26 @@
-//! `%clear`: takes away what the cell has shown so far.
+//! `%clear`: removes what the cell has shown so far.
 
-use super::{Call, Kind, Magic, OptionSpec, Spec};
+use super::declare::kinds::Switch;
+use super::declare::{Argument, Typed};
+use super::{Example, Kind, Magic, Needs, Spec};
 use crate::render::Output;
 use crate::workspace::{Context, Workspace};
-use warpbook_diagnostic::{Diagnostic, Result};
+use warpbook_diagnostic::Result;
 
 /// `%clear [--wait]`.
 pub struct Clear;
 
+const WAIT: Argument<Switch> =
+    Argument::option("--wait", Switch, "remove it only when the next output comes, so that nothing flickers");
+
 const SPEC: Spec = Spec {
     name: "clear",
     kind: Kind::Line,
-    summary: "take away what this cell has shown so far",
-    usage: "[--wait]",
+    summary: "remove what this cell has shown so far",
+    arguments: &[],
+    options: &[&WAIT],
     details: "",
-    options: &[OptionSpec {
-        name: "--wait",
-        value: "",
-        help: "only when the next output comes, so that nothing flickers",
-    }],
+    examples: &[Example { cell: "%show arange(4)\n%clear\n%show ones(2)", needs: Needs::Nothing, shows: "[1.0  1.0]" }],
 };
 
 impl Magic for Clear {
@@ -26,16 +28,8 @@ impl Magic for Clear {
         &SPEC
     }
 
-    fn run(&self, call: &Call<'_>, _: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
-        let wait = match call.arguments_text() {
-            "" => false,
-            "--wait" => true,
-            _ => {
-                let error = Diagnostic::error("unexpected-argument", "`%clear` takes `--wait` or nothing");
-                return Err(error.at(call.arguments.clone(), ""));
-            }
-        };
-        context.frontend.clear_output(wait);
+    fn run(&self, typed: &Typed<'_>, _: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
+        context.frontend.clear_output(typed.has(&WAIT));
         Ok(None)
     }
 }

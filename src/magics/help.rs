@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
-use super::{Call, Kind, Magic, OptionSpec, Spec};
+use super::declare::kinds::Text;
+use super::declare::{Argument, Typed};
+use super::{Example, Kind, Magic, Needs, Spec};
 use crate::render::Output;
 use crate::workspace::{Context, Workspace};
 use warpbook_diagnostic::{Diagnostic, Result, nearest};
@@ -10,19 +12,32 @@ use warpbook_diagnostic::{Diagnostic, Result, nearest};
 /// The table that `%help` lists: all magics, itself among them.
 pub type Table = &'static [&'static dyn Magic];
 
+/// Columns of the names in a list; a longer name pushes its help to the right.
+const WIDEST: usize = 28;
+
 /// `%help [NAME]`.
 pub struct Help {
     /// Returns the table of all magics. It is handed down by the table itself, so that no magic needs to know it.
     pub table: fn() -> Table,
 }
 
+const NAME: Argument<Text> = Argument::optional(
+    "NAME",
+    Text::new("NAME", "the name of a magic"),
+    "the magic, with or without its percent signs; without it, all magics are listed",
+);
+
 const SPEC: Spec = Spec {
     name: "help",
     kind: Kind::Line,
-    summary: "list the magics, or say what one does",
-    usage: "[NAME]",
-    details: "`%NAME --help` says the same as `%help NAME`; `%NAME?` shows it in the pager.",
+    summary: "list the magics, or explain one of them",
+    arguments: &[&NAME],
     options: &[],
+    details: "`%NAME --help` shows the same as `%help NAME`; `%NAME?` shows it in the pager.",
+    examples: &[
+        Example { cell: "%help", needs: Needs::Nothing, shows: "%help" },
+        Example { cell: "%help show", needs: Needs::Nothing, shows: "usage: %show" },
+    ],
 };
 
 impl Magic for Help {
@@ -34,16 +49,14 @@ impl Magic for Help {
         (self.table)().iter().map(|magic| magic.spec().name.to_owned()).collect()
     }
 
-    fn run(&self, call: &Call<'_>, _: &mut Workspace, _: Context<'_>) -> Result<Option<Output>> {
-        let name = call.arguments_text().trim_start_matches('%');
+    fn run(&self, typed: &Typed<'_>, _: &mut Workspace, _: Context<'_>) -> Result<Option<Output>> {
         let table = (self.table)();
-        if name.is_empty() {
-            return Ok(Some(Output::text(overview(table))));
-        }
+        let Some(named) = typed.get(&NAME) else { return Ok(Some(Output::text(overview(table)))) };
+        let name = named.value.trim_start_matches('%');
         let of_kind = |kind| specs(table).filter(move |spec| spec.name == name && spec.kind == kind);
         let found: Vec<String> = of_kind(Kind::Line).chain(of_kind(Kind::Cell)).map(text).collect();
         if found.is_empty() {
-            return Err(unknown(table, name, call.arguments.clone(), None));
+            return Err(unknown(table, name, named.span.clone(), None));
         }
         Ok(Some(Output::text(found.join("\n\n"))))
     }
@@ -68,25 +81,27 @@ pub fn unknown(table: Table, name: &str, span: Range<usize>, kind: Option<Kind>)
 
 /// All that is known of a magic, as text.
 pub fn text(spec: &Spec) -> String {
-    let mut text = format!("{}: {}", spec.title(), spec.summary);
-    if !spec.usage.is_empty() {
-        text += &format!("\n\nusage: {} {}", spec.title(), spec.usage);
-    }
-    if !spec.options.is_empty() {
-        text += "\n\noptions:";
-        let label = |option: &OptionSpec| match option.value {
-            "" => option.name.to_owned(),
-            value => format!("{} {value}", option.name),
-        };
-        let width = spec.options.iter().map(|option| label(option).chars().count()).max().unwrap_or(0);
-        for option in spec.options {
-            text += &format!("\n  {:width$}  {}", label(option), option.help);
-        }
-    }
+    let mut text = format!("{}: {}\n\nusage: {}", spec.title(), spec.summary, spec.usage_line());
+    let options = spec.options.iter().map(|option| (option.label(), option.help()));
+    text += &list("arguments", spec.arguments.iter().map(|argument| (argument.label(), argument.help())).collect());
+    text += &list("options", options.collect());
     if !spec.details.is_empty() {
         text += &format!("\n\n{}", spec.details);
     }
+    if !spec.examples.is_empty() {
+        text += "\n\nexamples:";
+        for line in spec.examples.iter().flat_map(|example| example.cell.lines()) {
+            text += &format!("\n  {line}");
+        }
+    }
     text
+}
+
+/// Names under a title, each with what it is; nothing where there are no names.
+fn list(title: &str, rows: Vec<(String, &str)>) -> String {
+    let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0).min(WIDEST);
+    let lines: Vec<String> = rows.into_iter().map(|(name, help)| format!("\n  {name:width$}  {help}")).collect();
+    if lines.is_empty() { String::new() } else { format!("\n\n{title}:{}", lines.concat()) }
 }
 
 fn overview(table: Table) -> String {

@@ -5,12 +5,16 @@ mod buffers;
 mod cell;
 mod cells;
 mod clear;
+pub mod declare;
+pub mod example;
 pub mod help;
 mod magic;
-mod options;
 pub mod registry;
 mod settings;
+mod spec;
 mod views;
 
 pub use cell::{Part, parts};
-pub use magic::{Call, Kind, Magic, OptionSpec, Spec, no_arguments};
+pub use example::{Example, Needs};
+pub use magic::{Magic, run};
+pub use spec::{Call, Kind, Spec};

@@ -5,8 +5,9 @@ use std::ops::Range;
 
 use super::buffers::{Buf, Bufs, Check, Free, Let, Load, Reset, Save, Show};
 use super::cells::{Edit, Patch, Relaunch, StageMagic};
-use super::magic::{Kind, Magic, Spec};
+use super::magic::Magic;
 use super::settings::{Config, DeviceMagic, Move, TargetMagic, TritonMagic};
+use super::spec::{Kind, Spec};
 use super::views::{
     CompareDevices, CountersMagic, Diff, Dump, Expect, LayoutMagic, Mma, Ncu, PassesMagic, ResourcesMagic, Sanitize,
     Sass, Stages, StepMagic, TimelineMagic, Tma, TraceMagic, WatchMagic,

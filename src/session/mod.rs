@@ -2,14 +2,17 @@
 //!
 //! The server owns execution counts, history and the protocol; the session knows nothing of Jupyter.
 
+#[cfg(test)]
+mod examples;
+
 use std::ops::Range;
 
-use crate::expression::Scope;
 use crate::frontend::{Frontend, Nobody, Stream};
 use crate::guest::{self, RustCells, completeness};
 use crate::launch::recovery::rebuild::recover;
+use crate::magics::declare::{complete, inspect};
 use crate::magics::registry::{find, names, unknown};
-use crate::magics::{Call, Kind, Part, help, parts};
+use crate::magics::{self, Call, Kind, Part, help, parts};
 use crate::render::Output;
 use crate::workspace::{Context, Starter, Workspace};
 use warpbook_diagnostic::{Diagnostic, Result, Source};
@@ -99,7 +102,7 @@ impl Session {
             return Err(error.at(arguments.clone(), "opened here"));
         }
         self.revive_devices(Context { frontend, cancel });
-        magic.run(&call, &mut self.workspace, Context { frontend, cancel })
+        magics::run(magic, &call, &mut self.workspace, Context { frontend, cancel })
     }
 
     /// GPUs whose processes died since the last cell are started again; what that cost is said.
@@ -165,26 +168,13 @@ impl Session {
 
     /// Options, words of the magic, and names of the workspace.
     fn complete_argument(&self, cell: &str, cursor: usize, kind: Kind, name: Range<usize>) -> Completion {
+        let end = name.end;
         let magic = find(cell[name].trim_start_matches('%'), kind);
-        let blank = cell[..cursor].rfind(char::is_whitespace).map_or(0, |space| space + 1);
-        if cell[blank..cursor].starts_with('-') {
-            let options = magic.into_iter().flat_map(|magic| magic.spec().options).map(|option| option.name);
-            let matches = options.chain(["--help"]).filter(|option| option.starts_with(&cell[blank..cursor]));
-            return Completion { span: blank..cursor, matches: matches.map(str::to_owned).collect() };
-        }
-        let word = word_before(cell, cursor);
-        // The magic's own words may have colons and points: `emu:sm_80`.
-        let words = magic.map(|magic| magic.words()).unwrap_or_default();
-        let whole = &cell[blank..cursor];
-        let mut matches: Vec<String> = words.iter().filter(|known| known.starts_with(whole)).cloned().collect();
-        if !matches.is_empty() && !whole.is_empty() && whole.len() > word.len() {
-            return Completion { span: blank..cursor, matches };
-        }
-        matches = words.into_iter().filter(|known| known.starts_with(&cell[word.clone()])).collect();
-        let names = self.workspace.scope().names().into_iter();
-        let names = names.chain(self.workspace.kernels.names().map(str::to_owned));
-        matches.extend(names.filter(|name| name.starts_with(&cell[word.clone()])));
-        Completion { span: word, matches }
+        let Some(magic) = magic else { return Completion { span: cursor..cursor, matches: Vec::new() } };
+        let (span, mut matches) = complete(magic.spec(), cell, end, cursor, &self.workspace);
+        let typed = &cell[span.clone()];
+        matches.extend(magic.words().into_iter().filter(|word| word.starts_with(typed)));
+        Completion { span, matches }
     }
 
     /// What is known of the word at a byte offset; `detail` 1 asks for more.
@@ -199,9 +189,10 @@ impl Session {
                 let end = cell[cursor..]
                     .find(|c: char| !(c == '_' || c.is_alphanumeric()))
                     .map_or(cell.len(), |n| cursor + n);
-                let described = self.workspace.describe(&cell[start..end]);
-                let magic = || find(cell[name].trim_start_matches('%'), kind).map(|magic| help::text(magic.spec()));
-                described.or_else(magic).map(Output::text)
+                let spec = find(cell[name.clone()].trim_start_matches('%'), kind).map(|magic| magic.spec());
+                let option = spec.and_then(|spec| inspect(spec, cell, name.end, cursor));
+                let described = option.or_else(|| self.workspace.describe(&cell[start..end]));
+                described.or_else(|| spec.map(help::text)).map(Output::text)
             }
             _ => None,
         })
@@ -284,10 +275,7 @@ mod tests {
         assert_eq!(matches("%show inp"), ["input"]);
         assert_eq!(matches("%show soft"), ["softmax"]);
         assert_eq!(matches("%device emu:sm_8"), ["emu:sm_80", "emu:sm_86", "emu:sm_89"]);
-        assert_eq!(
-            matches("%target "),
-            ["sm_75", "sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120", "count", "input"]
-        );
+        assert_eq!(matches("%target "), ["sm_75", "sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120"]);
         assert_eq!(matches("%edit ttg"), ["ttgir"]);
         let known = session.inspect("%show input", 9, 0).expect("known").text;
         assert!(known.contains("input  f32 [4]") && known.contains("zeros(4)"), "{known}");

@@ -1,10 +1,12 @@
 //! `%buf`: makes a named buffer.
 
-use super::on_device;
+use super::on_device::{DEVICE, place};
 use crate::expression::tensor::Value;
 use crate::expression::tensor::functions;
-use crate::expression::{Expr, ExprKind, Parser};
-use crate::magics::{Call, Kind, Magic, Spec};
+use crate::expression::{Expr, ExprKind};
+use crate::magics::declare::kinds::Assignments;
+use crate::magics::declare::{Argument, Typed};
+use crate::magics::{Call, Example, Kind, Magic, Needs, Spec};
 use crate::render::{Output, bytes_text};
 use crate::workspace::recipe::{INITIALISERS, expressions, initialise, reserve};
 use crate::workspace::{Context, Workspace, resolve_view, tensors};
@@ -13,51 +15,58 @@ use warpbook_device::{Buffer, Contents, Dtype, Place, Recipe, contiguous_strides
 use warpbook_diagnostic::{Diagnostic, Result, nearest};
 use warpbook_process::cancel::Cancel;
 
-/// `%buf NAME = INITIALISER`
+/// `%buf NAME = EXPRESSION`
 pub struct Buf;
+
+const ASSIGNMENT: Argument<Assignments> = Argument::required(
+    "NAME",
+    Assignments { placeholder: "NAME = EXPRESSION", most: 1, names },
+    "the buffer's name, and what it holds at first",
+);
+
+fn names() -> Vec<String> {
+    let initialisers = INITIALISERS.iter().map(|(name, _)| (*name).to_owned());
+    initialisers.chain(Dtype::ALL.map(|dtype| dtype.name().to_owned())).chain(functions()).collect()
+}
+
+const SPEC: Spec = Spec {
+    name: "buf",
+    kind: Kind::Line,
+    summary: "make a named buffer on the device",
+    arguments: &[&ASSIGNMENT],
+    options: &[&DEVICE],
+    details: "EXPRESSION is an initialiser: `zeros ones full empty arange eye rand randn randint zeros_like ones_like`, or a \
+              list; a buffer or view, which is copied; or any expression of tensors, computed in double precision \
+              (`%help show` lists the functions).\n\
+              Types: i1 i8 i16 i32 i64 u8 u16 u32 u64 f16 bf16 f32 f64 f8e4m3 f8e5m2. An initialiser makes f32 unless \
+              `dtype=` says otherwise. An expression has the type of its cast; without one, the type of its buffers if \
+              they have the same; else f32, i32 (i64 where a value does not fit) or i1.\n\
+              Random numbers depend on the seed alone (0 by default), on every machine.",
+    examples: &[
+        Example {
+            cell: "%buf a = randn(512, 512, dtype=f16, seed=1)",
+            needs: Needs::Nothing,
+            shows: "a  f16 [512, 512]",
+        },
+        Example { cell: "%buf index = arange(0, 512, 2)", needs: Needs::Nothing, shows: "index  i32 [256]" },
+        Example { cell: "%buf table = [[1, 2], [3, 4]]", needs: Needs::Nothing, shows: "table  i32 [2, 2]" },
+        Example { cell: "%buf d = a[:32].T", needs: Needs::Buffers, shows: "d  f16 [64, 32]" },
+        Example { cell: "%buf e = a @ b + 1", needs: Needs::Buffers, shows: "e  f16 [64, 64]" },
+        Example { cell: "%buf h = softmax(a, axis=-1).to(bf16)", needs: Needs::Buffers, shows: "h  bf16 [64, 64]" },
+    ],
+};
 
 impl Magic for Buf {
     fn spec(&self) -> &'static Spec {
-        &Spec {
-            name: "buf",
-            kind: Kind::Line,
-            summary: "make a named buffer on the device",
-            usage: "NAME = EXPRESSION [--device DEVICE]",
-            details: "EXPRESSION is an initialiser: `zeros ones full empty arange eye rand randn randint zeros_like ones_like`, \
-                      or a list; a buffer or view, which is copied; or any expression of tensors, computed in double \
-                      precision (`%help show` lists the functions):\n\
-                      `%buf a = randn(512, 512, dtype=f16, seed=1)`\n\
-                      `%buf idx = arange(0, 512, 2)`\n\
-                      `%buf table = [[1, 2], [3, 4]]`\n\
-                      `%buf b = a[:256].T`\n\
-                      `%buf c = a @ b + 1`\n\
-                      `%buf h = softmax(a, axis=-1).to(bf16)`\n\
-                      Types: i1 i8 i16 i32 i64 u8 u16 u32 u64 f16 bf16 f32 f64 f8e4m3 f8e5m2; f32 unless said. \
-                      An expression has the type of its cast, else that of its buffers if they have the same, else f32, \
-                      i32 (i64 where a value does not fit) or i1. \
-                      Random numbers depend on the seed alone (0 unless said), on every machine.",
-            options: &[on_device::DEVICE],
-        }
+        &SPEC
     }
 
-    fn words(&self) -> Vec<String> {
-        let dtypes = Dtype::ALL.map(|dtype| dtype.name().to_owned());
-        INITIALISERS.iter().map(|(name, _)| (*name).to_owned()).chain(dtypes).chain(functions()).collect()
-    }
-
-    fn run(&self, call: &Call<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
-        let (arguments, place) = on_device::split(call, workspace)?;
-        let mut parser = Parser::new(&call.cell.text, arguments)?;
-        let Some((name, name_span)) = parser.name() else { return Err(parser.unexpected("a name")) };
-        parser.expect("=")?;
-        let expression = parser.expression()?;
-        parser.end()?;
-        if Dtype::parse(&name).is_some() || matches!(name.as_str(), "tl" | "inf" | "nan") {
-            let error = Diagnostic::error("reserved-name", format!("`{name}` means something else in expressions"));
-            return Err(error.at(name_span, "choose another name"));
-        }
-        let (contents, recipe) = contents(&expression, call, workspace, context.cancel)?;
-        let buffer = store_at(workspace, place, &name, &contents, recipe)?;
+    fn run(&self, typed: &Typed<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
+        let call = typed.call;
+        let place = place(typed, workspace)?;
+        let Some(assignment) = typed.required(&ASSIGNMENT)?.first() else { return Ok(None) };
+        let (contents, recipe) = contents(&assignment.value, call, workspace, context.cancel)?;
+        let buffer = store_at(workspace, place, &assignment.name, &contents, recipe)?;
         Ok(Some(Output::text(line(buffer))))
     }
 }

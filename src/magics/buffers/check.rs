@@ -7,8 +7,10 @@ use serde_json::json;
 use super::comparison::{Comparison, Tolerance, compare};
 use crate::expression::tensor::functions;
 use crate::expression::tensor::{Elements, Tensor, Value};
-use crate::expression::{BinaryOp, Expr, ExprKind, Parser, Scalar, evaluate};
-use crate::magics::{Call, Kind, Magic, Spec};
+use crate::expression::{BinaryOp, Expr, ExprKind, Keyword, Parser, Scalar, evaluate};
+use crate::magics::declare::kinds::Expression;
+use crate::magics::declare::{Argument, Candidates, Extent, Input, Takes, Typed};
+use crate::magics::{Example, Kind, Magic, Needs, Spec};
 use crate::render::array::short;
 use crate::render::{Output, grouped};
 use crate::workspace::recipe::expressions;
@@ -19,43 +21,94 @@ use warpbook_diagnostic::{Diagnostic, Result, nearest};
 /// `%check ACTUAL == EXPECTED`
 pub struct Check;
 
-impl Magic for Check {
-    fn spec(&self) -> &'static Spec {
-        &Spec {
-            name: "check",
-            kind: Kind::Line,
-            summary: "fail unless a buffer agrees with a reference, or a condition holds everywhere",
-            usage: "ACTUAL == EXPECTED[, rtol=…, atol=…, equal_nan=True] or CONDITION",
-            details: "`%check c == a @ b`\n\
-                      `%check y == softmax(x, axis=-1), rtol=1e-3, atol=1e-5`\n\
-                      `%check (c > 0) & isfinite(c)`\n\
-                      `%check a.shape == (512, 512)`\n\
-                      Both sides are expressions of tensors (`%help show`), computed in double precision. An element \
-                      agrees if |actual − expected| ≤ atol + rtol · |expected|; equal infinities agree, NaN only with \
-                      `equal_nan=True`. Shapes have to be the same, but EXPECTED may be a single number.\n\
-                      Tolerances, unless they are given, follow the type of the buffers in ACTUAL (rtol and atol): \
-                      f64 1e-9; f32 1e-4; f16 1e-2; bf16 2e-2; f8e4m3 1.25e-1; f8e5m2 2.5e-1; integers and bools \
-                      exactly. If only one of the two is given, the other is 0.",
-            options: &[],
-        }
+const CLAIM: Argument<Claim> = Argument::required(
+    "CLAIM",
+    Claim(Expression { placeholder: "ACTUAL == EXPECTED[, rtol=…, atol=…, equal_nan=True] or CONDITION", names }),
+    "what has to hold: a comparison with a reference, or a condition that every element has to meet",
+);
+
+/// The keywords that may follow a comparison.
+const KEYWORDS: [&str; 3] = ["rtol", "atol", "equal_nan"];
+
+fn names() -> Vec<String> {
+    functions().chain(KEYWORDS.map(|name| format!("{name}="))).collect()
+}
+
+/// An expression, and keywords behind it.
+#[derive(Clone, Copy)]
+struct Claim(Expression);
+
+impl Takes for Claim {
+    type Value = (Expr, Vec<Keyword>);
+
+    fn placeholder(&self) -> String {
+        self.0.placeholder()
     }
 
-    fn words(&self) -> Vec<String> {
-        functions().collect()
+    fn expected(&self) -> String {
+        "a comparison or a condition".to_owned()
     }
 
-    fn run(&self, call: &Call<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
-        let mut parser = Parser::new(&call.cell.text, call.arguments.clone())?;
+    fn parse(&self, input: &Input<'_>) -> Result<Self::Value> {
+        let mut parser = Parser::new(input.cell, input.span.clone())?;
         let expression = parser.expression()?;
-        let mut keywords = Keywords::default();
+        let mut keywords = Vec::new();
         while parser.accept(",") {
-            let Some((name, span)) = parser.name() else {
+            let Some((name, name_span)) = parser.name() else {
                 return Err(parser.unexpected("`rtol=`, `atol=` or `equal_nan=`"));
             };
             parser.expect("=")?;
-            keywords.take(&name, span, &parser.expression()?, workspace)?;
+            keywords.push(Keyword { name, name_span, value: parser.expression()? });
         }
         parser.end()?;
+        Ok((expression, keywords))
+    }
+
+    fn extent(&self) -> Extent {
+        Extent::Rest
+    }
+
+    fn candidates(&self, typed: &str, workspace: &Workspace) -> Candidates {
+        self.0.candidates(typed, workspace)
+    }
+}
+
+const SPEC: Spec = Spec {
+    name: "check",
+    kind: Kind::Line,
+    summary: "fail unless a buffer agrees with a reference, or a condition holds everywhere",
+    arguments: &[&CLAIM],
+    options: &[],
+    details: "Both sides are expressions of tensors (`%help show`), computed in double precision. An element agrees if \
+              |actual − expected| ≤ atol + rtol · |expected|; equal infinities agree, NaN only with `equal_nan=True`. The \
+              shapes have to be the same, but EXPECTED may be a single number.\n\
+              The default tolerances (rtol and atol) follow the type of the buffers in ACTUAL: f64 1e-9; f32 1e-4; f16 \
+              1e-2; bf16 2e-2; f8e4m3 1.25e-1; f8e5m2 2.5e-1; integers and bools exactly. If only one of the two is \
+              given, the other is 0.",
+    examples: &[
+        Example { cell: "%check c == a @ b", needs: Needs::Product, shows: "4 096 elements within rtol 1e-4" },
+        Example {
+            cell: "%check c == ones_like(c), rtol=1e-3, atol=1e-5",
+            needs: Needs::Buffers,
+            shows: "4 096 elements equal",
+        },
+        Example { cell: "%check (a > -10) & isfinite(a)", needs: Needs::Buffers, shows: "true of 4 096 elements" },
+        Example { cell: "%check a.shape == (64, 64)", needs: Needs::Buffers, shows: "a.shape == (64, 64)" },
+    ],
+};
+
+impl Magic for Check {
+    fn spec(&self) -> &'static Spec {
+        &SPEC
+    }
+
+    fn run(&self, typed: &Typed<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
+        let call = typed.call;
+        let (expression, given) = typed.required(&CLAIM)?;
+        let mut keywords = Keywords::default();
+        for keyword in given {
+            keywords.take(&keyword.name, keyword.name_span.clone(), &keyword.value, workspace)?;
+        }
         let text = &call.cell.text[expression.span.clone()];
         // A condition in brackets of its own is one too.
         let (kind, span) = (&expression.kind, &expression.span);
@@ -88,7 +141,7 @@ impl Magic for Check {
                     ExprKind::Binary(_, _, _, operator) => operator,
                     _ => span,
                 };
-                condition(text, expressions::value(&expression, workspace, context.cancel)?, place)
+                condition(text, expressions::value(expression, workspace, context.cancel)?, place)
             }
         };
         output.map(Some)
@@ -131,7 +184,7 @@ impl Keywords {
             }
             _ => {
                 let error = Diagnostic::error("check", format!("`%check` takes no `{name}`")).at(span, "");
-                return Err(match nearest(name, ["rtol", "atol", "equal_nan"]) {
+                return Err(match nearest(name, KEYWORDS) {
                     Some(near) => error.help(format!("did you mean `{near}`?")),
                     None => error.help("it takes rtol, atol and equal_nan"),
                 });

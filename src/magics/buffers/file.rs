@@ -4,13 +4,15 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 use super::buf::{line, store_at};
-use super::on_device;
+use super::on_device::{DEVICE, place};
 use crate::files::{self, FileError};
-use crate::magics::{Call, Kind, Magic, OptionSpec, Spec};
+use crate::magics::declare::kinds::{BufferName, Dtyped, FilePath, Placed, new_name};
+use crate::magics::declare::{Argument, Candidates, Extent, Input, Takes, Typed, words};
+use crate::magics::{Example, Kind, Magic, Needs, Spec};
 use crate::render::Output;
 use crate::workspace::{Context, Workspace};
 use warpbook_device::{Contents, Dtype, Recipe};
-use warpbook_diagnostic::{Diagnostic, Result, nearest};
+use warpbook_diagnostic::{Diagnostic, Result};
 
 /// `%load NAME = PATH[ENTRY]`
 pub struct Load;
@@ -18,86 +20,148 @@ pub struct Load;
 /// `%save NAME… PATH`
 pub struct Save;
 
-const LOAD_OPTIONS: &[OptionSpec] = &[
-    OptionSpec {
-        name: "--dtype",
-        value: "TYPE",
-        help: "read the elements' bits as this type: bf16 in a .npy file of u16",
-    },
-    on_device::DEVICE,
-];
+/// Extensions of the files that hold arrays.
+const EXTENSIONS: &[&str] = &["npy", "npz", "safetensors"];
+
+const SOURCE: Argument<NamedFile> = Argument::required(
+    "NAME",
+    NamedFile(FilePath { placeholder: "NAME = PATH[ENTRY]", expected: "a name and a file", extensions: EXTENSIONS }),
+    "the buffer's name, and the file; ENTRY is one of the arrays in a .npz or .safetensors file",
+);
+const DTYPE: Argument<Dtyped> =
+    Argument::option("--dtype", Dtyped, "read the elements' bits as this type, such as bf16 in a .npy file of u16");
+
+const LOAD_SPEC: Spec = Spec {
+    name: "load",
+    kind: Kind::Line,
+    summary: "make a buffer from a .npy, .npz or .safetensors file",
+    arguments: &[&SOURCE],
+    options: &[&DTYPE, &DEVICE],
+    details: "A path with blanks stands in quotes. Relative paths begin at the notebook's directory. numpy has no bf16 and \
+              no fp8: `--dtype bf16` reads 16-bit integers as bf16.",
+    examples: &[
+        Example { cell: "%load x = a.npy", needs: Needs::File, shows: "x  f16 [64, 64]" },
+        Example { cell: "%load w = all.safetensors[b]", needs: Needs::File, shows: "w  f16 [64, 64]" },
+        Example { cell: "%load bits = a.npy --dtype bf16", needs: Needs::File, shows: "bits  bf16 [64, 64]" },
+    ],
+};
+
+const NAMES: Argument<BufferName> =
+    Argument::several("NAME", BufferName { placeholder: "NAME", scalars: false }, "the buffers to write");
+const TARGET: Argument<FilePath> = Argument::required(
+    "PATH",
+    FilePath { placeholder: "PATH", expected: "a file to write to", extensions: EXTENSIONS },
+    "the file; its extension chooses the format",
+);
+
+const SAVE_SPEC: Spec = Spec {
+    name: "save",
+    kind: Kind::Line,
+    summary: "write buffers to a .npy, .npz or .safetensors file",
+    arguments: &[&NAMES, &TARGET],
+    options: &[],
+    details: "A .npy file holds one buffer. numpy has no bf16 and no fp8: their bits are written as u16 and u8.",
+    examples: &[
+        Example { cell: "%save a a.npy", needs: Needs::File, shows: "" },
+        Example { cell: "%save a b all.safetensors", needs: Needs::File, shows: "" },
+    ],
+};
+
+/// `NAME = PATH`, with or without `=`.
+#[derive(Clone, Copy, Debug)]
+struct NamedFile(FilePath);
+
+/// A buffer to be made, and the file that it is made from.
+#[derive(Debug)]
+struct Named {
+    name: Placed<String>,
+    path: Placed<String>,
+}
+
+/// Takes the name in front of a file apart: its length, and where the file begins.
+fn name_before(text: &str) -> (usize, usize) {
+    let name = text.find(|c: char| c.is_whitespace() || c == '=').unwrap_or(text.len());
+    let rest = text[name..].trim_start();
+    let rest = rest.strip_prefix('=').unwrap_or(rest).trim_start();
+    (name, text.len() - rest.len())
+}
+
+impl Takes for NamedFile {
+    type Value = Named;
+
+    fn placeholder(&self) -> String {
+        self.0.placeholder()
+    }
+
+    fn expected(&self) -> String {
+        self.0.expected()
+    }
+
+    fn parse(&self, input: &Input<'_>) -> Result<Named> {
+        let (name, path) = name_before(&input.cell[input.span.clone()]);
+        let name_span = input.span.start..input.span.start + name;
+        let words = words(input.cell, input.span.start + path..input.span.end)?;
+        let [path] = words.as_slice() else {
+            let error = Diagnostic::error("usage", "`%load` takes a name and a file").at(input.span.clone(), "");
+            return Err(error.help("`%load NAME = PATH`").into());
+        };
+        let name = Placed { value: input.cell[name_span.clone()].to_owned(), span: name_span };
+        check_name(&name)?;
+        Ok(Named { name, path: Placed { value: path.text.clone(), span: path.span.clone() } })
+    }
+
+    fn extent(&self) -> Extent {
+        Extent::Rest
+    }
+
+    fn candidates(&self, typed: &str, workspace: &Workspace) -> Candidates {
+        let (name, path) = name_before(typed);
+        if name == typed.len() {
+            return Candidates::default();
+        }
+        let found = self.0.candidates(&typed[path..], workspace);
+        Candidates { kept: path + found.kept, ..found }
+    }
+}
 
 impl Magic for Load {
     fn spec(&self) -> &'static Spec {
-        &Spec {
-            name: "load",
-            kind: Kind::Line,
-            summary: "make a buffer from a .npy, .npz or .safetensors file",
-            usage: "NAME = PATH or NAME = PATH[ENTRY]",
-            details: "`%load x = data/x.npy`\n`%load w = model.safetensors[layers.0.weight]`\n\
-                      A path with blanks stands in quotes. Relative paths begin at the notebook's directory. numpy has no \
-                      bf16 and no fp8: `%load x = x.npy --dtype bf16` reads 16-bit integers as bf16.",
-            options: LOAD_OPTIONS,
-        }
+        &LOAD_SPEC
     }
 
-    fn run(&self, call: &Call<'_>, workspace: &mut Workspace, _: Context<'_>) -> Result<Option<Output>> {
-        let (arguments, place) = on_device::split(call, workspace)?;
-        let mut words = words(&Call { arguments, ..call.clone() });
-        let usage = || Diagnostic::error("usage", "`%load` takes a name and a file").help("`%load NAME = PATH`");
-        let dtype = take_dtype(&mut words)?;
-        let ((name, name_span), path) = match words.as_slice() {
-            [name, (equals, _), path] if equals == "=" => (name.clone(), path.clone()),
-            [name, path] => (name.clone(), path.clone()),
-            _ => return Err(usage().at(call.arguments.clone(), "")),
-        };
-        check_name(&name, &name_span)?;
-        let (path, entry) = files::split_entry(&path.0);
-        let span = words.last().map_or(call.arguments.clone(), |(_, span)| span.clone());
+    fn run(&self, typed: &Typed<'_>, workspace: &mut Workspace, _: Context<'_>) -> Result<Option<Output>> {
+        let Named { name, path: named } = typed.required(&SOURCE)?;
+        let (path, entry) = files::split_entry(&named.value);
         let mut contents =
-            files::read(&path, entry.as_deref()).map_err(|error| refused(error, "read", &path, &span))?;
-        if let Some((dtype, span)) = dtype {
-            contents = reinterpret(contents, dtype, &span)?;
+            files::read(&path, entry.as_deref()).map_err(|error| refused(error, "read", &path, &named.span))?;
+        if let Some(dtype) = typed.get(&DTYPE) {
+            contents = reinterpret(contents, *dtype, &typed.place(&DTYPE))?;
         }
+        let place = place(typed, workspace)?;
         let shown = entry.map_or_else(|| path.display().to_string(), |entry| format!("{}[{entry}]", path.display()));
-        Ok(Some(Output::text(line(store_at(workspace, place, &name, &contents, Recipe::File(shown))?))))
+        let buffer = store_at(workspace, place, &name.value, &contents, Recipe::File(shown))?;
+        Ok(Some(Output::text(line(buffer))))
     }
 }
 
 impl Magic for Save {
     fn spec(&self) -> &'static Spec {
-        &Spec {
-            name: "save",
-            kind: Kind::Line,
-            summary: "write buffers to a .npy, .npz or .safetensors file",
-            usage: "NAME … PATH",
-            details: "`%save c out/c.npy`\n`%save a b c all.safetensors`\n\
-                      .npy takes one buffer. numpy has no bf16 and no fp8: their bits are written as u16 and u8.",
-            options: &[],
-        }
+        &SAVE_SPEC
     }
 
-    fn run(&self, call: &Call<'_>, workspace: &mut Workspace, _: Context<'_>) -> Result<Option<Output>> {
-        let words = words(call);
-        let Some(((path, span), names)) = words.split_last().filter(|(_, names)| !names.is_empty()) else {
-            let error = Diagnostic::error("usage", "`%save` takes buffers and a file").at(call.arguments.clone(), "");
-            return Err(error.help("`%save NAME PATH`"));
-        };
+    fn run(&self, typed: &Typed<'_>, workspace: &mut Workspace, _: Context<'_>) -> Result<Option<Output>> {
+        let Placed { value: path, span } = typed.required(&TARGET)?;
+        let names: Vec<&Placed<String>> = typed.all(&NAMES).collect();
         let mut arrays = Vec::new();
         let mut notes = Vec::new();
-        for (index, (name, span)) in names.iter().enumerate() {
-            if let Some((_, first)) = names[..index].iter().find(|(earlier, _)| earlier == name) {
-                let error = Diagnostic::error("name-twice", format!("`{name}` is named twice")).at(span.clone(), "");
-                return Err(error.because(first.clone(), "the first time"));
+        for (index, named) in names.iter().enumerate() {
+            let name = &named.value;
+            if let Some(first) = names[..index].iter().find(|earlier| earlier.value == *name) {
+                let error = Diagnostic::error("name-twice", format!("`{name}` is named twice"));
+                let error = error.at(named.span.clone(), "").because(first.span.clone(), "the first time");
+                return Err(error);
             }
-            let Some(buffer) = workspace.buffers.get(name) else {
-                let error = Diagnostic::error("unknown-buffer", format!("no buffer is named `{name}`"));
-                let error = error.at(span.clone(), "not found");
-                return Err(match nearest(name, workspace.buffers.names()) {
-                    Some(near) => error.help(format!("did you mean `{near}`?")),
-                    None => error.help("`%bufs` lists the buffers"),
-                });
-            };
+            let buffer = BufferName::find(named, workspace)?;
             let bytes = workspace.bytes_of(buffer)?;
             arrays.push((name.clone(), Contents { dtype: buffer.dtype, shape: buffer.shape.clone(), bytes }));
             let stand_in = match buffer.dtype {
@@ -115,84 +179,15 @@ impl Magic for Save {
     }
 }
 
-/// Words of the arguments with their places; quotes hold a word together.
-fn words(call: &Call<'_>) -> Vec<(String, Range<usize>)> {
-    let mut words = Vec::new();
-    let text = call.arguments_text();
-    let mut rest = text.char_indices().peekable();
-    while let Some(&(start, first)) = rest.peek() {
-        if first.is_whitespace() {
-            rest.next();
-            continue;
-        }
-        let mut word = String::new();
-        let mut quote = None;
-        let mut end = start;
-        while let Some(&(at, c)) = rest.peek() {
-            if quote.is_none() && c.is_whitespace() {
-                break;
-            }
-            rest.next();
-            end = at + c.len_utf8();
-            match quote {
-                Some(open) if c == open => quote = None,
-                None if matches!(c, '"' | '\'') => quote = Some(c),
-                _ => word.push(c),
-            }
-        }
-        words.push((word, call.arguments.start + start..call.arguments.start + end));
+/// Refuses a name that no buffer can have.
+fn check_name(name: &Placed<String>) -> Result<()> {
+    let text = &name.value;
+    let is_letter = |c: char| c.is_alphanumeric() || c == '_';
+    if text.starts_with(|c: char| is_letter(c) && !c.is_numeric()) && text.chars().all(is_letter) {
+        return new_name(text, &name.span);
     }
-    // `x=file` is as good as `x = file`.
-    if let Some((first, span)) = words.first().cloned()
-        && let Some((name, path)) = first.split_once('=')
-        && !name.is_empty()
-    {
-        let middle = span.start + name.len();
-        let mut parts = vec![(name.to_owned(), span.start..middle), ("=".to_owned(), middle..middle + 1)];
-        if !path.is_empty() {
-            parts.push((path.to_owned(), middle + 1..span.end));
-        }
-        words.splice(0..1, parts);
-    }
-    words
-}
-
-type Word = (String, Range<usize>);
-
-/// Takes `--dtype TYPE` out of the words.
-fn take_dtype(words: &mut Vec<Word>) -> Result<Option<(Dtype, Range<usize>)>> {
-    let Some(at) = words.iter().position(|(word, _)| word.starts_with("--")) else { return Ok(None) };
-    let (option, span) = words.remove(at);
-    let (name, value) = match option.split_once('=') {
-        Some((name, value)) => (name.to_owned(), Some((value.to_owned(), span.clone()))),
-        None if at < words.len() => (option, Some(words.remove(at))),
-        None => (option, None),
-    };
-    if name != "--dtype" {
-        let error = Diagnostic::error("unknown-option", format!("there is no option `{name}` here")).at(span, "");
-        return Err(error.help("`%load --help` lists the options"));
-    }
-    let dtype = value.as_ref().and_then(|(value, _)| Dtype::parse(value));
-    match (dtype, value) {
-        (Some(dtype), Some((_, span))) => Ok(Some((dtype, span))),
-        (_, value) => {
-            let span = value.map_or(span, |(_, span)| span);
-            let names = Dtype::ALL.map(Dtype::name).join(", ");
-            let error = Diagnostic::error("dtype", "`--dtype` takes a data type").at(span, "");
-            Err(error.note(format!("there are {names}")))
-        }
-    }
-}
-
-fn check_name(name: &str, span: &Range<usize>) -> Result<()> {
-    let mut chars = name.chars();
-    let good =
-        chars.next().is_some_and(|c| c.is_alphabetic() || c == '_') && chars.all(|c| c.is_alphanumeric() || c == '_');
-    if good && Dtype::parse(name).is_none() {
-        return Ok(());
-    }
-    let error = Diagnostic::error("buffer-name", format!("`{name}` cannot name a buffer")).at(span.clone(), "");
-    Err(error.note("a name has letters, digits and `_`, and is no data type"))
+    let error = Diagnostic::error("buffer-name", format!("`{text}` cannot name a buffer")).at(name.span.clone(), "");
+    Err(error.note("a name has letters, digits and `_`, and does not begin with a digit").into())
 }
 
 fn reinterpret(contents: Contents, dtype: Dtype, span: &Range<usize>) -> Result<Contents> {

@@ -1,48 +1,43 @@
 //! `%free` and `%reset`: forgetting.
 
-use crate::expression::Parser;
-use crate::magics::{Call, Kind, Magic, Spec, no_arguments};
+use crate::magics::declare::kinds::BufferName;
+use crate::magics::declare::{Argument, Typed};
+use crate::magics::{Example, Kind, Magic, Needs, Spec};
 use crate::render::Output;
 use crate::workspace::{Context, Workspace};
-use warpbook_diagnostic::{Diagnostic, Result, nearest};
+use warpbook_diagnostic::Result;
 
 /// `%free NAME…`
 pub struct Free;
 
+const NAMES: Argument<BufferName> =
+    Argument::several("NAME", BufferName { placeholder: "NAME", scalars: true }, "buffers or named scalars");
+
+const FREE_SPEC: Spec = Spec {
+    name: "free",
+    kind: Kind::Line,
+    summary: "forget buffers and scalars, and give their memory back",
+    arguments: &[&NAMES],
+    options: &[],
+    details: "",
+    examples: &[Example { cell: "%free a b", needs: Needs::Buffers, shows: "" }],
+};
+
 impl Magic for Free {
     fn spec(&self) -> &'static Spec {
-        &Spec {
-            name: "free",
-            kind: Kind::Line,
-            summary: "forget buffers and scalars, and give their memory back",
-            usage: "NAME …",
-            details: "",
-            options: &[],
-        }
+        &FREE_SPEC
     }
 
-    fn run(&self, call: &Call<'_>, workspace: &mut Workspace, _: Context<'_>) -> Result<Option<Output>> {
-        let mut parser = Parser::new(&call.cell.text, call.arguments.clone())?;
-        let mut names = Vec::new();
-        while !parser.at_end() {
-            let Some((name, span)) = parser.name() else { return Err(parser.unexpected("the name of a buffer")) };
-            if workspace.buffers.get(&name).is_none() && workspace.scalars.get(&name).is_none() {
-                let error = Diagnostic::error("unknown-buffer", format!("nothing is named `{name}`")).at(span, "");
-                return Err(match nearest(&name, workspace.buffers.names()) {
-                    Some(near) => error.help(format!("did you mean `{near}`?")),
-                    None => error.help("`%bufs` lists the buffers"),
-                });
+    fn run(&self, typed: &Typed<'_>, workspace: &mut Workspace, _: Context<'_>) -> Result<Option<Output>> {
+        // Nothing is freed unless all of the names are known.
+        for name in typed.all(&NAMES) {
+            if workspace.scalars.get(&name.value).is_none() {
+                BufferName::find(name, workspace)?;
             }
-            names.push(name);
-            parser.accept(",");
         }
-        if names.is_empty() {
-            return Err(parser.unexpected("the name of a buffer"));
-        }
-        // Only when all of them are known.
-        for name in names {
-            workspace.free_buffer(&name);
-            workspace.scalars.remove(&name);
+        for name in typed.all(&NAMES) {
+            workspace.free_buffer(&name.value);
+            workspace.scalars.remove(&name.value);
         }
         Ok(None)
     }
@@ -51,20 +46,22 @@ impl Magic for Free {
 /// `%reset`
 pub struct Reset;
 
+const RESET_SPEC: Spec = Spec {
+    name: "reset",
+    kind: Kind::Line,
+    summary: "forget all buffers, scalars, kernels and definitions",
+    arguments: &[],
+    options: &[],
+    details: "Target, device and Triton version stay as they were chosen; Rust cells keep their state.",
+    examples: &[Example { cell: "%reset\n%bufs", needs: Needs::Buffers, shows: "no buffers" }],
+};
+
 impl Magic for Reset {
     fn spec(&self) -> &'static Spec {
-        &Spec {
-            name: "reset",
-            kind: Kind::Line,
-            summary: "forget all buffers, scalars, kernels and definitions",
-            usage: "",
-            details: "Target, device and Triton version stay as they were chosen; Rust cells keep their state.",
-            options: &[],
-        }
+        &RESET_SPEC
     }
 
-    fn run(&self, call: &Call<'_>, workspace: &mut Workspace, _: Context<'_>) -> Result<Option<Output>> {
-        no_arguments(call)?;
+    fn run(&self, _: &Typed<'_>, workspace: &mut Workspace, _: Context<'_>) -> Result<Option<Output>> {
         workspace.reset();
         Ok(None)
     }

@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use crate::magics::{Call, Kind, Magic, Spec, no_arguments};
+use crate::magics::declare::Typed;
+use crate::magics::{Example, Kind, Magic, Needs, Spec};
 use crate::render::{Column, Document, Output, Table, bytes_text};
 use crate::workspace::{Context, Workspace};
 use warpbook_device::{Buffer, Device};
@@ -11,20 +12,22 @@ use warpbook_diagnostic::Result;
 /// `%bufs`
 pub struct Bufs;
 
+const SPEC: Spec = Spec {
+    name: "bufs",
+    kind: Kind::Line,
+    summary: "list the buffers and the named scalars",
+    arguments: &[],
+    options: &[],
+    details: "",
+    examples: &[Example { cell: "%bufs", needs: Needs::Buffers, shows: "a     f16   [64, 64]  8 KiB" }],
+};
+
 impl Magic for Bufs {
     fn spec(&self) -> &'static Spec {
-        &Spec {
-            name: "bufs",
-            kind: Kind::Line,
-            summary: "list the buffers and the named scalars",
-            usage: "",
-            details: "",
-            options: &[],
-        }
+        &SPEC
     }
 
-    fn run(&self, call: &Call<'_>, workspace: &mut Workspace, _: Context<'_>) -> Result<Option<Output>> {
-        no_arguments(call)?;
+    fn run(&self, _: &Typed<'_>, workspace: &mut Workspace, _: Context<'_>) -> Result<Option<Output>> {
         // Where they live is said where it is not all in one place.
         let apart = !workspace.is_in_one_place();
         let rows: Vec<Vec<String>> = workspace.buffers.iter().map(|buffer| row(buffer, apart)).collect();

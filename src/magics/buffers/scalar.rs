@@ -1,50 +1,59 @@
 //! `%let`: names scalars.
 
-use crate::expression::{Parser, evaluate};
-use crate::magics::{Call, Kind, Magic, Spec};
+use crate::expression::evaluate;
+use crate::magics::declare::kinds::Assignments;
+use crate::magics::declare::{Argument, Typed};
+use crate::magics::{Example, Kind, Magic, Needs, Spec};
 use crate::render::Output;
 use crate::workspace::{Context, Workspace};
-use warpbook_device::Dtype;
 use warpbook_diagnostic::{Diagnostic, Result};
 
 /// `%let NAME = EXPRESSION, …`
 pub struct Let;
 
+/// Functions of scalars.
+const FUNCTIONS: [&str; 8] = ["cdiv", "min", "max", "abs", "round", "sqrt", "log2", "next_power_of_2"];
+
+const ASSIGNMENTS: Argument<Assignments> = Argument::required(
+    "NAME",
+    Assignments {
+        placeholder: "NAME = EXPRESSION, …",
+        most: usize::MAX,
+        names: || FUNCTIONS.map(str::to_owned).to_vec(),
+    },
+    "names and their values; each can be used in the ones after it",
+);
+
+const SPEC: Spec = Spec {
+    name: "let",
+    kind: Kind::Line,
+    summary: "name a number, a string, a data type or a tuple",
+    arguments: &[&ASSIGNMENTS],
+    options: &[],
+    details: "The names can be used in grids, arguments and other expressions. Expressions are Python's, with `cdiv min max \
+              abs round sqrt log2 next_power_of_2` and casts.",
+    examples: &[
+        Example { cell: "%let M = 512, N = 2 * M\n%show N", needs: Needs::Nothing, shows: "1024" },
+        Example { cell: "%let shape = a.shape\n%show shape[0]", needs: Needs::Buffers, shows: "64" },
+    ],
+};
+
 impl Magic for Let {
     fn spec(&self) -> &'static Spec {
-        &Spec {
-            name: "let",
-            kind: Kind::Line,
-            summary: "name a number, a string, a data type or a tuple",
-            usage: "NAME = EXPRESSION, …",
-            details: "Names can be used in grids, arguments and other expressions:\n\
-                      `%let M = 512, N = 2 * M`\n\
-                      `%let shape = a.shape`\n\
-                      Expressions are Python's, with `cdiv min max abs round sqrt log2 next_power_of_2` and casts.",
-            options: &[],
-        }
+        &SPEC
     }
 
-    fn run(&self, call: &Call<'_>, workspace: &mut Workspace, _: Context<'_>) -> Result<Option<Output>> {
-        let mut parser = Parser::new(&call.cell.text, call.arguments.clone())?;
-        loop {
-            let Some((name, span)) = parser.name() else { return Err(parser.unexpected("a name")) };
-            if Dtype::parse(&name).is_some() || matches!(name.as_str(), "tl" | "inf" | "nan") {
-                let error = Diagnostic::error("reserved-name", format!("`{name}` means something else in expressions"));
-                return Err(error.at(span, "choose another name"));
-            }
-            if workspace.buffers.get(&name).is_some() {
+    fn run(&self, typed: &Typed<'_>, workspace: &mut Workspace, _: Context<'_>) -> Result<Option<Output>> {
+        for assignment in typed.required(&ASSIGNMENTS)? {
+            let name = &assignment.name;
+            if workspace.buffers.get(name).is_some() {
                 let error = Diagnostic::error("name-taken", format!("`{name}` is a buffer"));
-                return Err(error.at(span, "").help(format!("`%free {name}` first, or choose another name")));
+                let error = error.at(assignment.span.clone(), "");
+                return Err(error.help(format!("`%free {name}` first, or choose another name")));
             }
-            parser.expect("=")?;
-            let value = evaluate(&parser.expression()?, &workspace.scope())?;
+            let value = evaluate(&assignment.value, &workspace.scope())?;
             // At once, so that the next one can use it.
-            workspace.scalars.set(&name, value);
-            if parser.at_end() {
-                break;
-            }
-            parser.expect(",")?;
+            workspace.scalars.set(name, value);
         }
         Ok(None)
     }

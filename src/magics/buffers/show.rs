@@ -4,9 +4,10 @@ use serde_json::json;
 
 use crate::expression::tensor::functions;
 use crate::expression::tensor::{Elements, Tensor, Value};
-use crate::expression::{Expr, ExprKind, parse_with_options};
-use crate::magics::options::check_options;
-use crate::magics::{Call, Kind, Magic, OptionSpec, Spec};
+use crate::expression::{Expr, ExprKind};
+use crate::magics::declare::kinds::{Expression, Switch};
+use crate::magics::declare::{Argument, Typed};
+use crate::magics::{Example, Kind, Magic, Needs, Spec};
 use crate::render::array::{self, Array, Cells};
 use crate::render::{Column, Document, Output, Table, grouped};
 use crate::workspace::recipe::expressions;
@@ -14,56 +15,63 @@ use crate::workspace::{Context, Workspace, resolve_view};
 use warpbook_device::{Contents, Dtype, Number};
 use warpbook_diagnostic::{Diagnostic, Result};
 
-/// `%show EXPR`
+/// `%show EXPRESSION`
 pub struct Show;
 
-const OPTIONS: &[OptionSpec] = &[
-    OptionSpec { name: "--full", value: "", help: "every element, however many there are" },
-    OptionSpec { name: "--stats", value: "", help: "least, largest, mean, deviation, zeros, NaN and inf as well" },
-];
+const EXPRESSION: Argument<Expression> = Argument::required(
+    "EXPRESSION",
+    Expression { placeholder: "EXPRESSION", names: || functions().collect() },
+    "a buffer, a view (`a[:4, 2]`), or any expression of tensors and scalars",
+);
+const FULL: Argument<Switch> = Argument::option("--full", Switch, "every element, however many there are");
+const STATS: Argument<Switch> =
+    Argument::option("--stats", Switch, "least, largest, mean, deviation, zeros, NaN and inf as well");
 
 /// Elements that are shown in full at most: those of 512 × 512.
 const MOST: usize = 1 << 18;
 
+const SPEC: Spec = Spec {
+    name: "show",
+    kind: Kind::Line,
+    summary: "show a buffer, a view or any expression of tensors",
+    arguments: &[&EXPRESSION],
+    options: &[&FULL, &STATS],
+    details: "Expressions are numpy's, in double precision; only a cast rounds: `f16(x)`, `x.to(bf16)`.\n\
+              Operators: `+ - * / // % ** @ & | ^ ~ << >> < <= > >= == !=`, `x[1:, None, -1]`, `x.T`, \
+              `y if condition else z`.\n\
+              Along axes (`axis=…`, `keepdims=True`): sum mean max min prod any all argmax argmin var std logsumexp; \
+              softmax log_softmax cumsum cumprod sort argsort flip.\n\
+              Of each element: exp exp2 log log2 sqrt rsqrt sin cos tanh erf sigmoid relu gelu silu abs floor ceil round \
+              isnan isinf isfinite clamp where maximum minimum.\n\
+              Shapes: reshape transpose permute broadcast_to concat stack tril triu outer dot; arange zeros ones full eye \
+              rand randn randint. Most are methods too: `x.sum(axis=0)`.",
+    examples: &[
+        Example { cell: "%show a[:4, :4]", needs: Needs::Buffers, shows: "f16 [4, 4]" },
+        Example { cell: "%show softmax(a @ b.T / 8, axis=-1) --stats", needs: Needs::Buffers, shows: "mean" },
+        Example {
+            cell: "%show arange(12).reshape(3, 4).sum(axis=0)",
+            needs: Needs::Nothing,
+            shows: "[12  15  18  21]",
+        },
+    ],
+};
+
 impl Magic for Show {
     fn spec(&self) -> &'static Spec {
-        &Spec {
-            name: "show",
-            kind: Kind::Line,
-            summary: "show a buffer, a view or any expression of tensors",
-            usage: "EXPRESSION [--full] [--stats]",
-            details: "`%show a[:4, :4]`\n\
-                      `%show softmax(a @ b.T / 8, axis=-1) --stats`\n\
-                      Expressions are numpy's, in double precision; only a cast rounds: `f16(x)`, `x.to(bf16)`.\n\
-                      Operators: `+ - * / // % ** @ & | ^ ~ << >> < <= > >= == !=`, `x[1:, None, -1]`, `x.T`, \
-                      `y if condition else z`.\n\
-                      Along axes (`axis=…`, `keepdims=True`): sum mean max min prod any all argmax argmin var std \
-                      logsumexp; softmax log_softmax cumsum cumprod sort argsort flip.\n\
-                      Of each element: exp exp2 log log2 sqrt rsqrt sin cos tanh erf sigmoid relu gelu silu abs floor \
-                      ceil round isnan isinf isfinite clamp where maximum minimum.\n\
-                      Shapes: reshape transpose permute broadcast_to concat stack tril triu outer dot; arange zeros \
-                      ones full eye rand randn randint. Most are methods too: `x.sum(axis=0)`.",
-            options: OPTIONS,
-        }
+        &SPEC
     }
 
-    fn words(&self) -> Vec<String> {
-        functions().collect()
-    }
-
-    fn run(&self, call: &Call<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
-        let switches: Vec<&str> = OPTIONS.iter().map(|option| option.name).collect();
-        let (expression, options) = parse_with_options(&call.cell.text, call.arguments.clone(), &switches)?;
-        check_options(&options, OPTIONS)?;
-        let has = |name: &str| options.iter().any(|option| option.name == name);
-        let shown = Shown::of(&expression, workspace, &context)?;
+    fn run(&self, typed: &Typed<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
+        let expression = typed.required(&EXPRESSION)?;
+        let is_full = typed.has(&FULL);
+        let shown = Shown::of(expression, workspace, &context)?;
         let (shape, head) = match &shown {
             Shown::Scalar(text) => return Ok(Some(Output::text(text))),
             Shown::Buffer(contents) => (&contents.shape, format!("{} {:?}", contents.dtype, contents.shape)),
             Shown::Tensor(tensor) => (&tensor.shape, format!("{} {:?}", kind(tensor), tensor.shape)),
         };
         let count = shown.count();
-        if has("--full") && count > MOST {
+        if is_full && count > MOST {
             let error =
                 Diagnostic::error("too-large", format!("{} elements are too many to read", grouped(count as u64)));
             let error = error.at(expression.span.clone(), "");
@@ -73,12 +81,12 @@ impl Magic for Show {
         if let Shown::Tensor(Tensor { dtype: None, data: Elements::Float(_), .. }) = &shown {
             head.push_str(" · not rounded to any type");
         }
-        let cells = Cells { shape, element: &|index| shown.element(index), is_full: has("--full") };
+        let cells = Cells { shape, element: &|index| shown.element(index), is_full };
         let mut document = Document::default();
         document.line(head);
         document.push(Array::new(&cells));
         let mut facts = json!({ "shape": shape, "dtype": shown.dtype() });
-        if has("--stats") {
+        if typed.has(&STATS) {
             let stats = Statistics::of(&shown);
             document.push(stats.table());
             facts["stats"] = stats.json();

@@ -4,7 +4,10 @@ use std::ops::Range;
 
 use base64::Engine;
 
-use crate::magics::{Call, Kind, Magic, OptionSpec, Spec};
+use super::options::VERSION;
+use crate::magics::declare::kinds::{Kernel as KernelKind, StageName};
+use crate::magics::declare::{Argument, Typed};
+use crate::magics::{Call, Example, Kind, Magic, Needs, Spec};
 use crate::render::Output;
 use crate::workspace::{Context, Kernel, Version, Workspace};
 use warpbook_compiler::meta::comment;
@@ -18,19 +21,25 @@ pub struct Edit;
 /// Columns of a cubin's base64.
 const COLUMNS: usize = 76;
 
-/// The option of `%edit` and `%%patch`.
-pub const VERSION: OptionSpec =
-    OptionSpec { name: "--version", value: "N", help: "take this version of the kernel rather than the newest" };
-
+const STAGE: Argument<StageName> = Argument::required("STAGE", StageName::ENTRIES, "the stage whose text is edited");
+const KERNEL: Argument<KernelKind> = Argument::optional(
+    "KERNEL",
+    KernelKind,
+    "the kernel; without it, the one used last. `matmul@2` is its version 2; without a number, its newest",
+);
 const SPEC: Spec = Spec {
     name: "edit",
     kind: Kind::Line,
     summary: "put a stage's text into a new cell, ready to change",
-    usage: "STAGE [KERNEL] [--version N]",
-    details: "STAGE is `triton`, `gluon`, `ttir`, `ttgir`, `llir`, `ptx` or `cubin`. The new cell has its header: run it, \
-              and the kernel is launched as it was launched last. A `warpbook:` comment in its first line keeps what the \
-              text itself does not say (shared memory, scratch, the parameters' names and types).",
-    options: &[VERSION],
+    arguments: &[&STAGE, &KERNEL],
+    options: &[&VERSION],
+    details: "The new cell has its header: run it, and the kernel is launched as it was launched last. A `warpbook:` comment \
+              in its first line keeps what the text itself does not state (shared memory, scratch, names and types of the \
+              parameters).",
+    examples: &[
+        Example { cell: "%edit ptx scale", needs: Needs::Kernel, shows: "%%ptx scale" },
+        Example { cell: "%edit ttgir matmul@1", needs: Needs::Matmul, shows: "%%ttgir matmul" },
+    ],
 };
 
 impl Magic for Edit {
@@ -38,31 +47,16 @@ impl Magic for Edit {
         &SPEC
     }
 
-    fn words(&self) -> Vec<String> {
-        Stage::ENTRIES.map(|stage| stage.name().to_owned()).to_vec()
-    }
-
-    fn run(&self, call: &Call<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
-        let mut words = words(&call.cell.text, call.arguments.clone());
-        let stage = stage(call, words.next())?;
-        let (mut name, mut number) = (None, None);
-        while let Some(word) = words.next() {
-            let text = &call.cell.text[word.clone()];
-            if text == VERSION.name {
-                number = Some(words.next().unwrap_or(word.end..word.end));
-            } else if text.starts_with(VERSION.name) && text[VERSION.name.len()..].starts_with('=') {
-                number = Some(word.start + VERSION.name.len() + 1..word.end);
-            } else if name.is_none() && !text.starts_with('-') {
-                name = Some(word);
-            } else {
-                let error = Diagnostic::error("unexpected-argument", format!("`%edit` has no use for `{text}`"));
-                return Err(error.at(word, "").help(format!("%edit {}", SPEC.usage)));
-            }
-        }
-        let kernel = kernel(workspace, name.as_ref().map(|span| (&call.cell.text[span.clone()], span.clone())), call)?;
-        let version = match number {
-            Some(span) => numbered(kernel, &call.cell.text[span.clone()], span)?,
-            None => newest(kernel, call)?,
+    fn run(&self, typed: &Typed<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
+        let call = typed.call;
+        let stage = *typed.required(&STAGE)?;
+        let named = typed.get(&KERNEL);
+        let name = named.and_then(|named| named.name.as_ref());
+        let kernel = kernel(workspace, name.map(|name| (name.value.as_str(), name.span.clone())), call)?;
+        let version = match (typed.get(&VERSION), named.and_then(|named| named.version.as_ref())) {
+            (Some(number), _) => numbered(kernel, &number.to_string(), typed.place(&VERSION))?,
+            (None, Some(number)) => numbered(kernel, &number.value, number.span.clone())?,
+            (None, None) => newest(kernel, call)?,
         };
         let artifact = artifact(kernel, version, stage).map_err(|error| error.at(call.arguments.clone(), ""))?;
         let text = match stage {
@@ -97,40 +91,6 @@ fn base64_lines(bytes: &[u8]) -> String {
     }
     lines.push('\n');
     lines
-}
-
-/// The bytes of each word.
-pub fn words(text: &str, range: Range<usize>) -> impl Iterator<Item = Range<usize>> {
-    let content = &text[range.clone()];
-    let start = range.start;
-    content.split_whitespace().map(move |word| {
-        // A word is a part of `content`.
-        let at = start + (word.as_ptr() as usize - content.as_ptr() as usize);
-        at..at + word.len()
-    })
-}
-
-/// The stage that the first word names.
-pub fn stage(call: &Call<'_>, word: Option<Range<usize>>) -> Result<Stage> {
-    let names = || Stage::ENTRIES.into_iter().map(Stage::name);
-    let list = || names().collect::<Vec<_>>().join(", ");
-    let magic = &call.cell.text[call.name.clone()];
-    let Some(span) = word else {
-        let error = Diagnostic::error("missing-argument", format!("`{magic}` wants a stage")).at(call.name.clone(), "");
-        return Err(error.help(format!("one of: {}", list())));
-    };
-    let text = &call.cell.text[span.clone()];
-    match text.parse() {
-        Ok(stage) if stage != Stage::Sass => Ok(stage),
-        _ => {
-            let error =
-                Diagnostic::error("unknown-stage", format!("`{text}` is no stage that can be edited")).at(span, "");
-            Err(match nearest(text, names()) {
-                Some(near) => error.help(format!("did you mean `{near}`?")),
-                None => error.help(format!("one of: {}", list())),
-            })
-        }
-    }
 }
 
 /// A kernel by name, or the one that was used last.

@@ -1,223 +1,183 @@
-//! Options of the header that are not the compiler's: facts about a launch that no text carries, and how often.
+//! Options of cells that compile and launch: facts about a launch that no text carries, how it is measured, and what the
+//! emulator checks.
 
-use std::time::Duration;
-
-use crate::expression::{HeaderOption, LaunchHeader};
 use crate::launch::run::Checks;
-use crate::magics::OptionSpec;
+use crate::magics::declare::kinds::{
+    FilePath, List, Maybe, Number, Placed, Seconds, Switch, TargetName, Text, TritonVersion, VersionNumber,
+};
+use crate::magics::declare::{Argument, Declared, Input, Takes, Typed};
 use crate::magics::settings::place::ON;
 use warpbook_compiler::meta::inherit;
-use warpbook_compiler::{LaunchMeta, Origin, PassEdits, Scratch, Sourced, Stage, Target};
+use warpbook_compiler::{LaunchMeta, Origin, PassEdits, Scratch, Sourced, Stage};
 use warpbook_device::TimingPlan;
 use warpbook_diagnostic::{Diagnostic, Result};
 
-/// Options that take no value.
-pub const SWITCHES: [&str; 4] = ["--compile", "--warm", "--check", "--contract"];
+pub const BENCH: Argument<Maybe<Number<u32>>> = Argument::option(
+    "--bench",
+    Maybe(Number::new("N", "a number of launches").between(1, 100_000)),
+    "measure N more launches (by default as many as 100 ms hold, 20 on the emulator) and plot the latency",
+);
+pub const COMPILE: Argument<Switch> =
+    Argument::option("--compile", Switch, "compile down to the cubin and show its resources, without launching");
+pub const TARGET: Argument<TargetName> =
+    Argument::option("--target", TargetName, "compile this cell for another architecture");
+pub const TRITON: Argument<TritonVersion> =
+    Argument::option("--triton", TritonVersion, "compile this cell with another Triton");
+pub const SHARED: Argument<Number<u32>> = Argument::option(
+    "--shared",
+    Number::new("BYTES", "a number of bytes"),
+    "dynamic shared memory, where the text does not state it",
+);
+pub const THREADS: Argument<Number<u32>> = Argument::option(
+    "--threads",
+    Number::new("N", "a number of threads"),
+    "threads per block, where the text does not state it",
+);
+pub const SCRATCH: Argument<ScratchSize> =
+    Argument::option("--scratch", ScratchSize, "global scratch per block, and its alignment, in bytes");
+pub const TIMEOUT: Argument<Seconds> =
+    Argument::option("--timeout", Seconds, "end the launch, with an error, after this time");
+pub const WARM: Argument<Switch> =
+    Argument::option("--warm", Switch, "with `--bench`: do not flush the L2 cache before each launch");
+pub const CHECK: Argument<Switch> = Argument::option(
+    "--check",
+    Switch,
+    "on the emulator: data races, missing waits and fences, misused barriers, values that nothing has written",
+);
+pub const SEED: Argument<Number<u64>> = Argument::option(
+    "--seed",
+    Number::new("N", "a number: the seed"),
+    "on the emulator: another order of warps and of copies that land",
+);
+pub const CONTRACT: Argument<Switch> = Argument::option(
+    "--contract",
+    Switch,
+    "on the emulator: contract the multiplications and additions that ptxas contracts, read from the cubin",
+);
+const PASS: Text = Text::new("PASS", "the name of a pass, as `%passes` shows it");
+pub const SKIP: Argument<List<Text>> =
+    Argument::option("--skip", List::new("PASS,…", PASS), "leave a pass out; with commas between several");
+pub const UNTIL: Argument<Text> = Argument::option("--until", PASS, "leave out the passes after this one of its stage");
+pub const AFTER: Argument<Text> = Argument::option(
+    "--after",
+    PASS,
+    "the text is the output of this pass: the rest of its stage goes on from there (`%passes --edit PASS`)",
+);
+pub const FILE: Argument<FilePath> = Argument::option(
+    "--file",
+    FilePath { placeholder: "PATH", expected: "a file", extensions: &["cubin"] },
+    "read the cubin from a file; the cell has no body then",
+);
+pub const FROM: Argument<Text> = Argument::option(
+    "--from",
+    Text::new("MODULE:FUNCTION", "MODULE:FUNCTION or FILE.py:FUNCTION"),
+    "take the kernel from an installed package, or from FILE.py:FUNCTION",
+);
+pub const CONFIG: Argument<Number<usize>> = Argument::option(
+    "--config",
+    Number::new("I", "the number of a configuration"),
+    "the autotuner's configuration to take, by its number",
+);
+pub const VERSION: Argument<VersionNumber> =
+    Argument::option("--version", VersionNumber, "this version of the kernel rather than the newest; as `KERNEL@N`");
 
 /// Options of every stage magic.
-pub const STAGE_OPTIONS: &[OptionSpec] = &[
-    OptionSpec {
-        name: "--bench",
-        value: "[N]",
-        help: "measure N more launches (as many as 100 ms hold, 20 on the emulator) and plot the latency",
-    },
-    OptionSpec {
-        name: "--compile",
-        value: "",
-        help: "compile down to the cubin and show what it takes, without launching",
-    },
-    OptionSpec { name: "--target", value: "ARCH", help: "compile this cell for another architecture" },
-    OptionSpec { name: "--triton", value: "VERSION", help: "compile this cell with another Triton" },
-    OptionSpec { name: "--shared", value: "BYTES", help: "dynamic shared memory, where the text does not say it" },
-    OptionSpec { name: "--threads", value: "N", help: "threads per block, where the text does not say it" },
-    OptionSpec { name: "--scratch", value: "SIZE/ALIGN", help: "global scratch per block, in bytes" },
-    OptionSpec { name: "--timeout", value: "SECONDS", help: "end the launch, with an error, after this time" },
-    OptionSpec { name: "--warm", value: "", help: "with `--bench`: do not flush the L2 cache before each launch" },
-    OptionSpec {
-        name: "--check",
-        value: "",
-        help: "on the emulator: data races, missing waits and fences, misused barriers, values that nothing has written",
-    },
-    OptionSpec { name: "--seed", value: "N", help: "on the emulator: another order of warps and of copies that land" },
-    OptionSpec {
-        name: "--contract",
-        value: "",
-        help: "on the emulator: contract the multiplications and additions that ptxas does, read from the cubin",
-    },
-    ON,
+pub const STAGE_OPTIONS: &[&dyn Declared] =
+    &[&BENCH, &COMPILE, &TARGET, &TRITON, &SHARED, &THREADS, &SCRATCH, &TIMEOUT, &WARM, &CHECK, &SEED, &CONTRACT, &ON];
+
+/// Options of `%%ttir` and `%%ttgir`, the stages that passes run on.
+pub const MLIR_OPTIONS: &[&dyn Declared] = &[
+    &BENCH, &COMPILE, &TARGET, &TRITON, &SHARED, &THREADS, &SCRATCH, &TIMEOUT, &WARM, &CHECK, &SEED, &CONTRACT, &ON,
+    &SKIP, &UNTIL, &AFTER,
 ];
-
-/// Options of the stages that passes run on.
-const SKIP: OptionSpec = OptionSpec {
-    name: "--skip",
-    value: "PASS",
-    help: "leave a pass out, as `%passes` names it; several are apart by commas",
-};
-const UNTIL: OptionSpec =
-    OptionSpec { name: "--until", value: "PASS", help: "leave the passes after this one of its stage out" };
-const AFTER: OptionSpec = OptionSpec {
-    name: "--after",
-    value: "PASS",
-    help: "the text is what this pass left: the rest of its stage goes on from there (`%passes --edit PASS`)",
-};
-
-/// Options of `%%ttir` and `%%ttgir`.
-pub const MLIR_OPTIONS: &[OptionSpec] = &{
-    let mut options = [AFTER; STAGE_OPTIONS.len() + 3];
-    let mut index = 0;
-    while index < STAGE_OPTIONS.len() {
-        options[index] = STAGE_OPTIONS[index];
-        index += 1;
-    }
-    options[index] = SKIP;
-    options[index + 1] = UNTIL;
-    options
-};
 
 /// Options of `%%cubin`.
-pub const CUBIN_OPTIONS: &[OptionSpec] = &[
-    STAGE_OPTIONS[0],
-    STAGE_OPTIONS[1],
-    OptionSpec { name: "--file", value: "PATH", help: "read the cubin from a file; the cell has no body then" },
-    STAGE_OPTIONS[4],
-    STAGE_OPTIONS[5],
-    STAGE_OPTIONS[6],
-    STAGE_OPTIONS[7],
-    STAGE_OPTIONS[8],
-    STAGE_OPTIONS[9],
-    STAGE_OPTIONS[10],
-    ON,
+pub const CUBIN_OPTIONS: &[&dyn Declared] =
+    &[&BENCH, &COMPILE, &FILE, &SHARED, &THREADS, &SCRATCH, &TIMEOUT, &WARM, &CHECK, &SEED, &ON];
+
+/// Options of `%%triton` and `%%gluon`.
+pub const PYTHON_OPTIONS: &[&dyn Declared] = &[
+    &BENCH, &COMPILE, &TARGET, &TRITON, &FROM, &CONFIG, &SKIP, &UNTIL, &TIMEOUT, &WARM, &CHECK, &SEED, &CONTRACT, &ON,
 ];
 
-/// Options of `%%triton` and `%%gluon` besides.
-pub const PYTHON_OPTIONS: &[OptionSpec] = &[
-    STAGE_OPTIONS[0],
-    STAGE_OPTIONS[1],
-    STAGE_OPTIONS[2],
-    STAGE_OPTIONS[3],
-    OptionSpec {
-        name: "--from",
-        value: "MODULE:FUNCTION",
-        help: "take the kernel from an installed package, or from FILE.py:FUNCTION",
-    },
-    OptionSpec { name: "--config", value: "I", help: "which of the autotuner's configurations to take" },
-    SKIP,
-    UNTIL,
-    STAGE_OPTIONS[7],
-    STAGE_OPTIONS[8],
-    STAGE_OPTIONS[11],
-    ON,
-    STAGE_OPTIONS[9],
-    STAGE_OPTIONS[10],
+/// Options of `%%patch`: those of any stage. The stage's own magic refuses what it does not have.
+pub const PATCH_OPTIONS: &[&dyn Declared] = &[
+    &VERSION, &BENCH, &COMPILE, &TARGET, &TRITON, &SHARED, &THREADS, &SCRATCH, &TIMEOUT, &WARM, &CHECK, &SEED,
+    &CONTRACT, &ON, &CONFIG, &SKIP, &UNTIL, &AFTER,
 ];
 
 /// Options of `%launch`.
-pub const LAUNCH_OPTIONS: &[OptionSpec] = &[
-    STAGE_OPTIONS[0],
-    OptionSpec { name: "--version", value: "N", help: "launch this version of the kernel rather than the newest" },
-    STAGE_OPTIONS[4],
-    STAGE_OPTIONS[5],
-    STAGE_OPTIONS[6],
-    STAGE_OPTIONS[7],
-    STAGE_OPTIONS[8],
-    ON,
-    STAGE_OPTIONS[9],
-    STAGE_OPTIONS[10],
-];
+pub const LAUNCH_OPTIONS: &[&dyn Declared] =
+    &[&BENCH, &VERSION, &SHARED, &THREADS, &SCRATCH, &TIMEOUT, &WARM, &CHECK, &SEED, &ON];
 
-/// What is changed of the compiler's own passes.
-pub fn passes(header: &LaunchHeader) -> PassEdits {
-    let value = |name: &str| header.option(name).and_then(|option| option.value.clone());
-    let skip = value("--skip").unwrap_or_default();
-    PassEdits {
-        skip: skip.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect(),
-        until: value("--until"),
-        after: value("--after"),
+/// A size and an alignment in bytes: `256/128`.
+#[derive(Clone, Copy, Debug)]
+pub struct ScratchSize;
+
+impl Takes for ScratchSize {
+    type Value = Scratch;
+
+    fn placeholder(&self) -> String {
+        "SIZE/ALIGN".to_owned()
+    }
+
+    fn expected(&self) -> String {
+        "SIZE/ALIGN in bytes, such as 256/128".to_owned()
+    }
+
+    fn parse(&self, input: &Input<'_>) -> Result<Scratch> {
+        let parsed = input.text.split_once('/');
+        let parsed =
+            parsed.and_then(|(size, align)| Some(Scratch { size: size.parse().ok()?, align: align.parse().ok()? }));
+        let scratch = parsed.filter(|scratch| scratch.align.is_power_of_two());
+        scratch.ok_or_else(|| input.refuse(&self.expected()).into())
     }
 }
 
-/// The number that an option holds.
-pub fn number<T: std::str::FromStr>(option: &HeaderOption, expected: &str) -> Result<T> {
-    let text = option.value.as_deref().unwrap_or_default();
-    text.replace('_', "").parse().map_err(|_| wrong(option, expected))
-}
-
-fn wrong(option: &HeaderOption, expected: &str) -> Diagnostic {
-    let message = format!("`{}` takes {expected}", option.name);
-    Diagnostic::error("option-value", message).at(option.value_span.clone(), "")
+/// What is changed of the compiler's own passes, by a cell of a stage that passes run on.
+pub fn passes(typed: &Typed<'_>, stage: Stage) -> PassEdits {
+    let name = |placed: &Placed<String>| placed.value.clone();
+    if stage > Stage::Ttgir {
+        return PassEdits::default();
+    }
+    let skip = typed.get(&SKIP).into_iter().flatten().map(|placed| name(&placed.value));
+    PassEdits {
+        skip: skip.filter(|name| !name.is_empty()).collect(),
+        until: typed.get(&UNTIL).map(name),
+        after: if stage.is_python() { None } else { typed.get(&AFTER).map(name) },
+    }
 }
 
 /// How `--bench` and `--warm` want the launch to be timed.
-pub fn timing(header: &LaunchHeader) -> Result<Option<TimingPlan>> {
-    let Some(option) = header.option("--bench") else {
-        return match header.option("--warm") {
-            Some(warm) => {
-                let error = Diagnostic::error("option-value", "`--warm` says how to measure, and nothing is measured");
-                Err(error.at(warm.span.clone(), "").help("`--bench --warm`"))
-            }
-            None => Ok(None),
-        };
-    };
-    let samples = match option.value {
-        None => None,
-        Some(_) => match number(option, "a number of launches from 1 to 100000")? {
-            count @ 1..=100_000 => Some(count),
-            _ => return Err(wrong(option, "a number of launches from 1 to 100000")),
-        },
-    };
-    Ok(Some(TimingPlan { samples, flush: header.option("--warm").is_none(), graph: true, warm: false }))
+pub fn timing(typed: &Typed<'_>) -> Result<Option<TimingPlan>> {
+    match (typed.get(&BENCH), typed.has(&WARM)) {
+        (Some(samples), warm) => Ok(Some(TimingPlan { samples: *samples, flush: !warm, graph: true, warm: false })),
+        (None, false) => Ok(None),
+        (None, true) => {
+            let error = Diagnostic::error("option-value", "`--warm` is about a measurement, and nothing is measured");
+            Err(error.at(typed.place(&WARM), "").help("`--bench --warm`"))
+        }
+    }
 }
 
 /// How the emulator runs a launch.
-pub fn checks(header: &LaunchHeader) -> Result<Checks<'static>> {
-    let seed = header.option("--seed").map_or(Ok(0), |option| number(option, "a number: the seed"))?;
-    Ok(Checks { check: header.option("--check").is_some(), seed, observe: None, contracted: None })
+pub fn checks(typed: &Typed<'_>) -> Checks<'static> {
+    let seed = typed.get(&SEED).copied().unwrap_or_default();
+    Checks { check: typed.has(&CHECK), seed, observe: None, contracted: None }
 }
 
-/// How long a launch may take.
-pub fn timeout(header: &LaunchHeader) -> Result<Option<Duration>> {
-    let Some(option) = header.option("--timeout") else { return Ok(None) };
-    let expected = "a number of seconds, such as 2 or 0.5";
-    let seconds: f64 = number(option, expected)?;
-    match Duration::try_from_secs_f64(seconds) {
-        Ok(limit) if !limit.is_zero() && seconds < 1e6 => Ok(Some(limit)),
-        _ => Err(wrong(option, expected)),
-    }
-}
-
-/// The target of `--target`.
-pub fn target(header: &LaunchHeader) -> Result<Option<Target>> {
-    let Some(option) = header.option("--target") else { return Ok(None) };
-    let text = option.value.as_deref().unwrap_or_default();
-    match crate::magics::settings::parse_target(text) {
-        Ok(target) => Ok(Some(target)),
-        Err(error) => Err(error.at(option.value_span.clone(), "")),
-    }
-}
-
-/// Fills what the text did not say: from the header's options first, then from the version that was edited.
-pub fn complete(
-    meta: &mut LaunchMeta,
-    header: &LaunchHeader,
-    parent: Option<&crate::workspace::Version>,
-    entered: Stage,
-) -> Result<()> {
+/// Fills what the text did not say: from the options first, then from the version that was edited.
+pub fn complete(meta: &mut LaunchMeta, typed: &Typed<'_>, parent: Option<&crate::workspace::Version>, entered: Stage) {
     if let Some(parent) = parent.filter(|_| entered >= Stage::Llir) {
         inherit(meta, &parent.meta, parent.number);
     }
-    if let Some(option) = header.option("--shared") {
-        meta.shared = Sourced::new(number(option, "a number of bytes")?, Origin::Option("--shared".into()));
+    if let Some(bytes) = typed.get(&SHARED) {
+        meta.shared = Sourced::new(*bytes, Origin::Option(SHARED.name.into()));
     }
-    if let Some(option) = header.option("--threads") {
-        meta.threads = Sourced::new(number(option, "a number of threads")?, Origin::Option("--threads".into()));
+    if let Some(threads) = typed.get(&THREADS) {
+        meta.threads = Sourced::new(*threads, Origin::Option(THREADS.name.into()));
     }
-    if let Some(option) = header.option("--scratch") {
-        let text = option.value.as_deref().unwrap_or_default();
-        let parsed = text.split_once('/').and_then(|(size, align)| Some((size.parse().ok()?, align.parse().ok()?)));
-        let Some((size, align)) = parsed.filter(|(_, align): &(u64, u64)| align.is_power_of_two()) else {
-            return Err(wrong(option, "SIZE/ALIGN in bytes, such as 256/128"));
-        };
-        meta.global_scratch = Sourced::new(Scratch { size, align }, Origin::Option("--scratch".into()));
+    if let Some(scratch) = typed.get(&SCRATCH) {
+        meta.global_scratch = Sourced::new(*scratch, Origin::Option(SCRATCH.name.into()));
     }
-    Ok(())
 }

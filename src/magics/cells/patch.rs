@@ -1,37 +1,50 @@
 //! `%%patch`: a stage's text with a few lines changed, compiled and launched like a cell of that stage.
 
-use super::edit::{VERSION, artifact, kernel, newest, numbered, readable, stage, words};
-use super::options::{STAGE_OPTIONS, SWITCHES};
+use super::edit::{artifact, kernel, newest, numbered, readable};
+use super::options::{PATCH_OPTIONS, VERSION};
 use super::stages::StageMagic;
-use crate::expression::parse_launch;
-use crate::magics::{Call, Kind, Magic, OptionSpec, Spec};
+use crate::magics::declare::kinds::{Launch, StageName};
+use crate::magics::declare::{Argument, Typed};
+use crate::magics::{self, Call, Example, Kind, Magic, Needs, Spec};
 use crate::render::Output;
 use crate::workspace::{Context, Kernel, Version, Workspace};
 use warpbook_compiler::{Stage, apply_patch};
-use warpbook_diagnostic::{Diagnostic, Result, Source};
+use warpbook_diagnostic::{Result, Source};
 
 /// `%%patch STAGE [KERNEL][GRID](ARGUMENTS) [--options]`.
 pub struct Patch;
 
-const OPTIONS: [OptionSpec; STAGE_OPTIONS.len() + 1] = {
-    let mut options = [VERSION; STAGE_OPTIONS.len() + 1];
-    let mut index = 0;
-    while index < STAGE_OPTIONS.len() {
-        options[index] = STAGE_OPTIONS[index];
-        index += 1;
-    }
-    options
-};
+const STAGE: Argument<StageName> = Argument::required(
+    "STAGE",
+    StageName { stages: &[Stage::Triton, Stage::Gluon, Stage::Ttir, Stage::Ttgir, Stage::Llir, Stage::Ptx] },
+    "the stage whose text is changed",
+);
+const LAUNCH: Argument<Launch> = Argument::optional(
+    "LAUNCH",
+    Launch { versions: true, keywords: &[] },
+    "the kernel, and a launch; with a name only, or nothing, the kernel is launched as it was launched last",
+);
 
 const SPEC: Spec = Spec {
     name: "patch",
     kind: Kind::Cell,
     summary: "change a few lines of a stage's text, then compile and launch it",
-    usage: "STAGE [KERNEL][GRID](ARGUMENTS) [--options]",
-    details: "The body is `old → new` (or `old -> new`), one pair a line, each in the text exactly once; or lines of a diff \
-              with `-` and `+`, with or without `@@` headers. With a name only (or nothing), the kernel is launched as it \
-              was launched last. The same cell again patches the same text again.",
-    options: &OPTIONS,
+    arguments: &[&STAGE, &LAUNCH],
+    options: PATCH_OPTIONS,
+    details: "The body is `old → new` (or `old -> new`), one pair a line, where each old text occurs exactly once; or lines of \
+              a diff with `-` and `+`, with or without `@@` headers. The same cell again patches the same text again.",
+    examples: &[
+        Example {
+            cell: "%%patch ptx scale\nadd.f32 %f2, %f1, %f1; → mul.f32 %f2, %f1, %f1;",
+            needs: Needs::Kernel,
+            shows: "scale v2",
+        },
+        Example {
+            cell: "%%patch triton matmul\n[None, :], acc) → [None, :], -acc)",
+            needs: Needs::Matmul,
+            shows: "matmul v2",
+        },
+    ],
 };
 
 impl Magic for Patch {
@@ -39,27 +52,18 @@ impl Magic for Patch {
         &SPEC
     }
 
-    fn words(&self) -> Vec<String> {
-        Stage::ENTRIES.map(|stage| stage.name().to_owned()).to_vec()
-    }
-
-    fn run(&self, call: &Call<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
+    fn run(&self, typed: &Typed<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
+        let call = typed.call;
         let text = &*call.cell.text;
-        let first = words(text, call.arguments.clone()).next();
-        let rest = first.as_ref().map_or(call.arguments.end, |word| word.end)..call.arguments.end;
-        let stage = stage(call, first.clone())?;
-        if stage == Stage::Cubin {
-            let error = Diagnostic::error("unknown-stage", "a cubin has no text to patch");
-            return Err(error.at(first.unwrap_or_default(), "").help("`%%patch ptx` changes what it is made of"));
-        }
-        let header = parse_launch(text, rest.clone(), &SWITCHES)?;
+        let stage = *typed.required(&STAGE)?;
+        let header = typed.get(&LAUNCH).cloned().unwrap_or_default();
         let named = header.name.as_ref().map(|(name, span)| (name.as_str(), span.clone()));
         let kernel = kernel(workspace, named, call)?;
-        let option = header.option(VERSION.name);
         let patch = call.body_text();
-        let version = match option {
-            Some(option) => numbered(kernel, option.value.as_deref().unwrap_or_default(), option.value_span.clone())?,
-            None => patched_before(kernel, stage, patch).map_or_else(|| newest(kernel, call), Ok)?,
+        let version = match (typed.get(&VERSION), &header.version) {
+            (Some(number), _) => numbered(kernel, &number.to_string(), typed.place(&VERSION))?,
+            (None, Some((number, span))) => numbered(kernel, number, span.clone())?,
+            (None, None) => patched_before(kernel, stage, patch).map_or_else(|| newest(kernel, call), Ok)?,
         };
         let artifact = artifact(kernel, version, stage).map_err(|error| error.at(call.arguments.clone(), ""))?;
         let patched = apply_patch(&readable(stage, artifact), patch).map_err(|error| {
@@ -68,21 +72,17 @@ impl Magic for Patch {
         })?;
 
         // As if the reader had written the whole cell.
-        let mut arguments = text[rest.clone()].to_owned();
-        if let Some(option) = option {
-            let end = option.value_span.end.max(option.span.end);
-            arguments.replace_range(option.span.start - rest.start..end - rest.start, "");
-        }
-        if header.name.is_none() {
-            let rest = arguments.trim_start();
-            let gap = if rest.starts_with(['[', '(']) { "" } else { " " };
-            arguments = format!("{}{gap}{rest}", kernel.name);
+        let launch = typed.span(&LAUNCH).map_or("", |span| &text[span]);
+        let behind_name = launch.find(['[', '(']).unwrap_or(launch.len());
+        let mut arguments = format!("{}{}", kernel.name, &launch[behind_name..]);
+        for option in typed.options().filter(|option| Some(option) != typed.whole(&VERSION).as_ref()) {
+            arguments += &format!(" {}", &text[option]);
         }
         let name = format!("{}.{stage}", kernel.name);
         let cell = Whole::new(stage, arguments.trim(), &patched, &name);
         let (name, base) = (kernel.name.clone(), version.number);
         workspace.kernels.set_base(&name, Some(base));
-        let result = StageMagic(stage).run(&cell.call(), workspace, context);
+        let result = magics::run(&StageMagic(stage), &cell.call(), workspace, context);
         workspace.kernels.set_base(&name, None);
         result.map_err(|error| error.in_source(&cell.source))
     }

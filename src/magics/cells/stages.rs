@@ -6,16 +6,21 @@ use std::time::Duration;
 
 use base64::Engine;
 
-use super::options::{self, CUBIN_OPTIONS, MLIR_OPTIONS, PYTHON_OPTIONS, STAGE_OPTIONS, SWITCHES};
-use crate::expression::{LaunchHeader, Scalar, parse_launch};
+use super::options::{
+    self, COMPILE, CONFIG, CONTRACT, CUBIN_OPTIONS, FILE, FROM, MLIR_OPTIONS, PYTHON_OPTIONS, STAGE_OPTIONS, TARGET,
+    TIMEOUT, TRITON,
+};
+use crate::expression::{LaunchHeader, Scalar};
 use crate::frontend::Stream;
 use crate::launch::report::{LaunchLines, Report, StageLine};
 use crate::launch::run::{Checks, Plan, run, takes_cubin};
 use crate::launch::value::{Arguments, Given, Value};
 use crate::launch::{arguments, contraction, ptx_target};
-use crate::magics::options::check_options;
-use crate::magics::settings::{parse_triton, place};
-use crate::magics::{Call, Kind, Magic, Spec};
+use crate::magics::declare::kinds::{Launch, Placed};
+use crate::magics::declare::{Argument, Takes, Typed};
+use crate::magics::example::{MATMUL, SCALE};
+use crate::magics::settings::place;
+use crate::magics::{Call, Example, Kind, Magic, Needs, Spec};
 use crate::render::Output;
 use crate::workspace::{Context, LaunchSpec, Version, Workspace};
 use warpbook_compiler::meta::comment::{self, Comment};
@@ -36,15 +41,24 @@ const OPTIONS: [&str; 5] = ["num_warps", "num_stages", "num_ctas", "maxnreg", "e
 const COMPILER_OPTIONS: [&str; 7] =
     ["num_warps", "num_stages", "num_ctas", "maxnreg", "enable_fp_fusion", "ptx_version", "cluster_dims"];
 
+/// The launch of a cell that compiles.
+const LAUNCH: Argument<Launch> = Argument::optional(
+    "LAUNCH",
+    Launch { versions: false, keywords: &COMPILER_OPTIONS },
+    "the kernel's name, a grid, arguments and options of the compiler (`num_warps=4`); with a name only, the kernel's \
+     last launch is used again",
+);
+
 macro_rules! spec {
-    ($name:literal, $summary:literal, $details:literal, $options:expr) => {
+    ($name:literal, $summary:literal, $details:literal, $options:expr, $examples:expr) => {
         &Spec {
             name: $name,
             kind: Kind::Cell,
             summary: $summary,
-            usage: "[NAME][GRID](ARGUMENTS, OPTION=VALUE) [--options]",
-            details: $details,
+            arguments: &[&LAUNCH],
             options: $options,
+            details: $details,
+            examples: $examples,
         }
     };
 }
@@ -55,45 +69,63 @@ impl Magic for StageMagic {
             Stage::Triton => spec!(
                 "triton",
                 "compile a Triton kernel from Python and launch it",
-                "The body is Python; `triton` and `tl` are imported. Keyword values can be used in the grid:\n\
-                 `%%triton add[cdiv(N, BLOCK)](x, y, out, N, BLOCK=1024)`. Without a header the cell only defines \
-                 functions for later cells. With a name only, the kernel's last launch is used again.",
-                PYTHON_OPTIONS
+                "The body is Python; `triton` and `tl` are imported. Keyword values can be used in the grid: \
+                 `add[cdiv(N, BLOCK)](x, y, out, N, BLOCK=1024)`. Without a header the cell only defines functions for \
+                 later cells.",
+                PYTHON_OPTIONS,
+                &[Example { cell: MATMUL, needs: Needs::Matmul, shows: "matmul v" }]
             ),
             Stage::Gluon => spec!(
                 "gluon",
                 "compile a Gluon kernel from Python and launch it",
                 "As `%%triton`, with `gluon` and its language `gl` imported; compiled by Triton 3.6.0 or newer.",
-                PYTHON_OPTIONS
+                PYTHON_OPTIONS,
+                &[]
             ),
-            Stage::Ttir => spec!("ttir", "compile Triton IR and launch it", "The body is MLIR text.", MLIR_OPTIONS),
-            Stage::Ttgir => {
-                spec!("ttgir", "compile Triton GPU IR and launch it", "The body is MLIR text.", MLIR_OPTIONS)
-            }
-            Stage::Llir => {
-                spec!("llir", "compile LLVM IR and launch it", "The body is LLVM IR for NVPTX.", STAGE_OPTIONS)
-            }
+            Stage::Ttir => spec!(
+                "ttir",
+                "compile Triton IR and launch it",
+                "The body is MLIR text; `%edit ttir` puts a kernel's own into a cell.",
+                MLIR_OPTIONS,
+                &[]
+            ),
+            Stage::Ttgir => spec!(
+                "ttgir",
+                "compile Triton GPU IR and launch it",
+                "The body is MLIR text; `%edit ttgir` puts a kernel's own into a cell.",
+                MLIR_OPTIONS,
+                &[]
+            ),
+            Stage::Llir => spec!(
+                "llir",
+                "compile LLVM IR and launch it",
+                "The body is LLVM IR for NVPTX; `%edit llir` puts a kernel's own into a cell.",
+                STAGE_OPTIONS,
+                &[]
+            ),
             Stage::Ptx => spec!(
                 "ptx",
                 "launch PTX",
-                "The body is PTX; on the emulator neither Triton nor Python has a part. What PTX does not say (dynamic \
+                "The body is PTX; on the emulator it needs neither Triton nor Python. What PTX does not state (dynamic \
                  shared memory) comes from the kernel's earlier version, an option, or a `// warpbook:` comment.",
-                STAGE_OPTIONS
+                STAGE_OPTIONS,
+                &[Example { cell: SCALE, needs: Needs::Buffers, shows: "scale v1" }]
             ),
             _ => spec!(
                 "cubin",
                 "launch a cubin",
-                "The body is base64, or `--file` names the ELF file. On the emulator the PTX that the cubin carries is run.",
-                CUBIN_OPTIONS
+                "The body is base64, or `--file` names the ELF file. On the emulator, the PTX that the cubin carries is run.",
+                CUBIN_OPTIONS,
+                &[]
             ),
         }
     }
 
-    fn run(&self, call: &Call<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
-        let header = parse_launch(&call.cell.text, call.arguments.clone(), &SWITCHES)?;
-        check_options(&header.options, self.spec().options)?;
-        let cell = Cell { stage: self.0, call, header: Arc::new(header) };
-        place::on(&Arc::clone(&cell.header), workspace, |workspace| match self.0.is_python() {
+    fn run(&self, typed: &Typed<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
+        let call = typed.call;
+        let header = Arc::new(typed.get(&LAUNCH).cloned().unwrap_or_default());
+        let cell = Cell { stage: self.0, call, typed: typed, header };
+        place::on(typed, workspace, |workspace| match self.0.is_python() {
             true => cell.python(workspace, context),
             false => cell.text(workspace, context),
         })
@@ -103,30 +135,37 @@ impl Magic for StageMagic {
 struct Cell<'a> {
     stage: Stage,
     call: &'a Call<'a>,
+    typed: &'a Typed<'a>,
     header: Arc<LaunchHeader>,
 }
 
 impl Cell<'_> {
     fn request(&self, workspace: &Workspace) -> Result<CompileRequest> {
-        let target = options::target(&self.header)?.unwrap_or(workspace.target);
+        let target = self.option(&TARGET).copied().unwrap_or(workspace.target);
         // An emulated launch takes the PTX, a GPU its cubin; who only compiles wants to see what becomes of it.
-        let wants_cubin = ["--compile", "--contract"].iter().any(|name| self.header.option(name).is_some())
+        let wants_cubin = self.typed.has(&COMPILE)
+            || self.option(&CONTRACT).is_some()
             || takes_cubin(workspace.device.as_ref(), target);
         let until = if wants_cubin { Stage::Cubin } else { Stage::Ptx };
         let mut request = CompileRequest::new(self.stage, until, self.call.body_text(), target);
-        request.triton = match self.header.option("--triton") {
-            Some(option) => parse_triton(option.value.as_deref().unwrap_or_default())
-                .map_err(|error| error.at(option.value_span.clone(), ""))?,
+        request.triton = match self.option(&TRITON) {
+            Some(version) => version.clone(),
             None => workspace.triton_for(self.stage),
         };
         request.name = self.header.name.as_ref().map(|(name, _)| name.clone());
-        request.passes = options::passes(&self.header);
+        request.passes = options::passes(self.typed, self.stage);
         Ok(request)
+    }
+
+    /// The value of an option that not every stage has.
+    fn option<K: Takes>(&self, option: &Argument<K>) -> Option<&K::Value> {
+        let is_declared = StageMagic(self.stage).spec().options.iter().any(|declared| declared.name() == option.name);
+        if is_declared { self.typed.get(option) } else { None }
     }
 
     /// An edited text is compiled by the Triton that wrote it, unless the header names another.
     fn keep_triton(&self, request: &mut CompileRequest, wrote: Option<String>) {
-        if let Some(version) = wrote.filter(|_| self.header.option("--triton").is_none()) {
+        if let Some(version) = wrote.filter(|_| self.option(&TRITON).is_none()) {
             request.triton = version;
         }
     }
@@ -166,6 +205,12 @@ impl Cell<'_> {
         if diagnostic.source.is_some() {
             return Err(diagnostic);
         }
+        if let Some(ArgumentPlace::Name(name)) = &argument
+            && let Some(span) = self.typed.span_of_option(name)
+            && diagnostic.labels.is_empty()
+        {
+            return Err(diagnostic.at(span, ""));
+        }
         match (argument, launch) {
             (Some(place), Some(launch)) if diagnostic.labels.is_empty() => {
                 Err(diagnostic.at(span_of(&place, &launch.header), "").in_source(&launch.source))
@@ -200,20 +245,18 @@ impl Cell<'_> {
 
     fn python(&self, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
         let mut request = self.request(workspace)?;
-        let from = self.header.option("--from");
-        if let Some(option) = from {
-            let value = option.value.clone().unwrap_or_default();
-            let function = value.rsplit_once(':').map(|(_, function)| function.to_owned());
-            let Some(function) = function else {
+        let from = self.typed.get(&FROM);
+        if let Some(Placed { value, span }) = from {
+            let Some((_, function)) = value.rsplit_once(':') else {
                 let error = Diagnostic::error("option-value", "`--from` takes MODULE:FUNCTION or FILE.py:FUNCTION");
-                return Err(error.at(option.value_span.clone(), ""));
+                return Err(error.at(span.clone(), ""));
             };
             if !self.call.body_text().trim().is_empty() {
                 let error = Diagnostic::error("from-and-body", "with `--from` the cell has no body");
-                return Err(error.at(self.call.body.clone(), "this would be ignored").because(option.span.clone(), ""));
+                return Err(error.at(self.call.body.clone(), "this would be ignored").because(span.clone(), ""));
             }
-            request.name.get_or_insert(function);
-            request.from = Some(value);
+            request.name.get_or_insert(function.to_owned());
+            request.from = Some(value.clone());
         }
         request.definitions = workspace.definitions.visible(self.stage, self.call.body_text());
         if from.is_none() && self.header.name.is_none() && !self.header.has_call {
@@ -241,9 +284,7 @@ impl Cell<'_> {
         let arguments = arguments::of(&launch, workspace)?;
         request.args = arguments.positional.iter().map(Given::to_compiler).collect();
         request.keywords = arguments.keywords.iter().map(|(name, given)| (name.clone(), given.to_compiler())).collect();
-        if let Some(option) = self.header.option("--config") {
-            request.config = Some(options::number(option, "the number of a configuration")?);
-        }
+        request.config = self.typed.get(&CONFIG).copied();
         let compiled = self.compile(&request, Some(&launch), workspace, context)?;
         let name = request.name.clone().unwrap_or_else(|| compiled.meta.entry.value.clone());
         if from.is_none() {
@@ -290,7 +331,7 @@ impl Cell<'_> {
             (Some(kernel), Some(entry)) => kernel.parent_of(self.stage, &entry.artifact).cloned(),
             _ => None,
         };
-        options::complete(&mut compiled.meta, &self.header, parent.as_ref(), self.stage)?;
+        options::complete(&mut compiled.meta, self.typed, parent.as_ref(), self.stage);
         if self.header.has_call {
             resolve_scratch(&mut compiled.meta, arguments.positional.len());
         }
@@ -340,15 +381,14 @@ impl Cell<'_> {
     }
 
     fn cubin(&self) -> Result<Vec<u8>> {
-        if let Some(option) = self.header.option("--file") {
+        if let Some(Placed { value: path, span }) = self.typed.get(&FILE) {
             if !self.call.body_text().trim().is_empty() {
                 let error = Diagnostic::error("file-and-body", "with `--file` the cell has no body");
                 return Err(error.at(self.call.body.clone(), "this would be ignored"));
             }
-            let path = option.value.as_deref().unwrap_or_default();
             return std::fs::read(path).map_err(|error| {
                 let failure = Diagnostic::error("file", format!("cannot read {path}"));
-                failure.at(option.value_span.clone(), "").note(error.to_string())
+                failure.at(span.clone(), "").note(error.to_string())
             });
         }
         // Base64 may begin with `//` too, but has no blanks.
@@ -369,11 +409,11 @@ impl Cell<'_> {
         let version = workspace.kernels.get(&name).and_then(|kernel| kernel.version(number)).cloned();
         let Some(version) = version else { return Ok(None) };
         let text = self.own_text();
-        let launch = launch.filter(|_| self.header.option("--compile").is_none());
+        let launch = launch.filter(|_| !self.typed.has(&COMPILE));
         let how = How {
-            timing: options::timing(&self.header)?,
-            timeout: options::timeout(&self.header)?,
-            checks: options::checks(&self.header)?,
+            timing: options::timing(self.typed)?,
+            timeout: self.typed.get(&TIMEOUT).copied(),
+            checks: options::checks(self.typed),
         };
         let (lines, more) = launched(&name, &version, launch, &text, &how, workspace, context)?;
         warnings.extend(more);
@@ -491,11 +531,7 @@ fn span_of(place: &ArgumentPlace, header: &LaunchHeader) -> std::ops::Range<usiz
         ArgumentPlace::Position(index) => header.args.get(*index).map(|argument| argument.span.clone()),
         ArgumentPlace::Name(name) => {
             let keyword = header.keywords.iter().find(|keyword| keyword.name == *name);
-            let option = header.option(name).map(|option| match option.value {
-                Some(_) => option.value_span.clone(),
-                None => option.span.clone(),
-            });
-            keyword.map(|keyword| keyword.name_span.clone()).or(option)
+            keyword.map(|keyword| keyword.name_span.clone())
         }
     };
     found.unwrap_or_else(|| header.call_span.clone())

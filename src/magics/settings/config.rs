@@ -1,7 +1,9 @@
 //! `%config`: values that hold until they are changed.
 
 use crate::launch::snapshot::Snapshot;
-use crate::magics::{Call, Kind, Magic, Spec};
+use crate::magics::declare::kinds::{Placed, Text};
+use crate::magics::declare::{Argument, Candidates, Extent, Input, Takes, Typed};
+use crate::magics::{Example, Kind, Magic, Needs, Spec};
 use crate::render::{Document, Output, Table, bytes_text};
 use crate::workspace::{Context, Workspace};
 use warpbook_device::cuda::default_budget;
@@ -16,7 +18,7 @@ struct Setting {
     meaning: &'static str,
     form: &'static str,
     show: fn(&Workspace) -> String,
-    /// `false` where the text is no value of this.
+    /// Sets it; false if the text is not a value of it.
     set: fn(&mut Workspace, &str) -> bool,
 }
 
@@ -28,8 +30,8 @@ fn either(text: &str, [no, yes]: [&str; 2]) -> Option<bool> {
 const SETTINGS: [Setting; 3] = [
     Setting {
         name: "snapshots",
-        meaning: "host memory for copies of buffers, which a failed launch is undone with",
-        form: "a size such as 8 GiB, 512 MiB or 0, or `default`: a quarter of the host's memory",
+        meaning: "host memory for copies of buffers, from which a failed launch is undone",
+        form: "a size such as 8 GiB, 512 MiB or 0, or `default`, a quarter of the host's memory",
         show: |workspace| size_text(workspace.budget()),
         set: |workspace, text| {
             let bytes = if text == "default" { Some(default_budget()) } else { size(text) };
@@ -38,71 +40,110 @@ const SETTINGS: [Setting; 3] = [
     },
     Setting {
         name: "arithmetic",
-        meaning: "whose arithmetic the emulator's tensor cores have",
-        form: "`exact`: the emulated GPU's; or `fast`: the host's f32, with other bits",
+        meaning: "the arithmetic of the emulator's tensor cores",
+        form: "`exact`, the arithmetic of the emulated GPU, or `fast`, the host's f32, which has other bits",
         show: |workspace| if workspace.is_fast() { "fast" } else { "exact" }.to_owned(),
         set: |workspace, text| either(text, ["exact", "fast"]).inspect(|&fast| workspace.set_fast(fast)).is_some(),
     },
     Setting {
         name: "counters",
-        meaning: "whether the emulator counts sectors, conflicts and divergence of each launch",
+        meaning: "count sectors, conflicts and divergence of each launch on the emulator",
         form: "`on` or `off`; `%counters` counts in either case",
         show: |workspace| if workspace.counts { "on" } else { "off" }.to_owned(),
         set: |workspace, text| either(text, ["off", "on"]).inspect(|&counts| workspace.counts = counts).is_some(),
     },
 ];
 
+const NAME: Argument<Text> = Argument::optional(
+    "NAME",
+    Text {
+        names: |_| SETTINGS.map(|setting| setting.name.to_owned()).to_vec(),
+        ..Text::new("NAME", "the name of a setting")
+    },
+    "the setting; without it, all are shown",
+);
+const VALUE: Argument<SettingValue> =
+    Argument::optional("VALUE", SettingValue, "its new value; without it, the setting is shown");
+
+const SPEC: Spec = Spec {
+    name: "config",
+    kind: Kind::Line,
+    summary: "show or change a setting",
+    arguments: &[&NAME, &VALUE],
+    options: &[],
+    details: "`snapshots` is how much host memory copies of buffers may take. A launch that fails, or a GPU that is lost \
+              with it, gives every buffer back what it held before: from its copy, or, where there was no room for one, by \
+              making it again (its initialiser, its file, the launches that wrote it, if the result is the same as before \
+              to the bit). What cannot be given back is named.\n\
+              `arithmetic` is `exact` or `fast`: `fast` computes the tensor cores of the emulator in the host's f32 \
+              arithmetic, which has other bits than a GPU; the device's name says so in every launch \
+              (`emu:sm_90:fast`).\n\
+              `counters` is `on` or `off`: `off` leaves out the line of counters of launches on the emulator, which makes \
+              them a little faster.",
+    examples: &[
+        Example { cell: "%config", needs: Needs::Nothing, shows: "snapshots" },
+        Example { cell: "%config snapshots 8 GiB", needs: Needs::Nothing, shows: "snapshots = 8 GiB" },
+        Example { cell: "%config counters off", needs: Needs::Nothing, shows: "counters = off" },
+    ],
+};
+
+/// The value of a setting: all words behind its name, `8 GiB`. The setting says which texts are values of it.
+#[derive(Clone, Copy, Debug)]
+struct SettingValue;
+
+impl Takes for SettingValue {
+    type Value = Placed<String>;
+
+    fn placeholder(&self) -> String {
+        "VALUE".to_owned()
+    }
+
+    fn expected(&self) -> String {
+        "a value of the setting".to_owned()
+    }
+
+    fn parse(&self, input: &Input<'_>) -> Result<Placed<String>> {
+        Ok(Placed { value: input.text.to_owned(), span: input.span.clone() })
+    }
+
+    fn extent(&self) -> Extent {
+        Extent::Rest
+    }
+
+    fn candidates(&self, typed: &str, _: &Workspace) -> Candidates {
+        Candidates::matching(typed, ["default", "exact", "fast", "on", "off"])
+    }
+}
+
 impl Magic for Config {
     fn spec(&self) -> &'static Spec {
-        &Spec {
-            name: "config",
-            kind: Kind::Line,
-            summary: "show or change a setting",
-            usage: "[NAME [VALUE]]",
-            details: "`%config snapshots 8 GiB`: how much host memory copies of buffers may take. A launch that fails, or a \
-                      GPU that is lost with it, gives every buffer back what it held before: from its copy, or, where there \
-                      was no room for one, by making it again (its initialiser, its file, the launches that wrote it, if \
-                      the result is the same as before to the bit). What cannot be given back is named.\n\
-                      `%config arithmetic fast`: tensor cores of the emulator in the host's f32 arithmetic, which has other \
-                      bits than a GPU; the device's name says it in every launch (`emu:sm_90:fast`).\n\
-                      `%config counters off`: launches on the emulator without their line of counters, and a little \
-                      faster.\nWithout a value: \
-                      shows it; without a name: shows all.",
-            options: &[],
-        }
+        &SPEC
     }
 
-    fn words(&self) -> Vec<String> {
-        SETTINGS
-            .iter()
-            .map(|setting| setting.name.to_owned())
-            .chain(["default", "exact", "fast", "on", "off"].map(str::to_owned))
-            .collect()
-    }
-
-    fn run(&self, call: &Call<'_>, workspace: &mut Workspace, _: Context<'_>) -> Result<Option<Output>> {
-        let text = call.arguments_text();
-        let name = text.split(|c: char| c.is_whitespace() || c == '=').next().unwrap_or_default();
-        if name.is_empty() {
+    fn run(&self, typed: &Typed<'_>, workspace: &mut Workspace, _: Context<'_>) -> Result<Option<Output>> {
+        let Some(Placed { value: name, span }) = typed.get(&NAME) else {
             let rows = SETTINGS.iter().map(|one| [one.name.into(), (one.show)(workspace), one.meaning.to_owned()]);
             let table = Table::from_titles(["name", "value", "meaning"]).rows(rows);
             return Ok(Some(Document::default().with(table).output()));
-        }
-        let span = call.arguments.start..call.arguments.start + name.len();
+        };
+        // `name=value` is as good as `name value`.
+        let (name, inline) = name.split_once('=').map_or((name.as_str(), None), |(name, value)| (name, Some(value)));
+        let value = typed.get(&VALUE).map(|value| value.value.as_str()).or(inline);
+        let value = value.map(|value| value.trim_start_matches('=').trim()).filter(|value| !value.is_empty());
         let Some(setting) = SETTINGS.iter().find(|setting| setting.name == name) else {
-            let error = Diagnostic::error("unknown-setting", format!("there is no setting `{name}`")).at(span, "");
+            let error = Diagnostic::error("unknown-setting", format!("there is no setting `{name}`"));
+            let error = error.at(span.clone(), "");
             return Err(match nearest(name, SETTINGS.iter().map(|setting| setting.name)) {
                 Some(near) => error.help(format!("did you mean `{near}`?")),
                 None => error.help("`%config` lists the settings"),
             });
         };
-        let value = text[name.len()..].trim_start_matches(|c: char| c.is_whitespace() || c == '=');
-        if !value.is_empty() && !(setting.set)(workspace, value) {
-            let error = Diagnostic::error("setting-value", format!("this is no value of `{name}`"));
-            let place = call.arguments.end - value.len()..call.arguments.end;
-            return Err(error.at(place, "").help(setting.form));
-        }
-        if !value.is_empty() {
+        if let Some(value) = value {
+            if !(setting.set)(workspace, value) {
+                let error = Diagnostic::error("setting-value", format!("`{value}` is not a value of `{name}`"));
+                let place = typed.span(&VALUE).unwrap_or(span.clone());
+                return Err(error.at(place, "").help(format!("it takes {}", setting.form)));
+            }
             // Digests of what no copy is kept of from now on are taken while it is known.
             Snapshot::take(workspace)?;
         }

@@ -7,9 +7,6 @@ mod target;
 mod triton;
 
 pub use config::Config;
-pub(super) use device::devices;
 pub use device::{DeviceMagic, Move};
 pub use target::TargetMagic;
-pub(super) use target::parse_target;
 pub use triton::TritonMagic;
-pub(super) use triton::version as parse_triton;

@@ -7,9 +7,11 @@ use crate::launch::changes::index_of;
 use crate::launch::on_device::on_device;
 use crate::launch::run::Checks;
 use crate::launch::snapshot::Snapshot;
-use crate::magics::cells::relaunch::find;
-use crate::magics::settings::devices;
-use crate::magics::{Call, Kind, Magic, OptionSpec, Spec};
+use crate::magics::cells::options::VERSION;
+use crate::magics::cells::relaunch::{LAUNCH, find};
+use crate::magics::declare::kinds::{Device, List, Placed};
+use crate::magics::declare::{Argument, Typed};
+use crate::magics::{Example, Kind, Magic, Needs, Spec};
 use crate::render::plot::time_text;
 use crate::render::{Block, Document, Output, Table};
 use crate::workspace::{Context, Workspace};
@@ -19,47 +21,43 @@ use warpbook_diagnostic::{Diagnostic, Result};
 /// `%compare [NAME][GRID](ARGUMENTS) --devices A,B`
 pub struct CompareDevices;
 
-const OPTIONS: &[OptionSpec] = &[
-    OptionSpec { name: "--devices", value: "A,B", help: "the devices, such as cuda:0,emu" },
-    OptionSpec { name: "--version", value: "N", help: "this version of the kernel rather than the newest" },
-];
+const DEVICES: Argument<List<Device>> = Argument::required(
+    "--devices",
+    List::new("A,B", Device).between(2, usize::MAX),
+    "the devices to compare, two or more with commas between them",
+);
+
+const SPEC: Spec = Spec {
+    name: "compare",
+    kind: Kind::Line,
+    summary: "launch a kernel on several devices and compare the results bit for bit",
+    arguments: &[&LAUNCH],
+    options: &[&DEVICES, &VERSION],
+    details: "Each device begins with what the buffers hold now; the buffers keep it. `emu` emulates the architecture of the \
+              GPU. Without arguments, the last launch is repeated.",
+    examples: &[Example {
+        cell: "%compare scale --devices emu:sm_80,emu:sm_90",
+        needs: Needs::Kernel,
+        shows: "bit-identical",
+    }],
+};
 
 impl Magic for CompareDevices {
     fn spec(&self) -> &'static Spec {
-        &Spec {
-            name: "compare",
-            kind: Kind::Line,
-            summary: "launch a kernel on several devices and compare the results bit for bit",
-            usage: "[NAME][GRID](ARGUMENTS) --devices cuda:0,emu",
-            details: "Each device begins with what the buffers hold now; the buffers keep it. `emu` emulates the \
-                      architecture of the GPU. Without arguments, the last launch is repeated.",
-            options: OPTIONS,
-        }
+        &SPEC
     }
 
-    fn words(&self) -> Vec<String> {
-        devices()
-    }
-
-    fn run(&self, call: &Call<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
-        let again = find(call, OPTIONS, workspace)?;
-        let missing = || {
-            let error = Diagnostic::error("option-value", "`%compare` needs the devices").at(call.name.clone(), "");
-            error.help("`%compare matmul --devices cuda:0,emu`")
-        };
-        let option = again.header.option("--devices").ok_or_else(missing)?;
-        let names: Vec<&str> = option.value.as_deref().unwrap_or_default().split(',').map(str::trim).collect();
-        if names.len() < 2 || names.iter().any(|name| name.is_empty()) {
-            let error = Diagnostic::error("option-value", "two devices or more are compared");
-            return Err(error.at(option.value_span.clone(), "").help("`--devices cuda:0,emu`"));
-        }
+    fn run(&self, typed: &Typed<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
+        let again = find(typed, workspace)?;
+        let devices = typed.required(&DEVICES)?;
         workspace.revive()?;
         let before = Snapshot::take(workspace)?;
         let mut results: Vec<(String, Duration, Snapshot)> = Vec::new();
         let mut notes = Vec::new();
-        for name in names {
+        for Placed { value: device, span } in devices {
+            let name = device.text.as_str();
             let located = |error: Diagnostic| match error.code {
-                "unknown-device" | "no-gpu" => error.at(option.value_span.clone(), ""),
+                "unknown-device" | "no-gpu" => error.at(span.clone(), ""),
                 _ => error,
             };
             let result = on_device(name, &again, &before, Checks::default(), workspace, context).map_err(located);

@@ -6,8 +6,10 @@ use serde_json::json;
 
 use super::observing;
 use super::source_lines::{Spot, Texts, ptx_lines};
-use crate::magics::cells::relaunch::find;
-use crate::magics::{Call, Kind, Magic, OptionSpec, Spec};
+use crate::magics::cells::options::VERSION;
+use crate::magics::cells::relaunch::{LAUNCH, find};
+use crate::magics::declare::Typed;
+use crate::magics::{Example, Kind, Magic, Needs, Spec};
 use crate::render::stages::{Pane, PaneLine, Panes};
 use crate::render::{Alternative, Block, Column, Document, Output, Prose, Table, bytes_text, grouped};
 use crate::workspace::{Context, Workspace};
@@ -18,32 +20,35 @@ use warpbook_ptx::isa::{Class, Mnemonic};
 /// `%counters [NAME][GRID](ARGUMENTS)`
 pub struct CountersMagic;
 
-const OPTIONS: &[OptionSpec] =
-    &[OptionSpec { name: "--version", value: "N", help: "this version of the kernel rather than the newest" }];
-
 /// Lines of a list in the text.
 const LISTED: usize = 12;
 /// Conflicts that are told one by one.
 const WORST: usize = 5;
 
+const SPEC: Spec = Spec {
+    name: "counters",
+    kind: Kind::Line,
+    summary: "what a launch does, counted: instructions, sectors, bank conflicts, divergence, FLOPs, by line",
+    arguments: &[&LAUNCH],
+    options: &[&VERSION],
+    details: "The launch is run on the emulator; the buffers keep what they hold. The numbers are the same from run to run. \
+              They count the PTX: ptxas may merge, move and drop instructions. A sector is 32 bytes; shared memory has 32 \
+              banks of 4 bytes, and a wavefront takes a word of each bank (accesses of 8 and 16 bytes per lane go by \
+              half-warps and quarter-warps). `wgmma` and bulk copies reach shared memory by other paths, whose wavefronts \
+              are not counted.",
+    examples: &[
+        Example { cell: "%counters scale", needs: Needs::Kernel, shows: "sectors" },
+        Example { cell: "%counters matmul", needs: Needs::Matmul, shows: "FLOPs" },
+    ],
+};
+
 impl Magic for CountersMagic {
     fn spec(&self) -> &'static Spec {
-        &Spec {
-            name: "counters",
-            kind: Kind::Line,
-            summary: "what a launch does, counted: instructions, sectors, bank conflicts, divergence, FLOPs, by line",
-            usage: "[NAME][GRID](ARGUMENTS)",
-            details: "The launch is run on the emulator; the buffers keep what they hold. The numbers are the same from \
-                      run to run. They are of the PTX: ptxas may merge, move and drop instructions. A sector is 32 bytes; \
-                      shared memory has 32 banks of 4 bytes, and a wavefront takes a word of each (accesses of 8 and 16 \
-                      bytes a lane go by half-warps and quarter-warps). `wgmma` and bulk copies reach shared memory by \
-                      other ways, whose wavefronts are not counted.",
-            options: OPTIONS,
-        }
+        &SPEC
     }
 
-    fn run(&self, call: &Call<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
-        let again = find(call, OPTIONS, workspace)?;
+    fn run(&self, typed: &Typed<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
+        let again = find(typed, workspace)?;
         let observe = Observe::Counters { in_order: true };
         let (observed, device) = observing::launched(&again, &observe, workspace, context)?;
         let Some(Observed::Counters(counters)) = observed else {

@@ -3,10 +3,11 @@
 use serde_json::json;
 
 use super::line_links::trace;
-use super::subject::{Subject, Words};
-use crate::magics::cells::edit;
-use crate::magics::cells::edit::{artifact, readable};
-use crate::magics::{Call, Kind, Magic, Spec};
+use super::subject::{KERNEL, Subject};
+use crate::magics::cells::edit::{artifact, kernel, readable};
+use crate::magics::declare::kinds::StageName;
+use crate::magics::declare::{Argument, Typed};
+use crate::magics::{Example, Kind, Magic, Needs, Spec};
 use crate::render::{Document, Output, Prose, Style};
 use crate::workspace::{Context, Workspace};
 use warpbook_compiler::Stage;
@@ -16,16 +17,30 @@ use warpbook_ir::filecheck::{self, Kind as Claims, Problem};
 /// `%%expect STAGE [KERNEL[@VERSION]]`.
 pub struct Expect;
 
+const STAGE: Argument<StageName> = Argument::required("STAGE", StageName::ALL, "the stage whose text is checked");
+
 const SPEC: Spec = Spec {
     name: "expect",
     kind: Kind::Cell,
-    summary: "claims about a stage's text, as FileCheck has them",
-    usage: "STAGE [KERNEL[@VERSION]]",
-    details: "Each line of the body is a claim: `CHECK: mma.sync`, `CHECK-NEXT:`, `CHECK-SAME:`, `CHECK-NOT:`, \
-              `CHECK-COUNT-8:`, `CHECK-DAG:` (in any order with its neighbours), `CHECK-LABEL:`. Claims hold in order. `{{…}}` is a regular expression, `[[R:%r\\d+]]` names what it \
-              matches, `[[R]]` wants the same again. The cell fails at the first claim that does not hold. STAGE may be \
-              `sass` too.",
+    summary: "check claims about a stage's text, written as for FileCheck",
+    arguments: &[&STAGE, &KERNEL],
     options: &[],
+    details: "Each line of the body is a claim: `CHECK: mma.sync`, `CHECK-NEXT:`, `CHECK-SAME:`, `CHECK-NOT:`, \
+              `CHECK-COUNT-8:`, `CHECK-DAG:` (in any order with its neighbours), `CHECK-LABEL:`. Claims hold in order. \
+              `{{…}}` is a regular expression, `[[R:%r\\d+]]` names what it matches, and `[[R]]` has to be the same text \
+              again. The cell fails at the first claim that does not hold.",
+    examples: &[
+        Example {
+            cell: "%%expect ptx scale\nCHECK: ld.global.f32 [[X:%f\\d+]]\nCHECK: add.f32 {{%f\\d+}}, [[X]], [[X]]",
+            needs: Needs::Kernel,
+            shows: "2 of 2 claims about the ptx hold",
+        },
+        Example {
+            cell: "%%expect ttgir matmul\nCHECK: tt.dot\nCHECK-NOT: tt.dot",
+            needs: Needs::Matmul,
+            shows: "2 of 2 claims about the ttgir hold",
+        },
+    ],
 };
 
 impl Magic for Expect {
@@ -33,18 +48,11 @@ impl Magic for Expect {
         &SPEC
     }
 
-    fn words(&self) -> Vec<String> {
-        Stage::ENTRIES.into_iter().chain([Stage::Sass]).map(|stage| stage.name().to_owned()).collect()
-    }
-
-    fn run(&self, call: &Call<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
-        let words = Words::of(call, &SPEC)?;
-        words.at_most(2, call, &SPEC)?;
-        let named = words.positional.first().cloned();
-        let is_sass = named.as_ref().is_some_and(|span| &call.cell.text[span.clone()] == Stage::Sass.name());
-        let stage = if is_sass { Stage::Sass } else { edit::stage(call, named.clone())? };
-        let subject = Subject::of(words.positional.get(1), call, workspace)?;
-        let place = named.unwrap_or_else(|| call.name.clone());
+    fn run(&self, typed: &Typed<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
+        let call = typed.call;
+        let stage = *typed.required(&STAGE)?;
+        let subject = Subject::typed(typed, workspace)?;
+        let place = typed.place(&STAGE);
         let text = match stage {
             Stage::Sass => {
                 let trace = trace(&subject, workspace, context)?;
@@ -52,7 +60,7 @@ impl Magic for Expect {
                 lines.map(|lines| lines.collect::<Vec<_>>().join("\n")).unwrap_or_default()
             }
             _ => {
-                let kernel = edit::kernel(workspace, Some((&subject.name, place.clone())), call)?;
+                let kernel = kernel(workspace, Some((&subject.name, place.clone())), call)?;
                 let found = artifact(kernel, &subject.version, stage);
                 readable(stage, found.map_err(|error| error.at(place.clone(), ""))?)
             }

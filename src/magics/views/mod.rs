@@ -1,6 +1,5 @@
 //! Views: each file or folder bears the name of its magic. The others hold what several views share.
 
-mod block_option;
 mod compare;
 mod counters;
 mod diff;

@@ -9,8 +9,10 @@ use crate::launch::on_device::on_device;
 use crate::launch::run::{Checks, Plan, code_for, with_prepared};
 use crate::launch::snapshot::Snapshot;
 use crate::launch::timeout::limited;
-use crate::magics::cells::relaunch::find;
-use crate::magics::{Call, Kind, Magic, OptionSpec, Spec};
+use crate::magics::cells::options::VERSION;
+use crate::magics::cells::relaunch::{LAUNCH, find};
+use crate::magics::declare::Typed;
+use crate::magics::{Example, Kind, Magic, Needs, Spec};
 use crate::render::{Column, Document, Output, Table, grouped};
 use crate::workspace::{Context, Workspace};
 use warpbook_device::cuda::replay::{self, Job, Span};
@@ -21,9 +23,6 @@ use warpbook_ptx::isa::Class;
 
 /// `%ncu [NAME][GRID](ARGUMENTS)`
 pub struct Ncu;
-
-const OPTIONS: &[OptionSpec] =
-    &[OptionSpec { name: "--version", value: "N", help: "this version of the kernel rather than the newest" }];
 
 /// A metric of Nsight Compute.
 struct Metric {
@@ -153,28 +152,31 @@ fn number_text(value: f64) -> String {
 /// The emulator's count has to come within this time.
 const LIMIT: std::time::Duration = std::time::Duration::from_secs(30);
 
+const SPEC: Spec = Spec {
+    name: "ncu",
+    kind: Kind::Line,
+    summary: "hardware counters of a launch, by Nsight Compute",
+    arguments: &[&LAUNCH],
+    options: &[&VERSION],
+    details: "The launch is repeated in a process of its own, from what the buffers hold now; they keep it. It needs a GPU \
+              (`%device cuda:0`), `ncu` on the PATH or in CUDA's folder, and a driver that lets this user read counters.",
+    examples: &[Example { cell: "%ncu matmul", needs: Needs::Profiler, shows: "Nsight Compute" }],
+};
+
 impl Magic for Ncu {
     fn spec(&self) -> &'static Spec {
-        &Spec {
-            name: "ncu",
-            kind: Kind::Line,
-            summary: "hardware counters of a launch, by Nsight Compute",
-            usage: "[NAME][GRID](ARGUMENTS)",
-            details: "The launch is repeated in a process of its own, from what the buffers hold now; they keep it. \
-                      Needs a GPU (`%device cuda:0`), `ncu` on the PATH or in CUDA's folder, and a driver that lets \
-                      this user read counters.",
-            options: OPTIONS,
-        }
+        &SPEC
     }
 
-    fn run(&self, call: &Call<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
+    fn run(&self, typed: &Typed<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
+        let call = typed.call;
         let device = workspace.device_name();
         let Some(ordinal) = device.strip_prefix("cuda:") else {
             let error = Diagnostic::error("no-gpu", "hardware counters are a GPU's").at(call.name.clone(), "");
             return Err(error.note(format!("the device is {device}")).help("`%device cuda:0` first"));
         };
         let ordinal = ordinal.to_owned();
-        let again = find(call, OPTIONS, workspace)?;
+        let again = find(typed, workspace)?;
         let before = Snapshot::take(workspace)?;
         let evaluated = arguments::of(&again.launch, workspace)?;
         let text = again.text();

@@ -1,37 +1,27 @@
 //! What `%watch`, `%trace` and `%step` are asked for: a kernel's last launch, a block, a warp, an element.
 
 use std::ops::Range;
-use std::sync::Arc;
 
-use super::subject::{Subject, Words};
+use super::subject::Subject;
 use crate::expression::parse;
 use crate::launch::again::Again;
 use crate::launch::changes::index_of;
 use crate::launch::on_device::{OnDevice, on_device};
 use crate::launch::run::Checks;
 use crate::launch::snapshot::Snapshot;
-use crate::magics::{Call, OptionSpec};
+use crate::magics::Call;
+use crate::magics::declare::kinds::{Block, Number};
+use crate::magics::declare::{Argument, Typed};
 use crate::workspace::{Context, Workspace, resolve_view};
 use warpbook_compiler::{Artifact, Stage};
 use warpbook_device::Dtype;
 use warpbook_device::emulation::{Observe, Observed, Span};
 use warpbook_diagnostic::{Diagnostic, Result, nearest};
 
-pub const BLOCK: OptionSpec = OptionSpec { name: "--block", value: "X,Y,Z", help: "this block rather than (0, 0, 0)" };
-
-/// Positional words; one with an open bracket goes on with the next ones: `c[3, 5]`.
-pub fn positional(words: &Words, cell: &str) -> Vec<Range<usize>> {
-    let mut found: Vec<Range<usize>> = Vec::new();
-    for word in &words.positional {
-        let is_open =
-            |span: &Range<usize>| cell[span.clone()].matches('[').count() > cell[span.clone()].matches(']').count();
-        match found.last_mut().filter(|last| is_open(last)) {
-            Some(last) => last.end = word.end,
-            None => found.push(word.clone()),
-        }
-    }
-    found
-}
+pub const BLOCK: Argument<Block> =
+    Argument::option("--block", Block, "this block of the grid rather than block (0, 0, 0)");
+pub const WARP: Argument<Number<u32>> =
+    Argument::option("--warp", Number::new("W", "the number of a warp"), "this warp of the block rather than warp 0");
 
 /// The kernel as it was launched last.
 pub fn again(subject: &Subject, call: &Call<'_>, workspace: &Workspace) -> Result<Again> {
@@ -41,15 +31,11 @@ pub fn again(subject: &Subject, call: &Call<'_>, workspace: &Workspace) -> Resul
         let error = Diagnostic::error("never-launched", message).at(call.arguments.clone(), "");
         error.help(format!("`%launch {name}[GRID](ARGUMENTS)`"))
     })?;
-    let header = (*launch.header).clone();
-    if header.grid.is_none() {
+    if launch.header.grid.is_none() {
         let error = Diagnostic::error("grid", "a launch needs a grid").at(call.arguments.clone(), "");
         return Err(error.help(format!("`%launch {name}[GRID](ARGUMENTS)`")));
     }
-    // Its options were about that launch.
-    let header = crate::expression::LaunchHeader { options: Vec::new(), ..header };
-    let launch = crate::workspace::LaunchSpec { header: Arc::new((*launch.header).clone()), source: launch.source };
-    Ok(Again { name: name.clone(), version: subject.version.clone(), launch, header })
+    Ok(Again { name: name.clone(), version: subject.version.clone(), launch })
 }
 
 /// Whether the TTGIR defines a value by this name.
@@ -60,39 +46,10 @@ pub fn is_value_of_ttgir(again: &Again, name: &str) -> bool {
     words.any(|word| word == base)
 }
 
-/// The error of an option's value.
-pub fn wrong(name: &str, expected: &str, span: Range<usize>) -> Diagnostic {
-    Diagnostic::error("option-value", format!("`{name}` takes {expected}")).at(span, "")
-}
-
-/// The block of `--block`: `3`, `3,1`, `3,1,0`.
-pub fn block(words: &Words, cell: &str) -> Result<[u32; 3]> {
-    let Some(span) = words.option(BLOCK.name) else { return Ok([0; 3]) };
-    let expected = "one to three indices, such as 3 or 3,1,0";
-    let parts: Vec<&str> = cell[span.clone()].split(',').map(str::trim).collect();
-    let mut block = [0; 3];
-    if parts.len() > 3 {
-        return Err(wrong(BLOCK.name, expected, span));
-    }
-    for (index, part) in block.iter_mut().zip(parts) {
-        *index = part.parse().map_err(|_| wrong(BLOCK.name, expected, span.clone()))?;
-    }
-    Ok(block)
-}
-
-/// An option that holds a number.
-pub fn number<T: std::str::FromStr>(words: &Words, cell: &str, name: &str, expected: &str) -> Result<Option<T>> {
-    let Some(span) = words.option(name) else { return Ok(None) };
-    match cell[span.clone()].replace('_', "").parse() {
-        Ok(number) => Ok(Some(number)),
-        Err(_) => Err(wrong(name, expected, span)),
-    }
-}
-
 /// The error of a block that the launch does not have.
-pub fn no_such_block(words: &Words, call: &Call<'_>, [x, y, z]: [u32; 3]) -> Diagnostic {
+pub fn no_such_block(typed: &Typed<'_>, [x, y, z]: [u32; 3]) -> Diagnostic {
     let error = Diagnostic::error("no-such-block", format!("the launch has no block ({x}, {y}, {z})"));
-    error.at(words.option(BLOCK.name).unwrap_or(call.arguments.clone()), "")
+    error.at(typed.place(&BLOCK), "").help("the grid is in brackets: `name[GRID](ARGUMENTS)`")
 }
 
 /// The error of a warp that the block does not have.
@@ -120,7 +77,7 @@ pub struct Element {
     pub index: Vec<usize>,
 }
 
-/// The element that a word names.
+/// The element that a word of the cell names.
 pub fn element(span: &Range<usize>, call: &Call<'_>, workspace: &Workspace) -> Result<Element> {
     let text = &call.cell.text[span.clone()];
     let expression = parse(&call.cell.text, span.clone())?;
@@ -137,7 +94,7 @@ pub fn element(span: &Range<usize>, call: &Call<'_>, workspace: &Workspace) -> R
         let error = Diagnostic::error("one-element", format!("`{text}` is {} elements", view.numel()));
         let rank = view.shape.len();
         let all = vec!["0"; rank].join(", ");
-        let error = error.at(span.clone(), "one element is wanted");
+        let error = error.at(span.clone(), "this has to be one element");
         return Err(error.help(format!("such as `{text}[{all}]`")).note(format!("its shape: {:?}", view.shape)));
     };
     let from = view.address - buffer.address;

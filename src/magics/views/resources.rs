@@ -3,8 +3,9 @@
 use serde_json::json;
 
 use super::line_links::trace;
-use super::subject::{Subject, Words};
-use crate::magics::{Call, Kind, Magic, Spec};
+use super::subject::{KERNEL, Subject};
+use crate::magics::declare::Typed;
+use crate::magics::{Example, Kind, Magic, Needs, Spec};
 use crate::render::meter::Meter;
 use crate::render::{Column, Document, Output, Table, bytes_text, grouped};
 use crate::workspace::{Context, Workspace};
@@ -19,10 +20,11 @@ const SPEC: Spec = Spec {
     name: "resources",
     kind: Kind::Line,
     summary: "registers, spills, shared memory, and how many blocks fit on a multiprocessor",
-    usage: "[KERNEL[@VERSION]]",
-    details: "Registers and local memory are ptxas's own figures; occupancy is computed from the limits of the \
-              architecture that it was compiled for, and says what keeps more blocks from fitting.",
+    arguments: &[&KERNEL],
     options: &[],
+    details: "Registers and local memory are ptxas's own figures. Occupancy is computed from the limits of the architecture \
+              that the kernel was compiled for; the view names the resource that keeps more blocks from fitting.",
+    examples: &[Example { cell: "%resources matmul", needs: Needs::Matmul, shows: "occupancy" }],
 };
 
 impl Magic for ResourcesMagic {
@@ -30,10 +32,9 @@ impl Magic for ResourcesMagic {
         &SPEC
     }
 
-    fn run(&self, call: &Call<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
-        let words = Words::of(call, &SPEC)?;
-        words.at_most(1, call, &SPEC)?;
-        let subject = Subject::of(words.positional.first(), call, workspace)?;
+    fn run(&self, typed: &Typed<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
+        let call = typed.call;
+        let subject = Subject::typed(typed, workspace)?;
         let trace = trace(&subject, workspace, context)?;
         let version = &subject.version;
         let taken = trace.cubin.as_ref().and_then(|cubin| resources(&cubin.content, &version.meta.entry.value));

@@ -3,12 +3,14 @@
 use crate::launch::on_device::on_device;
 use crate::launch::run::{Checks, checked_line};
 use crate::launch::snapshot::Snapshot;
-use crate::magics::cells::number;
-use crate::magics::cells::relaunch::find;
-use crate::magics::{Call, Kind, Magic, OptionSpec, Spec};
+use crate::magics::cells::options::VERSION;
+use crate::magics::cells::relaunch::{LAUNCH, find};
+use crate::magics::declare::kinds::Number;
+use crate::magics::declare::{Argument, Typed};
+use crate::magics::{Example, Kind, Magic, Needs, Spec};
 use crate::render::Output;
 use crate::workspace::{Context, Workspace};
-use warpbook_diagnostic::{Diagnostic, Result};
+use warpbook_diagnostic::Result;
 
 /// `%sanitize [NAME][GRID](ARGUMENTS) [--seeds N]`
 pub struct Sanitize;
@@ -16,39 +18,37 @@ pub struct Sanitize;
 /// Orders that are tried unless the reader says otherwise.
 const SEEDS: u64 = 4;
 
-const OPTIONS: &[OptionSpec] = &[
-    OptionSpec { name: "--seeds", value: "N", help: "orders of warps that are tried (4 unless said)" },
-    OptionSpec { name: "--version", value: "N", help: "this version of the kernel rather than the newest" },
-];
+const ORDERS: Argument<Number<u64>> = Argument::option(
+    "--seeds",
+    Number::new("N", "a number of orders").between(1, 1000),
+    "the number of orders of warps that are tried, 4 by default",
+);
+
+const SPEC: Spec = Spec {
+    name: "sanitize",
+    kind: Kind::Line,
+    summary: "look for data races, missing waits and fences, misused barriers, values that nothing has written",
+    arguments: &[&LAUNCH],
+    options: &[&ORDERS, &VERSION],
+    details: "The launch is run on the emulator, once in the usual order of warps and then in others; the buffers keep what \
+              they hold. Each report names the source line, block, warp, lane, buffer and element. Values that nothing has \
+              written (`empty` buffers, masked loads without `other`, registers) are followed to where they decide an \
+              address, a branch or a store. Blocks are compared with each other only where the kernel has no atomics in \
+              global memory.",
+    examples: &[
+        Example { cell: "%sanitize scale", needs: Needs::Kernel, shows: "scale v1: 4 orders of warps" },
+        Example { cell: "%sanitize matmul --seeds 2", needs: Needs::Matmul, shows: "matmul v1: 2 orders of warps" },
+    ],
+};
 
 impl Magic for Sanitize {
     fn spec(&self) -> &'static Spec {
-        &Spec {
-            name: "sanitize",
-            kind: Kind::Line,
-            summary: "look for data races, missing waits and fences, misused barriers, values that nothing has written",
-            usage: "[NAME][GRID](ARGUMENTS) [--seeds N]",
-            details: "The launch is run on the emulator, once in the usual order of warps and then in others; the buffers \
-                      keep what they hold. Each report names the source line, block, warp, lane, buffer and element. Values \
-                      that nothing has written (`empty` buffers, masked loads without `other`, registers) are followed to \
-                      where they decide an address, a branch or a store. Blocks are compared with each other only where \
-                      the kernel has no atomics in global memory.",
-            options: OPTIONS,
-        }
+        &SPEC
     }
 
-    fn run(&self, call: &Call<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
-        let again = find(call, OPTIONS, workspace)?;
-        let seeds = match again.header.option("--seeds") {
-            None => SEEDS,
-            Some(option) => match number(option, "a number of orders from 1 to 1000")? {
-                count @ 1..=1000 => count,
-                _ => {
-                    let error = Diagnostic::error("option-value", "expected a number of orders from 1 to 1000");
-                    return Err(error.at(option.value_span.clone(), ""));
-                }
-            },
-        };
+    fn run(&self, typed: &Typed<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
+        let again = find(typed, workspace)?;
+        let seeds = typed.get(&ORDERS).copied().unwrap_or(SEEDS);
         workspace.revive()?;
         let before = Snapshot::take(workspace)?;
         let device = if workspace.device.is_emulated() { workspace.device_name() } else { "emu".to_owned() };

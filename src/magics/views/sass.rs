@@ -6,8 +6,9 @@ use serde_json::json;
 
 use super::line_links::{Trace, TracedLine, TracedStage, trace};
 use super::stages::{pane_line, title};
-use super::subject::{Subject, Words};
-use crate::magics::{Call, Kind, Magic, Spec};
+use super::subject::{KERNEL, Subject};
+use crate::magics::declare::Typed;
+use crate::magics::{Example, Kind, Magic, Needs, Spec};
 use crate::render::stages::{Pane, Panes};
 use crate::render::{Alternative, Document, Output};
 use crate::workspace::{Context, Workspace};
@@ -21,12 +22,17 @@ const SPEC: Spec = Spec {
     name: "sass",
     kind: Kind::Line,
     summary: "the machine code with its control codes, and how much of it each line became",
-    usage: "[KERNEL[@VERSION]]",
-    details: "`B01----:R2:W3:Y:S04` before an instruction says what its encoding tells the scheduler: wait for the \
-              scoreboards 0 and 1; release 2 when the operands are read and 3 when the result is written; another warp \
-              may go next (`Y`); wait 4 cycles before the next one. `.reuse` keeps an operand in the reuse cache. \
-              The number beside a line of the source is how many machine instructions it became.",
+    arguments: &[&KERNEL],
     options: &[],
+    details: "`B01----:R2:W3:Y:S04` before an instruction is what its encoding tells the scheduler: wait for the \
+              scoreboards 0 and 1; release scoreboard 2 when the operands are read, and scoreboard 3 when the result is \
+              written; another warp may go next (`Y`); wait 4 cycles before the next instruction. `.reuse` keeps an operand \
+              in the reuse cache. The number beside a line of the source is how many machine instructions it became.",
+    examples: &[Example {
+        cell: "%sass matmul",
+        needs: Needs::Matmul,
+        shows: "machine instructions by line of Triton",
+    }],
 };
 
 impl Magic for Sass {
@@ -34,10 +40,9 @@ impl Magic for Sass {
         &SPEC
     }
 
-    fn run(&self, call: &Call<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
-        let words = Words::of(call, &SPEC)?;
-        words.at_most(1, call, &SPEC)?;
-        let subject = Subject::of(words.positional.first(), call, workspace)?;
+    fn run(&self, typed: &Typed<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
+        let call = typed.call;
+        let subject = Subject::typed(typed, workspace)?;
         let trace = trace(&subject, workspace, context)?;
         let Some(code) = trace.stage(Stage::Sass) else {
             let error = Diagnostic::error("no-machine-code", format!("{} has no machine code", subject.headline()));

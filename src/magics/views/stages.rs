@@ -5,34 +5,43 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::line_links::{Linked, Trace, TracedLine, TracedStage, trace};
-use super::subject::{Subject, Words};
-use crate::magics::{Call, Kind, Magic, OptionSpec, Spec};
+use super::subject::{KERNEL, Subject};
+use crate::magics::declare::kinds::{List, StageName, values};
+use crate::magics::declare::{Argument, Typed};
+use crate::magics::{Example, Kind, Magic, Needs, Spec};
 use crate::render::plot::time_text;
 use crate::render::stages::{Pane, PaneLine, Panes};
 use crate::render::{Block, Column, Document, Output, Prose, Table, grouped};
 use crate::workspace::{Context, Workspace};
 use warpbook_compiler::Stage;
-use warpbook_diagnostic::{Diagnostic, Result};
+use warpbook_diagnostic::Result;
 use warpbook_ir::operations;
 
 /// `%stages [KERNEL[@VERSION]]`.
 pub struct Stages;
 
+const OPEN: Argument<List<StageName>> = Argument::option(
+    "--open",
+    List::new("STAGES", StageName::ALL),
+    "the stages that are unfolded at first, with commas between them",
+);
+
 const SPEC: Spec = Spec {
     name: "stages",
     kind: Kind::Line,
     summary: "all stages of a kernel side by side, their lines linked",
-    usage: "[KERNEL[@VERSION]] [--open STAGES]",
-    details: "Python, TTIR, TTGIR, LLIR, PTX and SASS, as far as the kernel has them. A click on a line marks the lines \
-              of every other stage that it became or came from, and so does the pointer over it; the arrow keys go from \
-              line to line, Escape ends it. The links come from debug information. What has lost its place on the way \
-              (a constant that several places share, an instruction that LLVM moved into another block) goes with what \
-              uses its result: the number before such a line is slanted.",
-    options: &[OptionSpec {
-        name: "--open",
-        value: "STAGES",
-        help: "the stages that are unfolded at first: `--open ttir,ttgir`",
-    }],
+    arguments: &[&KERNEL],
+    options: &[&OPEN],
+    details: "Python, TTIR, TTGIR, LLIR, PTX and SASS, as far as the kernel has them. A click on a line, or the pointer over \
+              it, marks the lines of every other stage that it became or came from; the arrow keys go from line to line, \
+              Escape ends it. The links come from debug information. A line whose debug information was lost (a constant \
+              that several places share, an instruction that LLVM moved into another block) is linked with what uses its \
+              result; its number is slanted.",
+    examples: &[
+        Example { cell: "%stages scale", needs: Needs::Kernel, shows: "PTX" },
+        Example { cell: "%stages matmul", needs: Needs::Matmul, shows: "TTGIR" },
+        Example { cell: "%stages matmul@1 --open ttgir,ptx", needs: Needs::Matmul, shows: "matmul v1" },
+    ],
 };
 
 impl Magic for Stages {
@@ -40,20 +49,9 @@ impl Magic for Stages {
         &SPEC
     }
 
-    fn run(&self, call: &Call<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
-        let words = Words::of(call, &SPEC)?;
-        words.at_most(1, call, &SPEC)?;
-        let subject = Subject::of(words.positional.first(), call, workspace)?;
-        let mut opened = Vec::new();
-        if let Some(span) = words.option("--open") {
-            for name in call.cell.text[span.clone()].split(',') {
-                let Ok(stage) = name.trim().parse::<Stage>() else {
-                    let error = Diagnostic::error("unknown-stage", format!("`{name}` is no stage"));
-                    return Err(error.at(span, "").help("stages are apart by commas: `--open ttgir,ptx`"));
-                };
-                opened.push(stage);
-            }
-        }
+    fn run(&self, typed: &Typed<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
+        let subject = Subject::typed(typed, workspace)?;
+        let opened = typed.get(&OPEN).map(|stages| values(stages)).unwrap_or_default();
         let trace = trace(&subject, workspace, context)?;
         Ok(Some(output(&subject.headline(), &trace, &opened)))
     }

@@ -5,11 +5,13 @@ use std::collections::HashMap;
 use serde_json::json;
 
 use super::lane_values::{Shown, lanes_text, mask_text};
-use super::observing::{self, BLOCK};
+use super::observing::{self, BLOCK, WARP};
 use super::source_lines::Texts;
-use super::subject::{Subject, Words};
+use super::subject::{KERNEL, Subject};
 use super::trace::elements_text;
-use crate::magics::{Call, Kind, Magic, OptionSpec, Spec};
+use crate::magics::declare::kinds::Number;
+use crate::magics::declare::{Argument, Candidates, Input, Takes, Typed};
+use crate::magics::{Example, Kind, Magic, Needs, Spec};
 use crate::render::player::{self, Player};
 use crate::render::{Alternative, Document, Output, Prose, grouped};
 use crate::workspace::{Context, Workspace};
@@ -28,31 +30,64 @@ const MOST: usize = 400;
 /// Steps of the text.
 const TOLD: usize = 16;
 
+const START: Argument<Start> = Argument::option(
+    "--from",
+    Start::Number(0),
+    "begin at this instruction of the warp, or where it first comes to a line",
+);
+const COUNT: Argument<Number<usize>> = Argument::option(
+    "--count",
+    Number::new("N", "a number of steps").between(1, MOST as u64),
+    "the number of steps, 100 by default",
+);
+
 const SPEC: Spec = Spec {
     name: "step",
     kind: Kind::Line,
     summary: "step through a warp: each instruction with the registers that it writes and the memory that it touches",
-    usage: "[KERNEL[@VERSION]] [--warp W] [--block X,Y,Z] [--from N|line:N] [--count N]",
-    details: "The kernel's last launch is repeated on the emulator; the buffers keep what they hold. In a notebook the \
-              slider, the buttons and the arrow keys go through the steps; without scripts they are a table. `--from 200` \
-              begins at the warp's instruction number 200, `--from line:57` where it first comes to line 57 of the PTX. \
-              Registers that are the same in all lanes, or grow evenly from lane to lane, are told as that.",
-    options: &[
-        OptionSpec { name: "--warp", value: "W", help: "this warp rather than warp 0" },
-        BLOCK,
-        OptionSpec {
-            name: "--from",
-            value: "N|line:N",
-            help: "begin at this instruction of the warp, or at this line",
-        },
-        OptionSpec { name: "--count", value: "N", help: "so many steps (100 unless said, 400 at most)" },
+    arguments: &[&KERNEL],
+    options: &[&WARP, &BLOCK, &START, &COUNT],
+    details: "The kernel's last launch is repeated on the emulator; the buffers keep what they hold. In a notebook the slider, \
+              the buttons and the arrow keys go through the steps; without scripts they are a table. `--from 200` begins at \
+              instruction number 200 of the warp, `--from line:57` where the warp first comes to line 57 of the PTX. \
+              Registers that are the same in all lanes, or grow evenly from lane to lane, are written in that short form.",
+    examples: &[
+        Example { cell: "%step scale", needs: Needs::Kernel, shows: "ld.global.f32" },
+        Example { cell: "%step scale --warp 1 --from 6 --count 3", needs: Needs::Kernel, shows: "warp 1" },
     ],
 };
 
 /// Where to begin.
-enum From {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Start {
+    /// At this instruction of the warp, from 0.
     Number(u32),
+    /// Where the warp first comes to this line of the PTX.
     Line(u32),
+}
+
+impl Takes for Start {
+    type Value = Self;
+
+    fn placeholder(&self) -> String {
+        "N|line:N".to_owned()
+    }
+
+    fn expected(&self) -> String {
+        "the number of an instruction, such as 200, or a line of the PTX, such as line:57".to_owned()
+    }
+
+    fn parse(&self, input: &Input<'_>) -> Result<Self> {
+        let parsed = match input.text.strip_prefix("line:") {
+            Some(line) => line.parse().map(Self::Line),
+            None => input.text.replace('_', "").parse().map(Self::Number),
+        };
+        parsed.map_err(|_| input.refuse(&self.expected()).into())
+    }
+
+    fn candidates(&self, typed: &str, _: &Workspace) -> Candidates {
+        Candidates::matching(typed, ["line:"])
+    }
 }
 
 impl Magic for StepMagic {
@@ -60,44 +95,35 @@ impl Magic for StepMagic {
         &SPEC
     }
 
-    fn run(&self, call: &Call<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
-        let words = Words::of(call, &SPEC)?;
-        words.at_most(1, call, &SPEC)?;
-        let cell = &call.cell.text;
-        let subject = Subject::of(words.positional.first(), call, workspace)?;
+    fn run(&self, typed: &Typed<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
+        let call = typed.call;
+        let subject = Subject::typed(typed, workspace)?;
         let again = observing::again(&subject, call, workspace)?;
-        let block = observing::block(&words, cell)?;
-        let warp: u32 = observing::number(&words, cell, "--warp", "the number of a warp")?.unwrap_or(0);
-        let count = match observing::number(&words, cell, "--count", "a number of steps from 1 to 400")? {
-            None => STEPS,
-            Some(count @ 1..=MOST) => count,
-            Some(_) => {
-                let span = words.option("--count").unwrap_or_default();
-                return Err(observing::wrong("--count", "a number of steps from 1 to 400", span));
-            }
-        };
-        let from = from(&words, cell)?;
+        let block = typed.get(&BLOCK).copied().unwrap_or_default();
+        let warp = typed.get(&WARP).copied().unwrap_or_default();
+        let count = typed.get(&COUNT).copied().unwrap_or(STEPS);
+        let from = typed.get(&START).copied().unwrap_or(Start::Number(0));
         let threads = again.version.meta.threads.value;
         if warp >= threads.div_ceil(32) {
-            return Err(observing::no_such_warp(warp, threads.div_ceil(32), words.option("--warp")));
+            return Err(observing::no_such_warp(warp, threads.div_ceil(32), typed.span(&WARP)));
         }
         let observe = Observe::Record { block, warp: Some(warp) };
         let (observed, device) = observing::launched(&again, &observe, workspace, context)?;
         let Some(Observed::Record(record)) = observed else {
-            return Err(observing::no_such_block(&words, call, block));
+            return Err(observing::no_such_block(typed, block));
         };
         let (steps, total) = record.steps(warp, count, |number, line| match from {
-            From::Number(first) => number >= first,
-            From::Line(wanted) => line.ptx == wanted,
+            Start::Number(first) => number >= first,
+            Start::Line(wanted) => line.ptx == wanted,
         });
         if steps.is_empty() {
-            let span = words.option("--from").unwrap_or(call.arguments.clone());
+            let span = typed.place(&START);
             let error = match from {
-                From::Number(_) => Diagnostic::error(
+                Start::Number(_) => Diagnostic::error(
                     "option-value",
                     format!("the warp executes {} instructions", grouped(total.into())),
                 ),
-                From::Line(line) => {
+                Start::Line(line) => {
                     Diagnostic::error("no-instruction", format!("the warp never comes to line {line} of the PTX"))
                 }
             };
@@ -119,17 +145,6 @@ impl Magic for StepMagic {
         };
         Ok(Some(view.output()))
     }
-}
-
-fn from(words: &Words, cell: &str) -> Result<From> {
-    let Some(span) = words.option("--from") else { return Ok(From::Number(0)) };
-    let text = &cell[span.clone()];
-    let expected = "the number of an instruction, such as 200, or a line of the PTX, such as line:57";
-    let parsed = match text.strip_prefix("line:") {
-        Some(line) => line.parse().map(From::Line),
-        None => text.replace('_', "").parse().map(From::Number),
-    };
-    parsed.map_err(|_| observing::wrong("--from", expected, span))
 }
 
 struct View<'a> {

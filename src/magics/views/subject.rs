@@ -1,71 +1,20 @@
 //! What a view is of: `KERNEL[@VERSION]`, and options.
 
-use std::ops::Range;
-
 use crate::frontend::Stream;
+use crate::magics::Call;
 use crate::magics::cells::edit;
-use crate::magics::{Call, Spec};
+use crate::magics::declare::kinds::{Kernel, KernelName};
+use crate::magics::declare::{Argument, Typed};
 use crate::workspace::{Context, Version, Workspace};
 use warpbook_compiler::{CompileRequest, Compiled, Progress, Stage};
-use warpbook_diagnostic::{Diagnostic, Result, nearest};
+use warpbook_diagnostic::Result;
 
-/// The words of a view's arguments: positional ones, and options with their values.
-pub struct Words {
-    /// In order.
-    pub positional: Vec<Range<usize>>,
-    /// Name and the span of its value; a switch has its own span.
-    pub options: Vec<(&'static str, Range<usize>)>,
-}
-
-impl Words {
-    /// Takes the arguments apart; an unknown option is an error.
-    pub fn of(call: &Call<'_>, spec: &'static Spec) -> Result<Self> {
-        let text = &call.cell.text;
-        let mut words = edit::words(text, call.arguments.clone());
-        let mut found = Self { positional: Vec::new(), options: Vec::new() };
-        while let Some(word) = words.next() {
-            let content = &text[word.clone()];
-            if !content.starts_with("--") {
-                found.positional.push(word);
-                continue;
-            }
-            let name = content.split('=').next().unwrap_or(content);
-            let Some(option) = spec.options.iter().find(|option| option.name == name) else {
-                let error = Diagnostic::error("unknown-option", format!("`%{}` has no option `{name}`", spec.name));
-                let error = error.at(word.start..word.start + name.len(), "");
-                return Err(match nearest(name, spec.options.iter().map(|option| option.name)) {
-                    Some(near) => error.help(format!("did you mean `{near}`?")),
-                    None => error.help(format!("%{} {}", spec.name, spec.usage)),
-                });
-            };
-            let value = if option.value.is_empty() {
-                word
-            } else if name.len() < content.len() {
-                word.start + name.len() + 1..word.end
-            } else if let Some(value) = words.next() {
-                value
-            } else {
-                let error = Diagnostic::error("missing-value", format!("`{name}` wants {}", option.value));
-                return Err(error.at(word, ""));
-            };
-            found.options.push((option.name, value));
-        }
-        Ok(found)
-    }
-
-    /// The value of an option.
-    pub fn option(&self, name: &str) -> Option<Range<usize>> {
-        self.options.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone())
-    }
-
-    /// Refuses more words than a view takes.
-    pub fn at_most(&self, count: usize, call: &Call<'_>, spec: &Spec) -> Result<()> {
-        let Some(word) = self.positional.get(count) else { return Ok(()) };
-        let text = &call.cell.text[word.clone()];
-        let error = Diagnostic::error("unexpected-argument", format!("`%{}` has no use for `{text}`", spec.name));
-        Err(error.at(word.clone(), "").help(format!("%{} {}", spec.name, spec.usage)))
-    }
-}
+/// The kernel that a view is of.
+pub const KERNEL: Argument<Kernel> = Argument::optional(
+    "KERNEL",
+    Kernel,
+    "the kernel; without it, the one used last. `matmul@2` is its version 2; without a number, its newest",
+);
 
 /// A version of a kernel.
 #[derive(Clone)]
@@ -77,22 +26,17 @@ pub struct Subject {
 }
 
 impl Subject {
-    /// `KERNEL`, `KERNEL@N`; without a word the kernel that was used last.
-    pub fn of(word: Option<&Range<usize>>, call: &Call<'_>, workspace: &Workspace) -> Result<Self> {
-        let text = &call.cell.text;
-        let (name, number) = match word {
-            None => (None, None),
-            Some(word) => match text[word.clone()].split_once('@') {
-                None => (Some(word.clone()), None),
-                Some((name, _)) => {
-                    let name = word.start..word.start + name.len();
-                    (Some(name.clone()).filter(|name| !name.is_empty()), Some(name.end + 1..word.end))
-                }
-            },
-        };
-        let kernel = edit::kernel(workspace, name.as_ref().map(|span| (&text[span.clone()], span.clone())), call)?;
-        let version = match number {
-            Some(span) => edit::numbered(kernel, &text[span.clone()], span)?,
+    /// The kernel that a view was given, or the one that was used last.
+    pub fn typed(typed: &Typed<'_>, workspace: &Workspace) -> Result<Self> {
+        Self::named(typed.get(&KERNEL), typed.call, workspace)
+    }
+
+    /// The kernel of a name; without one, the kernel that was used last.
+    pub fn named(named: Option<&KernelName>, call: &Call<'_>, workspace: &Workspace) -> Result<Self> {
+        let name = named.and_then(|named| named.name.as_ref());
+        let kernel = edit::kernel(workspace, name.map(|name| (name.value.as_str(), name.span.clone())), call)?;
+        let version = match named.and_then(|named| named.version.as_ref()) {
+            Some(number) => edit::numbered(kernel, &number.value, number.span.clone())?,
             None => edit::newest(kernel, call)?,
         };
         Ok(Self { name: kernel.name.clone(), version: version.clone() })

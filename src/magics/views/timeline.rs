@@ -2,12 +2,12 @@
 
 use serde_json::json;
 
-use super::block_option;
-use super::observing::observed;
+use super::observing::{BLOCK, no_such_block, observed};
 use super::source_lines::Texts;
-use crate::expression::LaunchHeader;
-use crate::magics::cells::relaunch::find;
-use crate::magics::{Call, Kind, Magic, OptionSpec, Spec};
+use crate::magics::cells::options::VERSION;
+use crate::magics::cells::relaunch::{LAUNCH, find};
+use crate::magics::declare::{Argument, Input, Takes, Typed};
+use crate::magics::{Example, Kind, Magic, Needs, Spec};
 use crate::render::timeline::{Band, Drawing, Kind as Colour};
 use crate::render::{Alternative, Block, Column, Document, Output, Table, grouped};
 use crate::workspace::{Context, Workspace};
@@ -17,11 +17,7 @@ use warpbook_diagnostic::{Diagnostic, Result};
 /// `%timeline [NAME][GRID](ARGUMENTS) [--block X,Y,Z] [--steps A-B]`
 pub struct TimelineMagic;
 
-const OPTIONS: &[OptionSpec] = &[
-    block_option::BLOCK,
-    OptionSpec { name: "--steps", value: "A-B", help: "these steps only" },
-    OptionSpec { name: "--version", value: "N", help: "this version of the kernel rather than the newest" },
-];
+const STEPS: Argument<StepRange> = Argument::option("--steps", StepRange, "these steps only");
 
 /// Columns of the text.
 const COLUMNS: u32 = 100;
@@ -43,29 +39,34 @@ const UNDER_WAY: [Colour; 2] = [
     Colour { name: "copies under way", letter: '-', colour: "#CC79A7" },
 ];
 
+const SPEC: Spec = Spec {
+    name: "timeline",
+    kind: Kind::Line,
+    summary: "what the warps of a block do, step by step: compute, copies, waits, tensor cores; drawn",
+    arguments: &[&LAUNCH],
+    options: &[&BLOCK, &STEPS, &VERSION],
+    details: "The launch is run on the emulator; the buffers keep what they hold. The axis is the emulator's steps, and not \
+              time: in each step every warp that does not wait executes one instruction of the PTX. Copies land as late as \
+              the rules allow (when every warp waits), and `wgmma`s are carried out when they are waited for. So the order \
+              of events is a valid one, and the lengths are not a GPU's.",
+    examples: &[
+        Example { cell: "%timeline scale", needs: Needs::Kernel, shows: "warp 0 to 1" },
+        Example { cell: "%timeline matmul --block 1,1 --steps 0-40", needs: Needs::Matmul, shows: "block (1, 1, 0)" },
+    ],
+};
+
 impl Magic for TimelineMagic {
     fn spec(&self) -> &'static Spec {
-        &Spec {
-            name: "timeline",
-            kind: Kind::Line,
-            summary: "what the warps of a block do, step by step: compute, copies, waits, tensor cores; drawn",
-            usage: "[NAME][GRID](ARGUMENTS) [--block X,Y,Z] [--steps A-B]",
-            details: "The launch is run on the emulator; the buffers keep what they hold. The axis is the emulator's \
-                      steps and not time: in each step every warp that does not wait executes one instruction of the \
-                      PTX. Copies land as late as the rules allow (when every warp waits), and `wgmma`s are carried out \
-                      when they are waited for, so that the order of events is a valid one and the lengths are not a \
-                      GPU's.",
-            options: OPTIONS,
-        }
+        &SPEC
     }
 
-    fn run(&self, call: &Call<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
-        let again = find(call, OPTIONS, workspace)?;
-        let block = block_option::block(&again.header)?;
-        let wanted = steps(&again.header)?;
+    fn run(&self, typed: &Typed<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
+        let again = find(typed, workspace)?;
+        let block = typed.get(&BLOCK).copied().unwrap_or_default();
+        let wanted = typed.get(&STEPS).copied();
         let result = observed(&again, &Observe::Timeline { block }, workspace, context)?;
         let Some(Observed::Timeline(timeline)) = result.report.observed else {
-            return Err(block_option::no_such_block(&again.header, block));
+            return Err(no_such_block(typed, block));
         };
         let texts = Texts::of(&again, workspace, timeline.waits.iter().map(|(line, ..)| line));
         let steps = match wanted {
@@ -73,8 +74,7 @@ impl Magic for TimelineMagic {
             Some(_) => {
                 let count = timeline.steps;
                 let error = Diagnostic::error("option-value", format!("this block has only {count} steps"));
-                let span = again.header.option("--steps").map(|option| option.value_span.clone());
-                return Err(error.at(span.unwrap_or_default(), ""));
+                return Err(error.at(typed.place(&STEPS), ""));
             }
             None => 0..timeline.steps,
         };
@@ -84,16 +84,25 @@ impl Magic for TimelineMagic {
     }
 }
 
-/// `--steps 100-400`
-fn steps(header: &LaunchHeader) -> Result<Option<(u32, u32)>> {
-    let Some(option) = header.option("--steps") else { return Ok(None) };
-    let parsed = option.value.as_deref().and_then(|text| {
-        let (from, to) = text.split_once('-')?;
-        Some((from.trim().parse().ok()?, to.trim().parse().ok()?))
-    });
-    match parsed {
-        Some((from, to)) if from < to => Ok(Some((from, to))),
-        _ => Err(block_option::wrong(option, "two numbers, such as 100-400")),
+/// Steps from one to before another: `100-400`.
+#[derive(Clone, Copy, Debug)]
+struct StepRange;
+
+impl Takes for StepRange {
+    type Value = (u32, u32);
+
+    fn placeholder(&self) -> String {
+        "A-B".to_owned()
+    }
+
+    fn expected(&self) -> String {
+        "two numbers, such as 100-400".to_owned()
+    }
+
+    fn parse(&self, input: &Input<'_>) -> Result<(u32, u32)> {
+        let parts = input.text.split_once('-');
+        let range = parts.and_then(|(from, to)| from.trim().parse().ok().zip(to.trim().parse().ok()));
+        range.filter(|(from, to)| from < to).ok_or_else(|| input.refuse(&self.expected()).into())
     }
 }
 

@@ -30,10 +30,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("server", &["diagnostic", "frontend", "process", "render", "session", "wire"]),
-    (
-        "session",
-        &["diagnostic", "expression", "frontend", "guest", "launch", "magics", "process", "render", "workspace"],
-    ),
+    ("session", &["diagnostic", "frontend", "guest", "launch", "magics", "process", "render", "workspace"]),
     (
         "magics",
         &[

@@ -7,19 +7,22 @@ mod values;
 use serde_json::json;
 
 use self::facts::{Fact, Ratio};
+use self::sides::{FIRST, SECOND, TARGETS, TRITONS};
 use super::line_links::{Trace, trace};
 use super::passes::owned;
 use super::stages::title;
-use super::subject::{Subject, Words};
+use super::subject::Subject;
 use crate::launch::again::Again;
 use crate::launch::measure;
-use crate::magics::{Call, Kind, Magic, OptionSpec, Spec};
+use crate::magics::declare::kinds::{StageName, Switch};
+use crate::magics::declare::{Argument, Typed};
+use crate::magics::{Example, Kind, Magic, Needs, Spec};
 use crate::render::diff::{self, DiffLine};
 use crate::render::{Alternative, Column, Cut, Document, Fold, Output, Table};
 use crate::workspace::{Context, Workspace};
 use warpbook_compiler::Stage;
 use warpbook_device::Timing;
-use warpbook_diagnostic::{Diagnostic, Result};
+use warpbook_diagnostic::Result;
 use warpbook_ir::difference;
 
 /// `%diff A B`.
@@ -30,25 +33,27 @@ const LONGEST: usize = 400;
 /// Rows of the table that the text has room for.
 const ROWS: usize = 40;
 
+const STAGE: Argument<StageName> = Argument::option("--stage", StageName::ALL, "compare the text of this stage only");
+const COUNTERS: Argument<Switch> =
+    Argument::option("--counters", Switch, "on a GPU: have the emulator count both launches too");
+const VALUES: Argument<Switch> =
+    Argument::option("--values", Switch, "compare what they compute: the first stored element that differs");
+const STATIC: Argument<Switch> = Argument::option("--static", Switch, "launch nothing: neither counters nor latency");
+
 const SPEC: Spec = Spec {
     name: "diff",
     kind: Kind::Line,
     summary: "what differs between two versions, kernels, targets or Tritons: text, resources, instruction mix, counters",
-    usage: "[KERNEL[@VERSION] [KERNEL[@VERSION]]] [--stage STAGE] [--targets A,B] [--triton A,B] [--values]",
-    details: "`%diff k@1 k@3` compares two versions, `%diff k@1` one with the newest, `%diff` the newest with the one \
-              that it was made from; `%diff k --targets sm_80,sm_90` and `%diff k --triton 3.4,3.6` compile one source \
-              twice (with a single value, that against its own). Names that only shifted (`%27`, `%28`) are no changes. \
-              Machine code is compared by its instruction mix. Both sides are launched as their kernel was launched \
-              last, on what the buffers hold now, which they keep: on the emulator to be counted, on a GPU to be timed by turns. \
-              `--values` tells the first stored element that differs instead, and the first instruction on the way to it \
-              that came to another value.",
-    options: &[
-        OptionSpec { name: "--stage", value: "STAGE", help: "compare the text of this stage only" },
-        OptionSpec { name: "--targets", value: "A,B", help: "one source compiled for two architectures" },
-        OptionSpec { name: "--triton", value: "A,B", help: "one source compiled by two versions of Triton" },
-        OptionSpec { name: "--counters", value: "", help: "on a GPU: have the emulator count both launches too" },
-        OptionSpec { name: "--values", value: "", help: "compare what they compute: the first value that differs" },
-        OptionSpec { name: "--static", value: "", help: "launch nothing: neither counters nor latency" },
+    arguments: &[&FIRST, &SECOND],
+    options: &[&STAGE, &TARGETS, &TRITONS, &COUNTERS, &VALUES, &STATIC],
+    details: "A name that only shifted (`%27` to `%28`) is not shown as a change. Machine code is compared by its instruction \
+              mix. Both sides are launched as their kernel was launched last, on what the buffers hold now, which they \
+              keep: on the emulator to be counted, on a GPU to be timed in turns. `--values` shows the first stored element \
+              that differs, and the first instruction on the way to it whose results differ.",
+    examples: &[
+        Example { cell: "%diff matmul --targets sm_80,sm_90 --static", needs: Needs::Matmul, shows: "sm_90" },
+        Example { cell: "%diff matmul@1 matmul@2", needs: Needs::Versions, shows: "matmul v2" },
+        Example { cell: "%diff matmul --values", needs: Needs::Versions, shows: "matmul" },
     ],
 };
 
@@ -57,29 +62,18 @@ impl Magic for Diff {
         &SPEC
     }
 
-    fn run(&self, call: &Call<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
-        let words = Words::of(call, &SPEC)?;
-        words.at_most(2, call, &SPEC)?;
-        let only = match words.option("--stage") {
-            None => None,
-            Some(span) => match call.cell.text[span.clone()].parse::<Stage>() {
-                Ok(stage) => Some(stage),
-                Err(()) => {
-                    let name = &call.cell.text[span.clone()];
-                    let error = Diagnostic::error("unknown-stage", format!("`{name}` is no stage"));
-                    return Err(error.at(span, "").help("one of: ttir, ttgir, llir, ptx, sass"));
-                }
-            },
-        };
-        let (old, new) = sides::sides(&words, call, &SPEC, workspace, context)?;
-        if words.option("--values").is_some() {
+    fn run(&self, typed: &Typed<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
+        let call = typed.call;
+        let only = typed.get(&STAGE).copied();
+        let (old, new) = sides::sides(typed, workspace, context)?;
+        if typed.has(&VALUES) {
             return values::compare_values(&old, &new, call, workspace, context).map(Some);
         }
         let traces = (trace(&old, workspace, context)?, trace(&new, workspace, context)?);
         let mut sides = [Side::of(&old, &traces.0), Side::of(&new, &traces.1)];
         let (mut notes, mut ratio) = (Vec::new(), None);
-        if words.option("--static").is_none() {
-            let counts = workspace.device.is_emulated() || words.option("--counters").is_some();
+        if !typed.has(&STATIC) {
+            let counts = workspace.device.is_emulated() || typed.has(&COUNTERS);
             let ready = sides.each_ref().map(|side| side.ready(&mut notes, workspace));
             if !workspace.device.is_emulated() {
                 ratio = time(&mut sides, &ready, &mut notes, workspace, context)?;

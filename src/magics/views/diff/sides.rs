@@ -1,27 +1,41 @@
 //! What is compared: two versions, two kernels, or one version compiled for two targets or by two Tritons.
 
-use super::super::subject::{Subject, Words, compile};
+use super::super::subject::{Subject, compile};
 use crate::launch::run::takes_cubin;
+use crate::magics::Call;
 use crate::magics::cells::stages::version_of;
-use crate::magics::settings::{parse_target, parse_triton};
-use crate::magics::{Call, Spec};
+use crate::magics::declare::kinds::{Kernel, List, TargetName, TritonVersion, values};
+use crate::magics::declare::{Argument, Typed};
 use crate::workspace::{Context, Workspace};
 use warpbook_compiler::{CompileRequest, Stage, Target};
 use warpbook_diagnostic::{Diagnostic, Result};
 
+pub const FIRST: Argument<Kernel> =
+    Argument::optional("FIRST", Kernel, "the first side; alone, it is compared with the newest version of its kernel");
+pub const SECOND: Argument<Kernel> =
+    Argument::optional("SECOND", Kernel, "the second side; without both, the newest version and the one before it");
+pub const TARGETS: Argument<List<TargetName>> = Argument::option(
+    "--targets",
+    List::new("A,B", TargetName).between(1, 2),
+    "one source compiled for two architectures; with one name, against its own",
+);
+pub const TRITONS: Argument<List<TritonVersion>> = Argument::option(
+    "--triton",
+    List::new("A,B", TritonVersion).between(1, 2),
+    "one source compiled by two versions of Triton; with one number, against its own",
+);
+
 /// Both sides, the older or first one first.
-pub fn sides(
-    words: &Words,
-    call: &Call<'_>,
-    spec: &Spec,
-    workspace: &mut Workspace,
-    context: Context<'_>,
-) -> Result<(Subject, Subject)> {
-    let first = Subject::of(words.positional.first(), call, workspace)?;
-    let targets = several(words, "--targets", call, parse_target)?;
-    let tritons = several(words, "--triton", call, parse_triton)?;
+pub fn sides(typed: &Typed<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<(Subject, Subject)> {
+    let call = typed.call;
+    let first = Subject::named(typed.get(&FIRST), call, workspace)?;
+    let targets = typed.get(&TARGETS).map(|targets| values(targets)).unwrap_or_default();
+    let tritons = typed.get(&TRITONS).map(|tritons| values(tritons)).unwrap_or_default();
     if !targets.is_empty() || !tritons.is_empty() {
-        words.at_most(1, call, spec)?;
+        if let Some(span) = typed.span(&SECOND) {
+            let message = "with `--targets` or `--triton` one kernel is compared with itself";
+            return Err(Diagnostic::error("unexpected-argument", message).at(span, "a second kernel"));
+        }
         let (target, triton) = (first.version.target, first.triton(workspace));
         let (old_target, new_target) = pair(targets, target);
         let (old_triton, new_triton) = pair(tritons, triton);
@@ -29,8 +43,8 @@ pub fn sides(
         let new = compiled_for(&first, new_target, &new_triton, call, workspace, context)?;
         return Ok((old, new));
     }
-    if let Some(word) = words.positional.get(1) {
-        let second = Subject::of(Some(word), call, workspace)?;
+    if let Some(second) = typed.get(&SECOND) {
+        let second = Subject::named(Some(second), call, workspace)?;
         return Ok((first, second));
     }
     let kernel = workspace.kernels.get(&first.name);
@@ -49,22 +63,6 @@ pub fn sides(
     };
     let subject = |version| Subject { name: first.name.clone(), version };
     Ok((subject(old), subject(newest)))
-}
-
-/// The one or two values of an option.
-fn several<T>(words: &Words, name: &str, call: &Call<'_>, parse: impl Fn(&str) -> Result<T>) -> Result<Vec<T>> {
-    let Some(span) = words.option(name) else { return Ok(Vec::new()) };
-    let (mut found, mut at) = (Vec::new(), span.start);
-    for part in call.cell.text[span.clone()].split(',') {
-        let own = at..at + part.len();
-        at = own.end + 1;
-        found.push(parse(part).map_err(|error| error.at(own, ""))?);
-    }
-    if found.len() > 2 {
-        let error = Diagnostic::error("option-value", format!("`{name}` takes one or two values")).at(span, "");
-        return Err(error.help("two sides are compared"));
-    }
-    Ok(found)
 }
 
 /// What each side takes: a single value is the second side's.

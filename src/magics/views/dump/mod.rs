@@ -14,16 +14,18 @@ use self::launch::{Collected, Dumping};
 use self::select::Selection;
 use self::wanted::{Wanted, in_text, is_identifier};
 use super::layout::Source;
-use super::subject::{Subject, Words, told};
+use super::subject::{KERNEL, Subject, told};
 use crate::magics::buffers::{buf, show};
 use crate::magics::cells::edit;
 use crate::magics::cells::edit::{artifact, readable};
-use crate::magics::{self, Call, Magic, OptionSpec, Spec};
+use crate::magics::declare::kinds::{List, Number, StageName, Text};
+use crate::magics::declare::{Argument, Typed};
+use crate::magics::{self, Call, Example, Magic, Needs, Spec};
 use crate::render::{Block, Document, Limited, Output, Prose};
 use crate::workspace::{Context, Workspace};
 use warpbook_compiler::Stage;
 use warpbook_device::{Contents, Recipe};
-use warpbook_diagnostic::{Diagnostic, Result, code, nearest};
+use warpbook_diagnostic::{Diagnostic, Result, nearest};
 use warpbook_ir::probe::ValueType;
 use warpbook_ir::shaped::Kind;
 use warpbook_ir::values::{self, Definition, Obstacle};
@@ -31,30 +33,46 @@ use warpbook_ir::values::{self, Definition, Obstacle};
 /// `%dump [KERNEL[@VERSION]] %VALUE…`.
 pub struct Dump;
 
+const VALUES: Argument<Text> = Argument::several(
+    "VALUE",
+    Text {
+        claims: |text, _, workspace| {
+            let is_variable = || workspace.kernels.get(text).is_none() && names::Variable::parse(text).is_some();
+            text.starts_with('%') || is_variable()
+        },
+        ..Text::new("VARIABLE|%VALUE", "a variable of the Python such as acc, or a value of the IR such as %27")
+    },
+    "variables of the Python (`acc`; `acc:11` for what line 11 assigns), or values of the TTGIR or TTIR (`%27`)",
+);
+const STAGE: Argument<StageName> = Argument::option(
+    "--stage",
+    StageName { stages: &[Stage::Ttgir, Stage::Ttir] },
+    "the stage that the values are of: by default ttgir for `%27`, and ttir for variables",
+);
+const LINE: Argument<Number<usize>> = Argument::option(
+    "--line",
+    Number::new("N", "the number of a line"),
+    "the definition at this line of the stage's text, where there are several",
+);
+const NAMES: Argument<List<Text>> = Argument::option(
+    "--as",
+    List::new("NAME", Text::new("NAME", "a name")),
+    "the buffer's name; with commas between the names of several values",
+);
+
 const SPEC: Spec = Spec {
     name: "dump",
     kind: magics::Kind::Line,
     summary: "any variable of a kernel's Python, or value of its TTIR or TTGIR, as a whole tensor",
-    usage: "[KERNEL[@VERSION]] VARIABLE|%VALUE… [--stage ttir] [--program X,Y,Z] [--iteration N] [--as NAME]",
-    details: "`%dump matmul acc` is the variable of the Python (`acc:11` what line 11 assigns it), `%dump %27` a value of \
-              the TTGIR. The kernel is compiled again from that stage with stores of the values behind their definitions, and \
-              launched as it was launched last, on what the buffers hold now, which they keep. `%27` becomes the buffer \
-              `dump_27`, in its own type (pointers as i64). `all` for a program's coordinate or an iteration adds a \
-              dimension: `%dump %27 --program all,0`, and by itself a value in a loop has one for its iterations.",
-    options: &[
-        OptionSpec {
-            name: "--stage",
-            value: "STAGE",
-            help: "`ttgir` (the default for `%27`) or `ttir` (for variables)",
-        },
-        OptionSpec { name: "--program", value: "X,Y,Z", help: "of which program, 0,0,0 unless said; or `all`" },
-        OptionSpec {
-            name: "--iteration",
-            value: "N",
-            help: "of which iteration of the loops around it, outermost first",
-        },
-        OptionSpec { name: "--line", value: "N", help: "the definition at this line of the stage's text, of several" },
-        OptionSpec { name: "--as", value: "NAME", help: "the buffer's name; apart by commas for several values" },
+    arguments: &[&KERNEL, &VALUES],
+    options: &[&STAGE, &select::PROGRAM, &select::ITERATION, &LINE, &NAMES],
+    details: "The kernel is compiled again from that stage, with stores of the values behind their definitions, and launched as \
+              it was launched last, on what the buffers hold now, which they keep. `%27` becomes the buffer `dump_27`, in \
+              its own type (pointers as i64). `all` for a program's coordinate or an iteration adds a dimension; without \
+              `--iteration`, a value in a loop has a dimension for all iterations.",
+    examples: &[
+        Example { cell: "%dump matmul acc", needs: Needs::Matmul, shows: "dump_acc" },
+        Example { cell: "%dump matmul acc --program all,0 --as partial", needs: Needs::Matmul, shows: "partial" },
     ],
 };
 
@@ -66,49 +84,23 @@ impl Magic for Dump {
         &SPEC
     }
 
-    fn run(&self, call: &Call<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
-        let words = Words::of(call, &SPEC)?;
+    fn run(&self, typed: &Typed<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
+        let call = typed.call;
         let cell = &call.cell.text;
-        let mut wanted_words = words.positional.clone();
-        // The first word is the kernel's name, unless it can only be a variable of the last one.
-        let is_kernel = |word: &Range<usize>| {
-            let name = &cell[word.clone()];
-            let is_variable = names::Variable::parse(name).is_some() && workspace.kernels.last().is_some();
-            !name.starts_with('%')
-                && (workspace.kernels.get(name).is_some() || !is_variable || words.positional.len() == 1)
-        };
-        let named = wanted_words.first().is_some_and(is_kernel).then(|| wanted_words.remove(0));
-        let subject = match Subject::of(named.as_ref(), call, workspace) {
-            // It may be meant as a variable.
-            Err(error) if error.code == code::UNKNOWN_KERNEL && named.is_some() && wanted_words.is_empty() => {
-                wanted_words.extend(named);
-                Subject::of(None, call, workspace).map_err(|_| error)?
-            }
-            other => other?,
-        };
-        let spans = wanted_words;
-        if spans.is_empty() {
-            let error = Diagnostic::error("missing-argument", "`%dump` wants values").at(call.name.clone(), "");
-            let error = error.help("`%dump acc`: a variable of the kernel's Python");
-            return Err(error.help("`%dump %27`: `%stages` shows the text with the values' names"));
-        }
+        let subject = Subject::typed(typed, workspace)?;
+        let spans: Vec<Range<usize>> = typed.spans(&VALUES).collect();
         let has_variables = spans.iter().any(|span| !cell[span.clone()].starts_with('%'));
         let has_ttir = subject.version.artifact(Stage::Ttir).is_some();
-        let stage = match words.option("--stage") {
+        let stage = match typed.get(&STAGE) {
             // A line of Python is still in one piece there.
             None if has_variables && has_ttir => Stage::Ttir,
             None => Stage::Ttgir,
-            Some(span) => match cell[span.clone()].parse() {
-                Ok(Stage::Ttgir) if has_variables && has_ttir => {
-                    let error = Diagnostic::error("option-value", "variables are looked for in the ttir").at(span, "");
-                    return Err(error.help("a value of the ttgir begins with `%`"));
-                }
-                Ok(stage @ (Stage::Ttir | Stage::Ttgir)) => stage,
-                _ => {
-                    let error = Diagnostic::error("option-value", "values are dumped of `ttgir` or `ttir`");
-                    return Err(error.at(span, ""));
-                }
-            },
+            Some(Stage::Ttgir) if has_variables && has_ttir => {
+                let error = Diagnostic::error("option-value", "variables are looked for in the ttir");
+                let error = error.at(typed.place(&STAGE), "");
+                return Err(error.help("a value of the ttgir begins with `%`"));
+            }
+            Some(stage) => *stage,
         };
         let kernel = edit::kernel(workspace, Some((&subject.name, call.name.clone())), call)?;
         let Some(launched) = kernel.launch.clone() else {
@@ -121,19 +113,13 @@ impl Magic for Dump {
         let text = without_comment(&readable(stage, found));
         let entry = subject.version.meta.entry.value.clone();
         let definitions = values::definitions(&text, &entry);
-        let line =
-            match words.option("--line") {
-                None => None,
-                Some(span) => Some(cell[span.clone()].parse::<usize>().map_err(|_| {
-                    Diagnostic::error("option-value", "`--line` takes the number of a line").at(span, "")
-                })?),
-            };
-        let names = words.option("--as").map(|span| (cell[span.clone()].split(',').collect::<Vec<_>>(), span));
-        if let Some((names, span)) = &names
-            && (names.len() != spans.len() || !names.iter().all(|name| is_identifier(name)))
+        let line = typed.get(&LINE).copied();
+        let names = typed.get(&NAMES);
+        if let Some(names) = names
+            && (names.len() != spans.len() || !names.iter().all(|name| is_identifier(&name.value.value)))
         {
             let error = Diagnostic::error("option-value", "`--as` takes a name for each value");
-            return Err(error.at(span.clone(), format!("for {} value(s)", spans.len())));
+            return Err(error.at(typed.place(&NAMES), format!("for {} value(s)", spans.len())));
         }
         let (mut wanted, mut choices) = (Vec::new(), Vec::new());
         for (at, span) in spans.into_iter().enumerate() {
@@ -157,13 +143,13 @@ impl Magic for Dump {
                     .note(format!("its type: {}", ty.memory.as_deref().unwrap_or_default()));
                 return Err(located(error.help("a view of one of them can be dumped")));
             }
-            let buffer = match names.as_ref().and_then(|(names, _)| names.get(at)) {
-                Some(name) => (*name).to_owned(),
+            let buffer = match names.and_then(|names| names.get(at)) {
+                Some(name) => name.value.value.clone(),
                 None => format!("dump_{}", word.trim_start_matches('%').replace(['#', '.', '-', '$', ':'], "_")),
             };
             wanted.push(Wanted { definition: definition.clone(), ty, buffer, span });
         }
-        let selection = Selection::of(&words, cell)?;
+        let selection = Selection::typed(typed);
         let dumping = Dumping { subject: &subject, stage, text: &text, launched: &launched, wanted: &wanted };
         let (collected, more) = dumping.run(&selection, workspace, context)?;
         let notes: Vec<String> = choices.into_iter().chain(more).collect();

@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
-use crate::magics::views::subject::Words;
+use crate::magics::declare::kinds::{List, values};
+use crate::magics::declare::{Argument, Candidates, Input, Takes, Typed};
+use crate::workspace::Workspace;
 use warpbook_diagnostic::{Diagnostic, Result};
 use warpbook_ir::probe::PROGRAM_LEVELS;
 use warpbook_ir::values::Definition;
@@ -16,6 +18,44 @@ pub enum Which {
     All,
 }
 
+/// A number, or `all`.
+#[derive(Clone, Copy, Debug)]
+pub struct WhichKind;
+
+impl Takes for WhichKind {
+    type Value = Which;
+
+    fn placeholder(&self) -> String {
+        "N|all".to_owned()
+    }
+
+    fn expected(&self) -> String {
+        "numbers or `all`, such as 3,0".to_owned()
+    }
+
+    fn parse(&self, input: &Input<'_>) -> Result<Which> {
+        match input.text {
+            "all" => Ok(Which::All),
+            number => number.parse().map(Which::One).map_err(|_| input.refuse(&self.expected()).into()),
+        }
+    }
+
+    fn candidates(&self, typed: &str, _: &Workspace) -> Candidates {
+        Candidates::matching(typed, ["all"])
+    }
+}
+
+pub const PROGRAM: Argument<List<WhichKind>> = Argument::option(
+    "--program",
+    List::new("X,Y,Z", WhichKind).between(1, PROGRAM_LEVELS),
+    "the program whose values are taken, (0, 0, 0) by default; `all` takes every one",
+);
+pub const ITERATION: Argument<List<WhichKind>> = Argument::option(
+    "--iteration",
+    List::new("N", WhichKind),
+    "the iteration of each loop around the value, outermost first; all by default",
+);
+
 /// What `--program` and `--iteration` say.
 pub struct Selection {
     program: [Which; PROGRAM_LEVELS],
@@ -25,36 +65,18 @@ pub struct Selection {
 }
 
 impl Selection {
-    /// Reads the options.
-    pub fn of(words: &Words, cell: &str) -> Result<Self> {
-        let numbers = |name: &str| -> Result<Option<(Vec<Which>, Range<usize>)>> {
-            let Some(span) = words.option(name) else { return Ok(None) };
-            let one = |part: &str| match part.trim() {
-                "all" => Some(Which::All),
-                number => number.parse().ok().map(Which::One),
-            };
-            match cell[span.clone()].split(',').map(one).collect() {
-                Some(found) => Ok(Some((found, span))),
-                None => {
-                    let error = Diagnostic::error("option-value", format!("`{name}` takes numbers or `all`"));
-                    Err(error.at(span, "").help(format!("`{name} 3,0`")))
-                }
-            }
-        };
+    /// What the options select.
+    pub fn typed(typed: &Typed<'_>) -> Self {
         let mut program = [Which::One(0); PROGRAM_LEVELS];
-        let given = numbers("--program")?;
-        if let Some((given, span)) = &given {
-            if given.len() > PROGRAM_LEVELS {
-                let error = Diagnostic::error("option-value", "a program has three coordinates");
-                return Err(error.at(span.clone(), ""));
-            }
+        let given = typed.get(&PROGRAM).map(|levels| values(levels));
+        match given.as_deref() {
+            None => {}
             // `all` alone is every program.
-            match given.as_slice() {
-                [Which::All] => program = [Which::All; PROGRAM_LEVELS],
-                given => program.iter_mut().zip(given).for_each(|(own, given)| *own = *given),
-            }
+            Some([Which::All]) => program = [Which::All; PROGRAM_LEVELS],
+            Some(given) => program.iter_mut().zip(given).for_each(|(own, given)| *own = *given),
         }
-        Ok(Self { program, iterations: numbers("--iteration")?, span: given.map(|(_, span)| span) })
+        let iterations = typed.get(&ITERATION).map(|levels| (values(levels), typed.place(&ITERATION)));
+        Self { program, iterations, span: typed.span(&PROGRAM) }
     }
 
     /// One program, with all iterations.

@@ -10,10 +10,12 @@ mod source;
 pub(super) use draw::{distributed_grid, memory_grids};
 pub(super) use source::Source;
 
-use super::subject::{Subject, Words};
+use super::subject::{KERNEL, Subject};
 use crate::magics::cells::edit;
 use crate::magics::cells::edit::{artifact, readable};
-use crate::magics::{Call, Kind as MagicKind, Magic, OptionSpec, Spec};
+use crate::magics::declare::kinds::{Coordinates, Placed, Switch};
+use crate::magics::declare::{Argument, Candidates, Input, Takes, Typed};
+use crate::magics::{Example, Kind as MagicKind, Magic, Needs, Spec};
 use crate::render::Output;
 use crate::workspace::{Context, Workspace};
 use draw::Chosen;
@@ -26,44 +28,111 @@ use warpbook_ir::triton_version::TritonVersion;
 /// `%layout [KERNEL[@VERSION]] [LAYOUT]`.
 pub struct LayoutMagic;
 
+const LAYOUT: Argument<LayoutName> = Argument::optional(
+    "LAYOUT",
+    LayoutName,
+    "a layout of the TTGIR, or a value with a layout; without it, all are listed",
+);
+const SHAPE: Argument<Shape> = Argument::option(
+    "--shape",
+    Shape,
+    "the shape of the tensor that is laid out; by default that of the first value with this layout",
+);
+const AT: Argument<Coordinates> =
+    Argument::option("--at", Coordinates, "the element whose place, or whose path through a conversion, is shown");
+const CONVERSIONS: Argument<Switch> = Argument::option("--conversions", Switch, "draw every conversion");
+
 const SPEC: Spec = Spec {
     name: "layout",
     kind: MagicKind::Line,
-    summary: "a layout of the kernel's own TTGIR, drawn; what each conversion moves",
-    usage: "[KERNEL[@VERSION]] [#ALIAS | %VALUE | --conversions] [--shape ROWSxCOLUMNS] [--at ROW,COLUMN]",
-    details: "`%layout k` lists the layouts of the TTGIR, its conversions and its accesses to memory with what each costs. \
-              `%layout k #mma` draws a layout, `%layout k %27` that of a value; of a conversion or an access what moves and \
-              how. `T5:2` is the register 2 of thread 5, `B1 T5:2` that of block 1 of a cluster. For shared memory the \
-              banks are drawn, and the rounds that the kernel's own accesses take.",
-    options: &[
-        OptionSpec {
-            name: "--shape",
-            value: "ROWSxCOLUMNS",
-            help: "the tensor that is laid out; otherwise that of the first value with this layout",
+    summary: "draw a layout of the kernel's own TTGIR; show what each conversion moves",
+    arguments: &[&KERNEL, &LAYOUT],
+    options: &[&SHAPE, &AT, &CONVERSIONS],
+    details: "Without a layout, the view lists the layouts of the TTGIR, its conversions and its accesses to memory, each with \
+              its cost. For a conversion or an access it shows what moves, and how. `T5:2` is register 2 of thread 5, \
+              `B1 T5:2` the same in block 1 of a cluster. For shared memory the view draws the banks, and the rounds that \
+              the kernel's own accesses take.",
+    examples: &[
+        Example { cell: "%layout matmul", needs: Needs::Matmul, shows: "#mma" },
+        Example { cell: "%layout matmul #mma", needs: Needs::Matmul, shows: "#mma of matmul v1" },
+        Example {
+            cell: "%layout matmul #mma --shape 32x32 --at 3,5",
+            needs: Needs::Matmul,
+            shows: "[3,5] is in T14:1",
         },
-        OptionSpec { name: "--at", value: "ROW,COLUMN", help: "the element whose place or way is shown" },
-        OptionSpec { name: "--conversions", value: "", help: "every conversion, drawn" },
+        Example { cell: "%layout matmul --conversions", needs: Needs::Matmul, shows: "matmul v1" },
     ],
 };
+
+/// A layout or a value of the TTGIR: `#mma`, `%27`.
+#[derive(Clone, Copy, Debug)]
+struct LayoutName;
+
+impl Takes for LayoutName {
+    type Value = Placed<String>;
+
+    fn placeholder(&self) -> String {
+        "#ALIAS|%VALUE".to_owned()
+    }
+
+    fn expected(&self) -> String {
+        "a layout such as #mma, or a value such as %27".to_owned()
+    }
+
+    fn parse(&self, input: &Input<'_>) -> Result<Placed<String>> {
+        if input.text.starts_with(['#', '%']) {
+            return Ok(Placed { value: input.text.to_owned(), span: input.span.clone() });
+        }
+        let error = Diagnostic::error("unknown-layout", format!("`{}` is not a layout", input.text));
+        Err(error.at(input.span.clone(), "").help("a layout is `#mma` or `%27`").into())
+    }
+
+    fn candidates(&self, typed: &str, workspace: &Workspace) -> Candidates {
+        let version = workspace.kernels.last().and_then(|kernel| kernel.latest());
+        let Some(ttgir) = version.and_then(|version| version.artifact(Stage::Ttgir)) else {
+            return Candidates::default();
+        };
+        let text = readable(Stage::Ttgir, ttgir);
+        let source = Source::new(&text);
+        Candidates::matching(typed, source.names(typed.starts_with('#') || typed.is_empty()))
+    }
+
+    fn claims(&self, text: &str, _: bool, _: &Workspace) -> bool {
+        text.starts_with(['#', '%'])
+    }
+}
+
+/// Extents of a tensor: `64x64`.
+#[derive(Clone, Copy, Debug)]
+struct Shape;
+
+impl Takes for Shape {
+    type Value = Vec<u32>;
+
+    fn placeholder(&self) -> String {
+        "ROWSxCOLUMNS".to_owned()
+    }
+
+    fn expected(&self) -> String {
+        "extents that are powers of two up to 16384, such as 64x64".to_owned()
+    }
+
+    fn parse(&self, input: &Input<'_>) -> Result<Vec<u32>> {
+        let extents: Option<Vec<u32>> = input.text.split('x').map(|extent| extent.parse().ok()).collect();
+        let is_extent = |extent: &u32| extent.is_power_of_two() && *extent <= 1 << 14;
+        let extents = extents.filter(|shape| shape.iter().all(is_extent));
+        extents.ok_or_else(|| input.refuse(&self.expected()).into())
+    }
+}
 
 impl Magic for LayoutMagic {
     fn spec(&self) -> &'static Spec {
         &SPEC
     }
 
-    fn run(&self, call: &Call<'_>, workspace: &mut Workspace, _: Context<'_>) -> Result<Option<Output>> {
-        let words = Words::of(call, &SPEC)?;
-        words.at_most(2, call, &SPEC)?;
-        let cell = &call.cell.text;
-        let is_layout = |word: &&std::ops::Range<usize>| cell[(*word).clone()].starts_with(['#', '%']);
-        let wanted = words.positional.iter().find(is_layout).cloned();
-        let named = words.positional.iter().find(|word| !is_layout(word));
-        if let Some(second) = words.positional.iter().filter(|word| !is_layout(word)).nth(1) {
-            let text = &cell[second.clone()];
-            let error = Diagnostic::error("unknown-layout", format!("`{text}` is no layout"));
-            return Err(error.at(second.clone(), "").help("a layout is `#mma` or `%27`"));
-        }
-        let subject = Subject::of(named, call, workspace)?;
+    fn run(&self, typed: &Typed<'_>, workspace: &mut Workspace, _: Context<'_>) -> Result<Option<Output>> {
+        let call = typed.call;
+        let subject = Subject::typed(typed, workspace)?;
         let triton = subject.triton(workspace);
         let kernel = edit::kernel(workspace, Some((&subject.name, call.name.clone())), call)?;
         let ttgir = artifact(kernel, &subject.version, Stage::Ttgir);
@@ -72,31 +141,28 @@ impl Magic for LayoutMagic {
         let mut source = Source::new(&text);
         source.rule = Rule::from_version(TritonVersion::parse(&triton));
         let headline = subject.headline();
-        let Some(span) = wanted else {
-            if words.option("--conversions").is_some() {
+        let Some(Placed { value: name, span }) = typed.get(&LAYOUT) else {
+            if typed.has(&CONVERSIONS) {
                 return Ok(Some(moves::conversions(&headline, &source).output()));
             }
             return Ok(Some(list::list(&headline, &source).output()));
         };
-        let name = &cell[span.clone()];
+        let name = name.as_str();
         let found = source.find(name).ok_or_else(|| unknown(name, &source, span.clone()))?;
         let Found { used, operation } = found;
         let head = format!("{name} of {headline}");
-        let shape = match (words.option("--shape"), &used) {
-            (Some(span), _) => shape(&cell[span.clone()]).ok_or_else(|| {
-                let error = Diagnostic::error("option-value", "`--shape` takes extents that are powers of two");
-                error.at(span, "").help("--shape 64x64")
-            })?,
+        let shape = match (typed.get(&SHAPE), &used) {
+            (Some(shape), _) => shape.clone(),
             (None, Some(used)) => used.shape.clone(),
             (None, None) if name.starts_with('%') => {
                 let error = Diagnostic::error("no-layout", format!("`{name}` is no tensor with a layout"));
                 let line = operation.and_then(|operation| text.lines().nth(operation.line as usize - 1));
-                let error = error.at(span, "");
+                let error = error.at(span.clone(), "");
                 return Err(line.into_iter().fold(error, |error, line| error.note(line.trim().to_owned())));
             }
             (None, None) => {
                 let error = Diagnostic::error("no-shape", format!("no value of the TTGIR has the layout `{name}`"));
-                return Err(error.at(span, "").help("say what is laid out: `--shape 64x64`"));
+                return Err(error.at(span.clone(), "").help("say what is laid out: `--shape 64x64`"));
             }
         };
         let attribute = used.as_ref().map_or(name, |used| used.encoding.as_str());
@@ -106,7 +172,7 @@ impl Magic for LayoutMagic {
             Ok(Encoding::TensorMemory(_)) => shape.len().saturating_sub(2),
             _ => 0,
         };
-        let at = words.option("--at").map(|span| at(&cell[span.clone()], &shape, counting, &span)).transpose()?;
+        let at = typed.get(&AT).map(|numbers| at(numbers, &shape, counting, &typed.place(&AT))).transpose()?;
         let refuse = |Unsupported(what): Unsupported| {
             let error = Diagnostic::error("layout-unsupported", format!("not drawn: {what}")).at(span.clone(), "");
             match source.aliases.get(attribute) {
@@ -115,7 +181,7 @@ impl Magic for LayoutMagic {
             }
         };
         // A conversion or an access is more than the layout of its result.
-        if words.option("--shape").is_none()
+        if !typed.has(&SHAPE)
             && let Some(operation) = operation
             && let Some(moved) = moves::of(operation, &source)
         {
@@ -154,14 +220,8 @@ fn unknown(name: &str, source: &Source<'_>, span: std::ops::Range<usize>) -> Dia
     }
 }
 
-/// `64x64`
-fn shape(text: &str) -> Option<Vec<u32>> {
-    let extents: Option<Vec<u32>> = text.split('x').map(|extent| extent.parse().ok()).collect();
-    extents.filter(|shape| shape.iter().all(|extent| extent.is_power_of_two() && *extent <= 1 << 14))
-}
-
-/// `3,5`: an element. The first dimensions, where they count buffers, may be left out.
-fn at(text: &str, whole: &[u32], counting: usize, span: &std::ops::Range<usize>) -> Result<Vec<u32>> {
+/// The element at some coordinates. The first dimensions, where they count buffers, may be left out.
+fn at(numbers: &[i32], whole: &[u32], counting: usize, span: &std::ops::Range<usize>) -> Result<Vec<u32>> {
     let refuse =
         |message: String, help: String| Diagnostic::error("option-value", message).at(span.clone(), "").help(help);
     let example = || {
@@ -169,19 +229,16 @@ fn at(text: &str, whole: &[u32], counting: usize, span: &std::ops::Range<usize>)
         let short = if counting > 0 { format!(" or {}", last[counting..].join(",")) } else { String::new() };
         format!("0,… to {}{short}", last.join(","))
     };
-    let inside = text.trim_start_matches(['[', '(']).trim_end_matches([']', ')']);
-    let numbers: Option<Vec<u32>> = inside.split(',').map(|number| number.trim().parse().ok()).collect();
-    let Some(numbers) = numbers else {
-        return Err(refuse(format!("`{text}` is no element"), example()));
-    };
     let shape = if numbers.len() == whole.len() - counting { &whole[counting..] } else { whole };
     if numbers.len() != shape.len() {
         let (has, wants) = (numbers.len(), shape.len());
         return Err(refuse(format!("{has} coordinates for a tensor of {wants} dimensions"), example()));
     }
-    if let Some(dimension) = (0..shape.len()).find(|&dimension| numbers[dimension] >= shape[dimension]) {
-        let message = format!("[{inside}] is outside the tensor of {}", by_x(shape));
+    if let Some(dimension) =
+        (0..shape.len()).find(|&at| u32::try_from(numbers[at]).map_or(true, |number| number >= shape[at]))
+    {
+        let message = format!("{numbers:?} is outside the tensor of {}", by_x(shape));
         return Err(refuse(message, format!("the dimension {dimension} has {} elements", shape[dimension])));
     }
-    Ok(numbers)
+    Ok(numbers.iter().filter_map(|number| u32::try_from(*number).ok()).collect())
 }

@@ -11,10 +11,12 @@ use serde_json::json;
 
 use super::layout::{Source, distributed_grid};
 use super::operands::{Asked, operands};
-use super::subject::{Subject, Words};
+use super::subject::{KERNEL, Subject};
 use crate::magics::cells::edit;
 use crate::magics::cells::edit::{artifact, readable};
-use crate::magics::{Call, Kind, Magic, OptionSpec, Spec};
+use crate::magics::declare::kinds::Number;
+use crate::magics::declare::{Argument, Typed};
+use crate::magics::{Call, Example, Kind, Magic, Needs, Spec};
 use crate::render::{Alternative, Block, Document, Fold, Limited, Output, Prose};
 use crate::workspace::{Context, Workspace};
 use instruction::{Family, Instruction, Undecided, number_of};
@@ -26,21 +28,27 @@ use warpbook_ir::layout::Unsupported;
 /// `%mma [KERNEL[@VERSION]]`.
 pub struct Mma;
 
+const INSTRUCTION: Argument<Number<usize>> = Argument::option(
+    "--instruction",
+    Number::new("N", "the number of an instruction, from 0"),
+    "the instruction whose tile and descriptors are shown; by default the first of each dot",
+);
+
 const SPEC: Spec = Spec {
     name: "mma",
     kind: Kind::Line,
     summary: "the tensor-core instructions of a kernel's PTX, their fragments, descriptors and tiles",
-    usage: "[KERNEL[@VERSION]] [--instruction N]",
-    details: "How often each `mma.sync`, `wgmma.mma_async`, `tcgen05.mma`, `ldmatrix` and `stmatrix` stands in the PTX; \
-              which register of which lane holds which element of A, B and C; and for each dot of the TTGIR which tile \
-              each instruction computes. Descriptors of matrices in shared memory are taken apart, as far as the text \
-              gives their values: those of the first pass through a loop, shared memory beginning at 0. What depends on \
+    arguments: &[&KERNEL],
+    options: &[&INSTRUCTION],
+    details: "How often each `mma.sync`, `wgmma.mma_async`, `tcgen05.mma`, `ldmatrix` and `stmatrix` occurs in the PTX; which \
+              register of which lane holds which element of A, B and C; and for each dot of the TTGIR which tile each \
+              instruction computes. Descriptors of matrices in shared memory are decoded, as far as the text gives their \
+              values: the values of the first pass through a loop, with shared memory beginning at 0. What depends on \
               arguments is taken from the kernel's last launch, repeated on the emulator.",
-    options: &[OptionSpec {
-        name: "--instruction",
-        value: "N",
-        help: "the instruction whose tile and descriptors are shown, counted from 0; otherwise the first of each dot",
-    }],
+    examples: &[
+        Example { cell: "%mma matmul", needs: Needs::Matmul, shows: "mma.sync" },
+        Example { cell: "%mma matmul --instruction 1", needs: Needs::Matmul, shows: "mma.sync" },
+    ],
 };
 
 impl Magic for Mma {
@@ -48,10 +56,9 @@ impl Magic for Mma {
         &SPEC
     }
 
-    fn run(&self, call: &Call<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
-        let words = Words::of(call, &SPEC)?;
-        words.at_most(1, call, &SPEC)?;
-        let subject = Subject::of(words.positional.first(), call, workspace)?;
+    fn run(&self, typed: &Typed<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
+        let call = typed.call;
+        let subject = Subject::typed(typed, workspace)?;
         let kernel = edit::kernel(workspace, Some((&subject.name, call.name.clone())), call)?;
         let ptx = artifact(kernel, &subject.version, Stage::Ptx);
         let ptx = readable(Stage::Ptx, ptx.map_err(|error| error.at(call.arguments.clone(), ""))?);
@@ -65,19 +72,16 @@ impl Magic for Mma {
             return Err(error.at(call.arguments.clone(), "").note(subject.headline()));
         }
         let products = instructions.iter().filter(|instruction| instruction.is_product()).count();
-        let chosen = words.option("--instruction").map(|span| {
-            let text = &call.cell.text[span.clone()];
-            text.parse::<usize>().ok().filter(|number| *number < products).ok_or_else(|| {
-                let error = Diagnostic::error("option-value", format!("there is no instruction `{text}`"));
-                let help = match products {
-                    0 => "the PTX has no MMA, only loads and stores of matrices".to_owned(),
-                    1 => "there is one: 0".to_owned(),
-                    count => format!("0 to {}", count - 1),
-                };
-                error.at(span, "").help(help)
-            })
-        });
-        let chosen = chosen.transpose()?;
+        let chosen = typed.get(&INSTRUCTION).copied();
+        if let Some(number) = chosen.filter(|number| *number >= products) {
+            let error = Diagnostic::error("option-value", format!("there is no instruction `{number}`"));
+            let help = match products {
+                0 => "the PTX has no MMA, only loads and stores of matrices".to_owned(),
+                1 => "there is one: 0".to_owned(),
+                count => format!("0 to {}", count - 1),
+            };
+            return Err(error.at(typed.place(&INSTRUCTION), "").help(help));
+        }
         let ttgir =
             artifact(kernel, &subject.version, Stage::Ttgir).ok().map(|artifact| readable(Stage::Ttgir, artifact));
         let source = ttgir.as_deref().map(Source::new);

@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use crate::magics::Call;
 use crate::magics::cells::stages::{inherit, launch_compiled};
-use crate::magics::views::subject::{Subject, Words, compile};
+use crate::magics::declare::kinds::Placed;
+use crate::magics::views::subject::{Subject, compile};
 use crate::render::Output;
 use crate::workspace::{Context, Workspace};
 use warpbook_compiler::meta::comment;
@@ -12,38 +12,41 @@ use warpbook_compiler::{CompileRequest, Pass, PassEdits, Passes, Stage};
 use warpbook_diagnostic::{Diagnostic, Result, nearest};
 use warpbook_ir::locations;
 
-/// What `--skip` and `--until` change of a compilation's passes.
-fn edits(words: &Words, call: &Call<'_>, mut edits: PassEdits) -> PassEdits {
-    let text = |name: &str| words.option(name).map(|span| &call.cell.text[span]);
-    let skipped = text("--skip").into_iter().flat_map(|list| list.split(','));
-    edits.skip.extend(skipped.map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned));
-    if let Some(until) = text("--until") {
-        edits.until = Some(until.to_owned());
+/// What a compilation changes of the compiler's own passes.
+pub struct Edits {
+    /// Passes that are left out.
+    pub skip: Vec<String>,
+    /// The last pass of its stage that is run.
+    pub until: Option<String>,
+}
+
+impl Edits {
+    /// The passes of a compilation, with these changes.
+    fn apply(&self, mut passes: PassEdits) -> PassEdits {
+        passes.skip.extend(self.skip.iter().filter(|name| !name.is_empty()).cloned());
+        if self.until.is_some() {
+            passes.until.clone_from(&self.until);
+        }
+        passes
     }
-    edits
 }
 
-/// The span of the option that an unknown pass stands in.
-fn place(words: &Words, call: &Call<'_>) -> Range<usize> {
-    ["--skip", "--until"].iter().find_map(|name| words.option(name)).unwrap_or_else(|| call.arguments.clone())
-}
-
-/// `--skip` and `--until`: the same text through other passes.
+/// `--skip` and `--until`: the same text through other passes. An unknown pass is an error at `place`.
 pub fn changed(
     subject: &Subject,
     mut request: CompileRequest,
-    words: &Words,
-    call: &Call<'_>,
+    edits: &Edits,
+    place: Range<usize>,
     workspace: &mut Workspace,
     context: Context<'_>,
 ) -> Result<Output> {
-    request.passes = edits(words, call, request.passes);
+    request.passes = edits.apply(request.passes);
     let compiled = compile(&request, workspace, context);
     let compiled = compiled.map_err(|mut error| match error.code {
         "unknown-pass" => {
             error.source = None;
             error.labels.clear();
-            error.at(place(words, call), "")
+            error.at(place, "")
         }
         _ => error,
     })?;
@@ -54,14 +57,13 @@ pub fn changed(
 pub fn from(
     subject: &Subject,
     passes: &Passes,
-    span: Range<usize>,
-    words: &Words,
-    call: &Call<'_>,
+    pass: &Placed<String>,
+    edits: &Edits,
     workspace: &mut Workspace,
     context: Context<'_>,
 ) -> Result<Output> {
-    let located = |error: Diagnostic| error.at(span.clone(), "");
-    let at = find(passes, &call.cell.text[span.clone()]).map_err(located)?;
+    let located = |error: Diagnostic| error.at(pass.span.clone(), "");
+    let at = find(passes, &pass.value).map_err(located)?;
     let stage = passes.passes[at].stage;
     let previous = passes.passes[..at].iter().rev().find(|pass| pass.stage == stage && pass.skipped.is_none());
     // The first pass of a stage is given the stage before it.
@@ -80,7 +82,7 @@ pub fn from(
     request.name = Some(subject.name.clone());
     request.triton = subject.triton(workspace);
     request.passes.after = previous.map(Pass::label);
-    request.passes = edits(words, call, request.passes);
+    request.passes = edits.apply(request.passes);
     let unsaid = inherit(&mut request, &subject.version);
     let compiled = compile(&request, workspace, context)?;
     launch_compiled(&subject.name, compiled, request, &subject.version, unsaid, workspace, context)

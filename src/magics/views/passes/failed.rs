@@ -3,7 +3,6 @@
 use serde_json::json;
 
 use crate::magics::Call;
-use crate::magics::views::subject::Words;
 use crate::render::stages::{Pane, PaneLine, Panes};
 use crate::render::{Document, Output, Prose};
 use crate::workspace::{Context, Workspace};
@@ -11,8 +10,8 @@ use warpbook_compiler::{BrokenPass, Stage};
 use warpbook_diagnostic::{Diagnostic, Result};
 use warpbook_ir::{locations, operations};
 
-/// The broken pass as a view; with `--cell` its IR in a new cell too.
-pub fn show(words: &Words, call: &Call<'_>, workspace: &Workspace, context: Context<'_>) -> Result<Output> {
+/// The broken pass as a view; its IR in a new cell too, where that is wanted.
+pub fn show(in_cell: bool, call: &Call<'_>, workspace: &Workspace, context: Context<'_>) -> Result<Output> {
     let Some(broken) = workspace.compiler.broken_pass() else {
         let error = Diagnostic::error("no-failed-pass", "no pass has failed in this session");
         return Err(error.at(call.arguments.clone(), ""));
@@ -33,7 +32,7 @@ pub fn show(words: &Words, call: &Call<'_>, workspace: &Workspace, context: Cont
         panes.push(pane("reproducer for triton-opt", false, reproducer));
     }
     let (entry, cell) = cell(broken, kernel);
-    if words.option("--cell").is_some() {
+    if in_cell {
         context.frontend.set_next_input(&cell, false);
         document.line(format!("{entry} that does it again: in the cell below"));
     } else {

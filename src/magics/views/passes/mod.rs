@@ -8,8 +8,11 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::subject::{Subject, Words, told};
-use crate::magics::{Call, Kind, Magic, OptionSpec, Spec};
+use self::again::Edits;
+use super::subject::{KERNEL, Subject, told};
+use crate::magics::declare::kinds::{List, Switch, Text};
+use crate::magics::declare::{Argument, Typed};
+use crate::magics::{Example, Kind, Magic, Needs, Spec};
 use crate::render::diff::{Diff, DiffLine};
 use crate::render::plot::time_text;
 use crate::render::{Alternative, Block, Document, Fold, Output, Prose, Style};
@@ -24,28 +27,37 @@ pub struct PassesMagic;
 /// Lines of a pass's changes that are shown.
 const LONGEST: usize = 160;
 
+const PASS: Text = Text::new("PASS", "the name of a pass, as `%passes` shows it");
+const EDIT: Argument<Text> =
+    Argument::option("--edit", PASS, "put the IR after this pass into a new cell, ready to change");
+const SKIP: Argument<List<Text>> = Argument::option(
+    "--skip",
+    List::new("PASS,…", PASS),
+    "compile without this pass, and launch; with commas between several",
+);
+const UNTIL: Argument<Text> =
+    Argument::option("--until", PASS, "compile without the passes after this one in its stage, and launch");
+const FROM: Argument<Text> = Argument::option("--from", PASS, "compile on from the IR before this pass, and launch");
+const FAILED: Argument<Switch> =
+    Argument::option("--failed", Switch, "show the pass that broke a compilation last, with the IR before it");
+const CELL: Argument<Switch> =
+    Argument::option("--cell", Switch, "with `--failed`: put that IR into a new cell that fails the same way");
+
 const SPEC: Spec = Spec {
     name: "passes",
     kind: Kind::Line,
     summary: "every pass that the compiler ran, with its time and what it changed",
-    usage: "[KERNEL[@VERSION]] [--edit PASS | --skip PASS | --until PASS | --from PASS | --failed]",
-    details: "The list is the installed Triton's own: its stages build it, and each pass is run by itself. Names that \
-              only shifted are no changes. `--skip`, `--until` and `--from` compile the kernel again with that changed, \
-              as its newest version, and launch it as it was launched last (`%diff` shows what it made of it); \
-              `--edit PASS` puts the IR after a pass into a new cell, which goes on from there. A pass is named as here, \
-              with or without its group; `cse#2` is the second one of its name. The passes are MLIR's, down to the LLVM \
-              dialect; those of LLVM itself are not shown.",
-    options: &[
-        OptionSpec { name: "--edit", value: "PASS", help: "the IR after this pass in a new cell, ready to change" },
-        OptionSpec {
-            name: "--skip",
-            value: "PASS",
-            help: "compile without it and launch; several are apart by commas",
-        },
-        OptionSpec { name: "--until", value: "PASS", help: "compile without those after it in its stage, and launch" },
-        OptionSpec { name: "--from", value: "PASS", help: "compile from the IR that it was given on, and launch" },
-        OptionSpec { name: "--failed", value: "", help: "the pass that broke a compilation last: the IR before it" },
-        OptionSpec { name: "--cell", value: "", help: "with `--failed`: that IR in a new cell that does it again" },
+    arguments: &[&KERNEL],
+    options: &[&EDIT, &SKIP, &UNTIL, &FROM, &FAILED, &CELL],
+    details: "The list is the installed Triton's own: its stages build it, and each pass is run by itself. A name that only \
+              shifted (`%27` to `%28`) is not shown as a change. `--skip`, `--until` and `--from` compile the kernel again \
+              with that changed, as its newest version, and launch it as it was launched last (`%diff` shows the effect). \
+              A pass is named as in the list, with or without its group; `cse#2` is the second one of its name. The passes \
+              are MLIR's, down to the LLVM dialect; the passes of LLVM itself are not shown.",
+    examples: &[
+        Example { cell: "%passes matmul", needs: Needs::Matmul, shows: "changed the IR" },
+        Example { cell: "%passes matmul --edit coalesce", needs: Needs::Matmul, shows: "--after" },
+        Example { cell: "%passes matmul --skip reorder_instructions", needs: Needs::Matmul, shows: "compiled without" },
     ],
 };
 
@@ -54,13 +66,12 @@ impl Magic for PassesMagic {
         &SPEC
     }
 
-    fn run(&self, call: &Call<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
-        let words = Words::of(call, &SPEC)?;
-        words.at_most(1, call, &SPEC)?;
-        if words.option("--failed").is_some() {
-            return failed::show(&words, call, workspace, context).map(Some);
+    fn run(&self, typed: &Typed<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
+        let call = typed.call;
+        if typed.has(&FAILED) {
+            return failed::show(typed.has(&CELL), call, workspace, context).map(Some);
         }
-        let subject = Subject::of(words.positional.first(), call, workspace)?;
+        let subject = Subject::typed(typed, workspace)?;
         let Some(request) = subject.version.request.clone().filter(|request| request.entry < Stage::Llir) else {
             let error = Diagnostic::error("no-passes", format!("{} entered below the passes", subject.headline()));
             return Err(error
@@ -69,20 +80,25 @@ impl Magic for PassesMagic {
         };
         let mut request = CompileRequest::clone(&request);
         request.triton = subject.triton(workspace);
-        if ["--skip", "--until"].iter().any(|name| words.option(name).is_some()) && words.option("--from").is_none() {
-            return again::changed(&subject, request, &words, call, workspace, context).map(Some);
+        let edits = Edits {
+            skip: typed.get(&SKIP).into_iter().flatten().map(|name| name.value.value.clone()).collect(),
+            until: typed.get(&UNTIL).map(|name| name.value.clone()),
+        };
+        if (typed.has(&SKIP) || typed.has(&UNTIL)) && !typed.has(&FROM) {
+            let place = typed.span(&SKIP).or(typed.span(&UNTIL)).unwrap_or_else(|| typed.everything());
+            return again::changed(&subject, request, &edits, place, workspace, context).map(Some);
         }
         let found = workspace.compiler.passes(&request, context.cancel, &mut |news| told(news, context));
         let found = found.map_err(|failure| {
             let name = format!("{}.{}", subject.name, request.entry);
             failure.diagnostic.in_source(&Source::new(name, request.text.clone()))
         })?;
-        if let Some(span) = words.option("--from") {
-            return again::from(&subject, &found, span, &words, call, workspace, context).map(Some);
+        if let Some(pass) = typed.get(&FROM) {
+            return again::from(&subject, &found, pass, &edits, workspace, context).map(Some);
         }
-        match words.option("--edit") {
-            Some(span) => again::edit(&subject, &found, &call.cell.text[span.clone()], context)
-                .map_err(|error| error.at(span, ""))
+        match typed.get(&EDIT) {
+            Some(pass) => again::edit(&subject, &found, &pass.value, context)
+                .map_err(|error| error.at(pass.span.clone(), ""))
                 .map(Some),
             None => Ok(Some(output(&subject.headline(), &found))),
         }

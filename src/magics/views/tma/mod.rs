@@ -4,9 +4,11 @@ mod copy;
 mod draw;
 mod found;
 
-use super::subject::{Subject, Words};
+use super::subject::{KERNEL, Subject};
 use crate::magics::cells::edit;
-use crate::magics::{Call, Kind, Magic, OptionSpec, Spec};
+use crate::magics::declare::kinds::{Coordinates, Placed, Text};
+use crate::magics::declare::{Argument, Typed};
+use crate::magics::{Example, Kind, Magic, Needs, Spec};
 use crate::render::Output;
 use crate::workspace::{Context, Workspace};
 use warpbook_diagnostic::{Diagnostic, Result, code, nearest};
@@ -14,21 +16,36 @@ use warpbook_diagnostic::{Diagnostic, Result, code, nearest};
 /// `%tma [KERNEL[@VERSION]] [DESCRIPTOR]`.
 pub struct Tma;
 
+const DESCRIPTOR: Argument<Text> = Argument::optional(
+    "DESCRIPTOR",
+    Text {
+        // `%tma a`: a descriptor of the last kernel, if no kernel has the name.
+        claims: |_, is_alone, _| is_alone,
+        ..Text::new("DESCRIPTOR", "the name of a descriptor")
+    },
+    "the descriptor to show; without it, all of the kernel's",
+);
+const AT: Argument<Coordinates> = Argument::option(
+    "--at",
+    Coordinates,
+    "coordinates of the box's first element, as the kernel gives them to load or store",
+);
+
 const SPEC: Spec = Spec {
     name: "tma",
     kind: Kind::Line,
     summary: "the tensor descriptors of a kernel, decoded, with box, swizzle and the bytes that a copy moves",
-    usage: "[KERNEL[@VERSION]] [DESCRIPTOR] [--at ROW,COLUMN]",
-    details: "Each `tma(…)` argument from sm_90 on, and each descriptor that the kernel makes with \
-              `tl.make_tensor_descriptor`: its 128 bytes taken apart as the last launch has them (a kernel that makes its \
-              own is launched again for that, and the buffers keep what they hold), the hardware's rules, and the bank of \
-              shared memory that each word goes to. With `--at`, the bytes that a copy at these coordinates moves and \
+    arguments: &[&KERNEL, &DESCRIPTOR],
+    options: &[&AT],
+    details: "Shows each `tma(…)` argument from sm_90 on, and each descriptor that the kernel makes with \
+              `tl.make_tensor_descriptor`: its 128 bytes, field by field, as the last launch has them (a kernel that makes \
+              its own is launched again for that, and the buffers keep what they hold), the hardware's rules, and the bank \
+              of shared memory that each word goes to. `--at` shows the bytes that a copy at these coordinates moves and \
               fills.",
-    options: &[OptionSpec {
-        name: "--at",
-        value: "ROW,COLUMN",
-        help: "coordinates of the box's first element, as the kernel gives them to load or store",
-    }],
+    examples: &[
+        Example { cell: "%tma copy", needs: Needs::Descriptors, shows: "a" },
+        Example { cell: "%tma copy a --at 32,0", needs: Needs::Descriptors, shows: "[32, 0]" },
+    ],
 };
 
 impl Magic for Tma {
@@ -36,31 +53,18 @@ impl Magic for Tma {
         &SPEC
     }
 
-    fn run(&self, call: &Call<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
-        let words = Words::of(call, &SPEC)?;
-        words.at_most(2, call, &SPEC)?;
-        let cell = &call.cell.text;
-        let is_kernel = |word: &std::ops::Range<usize>| {
-            let name = cell[word.clone()].split('@').next().unwrap_or_default();
-            workspace.kernels.get(name).is_some()
-        };
-        // `%tma a`: a descriptor of the last kernel, if no kernel has the name.
-        let first = words.positional.first();
-        let alone = words.positional.len() == 1 && first.is_some_and(|word| !is_kernel(word));
-        let (kernel_word, named) = if alone && workspace.kernels.last().is_some() {
-            (None, first.cloned())
-        } else {
-            (first.cloned(), words.positional.get(1).cloned())
-        };
-        let subject = Subject::of(kernel_word.as_ref(), call, workspace)?;
+    fn run(&self, typed: &Typed<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
+        let call = typed.call;
+        let named = typed.get(&DESCRIPTOR);
+        let alone = named.is_some() && !typed.has(&KERNEL);
+        let subject = Subject::typed(typed, workspace)?;
         let kernel = edit::kernel(workspace, Some((&subject.name, call.name.clone())), call)?;
         let launched = kernel.launch.clone();
         let (all, notes) = found::all(&subject, launched.as_ref(), workspace, context)?;
         if all.is_empty() {
-            if let Some(word) = named.filter(|_| alone) {
-                let name = &cell[word.clone()];
-                let error =
-                    Diagnostic::error(code::UNKNOWN_KERNEL, format!("there is no kernel `{name}`")).at(word, "");
+            if let Some(Placed { value: name, span }) = named.filter(|_| alone) {
+                let error = Diagnostic::error(code::UNKNOWN_KERNEL, format!("there is no kernel `{name}`"));
+                let error = error.at(span.clone(), "");
                 return Err(match nearest(name, workspace.kernels.names()) {
                     Some(near) => error.help(format!("did you mean `{near}`?")),
                     None => error.help(format!("and {} has no descriptor", subject.name)),
@@ -70,14 +74,13 @@ impl Magic for Tma {
             let error = error.at(call.arguments.clone(), "").note(subject.headline());
             return Err(error.help("below sm_90 `tma(…)` arguments become pointers"));
         }
-        let shown: Vec<&found::Found> = match &named {
+        let shown: Vec<&found::Found> = match named {
             None => all.iter().collect(),
-            Some(word) => {
-                let name = &cell[word.clone()];
-                let one: Vec<_> = all.iter().filter(|one| one.name == name).collect();
+            Some(Placed { value: name, span }) => {
+                let one: Vec<_> = all.iter().filter(|one| one.name == *name).collect();
                 if one.is_empty() {
                     let message = format!("{} has no descriptor `{name}`", subject.name);
-                    let error = Diagnostic::error("unknown-descriptor", message).at(word.clone(), "");
+                    let error = Diagnostic::error("unknown-descriptor", message).at(span.clone(), "");
                     let names: Vec<&str> = all.iter().map(|one| one.name.as_str()).collect();
                     return Err(match nearest(name, names.iter().copied()) {
                         Some(near) => error.help(format!("did you mean `{near}`?")),
@@ -87,16 +90,11 @@ impl Magic for Tma {
                 one
             }
         };
-        let at = words.option("--at").map(|span| {
-            let text = &cell[span.clone()];
+        let at = typed.get(&AT);
+        if let Some(numbers) = at {
             let refuse = |message: String, help: String| {
-                Diagnostic::error("option-value", message).at(span.clone(), "").help(help)
+                Diagnostic::error("option-value", message).at(typed.place(&AT), "").help(help)
             };
-            let inside = text.trim_start_matches(['[', '(']).trim_end_matches([']', ')']);
-            let numbers: Option<Vec<i64>> = inside.split(',').map(|number| number.trim().parse().ok()).collect();
-            let numbers = numbers
-                .filter(|numbers| numbers.iter().all(|number| i32::try_from(*number).is_ok()))
-                .ok_or_else(|| refuse(format!("`{text}` are no coordinates"), "--at 128,64".to_owned()))?;
             for one in &shown {
                 let rank = one.block().len();
                 if rank != numbers.len() && rank > 0 {
@@ -108,9 +106,8 @@ impl Magic for Tma {
                     return Err(refuse(message, format!("launch it first: `%launch {}[GRID](…)`", subject.name)));
                 }
             }
-            Ok(numbers)
-        });
-        let at: Option<Vec<i64>> = at.transpose()?;
+        }
+        let at: Option<Vec<i64>> = at.map(|numbers| numbers.iter().copied().map(i64::from).collect());
         Ok(Some(draw::output(&subject.headline(), &shown, &notes, at.as_deref(), workspace)))
     }
 }

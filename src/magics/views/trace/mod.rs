@@ -2,17 +2,18 @@
 
 mod tile;
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use serde_json::json;
 
 use self::tile::InTile;
+use crate::magics::declare::kinds::{Placed, Text};
+use crate::magics::declare::{Argument, Typed};
 use crate::magics::views::lane_values::Shown;
 use crate::magics::views::observing::{self, Element};
 use crate::magics::views::source_lines::Texts;
-use crate::magics::views::subject::{Subject, Words};
-use crate::magics::{Call, Kind, Magic, Spec};
+use crate::magics::views::subject::{KERNEL, Subject};
+use crate::magics::{Example, Kind, Magic, Needs, Spec};
 use crate::render::sequence::{Arrow, Sequence};
 use crate::render::{Alternative, Column, Document, Fold, Output, Prose, Table, grouped};
 use crate::workspace::{Context, Workspace};
@@ -29,17 +30,31 @@ pub struct TraceMagic;
 /// Rows of the path.
 const ROWS: usize = 22;
 
+const ELEMENT: Argument<Text> = Argument::required(
+    "ELEMENT",
+    Text {
+        claims: |text, _, workspace| text.contains('[') || workspace.buffers.get(text).is_some(),
+        names: |workspace| workspace.buffers.names().map(|name| format!("{name}[")).collect(),
+        ..Text::new("BUFFER[I,J]", "one element of a buffer, such as c[3,5]")
+    },
+    "the element of a buffer",
+);
+
 const SPEC: Spec = Spec {
     name: "trace",
     kind: Kind::Line,
-    summary: "one element of a buffer: who stores it, and its way there through registers, shared memory and tensor cores",
-    usage: "[KERNEL[@VERSION]] BUFFER[I,J]",
+    summary: "follow one element of a buffer back from its store, through registers, shared memory and tensor cores",
+    arguments: &[&KERNEL, &ELEMENT],
+    options: &[],
     details: "The kernel's last launch is repeated on the emulator, twice: to find the block, warp and lane that store the \
               element last, and to record that block. From the store the value is followed back, byte by byte, through \
-              registers, shared memory (offset and bank), `ldmatrix`, `mma` and `wgmma` fragments, shuffles, `cp.async` \
-              and TMA to the elements that were loaded. Addresses and guards are not followed. Where the TTGIR is at \
-              hand, its layouts say which lane and register hold the element of the tile.",
-    options: &[],
+              registers, shared memory (offset and bank), `ldmatrix`, `mma` and `wgmma` fragments, shuffles, `cp.async` and \
+              TMA to the elements that were loaded. Addresses and guards are not followed. If the kernel has a TTGIR, its \
+              layouts show which lane and register hold the element of the tile.",
+    examples: &[
+        Example { cell: "%trace scale c[0,5]", needs: Needs::Kernel, shows: "c[0,5]" },
+        Example { cell: "%trace matmul c[3,5]", needs: Needs::Matmul, shows: "mma.sync" },
+    ],
 };
 
 impl Magic for TraceMagic {
@@ -47,26 +62,10 @@ impl Magic for TraceMagic {
         &SPEC
     }
 
-    fn run(&self, call: &Call<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
-        let words = Words::of(call, &SPEC)?;
-        let cell = &call.cell.text;
-        let mut spans = observing::positional(&words, cell);
-        let is_kernel = |span: &Range<usize>| {
-            let text = &cell[span.clone()];
-            !text.contains('[') && workspace.buffers.get(text).is_none()
-        };
-        let named = spans.first().filter(|span| is_kernel(span)).cloned();
-        spans.drain(..usize::from(named.is_some()));
-        let [span] = spans.as_slice() else {
-            let error = match spans.get(1) {
-                Some(second) => {
-                    Diagnostic::error("unexpected-argument", "one element is traced").at(second.clone(), "")
-                }
-                None => Diagnostic::error("missing-argument", "`%trace` wants an element").at(call.name.clone(), ""),
-            };
-            return Err(error.help("`%trace c[3,5]`, `%trace KERNEL c[3,5]`"));
-        };
-        let subject = Subject::of(named.as_ref(), call, workspace)?;
+    fn run(&self, typed: &Typed<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
+        let call = typed.call;
+        let Placed { span, .. } = typed.required(&ELEMENT)?;
+        let subject = Subject::typed(typed, workspace)?;
         let element = observing::element(span, call, workspace)?;
         let again = observing::again(&subject, call, workspace)?;
         let observe = Observe::Writers(vec![element.span.clone()]);

@@ -8,11 +8,14 @@ use std::ops::Range;
 
 use serde_json::json;
 
+use crate::launch::again::Again;
+use crate::magics::declare::kinds::{Choice, List, Number, Text, values};
+use crate::magics::declare::{Argument, Candidates, Input, Takes, Typed};
 use crate::magics::views::lane_values::{Shown, float, lanes_text, mask_text};
 use crate::magics::views::observing::{self, BLOCK, Element};
 use crate::magics::views::source_lines::Texts;
-use crate::magics::views::subject::{Subject, Words};
-use crate::magics::{Call, Kind, Magic, OptionSpec, Spec};
+use crate::magics::views::subject::{KERNEL, Subject};
+use crate::magics::{Call, Example, Kind, Magic, Needs, Spec};
 use crate::render::{Alternative, Block, Cell, Column, Document, Output, Prose, Table, grouped};
 use crate::workspace::{Context, Workspace};
 use warpbook_compiler::{Artifact, Stage};
@@ -31,31 +34,103 @@ const DRAWN: usize = 64;
 /// Lanes that are told in the text.
 const LANES: usize = 6;
 
+const WATCHED: Argument<Text> = Argument::several(
+    "WHAT",
+    Text {
+        // A lone word that is no kernel may be a variable of the last one.
+        claims: |text, is_alone, workspace| {
+            is_watched(text) || is_alone && is_name(text) && workspace.kernels.get(text).is_none()
+        },
+        ..Text::new("WHAT", "what to watch, such as %r12, c[3,5] or acc")
+    },
+    "a register (`%r12`), an element of a buffer (`c[3,5]`), bytes of the block's shared memory (`shared[0x400]`); or, \
+     by itself, a variable of the Python or a value of the TTGIR",
+);
+const LINE: Argument<Number<u32>> = Argument::option(
+    "--line",
+    Number::new("N", "the number of a line of the PTX"),
+    "at the instruction on this line of the PTX; by default where the register is written first",
+);
+const SOURCE: Argument<Number<u32>> = Argument::option(
+    "--source",
+    Number::new("N", "the number of a line of the kernel's own text"),
+    "at the first instruction that comes from this line of the kernel's own text",
+);
+const WARP: Argument<WarpOrAll> =
+    Argument::option("--warp", WarpOrAll, "this warp of the block rather than warp 0; `all` for every warp");
+const LANES_SHOWN: Argument<List<Lanes>> =
+    Argument::option("--lane", List::new("L,…", Lanes), "these lanes only, such as 3 or 0,4,8 or 0-7");
+const AS: Argument<Choice<Holds>> =
+    Argument::option("--as", Choice::new("TYPE", &Holds::NAMES), "show the values as this type");
+
 const SPEC: Spec = Spec {
     name: "watch",
     kind: Kind::Line,
     summary: "registers and memory at a line of the PTX, lane by lane; the registers that hold a value of the TTGIR",
-    usage: "[KERNEL[@VERSION]] WHAT… --line N [--warp W] [--block X,Y,Z] [--lane L,…] [--as TYPE]",
-    details: "WHAT is a register (`%r12`), an element of a buffer (`c[3,5]`), or bytes of the block's shared memory \
-              (`shared[0x400]`). The launch is repeated on the emulator; the buffers keep what they hold. A register that \
-              the instruction writes is told as it is after it, all else as it is before. Registers are shown as what \
-              the instructions that use them take them for; `--as hex` and the like choose. Without `--line`, a register \
-              is watched where it is written first. `--source N` takes the first instruction of line N of the kernel's \
-              own text. `%watch matmul acc` and `%watch matmul %27` tell which registers hold a variable of the Python, or a \
-              value of the TTGIR, in the lanes of a warp: they are found by the values, in the order of its layout.",
-    options: &[
-        OptionSpec { name: "--line", value: "N", help: "at the instruction on this line of the PTX" },
-        OptionSpec {
-            name: "--source",
-            value: "N",
-            help: "at the first instruction of this line of the kernel's own text",
-        },
-        BLOCK,
-        OptionSpec { name: "--warp", value: "W", help: "this warp rather than warp 0; or `all`" },
-        OptionSpec { name: "--lane", value: "L,…", help: "these lanes only" },
-        OptionSpec { name: "--as", value: "TYPE", help: "show as f32, f64, f16, bf16, f16x2, bf16x2, s32, u32 or hex" },
+    arguments: &[&KERNEL, &WATCHED],
+    options: &[&LINE, &SOURCE, &BLOCK, &WARP, &LANES_SHOWN, &AS],
+    details: "The launch is repeated on the emulator; the buffers keep what they hold. A register that the instruction writes \
+              is shown as it is after the instruction, everything else as it is before. By default a register is shown with \
+              the type that the instructions which use it take it for.\n\
+              `%watch matmul acc` and `%watch matmul %27` show which registers hold a variable of the Python, or a value of \
+              the TTGIR, in the lanes of a warp. The registers are found by their values, in the order of the layout.",
+    examples: &[
+        Example { cell: "%watch scale %f1", needs: Needs::Kernel, shows: "%f1" },
+        Example { cell: "%watch scale %rd3 --lane 0-3 --as hex", needs: Needs::Kernel, shows: "0x" },
+        Example { cell: "%watch scale c[0,5] --line 16", needs: Needs::Kernel, shows: "c[0,5]" },
+        Example { cell: "%watch matmul acc", needs: Needs::Matmul, shows: "acc" },
     ],
 };
+
+/// A warp of the block, or all of them.
+#[derive(Clone, Copy, Debug)]
+struct WarpOrAll;
+
+impl Takes for WarpOrAll {
+    /// `None` for all.
+    type Value = Option<u32>;
+
+    fn placeholder(&self) -> String {
+        "W".to_owned()
+    }
+
+    fn expected(&self) -> String {
+        "the number of a warp, or `all`".to_owned()
+    }
+
+    fn parse(&self, input: &Input<'_>) -> Result<Option<u32>> {
+        match input.text {
+            "all" => Ok(None),
+            number => number.parse().map(Some).map_err(|_| input.refuse(&self.expected()).into()),
+        }
+    }
+
+    fn candidates(&self, typed: &str, _: &Workspace) -> Candidates {
+        Candidates::matching(typed, ["all"])
+    }
+}
+
+/// A lane, or a range of lanes: the first and the last one.
+#[derive(Clone, Copy, Debug)]
+struct Lanes;
+
+impl Takes for Lanes {
+    type Value = (u32, u32);
+
+    fn placeholder(&self) -> String {
+        "L".to_owned()
+    }
+
+    fn expected(&self) -> String {
+        "lanes from 0 to 31, such as 3 or 0-7".to_owned()
+    }
+
+    fn parse(&self, input: &Input<'_>) -> Result<(u32, u32)> {
+        let (from, to) = input.text.split_once('-').unwrap_or((input.text, input.text));
+        let lanes = from.trim().parse().ok().zip(to.trim().parse().ok());
+        lanes.filter(|(from, to)| from <= to && *to < 32).ok_or_else(|| input.refuse(&self.expected()).into())
+    }
+}
 
 /// One thing that is watched.
 struct Wanted {
@@ -70,29 +145,11 @@ impl Magic for WatchMagic {
         &SPEC
     }
 
-    fn words(&self) -> Vec<String> {
-        Holds::NAMES.iter().map(|(name, _)| (*name).to_owned()).chain(["all".to_owned()]).collect()
-    }
-
-    fn run(&self, call: &Call<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
-        let words = Words::of(call, &SPEC)?;
+    fn run(&self, typed: &Typed<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
+        let call = typed.call;
         let cell = &call.cell.text;
-        let mut spans = observing::positional(&words, cell);
-        // A lone word that is no kernel may be a variable of the last one.
-        let is_lone = spans.len() == 1 && workspace.kernels.last().is_some();
-        let is_variable = |word: &str| is_lone && workspace.kernels.get(word).is_none() && is_name(word);
-        let is_named = |span: &&Range<usize>| {
-            let word = &cell[(*span).clone()];
-            !is_watched(word) && !is_variable(word)
-        };
-        let named = spans.first().filter(is_named).cloned();
-        spans.drain(..usize::from(named.is_some()));
-        let subject = Subject::of(named.as_ref(), call, workspace)?;
-        if spans.is_empty() {
-            let error = Diagnostic::error("missing-argument", "`%watch` wants a register or an address");
-            let help = "`%watch %r12`, `%watch c[3,5] --line 40`; `%stages` shows the PTX with its lines";
-            return Err(error.at(call.name.clone(), "").help(help));
-        }
+        let spans: Vec<Range<usize>> = typed.spans(&WATCHED).collect();
+        let subject = Subject::typed(typed, workspace)?;
         let again = observing::again(&subject, call, workspace)?;
         let ptx = again.version.artifact(Stage::Ptx).and_then(Artifact::text).unwrap_or_default().to_owned();
         let registers = register_types::infer(&ptx);
@@ -106,18 +163,25 @@ impl Magic for WatchMagic {
                 let error = Diagnostic::error("option-value", "a value is watched by itself").at(other.clone(), "");
                 return Err(error.help(format!("`%watch {} {}`", subject.name, &cell[value.clone()])));
             }
-            let lanes = lanes(&words, cell)?;
-            return value::watch_value(&subject, value, &words, &lanes, call, workspace, context).map(Some);
+            if let Some(place) = typed.span(&LINE).or(typed.span(&SOURCE)).or(typed.span(&AS)) {
+                let message = "this option is for registers and memory; a value is watched where it is made";
+                let error = Diagnostic::error("option-value", message).at(place, "");
+                return Err(error.help("without it, the registers that hold the value are shown"));
+            }
+            let place = value::InLaunch {
+                block: typed.get(&BLOCK).copied().unwrap_or_default(),
+                warp: typed.get(&WARP).copied().flatten().unwrap_or_default(),
+                warp_span: typed.span(&WARP),
+                lanes: lanes(typed),
+            };
+            return value::watch_value(&subject, value, &place, typed, workspace, context).map(Some);
         }
-        let chosen = chosen(&words, cell)?;
+        let chosen = typed.get(&AS).copied();
         let wanted = spans.into_iter().map(|span| wanted(span, chosen, call, workspace)).collect::<Result<Vec<_>>>()?;
-        let block = observing::block(&words, cell)?;
-        let warp = match words.option("--warp").map(|span| cell[span].to_owned()).as_deref() {
-            Some("all") => None,
-            _ => Some(observing::number(&words, cell, "--warp", "the number of a warp, or `all`")?.unwrap_or(0)),
-        };
-        let lanes = lanes(&words, cell)?;
-        let line = self::line(&words, call, &wanted, &ptx, &again, workspace)?;
+        let block = typed.get(&BLOCK).copied().unwrap_or_default();
+        let warp = typed.get(&WARP).copied().unwrap_or(Some(0));
+        let lanes = lanes(typed);
+        let line = self::line(typed, &wanted, &ptx, &again)?;
         let watched = wanted.iter().map(|one| one.watched.clone()).collect();
         let observe = Observe::Watch(Watching { block, warp, points: vec![Point { line, watched }] });
         let (observed, device) = observing::launched(&again, &observe, workspace, context)?;
@@ -125,11 +189,10 @@ impl Magic for WatchMagic {
             Some(Observed::Watch(histories)) => histories.into_iter().next(),
             _ => None,
         };
-        let history = history.ok_or_else(|| observing::no_such_block(&words, call, block))?;
-        let at = words.option("--line").unwrap_or(call.arguments.clone());
-        check(&wanted, &history, line, at)?;
+        let history = history.ok_or_else(|| observing::no_such_block(typed, block))?;
+        check(&wanted, &history, line, typed.place(&LINE))?;
         if let Some(warp) = warp.filter(|warp| *warp >= history.warps) {
-            return Err(observing::no_such_warp(warp, history.warps, words.option("--warp")));
+            return Err(observing::no_such_warp(warp, history.warps, typed.span(&WARP)));
         }
         let Some(instruction) = &history.line else { return Ok(None) };
         let texts = Texts::of(&again, workspace, std::iter::once(instruction));
@@ -155,26 +218,12 @@ fn is_watched(word: &str) -> bool {
     word.starts_with('%') || word.contains('[')
 }
 
-fn chosen(words: &Words, cell: &str) -> Result<Option<Holds>> {
-    let Some(span) = words.option("--as") else { return Ok(None) };
-    let name = &cell[span.clone()];
-    match Holds::NAMES.iter().find(|(known, _)| *known == name) {
-        Some((_, holds)) => Ok(Some(*holds)),
-        None => Err(observing::wrong("--as", "one of f32, f64, f16, bf16, f16x2, bf16x2, s32, u32, hex", span)),
+/// The lanes that are shown.
+fn lanes(typed: &Typed<'_>) -> Vec<u32> {
+    match typed.get(&LANES_SHOWN) {
+        Some(ranges) => values(ranges).into_iter().flat_map(|(from, to)| from..=to).collect(),
+        None => (0..32).collect(),
     }
-}
-
-fn lanes(words: &Words, cell: &str) -> Result<Vec<u32>> {
-    let Some(span) = words.option("--lane") else { return Ok((0..32).collect()) };
-    let each = cell[span.clone()].split(',').map(|part| match part.trim().split_once('-') {
-        Some((from, to)) => Some((from.parse::<u32>().ok()?, to.parse::<u32>().ok()?)),
-        None => part.trim().parse().ok().map(|lane| (lane, lane)),
-    });
-    let ranges: Option<Vec<(u32, u32)>> = each.collect();
-    let ranges = ranges.filter(|ranges| ranges.iter().all(|&(from, to)| from <= to && to < 32));
-    let ranges =
-        ranges.ok_or_else(|| observing::wrong("--lane", "lanes from 0 to 31, such as 3 or 0,4,8 or 0-7", span))?;
-    Ok(ranges.into_iter().flat_map(|(from, to)| from..=to).collect())
 }
 
 fn wanted(span: Range<usize>, chosen: Option<Holds>, call: &Call<'_>, workspace: &Workspace) -> Result<Wanted> {
@@ -206,38 +255,27 @@ fn wanted(span: Range<usize>, chosen: Option<Holds>, call: &Call<'_>, workspace:
 }
 
 /// The line of the PTX that is meant.
-fn line(
-    words: &Words,
-    call: &Call<'_>,
-    wanted: &[Wanted],
-    ptx: &str,
-    again: &crate::launch::again::Again,
-    workspace: &Workspace,
-) -> Result<u32> {
-    let cell = &call.cell.text;
-    if let Some(line) = observing::number(words, cell, "--line", "the number of a line of the PTX")? {
-        return Ok(line);
+fn line(typed: &Typed<'_>, wanted: &[Wanted], ptx: &str, again: &Again) -> Result<u32> {
+    if let Some(line) = typed.get(&LINE) {
+        return Ok(*line);
     }
     let own = |number: u32, text: &str| lines::is_instruction(text.trim()).then_some(number);
-    if let Some(source) =
-        observing::number::<u32>(words, cell, "--source", "the number of a line of the kernel's own text")?
-    {
+    if let Some(source) = typed.get(&SOURCE).copied() {
         let name = again.text().name;
         let places = warpbook_ir::places::of_ptx(ptx);
         let found = ptx.lines().zip(1u32..).zip(&places).find_map(|((text, number), places)| {
             let here = places.iter().any(|place| place.line == source && (place.file == name || places.len() == 1));
             own(number, text).filter(|_| here)
         });
-        let _ = workspace;
         return found.ok_or_else(|| {
             let error =
                 Diagnostic::error("no-instruction", format!("no instruction of the PTX comes from line {source}"));
-            error.at(words.option("--source").unwrap_or_default(), "").help("`%stages` shows which lines do")
+            error.at(typed.place(&SOURCE), "").help("`%stages` shows which lines do")
         });
     }
     let Some(Wanted { watched: Watched::Register(name), span, .. }) = wanted.first() else {
         let error = Diagnostic::error("missing-option", "memory is watched at a line of the PTX");
-        let error = error.at(wanted.first().map_or(call.arguments.clone(), |one| one.span.clone()), "");
+        let error = error.at(wanted.first().map_or(typed.everything(), |one| one.span.clone()), "");
         return Err(error.help("`--line N`: `%stages` shows the lines; `%trace` tells who writes an element"));
     };
     let has = |text: &str| {

@@ -9,11 +9,11 @@ use std::ops::Range;
 
 use serde_json::json;
 
-use crate::magics::Call;
+use crate::magics::declare::Typed;
 use crate::magics::views::dump::{self, Value};
 use crate::magics::views::lane_values::{Shown, lanes_text};
 use crate::magics::views::observing;
-use crate::magics::views::subject::{Subject, Words};
+use crate::magics::views::subject::Subject;
 use crate::render::{Column, Cut, Document, Output, Prose, Table};
 use crate::workspace::{Context, Workspace};
 use warpbook_compiler::{Artifact, Stage};
@@ -52,28 +52,34 @@ struct Holder {
 /// Which register of the layout, and in which of the iterations.
 type Key = (usize, usize);
 
+/// Where in the launch a value is looked for, and the lanes that are shown.
+pub struct InLaunch {
+    /// Which block of the grid.
+    pub block: [u32; 3],
+    /// Which warp of the block.
+    pub warp: u32,
+    /// Where the cell names the warp, if it does.
+    pub warp_span: Option<Range<usize>>,
+    /// The lanes that are shown.
+    pub lanes: Vec<u32>,
+}
+
 /// The view.
 pub fn watch_value(
     subject: &Subject,
     span: &Range<usize>,
-    words: &Words,
-    lanes: &[u32],
-    call: &Call<'_>,
+    place: &InLaunch,
+    typed: &Typed<'_>,
     workspace: &mut Workspace,
     context: Context<'_>,
 ) -> Result<Output> {
+    let call = typed.call;
     let cell = &call.cell.text;
-    if let Some(name) = ["--line", "--source", "--as"].into_iter().find(|name| words.option(name).is_some()) {
-        let message = format!("`{name}` is for registers and memory; a value is watched where it is made");
-        let error = Diagnostic::error("option-value", message).at(words.option(name).unwrap_or_default(), "");
-        return Err(error.help("without it, the registers that hold the value are told"));
-    }
-    let block = observing::block(words, cell)?;
-    let warp: u32 = observing::number(words, cell, "--warp", "the number of a warp")?.unwrap_or(0);
+    let InLaunch { block, warp, ref lanes, .. } = *place;
     let again = observing::again(subject, call, workspace)?;
     let warps = again.version.meta.threads.value.div_ceil(32);
     if warp >= warps {
-        return Err(observing::no_such_warp(warp, warps, words.option("--warp")));
+        return Err(observing::no_such_warp(warp, warps, place.warp_span.clone()));
     }
     let extents = again.version.meta.cluster.value;
     let program = std::array::from_fn(|axis| block[axis] / extents[axis].max(1));
@@ -83,7 +89,7 @@ pub fn watch_value(
     let expected = expected(&value, &layout, warp);
     let observe = Observe::Record { block, warp: Some(warp) };
     let (observed, device) = observing::launched(&again, &observe, workspace, context)?;
-    let Some(Observed::Record(record)) = observed else { return Err(observing::no_such_block(words, call, block)) };
+    let Some(Observed::Record(record)) = observed else { return Err(observing::no_such_block(typed, block)) };
     let (steps, _) = record.steps(warp, MOST, |_, _| true);
     let own = own_places(subject, &value);
     let mut found: HashMap<Key, Holder> = HashMap::new();
