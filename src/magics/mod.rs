@@ -9,6 +9,8 @@ pub mod declare;
 pub mod example;
 pub mod help;
 mod magic;
+#[cfg(test)]
+mod reference;
 pub mod registry;
 mod settings;
 mod spec;

@@ -6,10 +6,13 @@ use std::path::Path;
 use std::process::Command;
 
 /// All generated files.
-const PAGES: &[Page] = &[Page {
-    path: "docs/instructions.md",
-    test: &["-p", "warpbook-emulator", "--test", "emulator", "instructions::the_page"],
-}];
+const PAGES: &[Page] = &[
+    Page {
+        path: "docs/instructions.md",
+        test: &["-p", "warpbook-emulator", "--test", "emulator", "instructions::the_page"],
+    },
+    Page { path: "docs/magics.md", test: &["-p", "warpbook", "--lib", "magics::reference::the_page"] },
+];
 
 /// A generated file.
 struct Page {
