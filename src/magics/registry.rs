@@ -10,7 +10,7 @@ use super::settings::{Config, DeviceMagic, Move, TargetMagic, TritonMagic};
 use super::spec::{Kind, Spec};
 use super::views::{
     CompareDevices, CountersMagic, Diff, Dump, Expect, LayoutMagic, Mma, Ncu, PassesMagic, ResourcesMagic, Sanitize,
-    Sass, Stages, StepMagic, TimelineMagic, Tma, TraceMagic, WatchMagic,
+    Sass, Stages, StepMagic, TimelineMagic, Tma, TraceMagic, Versions, WatchMagic,
 };
 use warpbook_compiler::Stage;
 use warpbook_diagnostic::Diagnostic;
@@ -36,6 +36,7 @@ pub fn registry() -> &'static [&'static dyn Magic] {
         &Ncu,
         &Edit,
         &Patch,
+        &Versions,
         &Stages,
         &PassesMagic,
         &Diff,

@@ -23,6 +23,7 @@ pub(in crate::magics) mod subject;
 mod timeline;
 mod tma;
 mod trace;
+mod versions;
 mod watch;
 
 pub use compare::CompareDevices;
@@ -42,4 +43,5 @@ pub use step::StepMagic;
 pub use timeline::TimelineMagic;
 pub use tma::Tma;
 pub use trace::TraceMagic;
+pub use versions::Versions;
 pub use watch::WatchMagic;
