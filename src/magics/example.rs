@@ -56,8 +56,19 @@ const COPY: &str =
 
 impl Needs {
     /// Every need, the least first.
-    pub const ALL: [Self; 8] =
-        [Self::Nothing, Self::Buffers, Self::Product, Self::File, Self::Kernel, Self::Triton, Self::Matmul, Self::Gpu];
+    pub const ALL: [Self; 11] = [
+        Self::Nothing,
+        Self::Buffers,
+        Self::Product,
+        Self::File,
+        Self::Kernel,
+        Self::Triton,
+        Self::Matmul,
+        Self::Versions,
+        Self::Descriptors,
+        Self::Gpu,
+        Self::Profiler,
+    ];
 
     /// The cells that make what is needed, as far as cells can.
     pub const fn cells(self) -> &'static [&'static str] {

@@ -44,7 +44,7 @@ const SPEC: Spec = Spec {
               fills.",
     examples: &[
         Example { cell: "%tma copy", needs: Needs::Descriptors, shows: "a" },
-        Example { cell: "%tma copy a --at 32,0", needs: Needs::Descriptors, shows: "[32, 0]" },
+        Example { cell: "%tma copy a --at 32,0", needs: Needs::Descriptors, shows: "[32,0]" },
     ],
 };
 
