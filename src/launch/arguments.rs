@@ -62,12 +62,12 @@ fn addresses(expression: &Expr, workspace: &Workspace) -> Result<Option<Vec<u64>
 }
 
 /// The arguments of a launch, evaluated where they stand.
-pub fn of(launch: &LaunchSpec, workspace: &Workspace) -> Result<Arguments> {
+pub fn evaluate_launch(launch: &LaunchSpec, workspace: &Workspace) -> Result<Arguments> {
     evaluate_all(&launch.header, workspace).map_err(|error| error.in_source(&launch.source))
 }
 
 /// Evaluates every positional and keyword argument.
-pub fn evaluate_all(header: &LaunchHeader, workspace: &Workspace) -> Result<Arguments> {
+fn evaluate_all(header: &LaunchHeader, workspace: &Workspace) -> Result<Arguments> {
     let mut keywords = Vec::with_capacity(header.keywords.len());
     let mut constants: Vec<(String, Scalar)> = Vec::new();
     for keyword in &header.keywords {
@@ -79,7 +79,7 @@ pub fn evaluate_all(header: &LaunchHeader, workspace: &Workspace) -> Result<Argu
     }
     let positional =
         header.args.iter().map(|argument| evaluate_argument(argument, workspace, &constants)).collect::<Result<_>>()?;
-    Ok(Arguments { positional, keywords, extra: Vec::new() })
+    Ok(Arguments { positional, keywords })
 }
 
 /// The grid, evaluated: one to three positive extents, missing ones 1.

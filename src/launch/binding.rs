@@ -108,7 +108,7 @@ fn bind_one(
     arguments: &Arguments,
     whole: &Range<usize>,
 ) -> Result<GivenArgument> {
-    let Arguments { positional: args, keywords, .. } = arguments;
+    let Arguments { positional: args, keywords } = arguments;
     let Some(mut given) = given else {
         // A default value or a heuristic's result.
         let kind = match &param.value {

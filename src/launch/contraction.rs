@@ -11,8 +11,12 @@ use warpbook_compiler::contraction::{Followed, follow};
 use warpbook_diagnostic::Result;
 use warpbook_ir::sass;
 
-/// The PTX of a version as ptxas read it, where the version has a cubin. Read once for each cubin.
+/// The PTX of a version as ptxas read it, where the emulator runs it and the version has a cubin. Read once for each
+/// cubin.
 pub fn followed(version: &Version, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Arc<Followed>>> {
+    if !workspace.device.is_emulated() {
+        return Ok(None);
+    }
     let (Some(ptx), Some(cubin)) = (version.artifact(Stage::Ptx), version.artifact(Stage::Cubin)) else {
         return Ok(None);
     };

@@ -3,11 +3,11 @@
 use regex::{Captures, Regex};
 
 use super::changes::index_of;
-use crate::workspace::Workspace;
+use crate::workspace::Buffers;
 use warpbook_diagnostic::Diagnostic;
 
 /// Names the element beside each `byte 16 of x`, where `x` is a buffer that has it.
-pub fn with_elements(mut error: Diagnostic, workspace: &Workspace) -> Diagnostic {
+pub fn with_elements(mut error: Diagnostic, buffers: &Buffers) -> Diagnostic {
     // Once is enough: an error may come by twice.
     let is_named = |text: &String| text.contains("(element [");
     if is_named(&error.message) || error.notes.iter().any(is_named) {
@@ -16,7 +16,7 @@ pub fn with_elements(mut error: Diagnostic, workspace: &Workspace) -> Diagnostic
     let Ok(pattern) = Regex::new(r"byte (\d+) of (\w+)") else { return error };
     let named = |found: &Captures<'_>| {
         let element = || {
-            let buffer = workspace.buffers.get(found.get(2)?.as_str())?;
+            let buffer = buffers.get(found.get(2)?.as_str())?;
             let byte: usize = found.get(1)?.as_str().parse().ok()?;
             let flat = byte / buffer.dtype.size();
             (flat < buffer.numel()).then(|| format!(" (element {:?})", index_of(flat, &buffer.shape)))
@@ -33,6 +33,7 @@ pub fn with_elements(mut error: Diagnostic, workspace: &Workspace) -> Diagnostic
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::workspace::Workspace;
     use warpbook_device::{Buffer, Dtype, Place, Recipe};
 
     #[test]
@@ -50,8 +51,8 @@ mod tests {
         });
         let error =
             Diagnostic::error("race", "byte 12 of x, which has 12 bytes").note("at byte 8 of x, and byte 8 of y");
-        let error = with_elements(error, &workspace);
-        assert_eq!(with_elements(error.clone(), &workspace), error);
+        let error = with_elements(error, &workspace.buffers);
+        assert_eq!(with_elements(error.clone(), &workspace.buffers), error);
         assert_eq!(error.message, "byte 12 of x, which has 12 bytes");
         assert_eq!(error.notes, ["at byte 8 of x (element [1, 1]), and byte 8 of y"]);
     }

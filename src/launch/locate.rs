@@ -2,12 +2,23 @@
 
 use regex::{Captures, Regex};
 
-use crate::workspace::{Definitions, Version};
+use super::elements::with_elements;
+use super::plan::LaunchPlan;
+use crate::workspace::{Definitions, Version, Workspace};
 use warpbook_compiler::Stage;
 use warpbook_diagnostic::{Diagnostic, Source};
 
+impl LaunchPlan {
+    /// An error in the kernel's PTX, placed in the text that the reader wrote, with the elements of the buffers that it
+    /// names by bytes.
+    pub fn in_own_text(&self, error: Diagnostic, workspace: &Workspace) -> Diagnostic {
+        let error = with_elements(error, &workspace.buffers);
+        in_own_text(error, &self.kernel, &self.version, &self.text, &workspace.definitions)
+    }
+}
+
 /// An error of the device, placed in the text that entered the compiler, as far as debug information leads there.
-pub fn in_own_text(
+fn in_own_text(
     mut error: Diagnostic,
     kernel: &str,
     version: &Version,

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::again::Again;
-use super::arguments;
+use super::code::takes_cubin;
 use super::on_device::on_device;
-use super::run::{Checks, Plan, takes_cubin, with_prepared};
+use super::plan::LaunchPlan;
+use super::prepare::with_prepared;
 use super::snapshot::Snapshot;
 use crate::workspace::{Context, Workspace};
 use warpbook_compiler::Target;
@@ -22,12 +22,12 @@ const SAMPLING: Duration = Duration::from_millis(100);
 const MOST_SAMPLES: u128 = 500;
 
 /// Counted by the emulator of the version's own target.
-pub fn counters(again: &Again, workspace: &mut Workspace, context: Context<'_>) -> Result<Counters> {
+pub fn counters(plan: &LaunchPlan, workspace: &mut Workspace, context: Context<'_>) -> Result<Counters> {
     workspace.revive()?;
     let before = Snapshot::take(workspace)?;
-    let checks = Checks { observe: Some(&Observe::Counters { in_order: true }), ..Checks::default() };
-    let device = format!("emu:{}", again.version.target);
-    let result = on_device(&device, again, &before, checks, workspace, context)?;
+    let device = format!("emu:{}", plan.version.target);
+    let observed = plan.observed(Observe::Counters { in_order: true });
+    let result = on_device(&device, &observed, &before, workspace, context)?;
     match result.report.observed {
         Some(Observed::Counters(counters)) => Ok(counters),
         _ => Err(Diagnostic::error("counters", "the emulator counted nothing")),
@@ -41,19 +41,19 @@ fn runs(device: &dyn Device, target: Target) -> bool {
 
 /// Timed alone on the session's GPU, with the L2 cache flushed; `None` where that does not run what it was compiled for.
 pub fn latency(
-    again: &Again,
+    plan: &LaunchPlan,
     samples: Option<u32>,
     workspace: &mut Workspace,
     context: Context<'_>,
 ) -> Result<Option<Timing>> {
     workspace.revive()?;
-    if !runs(workspace.device.as_ref(), again.version.target) {
+    if !runs(workspace.device.as_ref(), plan.version.target) {
         return Ok(None);
     }
     let timing = TimingPlan { samples, flush: true, graph: false, warm: false };
     let before = Snapshot::take(workspace)?;
     let timed =
-        with_launch(again, workspace, |workspace, launch| workspace.device.time(launch, &timing, context.cancel));
+        with_launch(plan, workspace, |workspace, launch| workspace.device.time(launch, &timing, context.cancel));
     let kept = before.restore(workspace, context)?;
     timed.map(Some).map_err(|error| error.note(kept))
 }
@@ -61,7 +61,7 @@ pub fn latency(
 /// Both timed by turns, in [`ROUNDS`] rounds, so that what drifts (clocks, temperature) is the same for both. `each` is
 /// what a launch of either takes about. The samples of a round are as many in every round.
 pub fn by_turns(
-    sides: [&Again; 2],
+    sides: [&LaunchPlan; 2],
     each: [Duration; 2],
     workspace: &mut Workspace,
     context: Context<'_>,
@@ -84,14 +84,11 @@ pub fn by_turns(
 
 /// Does something with a version's launch; an error is told in the version's own text.
 fn with_launch<T>(
-    again: &Again,
+    plan: &LaunchPlan,
     workspace: &mut Workspace,
     work: impl FnOnce(&mut Workspace, &Launch) -> Result<T>,
 ) -> Result<T> {
-    let evaluated = arguments::of(&again.launch, workspace)?;
-    let text = again.text();
-    let plan = Plan::of(&again.name, &again.version, &again.launch, &text, &evaluated);
-    let outcome = with_prepared(&plan, workspace, |workspace, launch, _| work(workspace, launch));
+    let outcome = with_prepared(plan, workspace, |workspace, prepared| work(workspace, &prepared.launch));
     outcome.map_err(|error| plan.in_own_text(error, workspace))
 }
 

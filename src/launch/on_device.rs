@@ -2,10 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use super::again::Again;
-use super::run::{Checks, Plan, launch_once, modelled, refuse_findings};
+use super::contraction;
+use super::findings::refuse_findings;
+use super::plan::LaunchPlan;
+use super::prepare::launch_once;
+use super::report::Arithmetic;
 use super::snapshot::Snapshot;
-use super::{arguments, contraction};
 use crate::workspace::{Context, Workspace};
 use warpbook_device::LaunchReport;
 use warpbook_diagnostic::{Diagnostic, Result, code};
@@ -20,50 +22,28 @@ pub struct OnDevice {
     pub report: LaunchReport,
     /// What the buffers held after it.
     pub after: Snapshot,
-    /// That its arithmetic was not compared with hardware.
-    pub modelled: Option<String>,
-    /// Which pairs of multiplications and additions were contracted, where the emulator followed the machine code.
-    pub contraction: Option<String>,
-}
-
-impl OnDevice {
-    /// The device, with what the reader should know of its arithmetic.
-    pub fn told(&self) -> String {
-        match &self.modelled {
-            Some(modelled) => format!("{} · {modelled}", self.device),
-            None => self.device.clone(),
-        }
-    }
+    /// What has to be known of its arithmetic.
+    pub arithmetic: Arithmetic,
 }
 
 /// One launch on a device, and what the buffers hold after it. The workspace is as it was.
 pub fn on_device(
     name: &str,
-    again: &Again,
+    plan: &LaunchPlan,
     before: &Snapshot,
-    checks: Checks<'_>,
     workspace: &mut Workspace,
     context: Context<'_>,
 ) -> Result<OnDevice> {
     let launch = |workspace: &mut Workspace| {
-        let Again { name, version, launch, .. } = again;
-        let evaluated = arguments::of(launch, workspace)?;
-        let text = again.text();
-        let followed = match workspace.device.is_emulated() {
-            true => contraction::followed(version, workspace, context)?,
-            false => None,
-        };
-        let checks = Checks { contracted: followed.as_deref(), ..checks };
-        let plan = Plan { checks, ..Plan::of(name, version, launch, &text, &evaluated) };
+        let contracted = contraction::followed(&plan.version, workspace, context)?;
         let start = Instant::now();
-        let launched = launch_once(&plan, workspace, context.cancel);
+        let launched = launch_once(plan, contracted.as_deref(), workspace, context.cancel);
         let report = launched.map_err(|error| plan.in_own_text(error, workspace))?;
         let elapsed = start.elapsed();
-        refuse_findings(&plan, &report, workspace)?;
-        let contraction = followed.as_ref().filter(|followed| followed.candidates > 0).map(|followed| followed.told());
+        refuse_findings(plan, &report, workspace)?;
         let after = Snapshot::take(workspace)?;
-        let modelled = modelled(&*workspace.device);
-        Ok(OnDevice { device: workspace.device_name(), elapsed, report, after, modelled, contraction })
+        let arithmetic = Arithmetic::new(workspace.device.as_ref(), contracted.as_deref(), 0);
+        Ok(OnDevice { device: workspace.device_name(), elapsed, report, after, arithmetic })
     };
     let full = || Diagnostic::error(code::OUT_OF_MEMORY, format!("{name} cannot hold the session's buffers"));
     let contents = |buffer: &str| before.contents(buffer).cloned();

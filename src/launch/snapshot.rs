@@ -2,17 +2,16 @@
 
 use std::sync::Arc;
 
-use super::changes::changes;
-use super::recovery::rebuild::{Rebuilt, rebuild, recover};
-use crate::workspace::{Context, Workspace};
+use super::changes::Change;
+use crate::workspace::{Buffers, Workspace};
 use warpbook_device::Place;
 use warpbook_diagnostic::Result;
 
 /// The contents of buffers at one time.
 pub struct Snapshot {
-    saved: Vec<(String, Arc<[u8]>)>,
+    pub(super) saved: Vec<(String, Arc<[u8]>)>,
     /// Buffers for whose copies there was no room, with the digests of what they held.
-    left_out: Vec<(String, u64)>,
+    pub(super) left_out: Vec<(String, u64)>,
 }
 
 impl Snapshot {
@@ -43,7 +42,7 @@ impl Snapshot {
         Self::of_names(names(buffers), left_out, workspace)
     }
 
-    fn of_names(saved: Vec<String>, left_out: Vec<String>, workspace: &mut Workspace) -> Result<Self> {
+    pub(super) fn of_names(saved: Vec<String>, left_out: Vec<String>, workspace: &mut Workspace) -> Result<Self> {
         let mut snapshot = Self { saved: Vec::new(), left_out: Vec::new() };
         let places: Vec<Place> = workspace.devices().map(|device| device.place()).collect();
         for place in places {
@@ -72,35 +71,12 @@ impl Snapshot {
         self.saved.iter().find(|(known, _)| known == name).map(|(_, bytes)| bytes)
     }
 
-    fn digest(&self, name: &str) -> Option<u64> {
+    pub(super) fn digest(&self, name: &str) -> Option<u64> {
         self.left_out.iter().find(|(known, _)| known == name).map(|(_, digest)| *digest)
     }
 
-    /// Puts the contents back; lost devices are started again first. Returns one sentence on how that went.
-    pub fn restore(&self, workspace: &mut Workspace, context: Context<'_>) -> Result<String> {
-        let lost = workspace.lost_places();
-        let mut elsewhere = Vec::new();
-        for &place in &lost {
-            // What it cannot give back comes from here, or is made again below.
-            let gone = workspace.revive_at(place)?;
-            let ours = |name: &String| self.contents(name).is_some() || self.digest(name).is_some();
-            let others = gone.into_iter().filter(|name| !ours(name));
-            elsewhere.extend(others.map(|name| (workspace.journal.digest(&name), name)));
-        }
-        let names = |all: &[(String, u64)]| all.iter().map(|(name, _)| name.clone()).collect();
-        let saved = self.saved.iter().map(|(name, _)| name.clone()).collect();
-        let digests: Vec<_> = self.left_out.clone();
-        let now = Self::of_names(saved, names(&digests), workspace)?;
-        self.give_back(&now, workspace)?;
-        let spoilt = digests.iter().filter(|(name, before)| now.digest(name) != Some(*before));
-        let spoilt = spoilt.map(|(name, before)| (name.clone(), Some(*before)));
-        let spoilt = spoilt.chain(elsewhere.into_iter().map(|(digest, name)| (name, digest))).collect();
-        let rebuilt = rebuild(spoilt, workspace, context);
-        Ok(sentence(&lost, &rebuilt, workspace))
-    }
-
     /// Writes what was saved wherever it is not what is there `now`.
-    fn give_back(&self, now: &Self, workspace: &mut Workspace) -> Result<()> {
+    pub(super) fn give_back(&self, now: &Self, workspace: &mut Workspace) -> Result<()> {
         for (name, before) in &self.saved {
             let same = now.contents(name).is_some_and(|bytes| Arc::ptr_eq(bytes, before) || bytes == before);
             let home = workspace.buffers.get(name).map(|buffer| (buffer.place, buffer.address));
@@ -122,50 +98,21 @@ impl Snapshot {
         bytes.map(|(name, _)| name.as_str()).chain(digests.map(|(name, _)| name.as_str())).collect()
     }
 
-    /// One line for each buffer that was different before, in the order of the workspace.
-    pub fn changes_since(&self, before: &Self, workspace: &Workspace) -> Vec<String> {
-        let mut lines = Vec::new();
-        for buffer in workspace.buffers.iter() {
+    /// What is different from an earlier snapshot, in the order of the workspace.
+    pub fn changes_since(&self, before: &Self, buffers: &Buffers) -> Vec<Change> {
+        let mut found = Vec::new();
+        for buffer in buffers.iter() {
             if let (Some(old), Some(new)) = (before.contents(&buffer.name), self.contents(&buffer.name))
                 && !Arc::ptr_eq(old, new)
             {
-                lines.extend(changes(old, new, buffer));
+                found.extend(Change::between(old, new, buffer));
             }
             if let (Some(old), Some(new)) = (before.digest(&buffer.name), self.digest(&buffer.name))
                 && old != new
             {
-                let (name, dtype, shape) = (&buffer.name, buffer.dtype, &buffer.shape);
-                lines.push(format!("{name}  {dtype} {shape:?}  changed (too large to keep a copy of)"));
+                found.push(Change::unknown(buffer));
             }
         }
-        lines
+        found
     }
-}
-
-/// What became of the buffers, in one sentence.
-fn sentence(lost: &[Place], rebuilt: &Rebuilt, workspace: &Workspace) -> String {
-    let places: Vec<String> = lost.iter().map(|place| place.to_string()).collect();
-    let again = match places.as_slice() {
-        [] => String::new(),
-        [place] => format!("{place} was started again, and "),
-        places => format!("{} were started again, and ", places.join(" and ")),
-    };
-    let every = match rebuilt.lost.is_empty() {
-        true => "every buffer has the value that it had before the launch",
-        false => "every other buffer has the value that it had before the launch",
-    };
-    let apart = match lost {
-        [place] if workspace.buffers.iter().any(|buffer| buffer.place != *place) => {
-            "; those elsewhere were not touched"
-        }
-        _ => "",
-    };
-    let details = rebuilt.text().map_or(String::new(), |text| format!("; {text}"));
-    format!("{again}{every}{apart}{details}")
-}
-
-/// Starts the current device again if it is lost. Returns what had to be made again, or is gone, in words.
-pub fn revive(workspace: &mut Workspace, context: Context<'_>) -> Result<Option<String>> {
-    let place = workspace.device.place();
-    Ok(recover(place, workspace, context)?.text())
 }

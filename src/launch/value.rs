@@ -74,8 +74,6 @@ pub struct Arguments {
     pub positional: Vec<Given>,
     /// Keyword arguments and their names.
     pub keywords: Vec<(String, Given)>,
-    /// What the compiled code takes after all others, and no header says.
-    pub extra: Vec<GivenArgument>,
 }
 
 impl Arguments {

@@ -8,6 +8,7 @@ mod clear;
 pub mod declare;
 pub mod example;
 pub mod help;
+mod launch_report;
 mod magic;
 #[cfg(test)]
 mod reference;

@@ -3,3 +3,4 @@
 
 pub mod rebuild;
 pub mod replay;
+mod restore;

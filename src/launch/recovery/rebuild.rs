@@ -1,20 +1,20 @@
 //! Buffers that were lost and of which no copy was kept: made again from their recipes, and by the launches that wrote
 //! them. A digest of what they held tells whether that worked.
 
-use crate::launch::arguments;
-use crate::launch::run::{Plan, launch_once};
+use crate::launch::plan::LaunchPlan;
+use crate::launch::prepare::launch_once;
 use crate::workspace::recipe::remake;
 use crate::workspace::{Context, Input, Launched, Maker, State, Workspace};
 use warpbook_compiler::{Artifact, Stage};
 use warpbook_device::Place;
 use warpbook_device::cuda::content_digest;
-use warpbook_diagnostic::{Diagnostic, Result, Source};
+use warpbook_diagnostic::{Diagnostic, Result};
 
 /// Makers that are gone through for one buffer.
 const DEEPEST: usize = 64;
 
 /// What became of buffers that were lost.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Rebuilt {
     /// Names with how they were made again.
     pub made: Vec<String>,
@@ -147,10 +147,8 @@ impl Attempt<'_> {
         let bytes = workspace.in_the_past(*place, inputs, scalars.clone(), |workspace| {
             let own = workspace.device.capability();
             workspace.device.emulate(*capability);
-            let outcome = arguments::evaluate_all(&launch.header, workspace).and_then(|evaluated| {
-                let text = Source::new("cell", "");
-                launch_once(&Plan::of(kernel, version, launch, &text, &evaluated), workspace, cancel)
-            });
+            let plan = LaunchPlan::new(kernel, version.clone(), launch.clone());
+            let outcome = launch_once(&plan, None, workspace, cancel);
             workspace.device.emulate(own);
             outcome?;
             match workspace.buffers.get(&name) {

@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
-use crate::launch::arguments;
-use crate::launch::run::{Checks, Plan, launch_once, refuse_findings};
+use crate::launch::findings::refuse_findings;
+use crate::launch::plan::{Emulation, LaunchPlan};
+use crate::launch::prepare::launch_once;
 use crate::launch::snapshot::Snapshot;
 use crate::launch::timeout::limited;
 use crate::workspace::{Context, Workspace};
@@ -20,7 +21,7 @@ const MOST_BYTES: u64 = 1 << 30;
 
 /// What the emulator has to say of the failed launch; `None` where it finds nothing wrong, or not in time.
 pub fn locate(
-    plan: &Plan<'_>,
+    plan: &LaunchPlan,
     before: &Snapshot,
     workspace: &mut Workspace,
     context: Context<'_>,
@@ -34,7 +35,7 @@ pub fn locate(
 }
 
 fn once(
-    plan: &Plan<'_>,
+    plan: &LaunchPlan,
     check: bool,
     before: &Snapshot,
     workspace: &mut Workspace,
@@ -43,10 +44,8 @@ fn once(
     let emulated = Box::new(Emulated::new(workspace.device.capability()));
     let (gpu, homes) = workspace.swap_device(emulated, |name| before.contents(name).cloned())?;
     let outcome = limited(Some(LIMIT), context.cancel, |cancel| {
-        let arguments = arguments::evaluate_all(plan.header, workspace)?;
-        let checks = Checks { check, ..Checks::default() };
-        let plan = Plan { arguments: &arguments, checks, ..*plan };
-        let report = launch_once(&plan, workspace, cancel)?;
+        let plan = plan.emulated(Emulation { check, ..Emulation::default() });
+        let report = launch_once(&plan, None, workspace, cancel)?;
         refuse_findings(&plan, &report, workspace)
     });
     workspace.swap_back(gpu, homes);

@@ -1,7 +1,7 @@
 //! Options of cells that compile and launch: facts about a launch that no text carries, how it is measured, and what the
 //! emulator checks.
 
-use crate::launch::run::Checks;
+use crate::launch::plan::{Emulation, How};
 use crate::magics::declare::kinds::{
     FilePath, List, Maybe, Number, Placed, Seconds, Switch, TargetName, Text, TritonVersion, VersionNumber,
 };
@@ -149,7 +149,7 @@ pub fn passes(typed: &Typed<'_>, stage: Stage) -> PassEdits {
 }
 
 /// How `--bench` and `--warm` want the launch to be timed.
-pub fn timing(typed: &Typed<'_>) -> Result<Option<TimingPlan>> {
+fn timing(typed: &Typed<'_>) -> Result<Option<TimingPlan>> {
     match (typed.get(&BENCH), typed.has(&WARM)) {
         (Some(samples), warm) => Ok(Some(TimingPlan { samples: *samples, flush: !warm, graph: true, warm: false })),
         (None, false) => Ok(None),
@@ -160,10 +160,11 @@ pub fn timing(typed: &Typed<'_>) -> Result<Option<TimingPlan>> {
     }
 }
 
-/// How the emulator runs a launch.
-pub fn checks(typed: &Typed<'_>) -> Checks<'static> {
+/// How a launch is run.
+pub fn how(typed: &Typed<'_>) -> Result<How> {
     let seed = typed.get(&SEED).copied().unwrap_or_default();
-    Checks { check: typed.has(&CHECK), seed, observe: None, contracted: None }
+    let emulation = Emulation { check: typed.has(&CHECK), seed, observe: None };
+    Ok(How { timing: timing(typed)?, timeout: typed.get(&TIMEOUT).copied(), emulation })
 }
 
 /// Fills what the text did not say: from the options first, then from the version that was edited.

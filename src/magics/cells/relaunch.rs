@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use super::options::{self, LAUNCH_OPTIONS, TIMEOUT, VERSION};
-use super::stages::report;
-use crate::launch::again::Again;
-use crate::launch::run::{Checks, Plan, run};
-use crate::launch::{arguments, contraction};
+use super::options::{self, LAUNCH_OPTIONS, VERSION};
+use crate::launch::built;
+use crate::launch::plan::LaunchPlan;
+use crate::launch::report::Report;
+use crate::launch::run::run;
 use crate::magics::cells::edit::{kernel, numbered};
 use crate::magics::declare::kinds::Launch;
 use crate::magics::declare::{Argument, Typed};
+use crate::magics::launch_report;
 use crate::magics::settings::place;
 use crate::magics::{Example, Kind, Magic, Needs, Spec};
 use crate::render::Output;
@@ -48,38 +49,21 @@ impl Magic for Relaunch {
     }
 
     fn run(&self, typed: &Typed<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
-        let Again { name, mut version, launch } = find(typed, workspace)?;
-        options::complete(&mut version.meta, typed, None, version.entered);
-        let again = Again { name: name.clone(), version: version.clone(), launch: launch.clone() };
-        let text = again.text();
+        let mut plan = find(typed, workspace)?;
+        options::complete(&mut plan.version.meta, typed, None, plan.version.entered);
         place::on(typed, workspace, |workspace| {
-            let evaluated = arguments::of(&launch, workspace)?;
-            let followed = match workspace.device.is_emulated() {
-                true => contraction::followed(&version, workspace, context)?,
-                false => None,
-            };
-            let plan = Plan {
-                text: &text,
-                kernel: &name,
-                version: &version,
-                header: &launch.header,
-                source: &launch.source,
-                arguments: &evaluated,
-                timing: options::timing(typed)?,
-                timeout: typed.get(&TIMEOUT).copied(),
-                checks: Checks { contracted: followed.as_deref(), ..options::checks(typed) },
-            };
-            let (lines, warnings) = run(&plan, workspace, context)?;
-            workspace.kernels.launched(&name, launch);
+            plan.how = options::how(typed)?;
+            let launch = Some(run(&plan, workspace, context)?);
             // Nothing was compiled.
-            version.stages.truncate(1);
-            Ok(Some(report(&name, &version, Some(lines), None, warnings).output()))
+            plan.version.stages.truncate(1);
+            let report = Report { launch, ..built::report(&plan.kernel, &plan.version) };
+            Ok(Some(launch_report::output(&report)))
         })
     }
 }
 
-/// What a call of `%launch`, or of a magic that is written like it, names.
-pub fn find(typed: &Typed<'_>, workspace: &Workspace) -> Result<Again> {
+/// The launch that a call of `%launch`, or of a magic that is written like it, names.
+pub fn find(typed: &Typed<'_>, workspace: &Workspace) -> Result<LaunchPlan> {
     let header = typed.get(&LAUNCH).cloned().unwrap_or_default();
     let named = header.name.as_ref().map(|(name, span)| (name.as_str(), span.clone()));
     let kernel = kernel(workspace, named, typed.call)?;
@@ -109,5 +93,5 @@ pub fn find(typed: &Typed<'_>, workspace: &Workspace) -> Result<Again> {
         let error = Diagnostic::error("grid", "a launch needs a grid").at(launch.header.call_span.clone(), "");
         return Err(error.help(format!("`%launch {name}[GRID](ARGUMENTS)`")));
     }
-    Ok(Again { name, version: version.clone(), launch })
+    Ok(LaunchPlan::new(name, version.clone(), launch))
 }

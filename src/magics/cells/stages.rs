@@ -2,40 +2,37 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use base64::Engine;
 
 use super::options::{
     self, COMPILE, CONFIG, CONTRACT, CUBIN_OPTIONS, FILE, FROM, MLIR_OPTIONS, PYTHON_OPTIONS, STAGE_OPTIONS, TARGET,
-    TIMEOUT, TRITON,
+    TRITON,
 };
 use crate::expression::{LaunchHeader, Scalar};
 use crate::frontend::Stream;
-use crate::launch::report::{LaunchLines, Report, StageLine};
-use crate::launch::run::{Checks, Plan, run, takes_cubin};
-use crate::launch::value::{Arguments, Given, Value};
-use crate::launch::{arguments, contraction, ptx_target};
+use crate::launch::arguments::evaluate_launch;
+use crate::launch::built::{Built, binding_of_parent, chosen_by_kernel, inherit, launch_built};
+use crate::launch::code::takes_cubin;
+use crate::launch::plan::How;
+use crate::launch::ptx_target;
+use crate::launch::report::Implied;
+use crate::launch::value::{Given, Value};
 use crate::magics::declare::kinds::{Launch, Placed};
 use crate::magics::declare::{Argument, Takes, Typed};
 use crate::magics::example::{MATMUL, SCALE};
+use crate::magics::launch_report;
 use crate::magics::settings::place;
 use crate::magics::{Call, Example, Kind, Magic, Needs, Spec};
 use crate::render::Output;
 use crate::workspace::{Context, LaunchSpec, Version, Workspace};
 use warpbook_compiler::meta::comment::{self, Comment};
-use warpbook_compiler::meta::{resolve_scratch, resources};
-use warpbook_compiler::{
-    ArgumentPlace, Artifact, Binding, CompileRequest, Compiled, Failure, ParamKind, Progress, Stage,
-};
-use warpbook_device::TimingPlan;
+use warpbook_compiler::meta::resolve_scratch;
+use warpbook_compiler::{ArgumentPlace, Artifact, CompileRequest, Compiled, Failure, Progress, Stage};
 use warpbook_diagnostic::{Diagnostic, Result, Source};
 
 /// The cell magic of a stage.
 pub struct StageMagic(pub Stage);
-
-/// What an edited text is compiled with again, of the options that its version was compiled with.
-const OPTIONS: [&str; 5] = ["num_warps", "num_stages", "num_ctas", "maxnreg", "enable_fp_fusion"];
 
 /// Keywords of a header that are options of the compiler rather than arguments, below Triton.
 const COMPILER_OPTIONS: [&str; 7] =
@@ -124,12 +121,22 @@ impl Magic for StageMagic {
     fn run(&self, typed: &Typed<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
         let call = typed.call;
         let header = Arc::new(typed.get(&LAUNCH).cloned().unwrap_or_default());
-        let cell = Cell { stage: self.0, call, typed: typed, header };
+        let cell = Cell { stage: self.0, call, typed, header };
         place::on(typed, workspace, |workspace| match self.0.is_python() {
             true => cell.python(workspace, context),
             false => cell.text(workspace, context),
         })
     }
+}
+
+/// What a cell has compiled.
+struct Done {
+    kernel: String,
+    compiled: Compiled,
+    request: CompileRequest,
+    parent: Option<u32>,
+    launch: Option<LaunchSpec>,
+    implied: Option<Implied>,
 }
 
 struct Cell<'a> {
@@ -168,6 +175,22 @@ impl Cell<'_> {
         if let Some(version) = wrote.filter(|_| self.option(&TRITON).is_none()) {
             request.triton = version;
         }
+    }
+
+    fn finish(&self, done: Done, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
+        let Done { kernel, compiled, request, parent, launch, implied } = done;
+        let built = Built {
+            kernel,
+            compiled,
+            request,
+            entered: self.stage,
+            parent,
+            implied,
+            text: self.own_text(),
+            launch: launch.filter(|_| !self.typed.has(&COMPILE)),
+            how: options::how(self.typed)?,
+        };
+        launch_built(built, workspace, context).map(|report| Some(launch_report::output(&report)))
     }
 
     /// The body as the reader knows it: lines of the cell, or of the text that a patch made.
@@ -281,29 +304,25 @@ impl Cell<'_> {
                 return Err(Diagnostic::error("header", "which kernel?").at(self.call.arguments.clone(), ""));
             }
         };
-        let arguments = arguments::of(&launch, workspace)?;
+        let arguments = evaluate_launch(&launch, workspace)?;
         request.args = arguments.positional.iter().map(Given::to_compiler).collect();
         request.keywords = arguments.keywords.iter().map(|(name, given)| (name.clone(), given.to_compiler())).collect();
         request.config = self.typed.get(&CONFIG).copied();
         let compiled = self.compile(&request, Some(&launch), workspace, context)?;
-        let name = request.name.clone().unwrap_or_else(|| compiled.meta.entry.value.clone());
+        let kernel = request.name.clone().unwrap_or_else(|| compiled.meta.entry.value.clone());
         if from.is_none() {
             workspace.definitions.define(self.stage, self.call.body_text());
         }
-        let unsaid = compiled.binding.as_ref().and_then(|binding| chosen(binding, &arguments));
-        self.finish(
-            Done { name, compiled, request, parent: None, launch: Some((launch, arguments)), unsaid },
-            workspace,
-            context,
-        )
+        let implied = compiled.binding.as_ref().and_then(|binding| chosen_by_kernel(binding, &arguments));
+        self.finish(Done { kernel, compiled, request, parent: None, launch: Some(launch), implied }, workspace, context)
     }
 
     fn text(&self, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
         let mut request = self.request(workspace)?;
         let own = LaunchSpec { source: self.call.cell.clone(), header: Arc::clone(&self.header) };
-        let arguments = arguments::of(&own, workspace)?;
+        let arguments = evaluate_launch(&own, workspace)?;
         request.options = self.compiler_options(&arguments.keywords)?;
-        let mut unsaid = None;
+        let mut implied = None;
         let mut compiled = if self.stage == Stage::Cubin {
             let bytes = self.cubin()?;
             let mut compiled = workspace.compiler.open_cubin(&bytes, request.name.as_deref())?;
@@ -321,13 +340,13 @@ impl Cell<'_> {
             let text = Artifact::new(self.stage, self.call.body_text().as_bytes());
             let known = request.name.as_ref().and_then(|name| workspace.kernels.get(name));
             if let Some(parent) = known.and_then(|kernel| kernel.parent_of(self.stage, &text)) {
-                unsaid = inherit(&mut request, parent);
+                implied = inherit(&mut request, parent);
                 self.keep_triton(&mut request, parent.triton.clone());
             }
             self.compile(&request, Some(&own), workspace, context)?
         };
-        let name = request.name.clone().unwrap_or_else(|| compiled.meta.entry.value.clone());
-        let parent = match (workspace.kernels.get(&name), compiled.stages.first()) {
+        let kernel = request.name.clone().unwrap_or_else(|| compiled.meta.entry.value.clone());
+        let parent = match (workspace.kernels.get(&kernel), compiled.stages.first()) {
             (Some(kernel), Some(entry)) => kernel.parent_of(self.stage, &entry.artifact).cloned(),
             _ => None,
         };
@@ -342,18 +361,15 @@ impl Cell<'_> {
         let are_parameters = self.header.has_call && arguments.positional.len() == params.len();
         compiled.binding = binding.filter(|binding| !are_parameters || binding.names.len() == params.len()).cloned();
         let launch = if self.header.has_call {
-            Some((own, arguments))
+            Some(own)
         } else {
-            match workspace.kernels.get(&name).and_then(|kernel| kernel.launch.clone()) {
-                Some(launch) => {
-                    let arguments = arguments::of(&launch, workspace)?;
-                    Some((launch, arguments))
-                }
-                None => None,
-            }
+            let last = workspace.kernels.get(&kernel).and_then(|kernel| kernel.launch.clone());
+            // What it names may be gone: better known before there is a version.
+            last.iter().try_for_each(|launch| evaluate_launch(launch, workspace).map(|_| ()))?;
+            last
         };
         let parent = parent.map(|parent| parent.number);
-        self.finish(Done { name, compiled, request, parent, launch, unsaid }, workspace, context)
+        self.finish(Done { kernel, compiled, request, parent, launch, implied }, workspace, context)
     }
 
     fn compiler_options(&self, keywords: &[(String, Given)]) -> Result<BTreeMap<String, serde_json::Value>> {
@@ -400,128 +416,34 @@ impl Cell<'_> {
             failure.at(self.call.body.clone(), error.to_string())
         })
     }
-
-    fn finish(&self, done: Done, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
-        let Done { name, compiled, request, parent, launch, unsaid } = done;
-        let mut warnings = compiled.warnings.clone();
-        let version = version_of(compiled, request, self.stage, parent);
-        let number = workspace.kernels.add(&name, version);
-        let version = workspace.kernels.get(&name).and_then(|kernel| kernel.version(number)).cloned();
-        let Some(version) = version else { return Ok(None) };
-        let text = self.own_text();
-        let launch = launch.filter(|_| !self.typed.has(&COMPILE));
-        let how = How {
-            timing: options::timing(self.typed)?,
-            timeout: self.typed.get(&TIMEOUT).copied(),
-            checks: options::checks(self.typed),
-        };
-        let (lines, more) = launched(&name, &version, launch, &text, &how, workspace, context)?;
-        warnings.extend(more);
-        Ok(Some(report(&name, &version, lines, unsaid, warnings).output()))
-    }
 }
 
-/// How a version is launched.
-#[derive(Default)]
-struct How<'a> {
-    timing: Option<TimingPlan>,
-    timeout: Option<Duration>,
-    checks: Checks<'a>,
-}
-
-/// Launches a version where its launch has a grid.
-fn launched(
-    name: &str,
-    version: &Version,
-    launch: Option<(LaunchSpec, Arguments)>,
-    text: &Source,
-    how: &How<'_>,
-    workspace: &mut Workspace,
-    context: Context<'_>,
-) -> Result<(Option<LaunchLines>, Vec<String>)> {
-    let Some((launch, arguments)) = launch.filter(|(launch, _)| launch.header.grid.is_some()) else {
-        return Ok((None, Vec::new()));
-    };
-    let followed = match workspace.device.is_emulated() {
-        true => contraction::followed(version, workspace, context)?,
-        false => None,
-    };
-    let plan = Plan {
-        text,
-        kernel: name,
-        version,
-        header: &launch.header,
-        source: &launch.source,
-        arguments: &arguments,
-        timing: how.timing,
-        timeout: how.timeout,
-        checks: Checks { contracted: followed.as_deref(), ..how.checks },
-    };
-    let (lines, warnings) = run(&plan, workspace, context)?;
-    workspace.kernels.launched(name, launch);
-    Ok((Some(lines), warnings))
-}
-
-/// What a kernel was compiled to once more, as its newest version, launched as the kernel was launched last.
+/// Launches what a kernel was compiled to once more, as its newest version, as the kernel was launched last.
 pub fn launch_compiled(
     name: &str,
     mut compiled: Compiled,
     request: CompileRequest,
     parent: &Version,
-    unsaid: Option<String>,
+    implied: Option<Implied>,
     workspace: &mut Workspace,
     context: Context<'_>,
 ) -> Result<Output> {
-    let warnings = compiled.warnings.clone();
     if compiled.binding.is_none() {
         compiled.binding = binding_of_parent(&compiled, parent).cloned();
     }
     let extension = if request.entry.is_python() { "py" } else { request.entry.name() };
-    let text = Source::new(format!("{name}.{extension}"), request.text.clone());
-    let entered = request.entry;
-    let number = workspace.kernels.add(name, version_of(compiled, request, entered, Some(parent.number)));
-    let kernel = workspace.kernels.get(name);
-    let Some(version) = kernel.and_then(|kernel| kernel.version(number)).cloned() else {
-        return Err(Diagnostic::error("internal", "the version is gone"));
+    let built = Built {
+        kernel: name.to_owned(),
+        text: Source::new(format!("{name}.{extension}"), request.text.clone()),
+        entered: request.entry,
+        parent: Some(parent.number),
+        launch: workspace.kernels.get(name).and_then(|kernel| kernel.launch.clone()),
+        how: How::default(),
+        compiled,
+        request,
+        implied,
     };
-    let launch = match kernel.and_then(|kernel| kernel.launch.clone()) {
-        Some(launch) => {
-            let arguments = arguments::of(&launch, workspace)?;
-            Some((launch, arguments))
-        }
-        None => None,
-    };
-    let (lines, more) = launched(name, &version, launch, &text, &How::default(), workspace, context)?;
-    let warnings = warnings.into_iter().chain(more).collect();
-    Ok(report(name, &version, lines, unsaid, warnings).output())
-}
-
-/// How Python-level arguments became the parameters of the version that a text was made from, where that still fits.
-fn binding_of_parent<'a>(compiled: &Compiled, parent: &'a Version) -> Option<&'a Binding> {
-    let params = &compiled.meta.params.value;
-    let tensor_maps = params.iter().any(|param| param.kind == ParamKind::TensorMap);
-    parent.binding.as_deref().filter(|binding| binding.compiled_params(tensor_maps) == params.len())
-}
-
-/// Gives a request the options of the version that was edited, but for those that it has itself or that its text says.
-/// Returns what is worth saying of them.
-pub fn inherit(request: &mut CompileRequest, parent: &Version) -> Option<String> {
-    let mut said = Vec::new();
-    for (name, value) in &parent.options {
-        // The passes that follow a text from the middle want more than the text says.
-        let in_text = request.entry != Stage::Ttir
-            && ["num_warps", "num_stages", "num_ctas"].contains(&name.as_str())
-            && !(request.passes.after.is_some() && name == "num_stages");
-        if in_text || request.options.contains_key(name) || (request.entry == Stage::Ptx && name != "enable_fp_fusion")
-        {
-            continue;
-        }
-        request.options.insert(name.clone(), value.clone());
-        if request.entry == Stage::Ttir && name != "enable_fp_fusion" {
-            said.push(format!("{name} = {value}"));
-        }
-    }
-    (!said.is_empty()).then(|| format!("as in v{}: {}", parent.number, said.join(", ")))
+    launch_built(built, workspace, context).map(|report| launch_report::output(&report))
 }
 
 /// Where a part of a launch stands in its header.
@@ -535,87 +457,4 @@ fn span_of(place: &ArgumentPlace, header: &LaunchHeader) -> std::ops::Range<usiz
         }
     };
     found.unwrap_or_else(|| header.call_span.clone())
-}
-
-struct Done {
-    name: String,
-    compiled: Compiled,
-    request: CompileRequest,
-    parent: Option<u32>,
-    launch: Option<(LaunchSpec, Arguments)>,
-    unsaid: Option<String>,
-}
-
-/// What the autotuner, heuristics and defaults chose, which the header does not say.
-fn chosen(binding: &Binding, arguments: &Arguments) -> Option<String> {
-    let Arguments { positional, keywords, .. } = arguments;
-    let mut chosen = Vec::new();
-    if !binding.config.is_empty() {
-        chosen.push(format!("{} (1 of {} configurations)", binding.config, binding.configs));
-    }
-    let given = |name: &String| {
-        binding.names.iter().take(positional.len()).any(|known| known == name)
-            || keywords.iter().any(|(known, _)| known == name)
-    };
-    let tuned = |name: &str| binding.config.split(", ").any(|part| part.split(':').next() == Some(name));
-    let more = binding.specialised.iter().filter(|(name, _)| !given(name) && !tuned(name));
-    chosen.extend(more.map(|(name, value)| format!("{name} = {value}")));
-    (!chosen.is_empty()).then(|| format!("chosen by the kernel: {}", chosen.join(", ")))
-}
-
-/// What was compiled as a version of a kernel, not counted yet.
-pub fn version_of(compiled: Compiled, request: CompileRequest, entered: Stage, parent: Option<u32>) -> Version {
-    let cached_only = compiled.stages.len() <= 1;
-    Version {
-        number: 0,
-        parent,
-        entered,
-        target: request.target,
-        triton: (!cached_only && !compiled.triton_version.is_empty()).then(|| compiled.triton_version.clone()),
-        stages: compiled.stages,
-        meta: compiled.meta,
-        binding: compiled.binding.map(Arc::new),
-        request: (!compiled.metadata.is_null()).then(|| Arc::new(request)),
-        options: OPTIONS
-            .into_iter()
-            .filter_map(|name| Some((name.to_owned(), compiled.metadata.get(name)?.clone())))
-            .filter(|(_, value)| !value.is_null())
-            .collect(),
-    }
-}
-
-/// The report of a version and of its launch.
-pub fn report(
-    kernel: &str,
-    version: &Version,
-    launch: Option<LaunchLines>,
-    unsaid: Option<String>,
-    warnings: Vec<String>,
-) -> Report {
-    Report {
-        kernel: kernel.to_owned(),
-        version: version.number,
-        parent: version.parent,
-        entered: version.entered,
-        target: version.target.to_string(),
-        triton: version.triton.as_ref().map(|triton| format!("Triton {triton}")),
-        stages: version
-            .stages
-            .iter()
-            .skip(1)
-            .map(|outcome| StageLine {
-                stage: outcome.artifact.stage,
-                elapsed: outcome.elapsed,
-                cached: outcome.cached,
-            })
-            .collect(),
-        threads: version.meta.threads.clone(),
-        shared: version.meta.shared.clone(),
-        unsaid,
-        resources: version
-            .artifact(Stage::Cubin)
-            .and_then(|cubin| resources(&cubin.content, &version.meta.entry.value)),
-        launch,
-        warnings,
-    }
 }

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use crate::launch::changes::index_of;
 use crate::launch::on_device::on_device;
-use crate::launch::run::Checks;
 use crate::launch::snapshot::Snapshot;
 use crate::magics::cells::options::VERSION;
 use crate::magics::cells::relaunch::{LAUNCH, find};
 use crate::magics::declare::kinds::{Device, List, Placed};
 use crate::magics::declare::{Argument, Typed};
+use crate::magics::launch_report::{contraction_text, unverified_text};
 use crate::magics::{Example, Kind, Magic, Needs, Spec};
 use crate::render::plot::time_text;
 use crate::render::{Block, Document, Output, Table};
@@ -48,7 +48,7 @@ impl Magic for CompareDevices {
     }
 
     fn run(&self, typed: &Typed<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
-        let again = find(typed, workspace)?;
+        let plan = find(typed, workspace)?;
         let devices = typed.required(&DEVICES)?;
         workspace.revive()?;
         let before = Snapshot::take(workspace)?;
@@ -60,13 +60,14 @@ impl Magic for CompareDevices {
                 "unknown-device" | "no-gpu" => error.at(span.clone(), ""),
                 _ => error,
             };
-            let result = on_device(name, &again, &before, Checks::default(), workspace, context).map_err(located);
+            let result = on_device(name, &plan, &before, workspace, context).map_err(located);
             let result = result.map_err(|error| error.note(format!("on {name}")))?;
-            let said = result.modelled.iter().chain(&result.contraction);
+            let unverified = result.arithmetic.unverified.map(unverified_text);
+            let said = unverified.into_iter().chain(result.arithmetic.contraction.as_ref().map(contraction_text));
             notes.extend(said.map(|said| format!("{}: {said}", result.device)));
             results.push((result.device, result.elapsed, result.after));
         }
-        Ok(Some(report(&again.name, &before, &results, &notes, workspace)))
+        Ok(Some(report(&plan.kernel, &before, &results, &notes, workspace)))
     }
 }
 

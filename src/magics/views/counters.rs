@@ -48,14 +48,14 @@ impl Magic for CountersMagic {
     }
 
     fn run(&self, typed: &Typed<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
-        let again = find(typed, workspace)?;
+        let plan = find(typed, workspace)?;
         let observe = Observe::Counters { in_order: true };
-        let (observed, device) = observing::launched(&again, &observe, workspace, context)?;
+        let (observed, device) = observing::launched(&plan, &observe, workspace, context)?;
         let Some(Observed::Counters(counters)) = observed else {
             return Err(Diagnostic::error("counters", "the emulator counted nothing"));
         };
-        let texts = Texts::of(&again, workspace, counters.instructions.iter().map(|counted| &counted.line));
-        let headline = format!("{} v{} · {device}", again.name, again.version.number);
+        let texts = Texts::of(&plan, workspace, counters.instructions.iter().map(|counted| &counted.line));
+        let headline = format!("{} v{} · {device}", plan.kernel, plan.version.number);
         Ok(Some(View { headline, counters: &counters, texts: &texts }.output()))
     }
 }

@@ -3,10 +3,10 @@
 use std::io::Read;
 use std::process::{Command, Stdio};
 
-use crate::launch::again::Again;
-use crate::launch::arguments;
+use crate::launch::code::code_for;
 use crate::launch::on_device::on_device;
-use crate::launch::run::{Checks, Plan, code_for, with_prepared};
+use crate::launch::plan::LaunchPlan;
+use crate::launch::prepare::with_prepared;
 use crate::launch::snapshot::Snapshot;
 use crate::launch::timeout::limited;
 use crate::magics::cells::options::VERSION;
@@ -176,40 +176,37 @@ impl Magic for Ncu {
             return Err(error.note(format!("the device is {device}")).help("`%device cuda:0` first"));
         };
         let ordinal = ordinal.to_owned();
-        let again = find(typed, workspace)?;
+        let plan = find(typed, workspace)?;
         let before = Snapshot::take(workspace)?;
-        let evaluated = arguments::of(&again.launch, workspace)?;
-        let text = again.text();
-        let plan = Plan::of(&again.name, &again.version, &again.launch, &text, &evaluated);
         let folder = tempfile::tempdir().map_err(|error| failed("no folder for the launch", &error.to_string()))?;
-        let code = match code_for(workspace.device.as_ref(), &again.version) {
+        let code = match code_for(workspace.device.as_ref(), &plan.version) {
             Some(code) => code.bytes().to_vec(),
             None => return Err(Diagnostic::error("no-code", "this version has no PTX and no cubin")),
         };
-        with_prepared(&plan, workspace, |workspace, launch, temporary| {
+        with_prepared(&plan, workspace, |workspace, prepared| {
             let buffers = workspace.buffers.iter().filter_map(|b| Some((b.address, before.contents(&b.name)?)));
             let (mut spans, mut memory): (Vec<Span>, Vec<Vec<u8>>) = (Vec::new(), Vec::new());
             for (address, bytes) in buffers {
                 spans.push(Span { address, bytes: bytes.len() as u64 });
                 memory.push(bytes.to_vec());
             }
-            for &(address, bytes) in temporary {
+            for &(address, bytes) in &prepared.allocated {
                 let mut contents = vec![0; bytes as usize];
                 workspace.device.read(address, &mut contents)?;
                 spans.push(Span { address, bytes });
                 memory.push(contents);
             }
-            let job = Job { entry: again.version.meta.entry.value.clone(), launch: launch.clone(), spans };
+            let job = Job { entry: plan.version.meta.entry.value.clone(), launch: prepared.launch.clone(), spans };
             let memory: Vec<&[u8]> = memory.iter().map(Vec::as_slice).collect();
             replay::write(folder.path(), &job, &code, &memory)
                 .map_err(|error| failed("the launch could not be written down", &error.to_string()))
         })?;
         let counters = profile(&ordinal, folder.path(), context)?;
-        let emulated = emulated(&again, &before, workspace, context)?;
+        let emulated = emulated(&plan, &before, workspace, context)?;
         let columns = [device.as_str(), "emulator"].map(|title| Column::number(title).left_in_text());
         let table = Table::new(std::iter::once(Column::text("counter")).chain(columns));
         let table = table.rows(rows(&counters, &emulated));
-        let title = format!("{} v{}: one launch under Nsight Compute", again.name, again.version.number);
+        let title = format!("{} v{}: one launch under Nsight Compute", plan.kernel, plan.version.number);
         let note = match &emulated {
             Ok(_) => "the emulator counts the PTX, and exactly; ptxas may merge, move and drop instructions".to_owned(),
             Err(why) => format!("nothing of the emulator's: {why}"),
@@ -345,14 +342,14 @@ fn rows(measured: &[(String, String)], emulated: &Result<Counters, String>) -> V
 
 /// What the emulator counts for the same launch; `Err` with the reason if it cannot, or not in time.
 fn emulated(
-    again: &Again,
+    plan: &LaunchPlan,
     before: &Snapshot,
     workspace: &mut Workspace,
     context: Context<'_>,
 ) -> Result<Result<Counters, String>> {
     let counted = limited(Some(LIMIT), context.cancel, |cancel| {
-        let checks = Checks { observe: Some(&Observe::Counters { in_order: true }), ..Checks::default() };
-        on_device("emu", again, before, checks, workspace, Context { cancel, ..context })
+        let plan = plan.observed(Observe::Counters { in_order: true });
+        on_device("emu", &plan, before, workspace, Context { cancel, ..context })
     });
     context.cancel.check()?;
     Ok(match counted {

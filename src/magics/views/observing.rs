@@ -4,14 +4,14 @@ use std::ops::Range;
 
 use super::subject::Subject;
 use crate::expression::parse;
-use crate::launch::again::Again;
 use crate::launch::changes::index_of;
 use crate::launch::on_device::{OnDevice, on_device};
-use crate::launch::run::Checks;
+use crate::launch::plan::LaunchPlan;
 use crate::launch::snapshot::Snapshot;
 use crate::magics::Call;
 use crate::magics::declare::kinds::{Block, Number};
 use crate::magics::declare::{Argument, Typed};
+use crate::magics::launch_report::device_text;
 use crate::workspace::{Context, Workspace, resolve_view};
 use warpbook_compiler::{Artifact, Stage};
 use warpbook_device::Dtype;
@@ -24,7 +24,7 @@ pub const WARP: Argument<Number<u32>> =
     Argument::option("--warp", Number::new("W", "the number of a warp"), "this warp of the block rather than warp 0");
 
 /// The kernel as it was launched last.
-pub fn again(subject: &Subject, call: &Call<'_>, workspace: &Workspace) -> Result<Again> {
+pub fn last_launch(subject: &Subject, call: &Call<'_>, workspace: &Workspace) -> Result<LaunchPlan> {
     let name = &subject.name;
     let launch = workspace.kernels.get(name).and_then(|kernel| kernel.launch.clone()).ok_or_else(|| {
         let message = format!("`{name}` was never launched, so its arguments are not known");
@@ -35,12 +35,12 @@ pub fn again(subject: &Subject, call: &Call<'_>, workspace: &Workspace) -> Resul
         let error = Diagnostic::error("grid", "a launch needs a grid").at(call.arguments.clone(), "");
         return Err(error.help(format!("`%launch {name}[GRID](ARGUMENTS)`")));
     }
-    Ok(Again { name: name.clone(), version: subject.version.clone(), launch })
+    Ok(LaunchPlan::new(name, subject.version.clone(), launch))
 }
 
 /// Whether the TTGIR defines a value by this name.
-pub fn is_value_of_ttgir(again: &Again, name: &str) -> bool {
-    let text = again.version.artifact(Stage::Ttgir).and_then(Artifact::text).unwrap_or_default();
+pub fn is_value_of_ttgir(plan: &LaunchPlan, name: &str) -> bool {
+    let text = plan.version.artifact(Stage::Ttgir).and_then(Artifact::text).unwrap_or_default();
     let base = name.split('#').next().unwrap_or(name);
     let mut words = text.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '%' | '$' | '.' | '-')));
     words.any(|word| word == base)
@@ -109,21 +109,25 @@ pub fn element(span: &Range<usize>, call: &Call<'_>, workspace: &Workspace) -> R
 
 /// One launch that is observed, and where: the device with what is known of its arithmetic.
 pub fn launched(
-    again: &Again,
+    plan: &LaunchPlan,
     observe: &Observe,
     workspace: &mut Workspace,
     context: Context<'_>,
 ) -> Result<(Option<Observed>, String)> {
-    let result = observed(again, observe, workspace, context)?;
-    let device = result.told();
+    let result = observed(plan, observe, workspace, context)?;
+    let device = device_text(&result);
     Ok((result.report.observed, device))
 }
 
 /// The launch again on the emulator, observed; the buffers keep what they hold.
-pub fn observed(again: &Again, observe: &Observe, workspace: &mut Workspace, context: Context<'_>) -> Result<OnDevice> {
+pub fn observed(
+    plan: &LaunchPlan,
+    observe: &Observe,
+    workspace: &mut Workspace,
+    context: Context<'_>,
+) -> Result<OnDevice> {
     workspace.revive()?;
     let before = Snapshot::take(workspace)?;
     let device = if workspace.device.is_emulated() { workspace.device_name() } else { "emu".to_owned() };
-    let checks = Checks { observe: Some(observe), ..Checks::default() };
-    on_device(&device, again, &before, checks, workspace, context)
+    on_device(&device, &plan.observed(observe.clone()), &before, workspace, context)
 }

@@ -25,10 +25,10 @@ pub fn operands(
     workspace: &mut Workspace,
     context: Context<'_>,
 ) -> Result<Vec<Option<u64>>> {
-    let again = observing::again(subject, call, workspace)?;
+    let plan = observing::last_launch(subject, call, workspace)?;
     let point = |one: &Asked| Point { line: one.line, watched: vec![Watched::Register(one.register.clone())] };
     let watching = Watching { block: [0; 3], warp: None, points: asked.iter().map(point).collect() };
-    let (observed, _) = observing::launched(&again, &Observe::Watch(watching), workspace, context)?;
+    let (observed, _) = observing::launched(&plan, &Observe::Watch(watching), workspace, context)?;
     let Some(Observed::Watch(histories)) = observed else { return Ok(vec![None; asked.len()]) };
     let first = histories.into_iter().map(|history| {
         let time = history.times.first()?;

@@ -1,12 +1,13 @@
 //! `%sanitize`: the last launch again on the emulator, checked, in many orders of warps.
 
 use crate::launch::on_device::on_device;
-use crate::launch::run::{Checks, checked_line};
+use crate::launch::plan::Emulation;
 use crate::launch::snapshot::Snapshot;
 use crate::magics::cells::options::VERSION;
 use crate::magics::cells::relaunch::{LAUNCH, find};
 use crate::magics::declare::kinds::Number;
 use crate::magics::declare::{Argument, Typed};
+use crate::magics::launch_report::{checked_text, unverified_text};
 use crate::magics::{Example, Kind, Magic, Needs, Spec};
 use crate::render::Output;
 use crate::workspace::{Context, Workspace};
@@ -47,20 +48,20 @@ impl Magic for Sanitize {
     }
 
     fn run(&self, typed: &Typed<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
-        let again = find(typed, workspace)?;
+        let plan = find(typed, workspace)?;
         let seeds = typed.get(&ORDERS).copied().unwrap_or(SEEDS);
         workspace.revive()?;
         let before = Snapshot::take(workspace)?;
         let device = if workspace.device.is_emulated() { workspace.device_name() } else { "emu".to_owned() };
         let mut first: Option<Snapshot> = None;
-        let mut lines = vec![format!("{} v{}: {seeds} orders of warps", again.name, again.version.number)];
+        let mut lines = vec![format!("{} v{}: {seeds} orders of warps", plan.kernel, plan.version.number)];
         for seed in 0..seeds {
-            let checks = Checks { check: true, seed, observe: None, contracted: None };
-            let result = on_device(&device, &again, &before, checks, workspace, context)
+            let checked = plan.emulated(Emulation { check: true, seed, observe: None });
+            let result = on_device(&device, &checked, &before, workspace, context)
                 .map_err(|error| if seed > 0 { error.note(format!("with `--seed {seed}`")) } else { error })?;
             if seed == 0 {
-                lines.extend(result.modelled);
-                lines.extend(result.report.checked.as_ref().map(checked_line));
+                lines.extend(result.arithmetic.unverified.map(unverified_text));
+                lines.extend(result.report.checked.as_ref().map(checked_text));
             }
             match &first {
                 None => first = Some(result.after),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::launch::again::Again;
+use crate::launch::plan::LaunchPlan;
 use crate::workspace::Workspace;
 use warpbook_compiler::{Artifact, Stage};
 use warpbook_device::emulation::Line;
@@ -31,8 +31,8 @@ pub struct Texts {
 
 impl Texts {
     /// Those of a kernel. `lines` are what is to be placed.
-    pub fn of<'a>(again: &Again, workspace: &Workspace, lines: impl Iterator<Item = &'a Line>) -> Self {
-        let own = again.text();
+    pub fn of<'a>(plan: &LaunchPlan, workspace: &Workspace, lines: impl Iterator<Item = &'a Line>) -> Self {
+        let own = plan.text.clone();
         let mut others: Vec<(String, Arc<str>)> = Vec::new();
         for place in lines.flat_map(|line| &line.places) {
             if place.path != own.name
@@ -42,8 +42,8 @@ impl Texts {
                 others.push((place.path.clone(), text));
             }
         }
-        let ptx = again.version.artifact(Stage::Ptx).and_then(Artifact::text).map(Arc::from);
-        Self { entered: again.version.entered, path: own.name, own: own.text, ptx, others }
+        let ptx = plan.version.artifact(Stage::Ptx).and_then(Artifact::text).map(Arc::from);
+        Self { entered: plan.version.entered, path: own.name, own: own.text, ptx, others }
     }
 
     /// Whether the reader wrote PTX, so that there are no other lines.

@@ -98,17 +98,17 @@ impl Magic for StepMagic {
     fn run(&self, typed: &Typed<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
         let call = typed.call;
         let subject = Subject::typed(typed, workspace)?;
-        let again = observing::again(&subject, call, workspace)?;
+        let plan = observing::last_launch(&subject, call, workspace)?;
         let block = typed.get(&BLOCK).copied().unwrap_or_default();
         let warp = typed.get(&WARP).copied().unwrap_or_default();
         let count = typed.get(&COUNT).copied().unwrap_or(STEPS);
         let from = typed.get(&START).copied().unwrap_or(Start::Number(0));
-        let threads = again.version.meta.threads.value;
+        let threads = plan.version.meta.threads.value;
         if warp >= threads.div_ceil(32) {
             return Err(observing::no_such_warp(warp, threads.div_ceil(32), typed.span(&WARP)));
         }
         let observe = Observe::Record { block, warp: Some(warp) };
-        let (observed, device) = observing::launched(&again, &observe, workspace, context)?;
+        let (observed, device) = observing::launched(&plan, &observe, workspace, context)?;
         let Some(Observed::Record(record)) = observed else {
             return Err(observing::no_such_block(typed, block));
         };
@@ -129,13 +129,13 @@ impl Magic for StepMagic {
             };
             return Err(error.at(span, ""));
         }
-        let texts = Texts::of(&again, workspace, steps.iter().map(|step| &step.line));
-        let ptx = again.version.artifact(Stage::Ptx).and_then(Artifact::text).unwrap_or_default();
+        let texts = Texts::of(&plan, workspace, steps.iter().map(|step| &step.line));
+        let ptx = plan.version.artifact(Stage::Ptx).and_then(Artifact::text).unwrap_or_default();
         let [x, y, z] = block;
         let view = View {
             headline: format!(
                 "{} v{} · {device} · block ({x}, {y}, {z}), warp {warp}",
-                again.name, again.version.number
+                plan.kernel, plan.version.number
             ),
             steps: &steps,
             total,

@@ -61,14 +61,14 @@ impl Magic for TimelineMagic {
     }
 
     fn run(&self, typed: &Typed<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
-        let again = find(typed, workspace)?;
+        let plan = find(typed, workspace)?;
         let block = typed.get(&BLOCK).copied().unwrap_or_default();
         let wanted = typed.get(&STEPS).copied();
-        let result = observed(&again, &Observe::Timeline { block }, workspace, context)?;
+        let result = observed(&plan, &Observe::Timeline { block }, workspace, context)?;
         let Some(Observed::Timeline(timeline)) = result.report.observed else {
             return Err(no_such_block(typed, block));
         };
-        let texts = Texts::of(&again, workspace, timeline.waits.iter().map(|(line, ..)| line));
+        let texts = Texts::of(&plan, workspace, timeline.waits.iter().map(|(line, ..)| line));
         let steps = match wanted {
             Some((from, to)) if from < timeline.steps => from..to.min(timeline.steps),
             Some(_) => {
@@ -79,7 +79,7 @@ impl Magic for TimelineMagic {
             None => 0..timeline.steps,
         };
         let [x, y, z] = block;
-        let name = format!("{} v{} · {} · block ({x}, {y}, {z})", again.name, again.version.number, result.device);
+        let name = format!("{} v{} · {} · block ({x}, {y}, {z})", plan.kernel, plan.version.number, result.device);
         Ok(Some(output(&name, &timeline, steps, &texts)))
     }
 }

@@ -12,8 +12,8 @@ use super::line_links::{Trace, trace};
 use super::passes::owned;
 use super::stages::title;
 use super::subject::Subject;
-use crate::launch::again::Again;
 use crate::launch::measure;
+use crate::launch::plan::LaunchPlan;
 use crate::magics::declare::kinds::{StageName, Switch};
 use crate::magics::declare::{Argument, Typed};
 use crate::magics::{Example, Kind, Magic, Needs, Spec};
@@ -78,9 +78,9 @@ impl Magic for Diff {
             if !workspace.device.is_emulated() {
                 ratio = time(&mut sides, &ready, &mut notes, workspace, context)?;
             }
-            for (side, again) in sides.iter_mut().zip(&ready).filter(|_| counts) {
-                let Some(again) = again else { continue };
-                side.count(again, &mut notes, workspace, context)?;
+            for (side, plan) in sides.iter_mut().zip(&ready).filter(|_| counts) {
+                let Some(plan) = plan else { continue };
+                side.count(plan, &mut notes, workspace, context)?;
             }
         }
         Ok(Some(output(&sides, ratio.as_ref(), &notes, only)))
@@ -101,25 +101,25 @@ impl<'a> Side<'a> {
     }
 
     /// Its kernel's last launch; what cannot be launched goes to the notes.
-    fn ready(&self, notes: &mut Vec<String>, workspace: &Workspace) -> Option<Again> {
+    fn ready(&self, notes: &mut Vec<String>, workspace: &Workspace) -> Option<LaunchPlan> {
         let name = &self.subject.name;
         let Some(launch) = workspace.kernels.get(name).and_then(|kernel| kernel.launch.clone()) else {
             note(notes, format!("`{name}` was never launched: nothing is counted or timed"));
             return None;
         };
         launch.header.grid.as_ref()?;
-        Some(Again::of(name, &self.subject.version, &launch))
+        Some(LaunchPlan::of_last_launch(name, &self.subject.version, &launch))
     }
 
     /// Has the emulator count a launch.
     fn count(
         &mut self,
-        again: &Again,
+        plan: &LaunchPlan,
         notes: &mut Vec<String>,
         workspace: &mut Workspace,
         context: Context<'_>,
     ) -> Result<()> {
-        match measure::counters(again, workspace, context) {
+        match measure::counters(plan, workspace, context) {
             Ok(counters) => self.launched.extend(facts::counted(&counters)),
             Err(error) if error.is_interrupted() => return Err(error),
             Err(error) => note(notes, format!("{} was not counted: {}", self.subject.headline(), error.message)),
@@ -130,13 +130,13 @@ impl<'a> Side<'a> {
     /// Has the GPU time a launch by itself, with so many samples.
     fn time(
         &self,
-        again: &Again,
+        plan: &LaunchPlan,
         samples: Option<u32>,
         notes: &mut Vec<String>,
         workspace: &mut Workspace,
         context: Context<'_>,
     ) -> Result<Option<Timing>> {
-        match measure::latency(again, samples, workspace, context) {
+        match measure::latency(plan, samples, workspace, context) {
             Ok(Some(timing)) => return Ok(Some(timing)),
             Ok(None) => note(notes, format!("{} is not for this GPU and was not timed", self.subject.headline())),
             Err(error) if error.is_interrupted() => return Err(error),
@@ -162,15 +162,15 @@ fn note(notes: &mut Vec<String>, text: String) {
 /// Times both sides by turns, or the one that this GPU runs. The ratio of their medians, where there are both.
 fn time(
     sides: &mut [Side<'_>; 2],
-    ready: &[Option<Again>; 2],
+    ready: &[Option<LaunchPlan>; 2],
     notes: &mut Vec<String>,
     workspace: &mut Workspace,
     context: Context<'_>,
 ) -> Result<Option<Ratio>> {
     let mut first = [None, None];
-    for ((side, again), first) in sides.iter().zip(ready).zip(&mut first) {
-        let Some(again) = again else { continue };
-        *first = side.time(again, Some(1), notes, workspace, context)?;
+    for ((side, plan), first) in sides.iter().zip(ready).zip(&mut first) {
+        let Some(plan) = plan else { continue };
+        *first = side.time(plan, Some(1), notes, workspace, context)?;
     }
     if let ([Some(old), Some(new)], [Some(first), Some(second)]) = (ready, &first) {
         let each = [first, second].map(|timing| timing.samples.first().copied().unwrap_or_default());
@@ -189,9 +189,9 @@ fn time(
         }
         return Ok(ratio);
     }
-    for ((side, again), first) in sides.iter_mut().zip(ready).zip(&first) {
-        let (Some(again), Some(_)) = (again, first) else { continue };
-        if let Some(timing) = side.time(again, None, notes, workspace, context)? {
+    for ((side, plan), first) in sides.iter_mut().zip(ready).zip(&first) {
+        let (Some(plan), Some(_)) = (plan, first) else { continue };
+        if let Some(timing) = side.time(plan, None, notes, workspace, context)? {
             side.timed(timing, notes);
         }
     }

@@ -1,9 +1,9 @@
 //! What is compared: two versions, two kernels, or one version compiled for two targets or by two Tritons.
 
 use super::super::subject::{Subject, compile};
-use crate::launch::run::takes_cubin;
+use crate::launch::built::new_version;
+use crate::launch::code::takes_cubin;
 use crate::magics::Call;
-use crate::magics::cells::stages::version_of;
 use crate::magics::declare::kinds::{Kernel, List, TargetName, TritonVersion, values};
 use crate::magics::declare::{Argument, Typed};
 use crate::workspace::{Context, Workspace};
@@ -99,7 +99,7 @@ fn compiled_for(
     request.until = if takes_cubin(workspace.device.as_ref(), target) { Stage::Cubin } else { Stage::Ptx };
     let compiled = compile(&request, workspace, context)
         .map_err(|error| error.note(format!("compiled for {target} by Triton {triton}")))?;
-    let mut version = version_of(compiled, request, own.entered, own.parent);
+    let mut version = new_version(compiled, request, own.entered, own.parent);
     version.number = own.number;
     Ok(Subject { name: subject.name.clone(), version })
 }

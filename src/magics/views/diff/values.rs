@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use crate::launch::again::Again;
 use crate::launch::on_device::on_device;
-use crate::launch::run::Checks;
+use crate::launch::plan::LaunchPlan;
 use crate::launch::snapshot::Snapshot;
 use crate::magics::Call;
+use crate::magics::launch_report::device_text;
 use crate::magics::views::lane_values::Shown;
 use crate::magics::views::observing;
 use crate::magics::views::source_lines::Texts;
@@ -48,17 +48,18 @@ pub fn compare_values(
     workspace: &mut Workspace,
     context: Context<'_>,
 ) -> Result<Output> {
-    let again = [observing::again(old, call, workspace)?, observing::again(new, call, workspace)?];
+    let plans = [observing::last_launch(old, call, workspace)?, observing::last_launch(new, call, workspace)?];
     workspace.revive()?;
     let before = Snapshot::take(workspace)?;
     let device = if workspace.device.is_emulated() { workspace.device_name() } else { "emu".to_owned() };
-    let mut run = |again: &Again| {
-        let result = on_device(&device, again, &before, Checks::default(), workspace, context);
-        result.map_err(|error| error.note(format!("of `{}` v{}", again.name, again.version.number)))
+    let mut run = |plan: &LaunchPlan| {
+        let result = on_device(&device, plan, &before, workspace, context);
+        result.map_err(|error| error.note(format!("of `{}` v{}", plan.kernel, plan.version.number)))
     };
-    let (first, second) = (run(&again[0])?, run(&again[1])?);
-    let name = |again: &Again| format!("{} v{}", again.name, again.version.number);
-    let headline = format!("{} → {} · values on the same inputs · {}", name(&again[0]), name(&again[1]), first.told());
+    let (first, second) = (run(&plans[0])?, run(&plans[1])?);
+    let name = |plan: &LaunchPlan| format!("{} v{}", plan.kernel, plan.version.number);
+    let headline =
+        format!("{} → {} · values on the same inputs · {}", name(&plans[0]), name(&plans[1]), device_text(&first));
     let differing: Vec<Differing> = workspace
         .buffers
         .iter()
@@ -74,15 +75,15 @@ pub fn compare_values(
         return Ok(document.output());
     }
     let spans: Vec<Span> = differing.iter().flat_map(|one| one.spans.iter().cloned()).take(MOST_SPANS).collect();
-    let writers = |again: &Again, spans: Vec<Span>, workspace: &mut Workspace| -> Result<Writers> {
-        match observing::launched(again, &Observe::Writers(spans), workspace, context)?.0 {
+    let writers = |plan: &LaunchPlan, spans: Vec<Span>, workspace: &mut Workspace| -> Result<Writers> {
+        match observing::launched(plan, &Observe::Writers(spans), workspace, context)?.0 {
             Some(Observed::Writers(writers)) => Ok(writers),
             _ => Ok(Writers::default()),
         }
     };
-    let mut view = View { headline, again: &again, differing: &differing, found: None, own: Vec::new(), reason: None };
-    let Some(writer) = writers(&again[0], spans, workspace)?.first else {
-        view.reason = Some(format!("{} does not write the elements that differ", name(&again[0])));
+    let mut view = View { headline, plans: &plans, differing: &differing, found: None, own: Vec::new(), reason: None };
+    let Some(writer) = writers(&plans[0], spans, workspace)?.first else {
+        view.reason = Some(format!("{} does not write the elements that differ", name(&plans[0])));
         return Ok(view.output(None, workspace));
     };
     // One element of what was stored.
@@ -93,28 +94,28 @@ pub fn compare_values(
     let from = writer.span.from / size * size;
     let span = Span { from, to: from + size, ..writer.span.clone() };
     // The last write of that element is the one that differs.
-    let last = |again: &Again, workspace: &mut Workspace| {
-        Ok::<_, Diagnostic>(writers(again, vec![span.clone()], workspace)?.last)
+    let last = |plan: &LaunchPlan, workspace: &mut Workspace| {
+        Ok::<_, Diagnostic>(writers(plan, vec![span.clone()], workspace)?.last)
     };
-    let (writer, other) = (last(&again[0], workspace)?.unwrap_or(writer), last(&again[1], workspace)?);
+    let (writer, other) = (last(&plans[0], workspace)?.unwrap_or(writer), last(&plans[1], workspace)?);
     let Some(other) = other else {
-        view.reason = Some(format!("{} does not write this element", name(&again[1])));
+        view.reason = Some(format!("{} does not write this element", name(&plans[1])));
         return Ok(view.output(Some(&writer), workspace));
     };
     if other.block != writer.block {
         view.reason =
-            Some(format!("in {} another block writes it: the instructions are not compared", name(&again[1])));
+            Some(format!("in {} another block writes it: the instructions are not compared", name(&plans[1])));
         return Ok(view.output(Some(&writer), workspace));
     }
-    let record = |again: &Again, workspace: &mut Workspace| -> Result<Box<Record>> {
-        match observing::launched(again, &Observe::Record { block: writer.block, warp: None }, workspace, context)?.0 {
+    let record = |plan: &LaunchPlan, workspace: &mut Workspace| -> Result<Box<Record>> {
+        match observing::launched(plan, &Observe::Record { block: writer.block, warp: None }, workspace, context)?.0 {
             Some(Observed::Record(record)) => Ok(record),
             _ => Err(Diagnostic::error("values", "the emulator recorded nothing")),
         }
     };
-    let records = (record(&again[0], workspace)?, record(&again[1], workspace)?);
+    let records = (record(&plans[0], workspace)?, record(&plans[1], workspace)?);
     let ptx =
-        [0, 1].map(|index| again[index].version.artifact(Stage::Ptx).and_then(Artifact::text).unwrap_or_default());
+        [0, 1].map(|index| plans[index].version.artifact(Stage::Ptx).and_then(Artifact::text).unwrap_or_default());
     let compared = records.0.compare(&records.1, &writer, &pairs(ptx[0], ptx[1]));
     if compared.first.is_none() {
         view.reason = Some(match compared.own.is_empty() {
@@ -125,7 +126,7 @@ pub fn compare_values(
             false => format!(
                 "what both have on the way to it ({} times an instruction) left the same values; only {} has: {}",
                 grouped(compared.common),
-                name(&again[0]),
+                name(&plans[0]),
                 listed(&compared.own)
             ),
         });
@@ -210,7 +211,7 @@ fn pairs(old: &str, new: &str) -> HashMap<u32, u32> {
 
 struct View<'a> {
     headline: String,
-    again: &'a [Again; 2],
+    plans: &'a [LaunchPlan; 2],
     differing: &'a [Differing],
     found: Option<Difference>,
     /// Instructions on the way that only the first version has.
@@ -239,7 +240,7 @@ impl View<'_> {
         let mut element = serde_json::Value::Null;
         let told: Vec<&Line> =
             writer.iter().map(|writer| &writer.line).chain(self.found.iter().flat_map(|found| &found.lines)).collect();
-        let texts = [0, 1].map(|index| Texts::of(&self.again[index], workspace, told.iter().copied()));
+        let texts = [0, 1].map(|index| Texts::of(&self.plans[index], workspace, told.iter().copied()));
         if let Some(writer) = writer
             && let Some(one) = self.differing.iter().find(|one| one.buffer.name == writer.span.buffer)
         {
@@ -272,7 +273,7 @@ impl View<'_> {
         let dtype = dtype.map(|one| one.buffer.dtype);
         if let Some(found) = &self.found {
             if !self.own.is_empty() {
-                let name = format!("{} v{}", self.again[0].name, self.again[0].version.number);
+                let name = format!("{} v{}", self.plans[0].kernel, self.plans[0].version.number);
                 lines.push(format!("before it, on the way, only {name} has: {}", listed(&self.own)));
             }
             let lanes = if found.lanes > 1 { format!(" (and {} more lanes)", found.lanes - 1) } else { String::new() };
@@ -282,7 +283,7 @@ impl View<'_> {
                 found.warp, found.lane
             ));
             for side in [0, 1] {
-                let ptx = self.again[side].version.artifact(Stage::Ptx).and_then(Artifact::text).unwrap_or_default();
+                let ptx = self.plans[side].version.artifact(Stage::Ptx).and_then(Artifact::text).unwrap_or_default();
                 let uses = register_types::infer(ptx);
                 let line = &found.lines[side];
                 // What nothing computes with is most likely on its way to the element.
@@ -300,7 +301,7 @@ impl View<'_> {
                 let from = if operands.is_empty() { String::new() } else { format!("  of {operands}") };
                 lines.push(format!(
                     "  v{}  PTX {}{}  {}",
-                    self.again[side].version.number,
+                    self.plans[side].version.number,
                     line.ptx,
                     source(&texts[side], line),
                     line.text.trim_end_matches(';')

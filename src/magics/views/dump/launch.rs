@@ -2,10 +2,11 @@
 
 use super::select::{self, Selection, Which};
 use super::wanted::{Wanted, in_text};
-use crate::launch::arguments;
-use crate::launch::run::{Plan, grid, launch_once, takes_cubin};
+use crate::launch::arguments::evaluate_launch;
+use crate::launch::code::takes_cubin;
+use crate::launch::plan::LaunchPlan;
+use crate::launch::prepare::{grid, launch_once};
 use crate::launch::snapshot::Snapshot;
-use crate::launch::value::Arguments;
 use crate::magics::views::subject::{Subject, told};
 use crate::render::bytes_text;
 use crate::workspace::{Context, LaunchSpec, Version, Workspace};
@@ -63,10 +64,11 @@ impl Dumping<'_> {
         notes.extend(self.changes(&compiled, workspace, context)?);
         let version = self.version(compiled);
         workspace.revive()?;
-        let arguments = arguments::of(self.launched, workspace)?;
+        let arguments = evaluate_launch(self.launched, workspace)?;
         let source = Source::new(format!("{}.{}", self.subject.name, self.stage), text);
-        let plan = Plan::of(&self.subject.name, &version, self.launched, &source, &arguments);
-        let extents = grid(&plan, workspace)?;
+        let plan = LaunchPlan::new(&self.subject.name, version, self.launched.clone());
+        let plan = LaunchPlan { text: source, ..plan };
+        let extents = grid(&plan, &arguments, workspace)?;
         let levels = self.wanted.iter().map(|wanted| selection.levels(&wanted.definition, extents));
         let levels = levels.collect::<Result<Vec<_>>>()?;
         let collected = self.collect(&plan, &levels, extents, workspace, context)?;
@@ -175,7 +177,7 @@ impl Dumping<'_> {
     /// Launches with more room until every wanted execution has some, and reads what was stored.
     fn collect(
         &self,
-        plan: &Plan<'_>,
+        plan: &LaunchPlan,
         levels: &[Vec<Which>],
         grid: [u32; PROGRAM_LEVELS],
         workspace: &mut Workspace,
@@ -227,7 +229,7 @@ impl Dumping<'_> {
     /// One launch: the stored bytes and the table of each value.
     fn launch(
         &self,
-        plan: &Plan<'_>,
+        plan: &LaunchPlan,
         levels: &[Vec<Which>],
         counts: &[Vec<u32>],
         areas: &mut Vec<Area>,
@@ -258,11 +260,10 @@ impl Dumping<'_> {
             workspace.device.write(place, &raw)?;
             for address in [data, place] {
                 let kind = GivenKind::Pointer { element: None, address };
-                extra.push(GivenArgument { span: plan.header.call_span.clone(), label: wanted.buffer.clone(), kind });
+                extra.push(GivenArgument { span: plan.header().call_span.clone(), label: wanted.buffer.clone(), kind });
             }
         }
-        let arguments = Arguments { extra, ..plan.arguments.clone() };
-        launch_once(&Plan { arguments: &arguments, ..*plan }, workspace, context.cancel)?;
+        launch_once(&LaunchPlan { extra, ..plan.clone() }, None, workspace, context.cancel)?;
         let read = |area: &Area| {
             let (mut data, mut table) = (vec![0; area.bytes as usize], vec![0; area.entries * 4]);
             workspace.device.read(area.data, &mut data)?;

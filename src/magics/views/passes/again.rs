@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use crate::magics::cells::stages::{inherit, launch_compiled};
+use crate::launch::built::inherit;
+use crate::magics::cells::stages::launch_compiled;
 use crate::magics::declare::kinds::Placed;
 use crate::magics::views::subject::{Subject, compile};
 use crate::render::Output;
@@ -83,9 +84,9 @@ pub fn from(
     request.triton = subject.triton(workspace);
     request.passes.after = previous.map(Pass::label);
     request.passes = edits.apply(request.passes);
-    let unsaid = inherit(&mut request, &subject.version);
+    let implied = inherit(&mut request, &subject.version);
     let compiled = compile(&request, workspace, context)?;
-    launch_compiled(&subject.name, compiled, request, &subject.version, unsaid, workspace, context)
+    launch_compiled(&subject.name, compiled, request, &subject.version, implied, workspace, context)
 }
 
 /// As far as the version itself was taken.

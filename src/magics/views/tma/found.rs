@@ -1,14 +1,14 @@
 //! The tensor descriptors of a kernel: what the compiler chose, what a launch fills in, what the kernel itself writes.
 
-use crate::launch::arguments;
-use crate::launch::run::{Plan, with_prepared};
+use crate::launch::plan::LaunchPlan;
+use crate::launch::prepare::with_prepared;
 use crate::launch::snapshot::Snapshot;
 use crate::magics::cells::edit::readable;
 use crate::magics::views::subject::Subject;
 use crate::workspace::{Context, LaunchSpec, Workspace};
 use warpbook_compiler::{ParamKind, Stage, TensorDesc};
 use warpbook_device::{Device, Swizzle, TENSOR_MAP_BYTES, TensorMap};
-use warpbook_diagnostic::{Diagnostic, Result, Source};
+use warpbook_diagnostic::{Diagnostic, Result};
 use warpbook_ir::shaped;
 use warpbook_ptx::isa::Mnemonic;
 use warpbook_ptx::lines;
@@ -141,23 +141,20 @@ fn launch(
 ) -> Result<(Maps, Maps)> {
     workspace.revive()?;
     let before = Snapshot::take(workspace)?;
-    let evaluated = arguments::of(launched, workspace)?;
     let version = &subject.version;
-    let entered = version.artifact(version.entered).and_then(|artifact| artifact.text()).unwrap_or_default();
-    let text = Source::new(format!("{}.{}", subject.name, version.entered), entered);
-    let plan = Plan::of(&subject.name, version, launched, &text, &evaluated);
+    let plan = LaunchPlan::new(&subject.name, version.clone(), launched.clone());
     let params = &version.meta.params.value;
     let scratch = version.meta.global_scratch.value.size;
-    let outcome = with_prepared(&plan, workspace, |workspace, launch, temporary| {
-        let passed = params.iter().zip(&launch.args).filter(|(param, _)| param.kind == ParamKind::TensorMap);
+    let outcome = with_prepared(&plan, workspace, |workspace, prepared| {
+        let passed = params.iter().zip(&prepared.launch.args).filter(|(param, _)| param.kind == ParamKind::TensorMap);
         let passed: Maps = passed.filter_map(|(_, bytes)| bytes.as_slice().try_into().ok()).collect();
         if !runs {
             return Ok((passed, Vec::new()));
         }
-        workspace.device.launch(launch, context.cancel, &|_| {})?;
+        workspace.device.launch(&prepared.launch, context.cancel, &|_| {})?;
         // Triton's scratch holds them, one after the other.
-        let blocks: u64 = launch.grid.iter().map(|&extent| u64::from(extent)).product();
-        let area = temporary.iter().find(|(_, bytes)| scratch > 0 && *bytes == scratch.saturating_mul(blocks));
+        let blocks: u64 = prepared.launch.grid.iter().map(|&extent| u64::from(extent)).product();
+        let area = prepared.allocated.iter().find(|(_, bytes)| scratch > 0 && *bytes == scratch.saturating_mul(blocks));
         let Some((address, _)) = area else { return Ok((passed, Vec::new())) };
         Ok((passed, written(workspace.device.as_ref(), *address, scratch)?))
     });

@@ -67,24 +67,24 @@ impl Magic for TraceMagic {
         let Placed { span, .. } = typed.required(&ELEMENT)?;
         let subject = Subject::typed(typed, workspace)?;
         let element = observing::element(span, call, workspace)?;
-        let again = observing::again(&subject, call, workspace)?;
+        let plan = observing::last_launch(&subject, call, workspace)?;
         let observe = Observe::Writers(vec![element.span.clone()]);
-        let (observed, _) = observing::launched(&again, &observe, workspace, context)?;
+        let (observed, _) = observing::launched(&plan, &observe, workspace, context)?;
         let Some(Observed::Writers(Writers { last: Some(writer), count, .. })) = observed else {
-            let message = format!("the launch of `{}` does not write {}", again.name, element.text);
+            let message = format!("the launch of `{}` does not write {}", plan.kernel, element.text);
             return Err(Diagnostic::error("never-written", message).at(span.clone(), ""));
         };
         let observe = Observe::Record { block: writer.block, warp: None };
-        let (observed, device) = observing::launched(&again, &observe, workspace, context)?;
+        let (observed, device) = observing::launched(&plan, &observe, workspace, context)?;
         let Some(Observed::Record(record)) = observed else {
             return Err(Diagnostic::error("trace", "the emulator recorded nothing"));
         };
         let origins = record.origins(&writer);
         let lines = origins.passages.iter().map(|passage| &passage.line).chain([&writer.line]);
-        let texts = Texts::of(&again, workspace, lines);
-        let ptx = again.version.artifact(Stage::Ptx).and_then(Artifact::text).unwrap_or_default();
+        let texts = Texts::of(&plan, workspace, lines);
+        let ptx = plan.version.artifact(Stage::Ptx).and_then(Artifact::text).unwrap_or_default();
         let view = View {
-            headline: format!("{} v{} · {device}", again.name, again.version.number),
+            headline: format!("{} v{} · {device}", plan.kernel, plan.version.number),
             element: &element,
             writer: &writer,
             count,
@@ -92,7 +92,7 @@ impl Magic for TraceMagic {
             texts: &texts,
             uses: register_types::infer(ptx),
             buffers: workspace.buffers.iter().cloned().collect(),
-            tiles: tile::of(&again, &element, &writer),
+            tiles: tile::of(&plan, &element, &writer),
         };
         Ok(Some(view.output()))
     }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::launch::again::Again;
+use crate::launch::plan::LaunchPlan;
 use crate::magics::views::observing::Element;
 use warpbook_compiler::{Artifact, Stage};
 use warpbook_device::emulation::Writer;
@@ -60,8 +60,8 @@ impl InTile {
 }
 
 /// The element in the layouts of the store that wrote it, and of the dots that come before.
-pub fn of(again: &Again, element: &Element, writer: &Writer) -> Vec<InTile> {
-    let Some(text) = again.version.artifact(Stage::Ttgir).and_then(Artifact::text) else { return Vec::new() };
+pub fn of(plan: &LaunchPlan, element: &Element, writer: &Writer) -> Vec<InTile> {
+    let Some(text) = plan.version.artifact(Stage::Ttgir).and_then(Artifact::text) else { return Vec::new() };
     let lines = places::of_mlir(text);
     let plain = locations::remove(text);
     let known = aliases(&plain);

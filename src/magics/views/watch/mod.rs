@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use serde_json::json;
 
-use crate::launch::again::Again;
+use crate::launch::plan::LaunchPlan;
 use crate::magics::declare::kinds::{Choice, List, Number, Text, values};
 use crate::magics::declare::{Argument, Candidates, Input, Takes, Typed};
 use crate::magics::views::lane_values::{Shown, float, lanes_text, mask_text};
@@ -150,12 +150,12 @@ impl Magic for WatchMagic {
         let cell = &call.cell.text;
         let spans: Vec<Range<usize>> = typed.spans(&WATCHED).collect();
         let subject = Subject::typed(typed, workspace)?;
-        let again = observing::again(&subject, call, workspace)?;
-        let ptx = again.version.artifact(Stage::Ptx).and_then(Artifact::text).unwrap_or_default().to_owned();
+        let plan = observing::last_launch(&subject, call, workspace)?;
+        let ptx = plan.version.artifact(Stage::Ptx).and_then(Artifact::text).unwrap_or_default().to_owned();
         let registers = register_types::infer(&ptx);
         let is_value = |span: &&Range<usize>| {
             let word = &cell[(*span).clone()];
-            let is_of_ir = || observing::is_value_of_ttgir(&again, word);
+            let is_of_ir = || observing::is_value_of_ttgir(&plan, word);
             is_name(word) || (word.starts_with('%') && !registers.contains_key(word) && is_of_ir())
         };
         if let Some(value) = spans.iter().find(is_value) {
@@ -181,10 +181,10 @@ impl Magic for WatchMagic {
         let block = typed.get(&BLOCK).copied().unwrap_or_default();
         let warp = typed.get(&WARP).copied().unwrap_or(Some(0));
         let lanes = lanes(typed);
-        let line = self::line(typed, &wanted, &ptx, &again)?;
+        let line = self::line(typed, &wanted, &ptx, &plan)?;
         let watched = wanted.iter().map(|one| one.watched.clone()).collect();
         let observe = Observe::Watch(Watching { block, warp, points: vec![Point { line, watched }] });
-        let (observed, device) = observing::launched(&again, &observe, workspace, context)?;
+        let (observed, device) = observing::launched(&plan, &observe, workspace, context)?;
         let history = match observed {
             Some(Observed::Watch(histories)) => histories.into_iter().next(),
             _ => None,
@@ -195,9 +195,9 @@ impl Magic for WatchMagic {
             return Err(observing::no_such_warp(warp, history.warps, typed.span(&WARP)));
         }
         let Some(instruction) = &history.line else { return Ok(None) };
-        let texts = Texts::of(&again, workspace, std::iter::once(instruction));
+        let texts = Texts::of(&plan, workspace, std::iter::once(instruction));
         let [x, y, z] = block;
-        let headline = format!("{} v{} · {device} · block ({x}, {y}, {z})", again.name, again.version.number);
+        let headline = format!("{} v{} · {device} · block ({x}, {y}, {z})", plan.kernel, plan.version.number);
         let uses = register_types::infer(&ptx);
         let shown = wanted.iter().zip(&history.found).map(|(one, found)| shown(one, found, chosen, &uses)).collect();
         Ok(Some(
@@ -255,13 +255,13 @@ fn wanted(span: Range<usize>, chosen: Option<Holds>, call: &Call<'_>, workspace:
 }
 
 /// The line of the PTX that is meant.
-fn line(typed: &Typed<'_>, wanted: &[Wanted], ptx: &str, again: &Again) -> Result<u32> {
+fn line(typed: &Typed<'_>, wanted: &[Wanted], ptx: &str, plan: &LaunchPlan) -> Result<u32> {
     if let Some(line) = typed.get(&LINE) {
         return Ok(*line);
     }
     let own = |number: u32, text: &str| lines::is_instruction(text.trim()).then_some(number);
     if let Some(source) = typed.get(&SOURCE).copied() {
-        let name = again.text().name;
+        let name = plan.text.clone().name;
         let places = warpbook_ir::places::of_ptx(ptx);
         let found = ptx.lines().zip(1u32..).zip(&places).find_map(|((text, number), places)| {
             let here = places.iter().any(|place| place.line == source && (place.file == name || places.len() == 1));

@@ -76,19 +76,19 @@ pub fn watch_value(
     let call = typed.call;
     let cell = &call.cell.text;
     let InLaunch { block, warp, ref lanes, .. } = *place;
-    let again = observing::again(subject, call, workspace)?;
-    let warps = again.version.meta.threads.value.div_ceil(32);
+    let plan = observing::last_launch(subject, call, workspace)?;
+    let warps = plan.version.meta.threads.value.div_ceil(32);
     if warp >= warps {
         return Err(observing::no_such_warp(warp, warps, place.warp_span.clone()));
     }
-    let extents = again.version.meta.cluster.value;
+    let extents = plan.version.meta.cluster.value;
     let program = std::array::from_fn(|axis| block[axis] / extents[axis].max(1));
     let value = dump::value(subject, span, program, call, workspace, context)?;
     let refuse = |message: String| Diagnostic::error("not-in-registers", message).at(span.clone(), "");
     let layout = layout(&value).map_err(refuse)?;
     let expected = expected(&value, &layout, warp);
     let observe = Observe::Record { block, warp: Some(warp) };
-    let (observed, device) = observing::launched(&again, &observe, workspace, context)?;
+    let (observed, device) = observing::launched(&plan, &observe, workspace, context)?;
     let Some(Observed::Record(record)) = observed else { return Err(observing::no_such_block(typed, block)) };
     let (steps, _) = record.steps(warp, MOST, |_, _| true);
     let own = own_places(subject, &value);
@@ -118,7 +118,7 @@ pub fn watch_value(
     }
     let [x, y, z] = block;
     let document = document(
-        &format!("{} v{} · {device} · block ({x}, {y}, {z}), warp {warp}", again.name, again.version.number),
+        &format!("{} v{} · {device} · block ({x}, {y}, {z}), warp {warp}", plan.kernel, plan.version.number),
         &cell[span.clone()],
         &value,
         &layout,

@@ -1,0 +1,54 @@
+//! Gives buffers back what they held in a snapshot.
+
+use super::rebuild::{Rebuilt, rebuild};
+use crate::launch::snapshot::Snapshot;
+use crate::workspace::{Context, Workspace};
+use warpbook_device::Place;
+use warpbook_diagnostic::Result;
+
+impl Snapshot {
+    /// Puts the contents back; lost devices are started again first. Returns one sentence on how that went.
+    pub fn restore(&self, workspace: &mut Workspace, context: Context<'_>) -> Result<String> {
+        let lost = workspace.lost_places();
+        let mut elsewhere = Vec::new();
+        for &place in &lost {
+            // What it cannot give back comes from here, or is made again below.
+            let gone = workspace.revive_at(place)?;
+            let ours = |name: &String| self.contents(name).is_some() || self.digest(name).is_some();
+            let others = gone.into_iter().filter(|name| !ours(name));
+            elsewhere.extend(others.map(|name| (workspace.journal.digest(&name), name)));
+        }
+        let names = |all: &[(String, u64)]| all.iter().map(|(name, _)| name.clone()).collect();
+        let saved = self.saved.iter().map(|(name, _)| name.clone()).collect();
+        let digests: Vec<_> = self.left_out.clone();
+        let now = Self::of_names(saved, names(&digests), workspace)?;
+        self.give_back(&now, workspace)?;
+        let spoilt = digests.iter().filter(|(name, before)| now.digest(name) != Some(*before));
+        let spoilt = spoilt.map(|(name, before)| (name.clone(), Some(*before)));
+        let spoilt = spoilt.chain(elsewhere.into_iter().map(|(digest, name)| (name, digest))).collect();
+        let rebuilt = rebuild(spoilt, workspace, context);
+        Ok(sentence(&lost, &rebuilt, workspace))
+    }
+}
+
+/// What became of the buffers, in one sentence.
+fn sentence(lost: &[Place], rebuilt: &Rebuilt, workspace: &Workspace) -> String {
+    let places: Vec<String> = lost.iter().map(|place| place.to_string()).collect();
+    let again = match places.as_slice() {
+        [] => String::new(),
+        [place] => format!("{place} was started again, and "),
+        places => format!("{} were started again, and ", places.join(" and ")),
+    };
+    let every = match rebuilt.lost.is_empty() {
+        true => "every buffer has the value that it had before the launch",
+        false => "every other buffer has the value that it had before the launch",
+    };
+    let apart = match lost {
+        [place] if workspace.buffers.iter().any(|buffer| buffer.place != *place) => {
+            "; those elsewhere were not touched"
+        }
+        _ => "",
+    };
+    let details = rebuilt.text().map_or(String::new(), |text| format!("; {text}"));
+    format!("{again}{every}{apart}{details}")
+}
