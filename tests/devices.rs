@@ -121,7 +121,7 @@ fn wrong_words_are_told_with_what_is_right() {
     let mut notebook = Notebook::new();
     notebook.run("%buf a = zeros(4)");
     for (cell, code, words) in [
-        ("%move a", "usage", "the device is missing"),
+        ("%move a", "missing-argument", "`%move` needs a device"),
         ("%move cuda:1", "usage", "`%move a b cuda:1`"),
         ("%move b cuda:1", "unknown-buffer", "`%bufs` lists the buffers"),
         ("%move a cuda:x", "unknown-device", "there is no device `cuda:x`"),
@@ -130,7 +130,7 @@ fn wrong_words_are_told_with_what_is_right() {
         ("%device --keep", "usage", "`%device cuda:1 --keep`"),
         ("%device cuda:7", "no-gpu", "cuda"),
         ("%buf b = zeros(4) --device gpu", "unknown-device", "there is no device `gpu`"),
-        ("%buf b = zeros(4) --device", "option-value", "`--device cuda:1`"),
+        ("%buf b = zeros(4) --device", "missing-value", "`--device` needs a value"),
         ("%config snapshot 3", "unknown-setting", "did you mean `snapshots`?"),
         ("%config snapshots much", "setting-value", "8 GiB"),
         ("%launch add --on cuda:9", "unknown-kernel", "there is no kernel"),

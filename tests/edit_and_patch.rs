@@ -52,13 +52,13 @@ fn mistakes_are_shown_where_they_are() {
     check_refused(
         &mut session,
         &[
-            ("%edit", "wants a stage"),
+            ("%edit", "needs a stage"),
             ("%edit ptxx", "did you mean `ptx`?"),
             ("%edit ptx bmp", "did you mean `bump`?"),
             ("%edit ptx bump --version 7", "it has: 1"),
             ("%edit ptx bump more", "no use for `more`"),
             ("%edit ttgir", "it has: ptx"),
-            ("%%patch cubin\nx → y", "no text to patch"),
+            ("%%patch cubin\nx → y", "one of: triton"),
         ],
     );
     check_refused(&mut Session::new(), &[("%edit ptx", "no kernel was compiled yet")]);
