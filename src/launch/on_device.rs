@@ -14,7 +14,7 @@ use warpbook_diagnostic::{Diagnostic, Result, code};
 
 /// A launch on a device.
 pub struct OnDevice {
-    /// Its name.
+    /// The name of the device.
     pub device: String,
     /// How long it took.
     pub elapsed: Duration,

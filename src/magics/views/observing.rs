@@ -70,7 +70,7 @@ pub fn no_such_warp(warp: u32, warps: u32, span: Option<Range<usize>>) -> Diagno
 pub struct Element {
     /// As it was written: `c[3,5]`.
     pub text: String,
-    /// Its bytes.
+    /// Its bytes in the buffer.
     pub span: Span,
     pub dtype: Dtype,
     /// Indices, outermost first.

@@ -19,9 +19,9 @@ pub const KERNEL: Argument<Kernel> = Argument::optional(
 /// A version of a kernel.
 #[derive(Clone)]
 pub struct Subject {
-    /// The kernel.
+    /// The kernel's name.
     pub name: String,
-    /// The version.
+    /// The version that is shown.
     pub version: Version,
 }
 

@@ -62,7 +62,6 @@ const ARROWS: &[(&str, &[&str])] = &[
             "ir",
             "process",
             "ptx",
-            "render",
             "workspace",
         ],
     ),

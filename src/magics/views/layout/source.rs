@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use warpbook_ir::layout::{Rule, aliases};
 use warpbook_ir::shaped::{self, Operation, Shaped};
 
-/// The text.
+/// The text of a stage and its operations.
 pub struct Source<'a> {
     text: &'a str,
     /// `#mma` with its attribute.
     pub aliases: HashMap<&'a str, &'a str>,
-    /// In order.
+    /// Its operations, in order.
     pub operations: Vec<Operation>,
     /// Of the Triton that compiles it.
     pub rule: Rule,

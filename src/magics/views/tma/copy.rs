@@ -19,7 +19,7 @@ pub struct Row {
     pub shared: u32,
 }
 
-/// A copy.
+/// A copy of a box between global and shared memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Copy {
     /// Rows, as many as there are.

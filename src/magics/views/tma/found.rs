@@ -13,7 +13,7 @@ use warpbook_ir::shaped;
 use warpbook_ptx::isa::Mnemonic;
 use warpbook_ptx::lines;
 
-/// One descriptor.
+/// A tensor descriptor of a kernel.
 #[derive(Clone, Debug)]
 pub struct Found {
     /// The parameter's name, or the value of the TTGIR.
