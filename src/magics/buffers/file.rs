@@ -103,7 +103,7 @@ impl Takes for NamedFile {
         let words = words(input.cell, input.span.start + path..input.span.end)?;
         let [path] = words.as_slice() else {
             let error = Diagnostic::error("usage", "`%load` takes a name and a file").at(input.span.clone(), "");
-            return Err(error.help("`%load NAME = PATH`").into());
+            return Err(error.help("`%load NAME = PATH`"));
         };
         let name = Placed { value: input.cell[name_span.clone()].to_owned(), span: name_span };
         check_name(&name)?;
@@ -187,7 +187,7 @@ fn check_name(name: &Placed<String>) -> Result<()> {
         return new_name(text, &name.span);
     }
     let error = Diagnostic::error("buffer-name", format!("`{text}` cannot name a buffer")).at(name.span.clone(), "");
-    Err(error.note("a name has letters, digits and `_`, and does not begin with a digit").into())
+    Err(error.note("a name has letters, digits and `_`, and does not begin with a digit"))
 }
 
 fn reinterpret(contents: Contents, dtype: Dtype, span: &Range<usize>) -> Result<Contents> {

@@ -130,7 +130,7 @@ impl Takes for ScratchSize {
         let parsed =
             parsed.and_then(|(size, align)| Some(Scratch { size: size.parse().ok()?, align: align.parse().ok()? }));
         let scratch = parsed.filter(|scratch| scratch.align.is_power_of_two());
-        scratch.ok_or_else(|| input.refuse(&self.expected()).into())
+        scratch.ok_or_else(|| input.refuse(&self.expected()))
     }
 }
 

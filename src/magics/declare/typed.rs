@@ -59,7 +59,7 @@ impl<'a> Typed<'a> {
     /// # Errors
     /// The argument is missing, which reading has refused already.
     pub fn required<K: Takes>(&self, argument: &Argument<K>) -> Result<&K::Value> {
-        self.get(argument).ok_or_else(|| self.missing(argument).into())
+        self.get(argument).ok_or_else(|| self.missing(argument))
     }
 
     /// True if an option was given.

@@ -82,7 +82,7 @@ impl Takes for Start {
             Some(line) => line.parse().map(Self::Line),
             None => input.text.replace('_', "").parse().map(Self::Number),
         };
-        parsed.map_err(|_| input.refuse(&self.expected()).into())
+        parsed.map_err(|_| input.refuse(&self.expected()))
     }
 
     fn candidates(&self, typed: &str, _: &Workspace) -> Candidates {

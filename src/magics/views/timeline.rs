@@ -102,7 +102,7 @@ impl Takes for StepRange {
     fn parse(&self, input: &Input<'_>) -> Result<(u32, u32)> {
         let parts = input.text.split_once('-');
         let range = parts.and_then(|(from, to)| from.trim().parse().ok().zip(to.trim().parse().ok()));
-        range.filter(|(from, to)| from < to).ok_or_else(|| input.refuse(&self.expected()).into())
+        range.filter(|(from, to)| from < to).ok_or_else(|| input.refuse(&self.expected()))
     }
 }
 

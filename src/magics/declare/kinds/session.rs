@@ -98,7 +98,7 @@ impl BufferName {
         workspace.buffers.get(&name.value).ok_or_else(|| {
             let error = Diagnostic::error("unknown-buffer", format!("no buffer is named `{}`", name.value));
             let error = error.at(name.span.clone(), "not found");
-            suggest(error, &name.value, workspace.buffers.names(), "`%bufs` lists the buffers").into()
+            suggest(error, &name.value, workspace.buffers.names(), "`%bufs` lists the buffers")
         })
     }
 }
@@ -208,8 +208,8 @@ impl Takes for TargetName {
             let error = Diagnostic::error("unknown-target", message).at(input.span.clone(), "");
             let error = error.note(format!("supported: {}", names.join(", ")));
             match nearest(input.text, names.iter().map(String::as_str)) {
-                Some(near) => error.help(format!("did you mean `{near}`?")).into(),
-                None => error.into(),
+                Some(near) => error.help(format!("did you mean `{near}`?")),
+                None => error,
             }
         })
     }
@@ -249,8 +249,8 @@ impl Takes for TritonVersion {
             .note(format!("supported: {}", triton_version::TritonVersion::SUPPORTED.join(", ")))
             .note("WARPBOOK_PYTHON names an environment with another one");
         Err(match nearest(wanted, triton_version::TritonVersion::SUPPORTED) {
-            Some(near) => error.help(format!("did you mean `{near}`?")).into(),
-            None => error.into(),
+            Some(near) => error.help(format!("did you mean `{near}`?")),
+            None => error,
         })
     }
 
@@ -311,7 +311,7 @@ impl Takes for StageName {
                 Err(()) => format!("there is no stage `{}`", input.text),
             };
             let error = Diagnostic::error("unknown-stage", message).at(input.span.clone(), "");
-            suggest(error, input.text, self.names(), &format!("one of: {}", self.list())).into()
+            suggest(error, input.text, self.names(), &format!("one of: {}", self.list()))
         })
     }
 
@@ -342,8 +342,8 @@ impl Takes for Dtyped {
             let error = Diagnostic::error("dtype", message).at(input.span.clone(), "");
             let error = error.note(format!("there are {}", names.join(", ")));
             match nearest(input.text, names) {
-                Some(near) => error.help(format!("did you mean `{near}`?")).into(),
-                None => error.into(),
+                Some(near) => error.help(format!("did you mean `{near}`?")),
+                None => error,
             }
         })
     }

@@ -75,7 +75,7 @@ impl<T: TryFrom<u64> + 'static> Takes for Number<T> {
     fn parse(&self, input: &Input<'_>) -> Result<T> {
         let number = input.text.replace('_', "").parse::<u64>().ok();
         let number = number.filter(|number| self.range.is_none_or(|(least, most)| (least..=most).contains(number)));
-        number.and_then(|number| T::try_from(number).ok()).ok_or_else(|| input.refuse(&self.expected()).into())
+        number.and_then(|number| T::try_from(number).ok()).ok_or_else(|| input.refuse(&self.expected()))
     }
 }
 
@@ -96,7 +96,7 @@ impl Takes for VersionNumber {
 
     fn parse(&self, input: &Input<'_>) -> Result<u32> {
         let number = input.text.strip_prefix('v').unwrap_or(input.text).parse();
-        number.map_err(|_| input.refuse(&self.expected()).into())
+        number.map_err(|_| input.refuse(&self.expected()))
     }
 }
 
@@ -118,7 +118,7 @@ impl Takes for Seconds {
     fn parse(&self, input: &Input<'_>) -> Result<Duration> {
         let seconds = input.text.replace('_', "").parse::<f64>().ok().filter(|seconds| *seconds < 1e6);
         let duration = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-        duration.filter(|limit| !limit.is_zero()).ok_or_else(|| input.refuse(&self.expected()).into())
+        duration.filter(|limit| !limit.is_zero()).ok_or_else(|| input.refuse(&self.expected()))
     }
 }
 
@@ -156,8 +156,8 @@ impl<T: Copy + Sync + 'static> Takes for Choice<T> {
         found.map(|(_, value)| *value).ok_or_else(|| {
             let error = input.refuse(&self.expected());
             match nearest(input.text, self.names()) {
-                Some(near) => error.help(format!("did you mean `{near}`?")).into(),
-                None => error.into(),
+                Some(near) => error.help(format!("did you mean `{near}`?")),
+                None => error,
             }
         })
     }

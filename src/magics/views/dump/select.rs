@@ -36,7 +36,7 @@ impl Takes for WhichKind {
     fn parse(&self, input: &Input<'_>) -> Result<Which> {
         match input.text {
             "all" => Ok(Which::All),
-            number => number.parse().map(Which::One).map_err(|_| input.refuse(&self.expected()).into()),
+            number => number.parse().map(Which::One).map_err(|_| input.refuse(&self.expected())),
         }
     }
 

@@ -84,7 +84,7 @@ impl Takes for LayoutName {
             return Ok(Placed { value: input.text.to_owned(), span: input.span.clone() });
         }
         let error = Diagnostic::error("unknown-layout", format!("`{}` is not a layout", input.text));
-        Err(error.at(input.span.clone(), "").help("a layout is `#mma` or `%27`").into())
+        Err(error.at(input.span.clone(), "").help("a layout is `#mma` or `%27`"))
     }
 
     fn candidates(&self, typed: &str, workspace: &Workspace) -> Candidates {
@@ -121,7 +121,7 @@ impl Takes for Shape {
         let extents: Option<Vec<u32>> = input.text.split('x').map(|extent| extent.parse().ok()).collect();
         let is_extent = |extent: &u32| extent.is_power_of_two() && *extent <= 1 << 14;
         let extents = extents.filter(|shape| shape.iter().all(is_extent));
-        extents.ok_or_else(|| input.refuse(&self.expected()).into())
+        extents.ok_or_else(|| input.refuse(&self.expected()))
     }
 }
 

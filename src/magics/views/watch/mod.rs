@@ -101,7 +101,7 @@ impl Takes for WarpOrAll {
     fn parse(&self, input: &Input<'_>) -> Result<Option<u32>> {
         match input.text {
             "all" => Ok(None),
-            number => number.parse().map(Some).map_err(|_| input.refuse(&self.expected()).into()),
+            number => number.parse().map(Some).map_err(|_| input.refuse(&self.expected())),
         }
     }
 
@@ -128,7 +128,7 @@ impl Takes for Lanes {
     fn parse(&self, input: &Input<'_>) -> Result<(u32, u32)> {
         let (from, to) = input.text.split_once('-').unwrap_or((input.text, input.text));
         let lanes = from.trim().parse().ok().zip(to.trim().parse().ok());
-        lanes.filter(|(from, to)| from <= to && *to < 32).ok_or_else(|| input.refuse(&self.expected()).into())
+        lanes.filter(|(from, to)| from <= to && *to < 32).ok_or_else(|| input.refuse(&self.expected()))
     }
 }
 
