@@ -1,7 +1,8 @@
 //! The grammar of a cell: a cell magic, line magics among Rust, or Rust.
 //!
 //! Line magics count in cells whose first code line is a magic; any other cell is Rust, whatever it contains
-//! (`a\n  % b`). A magic's arguments go on over lines until their brackets balance.
+//! (`a\n  % b`). An indented line is a magic only if it bears the name of one. A magic's arguments go on over lines until
+//! their brackets balance.
 
 use std::ops::Range;
 
@@ -28,7 +29,8 @@ pub enum Part {
 }
 
 /// Takes a cell apart. A cell with nothing in it but comments and blank lines has no parts, unless it is Rust's.
-pub fn parts(text: &str) -> Vec<Part> {
+pub fn parts(text: &str, is_known: &dyn Fn(&str, Kind) -> bool) -> Vec<Part> {
+    let magic_at = |text: &str, line: &Range<usize>| magic_at(text, line, is_known);
     let lines: Vec<Range<usize>> = lines(text).collect();
     let first = lines.iter().position(|line| is_code(&text[line.clone()]));
     let Some(first) = first.filter(|&at| magic_at(text, &lines[at]).is_some()) else {
@@ -65,9 +67,10 @@ pub fn parts(text: &str) -> Vec<Part> {
     parts
 }
 
-/// The magic that a line begins with. A cell magic may come after line magics; it takes the rest of the cell.
-fn magic_at(text: &str, line: &Range<usize>) -> Option<(Kind, Range<usize>)> {
-    let content = &text[line.clone()];
+/// The magic that a line begins with; behind blanks only a name that `is_known`. A cell magic may come after line magics; it takes the rest of the cell.
+fn magic_at(text: &str, line: &Range<usize>, is_known: &dyn Fn(&str, Kind) -> bool) -> Option<(Kind, Range<usize>)> {
+    let content = text[line.clone()].trim_start_matches([' ', '\t']);
+    let start = line.end - content.len();
     let (kind, signs) = match content.strip_prefix("%%") {
         Some(_) => (Kind::Cell, 2),
         None => (Kind::Line, content.starts_with('%').then_some(1)?),
@@ -77,7 +80,9 @@ fn magic_at(text: &str, line: &Range<usize>) -> Option<(Kind, Range<usize>)> {
         .enumerate()
         .take_while(|&(at, c)| c == '_' || c.is_ascii_alphabetic() || at > 0 && c.is_ascii_digit())
         .count();
-    (word > 0).then(|| (kind, line.start..line.start + signs + word))
+    let name = &content[signs..signs + word];
+    let is_magic = word > 0 && (start == line.start || is_known(name, kind));
+    is_magic.then(|| (kind, start..start + signs + word))
 }
 
 /// The line on which the arguments that start at `from` end, and whether their brackets balance there.
@@ -157,7 +162,8 @@ mod tests {
             }
             Part::Rust(span) => format!("{{{}}}", &text[span]),
         };
-        parts(text).into_iter().map(show).collect()
+        let is_known = |name: &str, _| matches!(name, "let" | "show" | "ptx");
+        parts(text, &is_known).into_iter().map(show).collect()
     }
 
     #[test]
@@ -178,11 +184,18 @@ mod tests {
 
     #[test]
     fn whatever_does_not_begin_with_a_magic_is_rust() {
-        for text in ["a\n  % b", "let a = 1;\n%let b = 2", "  %let a = 1", "% 3", "#[derive(Debug)]\nstruct A;", "// x"]
+        for text in ["a\n  % b", "let a = 1;\n%let b = 2", "  %lex a = 1", "% 3", "#[derive(Debug)]\nstruct A;", "// x"]
         {
             assert_eq!(show(text), format!("{{{text}}}"));
         }
         assert_eq!(show(" \n\n"), "");
+    }
+
+    #[test]
+    fn an_indented_line_is_a_magic_if_it_names_one() {
+        assert_eq!(show("  %let a = 1\n\t%show a"), "[%let|a = 1|][%show|a|]");
+        assert_eq!(show("%let a = 1\nlet x = a\n    %b;"), "[%let|a = 1|]{let x = a\n    %b;}");
+        assert_eq!(show(" %%ptx k\nbody"), "[%%ptx|k|body]");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::guest::{self, RustCells, completeness};
 use crate::launch::recovery::rebuild::recover;
 use crate::magics::declare::{complete, inspect};
 use crate::magics::registry::{find, names, unknown};
-use crate::magics::{self, Call, Kind, Part, help, parts};
+use crate::magics::{self, Call, Kind, Part, help};
 use crate::render::Output;
 use crate::workspace::{Context, Starter, Workspace};
 use warpbook_diagnostic::{Diagnostic, Result, Source};
@@ -140,7 +140,8 @@ impl Session {
     /// Candidates at a byte offset of the cell.
     pub fn complete(&mut self, cell: &str, cursor: usize) -> Completion {
         let line = cell[..cursor].rfind('\n').map_or(0, |newline| newline + 1);
-        let before = &cell[line..cursor];
+        let before = cell[line..cursor].trim_start();
+        let start = cursor - before.len();
         let typed = before.trim_start_matches('%');
         let signs = before.len() - typed.len();
         let is_word = |text: &str| text.chars().all(|c| c == '_' || c.is_ascii_alphanumeric());
@@ -152,7 +153,7 @@ impl Session {
                 names(kind).map(move |name| format!("{prefix}{name}"))
             });
             let matches = candidates.filter(|name| name.trim_start_matches('%').starts_with(typed)).collect();
-            return Completion { span: line..cursor, matches };
+            return Completion { span: start..cursor, matches };
         }
         match parts(cell).into_iter().find(|part| span_of(part).contains(&cursor) || span_of(part).end == cursor) {
             Some(Part::Magic { kind, name, arguments, .. }) if cursor <= arguments.end.max(name.end) + 1 => {
@@ -217,6 +218,11 @@ impl Session {
             _ => Completeness::Complete,
         }
     }
+}
+
+/// Takes a cell apart.
+fn parts(cell: &str) -> Vec<Part> {
+    magics::parts(cell, &|name, kind| find(name, kind).is_some())
 }
 
 /// The letters, digits and `_` that end at an offset.
