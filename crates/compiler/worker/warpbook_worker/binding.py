@@ -110,7 +110,14 @@ def given_arguments(task: CompileTask, jit: Any, known: set[str]) -> dict[str, A
     given = {name: python_value(value, scope) for name, value in zip(names, task["args"], strict=False)}
     for name, value in task["keywords"]:
         if name in given:
-            raise Refused(ErrorKind.ARGUMENT_TWICE, f"`{name}` is given twice", argument=name)
+            by_position = name in names[: len(task["args"])]
+            raise Refused(
+                ErrorKind.ARGUMENT_TWICE,
+                f"`{name}` is given twice" + (": by its position and by its name" if by_position else ""),
+                argument=name,
+                help=["there may be one argument too many before it"] if by_position else [],
+                notes=[parameters_note(jit)] if by_position else [],
+            )
         given[name] = python_value(value, scope)
     for name in given:
         if name not in names and name not in known:
