@@ -297,3 +297,77 @@ impl<'a> Typed<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::magics::declare::kinds::{BufferName, Device, List, Number, StageName, Switch};
+    use crate::magics::example::{Example, Needs};
+    use crate::magics::spec::Kind;
+    use warpbook_diagnostic::Source;
+
+    const STAGE: Argument<StageName> = Argument::required("STAGE", StageName::ENTRIES, "a stage");
+    const NAMES: Argument<BufferName> =
+        Argument::any("NAME", BufferName { placeholder: "NAME", scalars: false }, "buffers");
+    const COUNT: Argument<Number<u32>> =
+        Argument::option("--count", Number::new("N", "a number of steps").between(1, 400), "steps");
+    const DEVICES: Argument<List<Device>> = Argument::option("--devices", List::new("A,B", Device), "devices");
+    const FULL: Argument<Switch> = Argument::option("--full", Switch, "everything");
+
+    const SPEC: Spec = Spec {
+        name: "look",
+        kind: Kind::Line,
+        summary: "look at something",
+        arguments: &[&STAGE, &NAMES],
+        options: &[&COUNT, &DEVICES, &FULL],
+        details: "",
+        examples: &[Example { cell: "%look ptx", needs: Needs::Nothing, shows: "" }],
+    };
+
+    /// What is read of the arguments, or the code of the error, what is under its caret, and its first help.
+    fn read(arguments: &str) -> Result<String, (&'static str, String, String)> {
+        let text = format!("%look {arguments}");
+        let cell = Source::new("cell", text.as_str());
+        let call = Call { cell: &cell, name: 0..5, arguments: 6..text.len(), body: text.len()..text.len() };
+        match Typed::parse(&call, &SPEC, &Workspace::default()) {
+            Ok(typed) => {
+                let names: Vec<&str> = typed.all(&NAMES).map(|name| name.value.as_str()).collect();
+                let devices = typed.get(&DEVICES).into_iter().flatten().map(|device| &text[device.span.clone()]);
+                let devices: Vec<&str> = devices.collect();
+                let (stage, count, full) = (typed.get(&STAGE), typed.get(&COUNT), typed.has(&FULL));
+                Ok(format!("{stage:?} {names:?} {count:?} {devices:?} {full}"))
+            }
+            Err(error) => {
+                let caret = error.labels.first().map_or(String::new(), |label| text[label.span.clone()].to_owned());
+                Err((error.code, caret, error.help.first().cloned().unwrap_or_default()))
+            }
+        }
+    }
+
+    #[test]
+    fn options_stand_anywhere_and_lists_keep_the_places_of_their_parts() {
+        let read = |arguments| read(arguments).expect(arguments);
+        assert_eq!(read("ptx a, b c --full"), r#"Some(Ptx) ["a", "b", "c"] None [] true"#);
+        assert_eq!(read("--count=1_0 ptx a,b"), r#"Some(Ptx) ["a", "b"] Some(10) [] false"#);
+        assert_eq!(read("ptx --devices emu,cuda:1 a"), r#"Some(Ptx) ["a"] None ["emu", "cuda:1"] false"#);
+    }
+
+    #[test]
+    fn mistakes_are_placed_and_have_help() {
+        for (arguments, code, caret, help) in [
+            ("", "missing-argument", "%look", "usage: %look STAGE [NAME …] [--count N] [--devices A,B] [--full]"),
+            ("ptxx", "unknown-stage", "ptxx", "did you mean `ptx`?"),
+            ("ptx --ful", "unknown-option", "--ful", "did you mean `--full`?"),
+            ("ptx --count", "missing-value", "--count", ""),
+            ("ptx --count --full", "missing-value", "--count", ""),
+            ("ptx --count 401", "option-value", "401", ""),
+            ("ptx --full=3", "option-value", "3", ""),
+            ("ptx --devices emu,cuba:0", "unknown-device", "cuba:0", "did you mean `cuda:0`?"),
+            ("ptx --full --full", "option-twice", "--full", ""),
+            ("ptx 'a", "syntax", "'", ""),
+        ] {
+            let (found, place, first) = read(arguments).expect_err(arguments);
+            assert_eq!((found, place.as_str(), first.as_str()), (code, caret, help), "{arguments}");
+        }
+    }
+}
