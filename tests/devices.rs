@@ -130,7 +130,7 @@ fn wrong_words_are_told_with_what_is_right() {
         ("%device --keep", "usage", "`%device cuda:1 --keep`"),
         ("%device cuda:7", "no-gpu", "cuda"),
         ("%buf b = zeros(4) --device gpu", "unknown-device", "there is no device `gpu`"),
-        ("%buf b = zeros(4) --device", "missing-value", "`--device` needs a value"),
+        ("%buf b = zeros(4) --device", "missing-value", "`--device` needs a value: a device, such as emu"),
         ("%config snapshot 3", "unknown-setting", "did you mean `snapshots`?"),
         ("%config snapshots much", "setting-value", "8 GiB"),
         ("%launch add --on cuda:9", "unknown-kernel", "there is no kernel"),

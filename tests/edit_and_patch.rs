@@ -58,7 +58,7 @@ fn mistakes_are_shown_where_they_are() {
             ("%edit ptx bump --version 7", "it has: 1"),
             ("%edit ptx bump more", "no use for `more`"),
             ("%edit ttgir", "it has: ptx"),
-            ("%%patch cubin\nx → y", "one of: triton"),
+            ("%%patch cubin\nx → y", "no text to patch"),
         ],
     );
     check_refused(&mut Session::new(), &[("%edit ptx", "no kernel was compiled yet")]);

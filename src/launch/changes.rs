@@ -31,14 +31,14 @@ pub struct ChangedElements {
 /// A summary of a buffer's elements.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Values {
-    /// A summary of integers.
+    /// Of integers.
     Integers {
         /// The least element.
         least: i128,
         /// The largest element.
         largest: i128,
     },
-    /// A summary of floating-point numbers.
+    /// Of floating-point numbers.
     Floats {
         /// Least, largest and mean of the finite elements; `None` where there is no such element.
         finite: Option<[f64; 3]>,

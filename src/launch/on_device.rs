@@ -14,7 +14,7 @@ use warpbook_diagnostic::{Diagnostic, Result, code};
 
 /// A launch on a device.
 pub struct OnDevice {
-    /// The name of the device.
+    /// Its name.
     pub device: String,
     /// How long it took.
     pub elapsed: Duration,

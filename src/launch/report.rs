@@ -13,7 +13,7 @@ use warpbook_device::{Device, FunctionInfo, Occupancy, Timing};
 /// A stage that was gone through.
 #[derive(Clone, Debug)]
 pub struct StageTime {
-    /// The stage of the compiler.
+    /// The stage.
     pub stage: Stage,
     /// Time that it took.
     pub elapsed: Duration,

@@ -23,7 +23,7 @@ pub struct Given {
 pub enum Value {
     /// A buffer or a view of one.
     View(View),
-    /// A number, a bool, text or a data type.
+    /// A scalar.
     Scalar(Scalar),
     /// The name of a jit function.
     Function(String),
@@ -31,7 +31,7 @@ pub enum Value {
     Tuple(Vec<Given>),
     /// `tma(a, [128, 64])`: a host tensor descriptor.
     Descriptor {
-        /// The tensor that it describes.
+        /// The tensor.
         view: View,
         /// Extents of the block that one access moves.
         block: Vec<u32>,
@@ -70,7 +70,7 @@ impl Scope for HeaderScope<'_> {
 /// The arguments of a launch, evaluated.
 #[derive(Clone, Debug, Default)]
 pub struct Arguments {
-    /// Arguments by position.
+    /// Positional ones.
     pub positional: Vec<Given>,
     /// Keyword arguments and their names.
     pub keywords: Vec<(String, Given)>,

@@ -14,7 +14,7 @@ pub struct Example {
 /// What a session needs before an example works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Needs {
-    /// Nothing.
+    /// Nothing but an empty session.
     Nothing,
     /// The buffers `a`, `b` and `c`.
     Buffers,

@@ -26,7 +26,7 @@ pub struct Spec {
     pub summary: &'static str,
     /// Its positional arguments, in order.
     pub arguments: &'static [&'static dyn Declared],
-    /// Its options.
+    /// Its options, in the order of its help.
     pub options: &'static [&'static dyn Declared],
     /// More about it, in Markdown; each line is a paragraph.
     pub details: &'static str,

@@ -24,7 +24,7 @@ fn layouts_of_the_kernel_s_own_ttgir() {
     let outside = fails(&mut session, "%layout #mma --at 64,0");
     assert_eq!(
         (outside.message.as_str(), outside.help[0].as_str()),
-        ("[64, 0] is outside the tensor of 64×64", "the dimension 0 has 64 elements")
+        ("[64,0] is outside the tensor of 64×64", "the dimension 0 has 64 elements")
     );
     let huge = fails(&mut session, "%layout #mma --shape 16384x16384");
     assert_eq!(huge.message, "not drawn: 268435456 places");
@@ -104,7 +104,7 @@ fn descriptors_of_a_launch() {
     assert_eq!((&copy["moved"], &copy["filled"]), (&1024.into(), &1024.into()));
     assert!(output.html.expect("HTML").contains("red: outside the tensor"));
     assert_eq!(fails(&mut session, "%tma double a --at 48").code, "option-value");
-    assert_eq!(fails(&mut session, "%tma double a --at x,1").code, "option-value");
+    assert_eq!(fails(&mut session, "%tma double a --at x,1").help, ["`--at 128,64`"]);
 }
 
 const OWN: &str = "@triton.jit

@@ -9,16 +9,12 @@ use crate::magics::{self, Call, Example, Kind, Magic, Needs, Spec};
 use crate::render::Output;
 use crate::workspace::{Context, Kernel, Version, Workspace};
 use warpbook_compiler::{Stage, apply_patch};
-use warpbook_diagnostic::{Result, Source};
+use warpbook_diagnostic::{Diagnostic, Result, Source};
 
 /// `%%patch STAGE [KERNEL][GRID](ARGUMENTS) [--options]`.
 pub struct Patch;
 
-const STAGE: Argument<StageName> = Argument::required(
-    "STAGE",
-    StageName { stages: &[Stage::Triton, Stage::Gluon, Stage::Ttir, Stage::Ttgir, Stage::Llir, Stage::Ptx] },
-    "the stage whose text is changed",
-);
+const STAGE: Argument<StageName> = Argument::required("STAGE", StageName::ENTRIES, "the stage whose text is changed");
 const LAUNCH: Argument<Launch> = Argument::optional(
     "LAUNCH",
     Launch { versions: true, keywords: &[] },
@@ -56,6 +52,10 @@ impl Magic for Patch {
         let call = typed.call;
         let text = &*call.cell.text;
         let stage = *typed.required(&STAGE)?;
+        if stage == Stage::Cubin {
+            let error = Diagnostic::error("unknown-stage", "a cubin has no text to patch").at(typed.place(&STAGE), "");
+            return Err(error.help("`%%patch ptx` changes the text that it is made from"));
+        }
         let header = typed.get(&LAUNCH).cloned().unwrap_or_default();
         let named = header.name.as_ref().map(|(name, span)| (name.as_str(), span.clone()));
         let kernel = kernel(workspace, named, call)?;

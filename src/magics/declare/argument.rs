@@ -12,7 +12,7 @@ use warpbook_diagnostic::{Diagnostic, Result};
 pub enum Extent {
     /// No word: a switch.
     Nothing,
-    /// One word.
+    /// One word of the arguments.
     Word,
     /// One word, or nothing: `--bench`, `--bench 20`.
     MaybeWord,
@@ -25,7 +25,7 @@ pub enum Extent {
 pub enum Count {
     /// One or none.
     Optional,
-    /// Exactly one.
+    /// Exactly one value.
     Required,
     /// One or more; commas between them count as blanks.
     Several,
@@ -134,7 +134,7 @@ pub struct Argument<K> {
 }
 
 impl<K> Argument<K> {
-    /// An option.
+    /// An option, which may be left out.
     pub const fn option(name: &'static str, takes: K, help: &'static str) -> Self {
         Self { name, takes, count: Count::Optional, help }
     }
@@ -168,24 +168,24 @@ pub trait Declared: Sync {
     fn count(&self) -> Count;
     /// One line of help.
     fn help(&self) -> &'static str;
-    /// As [`Takes::placeholder`].
+    /// What stands for the value, as [`Takes::placeholder`].
     fn placeholder(&self) -> String;
-    /// As [`Takes::expected`].
+    /// What has to be given, as [`Takes::expected`].
     fn expected(&self) -> String;
-    /// As [`Takes::extent`].
+    /// How many words it takes, as [`Takes::extent`].
     fn extent(&self) -> Extent;
     /// As [`Takes::parse`].
     ///
     /// # Errors
     /// As [`Takes::parse`].
     fn parse(&self, input: &Input<'_>) -> Result<Box<dyn Any>>;
-    /// As [`Takes::without_value`].
+    /// The value of an option without one, as [`Takes::without_value`].
     fn without_value(&self) -> Option<Box<dyn Any>>;
-    /// As [`Takes::candidates`].
+    /// What completes it, as [`Takes::candidates`].
     fn candidates(&self, typed: &str, workspace: &Workspace) -> Candidates;
-    /// As [`Takes::takes_word`].
+    /// True if a word is its own, as [`Takes::takes_word`].
     fn takes_word(&self, text: &str, next_claims: bool, workspace: &Workspace) -> bool;
-    /// As [`Takes::claims`].
+    /// True if it claims a word, as [`Takes::claims`].
     fn claims(&self, text: &str, is_alone: bool, workspace: &Workspace) -> bool;
 
     /// The argument as it is written: `--count N`, `--full`, `STAGE`.

@@ -91,7 +91,7 @@ impl Shown {
         }
     }
 
-    /// The bits as the type says, in digits.
+    /// In digits.
     pub fn text(self, bits: u64) -> String {
         match self {
             Self::Element(dtype) => match dtype.decode(&bits.to_le_bytes()) {

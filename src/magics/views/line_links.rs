@@ -35,10 +35,10 @@ pub struct TracedLine {
     pub ptx_line: Option<u32>,
 }
 
-/// One stage with the links of its lines.
+/// One stage.
 #[derive(Clone, Debug)]
 pub struct TracedStage {
-    /// The stage of the compiler.
+    /// Which.
     pub stage: Stage,
     /// Its lines, without debug information.
     pub lines: Vec<TracedLine>,
@@ -122,7 +122,7 @@ fn fill(lines: &mut [TracedLine], notation: Notation) {
     }
 }
 
-/// All stages of a version, linked line by line.
+/// All stages.
 #[derive(Clone, Debug)]
 pub struct Trace {
     /// In the order of lowering.

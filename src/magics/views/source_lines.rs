@@ -12,7 +12,7 @@ use warpbook_device::emulation::Line;
 pub struct Spot {
     /// The file as debug information names it; `None` for the kernel's own text.
     pub file: Option<String>,
-    /// The number of the line, from 1.
+    /// From 1.
     pub line: u32,
 }
 
@@ -23,7 +23,7 @@ pub struct Texts {
     /// How debug information names that text: `matmul.py`.
     pub path: String,
     own: Arc<str>,
-    /// The text of the PTX.
+    /// The PTX.
     pub ptx: Option<Arc<str>>,
     /// Paths and texts of cells that define what the kernel uses.
     others: Vec<(String, Arc<str>)>,

@@ -19,9 +19,9 @@ pub const KERNEL: Argument<Kernel> = Argument::optional(
 /// A version of a kernel.
 #[derive(Clone)]
 pub struct Subject {
-    /// The kernel's name.
+    /// The kernel.
     pub name: String,
-    /// The version that is shown.
+    /// The version.
     pub version: Version,
 }
 

@@ -53,11 +53,11 @@ impl Takes for Expression {
 /// A name and the expression that it is to stand for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Assignment {
-    /// The name.
+    /// The name that is assigned to.
     pub name: String,
     /// Bytes of the name.
     pub span: Range<usize>,
-    /// The expression.
+    /// The expression that the name stands for.
     pub value: Expr,
 }
 
@@ -68,7 +68,7 @@ pub struct Assignments {
     pub placeholder: &'static str,
     /// The number of assignments at most.
     pub most: usize,
-    /// As [`Expression::names`].
+    /// Names that complete it, as [`Expression::names`].
     pub names: fn() -> Vec<String>,
 }
 

@@ -1,4 +1,4 @@
-//! Files.
+//! Paths of files, with completion from the file system.
 
 use super::values::Placed;
 use crate::magics::declare::argument::{Candidates, Input, Takes};
@@ -13,7 +13,7 @@ const OFFERED: usize = 200;
 pub struct FilePath {
     /// Stands for the path in usage lines.
     pub placeholder: &'static str,
-    /// As [`Takes::expected`].
+    /// What has to be given, as [`Takes::expected`].
     pub expected: &'static str,
     /// Extensions, without the point, of the files that completion offers; all if empty.
     pub extensions: &'static [&'static str],

@@ -47,7 +47,7 @@ impl Takes for Coordinates {
 
     fn parse(&self, input: &Input<'_>) -> Result<Vec<i32>> {
         let parts: Option<Vec<i32>> = inside(input.text).split(',').map(|part| part.trim().parse().ok()).collect();
-        parts.ok_or_else(|| input.refuse(&self.expected()))
+        parts.ok_or_else(|| input.refuse(&self.expected()).help(format!("`{} 128,64`", input.name)))
     }
 }
 

@@ -269,7 +269,7 @@ pub struct StageName {
 impl StageName {
     /// The stages that a cell can enter at.
     pub const ENTRIES: Self = Self { stages: &Stage::ENTRIES };
-    /// Every stage.
+    /// Every stage of the compiler.
     pub const ALL: Self = Self {
         stages: &[
             Stage::Triton,

@@ -276,9 +276,9 @@ impl<K: Takes> Takes for Maybe<K> {
 pub struct Text {
     /// Stands for the value in usage lines.
     pub placeholder: &'static str,
-    /// As [`Takes::expected`].
+    /// What has to be given, as [`Takes::expected`].
     pub expected: &'static str,
-    /// As [`Takes::claims`].
+    /// True if a word is a value of this, as [`Takes::claims`].
     pub claims: fn(&str, bool, &Workspace) -> bool,
     /// Names that complete it.
     pub names: fn(&Workspace) -> Vec<String>,

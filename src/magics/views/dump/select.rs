@@ -12,7 +12,7 @@ use warpbook_ir::values::Definition;
 /// One level: a program's coordinate, or the iteration of a loop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Which {
-    /// This one.
+    /// This one alone.
     One(u32),
     /// All of them, along a dimension of their own.
     All,

@@ -12,7 +12,7 @@ use warpbook_ir::values::Definition;
 pub struct Wanted {
     /// Its definition in the text.
     pub definition: Definition,
-    /// The type of the value.
+    /// Its type.
     pub ty: ValueType,
     /// The name of the buffer that it becomes.
     pub buffer: String,

@@ -237,7 +237,8 @@ fn at(numbers: &[i32], whole: &[u32], counting: usize, span: &std::ops::Range<us
     if let Some(dimension) =
         (0..shape.len()).find(|&at| u32::try_from(numbers[at]).map_or(true, |number| number >= shape[at]))
     {
-        let message = format!("{numbers:?} is outside the tensor of {}", by_x(shape));
+        let written: Vec<String> = numbers.iter().map(i32::to_string).collect();
+        let message = format!("[{}] is outside the tensor of {}", written.join(","), by_x(shape));
         return Err(refuse(message, format!("the dimension {dimension} has {} elements", shape[dimension])));
     }
     Ok(numbers.iter().filter_map(|number| u32::try_from(*number).ok()).collect())

@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use warpbook_ir::layout::{Rule, aliases};
 use warpbook_ir::shaped::{self, Operation, Shaped};
 
-/// The text of a stage and its operations.
+/// The text.
 pub struct Source<'a> {
     text: &'a str,
     /// `#mma` with its attribute.
     pub aliases: HashMap<&'a str, &'a str>,
-    /// Its operations, in order.
+    /// In order.
     pub operations: Vec<Operation>,
     /// Of the Triton that compiles it.
     pub rule: Rule,

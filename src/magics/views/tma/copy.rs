@@ -19,7 +19,7 @@ pub struct Row {
     pub shared: u32,
 }
 
-/// A copy of a box between global and shared memory.
+/// A copy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Copy {
     /// Rows, as many as there are.

@@ -13,7 +13,7 @@ use warpbook_ir::shaped;
 use warpbook_ptx::isa::Mnemonic;
 use warpbook_ptx::lines;
 
-/// A tensor descriptor of a kernel.
+/// One descriptor.
 #[derive(Clone, Debug)]
 pub struct Found {
     /// The parameter's name, or the value of the TTGIR.

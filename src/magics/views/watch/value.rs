@@ -64,7 +64,7 @@ pub struct InLaunch {
     pub lanes: Vec<u32>,
 }
 
-/// Shows which registers hold a value of the TTGIR.
+/// The view.
 pub fn watch_value(
     subject: &Subject,
     span: &Range<usize>,
