@@ -24,7 +24,7 @@ pub enum Needs {
     File,
     /// The buffers, and the PTX kernel `scale`, launched.
     Kernel,
-    /// A Python with Triton.
+    /// The buffers, and a Python with Triton.
     Triton,
     /// The buffers, and the Triton kernel `matmul`, launched.
     Matmul,
@@ -50,6 +50,15 @@ pub const SCALE: &str = concat!("%%ptx scale[1](c)\n", include_str!("examples/sc
 /// A kernel in Triton: one program for each tile of `c`.
 pub const MATMUL: &str = concat!("%%triton matmul[2, 2](a, b, c, 64, BLOCK=32)\n", include_str!("examples/matmul.py"));
 
+/// A kernel in Triton IR that writes 128 sevens.
+pub const TTIR: &str = concat!("%%ttir fill[1](c)\n", include_str!("examples/fill.ttir"));
+
+/// The same kernel in Triton GPU IR, with a layout.
+pub const TTGIR: &str = concat!("%%ttgir fill[1](c)\n", include_str!("examples/fill.ttgir"));
+
+/// The same kernel in LLVM IR.
+pub const LLIR: &str = concat!("%%llir fill[1](c)\n", include_str!("examples/fill.ll"));
+
 /// A kernel in Triton that moves tiles through tensor descriptors.
 const COPY: &str =
     concat!("%%triton copy[2](tma(a, [32, 64]), tma(d, [32, 64]), BLOCK=32)\n", include_str!("examples/copy.py"));
@@ -73,8 +82,8 @@ impl Needs {
     /// The cells that make what is needed, as far as cells can.
     pub const fn cells(self) -> &'static [&'static str] {
         match self {
-            Self::Nothing | Self::Triton => &[],
-            Self::Buffers | Self::Gpu => &[BUFFERS],
+            Self::Nothing => &[],
+            Self::Buffers | Self::Triton | Self::Gpu => &[BUFFERS],
             Self::Product => &[BUFFERS, "%buf c = (a @ b).to(f32)"],
             Self::File => &[BUFFERS, "%save a a.npy\n%save a b all.safetensors"],
             Self::Kernel => &[BUFFERS, SCALE],
@@ -99,7 +108,7 @@ impl Needs {
             Self::Product => "with `c` as the product of `a` and `b`",
             Self::File => "with the files `a.npy` and `all.safetensors`",
             Self::Kernel => "after the kernel `scale`",
-            Self::Triton => "with Triton",
+            Self::Triton => "with the buffers `a`, `b` and `c`",
             Self::Matmul => "after the kernel `matmul`",
             Self::Versions => "after two versions of the kernel `matmul`",
             Self::Descriptors => "after the kernel `copy`",

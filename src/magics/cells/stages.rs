@@ -20,7 +20,7 @@ use crate::launch::report::Implied;
 use crate::launch::value::{Given, Value};
 use crate::magics::declare::kinds::{Launch, Placed};
 use crate::magics::declare::{Argument, Takes, Typed};
-use crate::magics::example::{MATMUL, SCALE};
+use crate::magics::example::{LLIR, MATMUL, SCALE, TTGIR, TTIR};
 use crate::magics::launch_report;
 use crate::magics::settings::place;
 use crate::magics::{Call, Example, Kind, Magic, Needs, Spec};
@@ -84,21 +84,21 @@ impl Magic for StageMagic {
                 "compile Triton IR and launch it",
                 "The body is MLIR text; `%edit ttir` puts a kernel's own into a cell.",
                 MLIR_OPTIONS,
-                &[]
+                &[Example { cell: TTIR, needs: Needs::Triton, shows: "fill v1 (from ttir)" }]
             ),
             Stage::Ttgir => spec!(
                 "ttgir",
                 "compile Triton GPU IR and launch it",
                 "The body is MLIR text; `%edit ttgir` puts a kernel's own into a cell.",
                 MLIR_OPTIONS,
-                &[]
+                &[Example { cell: TTGIR, needs: Needs::Triton, shows: "fill v1 (from ttgir)" }]
             ),
             Stage::Llir => spec!(
                 "llir",
                 "compile LLVM IR and launch it",
                 "The body is LLVM IR for NVPTX; `%edit llir` puts a kernel's own into a cell.",
                 STAGE_OPTIONS,
-                &[]
+                &[Example { cell: LLIR, needs: Needs::Triton, shows: "fill v1 (from llir)" }]
             ),
             Stage::Ptx => spec!(
                 "ptx",
