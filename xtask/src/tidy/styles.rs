@@ -204,7 +204,7 @@ mod tests {
     fn a_sheet_keeps_to_its_own() {
         let tokens = ("tokens", ".wb-output { --wb-size: 12px; }");
         let fine = ("grid", ".wb-output .wb-grid-cell,\n.wb-output .wb-grid-cell b { font-size: var(--wb-size); }");
-        assert_eq!(problems(&[tokens, fine], "div.wb-grid-cell"), Vec::<String>::new());
+        assert_eq!(problems(&[tokens, fine], "div.wb-output div.wb-grid-cell"), Vec::<String>::new());
         for wrong in [
             "td { margin: 0; }",
             ".wb-output .wb-grid-cell .wb-table { margin: 0; }",
@@ -212,9 +212,12 @@ mod tests {
             ".wb-output .wb-grid-cell { color: var(--wb-unknown); }",
             ".wb-output .wb-grid-unused { margin: 0; }",
         ] {
-            let found = problems(&[tokens, ("grid", wrong)], "div.wb-grid-cell");
+            let found = problems(&[tokens, ("grid", wrong)], "div.wb-output div.wb-grid-cell");
             assert!(!found.is_empty(), "{wrong}");
         }
-        assert_eq!(problems(&[tokens, fine], "div.wb-grid-cell.wb-grid-odd"), ["user.rs: no sheet has `.wb-grid-odd`"]);
+        assert_eq!(
+            problems(&[tokens, fine], "div.wb-output div.wb-grid-cell.wb-grid-odd"),
+            ["user.rs: no sheet has `.wb-grid-odd`"]
+        );
     }
 }
