@@ -137,7 +137,7 @@ pub enum Cause {
     Fault(Fault),
     /// A limit of the launch.
     Limit(Limit),
-    /// The reader.
+    /// The reader interrupted the launch.
     Cancelled(Cancelled),
     /// What the emulator lacks.
     Unsupported(Unsupported),

@@ -128,7 +128,7 @@ pub enum Answer {
     },
     /// The worker cannot import Triton, and ends.
     Failed {
-        /// The exception.
+        /// What Python said when the import failed.
         reason: String,
     },
     /// A stage or a pass begins.
@@ -157,7 +157,7 @@ pub struct Done {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// It succeeded.
+    /// The request succeeded; its result.
     Result(TaskResult),
     /// It was refused, or raised an exception.
     Error(ErrorReport),

@@ -14,7 +14,7 @@ pub(crate) struct Arrival {
     /// Threads that complete it; `None` for all of the block.
     pub threads: Option<u32>,
     pub mask: u32,
-    /// Its instruction.
+    /// Index of the instruction that arrived.
     pub pc: u32,
     pub waits: bool,
     /// Kind, destination, and the lanes whose predicate holds.
