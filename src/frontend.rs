@@ -2,12 +2,12 @@
 
 use crate::render::Output;
 
-/// Which standard stream.
+/// A standard stream of the cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stream {
-    /// Standard output.
+    /// Standard output: `stdout` in Jupyter's `stream` messages.
     Stdout,
-    /// Standard error.
+    /// Standard error: `stderr` in Jupyter's `stream` messages.
     Stderr,
 }
 

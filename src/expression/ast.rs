@@ -5,7 +5,7 @@ use std::ops::Range;
 /// An expression and its place in the cell.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Expr {
-    /// What it is.
+    /// The kind of the expression, with its parts.
     pub kind: ExprKind,
     /// Bytes of the text that was parsed (the whole cell, when the parser was given a sub-range of it).
     pub span: Range<usize>,
@@ -59,7 +59,7 @@ pub enum ExprKind {
     Attribute(Box<Expr>, String),
     /// `f(x, k=v)`, `a.stride(0)`
     Call {
-        /// What is called.
+        /// The function that is called.
         callee: Box<Expr>,
         /// Positional arguments, in order.
         args: Vec<Expr>,
@@ -88,7 +88,7 @@ pub enum ExprKind {
 }
 
 impl Expr {
-    /// Calls `visit` with this expression and, where that says so, with every one inside of it, in order.
+    /// Calls `visit` with this expression, and with the expressions inside it if `visit` returns true, in order.
     pub fn walk<'a>(&'a self, visit: &mut dyn FnMut(&'a Self) -> bool) {
         if !visit(self) {
             return;

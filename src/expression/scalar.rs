@@ -26,7 +26,7 @@ pub enum Scalar {
 }
 
 impl Scalar {
-    /// As an integer; a bool is 0 or 1.
+    /// The value as an integer; a bool is 0 or 1. `None` for other kinds.
     pub fn as_int(&self) -> Option<i64> {
         match self {
             Self::Int(value) => Some(*value),
@@ -35,7 +35,7 @@ impl Scalar {
         }
     }
 
-    /// As a number.
+    /// The value as a double. `None` if it is not a number.
     pub fn as_float(&self) -> Option<f64> {
         match self {
             Self::Float(value) => Some(*value),
@@ -56,7 +56,7 @@ impl Scalar {
         }
     }
 
-    /// What kind of value it is, for messages.
+    /// The kind of value in words, for messages: `an integer`.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Int(_) => "an integer",
@@ -90,7 +90,7 @@ impl fmt::Display for Scalar {
     }
 }
 
-/// What names mean where an expression stands.
+/// Gives names their values in an expression.
 pub trait Scope {
     /// The value of a name.
     fn name(&self, name: &str) -> Option<Scalar>;

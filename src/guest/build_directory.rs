@@ -33,7 +33,7 @@ impl BuildDirectory {
         Ok(Self { directory, _in_use: in_use })
     }
 
-    /// Its path.
+    /// Path of the directory on this machine.
     pub fn path(&self) -> &Path {
         self.directory.path()
     }

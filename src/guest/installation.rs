@@ -30,19 +30,19 @@ const VARIABLE: &str = "WARPBOOK_RUST_HOST";
 pub enum Search {
     /// A host that speaks the kernel's protocol, started.
     Usable {
-        /// The host's program.
+        /// Path of the host's executable.
         program: PathBuf,
-        /// The host.
+        /// The host that was started from it and has answered.
         host: Host,
     },
     /// A program that cannot be used, and no other.
     Unusable {
-        /// The program.
+        /// Path of the executable that was tried.
         program: PathBuf,
-        /// Why it cannot be used.
+        /// Why it could not be started.
         error: StartError,
     },
-    /// No program.
+    /// No executable of the host was found.
     Nothing,
 }
 

@@ -83,7 +83,7 @@ fn check_constants(binding: &Binding, arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// What the launch gave for a parameter of the Python function.
+/// The launch's argument for a parameter of the Python function.
 fn find<'a>(binding: &Binding, param: &BoundParam, arguments: &'a Arguments) -> Option<&'a Given> {
     let position = binding.names.iter().position(|name| *name == param.name);
     let given = position.and_then(|position| arguments.positional.get(position));

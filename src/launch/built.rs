@@ -11,10 +11,10 @@ use warpbook_compiler::meta::resources;
 use warpbook_compiler::{Binding, CompileRequest, Compiled, ParamKind, Stage};
 use warpbook_diagnostic::{Diagnostic, Result, Source};
 
-/// What an edited text is compiled with again, of the options that its version was compiled with.
+/// Options of a version that an edited text is compiled with again.
 const INHERITED: [&str; 5] = ["num_warps", "num_stages", "num_ctas", "maxnreg", "enable_fp_fusion"];
 
-/// What was compiled, and how it is launched.
+/// A compiled kernel, and how it is launched.
 pub struct Built {
     /// The kernel's name.
     pub kernel: String,
@@ -103,15 +103,15 @@ pub fn new_version(compiled: Compiled, request: CompileRequest, entered: Stage, 
     }
 }
 
-/// How Python-level arguments became the parameters of the version that a text was made from, where that still fits.
+/// How Python-level arguments became the parameters of the parent version, if that still fits the edited text.
 pub fn binding_of_parent<'a>(compiled: &Compiled, parent: &'a Version) -> Option<&'a Binding> {
     let params = &compiled.meta.params.value;
     let tensor_maps = params.iter().any(|param| param.kind == ParamKind::TensorMap);
     parent.binding.as_deref().filter(|binding| binding.compiled_params(tensor_maps) == params.len())
 }
 
-/// Gives a request the options of the version that was edited, but for those that it has itself or that its text says.
-/// Returns those that neither says.
+/// Gives a request the options of the version that was edited, except those that the request or its text sets. Returns
+/// the options that neither sets.
 pub fn inherit(request: &mut CompileRequest, parent: &Version) -> Option<Implied> {
     let mut implied = Vec::new();
     for (name, value) in &parent.options {
@@ -131,7 +131,7 @@ pub fn inherit(request: &mut CompileRequest, parent: &Version) -> Option<Implied
     (!implied.is_empty()).then_some(Implied::Inherited { version: parent.number, options: implied })
 }
 
-/// What the autotuner, heuristics and defaults chose, which the header does not say.
+/// Constants that the autotuner, heuristics and defaults chose; `None` if the header sets them all.
 pub fn chosen_by_kernel(binding: &Binding, arguments: &Arguments) -> Option<Implied> {
     let Arguments { positional, keywords } = arguments;
     let given = |name: &String| {

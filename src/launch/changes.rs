@@ -9,7 +9,7 @@ pub struct Change {
     pub buffer: String,
     /// The type of its elements.
     pub dtype: Dtype,
-    /// Its extents, outermost first.
+    /// Extents of the buffer, outermost first.
     pub shape: Vec<usize>,
     /// The elements that changed; `None` where the buffer is too large to keep a copy of, and only a digest is known.
     pub elements: Option<ChangedElements>,
@@ -24,21 +24,21 @@ pub struct ChangedElements {
     pub all: usize,
     /// Indices of the first element that changed, outermost first.
     pub first: Vec<usize>,
-    /// What the whole buffer holds now.
+    /// Summary of the whole buffer after the launch.
     pub values: Values,
 }
 
 /// A summary of a buffer's elements.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Values {
-    /// Of integers.
+    /// A buffer of integers.
     Integers {
         /// The least element.
         least: i128,
         /// The largest element.
         largest: i128,
     },
-    /// Of floating-point numbers.
+    /// A buffer of floating-point numbers.
     Floats {
         /// Least, largest and mean of the finite elements; `None` where there is no such element.
         finite: Option<[f64; 3]>,
@@ -50,7 +50,7 @@ pub enum Values {
 }
 
 impl Change {
-    /// What is different in a buffer; `None` if nothing is.
+    /// The difference between two contents of a buffer; `None` if there is none.
     pub fn between(before: &[u8], after: &[u8], buffer: &Buffer) -> Option<Self> {
         let size = buffer.dtype.size();
         let (old, new) = (before.chunks_exact(size), after.chunks_exact(size));

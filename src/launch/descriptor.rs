@@ -10,7 +10,7 @@ use warpbook_compiler::meta::{GivenArgument, GivenKind};
 use warpbook_device::{Device, Interleave, Swizzle, TensorMap, TensorMapType, View};
 use warpbook_diagnostic::{Diagnostic, Result};
 
-/// What Triton's launcher asks the driver for: 128 bytes.
+/// L2 promotion that Triton's launcher gives to the driver: 128 bytes.
 const L2_PROMOTION: u8 = 2;
 
 /// The descriptor in `tma(a, [128, 64], swizzle=128)`; `None` for any other expression.

@@ -34,7 +34,7 @@ pub fn counters(plan: &LaunchPlan, workspace: &mut Workspace, context: Context<'
     }
 }
 
-/// Whether a device runs what was compiled for a target: its machine code, or its PTX where the emulator stands in.
+/// True if a device runs what was compiled for a target: its machine code, or its PTX where the emulator stands in.
 fn runs(device: &dyn Device, target: Target) -> bool {
     takes_cubin(device, target) || (!device.runs_machine_code() && device.capability() == target.0)
 }
@@ -82,7 +82,7 @@ pub fn by_turns(
     timed.map_err(|error| error.note(kept))
 }
 
-/// Does something with a version's launch; an error is told in the version's own text.
+/// Runs `work` with a version's launch; an error gets the version's own text as its source.
 fn with_launch<T>(
     plan: &LaunchPlan,
     workspace: &mut Workspace,

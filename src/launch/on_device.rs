@@ -12,17 +12,17 @@ use crate::workspace::{Context, Workspace};
 use warpbook_device::LaunchReport;
 use warpbook_diagnostic::{Diagnostic, Result, code};
 
-/// A launch on a device.
+/// One launch of the same kernel on one of several devices.
 pub struct OnDevice {
-    /// Its name.
+    /// Name of the device: `emu:sm_80`, `cuda:0`.
     pub device: String,
-    /// How long it took.
+    /// Wall time of the launch on this device.
     pub elapsed: Duration,
-    /// What the device says.
+    /// The device's own report of the launch.
     pub report: LaunchReport,
-    /// What the buffers held after it.
+    /// Contents of the buffers after the launch.
     pub after: Snapshot,
-    /// What has to be known of its arithmetic.
+    /// Where the arithmetic may differ from a GPU's.
     pub arithmetic: Arithmetic,
 }
 

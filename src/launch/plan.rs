@@ -12,25 +12,25 @@ use warpbook_device::TimingPlan;
 use warpbook_device::emulation::Observe;
 use warpbook_diagnostic::Source;
 
-/// How a launch is run, beyond what the kernel and its arguments say.
+/// How a launch runs, beyond the kernel and its arguments.
 #[derive(Clone, Debug, Default)]
 pub struct How {
     /// The repetitions that are timed (`--bench`); `None` times nothing.
     pub timing: Option<TimingPlan>,
     /// Time after which a launch is ended (`--timeout`).
     pub timeout: Option<Duration>,
-    /// What only the emulator does with a launch.
+    /// Settings of a launch that only the emulator has.
     pub emulation: Emulation,
 }
 
-/// What only the emulator does with a launch.
+/// Settings of a launch that only the emulator has.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Emulation {
     /// True if it looks for races, missing waits and fences, and reads of what nothing wrote (`--check`).
     pub check: bool,
     /// The order of warps (`--seed`); 0 is the usual one.
     pub seed: u64,
-    /// What is observed of the run.
+    /// What the run records.
     pub observe: Option<Observe>,
 }
 

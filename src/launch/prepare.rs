@@ -23,7 +23,7 @@ pub struct Prepared {
     pub arguments: Arguments,
     /// Memory that was allocated for this launch alone: address and bytes.
     pub allocated: Vec<(u64, u64)>,
-    /// True if nothing says how much dynamic shared memory is needed.
+    /// True if the amount of dynamic shared memory is a guess, because no text gives it.
     pub guessed_shared: bool,
 }
 
@@ -214,7 +214,8 @@ pub fn with_prepared<T>(
     outcome
 }
 
-/// What a grid may name besides the workspace: keyword values, and the constants that the kernel was compiled with.
+/// Names that a grid may use besides the workspace: keyword values, and the constants that the kernel was compiled
+/// with.
 fn grid_constants(plan: &LaunchPlan, arguments: &Arguments) -> Vec<(String, Scalar)> {
     let mut constants: Vec<(String, Scalar)> = arguments
         .keywords

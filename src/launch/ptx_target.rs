@@ -1,4 +1,4 @@
-//! Whether PTX that was written for one architecture runs on another.
+//! Decides if PTX that was written for one architecture runs on another.
 
 use warpbook_compiler::Target;
 use warpbook_diagnostic::{Diagnostic, Result};

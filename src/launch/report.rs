@@ -13,9 +13,9 @@ use warpbook_device::{Device, FunctionInfo, Occupancy, Timing};
 /// A stage that was gone through.
 #[derive(Clone, Debug)]
 pub struct StageTime {
-    /// The stage.
+    /// The stage that the compiler produced.
     pub stage: Stage,
-    /// Time that it took.
+    /// Time that the compiler took for it.
     pub elapsed: Duration,
     /// True if it came from the cache.
     pub cached: bool,
@@ -26,7 +26,7 @@ pub struct StageTime {
 pub struct LaunchFacts {
     /// Number of programs along each axis.
     pub grid: [u32; 3],
-    /// The device's name.
+    /// Name of the device: `emu:sm_80`, `cuda:0`.
     pub device: String,
     /// Model and driver of a GPU; `None` on the emulator.
     pub description: Option<String>,
@@ -36,35 +36,35 @@ pub struct LaunchFacts {
     pub elapsed: Duration,
     /// Wall time in the process that owns the GPU.
     pub host: Option<Duration>,
-    /// What the cell did around and for the launch, with its time: for who wants to know where it goes.
+    /// The parts of the cell's time, with a name for each.
     pub parts: Vec<(&'static str, Duration)>,
     /// Times of repeated launches (`--bench`).
     pub timing: Option<Timing>,
-    /// What the function takes as a GPU has loaded it.
+    /// Resources of the function as a GPU has loaded it.
     pub function: Option<FunctionInfo>,
-    /// What the driver's compiler had to say where it made the code from PTX; empty where it had the code already.
+    /// Log of the driver's compiler where it made the code from PTX; empty if the code was loaded before.
     pub driver_log: Option<String>,
-    /// How many blocks an SM holds, where the device tells.
+    /// Number of blocks that fit on an SM, if the device reports it.
     pub occupancy: Option<Occupancy>,
     /// Warp instructions executed, where the device counts them.
     pub warp_instructions: Option<u64>,
-    /// What has to be known of an emulated launch's arithmetic.
+    /// Where the arithmetic of an emulated launch may differ from a GPU's.
     pub arithmetic: Arithmetic,
-    /// What the checks looked at, where they were wanted; they found nothing.
+    /// What the checks covered, if they were on. They found no fault.
     pub checked: Option<CheckReport>,
-    /// What the emulator counted.
+    /// Instructions and memory accesses, where the launch counted them (emulator).
     pub counters: Option<Counters>,
     /// The buffers that hold something else than before.
     pub changes: Vec<Change>,
-    /// What had to be made again because the device was lost before the launch.
+    /// What had to be restored because the device was lost before the launch.
     pub rebuilt: Rebuilt,
-    /// Dynamic shared memory, where nothing says how much the kernel needs.
+    /// The guessed amount of dynamic shared memory, if no text gives it.
     pub guessed_shared: Option<GuessedShared>,
     /// Warnings of the device, one sentence each.
     pub warnings: Vec<String>,
 }
 
-/// Dynamic shared memory that was given to a kernel of which nothing says how much it needs.
+/// Dynamic shared memory of a kernel whose text does not give the amount.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GuessedShared {
     /// Bytes that it was given.
@@ -73,7 +73,7 @@ pub struct GuessedShared {
     pub touched: Option<u32>,
 }
 
-/// What has to be known of an emulated launch's arithmetic; nothing of a GPU's own.
+/// Where the arithmetic of an emulated launch may differ from a GPU's. Empty for a GPU.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Arithmetic {
     /// The compute capability whose arithmetic is modelled and was not compared with hardware.

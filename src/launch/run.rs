@@ -55,7 +55,7 @@ pub fn run(plan: &LaunchPlan, workspace: &mut Workspace, context: Context<'_>) -
     Ok(done.facts(plan, workspace.device.as_ref()))
 }
 
-/// What the buffers hold now. A device that is lost is started again first; what had to be made again then comes with it.
+/// Contents of the buffers now. A lost device is restarted first, and its buffers are restored.
 fn remember(workspace: &mut Workspace, context: Context<'_>) -> Result<(Snapshot, Rebuilt)> {
     let place = workspace.device.place();
     let rebuilt = recover(place, workspace, context)?;
@@ -69,7 +69,7 @@ fn remember(workspace: &mut Workspace, context: Context<'_>) -> Result<(Snapshot
     }
 }
 
-/// What came of a launch that ended well.
+/// The result of a launch that succeeded.
 struct Outcome {
     report: LaunchReport,
     timing: Option<Timing>,
@@ -111,7 +111,8 @@ fn launch(
     Ok(Outcome { report, timing, changes, written })
 }
 
-/// A launch that failed: buffers get their values back, and the error says where and why, as far as can be known.
+/// Ends a launch that failed: restores the buffers, and adds to the error where and why it failed, as far as can be
+/// known.
 fn failed(
     plan: &LaunchPlan,
     error: Diagnostic,
@@ -213,7 +214,7 @@ impl Done {
     }
 }
 
-/// Where the time of a cell goes.
+/// Measures the parts of a cell's time.
 struct Stopwatch {
     parts: Vec<(&'static str, Duration)>,
     since: Instant,

@@ -66,7 +66,7 @@ impl Snapshot {
         Ok(snapshot)
     }
 
-    /// What a buffer held.
+    /// The saved contents of a buffer.
     pub fn contents(&self, name: &str) -> Option<&Arc<[u8]>> {
         self.saved.iter().find(|(known, _)| known == name).map(|(_, bytes)| bytes)
     }
@@ -98,7 +98,7 @@ impl Snapshot {
         bytes.map(|(name, _)| name.as_str()).chain(digests.map(|(name, _)| name.as_str())).collect()
     }
 
-    /// What is different from an earlier snapshot, in the order of the workspace.
+    /// Changes since an earlier snapshot, in the order of the workspace.
     pub fn changes_since(&self, before: &Self, buffers: &Buffers) -> Vec<Change> {
         let mut found = Vec::new();
         for buffer in buffers.iter() {

@@ -6,7 +6,8 @@ use std::time::Duration;
 use warpbook_diagnostic::{Diagnostic, Result, code};
 use warpbook_process::cancel::Cancel;
 
-/// Does `work` under a token that is cancelled when `cancel` is, or when the time is over; then the error says so.
+/// Runs `work` under a token that is cancelled by `cancel` or when the time limit is over. Fails with a timeout in the
+/// second case.
 pub fn limited<T>(limit: Option<Duration>, cancel: &Cancel, work: impl FnOnce(&Cancel) -> Result<T>) -> Result<T> {
     let Some(limit) = limit else { return work(cancel) };
     let inner = Cancel::new();

@@ -12,18 +12,18 @@ use warpbook_diagnostic::{Diagnostic, Result};
 /// An argument as it stands in the header, evaluated.
 #[derive(Clone, Debug)]
 pub struct Given {
-    /// What it is.
+    /// The evaluated value.
     pub value: Value,
-    /// Its bytes in the cell.
+    /// Bytes of the argument in the cell, for the labels of errors.
     pub span: Range<usize>,
 }
 
-/// The value of an argument.
+/// The value of one argument of a launch.
 #[derive(Clone, Debug)]
 pub enum Value {
     /// A buffer or a view of one.
     View(View),
-    /// A scalar.
+    /// An integer, float, boolean, string, tuple or data type.
     Scalar(Scalar),
     /// The name of a jit function.
     Function(String),
@@ -31,7 +31,7 @@ pub enum Value {
     Tuple(Vec<Given>),
     /// `tma(a, [128, 64])`: a host tensor descriptor.
     Descriptor {
-        /// The tensor.
+        /// The tensor, or the part of one, that the descriptor addresses.
         view: View,
         /// Extents of the block that one access moves.
         block: Vec<u32>,
@@ -42,7 +42,7 @@ pub enum Value {
     Addresses(Vec<u64>),
 }
 
-/// What the names of a header mean: its keyword values, the kernel's constants, the workspace's names.
+/// Gives the names of a header their values: keyword values, the kernel's constants, the workspace's names.
 pub struct HeaderScope<'a> {
     /// Scalars, buffers and data types.
     pub workspace: &'a Workspace,
@@ -70,7 +70,7 @@ impl Scope for HeaderScope<'_> {
 /// The arguments of a launch, evaluated.
 #[derive(Clone, Debug, Default)]
 pub struct Arguments {
-    /// Positional ones.
+    /// Arguments without a keyword, in order.
     pub positional: Vec<Given>,
     /// Keyword arguments and their names.
     pub keywords: Vec<(String, Given)>,
@@ -100,7 +100,7 @@ impl Arguments {
 }
 
 impl Given {
-    /// As Triton's specialisation sees it.
+    /// The argument as Triton specialises on it.
     pub fn to_compiler(&self) -> Argument {
         match &self.value {
             Value::View(view) => Argument::Buffer {
@@ -129,7 +129,8 @@ impl Given {
         }
     }
 
-    /// As the check against the compiled parameters sees it; errors for what no parameter can hold.
+    /// The argument in the form that is compared with the compiled parameters. Fails for a value that no parameter can
+    /// hold.
     pub fn to_parameter(&self, label: String) -> Result<GivenArgument> {
         let kind = match &self.value {
             Value::View(view) => {

@@ -21,7 +21,7 @@ pub enum Part {
         arguments: Range<usize>,
         /// The body of a cell magic; empty for a line magic.
         body: Range<usize>,
-        /// Whether the arguments' brackets balance.
+        /// True if the arguments' brackets balance.
         closed: bool,
     },
     /// Lines of Rust.

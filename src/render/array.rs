@@ -18,16 +18,16 @@ struct Indexed {
     rows: Vec<(String, Vec<String>)>,
 }
 
-/// One element.
+/// One element of an array, before it is written as text.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Element {
     /// A floating-point number; all that are shown get the same format.
     Float(f64),
-    /// Anything else, as it is.
+    /// Any other element, already written as text.
     Text(String),
 }
 
-/// What is shown.
+/// The elements to show.
 pub struct Cells<'a> {
     /// Extents, outermost first.
     pub shape: &'a [usize],
@@ -129,7 +129,7 @@ impl Array {
         &self.text
     }
 
-    /// As HTML.
+    /// The array as HTML: a table for one or two dimensions, the text for more.
     pub fn html(&self) -> Markup {
         let Some(Indexed { is_matrix, columns, rows }) = &self.indexed else {
             return html! { pre.wb-array-text { (self.text) } };

@@ -28,15 +28,15 @@ pub struct Document {
 /// One thing that an output shows.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Block {
-    /// What the output is about.
+    /// The heading of the output.
     Headline(Prose),
-    /// A line of words.
+    /// A paragraph of one line.
     Line(Prose),
     /// A line of less weight than the others.
     Aside(Prose),
     /// What the reader should know before believing the rest: `warning: …`.
     Warning(Prose),
-    /// Lines whose spaces count.
+    /// Lines in which runs of spaces are kept.
     Verbatim(String),
     /// An empty line in the text; in HTML distance is the style's affair.
     Gap,
@@ -89,7 +89,7 @@ pub struct Fold {
 pub struct Alternative {
     /// The words of the text; empty for what the text leaves out.
     pub text: String,
-    /// What the HTML has.
+    /// Blocks that only the HTML shows.
     pub html: Vec<Block>,
 }
 
@@ -98,7 +98,7 @@ pub struct Alternative {
 pub struct Limited {
     /// Bytes of text that it may reach, with all that stands before it.
     pub most: usize,
-    /// What it is.
+    /// Blocks that are hidden while the fold is closed.
     pub body: Vec<Block>,
     /// The line of text in its place.
     pub otherwise: Option<Prose>,
@@ -172,7 +172,7 @@ impl Document {
         self.push(Block::Line(line.into()));
     }
 
-    /// Adds blocks.
+    /// Adds blocks at the end.
     pub fn extend<B: Into<Block>>(&mut self, blocks: impl IntoIterator<Item = B>) {
         self.blocks.extend(blocks.into_iter().map(Into::into));
     }
@@ -189,7 +189,7 @@ impl Document {
         self
     }
 
-    /// Its numbers.
+    /// The numbers behind the document as JSON, for programs.
     pub fn facts(&self) -> Option<&Value> {
         self.facts.as_ref()
     }
@@ -215,7 +215,7 @@ impl Document {
         html! { div.wb-output { (style(sheets)) (blocks(&self.blocks)) } }.into_string()
     }
 
-    /// Every form.
+    /// The output of a cell: the document as text, HTML, SVG and JSON, each where it exists.
     pub fn output(self) -> Output {
         let (text, html) = (self.text(), self.html());
         let svg = self.blocks.iter().find_map(|block| match block {

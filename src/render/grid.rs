@@ -5,10 +5,10 @@ use std::fmt::Write;
 
 use maud::{Markup, html};
 
-/// One cell.
+/// One cell of the grid.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cell {
-    /// A few characters.
+    /// A few characters inside the cell.
     pub text: String,
     /// Its colour: degrees around the circle; `None` for a cell that holds nothing.
     pub hue: Option<u16>,
@@ -16,17 +16,17 @@ pub struct Cell {
     pub tone: u8,
     /// A thick line goes round cells of one region.
     pub region: u32,
-    /// What is special about it.
+    /// The cell's mark, drawn as a frame.
     pub mark: Mark,
 }
 
 /// What is special about a cell.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mark {
-    /// Nothing.
+    /// The cell has no mark.
     #[default]
     None,
-    /// The reader asked for it.
+    /// The reader chose this cell.
     Chosen,
     /// It is in the way of another.
     Bad,
@@ -62,7 +62,7 @@ const HEIGHT: usize = 17;
 /// A grid of cells.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Grid {
-    /// What one should see.
+    /// Caption: what the drawing shows.
     pub caption: String,
     /// Labels over the columns.
     pub columns: Vec<String>,
@@ -176,7 +176,7 @@ fn picture(caption: &str, (width, height): (usize, usize), drawing: Markup) -> M
 /// Shares of a whole as a bar; those that are none are left out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bar {
-    /// What one should see.
+    /// Caption: what the drawing shows.
     pub caption: String,
     /// Names, counts, and colours as degrees around the circle.
     pub parts: Vec<(String, u64, u16)>,
@@ -216,14 +216,14 @@ impl Bar {
 /// Boxes with arrows between them: the way of one element from place to place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Way {
-    /// What one should see.
+    /// Caption: what the drawing shows.
     pub caption: String,
     /// Each place, and over the arrow that leads there what moves the element.
     pub stations: Vec<(String, String)>,
 }
 
 impl Way {
-    /// As HTML.
+    /// The boxes and arrows as an HTML block with an SVG.
     pub fn html(&self) -> Markup {
         let mut x = 4;
         let mut drawn = Vec::new();

@@ -7,12 +7,12 @@ use maud::{Markup, html};
 pub struct Meter {
     /// What is measured, for who does not see the bar.
     pub label: &'static str,
-    /// The share, 0 to 1.
+    /// The share that is filled, from 0 to 1.
     pub share: f64,
 }
 
 impl Meter {
-    /// As HTML.
+    /// The bar as HTML, with the share in percent beside it.
     pub fn html(&self) -> Markup {
         let percent = (self.share.clamp(0.0, 1.0) * 100.0).round();
         html! {

@@ -27,19 +27,19 @@ impl Output {
         Self { text: text.into(), ..Self::default() }
     }
 
-    /// Adds `text/html`.
+    /// Adds an HTML form, `text/html`.
     pub fn with_html(mut self, html: impl Into<String>) -> Self {
         self.html = Some(html.into());
         self
     }
 
-    /// Adds `image/svg+xml`.
+    /// Adds a drawing, `image/svg+xml`.
     pub fn with_svg(mut self, svg: impl Into<String>) -> Self {
         self.svg = Some(svg.into());
         self
     }
 
-    /// Adds [`FACTS`].
+    /// Adds JSON for programs under the MIME type [`FACTS`].
     pub fn with_facts(mut self, facts: Value) -> Self {
         self.facts = Some(facts);
         self

@@ -15,10 +15,10 @@ pub struct Player {
     pub steps: Vec<Step>,
 }
 
-/// One step.
+/// One executed instruction.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Step {
-    /// Its number.
+    /// Number of the step among all steps of the warp, from 1.
     pub number: u32,
     /// The line of the PTX that the instruction stands in.
     pub ptx_line: u32,

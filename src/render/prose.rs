@@ -5,7 +5,7 @@ use maud::{Markup, html};
 /// How a part of some words looks in HTML. In text only code differs: it stands between backticks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Style {
-    /// Ordinary words.
+    /// Ordinary text, in the font of its surroundings.
     Plain,
     /// A name, a command or an instruction, as it is written in a cell.
     Code,

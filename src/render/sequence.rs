@@ -6,7 +6,7 @@ use maud::{Markup, html};
 /// A path through several places.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sequence {
-    /// What one should see.
+    /// Caption: what the path shows.
     pub title: String,
     /// The places, from the left.
     pub places: Vec<String>,
@@ -21,7 +21,7 @@ pub struct Arrow {
     pub from: usize,
     /// The number of the place where it ends; the same for a step that stays.
     pub to: usize,
-    /// Over the arrow.
+    /// Text over the arrow.
     pub label: String,
     /// A sentence under the step.
     pub note: String,
@@ -45,7 +45,7 @@ fn at(number: f64) -> String {
 }
 
 impl Sequence {
-    /// As HTML.
+    /// The drawing as HTML, with an SVG.
     pub fn html(&self) -> Markup {
         let height = TOP + PITCH * self.arrows.len() as f64 + 12.0;
         let width = WIDTH + MARGIN;

@@ -11,7 +11,7 @@ pub enum Sheet {
     Tokens,
     /// Headlines, lines, folds, columns: in every output.
     Document,
-    /// Tables.
+    /// Tables of text and numbers.
     Table,
     /// Elements of a tensor.
     Array,

@@ -24,30 +24,30 @@ pub struct Panes {
 /// A line of a text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PaneLine {
-    /// What stands before it.
+    /// The label at the left of the line, such as its number.
     pub label: String,
-    /// Its text.
+    /// Text of the line without its newline.
     pub text: String,
-    /// Bytes that are set off.
+    /// Bytes of the text that are emphasised.
     pub strong: Option<Range<usize>>,
-    /// Lines with a key in common belong together.
+    /// Keys of the line. Lines that share a key are linked.
     pub keys: Vec<u32>,
-    /// Lines with the same one belong together more closely.
+    /// Lines that share this number are linked more closely.
     pub fine: Option<u32>,
     /// Keys of what uses it, where it has lost its own place: it belongs to them less closely, and its label is slanted.
     pub uses: Vec<u32>,
 }
 
-/// A text.
+/// One text among those side by side.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pane {
-    /// `TTGIR`
+    /// Title over the text: `TTGIR`.
     pub title: String,
     /// A few words beside the title.
     pub note: String,
     /// True if it is open at first.
     pub open: bool,
-    /// Its lines.
+    /// The lines of the text, in order.
     pub lines: Vec<PaneLine>,
 }
 

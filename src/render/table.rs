@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-/// A table.
+/// A table with aligned columns.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Table {
     columns: Vec<Column>,
@@ -22,7 +22,7 @@ pub struct Column {
 /// What stands in a row under a column.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Cell {
-    /// Its words.
+    /// Text of the cell.
     pub text: String,
     /// How dark it is behind them, 0 to 5. Only the HTML has it.
     pub shade: u8,
@@ -33,9 +33,9 @@ pub struct Cell {
 /// Where a table ends before its last row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cut {
-    /// Rows that the text has.
+    /// Most rows that the text shows.
     pub text: usize,
-    /// Rows that the HTML has.
+    /// Most rows that the HTML shows.
     pub html: usize,
     /// What the line after them counts: `… 12 more rows`; empty for `… 12 more`.
     pub what: &'static str,
@@ -118,7 +118,7 @@ impl Table {
         self
     }
 
-    /// Its rows.
+    /// Number of rows.
     pub fn len(&self) -> usize {
         self.rows.len()
     }
@@ -153,7 +153,7 @@ impl Table {
         lines.join("\n")
     }
 
-    /// As HTML.
+    /// The table as HTML.
     pub fn html(&self) -> Markup {
         let shown = self.cut.map_or(self.rows.len(), |cut| cut.html.min(self.rows.len()));
         let more = self.cut.and_then(|cut| cut.line(self.rows.len(), shown));

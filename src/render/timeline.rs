@@ -33,9 +33,9 @@ pub struct Band {
 /// The whole drawing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Drawing {
-    /// What one should see.
+    /// Caption: what the drawing shows.
     pub title: String,
-    /// What the axis is.
+    /// Label of the horizontal axis, with its unit.
     pub axis: String,
     /// The steps that are drawn.
     pub steps: Range<u32>,
@@ -134,7 +134,7 @@ impl Drawing {
         self.strips.iter().enumerate().filter(|(kind, _)| is_used(*kind)).map(|(_, kind)| kind).collect()
     }
 
-    /// As HTML.
+    /// The drawing as HTML, with an SVG.
     pub fn html(&self) -> Markup {
         let pitch = BAND + STRIP * self.strips.len() as f64 + 8.0;
         let bottom = TOP + pitch * self.bands.len() as f64;

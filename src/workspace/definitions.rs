@@ -26,7 +26,7 @@ impl Definitions {
         names
     }
 
-    /// What a cell with `text` may use: everything of its stage but what it defines itself.
+    /// Definitions that a cell with `text` may use: all of its stage, except those that the cell makes itself.
     pub fn visible(&self, stage: Stage, text: &str) -> Vec<Definition> {
         let names = names_of(text);
         let mine = self.cells.iter().filter(|cell| cell.stage == stage && !is_replaced(cell, &names));

@@ -11,7 +11,7 @@ use warpbook_compiler::Target;
 use warpbook_device::{Buffer, Device, Emulated, Place, View};
 use warpbook_diagnostic::{Diagnostic, Result};
 
-/// Where the buffers lived before they stood in elsewhere, in their order.
+/// The places and addresses of the buffers before they moved to another device, in their order.
 pub struct Homes(Vec<(Place, u64)>);
 
 impl Workspace {
@@ -35,7 +35,7 @@ impl Workspace {
         self.devices().find(|device| device.place() == place)
     }
 
-    /// As [`Self::device_at`], to be changed.
+    /// As [`Self::device_at`], with write access.
     pub fn device_at_mut(&mut self, place: Place) -> Option<&mut Box<dyn Device>> {
         std::iter::once(&mut self.device).chain(&mut self.others).find(|device| device.place() == place)
     }
@@ -69,7 +69,7 @@ impl Workspace {
         }
     }
 
-    /// What copies of buffers may take on the host, in bytes.
+    /// Most bytes that copies of buffers may take on the host.
     pub fn budget(&self) -> u64 {
         self.budget
     }
@@ -91,7 +91,7 @@ impl Workspace {
         std::iter::once(&mut self.device).chain(&mut self.others).for_each(|device| device.set_fast_arithmetic(fast));
     }
 
-    /// Compiles for another architecture from now on; the emulator follows unless it was told otherwise.
+    /// Compiles for another architecture from now on. The emulator changes with it unless `%device` has set it.
     pub fn set_target(&mut self, target: Target) {
         if self.emulated.is_none() && self.device.is_emulated() {
             self.device.emulate(target.0);

@@ -27,13 +27,13 @@ impl State {
 /// A buffer that something was made from, as it was then.
 #[derive(Clone, Debug)]
 pub struct Input {
-    /// Its name, type and shape; the address is not its own any more.
+    /// Name, type and shape of the buffer; the address is out of date.
     pub buffer: Buffer,
-    /// What it held.
+    /// The state that the buffer had.
     pub state: State,
 }
 
-/// What made a state.
+/// How a state was made.
 #[derive(Debug)]
 pub enum Maker {
     /// `%buf` and its like: the recipe of this buffer.
@@ -56,7 +56,7 @@ pub struct Launched {
     pub kernel: String,
     /// The version of the kernel that ran.
     pub version: Version,
-    /// With which grid and arguments.
+    /// Grid and arguments of the launch.
     pub launch: LaunchSpec,
     /// The buffers that the arguments name, before the launch.
     pub inputs: Vec<Input>,
@@ -65,7 +65,7 @@ pub struct Launched {
     pub fixed: Option<String>,
     /// The scalars at that time.
     pub scalars: Scalars,
-    /// Where it ran.
+    /// The device that ran the launch.
     pub place: Place,
     /// On which architecture.
     pub capability: u32,
@@ -74,7 +74,7 @@ pub struct Launched {
 /// Older makers are forgotten.
 const MOST: usize = 512;
 
-/// What made the buffers of a session.
+/// How the contents of a session's buffers were made.
 #[derive(Debug, Default)]
 pub struct Journal {
     next: u64,
@@ -84,7 +84,7 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// What a live buffer holds.
+    /// The state of a live buffer.
     pub fn state(&self, name: &str) -> Option<State> {
         self.current.get(name).map(|(state, _)| *state)
     }
@@ -94,7 +94,7 @@ impl Journal {
         self.current.iter().find(|(_, (state, _))| *state == wanted).map(|(name, _)| name.as_str())
     }
 
-    /// What made a state.
+    /// How a state was made; `None` if that is forgotten.
     pub fn maker(&self, wanted: State) -> Option<Arc<Maker>> {
         self.makers.iter().rev().find(|(state, _)| *state == wanted).map(|(_, maker)| Arc::clone(maker))
     }
@@ -124,7 +124,7 @@ impl Journal {
         self.forget();
     }
 
-    /// What a buffer holds is not known any more.
+    /// Marks the contents of a buffer as unknown.
     pub fn lost(&mut self, name: &str) {
         if let Some((state, digest)) = self.current.get_mut(name) {
             state.written += 1;

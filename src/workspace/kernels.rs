@@ -23,15 +23,15 @@ pub struct Version {
     pub number: u32,
     /// The version whose text was edited.
     pub parent: Option<u32>,
-    /// Where its text entered.
+    /// The stage at which the user's text entered.
     pub entered: Stage,
-    /// What it was compiled for.
+    /// The architecture that it was compiled for.
     pub target: Target,
     /// The Triton version that compiled it; `None` where Triton had no part.
     pub triton: Option<String>,
     /// The text that entered, then what each stage made.
     pub stages: Vec<StageOutcome>,
-    /// What a launch has to know.
+    /// What a launch needs to know about the version.
     pub meta: LaunchMeta,
     /// How the Python-level arguments became parameters; `None` where the arguments are the parameters.
     pub binding: Option<Arc<Binding>>,
@@ -42,7 +42,7 @@ pub struct Version {
 }
 
 impl Version {
-    /// What a stage holds.
+    /// The text or binary of a stage, if the version has it.
     pub fn artifact(&self, stage: Stage) -> Option<&Artifact> {
         self.stages.iter().map(|outcome| &outcome.artifact).find(|artifact| artifact.stage == stage)
     }
@@ -57,7 +57,7 @@ pub struct Kernel {
     pub versions: Vec<Version>,
     /// The last launch.
     pub launch: Option<LaunchSpec>,
-    /// The version that the running cell takes its text from, where it says which.
+    /// Number of the version from which the running cell takes its text, if the cell names one.
     base: Option<u32>,
 }
 
@@ -76,7 +76,7 @@ impl Kernel {
         parent.and_then(|number| self.version(number))
     }
 
-    /// Its versions and parameters, in a few lines.
+    /// The versions and parameters of the kernel, in a few lines.
     pub fn describe(&self) -> String {
         let mut text = format!("kernel {}", self.name);
         for version in &self.versions {

@@ -40,9 +40,9 @@ use warpbook_process::cancel::Cancel;
 
 /// The state of a session.
 pub struct Workspace {
-    /// What is compiled for (`%target`).
+    /// The architecture to compile for (`%target`).
     pub target: Target,
-    /// Where kernels run (`%device`).
+    /// The device on which kernels run (`%device`).
     pub device: Box<dyn Device>,
     /// Named buffers, each in the memory of a device.
     pub buffers: Buffers,
@@ -52,7 +52,7 @@ pub struct Workspace {
     pub kernels: Kernels,
     /// Python of earlier cells.
     pub definitions: Definitions,
-    /// How what the buffers hold came about.
+    /// How the contents of the buffers were made.
     pub journal: Journal,
     /// The compiler, with its workers.
     pub compiler: Compiler,
@@ -72,7 +72,7 @@ pub struct Workspace {
     others: Vec<Box<dyn Device>>,
     /// Starts a GPU by its name.
     starter: Starter,
-    /// What copies of buffers may take on the host, in bytes (`%config snapshots`).
+    /// Most bytes that copies of buffers may take on the host (`%config snapshots`).
     budget: u64,
 }
 
@@ -131,7 +131,7 @@ impl Workspace {
         found.is_some()
     }
 
-    /// What a name stands for, in a few lines.
+    /// Describes the buffer, scalar or kernel of a name in a few lines.
     pub fn describe(&self, name: &str) -> Option<String> {
         if let Some(buffer) = self.buffers.get(name) {
             return Some(format!(
@@ -167,7 +167,7 @@ impl Workspace {
 /// What a running cell may use besides the workspace.
 #[derive(Clone, Copy)]
 pub struct Context<'a> {
-    /// Who reads the output.
+    /// Receives the output, and answers questions.
     pub frontend: &'a dyn Frontend,
     /// The reader's interrupt.
     pub cancel: &'a Cancel,

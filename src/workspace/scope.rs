@@ -9,7 +9,7 @@ use warpbook_device::Dtype;
 pub struct WorkspaceScope<'a>(pub(super) &'a Workspace);
 
 impl Workspace {
-    /// What names mean in expressions.
+    /// The scope that gives names their values in expressions.
     pub fn scope(&self) -> WorkspaceScope<'_> {
         WorkspaceScope(self)
     }

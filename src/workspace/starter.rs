@@ -9,7 +9,7 @@ use warpbook_diagnostic::Result;
 /// Starts a GPU by its name, `cuda:0`.
 pub type Starter = Box<dyn Fn(&str) -> Result<Box<dyn Device>> + Send>;
 
-/// What stands in for each GPU, `emu:sm_80`: the campaign's scripts are tried with it where there is none.
+/// Names the device that stands in for each GPU, such as `emu:sm_80`, so that the campaign's scripts run without a GPU.
 const STAND_IN: &str = "WARPBOOK_GPU_STAND_IN";
 
 /// Each GPU in a process of its own.

@@ -152,7 +152,7 @@ pub fn mutants(text: &str) -> Vec<Mutant> {
     found
 }
 
-/// Whether a barrier has nothing on either side, up to the barriers before and after it, but what one thread asks of an
+/// True if a barrier has nothing on either side, up to the barriers before and after it, but what one thread asks of an
 /// mbarrier or of the TMA: that is in the order of the program, and other threads see it only behind the other barriers.
 fn is_between_one_thread_s(lines: &[&str], at: usize) -> bool {
     let barrier = |line: &str| {

@@ -6,7 +6,7 @@ use super::{CompileRequest, Stage};
 /// A pass that failed or ended the compiler's process, and what it was given.
 #[derive(Clone, Debug)]
 pub struct BrokenPass {
-    /// The compilation that it broke.
+    /// The compilation in which the pass failed.
     pub request: CompileRequest,
     /// The stage that it is of.
     pub stage: Stage,
@@ -20,12 +20,12 @@ pub struct BrokenPass {
     pub text: String,
     /// The same with its pipeline, as MLIR's own tools take it; where Triton wrote one.
     pub reproducer: Option<String>,
-    /// What was said of it.
+    /// The compiler's error text.
     pub said: String,
 }
 
 impl BrokenPass {
-    /// What a recorded compilation left of the pass that it was in; `None` if the module before it is not known.
+    /// The pass in which a recorded compilation ended. `None` if the module before that pass was not recorded.
     pub(super) fn new(before: BeforePass, request: &CompileRequest) -> Option<Self> {
         Some(Self {
             request: request.clone(),

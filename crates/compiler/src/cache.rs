@@ -31,7 +31,7 @@ struct Entry<T> {
     answer: T,
 }
 
-/// What an entry is found by.
+/// The key of a cache entry: a hash of everything on which the result depends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Key([u8; 32]);
 

@@ -18,14 +18,14 @@ pub struct Followed {
     pub text: String,
     /// Pairs that PTX allows to be contracted.
     pub candidates: usize,
-    /// Those that were.
+    /// Number of pairs that ptxas contracted into one `fma`.
     pub contracted: usize,
-    /// Those of which the machine code does not say: ptxas made several instructions of one, or none.
+    /// Number of pairs that cannot be judged: ptxas made several instructions of one, or none.
     pub unknown: usize,
 }
 
 impl Followed {
-    /// In a few words, for a report.
+    /// The three numbers in a few words, for a report.
     pub fn told(&self) -> String {
         let unknown = match self.unknown {
             0 => String::new(),
@@ -70,7 +70,7 @@ pub fn follow(ptx: &Artifact, entry: &str, code: &[sass::Function]) -> Result<Fo
     Ok(Followed { text, candidates: candidates.len(), contracted, unknown })
 }
 
-/// Where lines begin.
+/// Byte offset at which each line begins.
 struct Lines(Vec<usize>);
 
 impl Lines {
@@ -108,7 +108,8 @@ impl Machine<'_> {
         self.by_line.get(&line).into_iter().flatten().copied()
     }
 
-    /// Whether an instruction multiplies and adds, not by one: an addition is sometimes written so.
+    /// True if an instruction multiplies and adds. A multiplication by 1 or 0 does not count: ptxas sometimes writes an
+    /// addition or a constant so.
     fn is_fused(&self, index: usize) -> bool {
         let (opcode, operands) = parts(&self.instructions[index].text);
         let family = opcode.split('.').next().unwrap_or_default();

@@ -18,21 +18,21 @@ use warpbook_ir::triton_version::TritonVersion;
 use warpbook_process::cancel::Cancel;
 use warpbook_process::child::ChildProcess;
 
-/// What the default environment holds besides Triton: everything that `warpbook run` and `warpbook lab` need.
+/// Packages of the default environment besides Triton: all that `warpbook run` and `warpbook lab` need.
 const WITH_DEFAULT: [&str; 4] = ["numpy==2.2.6", "jupyterlab==4.6.6", "nbclient==0.11.0", "nbformat==5.11.1"];
-/// What another version's environment holds besides Triton.
+/// Packages of the environment of another version of Triton, besides that Triton.
 const WITH_OTHERS: [&str; 1] = ["numpy==2.2.6"];
 /// The versions of Python (3.x) that Triton and the packages above have wheels for, best first.
 const PYTHON_MINORS: [u32; 4] = [12, 11, 13, 10];
-/// In an environment's directory, once it is whole.
+/// Name of a file that marks an environment's directory as complete.
 const COMPLETE: &str = "warpbook-complete";
 
-/// Where Warpbook keeps what it made and cannot quickly make again.
+/// The directory of files that take long to make, such as environments.
 pub fn data_directory() -> Result<PathBuf> {
     base().map(|base| base.data_dir().join("warpbook"))
 }
 
-/// Where Warpbook keeps what may be deleted at any time.
+/// The directory of files that may be deleted at any time.
 pub fn cache_directory() -> Result<PathBuf> {
     base().map(|base| base.cache_dir().join("warpbook"))
 }
@@ -87,7 +87,7 @@ pub fn jupyter_python(progress: &mut dyn FnMut(&str), cancel: &Cancel) -> Result
     }
 }
 
-/// Whether an interpreter finds all of `modules`; they are not imported.
+/// True if an interpreter finds all of `modules`; they are not imported.
 pub fn has_modules(interpreter: &Path, modules: &[&str]) -> bool {
     let script = "import sys, importlib.util as u; sys.exit(not all(u.find_spec(name) for name in sys.argv[1:]))";
     let mut command = Command::new(interpreter);
@@ -209,7 +209,7 @@ fn step(
     Err(explain(if said.is_empty() { status.to_string() } else { said }))
 }
 
-/// Of pip's hundred lines: what was asked for, and what takes long.
+/// True if the reader should see a line of pip's output: what was requested, and what takes long.
 fn is_worth_a_line(line: &str) -> bool {
     let asked = line.starts_with("Collecting") && !line.contains("(from");
     let large = line.starts_with("Downloading") && line.ends_with("MB)");

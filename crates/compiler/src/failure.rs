@@ -15,7 +15,7 @@ use warpbook_diagnostic::{Diagnostic, Source, nearest};
 /// A compilation that failed.
 #[derive(Debug)]
 pub struct Failure {
-    /// What to say. Without a source of its own its labels point into the request's text.
+    /// The error. If it has no source of its own, its labels point into the request's text.
     pub diagnostic: Diagnostic,
     /// The part of the launch that it is about, where it is about the launch rather than the text.
     pub argument: Option<ArgumentPlace>,
@@ -58,7 +58,8 @@ pub fn failure(done: &Done, request: &CompileRequest) -> Failure {
     }
 }
 
-/// An error that the worker reports. MLIR and ptxas have written more of theirs than the exception says.
+/// The diagnostic for an error that the worker reports. `log` is what MLIR and ptxas printed, which often says more
+/// than the exception.
 fn error(report: &ErrorReport, log: &str, request: &CompileRequest) -> Diagnostic {
     let is_of_the_compiler = report.exception.as_deref() == Some("RuntimeError") || report.kind == ErrorKind::Triton;
     if is_of_the_compiler && let Some(found) = said_by_mlir(log, request) {
@@ -237,9 +238,9 @@ fn mlir_line(line: &str) -> Option<Said<'_>> {
     Some(Said { path, line: row.parse().ok()?, column: column.parse().ok()?, severity, message })
 }
 
-/// What MLIR says where a pass fails without a word.
+/// MLIR's message when a pass fails without an error of its own.
 pub(super) const SILENT: &str = "Failures have been detected";
-/// What is said of a pass that crashed.
+/// The message for a pass that crashed.
 pub(super) const CRASHED: &str = "the compiler crashed in a pass";
 
 /// The errors that MLIR wrote to the log; the first one is the primary one.

@@ -18,15 +18,15 @@ pub struct Pass {
     pub name: String,
     /// Which one of that name, from 1, over all stages.
     pub count: usize,
-    /// What it was given.
+    /// Options of the pass as text: `num-stages=3`.
     pub arguments: Vec<String>,
-    /// How long it took.
+    /// Time that the pass took.
     pub elapsed: Duration,
-    /// Why it was left out.
+    /// Why the pass was left out; `None` if it ran.
     pub skipped: Option<String>,
     /// The module after it, where it changed it.
     pub text: Option<String>,
-    /// What the compiler said, where it failed.
+    /// The compiler's error, if the pass failed.
     pub failed: Option<String>,
 }
 
@@ -49,9 +49,9 @@ impl Pass {
 pub struct Passes {
     /// The module before the first one.
     pub start: String,
-    /// In the order in which they ran.
+    /// The passes in the order in which they ran.
     pub passes: Vec<Pass>,
-    /// What the compiler wrote besides.
+    /// Further text that the compiler wrote to its log.
     pub log: String,
 }
 
@@ -61,8 +61,8 @@ impl Compiler {
         self.broken.as_ref()
     }
 
-    /// Finds the pass that a compilation failed in, by running one at a time, and says so in the failure. A failure
-    /// outside of the passes stays as it is.
+    /// Finds the pass in which a compilation failed, by recording each pass, and adds its name to the failure. A
+    /// failure outside of the passes stays as it is.
     pub(super) fn locate(
         &mut self,
         request: &CompileRequest,
@@ -132,7 +132,7 @@ impl Compiler {
         }
     }
 
-    /// Compiles as far as LLVM IR, one pass at a time, and tells what each one made.
+    /// Compiles as far as LLVM IR and returns the module after each pass.
     pub fn passes(
         &mut self,
         request: &CompileRequest,

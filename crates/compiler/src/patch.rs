@@ -92,7 +92,7 @@ fn apply_pairs(original: &str, pairs: &[&Line<'_>], arrow: &str) -> Result<Strin
     Ok(text)
 }
 
-/// Where `old` is in a text, not inside of longer words; if nowhere, with other white space between its words.
+/// Spans of `old` in a text, as whole words. If there is none, white space between its words may differ.
 fn occurrences(text: &str, old: &str) -> Vec<Range<usize>> {
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
     let (starts_word, ends_word) = (old.starts_with(is_word), old.ends_with(is_word));

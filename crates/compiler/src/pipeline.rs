@@ -20,7 +20,7 @@ use warpbook_process::cancel::Cancel;
 /// Changes whenever what is cached changes its meaning.
 const FORMAT: &str = "warpbook compile cache 2";
 
-/// What a compilation tells while it runs.
+/// Progress of a compilation while it runs.
 #[derive(Clone, Copy, Debug)]
 pub enum Progress<'a> {
     /// A Python environment is being made: one line of news.
@@ -51,7 +51,7 @@ impl Default for Compiler {
 }
 
 impl Compiler {
-    /// The version of Triton that is used where none is asked for: that of the reader's own environment, or else
+    /// The version of Triton that is used by default: that of the user's own environment, or else
     /// [`TritonVersion::DEFAULT`].
     pub fn default_version(&self) -> &str {
         self.default.get_or_init(own_version)
@@ -150,7 +150,7 @@ impl Compiler {
         Err(failure)
     }
 
-    /// What came of a task, and true if the cache had it.
+    /// Runs a task in a worker, or takes its result from the cache. The `bool` is true for a cached result.
     pub(super) fn run_task(
         &mut self,
         triton: &str,
@@ -292,7 +292,7 @@ fn bare_ptx(request: &CompileRequest) -> Result<Compiled> {
     Ok(as_it_is(artifact, meta))
 }
 
-/// What nothing had to be made of.
+/// A result without a compilation: the entry's own text is what was requested.
 fn as_it_is(artifact: Artifact, meta: LaunchMeta) -> Compiled {
     Compiled {
         stages: vec![StageOutcome { artifact, elapsed: Duration::ZERO, cached: false }],
@@ -304,7 +304,7 @@ fn as_it_is(artifact: Artifact, meta: LaunchMeta) -> Compiled {
     }
 }
 
-/// What a worker's result means.
+/// Converts a worker's result into artifacts and launch metadata.
 fn compiled(request: &CompileRequest, result: &CompileResult, cached: bool) -> Result<Compiled> {
     let entry = match &result.source {
         Some(source) if request.from.is_some() => Artifact::new(request.entry, source.as_bytes()),

@@ -29,7 +29,7 @@ pub struct CompileRequest {
     pub options: BTreeMap<String, serde_json::Value>,
     /// Earlier cells whose functions this text may use, in order.
     pub definitions: Vec<Definition>,
-    /// Where the kernel is taken from instead of `text`: `package.module:function` or `file.py:function`.
+    /// Name of a kernel that replaces `text`: `package.module:function` or `file.py:function`.
     pub from: Option<String>,
     /// Directories that modules are looked for in before Python's own.
     pub search_path: Vec<String>,
@@ -48,9 +48,9 @@ pub struct CompileRequest {
 /// `common.canonicalizer#2` for the second one of that name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PassEdits {
-    /// Left out.
+    /// Passes that are left out.
     pub skip: Vec<String>,
-    /// The last one of its stage: those after it are left out.
+    /// The last pass of its stage: all passes after it are left out.
     pub until: Option<String>,
     /// The text is what this pass left: those up to it are left out.
     pub after: Option<String>,
@@ -88,7 +88,7 @@ impl CompileRequest {
 pub struct Definition {
     /// The path that the IR names it by: the kernel's name with `.py`.
     pub path: String,
-    /// The cell's body.
+    /// The text of that cell.
     #[serde(serialize_with = "shared_text")]
     pub text: Arc<str>,
 }
@@ -104,7 +104,7 @@ pub enum Argument {
         /// Device address; Triton looks at its divisibility.
         #[serde(serialize_with = "alignment")]
         address: u64,
-        /// Extents, for heuristics that ask.
+        /// Extents of the tensor, which heuristics may read.
         shape: Vec<u64>,
         /// Strides in elements, for heuristics that ask.
         strides: Vec<i64>,
@@ -113,7 +113,7 @@ pub enum Argument {
     Descriptor {
         /// Triton's name of the element type.
         dtype: String,
-        /// Device address.
+        /// Address of the first element in device memory; only its alignment is part of the request.
         #[serde(serialize_with = "alignment")]
         address: u64,
         /// Extents of the tensor.
@@ -123,7 +123,7 @@ pub enum Argument {
         /// Extents of the box.
         block: Vec<u32>,
     },
-    /// An integer.
+    /// An integer; Triton makes special code for 1 and for multiples of 16.
     Int(i64),
     /// A floating-point number.
     Float(#[serde(serialize_with = "number_text")] f64),
@@ -131,11 +131,11 @@ pub enum Argument {
     Bool(bool),
     /// `None`.
     None,
-    /// A string.
+    /// A string without its quotes.
     Str(String),
     /// A dtype by Triton's name: `fp32`.
     Dtype(String),
-    /// A tuple.
+    /// A tuple; its elements are arguments of any kind.
     Tuple(Vec<Argument>),
     /// A function of the cell, of an earlier one or of the module, by its name.
     Function(String),
@@ -158,20 +158,20 @@ fn number_text<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Er
 /// One stage that ran, or that the cache had.
 #[derive(Clone, Debug)]
 pub struct StageOutcome {
-    /// What it produced.
+    /// The text or binary of the stage.
     pub artifact: Artifact,
-    /// How long it took when it ran; with `cached`, how long it had taken.
+    /// Time that the compiler took. With `cached`, the time of the run that filled the cache.
     pub elapsed: Duration,
-    /// Whether it came from the cache.
+    /// True if the result came from the cache.
     pub cached: bool,
 }
 
-/// What a compilation produced.
+/// The result of a compilation.
 #[derive(Clone, Debug)]
 pub struct Compiled {
     /// The entry's own text first, then every stage below it up to the one that was asked for.
     pub stages: Vec<StageOutcome>,
-    /// What a launch has to know.
+    /// What a launch needs to know about the kernel.
     pub meta: LaunchMeta,
     /// The compiler's metadata as it came.
     pub metadata: serde_json::Value,
@@ -184,7 +184,7 @@ pub struct Compiled {
 }
 
 impl Compiled {
-    /// What a stage produced.
+    /// The outcome of a stage; `None` if the compilation did not come to it.
     pub fn stage(&self, stage: Stage) -> Option<&StageOutcome> {
         self.stages.iter().find(|outcome| outcome.artifact.stage == stage)
     }
@@ -195,14 +195,14 @@ impl Compiled {
 pub struct Binding {
     /// Every parameter of the Python function, in order: which positional argument belongs to which name.
     pub names: Vec<String>,
-    /// What a grid expression may name: every parameter and option whose value is plain, defaults, heuristics and
-    /// the autotuner's choice included.
+    /// Names that a grid expression may use: every parameter and option whose value is plain, including defaults,
+    /// heuristics and the autotuner's choice.
     pub constants: Vec<(String, serde_json::Value)>,
     /// The runtime parameters, in the order of the compiled kernel.
     pub params: Vec<BoundParam>,
     /// Parameters that became constants of the code, with their values as text.
     pub specialised: Vec<(String, String)>,
-    /// How many configurations the autotuner has; 0 without one.
+    /// Number of configurations that the autotuner has; 0 without one.
     pub configs: usize,
     /// The configuration that was taken, in words; empty without an autotuner.
     pub config: String,

@@ -23,7 +23,7 @@ pub enum Stage {
     Ttgir,
     /// LLVM IR for NVPTX.
     Llir,
-    /// PTX assembly.
+    /// PTX assembly, the text that ptxas and the emulator take.
     Ptx,
     /// The ELF file that ptxas writes.
     Cubin,
@@ -62,7 +62,7 @@ impl Stage {
         }
     }
 
-    /// Whether the stage's text is Python.
+    /// True if the stage's text is Python.
     pub fn is_python(self) -> bool {
         matches!(self, Self::Triton | Self::Gluon)
     }
@@ -91,7 +91,7 @@ pub struct Artifact {
     pub content: Arc<[u8]>,
     /// SHA-256 of `content`.
     pub hash: [u8; 32],
-    /// The syntax tree of PTX, once it was asked for.
+    /// The syntax tree of PTX, filled at the first call of [`Self::syntax`].
     syntax: Arc<OnceLock<Result<warpbook_ptx::Module>>>,
 }
 

@@ -32,7 +32,7 @@ impl Recipe {
 /// A named allocation in device memory, contiguous in row-major order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Buffer {
-    /// Its name.
+    /// Name of the buffer in the session.
     pub name: String,
     /// The type of its elements.
     pub dtype: Dtype,
@@ -40,18 +40,18 @@ pub struct Buffer {
     pub shape: Vec<usize>,
     /// Distance between neighbours along each dimension, in elements.
     pub strides: Vec<i64>,
-    /// Whose memory it lies in.
+    /// The device whose memory holds the buffer.
     pub place: Place,
-    /// Device address.
+    /// Address of the first byte in the device's memory.
     pub address: u64,
-    /// Bytes that its elements take.
+    /// Number of bytes that the elements take.
     pub bytes: u64,
-    /// How to make it again.
+    /// How the first contents can be made again.
     pub recipe: Recipe,
 }
 
 impl Buffer {
-    /// Elements.
+    /// Number of elements: the product of the extents.
     pub fn numel(&self) -> usize {
         self.shape.iter().product()
     }
@@ -85,7 +85,7 @@ pub struct View {
     pub buffer: String,
     /// The type that its bytes are read as.
     pub dtype: Dtype,
-    /// Whose memory it lies in.
+    /// The device whose memory holds the elements.
     pub place: Place,
     /// Device address of the first element.
     pub address: u64,
@@ -96,12 +96,12 @@ pub struct View {
 }
 
 impl View {
-    /// Elements.
+    /// Number of elements: the product of the extents.
     pub fn numel(&self) -> usize {
         self.shape.iter().product()
     }
 
-    /// Whether its elements lie one after another in row-major order.
+    /// True if its elements lie one after another in row-major order.
     pub fn is_contiguous(&self) -> bool {
         let expected = contiguous_strides(&self.shape);
         self.shape.iter().zip(self.strides.iter().zip(&expected)).all(|(&extent, (own, row))| extent <= 1 || own == row)

@@ -39,7 +39,7 @@ pub enum Number {
 }
 
 impl Number {
-    /// As a double; integers beyond 2^53 are rounded.
+    /// The value as a double; integers beyond 2^53 are rounded.
     pub fn to_f64(self) -> f64 {
         match self {
             Self::Int(value) => value as f64,
@@ -49,7 +49,7 @@ impl Number {
 }
 
 impl Dtype {
-    /// All of them.
+    /// All data types: the integers first, then the floating-point types.
     pub const ALL: [Self; 15] = [
         Self::I1,
         Self::I8,
@@ -133,7 +133,7 @@ impl Dtype {
         }
     }
 
-    /// Whether it is a floating-point type.
+    /// True if it is a floating-point type.
     pub fn is_float(self) -> bool {
         self == Self::F64 || self.format().is_some()
     }

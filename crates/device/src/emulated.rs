@@ -16,7 +16,7 @@ struct Loaded {
     module: Module,
     /// Addresses of the module's global variables.
     globals: Vec<u64>,
-    /// What the reader should know of how it was loaded.
+    /// A warning from loading, for the reader of the report.
     warning: Option<String>,
 }
 
@@ -25,7 +25,7 @@ pub struct Emulated {
     capability: u32,
     arithmetic: Arithmetic,
     memory: GlobalMemory,
-    /// What a checked launch takes for memory that nothing has written.
+    /// Spans of memory (address, bytes) that no launch has written, for the check of uninitialised reads.
     unwritten: Vec<(u64, u64)>,
     modules: Vec<Loaded>,
     by_hash: HashMap<[u8; 32], usize>,

@@ -10,16 +10,16 @@ use warpbook_gpu::Limiter;
 /// Code that a device can load.
 #[derive(Clone, Copy, Debug)]
 pub enum Code<'a> {
-    /// PTX text.
+    /// The text of a PTX module, not parsed yet.
     Ptx(&'a str),
     /// PTX that is parsed already; the emulator does not parse it again.
     ParsedPtx {
-        /// The text.
+        /// Text of the module.
         text: &'a str,
-        /// Its syntax tree.
+        /// Syntax tree of the text.
         syntax: &'a warpbook_ptx::Module,
     },
-    /// The ELF file of ptxas.
+    /// A cubin: the ELF file that ptxas writes.
     Cubin(&'a [u8]),
 }
 
@@ -57,7 +57,7 @@ pub struct FunctionInfo {
     pub params: Vec<u32>,
     /// Threads that a block may have at most, for the registers that the function takes.
     pub max_threads: Option<u32>,
-    /// What the driver's compiler had to say when it made the code from PTX.
+    /// Log of the driver's compiler for code that it made from PTX.
     pub log: String,
     /// Pairs of multiplications and additions that PTX allows to be contracted, and the emulator does not.
     #[serde(default)]
@@ -67,7 +67,7 @@ pub struct FunctionInfo {
 /// A launch: the function, the geometry and the arguments as bytes.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Launch {
-    /// What to run.
+    /// The loaded function to run.
     pub function: FunctionId,
     /// Blocks, [x, y, z].
     pub grid: [u32; 3],
@@ -79,20 +79,20 @@ pub struct Launch {
     pub shared: u32,
     /// The value of each parameter, exactly as wide as the parameter, scratch pointers included.
     pub args: Vec<Vec<u8>>,
-    /// Whether all blocks have to be resident together (`launch_cooperative_grid`).
+    /// True if all blocks have to be resident together (`launch_cooperative_grid`).
     pub cooperative: bool,
-    /// Whether it may begin before the kernel before it has ended (`launch_pdl`).
+    /// True if it may begin before the kernel before it has ended (`launch_pdl`).
     pub dependent: bool,
     /// Order of warps and of completion on the emulator; 0 is the default order.
     pub seed: u64,
-    /// Whether the emulator looks for races, missing waits and reads of what nothing wrote.
+    /// True if the emulator looks for races, missing waits and reads of what nothing wrote.
     pub check: bool,
-    /// What the emulator observes; a GPU does not.
+    /// What the emulator records; a GPU ignores it.
     #[serde(skip)]
     pub observe: Option<Observe>,
 }
 
-/// What a launch that ended well has to tell.
+/// The report of a launch that succeeded.
 #[derive(Clone, Debug, Default)]
 pub struct LaunchReport {
     /// Wall time of the run itself: emulation time, or GPU time by events.
@@ -105,50 +105,50 @@ pub struct LaunchReport {
     pub shared_touched: Option<u32>,
     /// Things the reader should know, one sentence each.
     pub warnings: Vec<String>,
-    /// What the emulator's checks say, where they were asked for.
+    /// Report of the emulator's checks, where they were requested.
     pub checked: Option<CheckReport>,
-    /// What the emulator observed, where that was asked for.
+    /// What the emulator recorded, where a recording was requested.
     pub observed: Option<Observed>,
 }
 
-/// How many blocks of a launch fit on a streaming multiprocessor (SM), and what limits them.
+/// Number of blocks of a launch that fit on a streaming multiprocessor (SM), and what limits them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Occupancy {
     /// Resident blocks per SM.
     pub blocks: u32,
-    /// Warps that they have.
+    /// Number of warps in these blocks.
     pub warps: u32,
     /// Warps that an SM can hold.
     pub warps_limit: u32,
-    /// What keeps one more block out.
+    /// The resource that leaves no room for one more block.
     pub limiter: Limiter,
 }
 
 /// How a launch is to be timed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TimingPlan {
-    /// Samples; `None` takes as many as fit in about 100 ms, at least 20.
+    /// Number of samples; `None` takes as many as fit in about 100 ms, at least 20.
     pub samples: Option<u32>,
-    /// Whether the L2 cache is flushed before each sample.
+    /// True if the L2 cache is flushed before each sample.
     pub flush: bool,
-    /// Whether launches are also replayed from a CUDA graph, back to back.
+    /// True if launches are also replayed from a CUDA graph, back to back.
     pub graph: bool,
-    /// Whether it was measured just before: one launch warms it up again.
+    /// True if the kernel was timed just before, so that one launch warms it up again.
     pub warm: bool,
 }
 
-/// What was measured.
+/// The measured times of a launch.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Timing {
-    /// Each sample.
+    /// Time of each launch, in the order of the launches.
     pub samples: Vec<Duration>,
-    /// How they were taken: `CUDA events, L2 flushed (100 MiB)`.
+    /// How the samples were taken: `CUDA events, L2 flushed (100 MiB)`.
     pub method: String,
-    /// Launches before the first sample.
+    /// Number of launches before the first sample.
     pub warmup: u32,
     /// Time of one launch in a CUDA graph of many, back to back: the median of its replays.
     pub graph: Option<GraphTiming>,
-    /// What submitting costs the host; for short kernels.
+    /// Host time of submitting a launch; measured for short kernels.
     pub submit: Option<SubmitCost>,
     /// Clock of the SMs in MHz before and after.
     pub clocks: Option<(u32, u32)>,
@@ -161,7 +161,7 @@ pub struct Timing {
 pub struct GraphTiming {
     /// Time of one launch.
     pub each: Duration,
-    /// Launches in the graph.
+    /// Number of launches in the graph.
     pub launches: u32,
 }
 

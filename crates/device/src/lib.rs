@@ -27,13 +27,13 @@ use warpbook_process::cancel::Cancel;
 /// An allocation that a restarted device has given another address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Moved {
-    /// Its name in reports.
+    /// Name of the argument in reports.
     pub label: String,
-    /// The old address.
+    /// Address before the move.
     pub from: u64,
-    /// The new one.
+    /// Address after the move.
     pub to: u64,
-    /// Whether it holds what it held when that was last known; else its contents are arbitrary.
+    /// True if it holds what it held when that was last known; else its contents are arbitrary.
     pub restored: bool,
 }
 
@@ -44,17 +44,17 @@ pub struct Moved {
 pub trait Device: Send {
     /// The name that `%device` takes: `emu:sm_80`.
     fn name(&self) -> String;
-    /// Whose memory its buffers lie in.
+    /// The place of its buffers' memory.
     fn place(&self) -> Place;
-    /// Who it is, in a few words: the GPU's name and its driver's version.
+    /// A short description: the GPU's name and its driver's version.
     fn description(&self) -> String {
         "CPU emulator".to_owned()
     }
-    /// Whether results and times come from the CPU emulator; said in every output.
+    /// True if results and times come from the CPU emulator; every output says so.
     fn is_emulated(&self) -> bool;
     /// The compute capability that runs the code: 80.
     fn capability(&self) -> u32;
-    /// Whether it runs the machine code in cubins, rather than PTX.
+    /// True if it runs the machine code in cubins, rather than PTX.
     fn runs_machine_code(&self) -> bool {
         !self.is_emulated()
     }
@@ -62,7 +62,7 @@ pub trait Device: Send {
     fn emulate(&mut self, _capability: u32) {}
     /// Takes the host's own arithmetic for tensor cores, or that of the emulated GPU; a GPU has but its own.
     fn set_fast_arithmetic(&mut self, _fast: bool) {}
-    /// How many bytes of what its memory holds it may keep a copy of on the host.
+    /// Sets how many bytes of its memory it may keep copies of on the host.
     fn set_budget(&mut self, _bytes: u64) {}
     /// Shared memory that one block may have at most, static and dynamic together, in bytes.
     fn shared_limit(&self) -> u32;
@@ -74,7 +74,7 @@ pub trait Device: Send {
     fn write(&mut self, address: u64, bytes: &[u8]) -> Result<()>;
     /// Copies device bytes to the host.
     fn read(&self, address: u64, bytes: &mut [u8]) -> Result<()>;
-    /// What whole allocations (address, bytes) hold now. A device behind a slow bus copies only what has changed.
+    /// Contents of whole allocations (address, bytes). A device behind a slow bus copies only what has changed.
     fn snapshot(&mut self, spans: &[(u64, u64)]) -> Result<Vec<Arc<[u8]>>> {
         let read = |&(address, bytes): &(u64, u64)| {
             let mut copy = vec![0; bytes as usize];
@@ -99,7 +99,7 @@ pub trait Device: Send {
         };
         spans.iter().map(digest).collect()
     }
-    /// Whether everything that it held is gone: its context was poisoned, or its process has died.
+    /// True if everything that it held is gone: its context was poisoned, or its process has died.
     fn is_lost(&self) -> bool {
         false
     }
@@ -110,9 +110,9 @@ pub trait Device: Send {
     }
     /// Loads code and finds an entry function in it. The same code again costs a hash look-up.
     fn load(&mut self, code: Code<'_>, entry: &str) -> Result<FunctionId>;
-    /// What the loaded function uses.
+    /// Resources of the loaded function.
     fn info(&self, function: FunctionId) -> FunctionInfo;
-    /// How many blocks of a launch an SM holds, where that is known.
+    /// Number of blocks of a launch that fit on an SM, if the device knows it.
     fn occupancy(&self, _launch: &Launch) -> Option<Occupancy> {
         None
     }

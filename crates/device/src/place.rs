@@ -8,7 +8,7 @@ pub enum Place {
     /// The emulator's, which is the host's.
     #[default]
     Emulator,
-    /// That of the GPU of this number.
+    /// Memory of the GPU with this number.
     Gpu(u32),
 }
 

@@ -5,7 +5,7 @@
 pub const INTERRUPTED: &str = "interrupted";
 /// A launch took longer than it may.
 pub const TIMEOUT: &str = "timeout";
-/// A device has no room.
+/// A device has not enough free memory.
 pub const OUT_OF_MEMORY: &str = "out-of-memory";
 /// A launch whose grid, block, cluster or shared memory the device does not take.
 pub const LAUNCH_CONFIG: &str = "launch-config";

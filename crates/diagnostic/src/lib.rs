@@ -11,14 +11,14 @@ use std::fmt;
 use std::ops::{Deref, DerefMut, Range};
 use std::sync::Arc;
 
-/// How bad it is.
+/// How serious a diagnostic is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     /// Something the reader should know; nothing is wrong.
     Note,
     /// The cell ran, but something is likely to be wrong.
     Warning,
-    /// The cell failed.
+    /// An error: the cell failed.
     Error,
 }
 
@@ -27,7 +27,7 @@ pub enum Severity {
 pub struct Source {
     /// What the reader knows this text as: `cell`, `matmul.ttgir`, `file.py`.
     pub name: String,
-    /// The whole text.
+    /// The whole text that the labels point into.
     pub text: Arc<str>,
     /// The number that the first line of `text` carries for the reader, counted from 1.
     pub first_line: usize,
@@ -76,7 +76,7 @@ impl Source {
 /// A place in the source, with what is to be said of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Label {
-    /// Bytes of [`Source::text`].
+    /// Bytes of [`Source::text`] that the label covers.
     pub span: Range<usize>,
     /// A few words beside the caret; may be empty.
     pub message: String,
@@ -91,7 +91,7 @@ pub struct Place {
     pub path: String,
     /// Line in the file, from 1.
     pub line: u32,
-    /// As debug information counts it.
+    /// Column, counted as in debug information.
     pub column: u32,
 }
 
@@ -100,10 +100,10 @@ pub struct Place {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic(Box<Contents>);
 
-/// What a [`Diagnostic`] says.
+/// The contents of a [`Diagnostic`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Contents {
-    /// How bad it is.
+    /// How serious it is.
     pub severity: Severity,
     /// A stable kebab-case name of the kind of error, for tests and for searching: `unknown-buffer`.
     pub code: &'static str,
@@ -111,13 +111,13 @@ pub struct Contents {
     pub message: String,
     /// The text that `labels` point into.
     pub source: Option<Source>,
-    /// Places in `source`.
+    /// Labels on spans of `source`.
     pub labels: Vec<Label>,
     /// Where the place comes from that the primary label is at, where debug information says so.
     pub origin: Option<Place>,
     /// What was found, what was expected, and why.
     pub notes: Vec<String>,
-    /// What to do about it.
+    /// What the user can do, one sentence each.
     pub help: Vec<String>,
 }
 

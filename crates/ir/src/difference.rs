@@ -12,7 +12,7 @@ use similar::{Algorithm, ChangeTag, DiffOp, TextDiff, capture_diff_slices_deadli
 /// One line of a comparison.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Line<'a> {
-    /// In both; the second text's.
+    /// A line of both texts; it holds the second text's line.
     Same(&'a str),
     /// In the first text only, with the bytes that its counterpart does not have.
     Removed(&'a str, Vec<Range<usize>>),
@@ -63,7 +63,7 @@ pub fn compare<'a>(old: &'a str, new: &'a str) -> Vec<Line<'a>> {
     found
 }
 
-/// How many lines differ: (removed, added).
+/// Number of differing lines: (removed, added).
 pub fn counts(lines: &[Line<'_>]) -> (usize, usize) {
     let count = |is: fn(&Line<'_>) -> bool| lines.iter().filter(|line| is(line)).count();
     (count(|line| matches!(line, Line::Removed(..))), count(|line| matches!(line, Line::Added(..))))

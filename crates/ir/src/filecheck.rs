@@ -7,20 +7,20 @@ use std::ops::Range;
 
 use regex::Regex;
 
-/// What a claim says.
+/// The kind of a claim, by its directive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Somewhere after the one before.
+    /// `CHECK`: matches anywhere after the previous match.
     Check,
-    /// On the line after.
+    /// `CHECK-NEXT`: matches on the line after the previous match.
     Next,
-    /// On the same line, after it.
+    /// `CHECK-SAME`: matches on the same line, after the previous match.
     Same,
     /// Nowhere between the ones before and after.
     Not,
     /// Somewhere after the one before, in any order with its neighbours of this kind.
     Dag,
-    /// This many times, one after another.
+    /// `CHECK-COUNT-n`: matches this many times, one after another.
     Count(usize),
 }
 
@@ -29,16 +29,16 @@ pub enum Kind {
 pub struct Claim {
     /// The directive: where the pattern has to stand.
     pub kind: Kind,
-    /// The text that is looked for.
+    /// The text to find.
     pattern: String,
     /// Bytes of the pattern in the claims' text.
     pub span: Range<usize>,
 }
 
-/// A claim that is not one.
+/// A claim whose directive or pattern is malformed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Malformed {
-    /// What is wrong with it.
+    /// What is malformed about it.
     pub message: String,
     /// Bytes of the claims' text that are wrong.
     pub span: Range<usize>,
@@ -98,7 +98,7 @@ pub fn parse(text: &str) -> Result<Vec<Claim>, Malformed> {
 /// Where a claim holds: lines from 1; none for `CHECK-NOT`.
 pub type Found = Vec<usize>;
 
-/// A claim that does not hold.
+/// A claim that the text does not satisfy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failed {
     /// Index of the claim in the list.
@@ -114,9 +114,9 @@ pub struct Failed {
 /// Why claims were not all found to hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Problem {
-    /// One does not hold.
+    /// One claim is not satisfied.
     Failed(Failed),
-    /// One is no pattern.
+    /// One claim is malformed.
     Malformed(Malformed),
 }
 

@@ -5,14 +5,14 @@
 
 use std::ops::Range;
 
-/// A function of the text.
+/// A `tt.func` of the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Function {
-    /// Its name, without `@`.
+    /// Name of the function, without `@`.
     pub name: String,
-    /// `private`, as against a kernel.
+    /// True if it is `private`: a helper, not a kernel.
     pub is_private: bool,
-    /// Its arguments, in order.
+    /// Arguments in order.
     pub arguments: Vec<Argument>,
     /// Bytes of the name.
     pub span: Range<usize>,
@@ -21,7 +21,7 @@ pub struct Function {
 /// An argument of a function.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Argument {
-    /// Its name, without `%`.
+    /// Name of the argument, without `%`.
     pub name: String,
     /// Its type as it is written: `!tt.ptr<f16>`.
     pub ty: String,
@@ -32,7 +32,7 @@ pub struct Argument {
 }
 
 impl Argument {
-    /// `tt.divisibility`, if there is one.
+    /// The value of `tt.divisibility`, if the argument has it.
     pub fn divisibility(&self) -> Option<u32> {
         let (_, value) = self.attributes.iter().find(|(name, _)| name == "tt.divisibility")?;
         integer(value)

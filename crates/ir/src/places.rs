@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use warpbook_ptx::lines;
 
-/// A place in an earlier text.
+/// A file, line and column in an earlier text.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Place {
     /// The file's name, without its directory: `matmul.py`.

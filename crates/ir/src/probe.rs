@@ -19,7 +19,7 @@ pub const PROGRAM_LEVELS: usize = 3;
 pub struct ValueType {
     /// Extents of a tensor or of a shared-memory descriptor, outermost first; `None` for a scalar.
     pub shape: Option<Vec<u64>>,
-    /// `f16`, `i1`, `!tt.ptr<f32>`.
+    /// Element type: `f16`, `i1`, `!tt.ptr<f32>`.
     pub element: String,
     /// The layout in registers; empty where there is none.
     pub layout: String,
@@ -30,9 +30,9 @@ pub struct ValueType {
 /// A value that is to be stored.
 #[derive(Clone, Debug)]
 pub struct Probe<'a> {
-    /// Where it is defined.
+    /// Where the value is defined.
     pub definition: &'a Definition,
-    /// What it is.
+    /// Type of the value.
     pub ty: ValueType,
     /// The layout that it is converted to before it is stored, if not its own.
     pub convert: Option<String>,
@@ -91,7 +91,7 @@ impl ValueType {
         self.shape.iter().flatten().product()
     }
 
-    /// `tensor<64x64xELEMENT, LAYOUT>`, or the element's type.
+    /// The type with another element and layout: `tensor<64x64xELEMENT, LAYOUT>`, or the element's type for a scalar.
     fn of(&self, element: &str, layout: &str) -> String {
         match &self.shape {
             Some(shape) => tensor(shape, element, layout),
@@ -168,7 +168,7 @@ pub fn instrument(text: &str, kernel: &str, probes: &[Probe<'_>]) -> Option<Stri
     Some(out)
 }
 
-/// The lines of one probe.
+/// The lines that one probe adds to the text.
 struct Lines {
     text: String,
     prefix: String,
@@ -204,7 +204,7 @@ impl Lines {
     }
 }
 
-/// What stores one value.
+/// The lines that store one value.
 fn store(number: usize, probe: &Probe<'_>, dialect: GpuDialect) -> String {
     let Probe { definition, ty, convert } = probe;
     let mut lines = Lines { text: String::new(), prefix: format!("wb{number}"), next: 0 };

@@ -5,7 +5,7 @@
 pub struct Instruction {
     /// Its address in the function, in bytes.
     pub address: u64,
-    /// Labels that stand before it.
+    /// Labels in front of the instruction.
     pub labels: Vec<String>,
     /// `@!P0 LDG.E.128 R4, [R2.64]`, blanks collapsed, without the semicolon.
     pub text: String,
@@ -67,7 +67,7 @@ impl Control {
     }
 }
 
-/// A function of the machine code.
+/// A function of the machine code with its instructions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Function {
     /// Name of the function.

@@ -1,9 +1,9 @@
 //! The tensors and memory descriptors that a line of TTGIR names in its types.
 
-/// What a type is of.
+/// The kind of a type: registers or memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// `tensor<…>`: in registers.
+    /// `tensor<…>`: a tensor in registers.
     Tensor,
     /// `!ttg.memdesc<…>`: in shared or tensor memory.
     Memory,
@@ -12,7 +12,7 @@ pub enum Kind {
 /// A type with a layout: `tensor<64x64xf16, #mma>`, `!ttg.memdesc<2x64x64xf16, #shared, …>`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shaped {
-    /// Registers or memory.
+    /// Where the value lies: registers or memory.
     pub kind: Kind,
     /// Extents of all dimensions, outermost first.
     pub shape: Vec<u32>,
@@ -124,12 +124,12 @@ pub struct Operation {
 }
 
 impl Operation {
-    /// The type of its result.
+    /// The type of the operation's result.
     pub fn result_type(&self) -> Option<&Shaped> {
         self.result.as_ref().and(self.types.last())
     }
 
-    /// The first type of a kind.
+    /// The first type of this kind among the operation's types.
     pub fn first(&self, kind: Kind) -> Option<&Shaped> {
         self.types.iter().find(|shaped| shaped.kind == kind)
     }

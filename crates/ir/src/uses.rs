@@ -7,14 +7,14 @@ use std::collections::HashMap;
 
 use warpbook_ptx::lines;
 
-/// The notation of a text.
+/// The notation of values in a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notation {
     /// MLIR, in which TTIR and TTGIR are written.
     Mlir,
-    /// LLVM IR, the notation of LLIR.
+    /// LLVM IR: `%1` are the values.
     Llvm,
-    /// PTX assembly.
+    /// PTX: registers such as `%r1` are the values.
     Ptx,
 }
 

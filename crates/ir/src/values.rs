@@ -5,7 +5,7 @@
 
 use super::mlir;
 
-/// A value and its place.
+/// A value of the IR, and where it is defined.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Definition {
     /// As an operand names it: `%27`, `%27#1`, `%arg0`.
@@ -23,7 +23,7 @@ pub struct Definition {
 /// A loop of the IR: `scf.for`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Loop {
-    /// The induction variable, `%arg5`.
+    /// The induction variable: `%arg5`.
     pub index: String,
     /// First value of the induction variable.
     pub lower: String,
@@ -36,13 +36,13 @@ pub struct Loop {
 /// What is in the way of an operation with side effects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Obstacle {
-    /// A function that the kernel calls.
+    /// The body of a function that the kernel calls, by its name.
     Function(String),
     /// The region of an operation such as `tt.reduce`.
     Region(String),
     /// A partition of `ttg.warp_specialize`, which sees no values from outside.
     Partition,
-    /// A `scf.while`: nothing counts its iterations.
+    /// A `scf.while` loop, which has no counter of iterations.
     While,
 }
 

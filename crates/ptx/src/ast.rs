@@ -70,7 +70,7 @@ impl<'a> Iterator for InstructionsOf<'a> {
 /// A parameter of a function, or its return value.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Param {
-    /// Its name.
+    /// Name of the parameter.
     pub name: String,
     /// The element type.
     pub ty: PtxType,
@@ -105,7 +105,7 @@ pub enum Initializer {
 /// A variable of a module or of a function.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Variable {
-    /// Its name.
+    /// Name of the variable.
     pub name: String,
     /// Where it lives.
     pub space: Space,
@@ -126,7 +126,7 @@ pub struct Variable {
 /// An entry or a device function.
 #[derive(Clone, Debug, Default)]
 pub struct Function {
-    /// Its name.
+    /// Name of the function.
     pub name: String,
     /// `.entry`, as against `.func`.
     pub is_entry: bool,
@@ -155,7 +155,7 @@ pub struct Function {
 pub enum Statement {
     /// `.reg .b32 %r<10>;` or `.reg .pred p, q;`
     Registers {
-        /// The type.
+        /// Type of the registers.
         ty: PtxType,
         /// Name and, for `name<n>`, the count.
         names: Vec<(String, Option<u32>)>,
@@ -168,12 +168,12 @@ pub enum Statement {
     BranchTargets {
         /// The name of the list.
         name: String,
-        /// Labels.
+        /// The labels in order; an index selects one.
         targets: Vec<String>,
     },
     /// `.loc`
     Line(LineInfo),
-    /// An instruction.
+    /// An instruction with its guard and operands.
     Instruction(Instruction),
     /// `{ … }` with a scope of its own.
     Block(Vec<Statement>),
@@ -208,7 +208,7 @@ pub struct Instruction {
     pub span: Range<usize>,
 }
 
-/// A literal.
+/// A literal number.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Immediate {
     /// An integer, as 64 bits in two's complement.
@@ -230,7 +230,7 @@ pub struct Address {
     pub coordinates: Vec<Operand>,
 }
 
-/// An operand.
+/// An operand of an instruction.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Operand {
     /// A register, a special register, a variable, a function or a label.
@@ -239,7 +239,7 @@ pub enum Operand {
     NameOffset(String, i64),
     /// `!%p`
     Not(String),
-    /// A literal.
+    /// A literal number.
     Immediate(Immediate),
     /// `{a, b}`
     Vector(Vec<Operand>),

@@ -11,7 +11,7 @@ use super::types::PtxType;
 /// An addition or subtraction, one of whose operands is a product that is used for nothing that has to be rounded before.
 #[derive(Clone, Debug)]
 pub struct Candidate {
-    /// The addition.
+    /// The addition or subtraction.
     sum: Instruction,
     /// Its operands that are products.
     pub products: Vec<Product>,
@@ -20,13 +20,13 @@ pub struct Candidate {
 /// The product that an addition takes.
 #[derive(Clone, Debug)]
 pub struct Product {
-    /// The multiplication.
+    /// The multiplication, or the `div.full`.
     multiply: Instruction,
-    /// Which operand of the addition it is: 1 or 2.
+    /// Number of the addition's operand that holds the product: 1 or 2.
     operand: usize,
     /// True if it is a `div.full.f32`, which ptxas writes as a product with the reciprocal.
     divides: bool,
-    /// True if a `neg` stands between.
+    /// True if a `neg` stands between the multiplication and the addition.
     negated: bool,
     /// Operands of the multiplication whose registers are written more than once.
     rewritten: [bool; 2],

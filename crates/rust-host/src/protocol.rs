@@ -56,7 +56,7 @@ pub enum Event {
     },
     /// The cell asks its user for a line; the kernel answers with [`Request::Input`].
     Input {
-        /// The question.
+        /// The prompt that the user sees.
         prompt: String,
         /// True if what is typed must not be shown.
         password: bool,
@@ -68,7 +68,7 @@ pub enum Event {
     },
     /// The cell did not run, or did not run to its end.
     Failed {
-        /// The reason.
+        /// Why the cell failed.
         failure: Failure,
     },
     /// The answer to [`Request::Complete`].
@@ -98,12 +98,12 @@ pub enum Failure {
     },
     /// Another error of evcxr.
     Message {
-        /// evcxr's text.
+        /// The error as evcxr describes it.
         message: String,
     },
     /// evcxr could not be started.
     Start {
-        /// evcxr's text.
+        /// The error as evcxr describes it.
         message: String,
     },
 }
@@ -115,9 +115,9 @@ pub struct CompilationError {
     pub code: Option<String>,
     /// The error in a sentence.
     pub message: String,
-    /// The places in the cell that the error speaks of.
+    /// The parts of the cell that the error points at.
     pub labels: Vec<Label>,
-    /// Further explanations.
+    /// Notes of the compiler, one sentence each.
     pub notes: Vec<String>,
     /// Suggestions for a correction.
     pub help: Vec<String>,

@@ -17,15 +17,15 @@ pub(super) struct Argument {
 
 /// A call with its arguments in their places.
 pub(super) struct Bound<'a> {
-    /// The function.
+    /// Name of the function that is called, as written in the cell.
     pub name: &'a str,
-    /// Its parameters: `x, axis=None`; the last may be `*shape`.
+    /// The function's parameters as text: `x, axis=None`; the last may be `*shape`.
     parameters: &'a str,
     /// One for each parameter but a starred one.
     arguments: Vec<Option<Argument>>,
-    /// What a starred parameter took.
+    /// The values of a starred parameter (`*shape`), in order.
     pub rest: Vec<Argument>,
-    /// The whole call.
+    /// Bytes of the whole call in the cell.
     pub span: Range<usize>,
 }
 
@@ -40,7 +40,7 @@ impl Value {
 }
 
 impl Argument {
-    /// As a tensor; a number is one of a single element.
+    /// The argument as a tensor; a number becomes a tensor of one element.
     pub fn tensor(&self) -> Result<Tensor> {
         match &self.value {
             Value::Tensor(tensor) => Ok(tensor.clone()),
@@ -49,7 +49,7 @@ impl Argument {
         }
     }
 
-    /// As an integer.
+    /// The argument as an integer; a tensor of one element counts as its value. Fails with a label on the argument.
     pub fn integer(&self) -> Result<i64> {
         let scalar = match &self.value {
             Value::Scalar(scalar) => scalar.clone(),
@@ -59,7 +59,7 @@ impl Argument {
         scalar.as_int().ok_or_else(|| fail(&self.span, format!("expected an integer, not {}", scalar.kind())))
     }
 
-    /// As one integer or several.
+    /// The argument as a list of integers: one integer, or a tuple of them.
     pub fn integers(&self) -> Result<Vec<i64>> {
         match &self.value {
             Value::Scalar(Scalar::Tuple(items)) => {
@@ -72,7 +72,7 @@ impl Argument {
         }
     }
 
-    /// Whether it is `None`.
+    /// True if the argument is `None`.
     pub fn is_none(&self) -> bool {
         self.value == Value::Scalar(Scalar::None)
     }
@@ -147,12 +147,12 @@ impl<'a> Bound<'a> {
         self.get(name).map_or(Ok(default), Argument::integer)
     }
 
-    /// Whether a switch is on.
+    /// True if the argument `name` is given and is true in Python's sense.
     pub fn is_set(&self, name: &str) -> bool {
         self.get(name).and_then(|argument| argument.value.scalar()).is_some_and(Scalar::truth)
     }
 
-    /// An error about the call.
+    /// An error whose label covers the whole call.
     pub fn fail(&self, message: impl Into<String>) -> Diagnostic {
         fail(&self.span, message)
     }

@@ -10,7 +10,7 @@ use super::value::{Elements, Tensor, Value};
 use warpbook_diagnostic::{Diagnostic, Result};
 use warpbook_process::cancel::Cancel;
 
-/// What names mean where an expression of tensors stands.
+/// Gives names their values in an expression of tensors.
 pub trait TensorScope: Scope {
     /// The tensor that a view expression names: `a`, `a[64:]`, `a.T`. `None` where it names no buffer.
     fn tensor(&self, expression: &Expr) -> Result<Option<Tensor>>;

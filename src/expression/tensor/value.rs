@@ -57,7 +57,7 @@ impl Elements {
         }
     }
 
-    /// As doubles, copied only where they are none.
+    /// The elements as doubles, copied only if they have another type.
     pub(super) fn floats(&self) -> Cow<'_, [f64]> {
         match self {
             Self::Float(values) => Cow::Borrowed(values),
@@ -65,7 +65,7 @@ impl Elements {
         }
     }
 
-    /// As integers, where they are integers or bools; copied only where they are bools.
+    /// The elements as integers, if they are integers or bools; copied only if they are bools.
     pub(super) fn ints(&self) -> Option<Cow<'_, [i64]>> {
         match self {
             Self::Int(values) => Some(Cow::Borrowed(values)),
@@ -97,14 +97,14 @@ impl Elements {
 pub struct Tensor {
     /// Extents, outermost first; empty for a single element.
     pub shape: Vec<usize>,
-    /// As many elements as the extents' product.
+    /// The elements, as many as the product of the extents.
     pub data: Elements,
-    /// The data type that every element is a value of, by its canonical name, where a buffer or a cast says so.
+    /// Canonical name of the data type that all elements are values of, if a buffer or a cast gives one.
     pub dtype: Option<String>,
 }
 
 impl Tensor {
-    /// A tensor that says no data type.
+    /// A tensor without a data type.
     pub fn new(shape: Vec<usize>, data: Elements) -> Self {
         debug_assert_eq!(elements_of(&shape), Ok(data.len()));
         Self { shape, data, dtype: None }
@@ -210,7 +210,7 @@ pub(super) fn broadcast(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
     (0..rank).map(both).collect()
 }
 
-/// How many elements a shape has, if this machine can hold twice as many doubles.
+/// Number of elements of a shape. Fails if this machine cannot hold twice as many doubles.
 pub(super) fn elements_of(shape: &[usize]) -> Result<usize, String> {
     // A zero anywhere makes it empty, however large the rest is.
     if shape.contains(&0) {

@@ -13,7 +13,7 @@ use warpbook_diagnostic::{Diagnostic, Result};
 /// Makers that are gone through for one buffer.
 const DEEPEST: usize = 64;
 
-/// What became of buffers that were lost.
+/// How lost buffers were restored.
 #[derive(Clone, Debug, Default)]
 pub struct Rebuilt {
     /// Names with how they were made again.
@@ -23,7 +23,7 @@ pub struct Rebuilt {
 }
 
 impl Rebuilt {
-    /// In words; `None` where nothing had to be done.
+    /// The result in words; `None` if nothing was lost.
     pub fn text(&self) -> Option<String> {
         let made =
             (!self.made.is_empty()).then(|| format!("made again, the same to the bit: {}", self.made.join(", ")));
@@ -62,7 +62,7 @@ pub fn rebuild(mut lost: Vec<(String, Option<u64>)>, workspace: &mut Workspace, 
 }
 
 struct Attempt<'a> {
-    /// Live buffers that do not hold what the journal says.
+    /// Live buffers whose contents may differ from the journal.
     untrusted: &'a [String],
     depth: usize,
     context: Context<'a>,
@@ -90,7 +90,7 @@ impl Attempt<'_> {
         Ok(how)
     }
 
-    /// What a state held, and how that was found.
+    /// The contents of a state, and how they were found.
     fn contents(&mut self, state: State, workspace: &mut Workspace) -> Result<(Vec<u8>, String)> {
         self.context.cancel.check()?;
         if let Some(name) = workspace.journal.holder(state)

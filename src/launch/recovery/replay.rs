@@ -19,7 +19,7 @@ const CANNOT: [&str; 4] = [code::TIMEOUT, code::CUBIN_WITHOUT_PTX, code::OUT_OF_
 /// No more bytes of buffers than this are copied.
 const MOST_BYTES: u64 = 1 << 30;
 
-/// What the emulator has to say of the failed launch; `None` where it finds nothing wrong, or not in time.
+/// Runs the failed launch on the emulator and returns what it finds wrong; `None` if it finds nothing, or not in time.
 pub fn locate(
     plan: &LaunchPlan,
     before: &Snapshot,

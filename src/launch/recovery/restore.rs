@@ -31,7 +31,7 @@ impl Snapshot {
     }
 }
 
-/// What became of the buffers, in one sentence.
+/// One sentence about the buffers: restored, or lost.
 fn sentence(lost: &[Place], rebuilt: &Rebuilt, workspace: &Workspace) -> String {
     let places: Vec<String> = lost.iter().map(|place| place.to_string()).collect();
     let again = match places.as_slice() {

@@ -7,26 +7,26 @@ use crate::expression::tensor::{Elements, Tensor};
 /// When two numbers agree: |found − expected| ≤ atol + rtol · |expected|.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Tolerance {
-    /// Relative to what is expected.
+    /// Relative tolerance: a factor of |expected|.
     pub rtol: f64,
-    /// Absolute.
+    /// Absolute tolerance, in the unit of the elements.
     pub atol: f64,
-    /// Whether NaN agrees with NaN.
+    /// True if a NaN agrees with a NaN.
     pub equal_nan: bool,
 }
 
 impl Tolerance {
-    /// Whether only equal numbers agree.
+    /// True if both tolerances are 0: only equal numbers agree.
     pub fn is_exact(&self) -> bool {
         self.rtol == 0.0 && self.atol == 0.0
     }
 
-    /// How far from what is expected is near enough.
+    /// Largest |found − expected| that is accepted for this expected value.
     fn allowed(&self, expected: f64) -> f64 {
         if expected.is_finite() { self.atol + self.rtol * expected.abs() } else { 0.0 }
     }
 
-    /// Whether two numbers agree.
+    /// True if two numbers agree within the tolerance.
     pub fn agree(&self, found: f64, expected: f64) -> bool {
         found == expected
             || self.equal_nan && found.is_nan() && expected.is_nan()
@@ -41,37 +41,37 @@ impl fmt::Display for Tolerance {
     }
 }
 
-/// One element on both sides.
+/// One element of both tensors.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pair {
-    /// Where it is.
+    /// Indices of the element, outermost first.
     pub index: Vec<usize>,
-    /// As text, in as many digits as tell the two apart.
+    /// The found value as text, with as many digits as show that it differs from `expected`.
     pub found: String,
-    /// As text.
+    /// The expected value as text, with as many digits as `found` has.
     pub expected: String,
     /// |found − expected|; infinite where one of them is NaN or infinite.
     pub off: f64,
-    /// How far off it may be.
+    /// Largest |found − expected| that the tolerance accepts here.
     pub allowed: f64,
 }
 
-/// What a comparison found.
+/// The result of comparing two tensors.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Comparison {
-    /// Elements.
+    /// Number of elements that were compared.
     pub count: usize,
-    /// Those that do not agree.
+    /// Number of elements that do not agree.
     pub differing: usize,
     /// The largest difference: among those that differ, or among all where none does; `None` where all are equal.
     pub worst: Option<Pair>,
-    /// The first one that differs.
+    /// The first element that differs, in row-major order.
     pub first: Option<Pair>,
-    /// NaN that agree.
+    /// Number of elements that are NaN on both sides and agree.
     pub nans: usize,
-    /// NaN on both sides.
+    /// Number of NaN in each tensor: found, expected.
     pub nan_counts: [usize; 2],
-    /// Infinities on both sides.
+    /// Number of infinities in each tensor: found, expected.
     pub infinities: [usize; 2],
     /// First and last index of those that differ, along each dimension.
     bounds: Vec<(usize, usize)>,

@@ -12,7 +12,7 @@ use warpbook_ptx::register_types::Holds;
 pub enum Shown {
     /// A register of so many bytes.
     Register(Holds, u32),
-    /// An element of a buffer.
+    /// A number of this data type.
     Element(Dtype),
 }
 
@@ -38,7 +38,7 @@ impl Shown {
         Self::Register(holds, ty.size())
     }
 
-    /// What it is called.
+    /// Name of the format: `f32`, `b64`.
     pub fn name(self) -> String {
         match self {
             Self::Element(dtype) => dtype.to_string(),
@@ -91,7 +91,7 @@ impl Shown {
         }
     }
 
-    /// In digits.
+    /// A register's bits as text in this format.
     pub fn text(self, bits: u64) -> String {
         match self {
             Self::Element(dtype) => match dtype.decode(&bits.to_le_bytes()) {

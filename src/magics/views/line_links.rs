@@ -23,28 +23,28 @@ use warpbook_ptx::lines;
 pub struct TracedLine {
     /// Its number in the stage's own text, from 1.
     pub number: u32,
-    /// Without its newline.
+    /// The line's text without its newline.
     pub text: String,
-    /// Bytes of the operation's name.
+    /// Bytes of the operation's name in `text`.
     pub operation: Option<std::ops::Range<usize>>,
-    /// Lines of the hinge that it belongs to.
+    /// Lines of the hinge stage that this line comes from.
     pub hinges: Vec<u32>,
-    /// Where it has none of those, or no place above the hinge: lines of the hinge that use its result.
+    /// Lines of the hinge stage that use the result, for a line whose own location was lost.
     pub uses: Vec<u32>,
-    /// The PTX line, for PTX and machine code.
+    /// The line of the PTX, for PTX and machine code.
     pub ptx_line: Option<u32>,
 }
 
-/// One stage.
+/// The text of one stage, line by line.
 #[derive(Clone, Debug)]
 pub struct TracedStage {
-    /// Which.
+    /// The stage that the lines belong to.
     pub stage: Stage,
     /// Its lines, without debug information.
     pub lines: Vec<TracedLine>,
     /// Bytes of the whole artifact.
     pub bytes: usize,
-    /// How long the compiler took.
+    /// Time that the compiler took for the stage.
     pub elapsed: Option<Duration>,
 }
 
@@ -88,13 +88,13 @@ impl TracedStage {
 /// How many operations of a stage lead to another one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Linked {
-    /// All of them.
+    /// Number of operations.
     pub all: usize,
-    /// Those whose own place says so.
+    /// Number of operations that have a location of their own.
     pub placed: usize,
-    /// Those that go with what uses their result.
+    /// Number of operations that are linked by what uses their result.
     pub by_use: usize,
-    /// The operations of neither kind.
+    /// Names of the operations that are not linked.
     pub rest: Vec<String>,
 }
 
@@ -122,20 +122,20 @@ fn fill(lines: &mut [TracedLine], notation: Notation) {
     }
 }
 
-/// All stages.
+/// The stages of one compilation, with links between their lines.
 #[derive(Clone, Debug)]
 pub struct Trace {
-    /// In the order of lowering.
+    /// The stages in the order of lowering.
     pub stages: Vec<TracedStage>,
     /// The stage whose lines link the others.
     pub hinge: Stage,
-    /// How many operations of the hinge lead to a line of Python; where there is Python.
+    /// How many operations of the hinge stage lead to a line of Python; `None` if there is no Python source.
     pub to_python: Option<Linked>,
-    /// The machine code.
+    /// The functions of the machine code.
     pub code: Vec<sass::Function>,
-    /// The cubin that it is of.
+    /// The cubin that `code` was disassembled from.
     pub cubin: Option<warpbook_compiler::Artifact>,
-    /// What the reader should know.
+    /// Notes for the reader, one sentence each.
     pub notes: Vec<String>,
 }
 

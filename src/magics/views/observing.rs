@@ -38,7 +38,7 @@ pub fn last_launch(subject: &Subject, call: &Call<'_>, workspace: &Workspace) ->
     Ok(LaunchPlan::new(name, subject.version.clone(), launch))
 }
 
-/// Whether the TTGIR defines a value by this name.
+/// True if the TTGIR defines a value by this name.
 pub fn is_value_of_ttgir(plan: &LaunchPlan, name: &str) -> bool {
     let text = plan.version.artifact(Stage::Ttgir).and_then(Artifact::text).unwrap_or_default();
     let base = name.split('#').next().unwrap_or(name);

@@ -7,12 +7,12 @@ use crate::workspace::Workspace;
 use warpbook_compiler::{Artifact, Stage};
 use warpbook_device::emulation::Line;
 
-/// A line of a text.
+/// A line of a source text.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Spot {
     /// The file as debug information names it; `None` for the kernel's own text.
     pub file: Option<String>,
-    /// From 1.
+    /// Number of the line, from 1.
     pub line: u32,
 }
 
@@ -23,7 +23,7 @@ pub struct Texts {
     /// How debug information names that text: `matmul.py`.
     pub path: String,
     own: Arc<str>,
-    /// The PTX.
+    /// The PTX that ran; `None` if the version has none.
     pub ptx: Option<Arc<str>>,
     /// Paths and texts of cells that define what the kernel uses.
     others: Vec<(String, Arc<str>)>,
@@ -46,7 +46,7 @@ impl Texts {
         Self { entered: plan.version.entered, path: own.name, own: own.text, ptx, others }
     }
 
-    /// Whether the reader wrote PTX, so that there are no other lines.
+    /// True if the reader wrote PTX, so that there are no other lines.
     pub fn is_ptx(&self) -> bool {
         matches!(self.entered, Stage::Ptx | Stage::Cubin)
     }
@@ -74,7 +74,7 @@ impl Texts {
         }
     }
 
-    /// What stands there.
+    /// The text of that line; empty if the file is not known.
     pub fn text(&self, spot: &Spot) -> &str {
         let text = match &spot.file {
             None if self.is_ptx() => self.ptx.as_ref(),
@@ -84,7 +84,7 @@ impl Texts {
         text.and_then(|text| text.lines().nth(spot.line as usize - 1)).unwrap_or_default().trim()
     }
 
-    /// The kernel's own text.
+    /// The text of the kernel's own cell.
     pub fn own(&self) -> &str {
         &self.own
     }

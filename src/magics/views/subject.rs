@@ -19,9 +19,9 @@ pub const KERNEL: Argument<Kernel> = Argument::optional(
 /// A version of a kernel.
 #[derive(Clone)]
 pub struct Subject {
-    /// The kernel.
+    /// Name of the kernel.
     pub name: String,
-    /// The version.
+    /// One version of that kernel, with its stages.
     pub version: Version,
 }
 

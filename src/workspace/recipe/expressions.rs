@@ -9,7 +9,7 @@ use warpbook_device::Dtype;
 use warpbook_diagnostic::Result;
 use warpbook_process::cancel::Cancel;
 
-/// What names mean in a tensor expression: the workspace's, and the initialisers of `%buf`.
+/// Gives names their values in an expression of `%buf`: the workspace's, and the initialisers.
 struct Names<'a> {
     workspace: &'a Workspace,
     scope: WorkspaceScope<'a>,

@@ -317,7 +317,7 @@ fn flatten(value: &Scalar, shape: &[usize], leaves: &mut Vec<Scalar>) -> bool {
     }
 }
 
-/// The type that a number has where none is said.
+/// The data type of a number that is given without one.
 fn natural(value: &Scalar) -> Dtype {
     match value {
         Scalar::Bool(_) => Dtype::I1,

@@ -12,7 +12,7 @@ pub const CHECK: Check = Check { name: "short-docs", run };
 /// Words of a doc comment that says too little.
 const SHORT: usize = 2;
 /// Doc comments as short as that today.
-const BOUND: usize = 230;
+const BOUND: usize = 106;
 
 fn run(workspace: &Workspace) -> Outcome {
     let mut short = Vec::new();

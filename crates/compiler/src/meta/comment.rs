@@ -21,7 +21,7 @@ use crate::Stage;
 use warpbook_diagnostic::{Diagnostic, Result, nearest};
 
 const TAG: &str = "warpbook:";
-/// Triton's name of the option that `fp_fusion` says.
+/// Triton's name of the option behind `fp_fusion`.
 const FUSION: &str = "enable_fp_fusion";
 
 const KEYS: [&str; 15] = [
@@ -45,7 +45,7 @@ const KEYS: [&str; 15] = [
 /// A parameter as the comment names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NamedParam {
-    /// Its name in the source.
+    /// Name of the parameter in the source.
     pub name: String,
     /// `*fp16`, `i32`, `tensormap`; `*?` where the pointee is not known.
     pub ty: String,
@@ -53,7 +53,7 @@ pub struct NamedParam {
     pub divisibility: Option<u32>,
 }
 
-/// A comment that was read: what it says, and where.
+/// A parsed comment: its fields, and where they stand in the text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Comment {
     /// Bytes of the comment in the text.
@@ -76,11 +76,11 @@ pub struct Comment {
     pub scratch_params: Option<u32>,
     /// Tensor memory columns.
     pub tmem: Option<u32>,
-    /// Whether floating-point contraction is allowed.
+    /// True if multiplications and additions may be contracted into one `fma`.
     pub fp_fusion: Option<bool>,
-    /// Whether all blocks have to be resident together.
+    /// True if all blocks have to be resident together.
     pub cooperative: Option<bool>,
-    /// Whether it is a programmatic dependent launch.
+    /// True if it is a programmatic dependent launch.
     pub dependent: Option<bool>,
     /// Options that the compiler was given: integers and booleans.
     pub options: Option<Vec<(String, Value)>>,
@@ -185,7 +185,7 @@ fn tensor_desc(desc: &TensorDesc) -> String {
     format!("{}/{}/{}/{}{padded}", desc.swizzle, desc.element_size, desc.element_type, extents.join("x"))
 }
 
-/// What a line holds after `// warpbook:`, with its offset in the line.
+/// The text after `// warpbook:` in a line, with its offset in the line.
 fn body_of(line: &str) -> Option<(usize, &str)> {
     let comment = line.trim_start();
     let body = comment.strip_prefix("//").or_else(|| comment.strip_prefix(';'))?.trim_start().strip_prefix(TAG)?;
@@ -349,7 +349,7 @@ pub(super) fn width(ty: &str) -> Option<u32> {
 }
 
 impl Comment {
-    /// What a compilation from `stage` on has to be given so that it is compiled as the comment says.
+    /// Compiler options for a compilation from `stage` on that give what the comment describes.
     pub fn compile_options(&self, stage: Stage) -> Vec<(String, Value)> {
         let mut options = self.options.clone().unwrap_or_default();
         if stage == Stage::Ttir {
@@ -364,7 +364,7 @@ impl Comment {
         options
     }
 
-    /// Fills what nothing else has said.
+    /// Fills the fields of `meta` that are still defaults.
     pub fn apply(&self, meta: &mut LaunchMeta) -> Result<()> {
         fn fill<T: Clone>(field: &mut Sourced<T>, value: Option<&T>) {
             if let Some(value) = value.filter(|_| field.is_default()) {

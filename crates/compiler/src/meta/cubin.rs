@@ -44,16 +44,16 @@ pub fn from_cubin(bytes: &[u8], name: Option<&str>) -> Result<LaunchMeta> {
     Ok(meta)
 }
 
-/// What a kernel's machine code takes of each thread.
+/// Resources that a kernel's machine code needs per thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Resources {
-    /// 32-bit registers.
+    /// Number of 32-bit registers per thread.
     pub registers: u32,
     /// Bytes of local memory: spilled registers and local arrays.
     pub local: u32,
 }
 
-/// What ptxas wrote into `.nv.info` of a kernel's use of registers and of local memory.
+/// Reads registers and local memory of a kernel from `.nv.info`. `None` if the cubin does not have them.
 pub fn resources(bytes: &[u8], kernel: &str) -> Option<Resources> {
     let file = object::File::parse(bytes).ok()?;
     let section = file.section_by_name(".nv.info")?;

@@ -10,11 +10,11 @@ use warpbook_diagnostic::{Diagnostic, Result};
 /// An argument of a launch.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GivenArgument {
-    /// Its bytes in the cell.
+    /// Bytes of the argument in the cell, for the labels of errors.
     pub span: Range<usize>,
-    /// What it is called in messages: the parameter's name, or the argument's own text.
+    /// Name of the argument in messages: the parameter's name, or the argument's own text.
     pub label: String,
-    /// What it is.
+    /// The value of the argument.
     pub kind: GivenKind,
 }
 
@@ -25,10 +25,10 @@ pub enum GivenKind {
     Pointer {
         /// Triton's name of the element type; `None` fits every pointer.
         element: Option<String>,
-        /// Device address.
+        /// Address of the first element in device memory.
         address: u64,
     },
-    /// An integer.
+    /// An integer, checked against the parameter's width when it is encoded.
     Int(i64),
     /// A floating-point number.
     Float(f64),
@@ -152,7 +152,7 @@ fn float(ty: &str, value: f64) -> Option<Vec<u8>> {
     })
 }
 
-/// Whether a buffer of `actual` can stand where the code expects a pointer to `expected`. MLIR's integers carry no
+/// True if a buffer of `actual` can stand where the code expects a pointer to `expected`. MLIR's integers carry no
 /// sign, and a boolean is stored as a byte.
 fn same_element(expected: &str, actual: &str) -> bool {
     let storage = |name: &str| integer(name).map(|(_, bits)| bits.max(8));

@@ -52,7 +52,7 @@ fn inherit_params(meta: &mut LaunchMeta, parent: &LaunchMeta, version: u32) {
     }
 }
 
-/// Whether a parameter of PTX can be the parent's: as wide, and a pointer only where that has one.
+/// True if a parameter of PTX can correspond to the parent's: the same size, and a pointer only if the parent's is one.
 fn fits(ours: &Param, theirs: &Param) -> bool {
     let is_pointer = |param: &Param| matches!(param.kind, ParamKind::Pointer { .. });
     let is_float = |param: &Param| matches!(&param.kind, ParamKind::Scalar { ty } if ty.contains('f'));

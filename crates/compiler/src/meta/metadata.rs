@@ -8,7 +8,7 @@ use warpbook_diagnostic::{Result, Source};
 use warpbook_ir::mlir;
 use warpbook_ir::triton_version::GpuDialect;
 
-/// What a launch has to know of a compilation's result. `metadata` is Triton's own, whose keys differ between its
+/// What a launch needs to know about a compilation's result. `metadata` is Triton's own, whose keys differ between its
 /// versions; `code` is the PTX, unless the compilation ended before it.
 pub fn from_compiler(
     metadata: &Value,

@@ -21,7 +21,7 @@ pub use ptx::{from_ptx, resolve_scratch};
 
 use std::fmt;
 
-/// Where a fact about a kernel came from, in the words that the reader sees.
+/// The source of a fact about a kernel, named as the reader sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// An attribute of the IR: `ttg.shared`.
@@ -38,7 +38,7 @@ pub enum Origin {
     Option(String),
     /// The `// warpbook:` comment in the text.
     Comment,
-    /// Nothing said it; the reason why this value was taken.
+    /// A default, with the reason why this value was taken.
     Default(String),
 }
 
@@ -59,9 +59,9 @@ impl fmt::Display for Origin {
 /// A value and where it came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sourced<T> {
-    /// The value.
+    /// The value itself.
     pub value: T,
-    /// Where it came from.
+    /// The attribute, directive or option that gave the value.
     pub origin: Origin,
 }
 
@@ -71,12 +71,12 @@ impl<T> Sourced<T> {
         Self { value, origin }
     }
 
-    /// A value that nothing said, and why it was taken.
+    /// A default value with the reason why it was taken.
     pub fn default(value: T, reason: impl Into<String>) -> Self {
         Self::new(value, Origin::Default(reason.into()))
     }
 
-    /// Whether nothing said it.
+    /// True if no text gave the value, so that a default was taken.
     pub fn is_default(&self) -> bool {
         matches!(self.origin, Origin::Default(_))
     }
@@ -93,7 +93,7 @@ pub enum ParamKind {
     /// A scalar by Triton's name: `i1 i8 i16 i32 i64 u8 … fp16 bf16 fp32 fp64`; from PTX on only its width is known
     /// (`b32`, or the PTX type as it is written: `u64`, `f32`).
     Scalar {
-        /// The type's name.
+        /// Triton's name of the type.
         ty: String,
     },
     /// A 128-byte host tensor-map (TMA) descriptor, passed by value.
@@ -105,18 +105,18 @@ pub enum ParamKind {
 pub struct Param {
     /// The name in the source, where it is known; otherwise as the IR names it (`arg0`, `kernel_param_0`).
     pub name: String,
-    /// What it holds.
+    /// What the parameter holds.
     pub kind: ParamKind,
     /// Bytes in the parameter block.
     pub size: u32,
     /// Alignment in the parameter block, in bytes.
     pub align: u32,
-    /// `tt.divisibility` that the code was compiled under; `None` where nothing says so.
+    /// `tt.divisibility` that the code was compiled under; `None` if it is not known.
     pub divisibility: Option<u32>,
 }
 
 impl Param {
-    /// Its type as the reader knows it: `*fp16`, `i32`, `tensormap`; `*?` where the pointee is not known.
+    /// The type as a user writes it: `*fp16`, `i32`, `tensormap`; `*?` if the pointee is not known.
     pub fn type_name(&self) -> String {
         match &self.kind {
             ParamKind::Pointer { element } => format!("*{}", element.as_deref().unwrap_or("?")),
@@ -144,29 +144,29 @@ pub struct Scratch {
     pub align: u64,
 }
 
-/// How the compiler wants a host tensor descriptor to be encoded (`tensordesc_meta`).
+/// How a host tensor descriptor has to be encoded (`tensordesc_meta`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TensorDesc {
     /// Swizzle mode: 0 none, 1 32 bytes, 2 64 bytes, 3 128 bytes.
     pub swizzle: u32,
     /// Bytes per element.
     pub element_size: u32,
-    /// CUtensorMapDataType.
+    /// Element type: the number of a `CUtensorMapDataType`.
     pub element_type: u32,
     /// Box extents, outermost first.
     pub block_size: Vec<u32>,
-    /// fp4 padded.
+    /// True if elements of fp4 are padded to 8 bytes of data in 16 bytes of shared memory.
     pub fp4_padded: bool,
 }
 
-/// Everything that a launch has to know about a kernel besides its arguments.
+/// Everything that a launch needs to know about a kernel besides its arguments.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LaunchMeta {
     /// The entry function's name.
     pub entry: Sourced<String>,
     /// The user's parameters, in order.
     pub params: Sourced<Vec<Param>>,
-    /// How many pointer parameters of Triton's own trail the user's (global scratch, profile scratch).
+    /// Number of pointer parameters that Triton adds after the user's (global scratch, profile scratch).
     pub scratch_params: Sourced<u32>,
     /// Warps per block, as Triton counts them (without warp-specialised partitions).
     pub num_warps: Sourced<u32>,
@@ -184,10 +184,10 @@ pub struct LaunchMeta {
     pub tmem: Sourced<u32>,
     /// How each host descriptor parameter is encoded, in the order of the descriptor parameters.
     pub tensor_descs: Vec<TensorDesc>,
-    /// Whether floating-point contraction was allowed when PTX was written and assembled.
+    /// True if floating-point contraction was allowed when PTX was written and assembled.
     pub fp_fusion: Sourced<bool>,
-    /// Whether all blocks have to be resident together (`launch_cooperative_grid`).
+    /// True if all blocks have to be resident together (`launch_cooperative_grid`).
     pub cooperative: Sourced<bool>,
-    /// Whether it may begin before the kernel before it has ended: programmatic dependent launch (`launch_pdl`).
+    /// True if the kernel may begin before the previous kernel has ended: programmatic dependent launch (`launch_pdl`).
     pub dependent: Sourced<bool>,
 }

@@ -10,7 +10,7 @@ use warpbook_ptx::{Address, Function, Module, Operand, PtxType, Space, Statement
 /// gives one block. The launch takes no more than its device has.
 pub(super) const MOST_SHARED: u32 = 227 << 10;
 
-/// Warps of a block where nothing says how many: Triton's own default.
+/// Warps of a block if no text gives the number: Triton's own default.
 pub(super) const DEFAULT_WARPS: u32 = 4;
 
 /// What a PTX text says about the launch of one entry, the `// warpbook:` comment included. `name` chooses the entry
@@ -115,7 +115,7 @@ fn param(declared: &warpbook_ptx::Param) -> Result<Param> {
     Ok(Param { name: declared.name.clone(), kind, size: declared.size(), align: declared.align, divisibility: None })
 }
 
-/// Whether an entry, or a function that it may call, uses shared memory whose size the launch gives.
+/// True if an entry, or a function that it may call, uses shared memory whose size the launch gives.
 fn dynamic_shared(module: &Module, entry: &Function) -> bool {
     let external: Vec<&str> = module
         .variables

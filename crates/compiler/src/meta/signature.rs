@@ -12,11 +12,11 @@ pub(super) enum Declared {
     /// A host tensor descriptor: one 128-byte parameter where the target has TMA, and otherwise a pointer with
     /// extents and strides.
     Descriptor {
-        /// The parameter's name.
+        /// Name of the parameter.
         name: String,
         /// Triton's name of the element type.
         element: Option<String>,
-        /// Dimensions.
+        /// Number of dimensions.
         rank: usize,
     },
 }
@@ -145,7 +145,7 @@ pub(super) fn matched(declared: &[Declared], compiled: &[Param]) -> Option<(Vec<
     (left.len() <= 2 && scratch).then_some((params, left.len()))
 }
 
-/// What the parameter's own type says.
+/// Size of a parameter in bytes, by its type.
 fn param_size(param: &Param) -> u32 {
     plain(String::new(), param.kind.clone(), None).size
 }

@@ -5,7 +5,7 @@ use serde::Deserialize;
 /// Declares the kinds, with the name that both sides send and show.
 macro_rules! error_kinds {
     ($($(#[$doc:meta])* $variant:ident = $name:literal,)*) => {
-        /// What is wrong, as the worker reports it. The list of the Python side is generated from this one.
+        /// The kind of an error that the worker reports. The Python side's list is generated from this one.
         #[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize)]
         #[serde(from = "String")]
         pub enum ErrorKind {
@@ -30,7 +30,7 @@ error_kinds! {
     OptionConflict = "option-conflict",
     /// A stage that this compiler does not have.
     Stage = "stage",
-    /// A cell without a kernel, or something else where a kernel is wanted.
+    /// A cell without a kernel, or a name that is not a kernel.
     NoKernel = "no-kernel",
     /// A name that no kernel of the cell has.
     UnknownKernel = "unknown-kernel",

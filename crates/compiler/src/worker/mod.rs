@@ -26,12 +26,12 @@ const BOOTSTRAP: &str = include_str!("../../worker/bootstrap.py");
 /// The modules of the package: dotted name, source.
 const MODULES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/worker_modules.rs"));
 
-/// How often a waiting cell looks whether it was interrupted.
+/// How often a waiting cell checks for an interrupt.
 const POLL: Duration = Duration::from_millis(20);
-/// How long an interrupted worker may take to end its compilation before it is ended itself.
+/// How long an interrupted worker may take to end its compilation before its process is killed.
 const PATIENCE: Duration = Duration::from_millis(700);
 
-/// A worker that has said that it is ready.
+/// A worker process that has started and answered.
 pub struct Worker {
     child: ChildProcess,
     requests: std::process::ChildStdin,
@@ -48,7 +48,7 @@ pub struct Worker {
 pub struct Files(Vec<(PathBuf, u64, i128)>);
 
 impl Files {
-    /// What is there now, of these paths.
+    /// The state of these paths now.
     fn look(paths: impl Iterator<Item = PathBuf>) -> Self {
         let stamp = |path: PathBuf| {
             use std::os::unix::fs::MetadataExt;

@@ -21,7 +21,7 @@ pub enum Message<'a> {
     Run {
         /// The number of the request.
         id: u64,
-        /// What to do.
+        /// The task to run.
         #[serde(flatten)]
         task: &'a Task,
     },
@@ -36,16 +36,16 @@ pub enum Message<'a> {
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "task", rename_all = "snake_case")]
 pub enum Task {
-    /// A compilation.
+    /// Compile a text to later stages.
     Compile(Box<CompileTask>),
-    /// A listing of machine code.
+    /// Disassemble machine code with `nvdisasm`.
     Disassemble {
         /// The ELF file, in base 64.
         cubin: String,
     },
 }
 
-/// A compilation.
+/// What the worker needs for one compilation.
 #[derive(Clone, Debug, Serialize)]
 pub struct CompileTask {
     entry: Stage,
@@ -128,12 +128,12 @@ pub enum Answer {
     },
     /// The worker cannot import Triton, and ends.
     Failed {
-        /// What Python said when the import failed.
+        /// Python's error when the import failed.
         reason: String,
     },
     /// A stage or a pass begins.
     Progress {
-        /// The number of the request.
+        /// The number of the request that the progress belongs to.
         id: u64,
         /// `ttgir`, or `ttgir: ttgpuir.coalesce#1`.
         text: String,
@@ -142,18 +142,18 @@ pub enum Answer {
     Done(Box<Done>),
 }
 
-/// The end of a request.
+/// The end of a request, with its result.
 #[derive(Debug, Deserialize)]
 pub struct Done {
     /// The number of the request.
     pub id: u64,
-    /// What the compilation and the libraries below it printed; the last million bytes.
+    /// Output of the compilation and the libraries below it; the last million bytes.
     pub log: String,
-    /// What came of it.
+    /// The result, or why there is none.
     pub outcome: Outcome,
 }
 
-/// What came of a request.
+/// The result of a request, or the error that ended it.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
@@ -161,17 +161,17 @@ pub enum Outcome {
     Result(TaskResult),
     /// It was refused, or raised an exception.
     Error(ErrorReport),
-    /// Its process ended without an answer.
+    /// The worker's process ended without an answer.
     Crashed(Crash),
 }
 
-/// What a task produced; the cache keeps it.
+/// The result of a task, as the cache keeps it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "task", rename_all = "snake_case")]
 pub enum TaskResult {
-    /// Of a compilation.
+    /// The result of a compilation.
     Compile(Box<CompileResult>),
-    /// Of a disassembly.
+    /// The result of a disassembly.
     Disassemble {
         /// The listing of `nvdisasm`.
         text: String,
@@ -188,7 +188,7 @@ impl TaskResult {
     }
 }
 
-/// What a compilation produced.
+/// The result of a compilation.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct CompileResult {
     /// Each stage that ran, in order.
@@ -201,13 +201,13 @@ pub struct CompileResult {
     pub warnings: Vec<String>,
     /// Files that the compilation read besides its request.
     files: Vec<String>,
-    /// What each pass did, where passes were recorded.
+    /// The passes of the compilation, if they were recorded.
     pub recorded: Option<RecordedPasses>,
     /// The lines of a kernel that is not in the request.
     pub source: Option<String>,
 }
 
-/// What a stage produced.
+/// The result of one stage.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct WireOutcome {
     stage: Stage,
@@ -235,12 +235,12 @@ impl WireOutcome {
     }
 }
 
-/// What each pass of a compilation did.
+/// The recorded passes of a compilation.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RecordedPasses {
     /// The module before the first pass.
     pub start: String,
-    /// In the order in which they ran.
+    /// The passes in the order in which they ran.
     pub passes: Vec<PassRecord>,
 }
 
@@ -253,17 +253,17 @@ pub struct PassRecord {
     pub name: String,
     /// Which one of that name, from 1, over all stages.
     pub count: usize,
-    /// Its arguments as text.
+    /// Options of the pass as text: `num-stages=3`.
     pub arguments: Vec<String>,
-    /// How long it took.
+    /// Seconds that the pass took.
     pub seconds: f64,
-    /// Why it was left out.
+    /// Why the pass was left out; `None` if it ran.
     pub skipped: Option<String>,
     /// The module after it, where it changed it.
     pub text: Option<String>,
-    /// What the compiler said, where it failed.
+    /// The compiler's error, if the pass failed.
     pub failed: Option<String>,
-    /// What it was given, where it failed.
+    /// The input of the pass, if it failed.
     pub before: Option<BeforePass>,
 }
 
@@ -280,14 +280,14 @@ pub struct BeforePass {
     pub start: Option<String>,
     /// The module that it was given.
     pub text: Option<String>,
-    /// Triton's reproducer of it.
+    /// Text of the reproducer that Triton wrote for the failed pass.
     pub reproducer: Option<String>,
 }
 
 /// Why there is no result.
 #[derive(Clone, Debug, Deserialize)]
 pub struct ErrorReport {
-    /// What is wrong.
+    /// The kind of the error, on which its diagnostic depends.
     pub kind: ErrorKind,
     /// The error in words.
     pub message: String,
@@ -307,7 +307,7 @@ pub struct ErrorReport {
     pub trace: Option<String>,
     /// More that is known, one sentence each.
     pub notes: Vec<String>,
-    /// What could be done, one sentence each.
+    /// What the user can do, one sentence each.
     pub help: Vec<String>,
     /// Names that could have been meant.
     pub candidates: Vec<String>,

@@ -31,7 +31,7 @@ const COMMAND: &str = "device-host";
 /// The command line's first word of a process that runs one launch for a profiler.
 pub const REPLAY_COMMAND: &str = "device-replay";
 
-/// Becomes a device host if the command line says so: `warpbook device-host cuda:0`. Called before anything else.
+/// Becomes a device host if the command line is `warpbook device-host cuda:0`. Called before anything else.
 pub fn process_hook() {
     let mut arguments = std::env::args().skip(1);
     let command = arguments.next();
@@ -62,12 +62,12 @@ struct Link {
     process: ChildProcess,
 }
 
-/// Device memory that the kernel asked for.
+/// Device memory that the kernel has allocated.
 struct Allocation {
     label: String,
     address: u64,
     bytes: u64,
-    /// What it held when that was last known, with its digest.
+    /// The last known contents, with their digest.
     copy: Option<(Arc<[u8]>, u64)>,
 }
 
@@ -75,7 +75,7 @@ struct Allocation {
 pub struct Hosted {
     name: String,
     place: Place,
-    /// What the host is told to own: `cuda:0`, or an emulator that stands in for it.
+    /// The device that the host owns: `cuda:0`, or an emulator that stands in for it.
     backend: String,
     /// The `warpbook` program.
     program: PathBuf,
@@ -119,7 +119,7 @@ impl Hosted {
         Ok(hosted)
     }
 
-    /// Who the GPU is.
+    /// Name, architecture and sizes of the GPU.
     pub fn properties(&self) -> &Properties {
         &self.properties
     }
@@ -201,7 +201,7 @@ impl Hosted {
         Diagnostic::error("device-host", message).note(format!("{reply:?}"))
     }
 
-    /// As `ask`, for what may take long: an interrupt kills the host.
+    /// As `ask`, for requests that may take long: an interrupt kills the host.
     fn ask_cancellable(&self, request: &Request, cancel: &Cancel) -> Result<Reply> {
         cancel.check()?;
         let killer = self.link.borrow().as_ref().map(|link| link.process.killer());
@@ -247,7 +247,7 @@ impl Hosted {
     }
 }
 
-/// A quarter of the host's memory: what copies of buffers may take unless the reader says otherwise.
+/// A quarter of the host's memory: the default limit for copies of buffers.
 pub fn default_budget() -> u64 {
     let info = rustix::system::sysinfo();
     (info.totalram as u64).saturating_mul(u64::from(info.mem_unit)) / 4

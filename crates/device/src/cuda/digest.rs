@@ -1,4 +1,4 @@
-//! Whether device memory still holds what the host remembers of it, without copying it: a digest of each span, at the
+//! True if device memory still holds what the host remembers of it, without copying it: a digest of each span, at the
 //! bandwidth of the memory. 64 bits against accident, not against an adversary.
 
 /// The kernel `digest`, for every GPU from sm_70 on.
@@ -19,7 +19,8 @@ fn mix(word: u64, index: u64) -> u64 {
     value ^ value >> 29
 }
 
-/// What the bytes after the last whole word add to a span's digest; `words` are before them.
+/// The share of a span's digest that the bytes after its last whole word have; `words` is the number of words before
+/// them.
 pub fn tail(bytes: &[u8], words: u64) -> u64 {
     if bytes.is_empty() {
         return 0;
@@ -35,7 +36,7 @@ pub fn digest(bytes: &[u8]) -> u64 {
     digest_from(bytes, 0)
 }
 
-/// What a piece of a span adds to its digest; `before` words of 8 bytes are before it.
+/// The share of a span's digest that a piece of it has; `before` is the number of 8-byte words before the piece.
 pub fn digest_from(bytes: &[u8], before: u64) -> u64 {
     let (words, rest) = bytes.as_chunks::<8>();
     let sum = words

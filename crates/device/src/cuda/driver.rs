@@ -46,7 +46,7 @@ macro_rules! cuda {
     };
 }
 
-/// Whether there is a driver at all.
+/// True if there is a driver at all.
 pub fn is_present() -> bool {
     // SAFETY: opens the library and closes it again.
     unsafe { sys::is_culib_present() }
@@ -55,7 +55,7 @@ pub fn is_present() -> bool {
 /// The context of one GPU, current in the thread that made it; everything here is called from that thread.
 pub struct Context {
     device: sys::CUdevice,
-    /// Who the GPU is.
+    /// Name, architecture and sizes of the GPU.
     pub properties: Properties,
     stream: sys::CUstream,
     begin: Event,
@@ -138,7 +138,7 @@ impl Context {
         Ok(address)
     }
 
-    /// Frees it.
+    /// Frees device memory. The driver refuses an address that is not an allocation.
     pub fn free(&self, address: u64) -> Result<()> {
         // SAFETY: an address that is no allocation is refused by the driver.
         unsafe { cuda!(cuMemFree_v2(address)) }
@@ -219,7 +219,7 @@ impl Context {
         }
     }
 
-    /// How many blocks of a launch an SM holds.
+    /// Number of blocks of a launch that fit on an SM.
     pub fn occupancy(&self, function: &Function, launch: &Launch) -> Result<Occupancy> {
         let threads = launch.block.iter().product::<u32>();
         let blocks = |shared: u32| {
@@ -483,7 +483,7 @@ impl Function {
         unsafe { cuda!(cuFuncSetAttribute(self.handle, which, bytes as c_int)) }
     }
 
-    /// What it takes.
+    /// Registers, spills and shared memory of the function.
     pub fn info(&self) -> Result<FunctionInfo> {
         use FunctionAttribute as A;
         let local = self.attribute(A::CU_FUNC_ATTRIBUTE_LOCAL_SIZE_BYTES)?;

@@ -3,7 +3,7 @@
 use super::protocol::DriverError;
 use warpbook_diagnostic::{Diagnostic, code};
 
-/// The error as the reader sees it. `lost` tells that the context died with it.
+/// The error as the user sees it. `lost` is true if the context died with it.
 pub fn diagnostic(error: &DriverError, device: &str, lost: bool) -> Diagnostic {
     let (code, message, help) = match error.name.as_str() {
         "CUDA_ERROR_ILLEGAL_ADDRESS" => (

@@ -101,7 +101,8 @@ impl Host {
 }
 
 impl Backend for Host {
-    /// After a fault every call fails, with the same error: a harmless one tells whether it is so.
+    /// The reply for a failed call. After a fault every call fails with the same error, so a harmless call shows
+    /// whether the context is lost.
     fn failed(&mut self, error: DriverError) -> Reply {
         match self.context.synchronize() {
             Ok(()) => Reply::Refused { error },
@@ -230,7 +231,7 @@ impl Host {
     }
 }
 
-/// Bytes that a thread spills, of which the driver's compiler tells in its log: `8 bytes spill stores`.
+/// Bytes of spills per thread, from the log of the driver's compiler: `8 bytes spill stores`.
 fn spilled(log: &str) -> Option<u32> {
     let (before, _) = log.split_once(" bytes spill stores")?;
     before.rsplit([' ', '\t', ',']).next()?.parse().ok()

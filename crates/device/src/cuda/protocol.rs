@@ -17,11 +17,11 @@ use super::super::{FunctionInfo, Launch, Occupancy, TimingPlan};
 /// No message is longer: launches are small, and code goes through the shared memory.
 const LONGEST: usize = 16 << 20;
 
-/// From the kernel to the host.
+/// A request from the kernel to the host.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Request {
-    /// Who are you? The first request.
+    /// Asks for the GPU's properties. The first request.
     Hello,
     /// Allocate device memory.
     Allocate { bytes: u64 },
@@ -45,13 +45,13 @@ pub enum Request {
     TensorMap { map: super::super::TensorMap },
 }
 
-/// From the host to the kernel.
+/// A reply from the host to the kernel.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Reply {
     /// The answer to [`Request::Hello`].
     Hello { properties: Properties },
-    /// Done; nothing to tell.
+    /// The request succeeded and returns nothing.
     Done,
     /// The address of new memory.
     Address { address: u64 },
@@ -80,32 +80,32 @@ pub struct DriverError {
     pub call: String,
     /// The driver's name: `CUDA_ERROR_ILLEGAL_ADDRESS`.
     pub name: String,
-    /// The driver's words.
+    /// The driver's description of the error.
     pub text: String,
-    /// What else was said: the log of the driver's compiler, what a failed `assert` printed.
+    /// Further text: the log of the driver's compiler, the output of a failed `assert`.
     pub detail: String,
 }
 
-/// What a GPU and its driver are.
+/// Properties of a GPU and its driver.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Properties {
-    /// `NVIDIA H100 80GB HBM3`
+    /// Name of the GPU: `NVIDIA H100 80GB HBM3`.
     pub name: String,
-    /// 90
+    /// Compute capability without its dot: 90 for 9.0.
     pub capability: u32,
     /// CUDA version of the driver: 13000 for 13.0.
     pub driver: u32,
-    /// Version of the driver package, if NVML tells: `580.95.05`.
+    /// Version of the driver package, if NVML reports it: `580.95.05`.
     pub package: Option<String>,
-    /// Bytes of memory.
+    /// Bytes of device memory.
     pub memory: u64,
     /// Bytes of L2 cache.
     pub l2: u64,
-    /// Streaming multiprocessors.
+    /// Number of streaming multiprocessors (SMs).
     pub multiprocessors: u32,
     /// Bytes of shared memory that one block may have after opting in.
     pub shared_optin: u32,
-    /// Whether it runs the machine code in cubins; an emulator in its place does not.
+    /// True if it runs the machine code in cubins; an emulator in its place does not.
     pub machine_code: bool,
 }
 

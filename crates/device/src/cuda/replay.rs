@@ -13,13 +13,13 @@ use crate::{Launch, TENSOR_MAP_BYTES, TensorMap};
 /// A span of device memory: the address that the launch knows it by, and how much there is.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Span {
-    /// As in the launch's arguments.
+    /// Address of the span in the launch's arguments.
     pub address: u64,
-    /// Bytes.
+    /// Number of bytes in the span.
     pub bytes: u64,
 }
 
-/// What is to be launched. The code lies in `code`, the memory's contents, one span after the other, in `memory`.
+/// A launch in files. The code is in `code`, the contents of memory, one span after the other, in `memory`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Job {
     /// The kernel's name in the code.

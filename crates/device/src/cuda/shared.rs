@@ -47,18 +47,18 @@ impl SharedMemory {
         self.file.as_fd()
     }
 
-    /// Its first byte, for the driver's copies.
+    /// Address of the first byte, for the driver's copies.
     pub fn address(&self) -> *mut u8 {
         self.start.as_ptr()
     }
 
-    /// Its first `length` bytes; at most all of them.
+    /// The first `length` bytes, or all if there are fewer.
     pub fn bytes(&self, length: usize) -> &[u8] {
         // SAFETY: the mapping has BYTES bytes, and by the type's rule the other side does not write now.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), length.min(BYTES)) }
     }
 
-    /// Its first `length` bytes, to be written; at most all of them.
+    /// The first `length` bytes, writable, or all if there are fewer.
     pub fn bytes_mut(&mut self, length: usize) -> &mut [u8] {
         // SAFETY: as in `bytes`; `&mut self` keeps others in this process away.
         unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), length.min(BYTES)) }

@@ -17,7 +17,7 @@ use crate::{GraphTiming, SubmitCost, Timing, TimingPlan};
 const SAMPLING: Duration = Duration::from_millis(100);
 /// Warm-up goes on for this long at least: clocks rise in steps of some milliseconds.
 const WARM_UP: Duration = Duration::from_millis(25);
-/// No more samples than this unless they are asked for.
+/// Most samples of a timing that does not give a number.
 const MOST_SAMPLES: u32 = 10_000;
 /// Launches in a graph take about this long together.
 const GRAPH: Duration = Duration::from_millis(5);
@@ -30,7 +30,7 @@ const ROUNDS: u32 = 7;
 /// Replays of the graph, of which the median is taken.
 const REPLAYS: usize = 11;
 
-/// The GPU's clocks and throttling, as NVML tells them; silent where there is no NVML.
+/// The GPU's clocks and throttling, as NVML reports them; empty without NVML.
 pub struct Meter {
     nvml: Option<Nvml>,
     bus_id: String,
@@ -65,9 +65,9 @@ impl Meter {
 
 /// Memory that is overwritten to flush the L2 cache.
 pub struct Flush {
-    /// Its address.
+    /// Address of the memory on the device.
     pub address: u64,
-    /// Its bytes.
+    /// Number of bytes, more than the L2 cache has.
     pub bytes: u64,
 }
 

@@ -4,7 +4,7 @@ use super::banks::{BANKS, bank, ways};
 use super::linear::{Basis, Layout, Place};
 use super::shared::Placed;
 
-/// How a warp reaches shared memory.
+/// The kind of instruction by which a warp accesses shared memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Through {
     /// `ld.shared` or `st.shared` of so many bytes a lane.
@@ -30,15 +30,15 @@ pub struct Collision {
 /// What the accesses of one warp cost.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SharedCost {
-    /// The instructions that make the accesses.
+    /// The kind of instruction that makes the accesses.
     pub through: Through,
     /// Instructions of a warp; of matrices, loads of one 8×8 matrix.
     pub requests: u32,
-    /// Rounds of the costliest.
+    /// Number of rounds (wavefronts) of the instruction that needs most.
     pub rounds: u32,
     /// Rounds that it would take without conflicts.
     pub least: u32,
-    /// Who is in whose way.
+    /// An example of a bank conflict in that instruction; `None` if there is none.
     pub collision: Option<Collision>,
 }
 
@@ -203,11 +203,11 @@ pub struct GlobalCost {
     pub along: usize,
     /// Bytes that a lane moves with one instruction.
     pub width: u32,
-    /// Instructions of a warp.
+    /// Number of instructions that one warp executes.
     pub requests: u32,
     /// Sectors of 32 bytes that one of them touches.
     pub sectors: u32,
-    /// Sectors that its bytes would fill.
+    /// Number of sectors that the same bytes would need without gaps.
     pub least: u32,
 }
 

@@ -5,7 +5,7 @@ use super::shared::flat;
 use super::unsupported::Unsupported;
 use crate::triton_version::TritonVersion;
 
-/// How a conversion is carried out.
+/// How a conversion of layouts is carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Means {
     /// By renaming registers, or not at all.
@@ -19,7 +19,7 @@ pub enum Means {
 }
 
 impl Means {
-    /// In a few words.
+    /// The means in a few words.
     pub fn name(self) -> &'static str {
         match self {
             Self::Registers => "registers are renamed, nothing moves",
@@ -52,21 +52,21 @@ impl Rule {
 pub enum Distance {
     /// The same register of the same thread has it.
     None,
-    /// Another register of the thread.
+    /// In another register of the same thread.
     Register,
-    /// Another lane of the warp.
+    /// In another lane of the same warp.
     Lane,
-    /// Another warp of the block.
+    /// In another warp of the same block.
     Warp,
-    /// Another block of the cluster.
+    /// In another block of the same cluster.
     Block,
 }
 
 impl Distance {
-    /// All, the nearest first.
+    /// All distances, the nearest first.
     pub const ALL: [Self; 5] = [Self::None, Self::Register, Self::Lane, Self::Warp, Self::Block];
 
-    /// In a few words.
+    /// The distance in a few words.
     pub fn name(self) -> &'static str {
         match self {
             Self::None => "stay in their register",

@@ -71,7 +71,7 @@ impl Encoding {
     }
 }
 
-/// Dimensions, the last one first.
+/// Numbers of the dimensions, the last one first: row-major order.
 pub(super) fn row_major(rank: usize) -> Vec<usize> {
     (0..rank).rev().collect()
 }

@@ -19,7 +19,7 @@ pub enum Encoding {
     Mma(Mma),
     /// `#ttg.dot_op`: operand A or B of an MMA, or of plain FMA.
     DotOperand {
-        /// 0 for A, 1 for B.
+        /// Number of the operand: 0 for A, 1 for B.
         index: u32,
         /// The accumulator's layout: an MMA's, or a blocked one.
         parent: Box<Encoding>,
@@ -39,26 +39,26 @@ pub enum Encoding {
 pub struct Blocked {
     /// Elements of a thread along each dimension.
     pub size_per_thread: Vec<u32>,
-    /// Threads of a warp.
+    /// Threads of a warp along each dimension.
     pub threads_per_warp: Vec<u32>,
-    /// Warps of a block.
+    /// Warps of a block along each dimension.
     pub warps_per_cta: Vec<u32>,
-    /// Dimensions, fastest first.
+    /// Numbers of the dimensions, the fastest first.
     pub order: Vec<usize>,
-    /// Blocks of a cluster.
+    /// How the blocks of a cluster share the tensor.
     pub cluster: Cluster,
 }
 
 /// The attributes of a `#ttg.nvidia_mma` layout: the accumulator of a tensor-core instruction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mma {
-    /// 2 or 3.
+    /// Version of the instructions: 2 for `mma.sync`, 3 for `wgmma`.
     pub version: u32,
     /// Warps along each dimension.
     pub warps_per_cta: Vec<u32>,
     /// M and N (and K for version 3) of the instruction; a batch of 1 before them in three dimensions.
     pub instr_shape: Vec<u32>,
-    /// Blocks of a cluster.
+    /// How the blocks of a cluster share the tensor.
     pub cluster: Cluster,
 }
 

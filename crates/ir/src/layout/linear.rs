@@ -5,14 +5,14 @@
 /// A vector of coordinates, one for each dimension of the tensor.
 pub type Basis = Vec<u32>;
 
-/// Where an element is held.
+/// The place that holds an element.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place {
-    /// The block of the cluster.
+    /// Number of the block in its cluster.
     pub block: u32,
-    /// The warp of the block.
+    /// Number of the warp in its block.
     pub warp: u32,
-    /// The lane of the warp.
+    /// Number of the lane in its warp.
     pub lane: u32,
     /// The register of the lane, counted in elements.
     pub register: u32,
@@ -84,11 +84,11 @@ pub struct Layout {
     pub shape: Vec<u32>,
     /// One vector for each bit of the register number, lowest first.
     pub register: Vec<Basis>,
-    /// Of the lane number.
+    /// One vector for each bit of the lane number.
     pub lane: Vec<Basis>,
-    /// Of the warp number.
+    /// One vector for each bit of the warp number.
     pub warp: Vec<Basis>,
-    /// Of the block number.
+    /// One vector for each bit of the block number.
     pub block: Vec<Basis>,
 }
 
@@ -214,7 +214,7 @@ impl Layout {
         if bits > 21 { Err(super::Unsupported(format!("{} places", 1_u64 << bits.min(63)))) } else { Ok(self) }
     }
 
-    /// The element that a place holds.
+    /// Coordinates of the element that a place holds, outermost first.
     pub fn element(&self, place: Place) -> Vec<u32> {
         let mut element = vec![0; self.shape.len()];
         let parts = [
@@ -233,7 +233,7 @@ impl Layout {
         element
     }
 
-    /// All places, registers fastest.
+    /// All places with their elements, registers fastest.
     pub fn all(&self) -> impl Iterator<Item = (Place, Vec<u32>)> + '_ {
         let Place { block, warp, lane, register } = self.places();
         (0..block).flat_map(move |block| {
@@ -248,7 +248,7 @@ impl Layout {
         })
     }
 
-    /// How many places hold each element.
+    /// Number of places that hold each element.
     pub fn holders(&self) -> u64 {
         let Place { block, warp, lane, register } = self.places();
         let places = u64::from(block) * u64::from(warp) * u64::from(lane) * u64::from(register);

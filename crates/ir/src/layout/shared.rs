@@ -7,7 +7,7 @@ use super::unsupported::Unsupported;
 /// A layout of shared memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shared {
-    /// The order of the elements.
+    /// The order of the elements in memory.
     pub order: Order,
     /// Blocks of a cluster, each with a part of its own.
     pub cluster: Cluster,
@@ -18,22 +18,22 @@ pub struct Shared {
 pub enum Order {
     /// `#ttg.swizzled_shared`: groups of `vec` elements along the fastest dimension change places from row to row.
     Swizzled {
-        /// Elements that stay together.
+        /// Number of neighbouring elements that the swizzle keeps together.
         vec: u32,
-        /// Rows that are swizzled alike.
+        /// Number of successive rows with the same swizzle.
         per_phase: u32,
         /// Number of different swizzles.
         max_phase: u32,
-        /// Dimensions, fastest first.
+        /// Numbers of the dimensions, the fastest first.
         order: Vec<usize>,
     },
     /// `#ttg.nvmma_shared`: what TMA writes and the tensor core reads.
     Nvmma {
-        /// 0, 32, 64 or 128 bytes.
+        /// Bytes of the swizzle: 0, 32, 64 or 128.
         swizzle: u32,
         /// True if the first dimension is the fastest.
         transposed: bool,
-        /// Bits of an element.
+        /// Number of bits in an element.
         element_bits: u32,
         /// True if each 8 bytes of 4-bit elements are followed by 8 unused bytes.
         fp4_padded: bool,
@@ -65,7 +65,7 @@ pub struct Placed {
     pub layout: Layout,
     /// After how many elements, how many are left out.
     pub paddings: Vec<(u32, u32)>,
-    /// Bytes of an element.
+    /// Number of bytes in an element.
     pub element_bytes: u32,
     /// (block, offset in elements) of each element, row-major.
     places: Vec<(u32, u32)>,
@@ -78,7 +78,7 @@ impl Shared {
         Self { order, cluster: Cluster::default() }
     }
 
-    /// Dimensions of what it lays out.
+    /// Number of dimensions of the tensor.
     pub fn rank(&self) -> usize {
         match &self.order {
             Order::Swizzled { order, .. } => order.len(),
@@ -189,7 +189,7 @@ impl Placed {
         (offset + padding) * self.element_bytes
     }
 
-    /// Bytes of one block's buffer.
+    /// Number of bytes of one block's buffer.
     pub fn bytes(&self) -> u32 {
         let last = (1 << self.layout.register.len()) - 1;
         self.byte_of_offset(last) + self.element_bytes

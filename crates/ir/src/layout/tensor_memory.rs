@@ -94,7 +94,7 @@ impl TensorMemory {
         Ok(layout)
     }
 
-    /// In a few words.
+    /// The layout in a few words.
     pub fn describe(&self) -> String {
         match self.block {
             None => "scales".to_owned(),

@@ -1,5 +1,5 @@
 //! Layouts that cannot be drawn.
 
-/// Why a layout is not drawn.
+/// The reason why a layout cannot be drawn.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unsupported(pub String);

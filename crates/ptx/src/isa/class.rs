@@ -5,11 +5,11 @@
 pub enum Class {
     /// Integer and bitwise arithmetic, addresses included.
     Integer,
-    /// f32.
+    /// Arithmetic of f32 numbers.
     Single,
-    /// f64.
+    /// Arithmetic of f64 numbers.
     Double,
-    /// f16 and bf16, packed pairs too.
+    /// Arithmetic of f16 and bf16 numbers, packed pairs too.
     Half,
     /// `ex2`, `lg2`, `rcp`, `rsqrt`, `sqrt`, `sin`, `cos`, `tanh`.
     Special,
@@ -51,7 +51,7 @@ pub enum Class {
     Fence,
     /// `bra`, `call`, `ret`, `exit`, `trap`.
     Branch,
-    /// All others.
+    /// All instructions that no other class takes.
     Other,
 }
 

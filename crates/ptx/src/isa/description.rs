@@ -7,7 +7,7 @@ use super::Class;
 pub struct Description {
     /// The spellings of the name: the usual one first, then those with a word that says nothing (`bar.cta.sync`).
     pub names: &'static [&'static str],
-    /// One sentence.
+    /// What the instruction does, in one sentence.
     pub summary: &'static str,
     /// Sections of the PTX ISA 8.7, separated by commas.
     pub section: &'static str,
@@ -79,11 +79,11 @@ pub enum Flow {
     Permuted,
     /// Lane by lane: from one format of numbers to another.
     Converted,
-    /// From memory.
+    /// The value comes from memory.
     Loaded,
-    /// From other lanes of the warp.
+    /// The value comes from other lanes of the warp.
     Collective,
-    /// From a matrix that many lanes hold.
+    /// The value comes from a matrix that is distributed over many lanes.
     Matrix,
 }
 

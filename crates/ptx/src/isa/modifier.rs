@@ -435,7 +435,7 @@ impl fmt::Display for MatrixShape {
 pub enum MmaKind {
     /// f16 and bf16.
     F16,
-    /// tf32.
+    /// Elements of tf32, 32 bits each.
     Tf32,
     /// Floats of 8, 6 and 4 bits, a byte each.
     F8f6f4,

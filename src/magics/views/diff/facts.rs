@@ -17,12 +17,12 @@ use warpbook_device::Timing;
 use warpbook_device::emulation::Counters;
 use warpbook_gpu::GpuLimits;
 
-/// Something that a side has.
+/// One property of a side of the comparison: registers, latency, the number of one instruction.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fact {
-    /// What it is.
+    /// Name of the property, the same on both sides.
     pub name: String,
-    /// As it is shown.
+    /// The value as it is shown.
     pub value: String,
     /// Its number, where the change of it says something.
     pub number: Option<f64>,
@@ -191,9 +191,9 @@ pub fn latency(timing: &Timing) -> Option<Fact> {
 /// The latency of the second side in terms of the first's, both timed by turns.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ratio {
-    /// Of the medians.
+    /// Median of the second side divided by the median of the first.
     all: f64,
-    /// The least and the largest of one round's medians.
+    /// The least and the largest such ratio in a single round.
     rounds: (f64, f64),
     samples: [usize; 2],
 }
@@ -212,7 +212,7 @@ impl Ratio {
         Some(Self { all: median(new)? / median(old)?, rounds, samples: [old.len(), new.len()] })
     }
 
-    /// In a sentence.
+    /// The ratio and its spread in a sentence.
     pub fn says(&self) -> String {
         let (low, high) = self.rounds;
         format!(
@@ -221,7 +221,7 @@ impl Ratio {
         )
     }
 
-    /// In numbers.
+    /// The ratio as JSON, with the numbers of rounds and samples.
     pub fn facts(&self) -> Value {
         json!({"ratio": self.all, "rounds": ROUNDS, "samples": self.samples})
     }

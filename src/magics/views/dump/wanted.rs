@@ -8,11 +8,11 @@ use warpbook_diagnostic::{Diagnostic, Source};
 use warpbook_ir::probe::ValueType;
 use warpbook_ir::values::Definition;
 
-/// A value that is wanted.
+/// A value of the TTGIR that the reader asked to dump.
 pub struct Wanted {
-    /// Its definition in the text.
+    /// Where the TTGIR defines the value.
     pub definition: Definition,
-    /// Its type.
+    /// MLIR type of the value.
     pub ty: ValueType,
     /// The name of the buffer that it becomes.
     pub buffer: String,

@@ -181,7 +181,7 @@ fn global_says(cost: &GlobalCost) -> String {
 }
 
 impl Moved {
-    /// In a sentence.
+    /// Describes the transfer in a sentence.
     pub fn says(&self) -> Result<String, Unsupported> {
         Ok(match &self.kind {
             Move::Conversion { from, to, rule } => {
@@ -200,7 +200,7 @@ impl Moved {
         })
     }
 
-    /// What it is among.
+    /// The section of the list that the transfer belongs to.
     pub fn group(&self) -> Group {
         match self.kind {
             Move::Conversion { .. } => Group::Conversion,
@@ -218,7 +218,7 @@ pub enum Group {
     Global,
 }
 
-/// Draws it.
+/// Draws the transfer under `head`. `chosen` holds the indices of an element that is marked.
 pub fn draw(head: &str, moved: &Moved, chosen: Option<&[u32]>) -> Document {
     let head = format!("{head} · {}", moved.name);
     match &moved.kind {

@@ -5,22 +5,22 @@ use std::collections::HashMap;
 use warpbook_ir::layout::{Rule, aliases};
 use warpbook_ir::shaped::{self, Operation, Shaped};
 
-/// The text.
+/// A TTGIR text, split into its aliases and operations.
 pub struct Source<'a> {
     text: &'a str,
-    /// `#mma` with its attribute.
+    /// Attributes by their aliases: `#mma` to `#ttg.nvidia_mma<{…}>`.
     pub aliases: HashMap<&'a str, &'a str>,
-    /// In order.
+    /// All operations in the order of the text.
     pub operations: Vec<Operation>,
-    /// Of the Triton that compiles it.
+    /// Rules for layout attributes in the version of Triton that compiles this text.
     pub rule: Rule,
 }
 
-/// What a name stands for.
+/// What an alias or a value stands for.
 pub struct Found<'a> {
-    /// A type with the layout; of an alias the first one.
+    /// A type with the layout; for an alias, the first type that uses it.
     pub used: Option<Shaped>,
-    /// The operation that a value comes from.
+    /// The operation that defines the value; `None` for an alias.
     pub operation: Option<&'a Operation>,
 }
 

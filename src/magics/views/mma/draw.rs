@@ -13,7 +13,7 @@ use warpbook_ptx::isa::{MmaKind, Modifier, Opcode};
 /// Cells of a picture along one side.
 const MOST: u32 = 32;
 
-/// Whether an operand is in registers.
+/// True if an operand is in registers.
 pub fn is_registers(place: &Place) -> bool {
     matches!(place, Place::Registers(_))
 }

@@ -21,10 +21,10 @@ pub enum Family {
     Matrix,
 }
 
-/// Where an operand is.
+/// Where the matrix of an operand lies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// In registers, by their names.
+    /// In registers, with their names as in the PTX.
     Registers(String),
     /// In shared memory, by a descriptor, if its value is known.
     Shared(Option<u64>),
@@ -32,7 +32,7 @@ pub enum Place {
     TensorMemory(Option<u64>),
 }
 
-/// One instruction.
+/// One matrix instruction of the PTX.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Instruction {
     /// Its line in the PTX, from 1.
@@ -45,15 +45,15 @@ pub struct Instruction {
     pub shape: Option<[u32; 3]>,
     /// Bits of an element of A and B.
     pub bits: u32,
-    /// Operand A.
+    /// Where operand A lies.
     pub a: Place,
-    /// Operand B.
+    /// Where operand B lies.
     pub b: Place,
-    /// Accumulator.
+    /// Where the accumulator D lies.
     pub d: Place,
     /// The instruction descriptor of `tcgen05.mma`.
     pub descriptor: Option<u32>,
-    /// Whether A and B are transposed, as `wgmma`'s immediates say.
+    /// True if A and B are transposed, as `wgmma`'s immediates say.
     pub transposed: [bool; 2],
     /// Operands that the text does not decide.
     pub undecided: Vec<Undecided>,
@@ -66,12 +66,12 @@ pub struct Undecided {
     pub operand: usize,
     /// The register that it is made of.
     pub register: String,
-    /// What is added to that.
+    /// Bytes or columns that are added to the base.
     pub offset: i64,
 }
 
 impl Instruction {
-    /// Whether it multiplies.
+    /// True if the instruction multiplies matrices, rather than loads, stores or copies one.
     pub fn is_product(&self) -> bool {
         self.family != Family::Matrix
     }

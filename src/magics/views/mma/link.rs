@@ -10,7 +10,7 @@ use warpbook_ir::shaped::{Kind, Operation, Shaped};
 /// A dot of the TTGIR, as its instructions cut it up.
 #[derive(Clone, Debug)]
 pub struct Dot {
-    /// `%30 = tt.dot`
+    /// The operation of the TTGIR: `%30 = tt.dot`.
     pub name: String,
     /// Its line in the TTGIR.
     pub line: u32,
@@ -18,13 +18,13 @@ pub struct Dot {
     pub shape: [u32; 3],
     /// How far one instruction's tile is from the next.
     pub step: [u32; 3],
-    /// What one instruction has.
+    /// Extents `[m, n, k]` of the tile that one instruction multiplies.
     pub tile: [u32; 3],
     /// A and B where they are in shared memory.
     pub memory: [Option<Placed>; 2],
     /// The instructions, by their number among all, with their tiles counted along M, N and K.
     pub instructions: Vec<(usize, [u32; 3])>,
-    /// How the tiles are known.
+    /// How the link was found, in a few words for the reader.
     pub known_by: &'static str,
 }
 

@@ -3,7 +3,7 @@
 use warpbook_device::TensorMap;
 use warpbook_ir::layout::bank;
 
-/// Rows that are told.
+/// Most rows of a box that the text lists.
 pub const ROWS: usize = 32;
 
 /// One row of the box.
@@ -19,16 +19,16 @@ pub struct Row {
     pub shared: u32,
 }
 
-/// A copy.
+/// What one bulk copy of a tensor map's box moves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Copy {
-    /// Rows, as many as there are.
+    /// All rows of the box, in the order of shared memory.
     pub rows: Vec<Row>,
-    /// Bytes of a row.
+    /// Number of bytes in a row.
     pub row_bytes: u32,
-    /// Bytes that come from global memory.
+    /// Number of bytes read from global memory.
     pub moved: u64,
-    /// Bytes that are filled.
+    /// Number of bytes that are outside the tensor and filled instead of read.
     pub filled: u64,
 }
 

@@ -13,18 +13,18 @@ use warpbook_ir::shaped;
 use warpbook_ptx::isa::Mnemonic;
 use warpbook_ptx::lines;
 
-/// One descriptor.
+/// One tensor map (TMA descriptor) of a kernel.
 #[derive(Clone, Debug)]
 pub struct Found {
     /// The parameter's name, or the value of the TTGIR.
     pub name: String,
     /// The box that the compiler chose, outermost first, and bytes of an element.
     pub compiled: Option<TensorDesc>,
-    /// All of it, from a launch.
+    /// The whole map, as a launch encoded it.
     pub map: Option<TensorMap>,
-    /// Its 128 bytes.
+    /// The 128 bytes of the encoded map.
     pub bytes: Option<[u8; TENSOR_MAP_BYTES]>,
-    /// Where the values are from.
+    /// Where the values come from, in a few words for the reader.
     pub from: &'static str,
 }
 
@@ -38,7 +38,7 @@ impl Found {
         }
     }
 
-    /// Bytes of an element.
+    /// Number of bytes in an element.
     pub fn element_bytes(&self) -> u32 {
         match (&self.map, &self.compiled) {
             (Some(map), _) => map.element.size() as u32,

@@ -22,12 +22,12 @@ pub struct InTile {
     index: Vec<u32>,
     /// Everyone who holds it, lowest first.
     holders: Vec<Place>,
-    /// Whether the lane that stored it is one of them.
+    /// True if the lane that stored it is one of them.
     confirmed: Option<bool>,
 }
 
 impl InTile {
-    /// One line.
+    /// The entry as one line of text.
     pub fn text(&self) -> String {
         let Self { operation, ty, index, holders, confirmed } = self;
         let Some(first) = holders.first() else { return String::new() };
@@ -48,7 +48,7 @@ impl InTile {
         )
     }
 
-    /// The numbers.
+    /// The entry as JSON.
     pub fn facts(&self) -> serde_json::Value {
         json!({
             "operation": self.operation, "type": self.ty, "element": self.index, "confirmed": self.confirmed,

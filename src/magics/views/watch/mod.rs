@@ -206,14 +206,14 @@ impl Magic for WatchMagic {
     }
 }
 
-/// Whether a word can be a variable.
+/// True if a word can be a variable.
 fn is_name(word: &str) -> bool {
     let word = word.split(':').next().unwrap_or(word);
     word.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
-/// Whether a word is something to watch rather than a kernel.
+/// True if a word is something to watch rather than a kernel.
 fn is_watched(word: &str) -> bool {
     word.starts_with('%') || word.contains('[')
 }

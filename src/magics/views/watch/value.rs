@@ -28,7 +28,7 @@ use warpbook_ptx::register_types::Holds;
 /// Rows of the text, and of the table.
 const IN_TEXT: usize = 12;
 const DRAWN: usize = 64;
-/// Lanes that the text tells.
+/// Most lanes that the text lists for one part.
 const LANES: usize = 6;
 /// Instructions of a warp that are looked through.
 const MOST: usize = 1 << 18;
@@ -42,10 +42,10 @@ struct Holder {
     register: String,
     /// Its part, counted in elements from the lowest bits.
     part: u32,
-    /// Parts that it has.
+    /// Number of parts that the value has.
     parts: u32,
     line: Line,
-    /// Whether the value's own line of Python wrote it.
+    /// True if the value's own line of Python wrote it.
     own: bool,
 }
 
@@ -64,7 +64,7 @@ pub struct InLaunch {
     pub lanes: Vec<u32>,
 }
 
-/// The view.
+/// The view of a TTGIR value in the registers of one warp, step by step.
 pub fn watch_value(
     subject: &Subject,
     span: &Range<usize>,
