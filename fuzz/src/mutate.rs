@@ -118,7 +118,7 @@ impl Random {
         (self.0 >> 16) as usize % bound.max(1)
     }
 
-    fn of<'a, T>(&mut self, items: &'a [T]) -> Option<&'a T> {
+    fn choose<'a, T>(&mut self, items: &'a [T]) -> Option<&'a T> {
         let index = self.below(items.len());
         items.get(index)
     }
@@ -153,18 +153,18 @@ pub fn mutate(data: &[u8], seed: u32) -> Option<String> {
     let mut random = Random(u64::from(seed) << 20 | 0x9e37_79b9);
     let mut text = std::str::from_utf8(data).ok()?.to_owned();
     for _ in 0..=random.below(4) {
-        text = if random.below(2) == 0 { of_lines(&text, &mut random) } else { of_pieces(&text, &mut random) };
+        text = if random.below(2) == 0 { mutate_lines(&text, &mut random) } else { mutate_pieces(&text, &mut random) };
     }
     Some(text)
 }
 
-fn of_lines(text: &str, random: &mut Random) -> String {
+fn mutate_lines(text: &str, random: &mut Random) -> String {
     let mut lines: Vec<&str> = text.lines().collect();
     let at = random.below(lines.len());
     match random.below(6) {
         0 if !lines.is_empty() => drop(lines.remove(at)),
         1 => {
-            if let Some(line) = random.of(&lines).copied() {
+            if let Some(line) = random.choose(&lines).copied() {
                 lines.insert(at, line);
             }
         }
@@ -184,7 +184,7 @@ fn of_lines(text: &str, random: &mut Random) -> String {
             lines.drain(at..at + count);
         }
         _ => {
-            if let Some(word) = random.of(&WORDS) {
+            if let Some(word) = random.choose(&WORDS) {
                 lines.insert(at, word);
             }
         }
@@ -192,7 +192,7 @@ fn of_lines(text: &str, random: &mut Random) -> String {
     lines.join("\n")
 }
 
-fn of_pieces(text: &str, random: &mut Random) -> String {
+fn mutate_pieces(text: &str, random: &mut Random) -> String {
     let mut pieces = pieces(text);
     let is_number = |piece: &&str| piece.starts_with(|c: char| c.is_ascii_digit());
     let is_register = |piece: &&str| piece.starts_with('%');
@@ -209,8 +209,8 @@ fn of_pieces(text: &str, random: &mut Random) -> String {
         2 | 3 => places(&is_modifier),
         _ => (0..pieces.len()).collect(),
     };
-    let (Some(&at), Some(&other)) = (random.of(&found), random.of(&found)) else { return text.to_owned() };
-    let word = random.of(&WORDS).copied().unwrap_or_default();
+    let (Some(&at), Some(&other)) = (random.choose(&found), random.choose(&found)) else { return text.to_owned() };
+    let word = random.choose(&WORDS).copied().unwrap_or_default();
     match kind {
         0 => pieces[at] = &number,
         1 | 2 => pieces[at] = pieces[other],

@@ -247,7 +247,7 @@ struct CargoText {
 impl CargoText {
     fn push(&mut self, bytes: &[u8]) {
         /// As many lines as an error of the compiler may have.
-        const KEPT: usize = 60;
+        const MOST_LINES: usize = 60;
         self.pending.extend_from_slice(bytes);
         // A line of progress ends with a carriage return, so that the next one is written over it.
         while let Some(end) = self.pending.iter().position(|&byte| matches!(byte, b'\n' | b'\r')) {
@@ -258,7 +258,7 @@ impl CargoText {
                 None if line.trim().is_empty() => {}
                 None => {
                     self.lines.push_back(line.trim_end().to_owned());
-                    if self.lines.len() > KEPT {
+                    if self.lines.len() > MOST_LINES {
                         self.lines.pop_front();
                     }
                 }
@@ -268,9 +268,9 @@ impl CargoText {
 
     /// The text from the first error on, or else the last few lines.
     fn errors(&self) -> String {
-        const FEW: usize = 5;
+        const LAST_LINES: usize = 5;
         let first = self.lines.iter().position(|line| line.starts_with("error"));
-        let first = first.unwrap_or(self.lines.len().saturating_sub(FEW));
+        let first = first.unwrap_or(self.lines.len().saturating_sub(LAST_LINES));
         let lines: Vec<&str> = self.lines.iter().skip(first).map(String::as_str).collect();
         lines.join("\n")
     }

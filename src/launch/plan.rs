@@ -62,7 +62,7 @@ impl LaunchPlan {
     }
 
     /// The last launch of a kernel, for any of its versions: without keywords that are constants of that version's code.
-    pub fn of_last_launch(kernel: &str, version: &Version, launch: &LaunchSpec) -> Self {
+    pub fn from_last_launch(kernel: &str, version: &Version, launch: &LaunchSpec) -> Self {
         let mut header = LaunchHeader::clone(&launch.header);
         if let Some(binding) = &version.binding {
             let is_runtime = |name: &str| binding.params.iter().any(|param| param.name == name);

@@ -3,7 +3,7 @@
 use super::arguments;
 use super::binding;
 use super::code::code_for;
-use super::elsewhere;
+use super::placement;
 use super::plan::{Emulation, LaunchPlan};
 use super::value::{Arguments, Value};
 use crate::expression::Scalar;
@@ -62,7 +62,7 @@ fn prepare_into(
         resolve_scratch(&mut meta, arguments.positional.len() + plan.extra.len());
     }
     refuse_emulation(plan, workspace.device.as_ref()).map_err(located)?;
-    elsewhere::refuse(plan.header(), workspace).map_err(located)?;
+    placement::refuse_other_devices(plan.header(), workspace).map_err(located)?;
     let grid = grid(plan, &arguments, workspace)?;
     let mut args = parameters(plan, &meta, &arguments, workspace.device.as_mut(), allocated).map_err(located)?;
     let function = load(plan, contracted, &meta, workspace)?;

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use super::changes::Change;
 use super::code::code_for;
 use super::contraction;
-use super::elsewhere;
 use super::findings::refuse_findings;
+use super::placement;
 use super::plan::LaunchPlan;
 use super::prepare::{Prepared, name_unwritten, prepare};
 use super::recovery::rebuild::{Rebuilt, recover};
@@ -141,8 +141,10 @@ fn record(plan: &LaunchPlan, arguments: &Arguments, written: &[String], workspac
     if written.is_empty() {
         return;
     }
-    let named: Vec<&str> =
-        elsewhere::named_by(plan.header(), workspace).into_iter().map(|(buffer, _)| buffer.name.as_str()).collect();
+    let named: Vec<&str> = placement::buffers_in_header(plan.header(), workspace)
+        .into_iter()
+        .map(|(buffer, _)| buffer.name.as_str())
+        .collect();
     let wild = written.iter().find(|name| !named.contains(&name.as_str()));
     let bare = arguments.positional.iter().find_map(|given| match given.value {
         Value::Scalar(Scalar::Int(value)) => {

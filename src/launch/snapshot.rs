@@ -17,16 +17,16 @@ pub struct Snapshot {
 impl Snapshot {
     /// Remembers every buffer of the session, smallest first, within the budget.
     pub fn take(workspace: &mut Workspace) -> Result<Self> {
-        Self::of(workspace, |_| true)
+        Self::take_from(workspace, |_| true)
     }
 
     /// Remembers the buffers that live on the current device: a kernel may write to any of them.
     pub fn take_current(workspace: &mut Workspace) -> Result<Self> {
         let place = workspace.device.place();
-        Self::of(workspace, |other| other == place)
+        Self::take_from(workspace, |other| other == place)
     }
 
-    fn of(workspace: &mut Workspace, chosen: impl Fn(Place) -> bool) -> Result<Self> {
+    fn take_from(workspace: &mut Workspace, chosen: impl Fn(Place) -> bool) -> Result<Self> {
         let buffers = workspace.buffers.iter().filter(|buffer| chosen(buffer.place));
         let mut buffers: Vec<_> = buffers.map(|buffer| (buffer.name.clone(), buffer.place, buffer.bytes)).collect();
         buffers.sort_by_key(|(.., bytes)| *bytes);
@@ -39,10 +39,10 @@ impl Snapshot {
         let fitting = buffers.iter().take_while(fits).count();
         let names = |buffers: Vec<(String, Place, u64)>| buffers.into_iter().map(|(name, ..)| name).collect();
         let left_out = names(buffers.split_off(fitting));
-        Self::of_names(names(buffers), left_out, workspace)
+        Self::take_named(names(buffers), left_out, workspace)
     }
 
-    pub(super) fn of_names(saved: Vec<String>, left_out: Vec<String>, workspace: &mut Workspace) -> Result<Self> {
+    pub(super) fn take_named(saved: Vec<String>, left_out: Vec<String>, workspace: &mut Workspace) -> Result<Self> {
         let mut snapshot = Self { saved: Vec::new(), left_out: Vec::new() };
         let places: Vec<Place> = workspace.devices().map(|device| device.place()).collect();
         for place in places {

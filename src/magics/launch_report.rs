@@ -169,7 +169,7 @@ impl Words<'_> {
     fn plot(&self) -> Option<Plot> {
         let launch = self.0.launch.as_ref()?;
         let samples = &launch.timing.as_ref()?.samples;
-        let quantiles = Quantiles::of(samples)?;
+        let quantiles = Quantiles::from_samples(samples)?;
         let title = format!(
             "{} v{}: median {} over {} launches on {}{}",
             self.0.kernel,
@@ -253,7 +253,7 @@ fn timing_json(timing: &Timing) -> Value {
 
 /// Median and spread of the samples, how they were taken, and the graph's figure beside them.
 fn timing_text(timing: &Timing, kind: &str) -> String {
-    let Some(q) = Quantiles::of(&timing.samples) else { return kind.to_owned() };
+    let Some(q) = Quantiles::from_samples(&timing.samples) else { return kind.to_owned() };
     let mut text = format!(
         "{kind} {} median (5–95 %: {}–{}; {}; {}",
         time_text(q.median),
@@ -503,7 +503,7 @@ struct Quantiles {
 }
 
 impl Quantiles {
-    fn of(samples: &[Duration]) -> Option<Self> {
+    fn from_samples(samples: &[Duration]) -> Option<Self> {
         let mut sorted = samples.to_vec();
         sorted.sort();
         let at =

@@ -32,7 +32,7 @@ pub struct Parent {
 
 impl Parent {
     /// The parent of answers to `message`.
-    pub fn of(message: &Message) -> Self {
+    pub fn from_message(message: &Message) -> Self {
         let header = serde_json::to_value(&message.header).unwrap_or_else(|_| json!({}));
         Self { header: Arc::new(header), identities: message.identities.clone() }
     }

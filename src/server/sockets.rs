@@ -92,7 +92,7 @@ impl Router {
 /// Queues shell requests for the session. A shutdown does not wait for its turn.
 pub async fn shell(mut socket: RouterRecvHalf, requests: Sender<Request>, router: Router) {
     while let Some((message, content)) = router.receive(&mut socket, "shell").await {
-        let parent = Parent::of(&message);
+        let parent = Parent::from_message(&message);
         if let JupyterMessageContent::ShutdownRequest(request) = content {
             router.outbox.status("busy", &parent);
             let reply = router.shut_down(request.restart, &parent);
@@ -109,7 +109,7 @@ pub async fn shell(mut socket: RouterRecvHalf, requests: Sender<Request>, router
 pub async fn control(socket: RouterSocket, router: Router) {
     let (mut send, mut socket) = socket.split();
     while let Some((message, content)) = router.receive(&mut socket, "control").await {
-        let parent = Parent::of(&message);
+        let parent = Parent::from_message(&message);
         router.outbox.status("busy", &parent);
         let mut last = false;
         let reply = match content {

@@ -283,7 +283,7 @@ impl Workspace {
         let (plain, fast) = name.strip_suffix(":fast").map_or((name, self.fast), |plain| (plain, true));
         let emulated =
             |capability: u32| Ok(Box::new(Emulated::new(capability).with_fast_arithmetic(fast)) as Box<dyn Device>);
-        match (Place::of_name(name), plain.split_once(':')) {
+        match (Place::from_name(name), plain.split_once(':')) {
             (Some(place @ Place::Gpu(_)), _) => {
                 self.ensure(place)?;
                 let index = self.others.iter().position(|device| device.place() == place);

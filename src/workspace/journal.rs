@@ -71,8 +71,8 @@ pub struct Launched {
     pub capability: u32,
 }
 
-/// Older makers are forgotten.
-const MOST: usize = 512;
+/// Most makers that are kept; the oldest are forgotten.
+const MOST_MAKERS: usize = 512;
 
 /// How the contents of a session's buffers were made.
 #[derive(Debug, Default)]
@@ -145,7 +145,7 @@ impl Journal {
     }
 
     fn forget(&mut self) {
-        let extra = self.makers.len().saturating_sub(MOST);
+        let extra = self.makers.len().saturating_sub(MOST_MAKERS);
         self.makers.drain(..extra);
     }
 }

@@ -16,7 +16,7 @@ use cases::{Case, Numbers};
 const CASES: usize = 12_000;
 
 /// The vectors of a layout, as the oracle writes them.
-fn own(case: &Case) -> Value {
+fn computed_answers(case: &Case) -> Value {
     let encoding =
         Encoding::parse(&case.text, &HashMap::new()).unwrap_or_else(|error| panic!("{}: {error:?}", case.text));
     let refused = |error: &_| -> ! { panic!("{} of {:?}: {error:?}", case.text, case.shape) };
@@ -78,7 +78,7 @@ fn layouts_are_what_triton_says() {
     let Some(answers) = ask(cases.iter().map(|case| case.question.clone()).collect()) else { return };
     let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
     for (case, answer) in cases.iter().zip(answers) {
-        assert_eq!(own(case), answer, "{} of {:?}", case.text, case.shape);
+        assert_eq!(computed_answers(case), answer, "{} of {:?}", case.text, case.shape);
         *kinds.entry(case.question["kind"].as_str().expect("a kind").to_owned()).or_default() += 1;
     }
     println!("{CASES} layouts equal: {kinds:?}");
@@ -99,7 +99,7 @@ fn conflicts_are_what_triton_says() {
             Encoding::parse(&registers.text, &none).and_then(|it| it.layout(&registers.shape)).expect("a layout");
         let Ok(Encoding::Shared(shared)) = Encoding::parse(&memory.text, &none) else { panic!("{}", memory.text) };
         let placed = shared.placed(&memory.shape, bits / 8).expect("a layout");
-        let cost = SharedCost::of_lanes(&layout, &placed);
+        let cost = SharedCost::for_lanes(&layout, &placed);
         let conflicts = cost.rounds / cost.least - 1;
         assert_eq!(answer, conflicts, "{bits} bits, {} in {}: {cost:?}", registers.text, memory.text);
     }

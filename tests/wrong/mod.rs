@@ -16,9 +16,9 @@ use warpbook_test_support::environment::{self, GLUON_TRITON};
 use warpbook_test_support::notebook::Reader;
 use warpbook_test_support::skip_unless;
 
-type Told = Result<Option<Output>, Diagnostic>;
+type RunResult = Result<Option<Output>, Diagnostic>;
 
-fn execute(session: &mut Session, cell: &str) -> Told {
+fn execute(session: &mut Session, cell: &str) -> RunResult {
     session.execute(cell, &Reader::default(), &Cancel::new())
 }
 

@@ -21,7 +21,7 @@ pub struct BrokenPass {
     /// The same with its pipeline, as MLIR's own tools take it; where Triton wrote one.
     pub reproducer: Option<String>,
     /// The compiler's error text.
-    pub said: String,
+    pub message: String,
 }
 
 impl BrokenPass {
@@ -35,7 +35,7 @@ impl BrokenPass {
             start: before.start.unwrap_or_default(),
             text: before.text?,
             reproducer: before.reproducer,
-            said: String::new(),
+            message: String::new(),
         })
     }
 }

@@ -37,7 +37,7 @@ pub struct Key([u8; 32]);
 
 impl Key {
     /// The key of these texts, in this order.
-    pub fn of<'a>(parts: impl IntoIterator<Item = &'a str>) -> Self {
+    pub fn from_parts<'a>(parts: impl IntoIterator<Item = &'a str>) -> Self {
         let mut hasher = Sha256::new();
         for part in parts {
             hasher.update((part.len() as u64).to_le_bytes());
@@ -153,12 +153,12 @@ mod tests {
         let file = directory.path().join("module.py");
         fs::write(&file, "x = 1").expect("written");
         let cache = Cache::open(directory.path().join("cache"));
-        let key = Key::of(["a", "b"]);
-        assert_ne!(key, Key::of(["ab", ""]));
+        let key = Key::from_parts(["a", "b"]);
+        assert_ne!(key, Key::from_parts(["ab", ""]));
         assert_eq!(cache.get::<Value>(key), None);
         cache.put(key, &json!({"x": 1}), &[file.to_str().expect("UTF-8").to_owned()]);
         assert_eq!(cache.get(key), Some(json!({"x": 1})));
-        assert_eq!(cache.get::<Value>(Key::of(["a", "c"])), None);
+        assert_eq!(cache.get::<Value>(Key::from_parts(["a", "c"])), None);
         fs::write(&file, "x = 2").expect("written");
         assert_eq!(cache.get::<Value>(key), None);
     }
@@ -167,7 +167,7 @@ mod tests {
     fn a_damaged_entry_is_none() {
         let directory = tempfile::tempdir().expect("a directory");
         let cache = Cache::open(directory.path().to_owned());
-        let key = Key::of(["a"]);
+        let key = Key::from_parts(["a"]);
         cache.put(key, &json!("value"), &[]);
         let path = cache.path(key).expect("a path");
         let good = fs::read(&path).expect("read");
@@ -190,15 +190,15 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let cache = Cache::open(directory.path().to_owned());
         for (age, name) in ["new", "old"].into_iter().enumerate() {
-            let key = Key::of([name]);
+            let key = Key::from_parts([name]);
             cache.put(key, &json!("x".repeat(100)), &[]);
             let file = fs::File::options().append(true).open(cache.path(key).expect("a path")).expect("opened");
             let time = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1000 - age as u64);
             file.set_modified(time).expect("set");
         }
         cache.prune(250);
-        assert_eq!(cache.get::<Value>(Key::of(["old"])), None);
-        assert_eq!(cache.get(Key::of(["new"])), Some(json!("x".repeat(100))));
-        assert_eq!(Cache::nowhere().get::<Value>(Key::of(["new"])), None);
+        assert_eq!(cache.get::<Value>(Key::from_parts(["old"])), None);
+        assert_eq!(cache.get(Key::from_parts(["new"])), Some(json!("x".repeat(100))));
+        assert_eq!(Cache::nowhere().get::<Value>(Key::from_parts(["new"])), None);
     }
 }

@@ -26,7 +26,7 @@ pub struct Followed {
 
 impl Followed {
     /// The three numbers in a few words, for a report.
-    pub fn told(&self) -> String {
+    pub fn describe(&self) -> String {
         let unknown = match self.unknown {
             0 => String::new(),
             unknown => format!(", {unknown} are not told by the machine code"),
@@ -56,7 +56,7 @@ pub fn follow(ptx: &Artifact, entry: &str, code: &[sass::Function]) -> Result<Fo
             by_line.entry(line).or_default().push(index);
         }
     }
-    let lines = Lines::of(ptx);
+    let lines = Lines::new(ptx);
     let machine = Machine { instructions, by_line };
     let (mut chosen, mut unknown) = (Vec::new(), 0);
     for candidate in &candidates {
@@ -74,7 +74,7 @@ pub fn follow(ptx: &Artifact, entry: &str, code: &[sass::Function]) -> Result<Fo
 struct Lines(Vec<usize>);
 
 impl Lines {
-    fn of(text: &str) -> Self {
+    fn new(text: &str) -> Self {
         Self(std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect())
     }
 

@@ -62,10 +62,10 @@ pub fn failure(done: &Done, request: &CompileRequest) -> Failure {
 /// than the exception.
 fn error(report: &ErrorReport, log: &str, request: &CompileRequest) -> Diagnostic {
     let is_of_the_compiler = report.exception.as_deref() == Some("RuntimeError") || report.kind == ErrorKind::Triton;
-    if is_of_the_compiler && let Some(found) = said_by_mlir(log, request) {
+    if is_of_the_compiler && let Some(found) = mlir_diagnostic(log, request) {
         found
     } else if report.message.contains("`ptxas` stderr") {
-        said_by_ptxas(&report.message, request)
+        ptxas_diagnostic(&report.message, request)
     } else {
         exception(report, log, request)
     }
@@ -215,8 +215,8 @@ fn trimmed_line(source: &Source, line: usize) -> Option<Range<usize>> {
     Some(start..(span.start + content.trim_end().len()).max(start))
 }
 
-/// One line of MLIR's diagnostics.
-struct Said<'a> {
+/// A line of MLIR's diagnostics, taken apart.
+struct MlirMessage<'a> {
     path: &'a str,
     line: usize,
     column: usize,
@@ -225,7 +225,7 @@ struct Said<'a> {
 }
 
 /// `loc("x.ttgir":21:11): error: …`, `x.ttgir:21:11: error: …`
-fn mlir_line(line: &str) -> Option<Said<'_>> {
+fn mlir_line(line: &str) -> Option<MlirMessage<'_>> {
     let (severity, at) = ["error", "note", "warning", "remark"]
         .into_iter()
         .filter_map(|severity| Some((severity, line.find(&format!(": {severity}: "))?)))
@@ -235,7 +235,7 @@ fn mlir_line(line: &str) -> Option<Said<'_>> {
     let (rest, column) = place.rsplit_once(':')?;
     let (path, row) = rest.rsplit_once(':')?;
     let path = path.trim_matches('"').rsplit_once('"').map_or(path.trim_matches('"'), |(_, path)| path);
-    Some(Said { path, line: row.parse().ok()?, column: column.parse().ok()?, severity, message })
+    Some(MlirMessage { path, line: row.parse().ok()?, column: column.parse().ok()?, severity, message })
 }
 
 /// MLIR's message when a pass fails without an error of its own.
@@ -244,7 +244,7 @@ pub(super) const SILENT: &str = "Failures have been detected";
 pub(super) const CRASHED: &str = "the compiler crashed in a pass";
 
 /// The errors that MLIR wrote to the log; the first one is the primary one.
-fn said_by_mlir(log: &str, request: &CompileRequest) -> Option<Diagnostic> {
+fn mlir_diagnostic(log: &str, request: &CompileRequest) -> Option<Diagnostic> {
     let mut diagnostic: Option<Diagnostic> = None;
     let mut crashed = false;
     for line in log.lines() {
@@ -255,32 +255,32 @@ fn said_by_mlir(log: &str, request: &CompileRequest) -> Option<Diagnostic> {
             diagnostic = Some(found.note(format!("the pass {pass} failed")));
             continue;
         }
-        let Some(mut said) = mlir_line(line) else { continue };
+        let Some(mut reported) = mlir_line(line) else { continue };
         // MLIR catches the signals of its passes, and goes on to say that the pass failed.
-        if said.message.starts_with("A signal was caught") {
+        if reported.message.starts_with("A signal was caught") {
             crashed = true;
-            said.message = CRASHED;
-        } else if crashed && said.message.starts_with(SILENT) {
+            reported.message = CRASHED;
+        } else if crashed && reported.message.starts_with(SILENT) {
             continue;
         }
-        let at = place(&said, request);
+        let at = place(&reported, request);
         diagnostic = match diagnostic {
-            None if said.severity == "error" => {
-                let first = Diagnostic::error("mlir", clip(said.message.trim_end_matches('.'), 400));
+            None if reported.severity == "error" => {
+                let first = Diagnostic::error("mlir", clip(reported.message.trim_end_matches('.'), 400));
                 Some(match at {
                     Some(place) => place.mark(first),
-                    None => first.note(format!("at {}:{}:{}", said.path, said.line, said.column)),
+                    None => first.note(format!("at {}:{}:{}", reported.path, reported.line, reported.column)),
                 })
             }
             None => None,
-            Some(found) if said.severity == "error" && found.notes.len() < 4 => {
+            Some(found) if reported.severity == "error" && found.notes.len() < 4 => {
                 match at.filter(|place| place.source == found.source) {
-                    Some(place) => Some(found.because(place.span, clip(said.message, 200))),
-                    None => Some(found.note(clip(said.message, 300))),
+                    Some(place) => Some(found.because(place.span, clip(reported.message, 200))),
+                    None => Some(found.note(clip(reported.message, 300))),
                 }
             }
-            Some(found) if said.severity == "note" && found.notes.len() < 4 => {
-                Some(found.note(clip(said.message, 300)))
+            Some(found) if reported.severity == "note" && found.notes.len() < 4 => {
+                Some(found.note(clip(reported.message, 300)))
             }
             other => other,
         };
@@ -288,18 +288,18 @@ fn said_by_mlir(log: &str, request: &CompileRequest) -> Option<Diagnostic> {
     diagnostic
 }
 
-fn place(said: &Said<'_>, request: &CompileRequest) -> Option<Place> {
-    let is_own_module = !request.entry.is_python() && said.path.ends_with(&format!(".{}", request.entry));
+fn place(reported: &MlirMessage<'_>, request: &CompileRequest) -> Option<Place> {
+    let is_own_module = !request.entry.is_python() && reported.path.ends_with(&format!(".{}", request.entry));
     let text = match is_own_module {
         true => Text::Own(request.text.clone()),
-        false => cell_at(said.path, request)?,
+        false => cell_at(reported.path, request)?,
     };
-    let span = Source::new("", text.as_str().clone()).word_at(said.line, said.column)?;
+    let span = Source::new("", text.as_str().clone()).word_at(reported.line, reported.column)?;
     Some(text.place(span))
 }
 
 /// ptxas names a file of its own and lines of the PTX.
-fn said_by_ptxas(message: &str, request: &CompileRequest) -> Diagnostic {
+fn ptxas_diagnostic(message: &str, request: &CompileRequest) -> Diagnostic {
     let mut found: Vec<(Option<usize>, &str)> = Vec::new();
     for line in message.lines() {
         let Some((before, text)) = line.split_once("error   : ").or_else(|| line.split_once("fatal   : ")) else {
@@ -331,12 +331,12 @@ fn said_by_ptxas(message: &str, request: &CompileRequest) -> Diagnostic {
 
 /// The compilation's process ended itself; the log holds its last words.
 fn crash(name: &str, log: &str, request: &CompileRequest) -> Diagnostic {
-    if let Some(found) = said_by_mlir(log, request) {
+    if let Some(found) = mlir_diagnostic(log, request) {
         return found.note(format!("the compiler ended with {name}"));
     }
     let llvm = log.lines().find_map(|line| line.split_once("LLVM ERROR: ").map(|(_, message)| message));
     if let Some(message) = llvm {
-        return said_by_llvm(message, request);
+        return llvm_diagnostic(message, request);
     }
     let assertion = log.lines().find(|line| line.contains("Assertion `"));
     let mut diagnostic = Diagnostic::error("compiler-crash", format!("the compiler crashed ({name})"));
@@ -351,7 +351,7 @@ fn crash(name: &str, log: &str, request: &CompileRequest) -> Diagnostic {
     diagnostic.note("its process is started again; the session is as it was")
 }
 
-fn said_by_llvm(message: &str, request: &CompileRequest) -> Diagnostic {
+fn llvm_diagnostic(message: &str, request: &CompileRequest) -> Diagnostic {
     let message = message.trim();
     if let Some((what, line)) =
         message.strip_prefix("failed to parse IR: ").and_then(|rest| rest.rsplit_once("lineno: "))

@@ -88,7 +88,7 @@ impl Compiler {
         } else if diagnostic.message == CRASHED {
             diagnostic.message = format!("the pass {} crashed", broken.name);
         }
-        broken.said.clone_from(&diagnostic.message);
+        broken.message.clone_from(&diagnostic.message);
         diagnostic.notes.insert(0, format!("in the pass {} of the stage {}", broken.name, broken.stage));
         diagnostic.help.push("`%passes --failed` shows the IR before it, and a reproducer".to_owned());
         self.broken = Some(broken);

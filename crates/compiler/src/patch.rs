@@ -324,9 +324,10 @@ fn take_one(left: &mut usize) -> bool {
 }
 
 fn ambiguous(lines: Vec<usize>, span: Range<usize>) -> Diagnostic {
-    const MOST: usize = 12;
-    let more = if lines.len() > MOST { format!(", and {} more", lines.len() - MOST) } else { String::new() };
-    let shown: Vec<String> = lines.iter().take(MOST).map(usize::to_string).collect();
+    const MOST_SHOWN: usize = 12;
+    let more =
+        if lines.len() > MOST_SHOWN { format!(", and {} more", lines.len() - MOST_SHOWN) } else { String::new() };
+    let shown: Vec<String> = lines.iter().take(MOST_SHOWN).map(usize::to_string).collect();
     let message = format!("this is in the text {} times", lines.len());
     let error = Diagnostic::error("patch-ambiguous", message).at(span, "");
     error

@@ -259,7 +259,7 @@ fn carried_key(body: &str, version: &str) -> Key {
     for module in worker::program() {
         texts.push(module);
     }
-    Key::of(texts)
+    Key::from_parts(texts)
 }
 
 fn key(body: &str, worker: &Worker) -> Key {
@@ -282,7 +282,7 @@ fn key(body: &str, worker: &Worker) -> Key {
     texts.extend(settings.iter().map(String::as_str));
     // What a cell imports is looked for in the working directory.
     texts.extend(directory.to_str());
-    Key::of(texts)
+    Key::from_parts(texts)
 }
 
 /// PTX as it is, with what its directives say.

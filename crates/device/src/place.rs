@@ -14,7 +14,7 @@ pub enum Place {
 
 impl Place {
     /// The place that a device's name begins with: `emu`, `emu:sm_90`, `cuda:1`, `cuda`.
-    pub fn of_name(name: &str) -> Option<Self> {
+    pub fn from_name(name: &str) -> Option<Self> {
         match name.split_once(':') {
             Some(("cuda", number)) => number.parse().ok().map(Self::Gpu),
             Some(("emu", _)) => Some(Self::Emulator),

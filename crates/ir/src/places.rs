@@ -18,7 +18,7 @@ pub type Places = Vec<Vec<Place>>;
 
 /// The places of TTIR's and TTGIR's lines, by their `loc(…)`. An operation with a region has its location behind the
 /// closing brace: the line that opens it has it too.
-pub fn of_mlir(text: &str) -> Places {
+pub fn read_mlir(text: &str) -> Places {
     let aliases: HashMap<&str, &str> = text
         .lines()
         .filter_map(|line| {
@@ -115,7 +115,7 @@ fn file_name(path: &str) -> String {
 }
 
 /// The places of LLVM IR's lines, by `!dbg`.
-pub fn of_llvm(text: &str) -> Places {
+pub fn read_llvm(text: &str) -> Places {
     let nodes: HashMap<&str, &str> =
         text.lines().filter(|line| line.starts_with('!')).filter_map(|line| line.split_once(" = ")).collect();
     let file_of = |scope: &str| -> Option<String> {
@@ -171,7 +171,7 @@ fn field<'a>(node: &'a str, name: &str) -> Option<&'a str> {
 }
 
 /// The places of PTX's lines, by the `.loc` before them; lines that hold no instruction have none.
-pub fn of_ptx(text: &str) -> Places {
+pub fn read_ptx(text: &str) -> Places {
     let files: HashMap<&str, String> = text
         .lines()
         .filter_map(|line| {
@@ -235,7 +235,7 @@ module {
 #loc4 = loc(callsite(#loc3 at #loc1))
 #loc5 = loc(unknown)
 "##;
-        let places = shown(of_mlir(text));
+        let places = shown(read_mlir(text));
         assert_eq!(
             places[1..9],
             ["k.py:3", "k.py:3", "standard.py:40 k.py:5", "k.py:6", "k.py:5 k.py:9", "k.py:6", "k.py:3", "k.py:3"]
@@ -249,21 +249,21 @@ module {
                     !5 = distinct !DISubprogram(name: \"k\", file: !3, line: 5, unit: !2)\n\
                     !8 = !DILocation(line: 40, column: 24, scope: !5, inlinedAt: !9)\n\
                     !9 = !DILocation(line: 7, column: 24, scope: !5)\n";
-        assert_eq!(shown(of_llvm(text))[..4], ["k.py:5", "k.py:40 k.py:7", "", ""]);
+        assert_eq!(shown(read_llvm(text))[..4], ["k.py:5", "k.py:40 k.py:7", "", ""]);
     }
 
     #[test]
     fn ptx() {
         let text = "\tmov.u32 %r1, 1;\n\t.loc 1 5 0 // k.py:5:0 @[ j.py:7:24 ]\n$L:\n\tadd.s32 %r1, %r1, 1;\n}\n\
                     \tret;\n\t.file\t1 \"/x/k.py\"\n";
-        assert_eq!(shown(of_ptx(text)), ["", "", "", "k.py:5 j.py:7", "", "", ""]);
+        assert_eq!(shown(read_ptx(text)), ["", "", "", "k.py:5 j.py:7", "", "", ""]);
     }
 
     #[test]
     fn broken_text_is_no_panic() {
         for text in ["#loc1 = loc(#loc1)\na loc(#loc1)", "x loc(", "x loc(\"", "!dbg !", "a !dbg !é", ".loc é", "}\n}"]
         {
-            let _ = (of_mlir(text), of_llvm(text), of_ptx(text));
+            let _ = (read_mlir(text), read_llvm(text), read_ptx(text));
         }
     }
 }

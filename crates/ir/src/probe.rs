@@ -92,7 +92,7 @@ impl ValueType {
     }
 
     /// The type with another element and layout: `tensor<64x64xELEMENT, LAYOUT>`, or the element's type for a scalar.
-    fn of(&self, element: &str, layout: &str) -> String {
+    fn with_element(&self, element: &str, layout: &str) -> String {
         match &self.shape {
             Some(shape) => tensor(shape, element, layout),
             None => element.to_owned(),
@@ -265,14 +265,17 @@ fn store(number: usize, probe: &Probe<'_>, dialect: GpuDialect) -> String {
     let mut layout = ty.layout.clone();
     if let Some(other) = convert {
         let dialect = dialect.name();
-        let to = ty.of(&ty.element, other);
+        let to = ty.with_element(&ty.element, other);
         value = match &ty.memory {
             Some(memory) => lines.value(&format!("{dialect}.local_load {value} : {memory} -> {to}")),
-            None => lines.value(&format!("{dialect}.convert_layout {value} : {} -> {to}", ty.of(&ty.element, &layout))),
+            None => lines.value(&format!(
+                "{dialect}.convert_layout {value} : {} -> {to}",
+                ty.with_element(&ty.element, &layout)
+            )),
         };
         layout.clone_from(other);
     }
-    let (from, to) = (ty.of(&ty.element, &layout), ty.of(stored, &layout));
+    let (from, to) = (ty.with_element(&ty.element, &layout), ty.with_element(stored, &layout));
     value = match ty.element.as_str() {
         "i1" => lines.value(&format!("arith.extui {value} : {from} to {to}")),
         "index" => lines.value(&format!("arith.index_cast {value} : index to i64")),

@@ -56,7 +56,7 @@ fn bits(element: &str) -> Option<u32> {
 }
 
 /// Every type with a layout in a text, in order.
-pub fn all(text: &str) -> Vec<Shaped> {
+pub fn parse_types(text: &str) -> Vec<Shaped> {
     let mut found = Vec::new();
     let starts = text.match_indices('<').map(|(at, _)| at);
     for open in starts {
@@ -151,8 +151,8 @@ pub fn operations(text: &str) -> Vec<Operation> {
         let colon = outer_colon(rest).unwrap_or(rest.len());
         let operands = rest[..colon].split(|c: char| !(c.is_alphanumeric() || "%_-#$.".contains(c)));
         let operands = operands.filter(|word| word.starts_with('%')).map(str::to_owned).collect();
-        let types = all(&rest[colon..]);
-        let results = rest[colon..].rfind("->").map_or(types.len(), |arrow| all(&rest[colon + arrow..]).len());
+        let types = parse_types(&rest[colon..]);
+        let results = rest[colon..].rfind("->").map_or(types.len(), |arrow| parse_types(&rest[colon + arrow..]).len());
         found.push(Operation { line: number, result, name, operands, types, results });
     }
     found

@@ -172,12 +172,12 @@ impl Events {
 
     fn stdout(&mut self, first: String, more: &Receiver<String>) -> io::Result<()> {
         /// As much as one event should carry.
-        const ENOUGH: usize = 1 << 16;
+        const MOST_BYTES: usize = 1 << 16;
         let mut text = first + "\n";
         for line in more.try_iter() {
             text.push_str(&line);
             text.push('\n');
-            if text.len() > ENOUGH {
+            if text.len() > MOST_BYTES {
                 self.write(&Event::Stdout { text: std::mem::take(&mut text) })?;
             }
         }

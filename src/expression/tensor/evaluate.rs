@@ -214,5 +214,5 @@ fn is_scalar(index: &Expr, scope: &dyn TensorScope) -> bool {
 pub(super) fn transposed(tensor: &Tensor) -> Tensor {
     let shape = tensor.shape.iter().rev().copied().collect();
     let strides: Vec<isize> = super::value::strides(&tensor.shape).into_iter().rev().collect();
-    tensor.seen(shape, &strides, 0)
+    tensor.strided(shape, &strides, 0)
 }

@@ -37,7 +37,7 @@ pub(super) fn rearrange(call: &Bound<'_>) -> Result<Tensor> {
             }
             let own = strides(&x.shape);
             let steps: Vec<isize> = order.iter().map(|&axis| own[axis]).collect();
-            Ok(x.seen(order.iter().map(|&axis| x.shape[axis]).collect(), &steps, 0))
+            Ok(x.strided(order.iter().map(|&axis| x.shape[axis]).collect(), &steps, 0))
         }
         "flip" => {
             let axes = match call.get("axis") {
@@ -56,7 +56,7 @@ pub(super) fn rearrange(call: &Bound<'_>) -> Result<Tensor> {
                 offset += last;
                 steps[axis] = steps[axis].wrapping_neg();
             }
-            Ok(x.seen(x.shape.clone(), &steps, offset as usize))
+            Ok(x.strided(x.shape.clone(), &steps, offset as usize))
         }
         "broadcast_to" => {
             let shape = extents(&call.rest, call)?;
@@ -316,7 +316,7 @@ impl Evaluator<'_> {
             let error = fail(span, "a tensor and a number as indices stand side by side");
             return Err(error.help("index twice: `x[0][:, indices]`"));
         }
-        let seen = x.seen(shape, &steps, offset as usize);
+        let seen = x.strided(shape, &steps, offset as usize);
         match taken {
             Some((axis, indices, span)) => take(&seen, axis, &indices).map_err(|message| fail(&span, message)),
             None => Ok(seen),

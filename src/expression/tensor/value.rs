@@ -152,7 +152,7 @@ impl Tensor {
     }
 
     /// The same elements seen through other extents and strides.
-    pub(super) fn seen(&self, shape: Vec<usize>, strides: &[isize], offset: usize) -> Self {
+    pub(super) fn strided(&self, shape: Vec<usize>, strides: &[isize], offset: usize) -> Self {
         let data = self.data.gather(&shape, strides, offset);
         Self { shape, data, dtype: self.dtype.clone() }
     }
@@ -162,7 +162,7 @@ impl Tensor {
         if self.shape == shape {
             return self.clone();
         }
-        self.seen(shape.to_vec(), &broadcast_strides(&self.shape, shape), 0)
+        self.strided(shape.to_vec(), &broadcast_strides(&self.shape, shape), 0)
     }
 }
 
@@ -269,10 +269,10 @@ mod tests {
     #[test]
     fn strides_of_any_sign_gather() {
         let row = Tensor::new(vec![2, 3], Elements::Int((0..6).collect()));
-        assert_eq!(row.seen(vec![3, 2], &[1, 3], 0).data, Elements::Int(vec![0, 3, 1, 4, 2, 5]));
-        assert_eq!(row.seen(vec![2, 2], &[-3, -2], 5).data, Elements::Int(vec![5, 3, 2, 0]));
-        assert_eq!(row.seen(vec![], &[], 4).data, Elements::Int(vec![4]));
-        assert_eq!(row.seen(vec![0, 3], &[3, 1], 0).data, Elements::Int(vec![]));
+        assert_eq!(row.strided(vec![3, 2], &[1, 3], 0).data, Elements::Int(vec![0, 3, 1, 4, 2, 5]));
+        assert_eq!(row.strided(vec![2, 2], &[-3, -2], 5).data, Elements::Int(vec![5, 3, 2, 0]));
+        assert_eq!(row.strided(vec![], &[], 4).data, Elements::Int(vec![4]));
+        assert_eq!(row.strided(vec![0, 3], &[3, 1], 0).data, Elements::Int(vec![]));
         let column = Tensor::new(vec![2, 1], Elements::Bool(vec![true, false]));
         assert_eq!(column.broadcast_to(&[1, 2, 2]).data, Elements::Bool(vec![true, true, false, false]));
     }

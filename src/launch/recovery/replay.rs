@@ -12,11 +12,11 @@ use crate::workspace::{Context, Workspace};
 use warpbook_device::Emulated;
 use warpbook_diagnostic::{Diagnostic, code};
 
-/// No longer than this.
+/// Longest time of the replay.
 const LIMIT: Duration = Duration::from_secs(5);
-/// Errors of the emulator that are none of the kernel's.
-const CANNOT: [&str; 4] = [code::TIMEOUT, code::CUBIN_WITHOUT_PTX, code::OUT_OF_MEMORY, code::LAUNCH_CONFIG];
-/// No more bytes of buffers than this are copied.
+/// Codes of errors that say nothing about the kernel: the emulator could not run it.
+const EMULATOR_ERRORS: [&str; 4] = [code::TIMEOUT, code::CUBIN_WITHOUT_PTX, code::OUT_OF_MEMORY, code::LAUNCH_CONFIG];
+/// Most bytes of buffers that are copied to the emulator.
 const MOST_BYTES: u64 = 1 << 30;
 
 /// Runs the failed launch on the emulator and returns what it finds wrong; `None` if it finds nothing, or not in time.
@@ -51,7 +51,7 @@ fn once(
     workspace.swap_back(gpu, homes);
     match outcome {
         // What the emulator cannot run tells nothing of the fault.
-        Err(error) if error.is_interrupted() || CANNOT.contains(&error.code) => None,
+        Err(error) if error.is_interrupted() || EMULATOR_ERRORS.contains(&error.code) => None,
         Err(error) => Some(plan.in_own_text(error, workspace)),
         Ok(_) => None,
     }

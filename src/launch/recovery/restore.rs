@@ -10,22 +10,22 @@ impl Snapshot {
     /// Puts the contents back; lost devices are started again first. Returns one sentence on how that went.
     pub fn restore(&self, workspace: &mut Workspace, context: Context<'_>) -> Result<String> {
         let lost = workspace.lost_places();
-        let mut elsewhere = Vec::new();
+        let mut other_places = Vec::new();
         for &place in &lost {
             // What it cannot give back comes from here, or is made again below.
             let gone = workspace.revive_at(place)?;
             let ours = |name: &String| self.contents(name).is_some() || self.digest(name).is_some();
             let others = gone.into_iter().filter(|name| !ours(name));
-            elsewhere.extend(others.map(|name| (workspace.journal.digest(&name), name)));
+            other_places.extend(others.map(|name| (workspace.journal.digest(&name), name)));
         }
         let names = |all: &[(String, u64)]| all.iter().map(|(name, _)| name.clone()).collect();
         let saved = self.saved.iter().map(|(name, _)| name.clone()).collect();
         let digests: Vec<_> = self.left_out.clone();
-        let now = Self::of_names(saved, names(&digests), workspace)?;
+        let now = Self::take_named(saved, names(&digests), workspace)?;
         self.give_back(&now, workspace)?;
         let spoilt = digests.iter().filter(|(name, before)| now.digest(name) != Some(*before));
         let spoilt = spoilt.map(|(name, before)| (name.clone(), Some(*before)));
-        let spoilt = spoilt.chain(elsewhere.into_iter().map(|(digest, name)| (name, digest))).collect();
+        let spoilt = spoilt.chain(other_places.into_iter().map(|(digest, name)| (name, digest))).collect();
         let rebuilt = rebuild(spoilt, workspace, context);
         Ok(sentence(&lost, &rebuilt, workspace))
     }

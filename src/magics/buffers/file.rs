@@ -151,7 +151,7 @@ impl Magic for Save {
 
     fn run(&self, typed: &Typed<'_>, workspace: &mut Workspace, _: Context<'_>) -> Result<Option<Output>> {
         let Placed { value: path, span } = typed.required(&TARGET)?;
-        let names: Vec<&Placed<String>> = typed.all(&NAMES).collect();
+        let names: Vec<&Placed<String>> = typed.values(&NAMES).collect();
         let mut arrays = Vec::new();
         let mut notes = Vec::new();
         for (index, named) in names.iter().enumerate() {

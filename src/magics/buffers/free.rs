@@ -30,12 +30,12 @@ impl Magic for Free {
 
     fn run(&self, typed: &Typed<'_>, workspace: &mut Workspace, _: Context<'_>) -> Result<Option<Output>> {
         // Nothing is freed unless all of the names are known.
-        for name in typed.all(&NAMES) {
+        for name in typed.values(&NAMES) {
             if workspace.scalars.get(&name.value).is_none() {
                 BufferName::find(name, workspace)?;
             }
         }
-        for name in typed.all(&NAMES) {
+        for name in typed.values(&NAMES) {
             workspace.free_buffer(&name.value);
             workspace.scalars.remove(&name.value);
         }

@@ -28,7 +28,7 @@ const STATS: Argument<Switch> =
     Argument::option("--stats", Switch, "least, largest, mean, deviation, zeros, NaN and inf as well");
 
 /// Elements that are shown in full at most: those of 512 × 512.
-const MOST: usize = 1 << 18;
+const MOST_ELEMENTS: usize = 1 << 18;
 
 const SPEC: Spec = Spec {
     name: "show",
@@ -64,14 +64,14 @@ impl Magic for Show {
     fn run(&self, typed: &Typed<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
         let expression = typed.required(&EXPRESSION)?;
         let is_full = typed.has(&FULL);
-        let shown = Shown::of(expression, workspace, &context)?;
+        let shown = Shown::evaluate(expression, workspace, &context)?;
         let (shape, head) = match &shown {
             Shown::Scalar(text) => return Ok(Some(Output::text(text))),
             Shown::Buffer(contents) => (&contents.shape, format!("{} {:?}", contents.dtype, contents.shape)),
             Shown::Tensor(tensor) => (&tensor.shape, format!("{} {:?}", kind(tensor), tensor.shape)),
         };
         let count = shown.count();
-        if is_full && count > MOST {
+        if is_full && count > MOST_ELEMENTS {
             let error =
                 Diagnostic::error("too-large", format!("{} elements are too many to read", grouped(count as u64)));
             let error = error.at(expression.span.clone(), "");
@@ -87,7 +87,7 @@ impl Magic for Show {
         document.push(Array::new(&cells));
         let mut facts = json!({ "shape": shape, "dtype": shown.dtype() });
         if typed.has(&STATS) {
-            let stats = Statistics::of(&shown);
+            let stats = Statistics::compute(&shown);
             document.push(stats.table());
             facts["stats"] = stats.json();
         }
@@ -121,7 +121,7 @@ enum Shown {
 }
 
 impl Shown {
-    fn of(expression: &Expr, workspace: &Workspace, context: &Context<'_>) -> Result<Self> {
+    fn evaluate(expression: &Expr, workspace: &Workspace, context: &Context<'_>) -> Result<Self> {
         // What is no view can be a tensor; what is wrong as both is said below.
         if let Ok(Some(view)) = resolve_view(expression, workspace) {
             let bytes = workspace.read(&view)?;
@@ -194,7 +194,7 @@ struct Statistics {
 }
 
 impl Statistics {
-    fn of(shown: &Shown) -> Self {
+    fn compute(shown: &Shown) -> Self {
         let values = || (0..shown.count()).map(|index| shown.number(index).to_f64());
         let finite = || values().filter(|value| value.is_finite());
         let count = finite().count() as f64;

@@ -46,11 +46,14 @@ impl<'a> Typed<'a> {
 
     /// The value of an argument, if it was given.
     pub fn get<K: Takes>(&self, argument: &Argument<K>) -> Option<&K::Value> {
-        self.all(argument).next()
+        self.values(argument).next()
     }
 
     /// The values of an argument that takes several.
-    pub fn all<'b, K: Takes>(&'b self, argument: &Argument<K>) -> impl Iterator<Item = &'b K::Value> + use<'a, 'b, K> {
+    pub fn values<'b, K: Takes>(
+        &'b self,
+        argument: &Argument<K>,
+    ) -> impl Iterator<Item = &'b K::Value> + use<'a, 'b, K> {
         self.find(argument.name).filter_map(|given| given.value.downcast_ref())
     }
 
@@ -331,7 +334,7 @@ mod tests {
         let call = Call { cell: &cell, name: 0..5, arguments: 6..text.len(), body: text.len()..text.len() };
         match Typed::parse(&call, &SPEC, &Workspace::default()) {
             Ok(typed) => {
-                let names: Vec<&str> = typed.all(&NAMES).map(|name| name.value.as_str()).collect();
+                let names: Vec<&str> = typed.values(&NAMES).map(|name| name.value.as_str()).collect();
                 let devices = typed.get(&DEVICES).into_iter().flatten().map(|device| &text[device.span.clone()]);
                 let devices: Vec<&str> = devices.collect();
                 let (stage, count, full) = (typed.get(&STAGE), typed.get(&COUNT), typed.has(&FULL));

@@ -109,12 +109,12 @@ impl Magic for Move {
             let error = Diagnostic::error("usage", message).at(call.arguments.clone(), "");
             return Err(error.help("`%move a b cuda:1`, or `%move --all cuda:1`"));
         }
-        for name in typed.all(&NAMES) {
+        for name in typed.values(&NAMES) {
             BufferName::find(name, workspace)?;
         }
         let names: Vec<String> = match all {
             true => workspace.buffers.names().map(str::to_owned).collect(),
-            false => typed.all(&NAMES).map(|name| name.value.clone()).collect(),
+            false => typed.values(&NAMES).map(|name| name.value.clone()).collect(),
         };
         let moving: Vec<_> = workspace.buffers.iter().filter(|b| names.contains(&b.name) && b.place != place).collect();
         let bytes: u64 = moving.iter().map(|buffer| buffer.bytes).sum();

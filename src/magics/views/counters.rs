@@ -21,7 +21,7 @@ use warpbook_ptx::isa::{Class, Mnemonic};
 pub struct CountersMagic;
 
 /// Lines of a list in the text.
-const LISTED: usize = 12;
+const TEXT_LINES: usize = 12;
 /// Conflicts that are told one by one.
 const WORST: usize = 5;
 
@@ -54,7 +54,7 @@ impl Magic for CountersMagic {
         let Some(Observed::Counters(counters)) = observed else {
             return Err(Diagnostic::error("counters", "the emulator counted nothing"));
         };
-        let texts = Texts::of(&plan, workspace, counters.instructions.iter().map(|counted| &counted.line));
+        let texts = Texts::new(&plan, workspace, counters.instructions.iter().map(|counted| &counted.line));
         let headline = format!("{} v{} · {device}", plan.kernel, plan.version.number);
         Ok(Some(View { headline, counters: &counters, texts: &texts }.output()))
     }
@@ -301,7 +301,7 @@ impl View<'_> {
         // A line is a number, with the name of its file where that is another one.
         let numbers = ["executed", "sectors/request", "conflicts", &format!("line of {title}")].map(Column::number);
         let mut table = Table::new(numbers.into_iter().chain([Column::text("")]));
-        for (spot, counts) in found.iter().take(LISTED) {
+        for (spot, counts) in found.iter().take(TEXT_LINES) {
             table.push([
                 grouped(counts.executed),
                 ratio(counts.global.sectors, counts.global.requests),
@@ -313,9 +313,9 @@ impl View<'_> {
                 short(self.texts.text(spot), 72),
             ]);
         }
-        if found.len() > LISTED {
-            let rest: u64 = found[LISTED..].iter().map(|(_, counts)| counts.executed).sum();
-            let more = format!("{} more lines", found.len() - LISTED);
+        if found.len() > TEXT_LINES {
+            let rest: u64 = found[TEXT_LINES..].iter().map(|(_, counts)| counts.executed).sum();
+            let more = format!("{} more lines", found.len() - TEXT_LINES);
             table.push([grouped(rest), String::new(), String::new(), String::new(), more]);
         }
         table
@@ -346,7 +346,7 @@ impl View<'_> {
         let mut panes = Vec::new();
         let by_spot = self.by_spot();
         if !self.texts.is_ptx() {
-            let lines = self.texts.own().lines().zip(1..).map(|(text, line)| {
+            let lines = self.texts.kernel_text().lines().zip(1..).map(|(text, line)| {
                 let counts = by_spot.get(&Spot { file: None, line });
                 pane_line(text, counts, counts.is_some().then_some(line), None)
             });

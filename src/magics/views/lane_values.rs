@@ -17,8 +17,8 @@ pub enum Shown {
 }
 
 impl Shown {
-    /// Of a register: as it is declared, or else as its uses tell.
-    pub fn of(name: &str, ty: PtxType, uses: &HashMap<String, Holds>) -> Self {
+    /// The format of a register: its declared type, or else the type of the instructions that use it.
+    pub fn from_register(name: &str, ty: PtxType, uses: &HashMap<String, Holds>) -> Self {
         let declared = match ty {
             PtxType::F32 => Some(Holds::F32),
             PtxType::F64 => Some(Holds::F64),
@@ -218,7 +218,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lanes_are_told_in_few_words() {
+    fn masks_are_written_as_ranges() {
         let bits = Shown::Register(Holds::Bits, 4);
         let values: Vec<u64> = (0..32).map(|lane| 0x100 + 4 * lane).collect();
         assert_eq!(lanes_text(&values, u32::MAX, bits, 4), "0x00000100 + 4·lane");

@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::subject::{Subject, compile, told};
+use super::subject::{Subject, compile, show_progress};
 use crate::workspace::{Context, Workspace};
 use warpbook_compiler::{Compiled, Stage};
 use warpbook_diagnostic::Result;
@@ -177,7 +177,7 @@ pub fn trace(subject: &Subject, workspace: &mut Workspace, context: Context<'_>)
             let triton = subject.triton(workspace);
             let listing = workspace
                 .compiler
-                .disassemble(&cubin.content, &triton, context.cancel, &mut |news| told(news, context))?;
+                .disassemble(&cubin.content, &triton, context.cancel, &mut |news| show_progress(news, context))?;
             sass::parse(&listing)
         }
         None => Vec::new(),
@@ -193,7 +193,7 @@ pub fn trace(subject: &Subject, workspace: &mut Workspace, context: Context<'_>)
     let mut to_python = None;
     if hinge == Stage::Ttgir {
         let ttgir = text_of(Stage::Ttgir).unwrap_or_default();
-        let origins = places::of_mlir(ttgir);
+        let origins = places::read_mlir(ttgir);
         let mut unplaced = HashMap::new();
         if let Some((python, stage)) = [Stage::Triton, Stage::Gluon].into_iter().find_map(|s| Some((text_of(s)?, s))) {
             let (lines, linked, uses) = python_lines(python, ttgir, &origins);
@@ -398,7 +398,7 @@ fn ttir_hinges(
             let lines = text.lines().zip(1..);
             lines.filter(|(line, _)| !line.starts_with("#loc")).map(|(_, number)| number).collect()
         };
-        let places = places::of_mlir(again);
+        let places = places::read_mlir(again);
         for (theirs, own) in kept(again).into_iter().zip(kept(ttgir)) {
             for place in places.get(theirs as usize - 1).into_iter().flatten().filter(|place| place.file == file) {
                 hinges.entry(place.line).or_default().push(own);
@@ -410,7 +410,7 @@ fn ttir_hinges(
     for (places, number) in origins.iter().zip(1..) {
         places.first().into_iter().for_each(|place| by_place.entry(place).or_default().push(number));
     }
-    for (places, number) in places::of_mlir(ttir).iter().zip(1..) {
+    for (places, number) in places::read_mlir(ttir).iter().zip(1..) {
         if let Some(lines) = places.first().and_then(|place| by_place.get(place)) {
             hinges.insert(number, lines.clone());
         }
@@ -421,7 +421,7 @@ fn ttir_hinges(
 fn llvm_lines(text: &str, links: &mut Links) -> Vec<TracedLine> {
     let mut lines: Vec<TracedLine> = text
         .lines()
-        .zip(places::of_llvm(text))
+        .zip(places::read_llvm(text))
         .zip(1..)
         .filter(|((line, _), _)| !line.starts_with(['!', ';']) && !line.starts_with("source_filename"))
         .map(|((line, places), number)| {
@@ -440,7 +440,7 @@ fn llvm_lines(text: &str, links: &mut Links) -> Vec<TracedLine> {
 
 fn ptx_lines(text: &str, links: &mut Links) -> Vec<TracedLine> {
     let mut lines = Vec::new();
-    for ((line, places), number) in text.lines().zip(places::of_ptx(text)).zip(1..) {
+    for ((line, places), number) in text.lines().zip(places::read_ptx(text)).zip(1..) {
         let trimmed = line.trim();
         // The debug sections come last.
         if trimmed.starts_with(".section") {

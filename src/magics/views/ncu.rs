@@ -83,36 +83,36 @@ const METRICS: [Metric; 20] = [
     Metric {
         name: "l1tex__t_requests_pipe_lsu_mem_global_op_ld.sum",
         meaning: "global loads: requests",
-        emulated: Counted(|counters| of(counters, Class::GlobalLoad).global.requests as f64),
+        emulated: Counted(|counters| counts_of_class(counters, Class::GlobalLoad).global.requests as f64),
     },
     Metric {
         name: "l1tex__t_sectors_pipe_lsu_mem_global_op_ld.sum",
         meaning: "global loads: sectors",
-        emulated: Counted(|counters| of(counters, Class::GlobalLoad).global.sectors as f64),
+        emulated: Counted(|counters| counts_of_class(counters, Class::GlobalLoad).global.sectors as f64),
     },
     Metric {
         name: "l1tex__average_t_sectors_per_request_pipe_lsu_mem_global_op_ld.ratio",
         meaning: "global loads: sectors per request",
         emulated: Counted(|counters| {
-            let loads = of(counters, Class::GlobalLoad).global;
+            let loads = counts_of_class(counters, Class::GlobalLoad).global;
             ratio(loads.sectors, loads.requests)
         }),
     },
     Metric {
         name: "l1tex__t_requests_pipe_lsu_mem_global_op_st.sum",
         meaning: "global stores: requests",
-        emulated: Counted(|counters| of(counters, Class::GlobalStore).global.requests as f64),
+        emulated: Counted(|counters| counts_of_class(counters, Class::GlobalStore).global.requests as f64),
     },
     Metric {
         name: "l1tex__t_sectors_pipe_lsu_mem_global_op_st.sum",
         meaning: "global stores: sectors",
-        emulated: Counted(|counters| of(counters, Class::GlobalStore).global.sectors as f64),
+        emulated: Counted(|counters| counts_of_class(counters, Class::GlobalStore).global.sectors as f64),
     },
     Metric {
         name: "l1tex__average_t_sectors_per_request_pipe_lsu_mem_global_op_st.ratio",
         meaning: "global stores: sectors per request",
         emulated: Counted(|counters| {
-            let stores = of(counters, Class::GlobalStore).global;
+            let stores = counts_of_class(counters, Class::GlobalStore).global;
             ratio(stores.sectors, stores.requests)
         }),
     },
@@ -133,7 +133,7 @@ const METRICS: [Metric; 20] = [
     },
 ];
 
-fn of(counters: &Counters, class: Class) -> Counts {
+fn counts_of_class(counters: &Counters, class: Class) -> Counts {
     counters.total(|counted| counted.class == class)
 }
 

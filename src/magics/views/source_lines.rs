@@ -31,7 +31,7 @@ pub struct Texts {
 
 impl Texts {
     /// Those of a kernel. `lines` are what is to be placed.
-    pub fn of<'a>(plan: &LaunchPlan, workspace: &Workspace, lines: impl Iterator<Item = &'a Line>) -> Self {
+    pub fn new<'a>(plan: &LaunchPlan, workspace: &Workspace, lines: impl Iterator<Item = &'a Line>) -> Self {
         let own = plan.text.clone();
         let mut others: Vec<(String, Arc<str>)> = Vec::new();
         for place in lines.flat_map(|line| &line.places) {
@@ -85,7 +85,7 @@ impl Texts {
     }
 
     /// The text of the kernel's own cell.
-    pub fn own(&self) -> &str {
+    pub fn kernel_text(&self) -> &str {
         &self.own
     }
 

@@ -26,9 +26,9 @@ pub struct StepMagic;
 
 /// Steps that the player holds unless the reader says otherwise, and at most.
 const STEPS: usize = 100;
-const MOST: usize = 400;
+const MOST_STEPS: usize = 400;
 /// Steps of the text.
-const TOLD: usize = 16;
+const TEXT_STEPS: usize = 16;
 
 const START: Argument<Start> = Argument::option(
     "--from",
@@ -37,7 +37,7 @@ const START: Argument<Start> = Argument::option(
 );
 const COUNT: Argument<Number<usize>> = Argument::option(
     "--count",
-    Number::new("N", "a number of steps").between(1, MOST as u64),
+    Number::new("N", "a number of steps").between(1, MOST_STEPS as u64),
     "the number of steps, 100 by default",
 );
 
@@ -129,7 +129,7 @@ impl Magic for StepMagic {
             };
             return Err(error.at(span, ""));
         }
-        let texts = Texts::of(&plan, workspace, steps.iter().map(|step| &step.line));
+        let texts = Texts::new(&plan, workspace, steps.iter().map(|step| &step.line));
         let ptx = plan.version.artifact(Stage::Ptx).and_then(Artifact::text).unwrap_or_default();
         let [x, y, z] = block;
         let view = View {
@@ -159,7 +159,7 @@ struct View<'a> {
 impl View<'_> {
     fn changes(&self, step: &StepTaken, lanes: usize) -> Vec<(String, String)> {
         let each = step.changes.iter().map(|change| {
-            let shown = Shown::of(&change.register, change.ty, &self.uses);
+            let shown = Shown::from_register(&change.register, change.ty, &self.uses);
             let pointer = self.pointer(&change.values, step.active, lanes).filter(|_| change.ty.size() == 8);
             let text = pointer.unwrap_or_else(|| lanes_text(&change.values, step.active, shown, lanes));
             (change.register.clone(), text)
@@ -225,7 +225,7 @@ impl View<'_> {
         );
         let mut listed = Vec::new();
         let mut source = None;
-        for step in self.steps.iter().take(TOLD) {
+        for step in self.steps.iter().take(TEXT_STEPS) {
             let own = self.source(&step.line);
             if own != source {
                 if let Some((name, line)) = &own {
@@ -246,8 +246,8 @@ impl View<'_> {
             let after = cut(&after.join(" · "), 84);
             listed.push(format!("{:>5}  {:>4}  {instruction:56}  {after}", step.number, step.line.ptx));
         }
-        if count > TOLD {
-            listed.push(format!("and {} more steps, in the notebook's player", count - TOLD));
+        if count > TEXT_STEPS {
+            listed.push(format!("and {} more steps, in the notebook's player", count - TEXT_STEPS));
         }
         let player = Player {
             label: head.clone(),

@@ -69,7 +69,7 @@ impl Subject {
 
 /// Compiles; a failure is the view's.
 pub fn compile(request: &CompileRequest, workspace: &mut Workspace, context: Context<'_>) -> Result<Compiled> {
-    let compiled = workspace.compiler.compile(request, context.cancel, &mut |news| told(news, context));
+    let compiled = workspace.compiler.compile(request, context.cancel, &mut |news| show_progress(news, context));
     compiled.map_err(|failure| {
         let diagnostic = failure.diagnostic;
         // Without a source of its own it speaks of the text that was compiled.
@@ -80,8 +80,8 @@ pub fn compile(request: &CompileRequest, workspace: &mut Workspace, context: Con
     })
 }
 
-/// Tells the reader of a long wait.
-pub fn told(news: Progress<'_>, context: Context<'_>) {
+/// Shows the reader why a compilation takes long: each line of the installation of its environment.
+pub fn show_progress(news: Progress<'_>, context: Context<'_>) {
     if let Progress::Environment(line) = news {
         context.frontend.stream(Stream::Stderr, &format!("{line}\n"));
     }

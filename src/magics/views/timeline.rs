@@ -68,7 +68,7 @@ impl Magic for TimelineMagic {
         let Some(Observed::Timeline(timeline)) = result.report.observed else {
             return Err(no_such_block(typed, block));
         };
-        let texts = Texts::of(&plan, workspace, timeline.waits.iter().map(|(line, ..)| line));
+        let texts = Texts::new(&plan, workspace, timeline.waits.iter().map(|(line, ..)| line));
         let steps = match wanted {
             Some((from, to)) if from < timeline.steps => from..to.min(timeline.steps),
             Some(_) => {

@@ -36,7 +36,7 @@ pub fn from_cubin(bytes: &[u8], name: Option<&str>) -> Result<LaunchMeta> {
     let kernel = choose(&kernels, name)?;
     let section = file.section_by_name(&format!(".nv.info.{kernel}"));
     let info = section.and_then(|section| section.data().ok()).unwrap_or_default();
-    let mut meta = match warpbook_ptx::embedded_in(&file).and_then(|text| of_ptx(&text, kernel)) {
+    let mut meta = match warpbook_ptx::embedded_in(&file).and_then(|text| meta_from_ptx(&text, kernel)) {
         Some(meta) => meta,
         None => without_ptx(kernel),
     };
@@ -91,9 +91,9 @@ fn choose<'a>(kernels: &[&'a str], name: Option<&str>) -> Result<&'a str> {
 }
 
 /// The embedded text is the compiler's: where it is not understood, the attributes do.
-fn of_ptx(text: &str, kernel: &str) -> Option<LaunchMeta> {
+fn meta_from_ptx(text: &str, kernel: &str) -> Option<LaunchMeta> {
     let module = warpbook_ptx::parse(text).ok()?;
-    ptx::of_entry(&module, ptx::choose(&module, Some(kernel)).ok()?).ok()
+    ptx::meta_from_entry(&module, ptx::choose(&module, Some(kernel)).ok()?).ok()
 }
 
 fn without_ptx(kernel: &str) -> LaunchMeta {

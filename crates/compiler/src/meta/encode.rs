@@ -236,16 +236,16 @@ mod tests {
         Param { name: "a".to_owned(), kind, size: 8, align: 8, divisibility: Some(16) }
     }
 
-    fn given(kind: GivenKind) -> GivenArgument {
+    fn argument(kind: GivenKind) -> GivenArgument {
         GivenArgument { span: 3..4, label: "n".to_owned(), kind }
     }
 
     fn buffer(element: &str, address: u64) -> GivenArgument {
-        given(GivenKind::Pointer { element: Some(element.to_owned()), address })
+        argument(GivenKind::Pointer { element: Some(element.to_owned()), address })
     }
 
-    fn one(param: Param, kind: GivenKind) -> Result<Vec<u8>> {
-        encode(&[param], &[given(kind)], &(0..9)).map(|mut values| values.remove(0))
+    fn encode_one(param: Param, kind: GivenKind) -> Result<Vec<u8>> {
+        encode(&[param], &[argument(kind)], &(0..9)).map(|mut values| values.remove(0))
     }
 
     fn refused(param: Param, argument: GivenArgument) -> Diagnostic {
@@ -272,7 +272,8 @@ mod tests {
             ("fp64", 8, Float(1.0), &[0, 0, 0, 0, 0, 0, 0xf0, 0x3f]),
         ];
         for (ty, size, kind, expected) in cases {
-            let bytes = one(scalar(ty, size), kind.clone()).unwrap_or_else(|error| panic!("{ty} {kind:?}: {error}"));
+            let bytes =
+                encode_one(scalar(ty, size), kind.clone()).unwrap_or_else(|error| panic!("{ty} {kind:?}: {error}"));
             assert_eq!(bytes, expected, "{ty} {kind:?}");
         }
     }
@@ -283,13 +284,13 @@ mod tests {
         for (ty, size, value) in
             [("i32", 4, 1 << 31), ("i32", 4, -(1 << 31) - 1), ("u32", 4, 1 << 32), ("u1", 1, 2), ("i1", 1, -1)]
         {
-            assert_eq!(refused(scalar(ty, size), given(Int(value))).code, "argument-range", "{ty} {value}");
+            assert_eq!(refused(scalar(ty, size), argument(Int(value))).code, "argument-range", "{ty} {value}");
         }
         for (ty, size) in [("i32", 4), ("u64", 8), ("b16", 2)] {
-            assert_eq!(refused(scalar(ty, size), given(Float(2.0))).code, "argument-type", "{ty}");
+            assert_eq!(refused(scalar(ty, size), argument(Float(2.0))).code, "argument-type", "{ty}");
         }
         assert_eq!(refused(scalar("i32", 4), buffer("fp16", 256)).code, "argument-type");
-        assert_eq!(refused(pointer("fp16"), given(Int(0))).code, "argument-type");
+        assert_eq!(refused(pointer("fp16"), argument(Int(0))).code, "argument-type");
         let error = refused(pointer("fp16"), buffer("fp32", 256));
         assert!(error.message.contains("fp16") && error.message.contains("fp32"), "{error}");
         let error = refused(pointer("fp16"), buffer("fp16", 0x108));
@@ -301,10 +302,10 @@ mod tests {
     fn a_divisible_number_must_be_divisible() {
         let param = Param { divisibility: Some(16), ..scalar("i32", 4) };
         assert_eq!(
-            encode(std::slice::from_ref(&param), &[given(GivenKind::Int(-32))], &(0..9)).map(|v| v.len()),
+            encode(std::slice::from_ref(&param), &[argument(GivenKind::Int(-32))], &(0..9)).map(|v| v.len()),
             Ok(1)
         );
-        assert_eq!(refused(param, given(GivenKind::Int(24))).code, "divisibility");
+        assert_eq!(refused(param, argument(GivenKind::Int(24))).code, "divisibility");
     }
 
     #[test]
@@ -325,7 +326,7 @@ mod tests {
         let params = [pointer("fp16"), scalar("i32", 4)];
         let error = encode(&params, &[buffer("fp16", 0)], &(0..9)).expect_err("one is missing");
         assert_eq!((error.labels[0].span.clone(), error.labels[0].message.as_str()), (0..9, "missing: `n` (i32)"));
-        let three = [buffer("fp16", 0), given(GivenKind::Int(1)), given(GivenKind::Int(2))];
+        let three = [buffer("fp16", 0), argument(GivenKind::Int(1)), argument(GivenKind::Int(2))];
         let error = encode(&params, &three, &(0..9)).expect_err("one too much");
         assert_eq!(error.labels[0].span, 3..4);
         assert_eq!(error.notes, ["parameters: `a` (*fp16), `n` (i32)"]);

@@ -22,7 +22,7 @@ pub fn from_compiler(
     // The stages below TTGIR are given no module, and their metadata holds mere defaults of options.
     let name = if is_ours { metadata["name"].as_str() } else { request.name.as_deref() };
     let mut meta = match code {
-        Some(code) => of_code(code, name, request)?,
+        Some(code) => meta_from_code(code, name, request)?,
         None => without_code(name.or(request.name.as_deref()).unwrap_or("kernel")),
     };
     if let Some(fusion) = metadata["enable_fp_fusion"].as_bool() {
@@ -49,9 +49,9 @@ pub fn from_compiler(
     if is_mlir {
         take_attributes(&mut meta, &mlir::module_attributes(text));
     }
-    let declared = binding.map(signature::of_binding).or_else(|| {
+    let declared = binding.map(signature::from_binding).or_else(|| {
         let entry = &meta.entry.value;
-        signature::of_function(functions.iter().find(|function| function.name == *entry)?)
+        signature::from_function(functions.iter().find(|function| function.name == *entry)?)
     });
     if let Some(declared) = declared {
         let origin = if binding.is_some() { Origin::Compiler } else { Origin::IrAttribute("tt.func".to_owned()) };
@@ -73,11 +73,11 @@ pub fn from_compiler(
     Ok(meta)
 }
 
-fn of_code(code: &Artifact, name: Option<&str>, request: &CompileRequest) -> Result<LaunchMeta> {
+fn meta_from_code(code: &Artifact, name: Option<&str>, request: &CompileRequest) -> Result<LaunchMeta> {
     let read = || {
         let module = code.syntax()?;
         let name = name.filter(|name| request.entry == Stage::Ptx || module.function(name).is_some());
-        ptx::of_entry(module, ptx::choose(module, name)?)
+        ptx::meta_from_entry(module, ptx::choose(module, name)?)
     };
     read().map_err(|error| match request.entry {
         Stage::Ptx => error,

@@ -18,7 +18,7 @@ pub(super) const DEFAULT_WARPS: u32 = 4;
 pub fn from_ptx(ptx: &Artifact, name: Option<&str>) -> Result<LaunchMeta> {
     let module = ptx.syntax()?;
     let entry = choose(module, name)?;
-    let mut meta = of_entry(module, entry)?;
+    let mut meta = meta_from_entry(module, entry)?;
     if let Some(comment) = comment::read(ptx.text().unwrap_or_default())? {
         comment.apply(&mut meta)?;
     }
@@ -52,7 +52,7 @@ pub(super) fn choose<'a>(module: &'a Module, name: Option<&str>) -> Result<&'a F
     Err(error)
 }
 
-pub(super) fn of_entry(module: &Module, entry: &Function) -> Result<LaunchMeta> {
+pub(super) fn meta_from_entry(module: &Module, entry: &Function) -> Result<LaunchMeta> {
     let directive = |name: &str| Origin::PtxDirective(name.to_owned());
     let params = entry.params.iter().map(param).collect::<Result<Vec<_>>>()?;
     let threads = match (entry.reqntid, entry.maxntid) {

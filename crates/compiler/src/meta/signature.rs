@@ -22,7 +22,7 @@ pub(super) enum Declared {
 }
 
 /// The runtime parameters of a bound Python kernel. After each descriptor Triton passes its extents and strides.
-pub(super) fn of_binding(binding: &Binding) -> Vec<Declared> {
+pub(super) fn from_binding(binding: &Binding) -> Vec<Declared> {
     let mut declared = Vec::new();
     for bound in &binding.params {
         let path: String = bound.path.iter().map(|index| format!(".{index}")).collect();
@@ -70,11 +70,11 @@ fn plain(name: String, kind: ParamKind, divisibility: Option<u32>) -> Param {
 
 /// The arguments of a kernel in the text of TTIR or TTGIR; `None` if there is no such function, or a type that no
 /// launch can give.
-pub(super) fn of_function(function: &mlir::Function) -> Option<Vec<Declared>> {
-    function.arguments.iter().map(of_argument).collect()
+pub(super) fn from_function(function: &mlir::Function) -> Option<Vec<Declared>> {
+    function.arguments.iter().map(from_argument).collect()
 }
 
-fn of_argument(argument: &mlir::Argument) -> Option<Declared> {
+fn from_argument(argument: &mlir::Argument) -> Option<Declared> {
     let name = argument.name.clone();
     if let Some(described) = argument.ty.strip_prefix("!tt.tensordesc<tensor<") {
         let shaped = described.split(['>', ',']).next()?;

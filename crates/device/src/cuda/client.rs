@@ -105,7 +105,7 @@ impl Hosted {
     pub fn start_behind(name: &str, backend: &str, program: &Path) -> Result<Self> {
         let mut hosted = Self {
             name: name.to_owned(),
-            place: Place::of_name(name).unwrap_or_default(),
+            place: Place::from_name(name).unwrap_or_default(),
             backend: backend.to_owned(),
             program: program.to_owned(),
             properties: Properties::default(),

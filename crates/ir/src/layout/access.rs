@@ -44,7 +44,7 @@ pub struct SharedCost {
 
 impl SharedCost {
     /// The access of a tensor in registers to shared memory, lane by lane.
-    pub fn of_lanes(registers: &Layout, memory: &Placed) -> Self {
+    pub fn for_lanes(registers: &Layout, memory: &Placed) -> Self {
         let bytes = memory.element_bytes;
         // Registers that hold neighbours go into one instruction, up to 16 bytes, if nothing else moves an element
         // among its neighbours.
@@ -100,7 +100,7 @@ impl SharedCost {
     }
 
     /// The access of a dot operand to shared memory by `ldmatrix`, where its rows are as that needs them.
-    pub fn of_matrices(registers: &Layout, memory: &Placed) -> Option<Self> {
+    pub fn for_matrices(registers: &Layout, memory: &Placed) -> Option<Self> {
         let bytes = memory.element_bytes;
         if bytes > 4 || registers.lane.len() != 5 || !memory.paddings.is_empty() {
             return None;
@@ -123,7 +123,7 @@ impl SharedCost {
         };
         let registers_held = registers.register.iter().filter(|basis| basis.iter().any(|&coordinate| coordinate != 0));
         let requests = 1 << registers_held.count().saturating_sub(within);
-        let mut cost = Self::of_rows(memory, |row| {
+        let mut cost = Self::for_rows(memory, |row| {
             let bits = row_bits.iter().enumerate().filter(|(bit, _)| row >> bit & 1 == 1);
             let place = bits.fold(Place::default(), |place, (_, bit)| Place {
                 lane: place.lane | bit.lane,
@@ -138,7 +138,7 @@ impl SharedCost {
     }
 
     /// Eight rows of 16 bytes that the tensor core reads together.
-    pub fn of_core(memory: &Placed) -> Option<Self> {
+    pub fn for_core(memory: &Placed) -> Option<Self> {
         let rank = memory.layout.shape.len();
         let contiguous = memory.layout.register.first()?.iter().position(|&coordinate| coordinate != 0)?;
         let row = if rank < 2 {
@@ -151,14 +151,14 @@ impl SharedCost {
         if memory.layout.shape[row] < 8 {
             return None;
         }
-        Some(Self::of_rows(memory, |number| {
+        Some(Self::for_rows(memory, |number| {
             let mut at = vec![0; rank];
             at[row] = number;
             at
         }))
     }
 
-    fn of_rows(memory: &Placed, first: impl Fn(u32) -> Vec<u32>) -> Self {
+    fn for_rows(memory: &Placed, first: impl Fn(u32) -> Vec<u32>) -> Self {
         let rows: Vec<(u32, Vec<u32>, u32)> = (0..8)
             .filter_map(|row| {
                 let at = first(row);
@@ -214,7 +214,7 @@ pub struct GlobalCost {
 impl GlobalCost {
     /// Of a tensor in registers whose elements have so many bytes; `along` is the dimension that lies one after the
     /// other in memory.
-    pub fn of(registers: &Layout, along: usize, element_bytes: u32) -> Self {
+    pub fn compute(registers: &Layout, along: usize, element_bytes: u32) -> Self {
         let along = along.min(registers.shape.len().saturating_sub(1));
         let neighbour = |bit: usize| {
             registers.register.iter().position(|basis| {
@@ -272,13 +272,13 @@ mod tests {
     #[test]
     fn a_swizzle_keeps_ldmatrix_free_of_conflicts() {
         let operand = layout(OPERAND, &[64, 64]);
-        let rounds = |placed: &Placed| SharedCost::of_matrices(&operand, placed).map(|cost| cost.rounds);
+        let rounds = |placed: &Placed| SharedCost::for_matrices(&operand, placed).map(|cost| cost.rounds);
         assert_eq!([1, 2, 8].map(|phases| rounds(&swizzled(phases))), [Some(8), Some(4), Some(1)]);
         for swizzle in [32, 64, 128] {
             let placed = Shared::nvmma(swizzle, 16).placed(&[64, 64], 2).expect("a layout");
-            assert_eq!(SharedCost::of_core(&placed).map(|cost| cost.rounds), Some(1), "{swizzle}");
+            assert_eq!(SharedCost::for_core(&placed).map(|cost| cost.rounds), Some(1), "{swizzle}");
         }
-        let cost = SharedCost::of_matrices(&operand, &swizzled(1)).expect("matrices");
+        let cost = SharedCost::for_matrices(&operand, &swizzled(1)).expect("matrices");
         let rows: Vec<u32> = cost.collision.expect("a collision").elements.iter().map(|(_, at)| at[0]).collect();
         assert_eq!((cost.through, rows), (Through::Matrices { transposed: false }, (0..8).collect()));
     }
@@ -290,12 +290,12 @@ mod tests {
                 "#ttg.blocked<{{sizePerThread = [1, 4], threadsPerWarp = [4, 8], warpsPerCTA = [4, 1], order = {order}}}>"
             )
         };
-        let cost = GlobalCost::of(&layout(&blocked("[1, 0]"), &[64, 64]), 1, 4);
+        let cost = GlobalCost::compute(&layout(&blocked("[1, 0]"), &[64, 64]), 1, 4);
         assert_eq!((cost.along, cost.width, cost.sectors, cost.least, cost.requests), (1, 16, 16, 16, 8));
         // One lane a row: each reads four bytes of a sector.
         let column =
             "#ttg.blocked<{sizePerThread = [1, 1], threadsPerWarp = [32, 1], warpsPerCTA = [1, 4], order = [1, 0]}>";
-        let cost = GlobalCost::of(&layout(column, &[64, 64]), 1, 4);
+        let cost = GlobalCost::compute(&layout(column, &[64, 64]), 1, 4);
         assert_eq!((cost.along, cost.sectors, cost.least), (1, 32, 4));
     }
 
@@ -309,7 +309,7 @@ mod tests {
         }
         .placed(&[32, 32], 4)
         .expect("a layout");
-        let cost = SharedCost::of_lanes(&layout(columns, &[32, 32]), &placed);
+        let cost = SharedCost::for_lanes(&layout(columns, &[32, 32]), &placed);
         assert_eq!((cost.through, cost.rounds, cost.least), (Through::Lanes(16), 32, 4));
         assert_eq!(cost.collision.map(|found| found.elements.len()), Some(8));
     }

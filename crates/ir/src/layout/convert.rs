@@ -112,14 +112,14 @@ impl<'a> Conversion<'a> {
         }
         let elements = from.shape.iter().map(|&extent| extent as usize).product();
         let mut holders = vec![Vec::new(); elements];
-        for (place, at) in from.all() {
+        for (place, at) in from.elements() {
             holders[flat(&at, &from.shape)].push(place);
         }
         let (means, mixed) = means(from, to);
         let copies = rule == Rule::WithoutCopies && means == Means::Shuffles && [from, to].into_iter().any(has_copies);
         let (means, mixed) = if copies { (Means::Shared, None) } else { (means, mixed) };
         let mut conversion = Self { from, to, means, mixed, copies, holders, counts: [0; 5] };
-        for (place, at) in to.all() {
+        for (place, at) in to.elements() {
             let (distance, _) = conversion.nearest(place, &at);
             conversion.counts[distance as usize] += 1;
         }
@@ -148,7 +148,7 @@ impl<'a> Conversion<'a> {
 
     /// The ways of one element: where each of its places afterwards takes it from.
     pub fn ways_of(&self, at: &[u32]) -> Vec<(Place, Distance, Place)> {
-        let places = self.to.all().filter(|(_, element)| element == at);
+        let places = self.to.elements().filter(|(_, element)| element == at);
         let found = places.map(|(place, at)| {
             let (distance, from) = self.nearest(place, &at);
             (from, distance, place)

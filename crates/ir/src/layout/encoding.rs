@@ -87,7 +87,7 @@ impl Encoding {
         // `[64:+8] {…}` and `{…}, alignment = 16` have more than the braces.
         let braces = body.find('{').zip(body.rfind('}')).filter(|(open, close)| open < close);
         let inside = braces.map_or(body, |(open, close)| &body[open + 1..close]);
-        let fields = Fields::of(inside);
+        let fields = Fields::parse(inside);
         let name = name.trim_start_matches('#').rsplit('.').next().unwrap_or(name);
         match name {
             "blocked" => Ok(Self::Blocked(Blocked {
@@ -263,7 +263,7 @@ mod tests {
         for (text, shape) in [(BLOCKED, [64, 64]), (MMA, [32, 16]), (BLOCKED, [8, 8])] {
             let layout = layout(text, &shape);
             let mut held = vec![0_u64; (shape[0] * shape[1]) as usize];
-            layout.all().for_each(|(_, at)| held[(at[0] * shape[1] + at[1]) as usize] += 1);
+            layout.elements().for_each(|(_, at)| held[(at[0] * shape[1] + at[1]) as usize] += 1);
             assert!(held.iter().all(|count| *count == layout.holders()), "{text} {shape:?}");
         }
     }

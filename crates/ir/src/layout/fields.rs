@@ -7,7 +7,7 @@ use super::unsupported::Unsupported;
 pub(super) struct Fields<'a>(Vec<(&'a str, &'a str)>);
 
 impl<'a> Fields<'a> {
-    pub fn of(body: &'a str) -> Self {
+    pub fn parse(body: &'a str) -> Self {
         let (mut fields, mut depth, mut start) = (Vec::new(), 0_usize, 0);
         for (at, c) in body.char_indices().chain([(body.len(), ',')]) {
             match c {

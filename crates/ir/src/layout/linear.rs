@@ -234,7 +234,7 @@ impl Layout {
     }
 
     /// All places with their elements, registers fastest.
-    pub fn all(&self) -> impl Iterator<Item = (Place, Vec<u32>)> + '_ {
+    pub fn elements(&self) -> impl Iterator<Item = (Place, Vec<u32>)> + '_ {
         let Place { block, warp, lane, register } = self.places();
         (0..block).flat_map(move |block| {
             (0..warp).flat_map(move |warp| {

@@ -164,7 +164,7 @@ impl Takes for Device {
     fn parse(&self, input: &Input<'_>) -> Result<DeviceName> {
         let text = input.text.to_owned();
         let architecture = text.strip_prefix("emu:").map(str::parse::<Target>);
-        match (Place::of_name(&text), architecture) {
+        match (Place::from_name(&text), architecture) {
             (Some(place), None) => Ok(DeviceName { text, place, architecture: None }),
             (Some(place), Some(Ok(target))) => Ok(DeviceName { text, place, architecture: Some(target) }),
             _ => {

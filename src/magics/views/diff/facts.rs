@@ -29,7 +29,7 @@ pub struct Fact {
 }
 
 /// Instructions of a kind that are listed for each stage.
-const LISTED: usize = 8;
+const MOST_NAMES: usize = 8;
 /// What is listed before the rest where its number changed: tensor cores, copies, waits.
 const TELLING: [&str; 14] = [
     "mma", "wgmma", "tcgen05", "ldmatrix", "cp", "mbarrier", "bar", "HMMA", "IMMA", "QGMMA", "HGMMA", "LDSM", "LDGSTS",
@@ -45,7 +45,7 @@ fn number(name: impl Into<String>, value: u64) -> Fact {
 }
 
 /// What the machine code takes of a multiprocessor.
-pub fn taken(subject: &Subject, trace: &Trace) -> Vec<Fact> {
+pub fn resource_facts(subject: &Subject, trace: &Trace) -> Vec<Fact> {
     let meta = &subject.version.meta;
     let mut facts = vec![number("shared bytes", meta.shared.value.into())];
     let taken = trace.cubin.as_ref().and_then(|cubin| resources(&cubin.content, &meta.entry.value));
@@ -136,7 +136,7 @@ pub fn mix(old: &Trace, new: &Trace) -> (Vec<Fact>, Vec<Fact>) {
         let total = |counts: &BTreeMap<String, u64>| counts.values().sum();
         before.push(number(format!("{} instructions", title(stage)), total(&old)));
         after.push(number(format!("{} instructions", title(stage)), total(&new)));
-        for name in names.into_iter().take(LISTED) {
+        for name in names.into_iter().take(MOST_NAMES) {
             before.push(number(format!("{} {name}", title(stage)), of(&old, name)));
             after.push(number(format!("{} {name}", title(stage)), of(&new, name)));
         }
@@ -200,7 +200,7 @@ pub struct Ratio {
 
 impl Ratio {
     /// Of samples that come in [`ROUNDS`] rounds of one length each.
-    pub fn of(timings: &[Timing; 2]) -> Option<Self> {
+    pub fn from_timings(timings: &[Timing; 2]) -> Option<Self> {
         let median = |samples: &[Duration]| {
             quantile(&sorted(samples), 0.5).map(|median| median.as_secs_f64()).filter(|seconds| *seconds > 0.0)
         };
@@ -213,7 +213,7 @@ impl Ratio {
     }
 
     /// The ratio and its spread in a sentence.
-    pub fn says(&self) -> String {
+    pub fn describe(&self) -> String {
         let (low, high) = self.rounds;
         format!(
             "timed by turns in {ROUNDS} rounds: the ratio of the medians is {:.3}, in single rounds {low:.3} to {high:.3}",
@@ -265,10 +265,10 @@ mod tests {
             let samples = rounds.map(|nanoseconds| Duration::from_nanos(nanoseconds * each)).collect();
             Timing { samples, ..Timing::default() }
         };
-        let ratio = Ratio::of(&[timing(4), timing(3)]).expect("a ratio");
-        let says = "timed by turns in 20 rounds: the ratio of the medians is 0.750, in single rounds 0.750 to 0.750";
-        assert_eq!((ratio.says().as_str(), ratio.samples), (says, [60, 60]));
-        assert_eq!(Ratio::of(&[Timing::default(), timing(1)]), None);
+        let ratio = Ratio::from_timings(&[timing(4), timing(3)]).expect("a ratio");
+        let text = "timed by turns in 20 rounds: the ratio of the medians is 0.750, in single rounds 0.750 to 0.750";
+        assert_eq!((ratio.describe().as_str(), ratio.samples), (text, [60, 60]));
+        assert_eq!(Ratio::from_timings(&[Timing::default(), timing(1)]), None);
     }
 
     #[test]

@@ -70,7 +70,7 @@ impl Magic for Diff {
             return values::compare_values(&old, &new, call, workspace, context).map(Some);
         }
         let traces = (trace(&old, workspace, context)?, trace(&new, workspace, context)?);
-        let mut sides = [Side::of(&old, &traces.0), Side::of(&new, &traces.1)];
+        let mut sides = [Side::new(&old, &traces.0), Side::new(&new, &traces.1)];
         let (mut notes, mut ratio) = (Vec::new(), None);
         if !typed.has(&STATIC) {
             let counts = workspace.device.is_emulated() || typed.has(&COUNTERS);
@@ -96,7 +96,7 @@ struct Side<'a> {
 }
 
 impl<'a> Side<'a> {
-    fn of(subject: &'a Subject, trace: &'a Trace) -> Self {
+    fn new(subject: &'a Subject, trace: &'a Trace) -> Self {
         Self { subject, trace, launched: Vec::new() }
     }
 
@@ -108,7 +108,7 @@ impl<'a> Side<'a> {
             return None;
         };
         launch.header.grid.as_ref()?;
-        Some(LaunchPlan::of_last_launch(name, &self.subject.version, &launch))
+        Some(LaunchPlan::from_last_launch(name, &self.subject.version, &launch))
     }
 
     /// Has the emulator count a launch.
@@ -182,8 +182,8 @@ fn time(
                 return Ok(None);
             }
         };
-        let ratio = Ratio::of(&timings);
-        notes.extend(ratio.as_ref().map(Ratio::says));
+        let ratio = Ratio::from_timings(&timings);
+        notes.extend(ratio.as_ref().map(Ratio::describe));
         for (side, timing) in sides.iter_mut().zip(timings) {
             side.timed(timing, notes);
         }
@@ -225,7 +225,7 @@ fn rows(sides: &[Side<'_>; 2]) -> Vec<[String; 4]> {
     let (mix_old, mix_new) = facts::mix(old.trace, new.trace);
     let all = |side: &Side<'_>, mix: Vec<Fact>| {
         let mut all = side.launched.clone();
-        all.extend(facts::taken(side.subject, side.trace));
+        all.extend(facts::resource_facts(side.subject, side.trace));
         all.extend(facts::metadata(side.subject));
         all.extend(mix);
         all

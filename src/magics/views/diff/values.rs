@@ -29,7 +29,7 @@ use warpbook_ptx::register_types::{self, Holds};
 /// Ranges of differing elements that are looked for when the first store of them is wanted.
 const MOST_SPANS: usize = 1 << 16;
 /// Instructions that only one version has that are listed.
-const LISTED: usize = 6;
+const MOST_LISTED: usize = 6;
 
 /// What differs in a buffer.
 struct Differing {
@@ -238,9 +238,9 @@ impl View<'_> {
         }
         let mut lines = Vec::new();
         let mut element = serde_json::Value::Null;
-        let told: Vec<&Line> =
+        let shown_lines: Vec<&Line> =
             writer.iter().map(|writer| &writer.line).chain(self.found.iter().flat_map(|found| &found.lines)).collect();
-        let texts = [0, 1].map(|index| Texts::of(&self.plans[index], workspace, told.iter().copied()));
+        let texts = [0, 1].map(|index| Texts::new(&self.plans[index], workspace, shown_lines.iter().copied()));
         if let Some(writer) = writer
             && let Some(one) = self.differing.iter().find(|one| one.buffer.name == writer.span.buffer)
         {
@@ -287,7 +287,7 @@ impl View<'_> {
                 let uses = register_types::infer(ptx);
                 let line = &found.lines[side];
                 // What nothing computes with is most likely on its way to the element.
-                let shown = match (Shown::of(&found.registers[side], found.ty, &uses), dtype) {
+                let shown = match (Shown::from_register(&found.registers[side], found.ty, &uses), dtype) {
                     (Shown::Register(Holds::Bits, bytes), Some(dtype)) if dtype.size() as u32 == bytes => {
                         Shown::Element(dtype)
                     }
@@ -295,7 +295,7 @@ impl View<'_> {
                 };
                 let operands = found.operands.iter().map(|pair| {
                     let (name, ty, bits) = &pair[side];
-                    format!("{name} = {}", Shown::of(name, *ty, &uses).text(*bits))
+                    format!("{name} = {}", Shown::from_register(name, *ty, &uses).text(*bits))
                 });
                 let operands = operands.collect::<Vec<_>>().join(", ");
                 let from = if operands.is_empty() { String::new() } else { format!("  of {operands}") };
@@ -327,10 +327,11 @@ impl View<'_> {
 
 /// `PTX 775 (wgmma.wait_group.sync.aligned)`
 fn listed(lines: &[Line]) -> String {
-    let told: Vec<String> = lines.iter().take(LISTED).map(|line| format!("{} ({})", line.ptx, line.opcode)).collect();
-    let more = lines.len().saturating_sub(LISTED);
+    let listed: Vec<String> =
+        lines.iter().take(MOST_LISTED).map(|line| format!("{} ({})", line.ptx, line.opcode)).collect();
+    let more = lines.len().saturating_sub(MOST_LISTED);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    format!("PTX {}{more}", told.join(", "))
+    format!("PTX {}{more}", listed.join(", "))
 }
 
 fn source(texts: &Texts, line: &Line) -> String {

@@ -1,13 +1,13 @@
 //! The kernel with stores of the wanted values: compiled, launched until all executions fit, read back.
 
+use super::dumped_value::{DumpedValue, in_text};
 use super::select::{self, Selection, Which};
-use super::wanted::{Wanted, in_text};
 use crate::launch::arguments::evaluate_launch;
 use crate::launch::code::takes_cubin;
 use crate::launch::plan::LaunchPlan;
 use crate::launch::prepare::{grid, launch_once};
 use crate::launch::snapshot::Snapshot;
-use crate::magics::views::subject::{Subject, told};
+use crate::magics::views::subject::{Subject, show_progress};
 use crate::render::bytes_text;
 use crate::workspace::{Context, LaunchSpec, Version, Workspace};
 use warpbook_compiler::meta::{GivenArgument, GivenKind};
@@ -31,7 +31,7 @@ pub struct Dumping<'a> {
     pub text: &'a str,
     /// The launch that is repeated.
     pub launched: &'a LaunchSpec,
-    pub wanted: &'a [Wanted],
+    pub wanted: &'a [DumpedValue],
 }
 
 /// One value, read back.
@@ -80,7 +80,7 @@ impl Dumping<'_> {
     fn compile(&self, workspace: &mut Workspace, context: Context<'_>) -> Result<(Compiled, String, Vec<String>)> {
         let dialect = GpuDialect::detect(self.text);
         let warps = self.subject.version.meta.num_warps.value;
-        let blocked = |wanted: &Wanted| {
+        let blocked = |wanted: &DumpedValue| {
             let shape = wanted.ty.shape.as_ref().filter(|_| self.stage == Stage::Ttgir)?;
             Some(probe::blocked(shape, warps, dialect))
         };
@@ -88,7 +88,7 @@ impl Dumping<'_> {
         for converts in [false, true] {
             let mut probes = Vec::new();
             for wanted in self.wanted {
-                let Wanted { definition, ty, .. } = wanted;
+                let DumpedValue { definition, ty, .. } = wanted;
                 let converts = converts && !ty.layout.is_empty() || ty.memory.is_some();
                 probes.push(Probe { definition, ty: ty.clone(), convert: blocked(wanted).filter(|_| converts) });
             }
@@ -104,7 +104,8 @@ impl Dumping<'_> {
                 request.passes.skip.clone_from(&own.passes.skip);
                 request.passes.until.clone_from(&own.passes.until);
             }
-            let compiled = workspace.compiler.compile(&request, context.cancel, &mut |news| told(news, context));
+            let compiled =
+                workspace.compiler.compile(&request, context.cancel, &mut |news| show_progress(news, context));
             match compiled {
                 Ok(compiled) => {
                     let note = |probe: &Probe<'_>| {
@@ -126,7 +127,8 @@ impl Dumping<'_> {
         }
         let error = first.unwrap_or_else(|| Diagnostic::error("not-dumped", "nothing was compiled"));
         let error = error.note(format!("in the {} with stores of the dumped values added", self.stage));
-        let is_deep = |wanted: &&Wanted| wanted.ty.memory.is_some() && wanted.ty.shape.iter().flatten().count() > 2;
+        let is_deep =
+            |wanted: &&DumpedValue| wanted.ty.memory.is_some() && wanted.ty.shape.iter().flatten().count() > 2;
         Err(match self.wanted.iter().find(is_deep) {
             Some(wanted) => {
                 error.help(format!("of several buffers one can be dumped: a view of `{}`", wanted.definition.name))
@@ -276,7 +278,7 @@ impl Dumping<'_> {
 }
 
 /// The type of a value's buffer.
-fn dtype(wanted: &Wanted) -> Dtype {
+fn dtype(wanted: &DumpedValue) -> Dtype {
     let element = wanted.ty.element.as_str();
     match element {
         "i1" => Dtype::I1,
@@ -287,7 +289,7 @@ fn dtype(wanted: &Wanted) -> Dtype {
 }
 
 /// What was stored, without the room that was not needed.
-fn cropped(wanted: &Wanted, levels: &[Which], counts: &[u32], data: Vec<u8>, table: &[u32]) -> Result<Collected> {
+fn cropped(wanted: &DumpedValue, levels: &[Which], counts: &[u32], data: Vec<u8>, table: &[u32]) -> Result<Collected> {
     let flags = table.get(3 * levels.len()..).unwrap_or_default();
     // The number on each level of a slot.
     let numbers = |slot: usize| {

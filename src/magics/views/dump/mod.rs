@@ -1,20 +1,20 @@
 //! `%dump`: any value of a kernel as a whole tensor, which becomes a named buffer: a variable of its Python, or a value
 //! of its TTIR or TTGIR.
 
+mod dumped_value;
 mod launch;
 mod names;
 mod select;
-mod wanted;
 
 use std::ops::Range;
 
 use serde_json::json;
 
+use self::dumped_value::{DumpedValue, in_text, is_identifier};
 use self::launch::{Collected, Dumping};
 use self::select::Selection;
-use self::wanted::{Wanted, in_text, is_identifier};
 use super::layout::Source;
-use super::subject::{KERNEL, Subject, told};
+use super::subject::{KERNEL, Subject, show_progress};
 use crate::magics::buffers::{buf, show};
 use crate::magics::cells::edit;
 use crate::magics::cells::edit::{artifact, readable};
@@ -147,7 +147,7 @@ impl Magic for Dump {
                 Some(name) => name.value.value.clone(),
                 None => format!("dump_{}", word.trim_start_matches('%').replace(['#', '.', '-', '$', ':'], "_")),
             };
-            wanted.push(Wanted { definition: definition.clone(), ty, buffer, span });
+            wanted.push(DumpedValue { definition: definition.clone(), ty, buffer, span });
         }
         let selection = Selection::typed(typed);
         let dumping = Dumping { subject: &subject, stage, text: &text, launched: &launched, wanted: &wanted };
@@ -200,10 +200,10 @@ pub fn value(
         None => (find(&definitions, word, None).map_err(located)?.clone(), None),
     };
     let ty = storable(subject, Stage::Ttgir, &text, &definition, span, workspace, context)?;
-    let wanted = [Wanted { definition, ty, buffer: String::new(), span: span.clone() }];
+    let wanted = [DumpedValue { definition, ty, buffer: String::new(), span: span.clone() }];
     let dumping = Dumping { subject, stage: Stage::Ttgir, text: &text, launched: &launched, wanted: &wanted };
-    let (collected, _) = dumping.run(&Selection::one(program), workspace, context)?;
-    let ([Wanted { definition, ty, .. }], Some(collected)) = (wanted, collected.into_iter().next()) else {
+    let (collected, _) = dumping.run(&Selection::single_program(program), workspace, context)?;
+    let ([DumpedValue { definition, ty, .. }], Some(collected)) = (wanted, collected.into_iter().next()) else {
         return Err(located(Diagnostic::error("not-dumped", format!("`{word}` was not read back"))));
     };
     Ok(Value { definition, text, ty, contents: collected.contents, note })
@@ -331,7 +331,7 @@ fn refuse(definition: &Definition, text: &str) -> Result<()> {
     Err(Diagnostic::error("not-dumped", format!("`{name}` cannot be dumped: {why}")))
 }
 
-/// The type of a value, in the words of MLIR's parser: it is told to use the value as something else.
+/// The type of a value, in the words of MLIR's parser: it is show_progress to use the value as something else.
 fn type_of(
     subject: &Subject,
     stage: Stage,
@@ -344,14 +344,14 @@ fn type_of(
     let wrong = format!("\"arith.extui\"({}) : (i7) -> i9", definition.name);
     lines.insert(definition.insert.min(lines.len()), &wrong);
     let request = subject.request(stage, Stage::Llir, &lines.join("\n"), workspace);
-    let found = workspace.compiler.value_type(&request, context.cancel, &mut |news| told(news, context));
+    let found = workspace.compiler.value_type(&request, context.cancel, &mut |news| show_progress(news, context));
     found.map_err(|failure| in_text(failure.diagnostic, subject, &request))
 }
 
 fn output(
     subject: &Subject,
     stage: Stage,
-    wanted: &[Wanted],
+    wanted: &[DumpedValue],
     collected: Vec<Collected>,
     notes: &[String],
     workspace: &mut Workspace,

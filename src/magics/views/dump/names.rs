@@ -1,7 +1,7 @@
 //! Variables of the kernel's Python as values of its IR: by the lines that assign them, and where the IR's operations
 //! say that they come from.
 
-use super::wanted::is_identifier;
+use super::dumped_value::is_identifier;
 use crate::magics::views::line_links::python_origin;
 use crate::magics::views::subject::Subject;
 use warpbook_compiler::{Artifact, Stage};
@@ -18,7 +18,7 @@ pub struct Variable<'a> {
 
 /// What a variable is in the IR.
 #[derive(Debug)]
-pub struct Found {
+pub struct VariableValue {
     pub definition: Definition,
     /// What the reader should know of the choice.
     pub note: Option<String>,
@@ -35,7 +35,7 @@ impl<'a> Variable<'a> {
     }
 
     /// Finds it. `definitions` are those of the stage's text without its locations.
-    pub fn find(&self, subject: &Subject, stage: Stage, definitions: &[Definition]) -> Result<Found> {
+    pub fn find(&self, subject: &Subject, stage: Stage, definitions: &[Definition]) -> Result<VariableValue> {
         let version = &subject.version;
         let text_of = |stage| version.artifact(stage).and_then(Artifact::text);
         let python = [Stage::Triton, Stage::Gluon].into_iter().find_map(text_of);
@@ -58,7 +58,7 @@ impl<'a> Variable<'a> {
                 None => error.help("a variable of the kernel's Python, or a value of its IR: `%27`"),
             });
         }
-        let lines = Lines::of(python, ir);
+        let lines = Lines::new(python, ir);
         let mut found: Vec<(u32, Definition)> = Vec::new();
         for one in own.iter().filter(|one| self.line.is_none_or(|line| one.lines.contains(&line))) {
             found.extend(lines.value(one, self.name, definitions).map(|definition| (*one.lines.start(), definition)));
@@ -75,19 +75,19 @@ impl<'a> Variable<'a> {
             let others: Vec<String> = found.iter().map(|(line, _)| format!("`{}:{line}`", self.name)).collect();
             note += &format!("; at other lines: {}", others.join(", "));
         }
-        Ok(Found { definition, note: Some(note) })
+        Ok(VariableValue { definition, note: Some(note) })
     }
 }
 
 /// A parameter of the kernel.
-fn parameter(ir: &str, count: usize, position: usize, definitions: &[Definition], name: &str) -> Result<Found> {
+fn parameter(ir: &str, count: usize, position: usize, definitions: &[Definition], name: &str) -> Result<VariableValue> {
     let function = mlir::functions(ir).into_iter().find(|function| !function.is_private);
     let arguments = function.map(|function| function.arguments).filter(|arguments| arguments.len() == count);
     let argument = arguments.and_then(|arguments| arguments.into_iter().nth(position));
     let own = argument.map(|argument| format!("%{}", argument.name));
     let is_it = |one: &&Definition| Some(&one.name) == own.as_ref() && one.obstacle.is_none();
     match definitions.iter().find(is_it) {
-        Some(definition) => Ok(Found { definition: definition.clone(), note: None }),
+        Some(definition) => Ok(VariableValue { definition: definition.clone(), note: None }),
         None => {
             let error =
                 Diagnostic::error("unknown-value", format!("the parameter `{name}` is not one value of the IR"));
@@ -180,8 +180,8 @@ struct Lines {
 }
 
 impl Lines {
-    fn of(python: &str, ir: &str) -> Self {
-        let origins = places::of_mlir(ir);
+    fn new(python: &str, ir: &str) -> Self {
+        let origins = places::read_mlir(ir);
         let (file, offset) = python_origin(python, ir, &origins);
         let kept = ir.lines().zip(&origins).filter(|(line, _)| !(line.starts_with("#loc") && line.contains("= loc(")));
         let own = kept.map(|(_, places)| {
@@ -248,7 +248,7 @@ module {
 #loc4 = loc("k.py":19:8)
 "##;
         let definitions = values::definitions(&locations::remove(ir), "k");
-        let lines = Lines::of(PYTHON, ir);
+        let lines = Lines::new(PYTHON, ir);
         let value = |name: &str| -> Vec<String> {
             let own = assignments(PYTHON).into_iter().filter(|one| one.names.iter().any(|own| own == name));
             own.filter_map(|one| Some(lines.value(&one, name, &definitions)?.name)).collect()

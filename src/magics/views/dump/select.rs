@@ -80,7 +80,7 @@ impl Selection {
     }
 
     /// One program, with all iterations.
-    pub fn one(program: [u32; PROGRAM_LEVELS]) -> Self {
+    pub fn single_program(program: [u32; PROGRAM_LEVELS]) -> Self {
         Self { program: program.map(Which::One), iterations: None, span: None }
     }
 

@@ -6,8 +6,8 @@ use warpbook_ir::layout::SharedCost;
 pub struct Access {
     /// `%65 = ttg.local_load`
     pub what: String,
-    /// In a sentence.
-    pub says: String,
-    /// In numbers, where lanes or rows are told apart.
+    /// The cost in a sentence, for the reader.
+    pub description: String,
+    /// The cost in numbers; `None` if the lanes of the access are not known.
     pub cost: Option<SharedCost>,
 }

@@ -30,7 +30,7 @@ pub(super) struct Window {
 
 impl Window {
     /// Around an element, or at the beginning.
-    pub fn of(shape: &[u32], around: Option<&[u32]>, columns: u32) -> Self {
+    pub fn new(shape: &[u32], around: Option<&[u32]>, columns: u32) -> Self {
         let at = |dimension: usize| around.and_then(|at| at.get(dimension)).copied().unwrap_or(0);
         let rank = shape.len();
         let rounded = |at: u32, size: u32| at / size.max(1) * size;
@@ -93,7 +93,7 @@ pub(super) fn thread(place: Place, blocks: u32) -> String {
 /// The first place that holds each element.
 pub(super) fn first_places(layout: &Layout) -> BTreeMap<Vec<u32>, Place> {
     let mut first = BTreeMap::new();
-    for (place, at) in layout.all() {
+    for (place, at) in layout.elements() {
         first.entry(at).or_insert(place);
     }
     first
@@ -101,13 +101,13 @@ pub(super) fn first_places(layout: &Layout) -> BTreeMap<Vec<u32>, Place> {
 
 /// The thread and register that hold each element, as a grid; of a large tensor a part.
 pub fn distributed_grid(what: &str, layout: &Layout, chosen: Option<&[u32]>) -> Grid {
-    let window = Window::of(&layout.shape, chosen, DRAWN);
+    let window = Window::new(&layout.shape, chosen, DRAWN);
     let places = layout.places();
     let mut first: BTreeMap<Vec<u32>, Place> = BTreeMap::new();
     let inside = |at: &[u32]| {
         (0..window.shape.len().saturating_sub(2)).all(|dimension| at[dimension] == window.leading[dimension])
     };
-    for (place, at) in layout.all().filter(|(_, at)| inside(at)) {
+    for (place, at) in layout.elements().filter(|(_, at)| inside(at)) {
         first.entry(at).or_insert(place);
     }
     let caption = format!("{what}{}: thread and register of each element", window.cut);
@@ -123,7 +123,7 @@ pub fn distributed_grid(what: &str, layout: &Layout, chosen: Option<&[u32]>) -> 
 fn hardware_grid(layout: &Layout, chosen: Option<&[u32]>) -> Grid {
     let Place { lane, register, .. } = layout.places();
     // The warp that holds what was asked for.
-    let held = chosen.and_then(|at| layout.all().find(|(_, element)| element == at)).map(|(place, _)| place);
+    let held = chosen.and_then(|at| layout.elements().find(|(_, element)| element == at)).map(|(place, _)| place);
     let Place { block, warp, .. } = held.unwrap_or_default();
     let from = held.map_or(0, |place| place.register / REGISTERS * REGISTERS);
     let shown = register.min(REGISTERS);
@@ -195,7 +195,7 @@ pub(super) fn distributed(head: &str, attribute: &str, layout: &Layout, chosen: 
         vectors(layout)
     );
     if let Some(at) = chosen {
-        let places = layout.all().filter(|(_, element)| element == at).map(|(place, _)| thread(place, block));
+        let places = layout.elements().filter(|(_, element)| element == at).map(|(place, _)| thread(place, block));
         let places: Vec<String> = places.take(17).collect();
         let more = if places.len() > 16 { ", …" } else { "" };
         text += &format!("\n{} is in {}{more}", bracketed(at), places[..places.len().min(16)].join(", "));
@@ -236,7 +236,7 @@ pub fn memory_grids(placed: &Placed, chosen: Option<&[u32]>, collision: Option<&
         at[last] /= step;
         at
     };
-    let window = Window::of(&narrow, chosen.map(narrowed).as_deref(), DRAWN);
+    let window = Window::new(&narrow, chosen.map(narrowed).as_deref(), DRAWN);
     let (rows, _) = window.labels();
     let blocks = placed.layout.places().block;
     let rows: Vec<(String, Vec<Cell>)> = (0..)
@@ -338,9 +338,9 @@ pub(super) struct Chosen<'a> {
 }
 
 impl<'a> Chosen<'a> {
-    /// Of buffers of `rank` dimensions; `counts` are the extents of those before them, which `said` may leave out.
-    pub fn of(said: &'a [u32], counts: &[u32], rank: usize) -> Self {
-        let (buffer, element) = said.split_at(said.len().saturating_sub(rank));
+    /// Of buffers of `rank` dimensions; `counts` are the extents of those before them, which `indices` may leave out.
+    pub fn new(indices: &'a [u32], counts: &[u32], rank: usize) -> Self {
+        let (buffer, element) = indices.split_at(indices.len().saturating_sub(rank));
         let which = match (counts, buffer) {
             ([], _) => String::new(),
             (_, []) => format!(" of each of the {} buffers", counts.iter().product::<u32>()),
@@ -353,7 +353,7 @@ impl<'a> Chosen<'a> {
     }
 
     /// `[3,5] of buffer 1 is at byte 6`
-    fn says(&self, place: &str) -> String {
+    fn describe(&self, place: &str) -> String {
         format!("\n{}{} is {place}", bracketed(self.element), self.which)
     }
 }
@@ -380,10 +380,10 @@ pub(super) fn shared(
         && let Some((block, byte)) = placed.byte(chosen.element)
     {
         let of = if blocks > 1 { format!("block {block}, ") } else { String::new() };
-        text += &chosen.says(&format!("at {of}byte {byte} ({byte:#x}), bank {}", bank(byte)));
+        text += &chosen.describe(&format!("at {of}byte {byte} ({byte:#x}), bank {}", bank(byte)));
     }
     for access in accesses {
-        text += &format!("\n{}: {}", access.what, access.says);
+        text += &format!("\n{}: {}", access.what, access.description);
     }
     if accesses.is_empty() {
         text += "\nthe kernel reaches it by no operation that tells lanes apart";
@@ -426,10 +426,10 @@ pub(super) fn tensor_memory(
         text += &format!("\nblock {:?}", layout.block);
     }
     text += "\neach warp of a warpgroup reaches 32 lanes: warp 0 the lanes 0 to 31, warp 1 from 32 on";
-    let held = chosen.and_then(|chosen| layout.all().find(|(_, at)| at == chosen.element).map(|(place, _)| place));
+    let held = chosen.and_then(|chosen| layout.elements().find(|(_, at)| at == chosen.element).map(|(place, _)| place));
     if let (Some(chosen), Some(place)) = (chosen, held) {
         let of = if layout.block.is_empty() { String::new() } else { format!("block {}, ", place.block) };
-        text += &chosen.says(&format!("in {of}lane {}, column {}", place.lane, place.register * bits / 32));
+        text += &chosen.describe(&format!("in {of}lane {}, column {}", place.lane, place.register * bits / 32));
     }
     // The lanes at which each warp's part begins, and the first 16 whole.
     let Place { lane: own, register: column, .. } = held.unwrap_or_default();

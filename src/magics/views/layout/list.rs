@@ -38,13 +38,13 @@ pub fn list(headline: &str, source: &Source<'_>) -> Document {
         .operations
         .iter()
         .filter_map(|operation| {
-            let moved = moves::of(operation, source)?;
-            let says = |Unsupported(what): Unsupported| format!("not computed: {what}");
+            let moved = moves::find_move(operation, source)?;
+            let text = |Unsupported(what): Unsupported| format!("not computed: {what}");
             Some(match moved {
-                Ok(moved) => (operation, moved.group(), moved.says().unwrap_or_else(says)),
+                Ok(moved) => (operation, moved.group(), moved.describe().unwrap_or_else(text)),
                 Err(error) => {
                     let group = if operation.name == "ttg.convert_layout" { Group::Conversion } else { Group::Memory };
-                    (operation, group, says(error))
+                    (operation, group, text(error))
                 }
             })
         })
@@ -64,15 +64,15 @@ pub fn list(headline: &str, source: &Source<'_>) -> Document {
         }
         let titles = [title.as_str(), "from", "to", "how"];
         let mut table = Table::new(titles.map(Column::text));
-        for (operation, _, says) in of_group.iter().take(ROWS) {
+        for (operation, _, text) in of_group.iter().take(ROWS) {
             let name = operation.result.clone().unwrap_or_else(|| operation.name.clone());
             let describe = |at: Option<&warpbook_ir::shaped::Shaped>| {
                 at.map(|shaped| format!("{} {}", shaped.describe(), shaped.encoding)).unwrap_or_default()
             };
             let (from, to) = (describe(operation.types.first()), describe(operation.types.get(1)));
             let between = if to.is_empty() { from.clone() } else { format!("{from} -> {to}") };
-            lines.push(format!("  {name}  {between}: {says}"));
-            table.push([name, from, to, says.clone()]);
+            lines.push(format!("  {name}  {between}: {text}"));
+            table.push([name, from, to, text.clone()]);
         }
         if of_group.len() > ROWS {
             let more = format!("… {} more", of_group.len() - ROWS);

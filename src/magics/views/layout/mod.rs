@@ -19,7 +19,7 @@ use crate::magics::{Example, Kind as MagicKind, Magic, Needs, Spec};
 use crate::render::Output;
 use crate::workspace::{Context, Workspace};
 use draw::Chosen;
-use source::{Found, by_x};
+use source::{Resolved, by_x};
 use warpbook_compiler::Stage;
 use warpbook_diagnostic::{Diagnostic, Result, nearest};
 use warpbook_ir::layout::{Encoding, Layout, Rule, Unsupported};
@@ -149,7 +149,7 @@ impl Magic for LayoutMagic {
         };
         let name = name.as_str();
         let found = source.find(name).ok_or_else(|| unknown(name, &source, span.clone()))?;
-        let Found { used, operation } = found;
+        let Resolved { used, operation } = found;
         let head = format!("{name} of {headline}");
         let shape = match (typed.get(&SHAPE), &used) {
             (Some(shape), _) => shape.clone(),
@@ -183,7 +183,7 @@ impl Magic for LayoutMagic {
         // A conversion or an access is more than the layout of its result.
         if !typed.has(&SHAPE)
             && let Some(operation) = operation
-            && let Some(moved) = moves::of(operation, &source)
+            && let Some(moved) = moves::find_move(operation, &source)
         {
             let moved = moved.map_err(refuse)?;
             return Ok(Some(moves::draw(&head, &moved, at.as_deref()).output()));
@@ -192,7 +192,7 @@ impl Magic for LayoutMagic {
         let value = source.aliases.get(attribute).copied().unwrap_or(attribute);
         let bits = used.as_ref().and_then(|used| used.element_bits()).unwrap_or(16);
         let (counts, own) = shape.split_at(counting);
-        let chosen = at.as_deref().map(|at| Chosen::of(at, counts, own.len()));
+        let chosen = at.as_deref().map(|at| Chosen::new(at, counts, own.len()));
         let drawn = match &encoding {
             Encoding::Shared(shared) => shared.placed(&source::rounded(own), bits / 8).map(|placed| {
                 let accesses = moves::accesses_of(attribute, &source);

@@ -40,7 +40,7 @@ fn placed_of(shaped: &Shaped, source: &Source<'_>) -> Result<Placed, Unsupported
 }
 
 /// What an operation moves; `None` for one that moves nothing by a layout.
-pub fn of(operation: &Operation, source: &Source<'_>) -> Option<Result<Moved, Unsupported>> {
+pub fn find_move(operation: &Operation, source: &Source<'_>) -> Option<Result<Moved, Unsupported>> {
     let tensor = operation.types.iter().find(|shaped| shaped.kind == Kind::Tensor);
     let memory = operation.first(Kind::Memory);
     let name = operation.name.trim_start_matches("ttg.").trim_start_matches("ttng.").trim_start_matches("tt.");
@@ -76,8 +76,8 @@ fn shared(tensor: &Shaped, memory: &Shaped, store: bool, source: &Source<'_>) ->
         _ => false,
     };
     let matrices =
-        SharedCost::of_matrices(&registers, &memory).filter(|_| is_fragment && tensor.pointee_bits().is_none());
-    let cost = matrices.unwrap_or_else(|| SharedCost::of_lanes(&registers, &memory));
+        SharedCost::for_matrices(&registers, &memory).filter(|_| is_fragment && tensor.pointee_bits().is_none());
+    let cost = matrices.unwrap_or_else(|| SharedCost::for_lanes(&registers, &memory));
     Ok(Move::Shared { registers, memory, cost, store })
 }
 
@@ -86,7 +86,7 @@ fn global(tensor: &Shaped, source: &Source<'_>) -> Result<Move, Unsupported> {
     let registers = encoding.layout(&tensor.shape)?.small()?;
     let element_bytes = tensor.pointee_bits().unwrap_or(32) / 8;
     let along = encoding.contiguous().unwrap_or(tensor.shape.len().saturating_sub(1));
-    let cost = GlobalCost::of(&registers, along, element_bytes);
+    let cost = GlobalCost::compute(&registers, along, element_bytes);
     Ok(Move::Global { registers, cost, element_bytes })
 }
 
@@ -113,18 +113,18 @@ pub fn accesses_of(encoding: &str, source: &Source<'_>) -> Vec<Access> {
             Some(result) => format!("{result} = {}", operation.name),
             None => operation.name.clone(),
         };
-        if let Some(Ok(moved)) = of(operation, source) {
+        if let Some(Ok(moved)) = find_move(operation, source) {
             if let Move::Shared { cost, .. } = moved.kind {
-                found.push(Access { what, says: cost_says(&cost), cost: Some(cost) });
+                found.push(Access { what, description: describe_shared_cost(&cost), cost: Some(cost) });
             }
             continue;
         }
-        let says = match operation.name.as_str() {
+        let description = match operation.name.as_str() {
             "ttng.warp_group_dot" | "ttng.tc_gen5_mma" | "ttng.tc_gen5_mma_scaled" => {
-                let Some(cost) = placed_of(memory, source).ok().and_then(|placed| SharedCost::of_core(&placed)) else {
+                let Some(cost) = placed_of(memory, source).ok().and_then(|placed| SharedCost::for_core(&placed)) else {
                     continue;
                 };
-                found.push(Access { what, says: cost_says(&cost), cost: Some(cost) });
+                found.push(Access { what, description: describe_shared_cost(&cost), cost: Some(cost) });
                 continue;
             }
             "ttng.async_tma_copy_global_to_local" | "ttng.async_tma_gather" => "TMA writes it, whole lines at a time",
@@ -133,13 +133,13 @@ pub fn accesses_of(encoding: &str, source: &Source<'_>) -> Vec<Access> {
             }
             _ => continue,
         };
-        found.push(Access { what, says: says.to_owned(), cost: None });
+        found.push(Access { what, description: description.to_owned(), cost: None });
     }
     // The same access again and again, as a pipelined loop has it, is one.
     let mut seen: Vec<(String, String)> = Vec::new();
     found.retain(|access| {
         let name = access.what.rsplit(' ').next().unwrap_or_default().to_owned();
-        let key = (name, access.says.clone());
+        let key = (name, access.description.clone());
         let is_new = !seen.contains(&key);
         seen.push(key);
         is_new
@@ -157,32 +157,32 @@ fn through(cost: &SharedCost) -> String {
 }
 
 /// `16 bytes a lane, 4 rounds, no conflict`
-pub fn cost_says(cost: &SharedCost) -> String {
+pub fn describe_shared_cost(cost: &SharedCost) -> String {
     let rounds = |count: u32| if count == 1 { "1 round".to_owned() } else { format!("{count} rounds") };
-    let mut says = format!("{}, {}", through(cost), rounds(cost.rounds));
+    let mut text = format!("{}, {}", through(cost), rounds(cost.rounds));
     match &cost.collision {
         Some(found) if cost.rounds > cost.least => {
             let who: Vec<String> = found.elements.iter().take(4).map(|(_, at)| bracketed(at)).collect();
             let more = if found.elements.len() > 4 { ", …" } else { "" };
-            says += &format!(" instead of {}: {}{more} want bank {} at once", cost.least, who.join(", "), found.bank);
+            text += &format!(" instead of {}: {}{more} want bank {} at once", cost.least, who.join(", "), found.bank);
         }
-        _ => says += ", no conflict",
+        _ => text += ", no conflict",
     }
-    says
+    text
 }
 
-fn global_says(cost: &GlobalCost) -> String {
-    let mut says = format!("{} bytes a lane, {} sectors of 32 bytes a request", cost.width, cost.sectors);
+fn describe_global_cost(cost: &GlobalCost) -> String {
+    let mut text = format!("{} bytes a lane, {} sectors of 32 bytes a request", cost.width, cost.sectors);
     if cost.sectors > cost.least {
-        says += &format!(", where {} would hold them", cost.least);
+        text += &format!(", where {} would hold them", cost.least);
     }
     let plural = if cost.requests == 1 { "request" } else { "requests" };
-    says + &format!("; {} {plural} a warp", cost.requests)
+    text + &format!("; {} {plural} a warp", cost.requests)
 }
 
 impl Moved {
     /// Describes the transfer in a sentence.
-    pub fn says(&self) -> Result<String, Unsupported> {
+    pub fn describe(&self) -> Result<String, Unsupported> {
         Ok(match &self.kind {
             Move::Conversion { from, to, rule } => {
                 let conversion = Conversion::new(from, to, *rule)?;
@@ -191,8 +191,8 @@ impl Moved {
                     counts.map(|(distance, count)| format!("{count} {}", distance.name())).collect();
                 format!("{}; {}", conversion.means.name(), counts.join(", "))
             }
-            Move::Shared { cost, .. } => cost_says(cost),
-            Move::Global { cost, .. } => global_says(cost),
+            Move::Shared { cost, .. } => describe_shared_cost(cost),
+            Move::Global { cost, .. } => describe_global_cost(cost),
             Move::TensorMemory { registers, store, .. } => {
                 let direction = if *store { "each warp writes" } else { "each warp reads" };
                 format!("{direction} its 32 lanes, {} registers a thread", registers.places().register)
@@ -242,7 +242,7 @@ pub fn conversions(headline: &str, source: &Source<'_>) -> Document {
         let (from, to) = (operation.types.first(), operation.types.last());
         let encoding = |shaped: Option<&Shaped>| shaped.map_or("", |shaped| shaped.encoding.as_str()).to_owned();
         let head = format!("{name}: {} -> {}", encoding(from), encoding(to));
-        all.push(match of(operation, source) {
+        all.push(match find_move(operation, source) {
             Some(Ok(moved)) => draw(&head, &moved, None),
             Some(Err(what)) => not_drawn(&head, &what),
             None => continue,
@@ -297,7 +297,7 @@ fn draw_conversion(head: &str, from: &Layout, to: &Layout, rule: Rule, chosen: O
     let farthest = || {
         let farthest =
             counts.iter().rev().find(|(_, count)| *count > 0).map_or(Distance::None, |(distance, _)| **distance);
-        to.all().find(|(place, at)| conversion.nearest(*place, at).0 == farthest).map(|(_, at)| at)
+        to.elements().find(|(place, at)| conversion.nearest(*place, at).0 == farthest).map(|(_, at)| at)
     };
     let shown = chosen.map(<[u32]>::to_vec).or_else(farthest).unwrap_or_else(|| vec![0; from.shape.len()]);
     let blocks = from.places().block.max(to.places().block);
@@ -326,7 +326,7 @@ fn draw_conversion(head: &str, from: &Layout, to: &Layout, rule: Rule, chosen: O
     }
     let places = first_places(to);
     // Narrow, so that both stand side by side.
-    let window = Window::of(&to.shape, Some(&shown), 8);
+    let window = Window::new(&to.shape, Some(&shown), 8);
     let warps = to.places().warp;
     let after = |at: &[u32]| {
         let place = places.get(at).copied().unwrap_or_default();
@@ -365,12 +365,12 @@ fn draw_shared(
     store: bool,
     chosen: Option<&[u32]>,
 ) -> Document {
-    let mut text = format!("{}: {}", by_x(&registers.shape), cost_says(cost));
+    let mut text = format!("{}: {}", by_x(&registers.shape), describe_shared_cost(cost));
     let plural = if cost.requests == 1 { "request" } else { "requests" };
     text += &format!("\n{} {plural} a warp", cost.requests);
     let shown = chosen.map_or_else(|| vec![0; registers.shape.len()], <[u32]>::to_vec);
     let blocks = registers.places().block;
-    let places: Vec<Place> = registers.all().filter(|(_, at)| *at == shown).map(|(place, _)| place).collect();
+    let places: Vec<Place> = registers.elements().filter(|(_, at)| *at == shown).map(|(place, _)| place).collect();
     let mut pictures = Vec::new();
     if let (Some(place), Some((_, byte))) = (places.first(), memory.byte(&shown)) {
         let threads = thread(*place, blocks);
@@ -405,11 +405,11 @@ fn draw_shared(
 }
 
 fn draw_global(head: &str, registers: &Layout, cost: &GlobalCost, bytes: u32, chosen: Option<&[u32]>) -> Document {
-    let mut text = format!("{}: {}", by_x(&registers.shape), global_says(cost));
+    let mut text = format!("{}: {}", by_x(&registers.shape), describe_global_cost(cost));
     text +=
         &format!("\nif neighbours along dimension {} are neighbours in memory, and rows begin at sectors", cost.along);
     // The sectors that the first request of warp 0 touches.
-    let window = Window::of(&registers.shape, chosen, 32);
+    let window = Window::new(&registers.shape, chosen, 32);
     let places = first_places(registers);
     let vector = cost.width / bytes.max(1);
     let is_first = |place: &Place, at: &[u32]| {
@@ -456,8 +456,8 @@ fn draw_tensor_memory(
     text += if store { "each warp writes its 32 lanes" } else { "each warp reads its 32 lanes" };
     text += &format!(", {} registers a thread", registers.places().register);
     let blocks = registers.places().block;
-    let thread_place = registers.all().find(|(_, at)| *at == shown).map(|(place, _)| place);
-    let memory_place = memory.all().find(|(_, at)| *at == shown).map(|(place, _)| place);
+    let thread_place = registers.elements().find(|(_, at)| *at == shown).map(|(place, _)| place);
+    let memory_place = memory.elements().find(|(_, at)| *at == shown).map(|(place, _)| place);
     let mut pictures: Vec<Block> = Vec::new();
     if let (Some(place), Some(at)) = (thread_place, memory_place) {
         let column = at.register * bits / 32;

@@ -17,7 +17,7 @@ pub struct Source<'a> {
 }
 
 /// What an alias or a value stands for.
-pub struct Found<'a> {
+pub struct Resolved<'a> {
     /// A type with the layout; for an alias, the first type that uses it.
     pub used: Option<Shaped>,
     /// The operation that defines the value; `None` for an alias.
@@ -30,11 +30,11 @@ impl<'a> Source<'a> {
     }
 
     /// A layout by its alias, or a value: a result, one of several (`%5#1`), a value that a loop carries, an argument.
-    pub fn find(&self, name: &str) -> Option<Found<'_>> {
+    pub fn find(&self, name: &str) -> Option<Resolved<'_>> {
         if name.starts_with('#') {
             self.aliases.get(name)?;
             let used = self.uses().into_iter().find(|used| used.encoding == name);
-            return Some(Found { used, operation: None });
+            return Some(Resolved { used, operation: None });
         }
         let (value, number) = match name.split_once('#') {
             Some((value, number)) => (value, number.parse::<usize>().ok()?),
@@ -46,13 +46,13 @@ impl<'a> Source<'a> {
             let line = self.text.lines().nth(operation.line as usize - 1)?;
             let results = types(results_of(line));
             let used = match results.get(number).copied() {
-                Some(ty) => shaped::all(&with_name(ty, operation)).pop(),
+                Some(ty) => shaped::parse_types(&with_name(ty, operation)).pop(),
                 None if number == 0 => operation.result_type().cloned(),
                 None => return None,
             };
-            Some(Found { used, operation: Some(operation) })
+            Some(Resolved { used, operation: Some(operation) })
         });
-        let named: Vec<Found<'_>> = named.collect();
+        let named: Vec<Resolved<'_>> = named.collect();
         let laid_out = named.iter().position(|found| found.used.is_some()).unwrap_or_default();
         if let Some(found) = named.into_iter().nth(laid_out) {
             return Some(found);
@@ -64,11 +64,17 @@ impl<'a> Source<'a> {
             let names = carried.split(',').map(|pair| pair.split('=').next().unwrap_or_default().trim());
             let Some(at) = names.into_iter().position(|known| known == value) else { continue };
             let listed = types(rest.split_once("->").map_or("", |(_, types)| types));
-            return Some(Found { used: listed.get(at).and_then(|ty| shaped::all(ty).pop()), operation: None });
+            return Some(Resolved {
+                used: listed.get(at).and_then(|ty| shaped::parse_types(ty).pop()),
+                operation: None,
+            });
         }
         let argument = self.text.lines().find(|line| line.contains(&format!("{value}: ")));
         let argument = argument.and_then(|line| line.split_once(&format!("{value}: ")));
-        argument.map(|(_, rest)| Found { used: shaped::all(types(rest).first().unwrap_or(&"")).pop(), operation: None })
+        argument.map(|(_, rest)| Resolved {
+            used: shaped::parse_types(types(rest).first().unwrap_or(&"")).pop(),
+            operation: None,
+        })
     }
 
     /// The compute capability that it was compiled for, times ten; 0 where it does not say.

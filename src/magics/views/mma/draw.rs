@@ -11,7 +11,7 @@ use warpbook_ir::layout::Placed;
 use warpbook_ptx::isa::{MmaKind, Modifier, Opcode};
 
 /// Cells of a picture along one side.
-const MOST: u32 = 32;
+const MOST_CELLS: u32 = 32;
 
 /// True if an operand is in registers.
 pub fn is_registers(place: &Place) -> bool {
@@ -60,10 +60,10 @@ pub fn dot(dot: &Dot, instructions: &[Instruction], chosen: Option<usize>) -> Fo
             held.entry((tile[rows], tile[columns])).or_default().insert(number_of(instructions, *at));
         }
         let counts = dot.counts();
-        let (height, width) = (counts[rows].min(MOST), counts[columns].min(MOST));
+        let (height, width) = (counts[rows].min(MOST_CELLS), counts[columns].min(MOST_CELLS));
         let label = |dimension: usize| {
             let step = dot.step[dimension];
-            (0..counts[dimension].min(MOST)).map(|at| (at * step).to_string()).collect::<Vec<_>>()
+            (0..counts[dimension].min(MOST_CELLS)).map(|at| (at * step).to_string()).collect::<Vec<_>>()
         };
         let cells: Vec<(String, Vec<Cell>)> = (0..height)
             .zip(label(rows))
@@ -90,7 +90,7 @@ pub fn dot(dot: &Dot, instructions: &[Instruction], chosen: Option<usize>) -> Fo
         ]));
     }
     if let (Some(at), Some(tile)) = (shown, tile) {
-        fold.push(one(dot, &instructions[at], number_of(instructions, at), tile));
+        fold.push(draw_instruction(dot, &instructions[at], number_of(instructions, at), tile));
         // What the others begin with, where they have descriptors.
         starts(dot, instructions).into_iter().for_each(|others| fold.push(others));
     }
@@ -102,7 +102,7 @@ fn descriptor_format(instruction: &Instruction) -> DescriptorFormat {
 }
 
 /// One instruction: its tile, its descriptors, what it reads.
-fn one(dot: &Dot, instruction: &Instruction, number: usize, tile: [u32; 3]) -> Alternative {
+fn draw_instruction(dot: &Dot, instruction: &Instruction, number: usize, tile: [u32; 3]) -> Alternative {
     let from = [0, 1, 2].map(|at| tile[at] * dot.step[at]);
     let span = |at: usize| format!("{}–{}", from[at], from[at] + dot.tile[at].min(dot.shape[at]) - 1);
     let mut text =
@@ -187,7 +187,7 @@ fn read(name: &str, placed: &Placed, first: [u32; 2], size: [u32; 2]) -> Grid {
     let piece = (16 / placed.element_bytes).max(1);
     let step = if along_rows { [piece, 8] } else { [8, piece] };
     let extents = [shape[rank - 2], shape[rank - 1]];
-    let counts = [0, 1].map(|at| (extents[at] / step[at]).clamp(1, MOST));
+    let counts = [0, 1].map(|at| (extents[at] / step[at]).clamp(1, MOST_CELLS));
     let label = |at: usize| (0..counts[at]).map(|number| (number * step[at]).to_string()).collect::<Vec<_>>();
     let rows: Vec<(String, Vec<Cell>)> = (0..counts[0])
         .zip(label(0))

@@ -99,8 +99,8 @@ impl Instruction {
     }
 }
 
-/// All of a text, in order.
-pub fn all(text: &str) -> warpbook_diagnostic::Result<Vec<Instruction>> {
+/// The matrix instructions of a PTX text, in its order. Fails if the text is not valid PTX.
+pub fn parse_instructions(text: &str) -> warpbook_diagnostic::Result<Vec<Instruction>> {
     let module = warpbook_ptx::parse(text)?;
     let mut found = Vec::new();
     let (mut line, mut counted) = (1, 0);
@@ -111,7 +111,7 @@ pub fn all(text: &str) -> warpbook_diagnostic::Result<Vec<Instruction>> {
                 line += text[counted..instruction.span.start].matches('\n').count() as u32;
                 counted = instruction.span.start;
             }
-            found.push(of(instruction, family, line, known));
+            found.push(from_ptx(instruction, family, line, known));
         });
     }
     Ok(found)
@@ -136,7 +136,7 @@ fn names(operand: &Operand) -> String {
     }
 }
 
-fn of(instruction: &warpbook_ptx::Instruction, family: Family, line: u32, known: &Known) -> Instruction {
+fn from_ptx(instruction: &warpbook_ptx::Instruction, family: Family, line: u32, known: &Known) -> Instruction {
     let operands = &instruction.operands;
     let place = |at: usize| match operands.get(at) {
         Some(operand @ Operand::Vector(_)) => Place::Registers(names(operand)),
@@ -286,7 +286,7 @@ mod tests {
   wgmma.mma_async.sync.aligned.m64n8k16.f32.f16.f16 {%r1,%r2,%r3,%r4}, %rd1, %rd2, 1, 1, 1, 0, 1;
   exit;
 }";
-        let found = all(text).expect("parsed");
+        let found = parse_instructions(text).expect("parsed");
         assert_eq!((found.len(), found[0].line, found[0].shape), (1, 10, Some([64, 8, 16])));
         assert_eq!(
             (found[0].a.clone(), found[0].transposed),

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::layout::{Source, distributed_grid};
-use super::operands::{Asked, operands};
+use super::operands::{OperandRegister, operands};
 use super::subject::{KERNEL, Subject};
 use crate::magics::cells::edit;
 use crate::magics::cells::edit::{artifact, readable};
@@ -62,7 +62,7 @@ impl Magic for Mma {
         let kernel = edit::kernel(workspace, Some((&subject.name, call.name.clone())), call)?;
         let ptx = artifact(kernel, &subject.version, Stage::Ptx);
         let ptx = readable(Stage::Ptx, ptx.map_err(|error| error.at(call.arguments.clone(), ""))?);
-        let mut instructions = instruction::all(&ptx).map_err(|error| {
+        let mut instructions = instruction::parse_instructions(&ptx).map_err(|error| {
             let source = warpbook_diagnostic::Source::new(format!("{}.ptx", subject.name), ptx.clone());
             error.in_source(&source)
         })?;
@@ -110,9 +110,11 @@ fn decide(
         .zip(instructions.iter())
         .flat_map(|(at, instruction)| instruction.undecided.iter().map(move |which| (at, which.clone())))
         .collect();
-    let asked =
-        |(at, which): &(usize, Undecided)| Asked { line: instructions[*at].line, register: which.register.clone() };
-    let asked: Vec<Asked> = wanted.iter().map(asked).collect();
+    let asked = |(at, which): &(usize, Undecided)| OperandRegister {
+        line: instructions[*at].line,
+        register: which.register.clone(),
+    };
+    let asked: Vec<OperandRegister> = wanted.iter().map(asked).collect();
     // Where tensor memory is allocated no text says, and a launch for that alone is not worth its time.
     if wanted.iter().all(|(_, which)| which.operand == 0) {
         return Ok(None);
@@ -164,7 +166,7 @@ fn output(
         counts.entry(instruction.opcode.to_string()).or_insert((0, instruction)).0 += 1;
     }
     for (opcode, (count, first)) in &counts {
-        document.push(Limited { most: 3600, body: of_opcode(opcode, *count, first), otherwise: None });
+        document.push(Limited { most: 3600, body: opcode_blocks(opcode, *count, first), otherwise: None });
     }
     let dots: Vec<_> = dots
         .iter()
@@ -187,7 +189,7 @@ fn output(
 const DOTS: usize = 16;
 
 /// An instruction form: how often it stands there, and which lane holds which element of its fragments.
-fn of_opcode(opcode: &str, count: usize, first: &Instruction) -> Vec<Block> {
+fn opcode_blocks(opcode: &str, count: usize, first: &Instruction) -> Vec<Block> {
     let mut fold = Fold::new(format!("`{count} × {opcode}`")).open(true);
     let mut text = format!("{count:>5} {opcode}");
     match first.family {

@@ -22,7 +22,7 @@ pub fn show(in_cell: bool, call: &Call<'_>, workspace: &Workspace, context: Cont
     let before = locations::remove(&broken.text);
     let given = format!("{} before it", broken.stage);
     let mut document = Document::new(headline);
-    document.line(Prose::plain(&broken.said));
+    document.line(Prose::plain(&broken.message));
     document.line(format!("{given}: {} lines", before.lines().count()));
     let mut panes = vec![pane(&given, true, &before)];
     if let Some(reproducer) = &broken.reproducer {
@@ -40,7 +40,7 @@ pub fn show(in_cell: bool, call: &Call<'_>, workspace: &Workspace, context: Cont
         panes.push(pane("a cell that does it again", false, &cell));
     }
     let facts = json!({
-        "pass": broken.name, "stage": broken.stage.name(), "kernel": kernel, "said": broken.said, "before": before,
+        "pass": broken.name, "stage": broken.stage.name(), "kernel": kernel, "said": broken.message, "before": before,
         "reproducer": broken.reproducer, "cell": cell,
     });
     Ok(document.with(Panes { panes }).with_facts(facts).output())

@@ -1,15 +1,15 @@
 //! `%passes`: every pass that the compiler ran, what each one changed, and a compilation with some of them changed.
 
-mod again;
 mod failed;
+mod recompile;
 
 use std::fmt::Write;
 use std::time::Duration;
 
 use serde_json::json;
 
-use self::again::Edits;
-use super::subject::{KERNEL, Subject, told};
+use self::recompile::Edits;
+use super::subject::{KERNEL, Subject, show_progress};
 use crate::magics::declare::kinds::{List, Switch, Text};
 use crate::magics::declare::{Argument, Typed};
 use crate::magics::{Example, Kind, Magic, Needs, Spec};
@@ -86,18 +86,18 @@ impl Magic for PassesMagic {
         };
         if (typed.has(&SKIP) || typed.has(&UNTIL)) && !typed.has(&FROM) {
             let place = typed.span(&SKIP).or(typed.span(&UNTIL)).unwrap_or_else(|| typed.everything());
-            return again::changed(&subject, request, &edits, place, workspace, context).map(Some);
+            return recompile::with_edits(&subject, request, &edits, place, workspace, context).map(Some);
         }
-        let found = workspace.compiler.passes(&request, context.cancel, &mut |news| told(news, context));
+        let found = workspace.compiler.passes(&request, context.cancel, &mut |news| show_progress(news, context));
         let found = found.map_err(|failure| {
             let name = format!("{}.{}", subject.name, request.entry);
             failure.diagnostic.in_source(&Source::new(name, request.text.clone()))
         })?;
         if let Some(pass) = typed.get(&FROM) {
-            return again::from(&subject, &found, pass, &edits, workspace, context).map(Some);
+            return recompile::from_pass(&subject, &found, pass, &edits, workspace, context).map(Some);
         }
         match typed.get(&EDIT) {
-            Some(pass) => again::edit(&subject, &found, &pass.value, context)
+            Some(pass) => recompile::edit(&subject, &found, &pass.value, context)
                 .map_err(|error| error.at(pass.span.clone(), ""))
                 .map(Some),
             None => Ok(Some(output(&subject.headline(), &found))),
@@ -147,7 +147,7 @@ impl Shown<'_> {
     }
 
     /// `−3 +5`, or why there is nothing.
-    fn what(&self) -> String {
+    fn change_text(&self) -> String {
         match (&self.pass.failed, &self.pass.skipped) {
             (Some(_), _) => "failed".to_owned(),
             (_, Some(why)) => why.clone(),
@@ -165,7 +165,7 @@ fn output(headline: &str, passes: &Passes) -> Output {
     document.line(format!("{} passes, {changed} changed the IR", all.len()));
     let group = format!("wb-{}", headline.split(' ').take(2).collect::<Vec<_>>().join("-"));
     for stage in all.chunk_by(|one, next| one.pass.stage == next.pass.stage) {
-        document.push(of_stage(stage, &group, &passes.log));
+        document.push(stage_section(stage, &group, &passes.log));
     }
     document.line(format!("{} in all", time_text(total)));
     let facts = json!({"passes": all.iter().map(|one| json!({
@@ -177,7 +177,7 @@ fn output(headline: &str, passes: &Passes) -> Output {
 }
 
 /// The passes of a stage: in the text one line, in HTML a fold for each that changed something.
-fn of_stage(all: &[Shown<'_>], group: &str, log: &str) -> Alternative {
+fn stage_section(all: &[Shown<'_>], group: &str, log: &str) -> Alternative {
     let Some(first) = all.first() else { return Alternative::default() };
     let mut text = format!("{}:", first.pass.stage);
     let mut blocks = vec![Block::Line(Prose::default().with(Style::Strong, first.pass.stage.name()))];
@@ -197,7 +197,7 @@ fn of_stage(all: &[Shown<'_>], group: &str, log: &str) -> Alternative {
             blocks.push(Block::Aside(Prose::plain(format!("{count} {what}: {}", names.join(", ")))));
             continue;
         }
-        let _ = write!(text, " {} {}", one.pass.label(), one.what());
+        let _ = write!(text, " {} {}", one.pass.label(), one.change_text());
         let summary = Prose::plain(one.pass.label())
             .with(Style::Faint, format!(" {} ", one.pass.arguments.join(", ")))
             .with(Style::Removed, format!("−{}", one.removed))

@@ -34,7 +34,7 @@ pub struct Copy {
 
 impl Copy {
     /// The copy of a map's box at coordinates, outermost first as Triton has them.
-    pub fn of(map: &TensorMap, at: &[i64]) -> Self {
+    pub fn new(map: &TensorMap, at: &[i64]) -> Self {
         let size = map.element.size();
         let rank = map.rank();
         // As the driver counts: the innermost first.
@@ -111,18 +111,18 @@ mod tests {
 
     #[test]
     fn what_is_outside_is_filled() {
-        let copy = Copy::of(&map(), &[0, 0]);
+        let copy = Copy::new(&map(), &[0, 0]);
         assert_eq!((copy.moved, copy.filled, copy.span()), (512, 0, Some((0x1000, 0x1000 + 3 * 256 + 128))));
-        let edge = Copy::of(&map(), &[8, 64]);
+        let edge = Copy::new(&map(), &[8, 64]);
         assert_eq!((edge.moved, edge.filled), (2 * 72, 2 * 56 + 2 * 128));
         assert_eq!(
             (edge.rows[1].parts, edge.rows[1].global),
             ([0, 36, 28], Some((0x1000 + 9 * 256 + 128, 0x1000 + 9 * 256 + 200)))
         );
         assert_eq!((edge.rows[2].global, edge.rows[2].at.clone()), (None, vec![10, 64]));
-        let before = Copy::of(&map(), &[-1, -8]);
+        let before = Copy::new(&map(), &[-1, -8]);
         assert_eq!((before.rows[0].global, before.rows[1].parts), (None, [8, 56, 0]));
-        assert_eq!(Copy::of(&map(), &[50, 0]).span(), None);
+        assert_eq!(Copy::new(&map(), &[50, 0]).span(), None);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::copy::{Copy, ROWS, banks};
-use super::found::Found;
+use super::descriptor::Descriptor;
 use crate::magics::views::layout::memory_grids;
 use crate::render::grid::{Cell, Grid, Mark};
 use crate::render::{Alternative, Block, Column, Document, Fold, Limited, Output, Prose, Table, bytes_text};
@@ -12,7 +12,13 @@ use warpbook_device::TensorMap;
 use warpbook_gpu::swizzled;
 use warpbook_ir::layout::Shared;
 
-pub fn output(headline: &str, shown: &[&Found], notes: &[String], at: Option<&[i64]>, workspace: &Workspace) -> Output {
+pub fn output(
+    headline: &str,
+    shown: &[&Descriptor],
+    notes: &[String],
+    at: Option<&[i64]>,
+    workspace: &Workspace,
+) -> Output {
     let mut document = Document::new(headline);
     let mut facts = Vec::new();
     for one in shown {
@@ -27,7 +33,7 @@ pub fn output(headline: &str, shown: &[&Found], notes: &[String], at: Option<&[i
 
 /// What the hardware does not take of what the compiler chose. PTX ISA, "Tensors"; CUDA Driver API,
 /// `cuTensorMapEncodeTiled`.
-fn broken_box(one: &Found) -> Vec<String> {
+fn broken_box(one: &Descriptor) -> Vec<String> {
     let mut found = Vec::new();
     let block = one.block();
     if block.iter().any(|&extent| extent == 0 || extent > 256) {
@@ -45,7 +51,7 @@ fn broken_box(one: &Found) -> Vec<String> {
 }
 
 /// Rules that a descriptor breaks; empty where all hold.
-fn broken(one: &Found) -> Vec<String> {
+fn broken(one: &Descriptor) -> Vec<String> {
     match &one.map {
         Some(map) => map
             .broken()
@@ -116,7 +122,7 @@ fn fields(map: &TensorMap, workspace: &Workspace) -> Vec<[String; 3]> {
     rows
 }
 
-fn descriptor(one: &Found, at: Option<&[i64]>, workspace: &Workspace) -> (Block, serde_json::Value) {
+fn descriptor(one: &Descriptor, at: Option<&[i64]>, workspace: &Workspace) -> (Block, serde_json::Value) {
     let block = one.block();
     let element_bytes = one.element_bytes();
     let bytes = block.iter().map(|&extent| u64::from(extent)).product::<u64>() * u64::from(element_bytes);
@@ -185,7 +191,7 @@ fn descriptor(one: &Found, at: Option<&[i64]>, workspace: &Workspace) -> (Block,
 
 /// What a copy moves.
 fn copied(map: &TensorMap, at: &[i64], swizzle: u32, workspace: &Workspace) -> (Alternative, serde_json::Value) {
-    let copy = Copy::of(map, at);
+    let copy = Copy::new(map, at);
     let fill = if map.fill_nan { "NaN" } else { "zeros" };
     let corner = at.iter().map(i64::to_string).collect::<Vec<_>>().join(",");
     let mut text = match copy.span() {
@@ -291,7 +297,7 @@ mod tests {
 
     #[test]
     fn rules_of_the_hardware() {
-        let desc = |swizzle, block_size: &[u32]| Found {
+        let desc = |swizzle, block_size: &[u32]| Descriptor {
             name: "a".to_owned(),
             compiled: Some(TensorDesc {
                 swizzle,

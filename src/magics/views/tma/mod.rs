@@ -1,8 +1,8 @@
 //! `%tma`: the tensor descriptors of a kernel, field by field, and what one copy of each moves.
 
 mod copy;
+mod descriptor;
 mod draw;
-mod found;
 
 use super::subject::{KERNEL, Subject};
 use crate::magics::cells::edit;
@@ -60,7 +60,7 @@ impl Magic for Tma {
         let subject = Subject::typed(typed, workspace)?;
         let kernel = edit::kernel(workspace, Some((&subject.name, call.name.clone())), call)?;
         let launched = kernel.launch.clone();
-        let (all, notes) = found::all(&subject, launched.as_ref(), workspace, context)?;
+        let (all, notes) = descriptor::find_descriptors(&subject, launched.as_ref(), workspace, context)?;
         if all.is_empty() {
             if let Some(Placed { value: name, span }) = named.filter(|_| alone) {
                 let error = Diagnostic::error(code::UNKNOWN_KERNEL, format!("there is no kernel `{name}`"));
@@ -74,7 +74,7 @@ impl Magic for Tma {
             let error = error.at(call.arguments.clone(), "").note(subject.headline());
             return Err(error.help("below sm_90 `tma(…)` arguments become pointers"));
         }
-        let shown: Vec<&found::Found> = match named {
+        let shown: Vec<&descriptor::Descriptor> = match named {
             None => all.iter().collect(),
             Some(Placed { value: name, span }) => {
                 let one: Vec<_> = all.iter().filter(|one| one.name == *name).collect();

@@ -81,7 +81,7 @@ impl Magic for TraceMagic {
         };
         let origins = record.origins(&writer);
         let lines = origins.passages.iter().map(|passage| &passage.line).chain([&writer.line]);
-        let texts = Texts::of(&plan, workspace, lines);
+        let texts = Texts::new(&plan, workspace, lines);
         let ptx = plan.version.artifact(Stage::Ptx).and_then(Artifact::text).unwrap_or_default();
         let view = View {
             headline: format!("{} v{} · {device}", plan.kernel, plan.version.number),
@@ -92,7 +92,7 @@ impl Magic for TraceMagic {
             texts: &texts,
             uses: register_types::infer(ptx),
             buffers: workspace.buffers.iter().cloned().collect(),
-            tiles: tile::of(&plan, &element, &writer),
+            tiles: tile::find_tiles(&plan, &element, &writer),
         };
         Ok(Some(view.output()))
     }
@@ -204,13 +204,13 @@ impl View<'_> {
     }
 
     /// What the step nearest to the store does.
-    fn what(&self, row: &Row) -> String {
+    fn description(&self, row: &Row) -> String {
         let Some(passage) = row.passages.last().and_then(|&number| self.origins.passages.get(number)) else {
             return String::new();
         };
         let at = &passage.at;
         let register = at.register.as_ref().map(|Held { name, index, ty, bytes, value }| {
-            let shown = match Shown::of(name, *ty, &self.uses) {
+            let shown = match Shown::from_register(name, *ty, &self.uses) {
                 Shown::Register(register_types::Holds::Bits, bytes) => self.by_memory(name, bytes),
                 known => known,
             };
@@ -272,7 +272,7 @@ impl View<'_> {
         short(&row.opcode.to_string(), 44)
     }
 
-    fn who(&self, row: &Row) -> String {
+    fn thread(&self, row: &Row) -> String {
         let Some(passage) = row.passages.last().and_then(|&number| self.origins.passages.get(number)) else {
             return String::new();
         };
@@ -344,8 +344,14 @@ impl View<'_> {
             let source = row.passages.first().map(|&number| self.source(&self.origins.passages[number].line));
             let source = source.unwrap_or_default();
             let source = source.trim_start_matches(self.texts.title()).trim().to_owned();
-            let cells =
-                [grouped(row.times), self.opcode(row), self.what(row), self.who(row), self.ptx_lines(row), source];
+            let cells = [
+                grouped(row.times),
+                self.opcode(row),
+                self.description(row),
+                self.thread(row),
+                self.ptx_lines(row),
+                source,
+            ];
             cells.into_iter().take(columns + 1)
         };
         rows[..first].iter().for_each(|row| table.push(line(row)));
@@ -377,7 +383,7 @@ impl View<'_> {
             from: row.from,
             to: row.to,
             label: format!("{}{times}", self.opcode(row)),
-            note: format!("{} · {} · PTX {}{source}", self.what(row), self.who(row), self.ptx_lines(row)),
+            note: format!("{} · {} · PTX {}{source}", self.description(row), self.thread(row), self.ptx_lines(row)),
         }
     }
 

@@ -60,9 +60,9 @@ impl InTile {
 }
 
 /// The element in the layouts of the store that wrote it, and of the dots that come before.
-pub fn of(plan: &LaunchPlan, element: &Element, writer: &Writer) -> Vec<InTile> {
+pub fn find_tiles(plan: &LaunchPlan, element: &Element, writer: &Writer) -> Vec<InTile> {
     let Some(text) = plan.version.artifact(Stage::Ttgir).and_then(Artifact::text) else { return Vec::new() };
-    let lines = places::of_mlir(text);
+    let lines = places::read_mlir(text);
     let plain = locations::remove(text);
     let known = aliases(&plain);
     let source = writer.line.places.first();
@@ -120,7 +120,7 @@ fn in_line(
     }
     let index: Vec<u32> = element.index.iter().zip(&shape).map(|(&at, &extent)| at as u32 % extent.max(1)).collect();
     let layout = Encoding::parse(&encoding, known).ok()?.layout(&shape).ok()?;
-    let holders: Vec<Place> = layout.all().filter(|(_, at)| *at == index).map(|(place, _)| place).collect();
+    let holders: Vec<Place> = layout.elements().filter(|(_, at)| *at == index).map(|(place, _)| place).collect();
     let is_storing =
         |place: &Place| writer.is_some_and(|writer| (place.warp, place.lane) == (writer.warp, writer.lane));
     let confirmed = writer.map(|_| holders.iter().any(is_storing));

@@ -29,7 +29,7 @@ use warpbook_ptx::register_types::{self, Holds};
 pub struct WatchMagic;
 
 /// Times that are told in the text, and that are drawn.
-const TOLD: usize = 12;
+const TEXT_ROWS: usize = 12;
 const DRAWN: usize = 64;
 /// Lanes that are told in the text.
 const LANES: usize = 6;
@@ -132,8 +132,8 @@ impl Takes for Lanes {
     }
 }
 
-/// One thing that is watched.
-struct Wanted {
+/// One register, element or word of shared memory that is watched.
+struct WatchedItem {
     span: Range<usize>,
     text: String,
     watched: Watched,
@@ -177,7 +177,8 @@ impl Magic for WatchMagic {
             return value::watch_value(&subject, value, &place, typed, workspace, context).map(Some);
         }
         let chosen = typed.get(&AS).copied();
-        let wanted = spans.into_iter().map(|span| wanted(span, chosen, call, workspace)).collect::<Result<Vec<_>>>()?;
+        let wanted =
+            spans.into_iter().map(|span| parse_item(span, chosen, call, workspace)).collect::<Result<Vec<_>>>()?;
         let block = typed.get(&BLOCK).copied().unwrap_or_default();
         let warp = typed.get(&WARP).copied().unwrap_or(Some(0));
         let lanes = lanes(typed);
@@ -195,7 +196,7 @@ impl Magic for WatchMagic {
             return Err(observing::no_such_warp(warp, history.warps, typed.span(&WARP)));
         }
         let Some(instruction) = &history.line else { return Ok(None) };
-        let texts = Texts::of(&plan, workspace, std::iter::once(instruction));
+        let texts = Texts::new(&plan, workspace, std::iter::once(instruction));
         let [x, y, z] = block;
         let headline = format!("{} v{} · {device} · block ({x}, {y}, {z})", plan.kernel, plan.version.number);
         let uses = register_types::infer(&ptx);
@@ -226,11 +227,16 @@ fn lanes(typed: &Typed<'_>) -> Vec<u32> {
     }
 }
 
-fn wanted(span: Range<usize>, chosen: Option<Holds>, call: &Call<'_>, workspace: &Workspace) -> Result<Wanted> {
+fn parse_item(
+    span: Range<usize>,
+    chosen: Option<Holds>,
+    call: &Call<'_>,
+    workspace: &Workspace,
+) -> Result<WatchedItem> {
     let text = &call.cell.text[span.clone()];
     if text.starts_with('%') {
         let watched = Watched::Register(text.to_owned());
-        return Ok(Wanted { text: text.to_owned(), watched, element: None, span });
+        return Ok(WatchedItem { text: text.to_owned(), watched, element: None, span });
     }
     if let Some(inside) = text.strip_prefix("shared[").and_then(|rest| rest.strip_suffix(']')) {
         let inside = inside.trim();
@@ -247,22 +253,22 @@ fn wanted(span: Range<usize>, chosen: Option<Holds>, call: &Call<'_>, workspace:
             let error = Diagnostic::error("bad-address", "an address in shared memory is a number of bytes");
             return Err(error.at(span, "").help("`shared[0x400]`"));
         };
-        return Ok(Wanted { text: text.to_owned(), watched: Watched::Shared { at, bytes }, element: None, span });
+        return Ok(WatchedItem { text: text.to_owned(), watched: Watched::Shared { at, bytes }, element: None, span });
     }
     let element = observing::element(&span, call, workspace)?;
     let watched = Watched::Global(element.span.clone());
-    Ok(Wanted { text: element.text.clone(), watched, element: Some(element), span })
+    Ok(WatchedItem { text: element.text.clone(), watched, element: Some(element), span })
 }
 
 /// The line of the PTX that is meant.
-fn line(typed: &Typed<'_>, wanted: &[Wanted], ptx: &str, plan: &LaunchPlan) -> Result<u32> {
+fn line(typed: &Typed<'_>, wanted: &[WatchedItem], ptx: &str, plan: &LaunchPlan) -> Result<u32> {
     if let Some(line) = typed.get(&LINE) {
         return Ok(*line);
     }
     let own = |number: u32, text: &str| lines::is_instruction(text.trim()).then_some(number);
     if let Some(source) = typed.get(&SOURCE).copied() {
         let name = plan.text.clone().name;
-        let places = warpbook_ir::places::of_ptx(ptx);
+        let places = warpbook_ir::places::read_ptx(ptx);
         let found = ptx.lines().zip(1u32..).zip(&places).find_map(|((text, number), places)| {
             let here = places.iter().any(|place| place.line == source && (place.file == name || places.len() == 1));
             own(number, text).filter(|_| here)
@@ -273,7 +279,7 @@ fn line(typed: &Typed<'_>, wanted: &[Wanted], ptx: &str, plan: &LaunchPlan) -> R
             error.at(typed.place(&SOURCE), "").help("`%stages` shows which lines do")
         });
     }
-    let Some(Wanted { watched: Watched::Register(name), span, .. }) = wanted.first() else {
+    let Some(WatchedItem { watched: Watched::Register(name), span, .. }) = wanted.first() else {
         let error = Diagnostic::error("missing-option", "memory is watched at a line of the PTX");
         let error = error.at(wanted.first().map_or(typed.everything(), |one| one.span.clone()), "");
         return Err(error.help("`--line N`: `%stages` shows the lines; `%trace` tells who writes an element"));
@@ -300,7 +306,7 @@ fn unknown_register<'a>(name: &str, names: impl Iterator<Item = &'a str>, span: 
 }
 
 /// Refuses what is not there.
-fn check(wanted: &[Wanted], history: &History, line: u32, at: Range<usize>) -> Result<()> {
+fn check(wanted: &[WatchedItem], history: &History, line: u32, at: Range<usize>) -> Result<()> {
     if history.line.is_none() {
         let error = Diagnostic::error("no-instruction", format!("no instruction begins on line {line} of the PTX"));
         let near = history.lines.iter().min_by_key(|known| known.abs_diff(line));
@@ -325,11 +331,11 @@ fn check(wanted: &[Wanted], history: &History, line: u32, at: Range<usize>) -> R
     Ok(())
 }
 
-fn shown(one: &Wanted, found: &Found, chosen: Option<Holds>, uses: &HashMap<String, Holds>) -> Shown {
+fn shown(one: &WatchedItem, found: &Found, chosen: Option<Holds>, uses: &HashMap<String, Holds>) -> Shown {
     match (found, &one.watched, &one.element) {
         (Found::Register { ty, .. }, Watched::Register(name), _) => match chosen {
             Some(holds) => Shown::Register(holds, ty.size()),
-            None => Shown::of(name, *ty, uses),
+            None => Shown::from_register(name, *ty, uses),
         },
         (_, _, Some(element)) => match chosen {
             Some(holds) => Shown::Register(holds, element.dtype.size() as u32),
@@ -342,7 +348,7 @@ fn shown(one: &Wanted, found: &Found, chosen: Option<Holds>, uses: &HashMap<Stri
 
 struct View<'a> {
     headline: String,
-    wanted: &'a [Wanted],
+    wanted: &'a [WatchedItem],
     history: &'a History,
     shown: Vec<Shown>,
     lanes: Vec<u32>,
@@ -393,9 +399,9 @@ impl View<'_> {
     fn lines(&self, index: usize, shown: Shown) -> String {
         let mut lines = Vec::new();
         let width =
-            self.history.times.iter().take(TOLD).map(|time| self.label(time).chars().count()).max().unwrap_or(1);
+            self.history.times.iter().take(TEXT_ROWS).map(|time| self.label(time).chars().count()).max().unwrap_or(1);
         let most = if self.lanes.len() < 32 { self.lanes.len() } else { LANES };
-        for time in self.history.times.iter().take(TOLD) {
+        for time in self.history.times.iter().take(TEXT_ROWS) {
             let values = &time.values[index];
             let told = match values.as_slice() {
                 [] => "outside of the memory".to_owned(),
@@ -406,8 +412,8 @@ impl View<'_> {
                 if time.active == u32::MAX { String::new() } else { format!("   (lanes {})", mask_text(time.active)) };
             lines.push(format!("  {:>width$}  {told}{lanes}", self.label(time)));
         }
-        if self.history.times.len() > TOLD {
-            lines.push(format!("  and {} more", grouped((self.history.times.len() - TOLD) as u64)));
+        if self.history.times.len() > TEXT_ROWS {
+            lines.push(format!("  and {} more", grouped((self.history.times.len() - TEXT_ROWS) as u64)));
         }
         lines.join("\n")
     }

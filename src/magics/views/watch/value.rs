@@ -31,7 +31,7 @@ const DRAWN: usize = 64;
 /// Most lanes that the text lists for one part.
 const LANES: usize = 6;
 /// Instructions of a warp that are looked through.
-const MOST: usize = 1 << 18;
+const MOST_STEPS: usize = 1 << 18;
 /// Elements of a value with all its iterations.
 const LARGEST: usize = 1 << 22;
 
@@ -90,7 +90,7 @@ pub fn watch_value(
     let observe = Observe::Record { block, warp: Some(warp) };
     let (observed, device) = observing::launched(&plan, &observe, workspace, context)?;
     let Some(Observed::Record(record)) = observed else { return Err(observing::no_such_block(typed, block)) };
-    let (steps, _) = record.steps(warp, MOST, |_, _| true);
+    let (steps, _) = record.steps(warp, MOST_STEPS, |_, _| true);
     let own = own_places(subject, &value);
     let mut found: HashMap<Key, Holder> = HashMap::new();
     let (width, mask) = width(value.contents.dtype);
@@ -214,7 +214,7 @@ fn expected(value: &Value, layout: &Layout, warp: u32) -> HashMap<Vec<u64>, Vec<
 fn own_places(subject: &Subject, value: &Value) -> Vec<SourcePlace> {
     let Some(text) = subject.version.artifact(Stage::Ttgir).and_then(Artifact::text) else { return Vec::new() };
     let is_kept = |line: &str| !(line.starts_with("#loc") && line.contains("= loc("));
-    let kept = text.lines().zip(places::of_mlir(text)).filter(|(line, _)| is_kept(line));
+    let kept = text.lines().zip(places::read_mlir(text)).filter(|(line, _)| is_kept(line));
     kept.map(|(_, places)| places).nth(value.definition.line).unwrap_or_default()
 }
 

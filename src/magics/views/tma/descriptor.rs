@@ -15,7 +15,7 @@ use warpbook_ptx::lines;
 
 /// One tensor map (TMA descriptor) of a kernel.
 #[derive(Clone, Debug)]
-pub struct Found {
+pub struct Descriptor {
     /// The parameter's name, or the value of the TTGIR.
     pub name: String,
     /// The box that the compiler chose, outermost first, and bytes of an element.
@@ -28,7 +28,7 @@ pub struct Found {
     pub from: &'static str,
 }
 
-impl Found {
+impl Descriptor {
     /// Extents of the box, outermost first.
     pub fn block(&self) -> Vec<u32> {
         match (&self.map, &self.compiled) {
@@ -59,17 +59,17 @@ impl Found {
 }
 
 /// All descriptors of a version; `launched` is its last launch.
-pub fn all(
+pub fn find_descriptors(
     subject: &Subject,
     launched: Option<&LaunchSpec>,
     workspace: &mut Workspace,
     context: Context<'_>,
-) -> Result<(Vec<Found>, Vec<String>)> {
+) -> Result<(Vec<Descriptor>, Vec<String>)> {
     let meta = &subject.version.meta;
     let maps = meta.params.value.iter().filter(|param| param.kind == ParamKind::TensorMap);
     let mut compiled = meta.tensor_descs.iter();
-    let mut found: Vec<Found> = maps
-        .map(|param| Found {
+    let mut found: Vec<Descriptor> = maps
+        .map(|param| Descriptor {
             name: param.name.clone(),
             compiled: compiled.next().cloned(),
             map: None,
@@ -85,7 +85,7 @@ pub fn all(
     let Some(launched) = launched else {
         for name in own {
             let from = "not known before a launch";
-            found.push(Found { name, compiled: None, map: None, bytes: None, from });
+            found.push(Descriptor { name, compiled: None, map: None, bytes: None, from });
         }
         notes.push("addresses, extents and strides are known after a launch".to_owned());
         return Ok((found, notes));
@@ -108,7 +108,7 @@ pub fn all(
         let bytes = written.next();
         let map = bytes.as_ref().and_then(TensorMap::decode);
         let from = if map.is_some() { "as program 0 of the last launch wrote it" } else { "not written by program 0" };
-        found.push(Found { name, compiled: None, map, bytes, from });
+        found.push(Descriptor { name, compiled: None, map, bytes, from });
     }
     Ok((found, notes))
 }

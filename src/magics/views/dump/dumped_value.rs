@@ -9,7 +9,7 @@ use warpbook_ir::probe::ValueType;
 use warpbook_ir::values::Definition;
 
 /// A value of the TTGIR that the reader asked to dump.
-pub struct Wanted {
+pub struct DumpedValue {
     /// Where the TTGIR defines the value.
     pub definition: Definition,
     /// MLIR type of the value.

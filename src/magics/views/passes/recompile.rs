@@ -33,7 +33,7 @@ impl Edits {
 }
 
 /// `--skip` and `--until`: the same text through other passes. An unknown pass is an error at `place`.
-pub fn changed(
+pub fn with_edits(
     subject: &Subject,
     mut request: CompileRequest,
     edits: &Edits,
@@ -55,7 +55,7 @@ pub fn changed(
 }
 
 /// `--from`: the IR that a pass was given, compiled on from there.
-pub fn from(
+pub fn from_pass(
     subject: &Subject,
     passes: &Passes,
     pass: &Placed<String>,

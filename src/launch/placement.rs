@@ -8,9 +8,9 @@ use warpbook_device::Buffer;
 use warpbook_diagnostic::{Diagnostic, Result};
 
 /// Refuses the launch if one of its arguments lives on another device, with the command that helps.
-pub fn refuse(header: &LaunchHeader, workspace: &Workspace) -> Result<()> {
+pub fn refuse_other_devices(header: &LaunchHeader, workspace: &Workspace) -> Result<()> {
     let place = workspace.device.place();
-    let named = named_by(header, workspace);
+    let named = buffers_in_header(header, workspace);
     let away: Vec<_> = named.iter().filter(|(buffer, _)| buffer.place != place).collect();
     let Some((first, span)) = away.first() else { return Ok(()) };
     let names: Vec<&str> = away.iter().map(|(buffer, _)| buffer.name.as_str()).collect();
@@ -32,7 +32,7 @@ fn pronoun(count: usize) -> &'static str {
 }
 
 /// The buffers whose elements a launch gives to the kernel, each once, with the place where it is named first.
-pub fn named_by<'a>(header: &LaunchHeader, workspace: &'a Workspace) -> Vec<(&'a Buffer, Range<usize>)> {
+pub fn buffers_in_header<'a>(header: &LaunchHeader, workspace: &'a Workspace) -> Vec<(&'a Buffer, Range<usize>)> {
     let mut found = Vec::new();
     let arguments = header.args.iter().chain(header.keywords.iter().map(|keyword| &keyword.value));
     arguments.for_each(|argument| buffers(argument, workspace, &mut found));
