@@ -8,7 +8,7 @@ use warpbook::frontend::Nobody;
 use warpbook::session::Session;
 use warpbook_process::cancel::Cancel;
 use warpbook_test_support::environment::{GLUON_TRITON, has_triton};
-use warpbook_test_support::kernels;
+use warpbook_test_support::kernels::{self, ATTENTION};
 use warpbook_test_support::notebook::{check_report, next_cell, run};
 
 use crate::mutations::{Outcome, Table, judge, mutants};
@@ -79,28 +79,6 @@ fn descriptors_made_by_the_kernel() {
     run(&mut session, &format!("%%triton {call}\n{DEVICE_DESCRIPTORS}"));
     run(&mut session, "%check c == a.to(f64) @ b.to(f64), rtol=1e-2, atol=5e-2");
 }
-
-const ATTENTION: &str = "@triton.jit
-def attention(q_ptr, k_ptr, v_ptr, o_ptr, N, scale, BM: tl.constexpr, BN: tl.constexpr, D: tl.constexpr):
-    rows = tl.program_id(0) * BM + tl.arange(0, BM)
-    d = tl.arange(0, D)
-    q = tl.load(q_ptr + rows[:, None] * D + d[None, :])
-    m = tl.full((BM,), -float(\"inf\"), tl.float32)
-    l = tl.zeros((BM,), tl.float32)
-    acc = tl.zeros((BM, D), tl.float32)
-    for start in range(0, N, BN):
-        n = start + tl.arange(0, BN)
-        k = tl.load(k_ptr + n[:, None] * D + d[None, :])
-        v = tl.load(v_ptr + n[:, None] * D + d[None, :])
-        s = tl.dot(q, tl.trans(k)) * scale
-        new = tl.maximum(m, tl.max(s, 1))
-        p = tl.exp(s - new[:, None])
-        alpha = tl.exp(m - new)
-        l = l * alpha + tl.sum(p, 1)
-        acc = tl.dot(p.to(tl.float16), v, acc * alpha[:, None])
-        m = new
-    tl.store(o_ptr + rows[:, None] * D + d[None, :], (acc / l[:, None]).to(tl.float16))
-";
 
 /// The second product has A in registers; K is transposed in shared memory.
 #[test]

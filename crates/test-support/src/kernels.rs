@@ -1,7 +1,10 @@
-//! Sources of kernels that several tests launch. Python scripts read the same files in `kernels/`.
+//! Sources of kernels that several tests launch. They are the files of `kernels/`, which benchmarks in Python read too.
 
 /// One tile of a matmul: `matmul(a_ptr, b_ptr, c_ptr, K, N, BLOCK)`, all blocks square.
 pub const MATMUL: &str = include_str!("../kernels/matmul.py");
+
+/// Attention with a running maximum: `attention(q_ptr, k_ptr, v_ptr, o_ptr, N, scale, BM, BN, D)`, `BM` rows for a program.
+pub const ATTENTION: &str = include_str!("../kernels/attention.py");
 
 /// PTX as Triton writes it: `bump(x, n)` adds 1.0 to each element; the last pointer is Triton's scratch.
 pub const BUMP: &str = include_str!("../kernels/bump.ptx");

@@ -1,7 +1,8 @@
 //! What the tests of this workspace share.
 //!
 //! - [`needs`]: how a test says that it is skipped, and why.
-//! - [`environment`]: the managed Python with Triton.
+//! - [`command`]: programs that a test runs.
+//! - [`environment`]: Python, with Triton or with what a test needs.
 //! - [`generated`]: files that are written from the code.
 //! - [`kernels`]: sources of kernels that several tests launch.
 //! - [`notebook`]: a session, a reader that records what cells show, and `check_…` functions.
@@ -12,6 +13,7 @@
 
 #[cfg(feature = "notebook")]
 pub mod client;
+pub mod command;
 pub mod environment;
 pub mod generated;
 pub mod kernels;

@@ -480,12 +480,7 @@ impl NamedParam {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Artifact;
-    use crate::meta::from_ptx;
-
-    fn from_text(text: &str, name: Option<&str>) -> Result<LaunchMeta> {
-        from_ptx(&Artifact::new(Stage::Ptx, text.as_bytes()), name)
-    }
+    use crate::meta::ptx::tests::from_text;
 
     const PTX: &str = "\
 .version 8.7

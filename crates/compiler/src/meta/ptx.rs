@@ -165,11 +165,12 @@ pub fn resolve_scratch(meta: &mut LaunchMeta, given: usize) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::Stage;
 
-    fn from_text(text: &str, name: Option<&str>) -> Result<LaunchMeta> {
+    /// The launch metadata of the kernel `name`, or the only one, in a text of PTX.
+    pub(in crate::meta) fn from_text(text: &str, name: Option<&str>) -> Result<LaunchMeta> {
         from_ptx(&Artifact::new(Stage::Ptx, text.as_bytes()), name)
     }
 
