@@ -32,11 +32,13 @@ fn views_in_jupyterlab() {
     environment::python();
     let prefix = tempfile::tempdir().expect("a directory for the kernelspec");
     command::output(Command::new(env!("CARGO_BIN_EXE_warpbook")).arg("install").arg("--prefix").arg(prefix.path()));
-    let report = command::output(Command::new(python)
-        .args(["-m", "unittest", "-v", "test_views", "test_large"])
-        .current_dir(&tests)
-        .env("PYTHONDONTWRITEBYTECODE", "1")
-        .env("WARPBOOK_TEST_CHROMIUM", chromium)
-        .env("WARPBOOK_TEST_PREFIX", prefix.path()));
+    let report = command::output(
+        Command::new(python)
+            .args(["-m", "unittest", "-v", "test_views", "test_large"])
+            .current_dir(&tests)
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .env("WARPBOOK_TEST_CHROMIUM", chromium)
+            .env("WARPBOOK_TEST_PREFIX", prefix.path()),
+    );
     println!("{report}");
 }
