@@ -7,7 +7,6 @@
 pub mod code;
 mod render;
 
-use std::fmt;
 use std::ops::{Deref, DerefMut, Range};
 use std::sync::Arc;
 
@@ -200,21 +199,6 @@ impl Diagnostic {
         }
         self
     }
-
-    /// As text without colour: what goes into `text/plain` and tracebacks of committed notebooks.
-    pub fn to_plain(&self) -> String {
-        render::plain(self)
-    }
-
-    /// As text with ANSI colours: what a terminal shows.
-    pub fn to_ansi(&self) -> String {
-        render::ansi(self)
-    }
-
-    /// As text with the few colours that are read on a light and on a dark page: a traceback.
-    pub fn to_notebook(&self) -> String {
-        render::notebook(self)
-    }
 }
 
 impl Deref for Diagnostic {
@@ -228,12 +212,6 @@ impl Deref for Diagnostic {
 impl DerefMut for Diagnostic {
     fn deref_mut(&mut self) -> &mut Contents {
         &mut self.0
-    }
-}
-
-impl fmt::Display for Diagnostic {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.to_plain())
     }
 }
 

@@ -1,5 +1,7 @@
 //! From a [`Diagnostic`] to text, in rustc's own shape, through `annotate-snippets`.
 
+use std::fmt;
+
 use super::{Diagnostic, Severity};
 use annotate_snippets::renderer::{RgbColor, Style};
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
@@ -8,19 +10,30 @@ use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 /// (3.2 : 1). Its ANSI colours are the same in both, and cannot be read on one of them.
 const RED: Style = RgbColor(224, 64, 64).on_default().bold();
 
-pub(super) fn plain(diagnostic: &Diagnostic) -> String {
-    render(diagnostic, &Renderer::plain())
+impl Diagnostic {
+    /// As text without colour: what goes into `text/plain` and tracebacks of committed notebooks.
+    pub fn to_plain(&self) -> String {
+        render(self, &Renderer::plain())
+    }
+
+    /// As text with ANSI colours: what a terminal shows.
+    pub fn to_ansi(&self) -> String {
+        render(self, &Renderer::styled())
+    }
+
+    /// As text with the few colours that are read on a light and on a dark page: a traceback.
+    pub fn to_notebook(&self) -> String {
+        let bold = Style::new().bold();
+        let renderer =
+            Renderer::styled().error(RED).warning(bold).note(bold).help(bold).line_num(Style::new()).context(bold);
+        render(self, &renderer)
+    }
 }
 
-pub(super) fn ansi(diagnostic: &Diagnostic) -> String {
-    render(diagnostic, &Renderer::styled())
-}
-
-pub(super) fn notebook(diagnostic: &Diagnostic) -> String {
-    let bold = Style::new().bold();
-    let renderer =
-        Renderer::styled().error(RED).warning(bold).note(bold).help(bold).line_num(Style::new()).context(bold);
-    render(diagnostic, &renderer)
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.to_plain())
+    }
 }
 
 fn render(diagnostic: &Diagnostic, renderer: &Renderer) -> String {

@@ -8,7 +8,8 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 
 use super::counters::Counting;
-use super::observe::{Instructions, Observe, Observed};
+use super::instructions::Instructions;
+use super::observe::{Observe, Observed};
 use super::record::Recorder;
 use super::sanitizer::finding::Finding;
 use super::sanitizer::{Checks, Sanitizer};

@@ -20,7 +20,7 @@
 use std::collections::BTreeMap;
 
 use super::banks::{self, Wavefronts};
-use super::observe::{Instructions, Line};
+use super::instructions::{Instructions, Line};
 use super::{Execution, Instrument, Operation};
 use crate::program::{AddressOperand, Long, MemorySpace, Op, Program, Slot};
 use crate::state::access::Issuer;
@@ -213,6 +213,17 @@ pub(crate) enum Way {
     Load,
     Store,
     Atomic,
+}
+
+impl Way {
+    /// The verb of a report: what the instruction does to the bytes.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Load => "reads",
+            Self::Store => "writes",
+            Self::Atomic => "updates",
+        }
+    }
 }
 
 /// The counters of one block after the other.

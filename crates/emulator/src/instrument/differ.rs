@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::observe::Line;
+use super::instructions::Line;
 use super::origins::{Through, has_values};
 use super::record::{Cell, Event, Record};
 use super::writers::Writer;

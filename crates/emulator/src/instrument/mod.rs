@@ -16,6 +16,7 @@ pub(crate) mod all;
 pub(crate) mod banks;
 pub(crate) mod counters;
 pub(crate) mod differ;
+pub(crate) mod instructions;
 pub mod observe;
 pub(crate) mod origins;
 pub(crate) mod record;

@@ -19,7 +19,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use super::counters::Way;
-use super::observe::{Instructions, Line};
+use super::instructions::{Instructions, Line};
 use super::{Execution, Instrument, Operation};
 use crate::program::{File, Instruction, Long, Op, Program, Register, Slot, Use, WgmmaSource};
 use crate::state::access::Issuer;

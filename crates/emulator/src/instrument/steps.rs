@@ -1,6 +1,6 @@
 //! A warp, instruction by instruction.
 
-use super::observe::Line;
+use super::instructions::Line;
 use super::origins::SharedBytes;
 use super::record::{Access, Event, Record};
 use crate::state::warp::lanes_of;

@@ -15,7 +15,7 @@
 
 use std::collections::VecDeque;
 
-use super::observe::{Instructions, Line};
+use super::instructions::{Instructions, Line};
 use super::{Execution, Instrument};
 use crate::program::{MemorySpace, Op, Program};
 use crate::state::access::Issuer;

@@ -16,7 +16,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::observe::{Instructions, Line};
+use super::instructions::{Instructions, Line};
 use super::writers::Span;
 use super::{Execution, Instrument};
 use crate::program::{File, Op, Program, Slot};

@@ -13,8 +13,7 @@
 //!
 //! Cost. Blocks run one after the other.
 
-use super::counters::Way;
-use super::observe::{Instructions, Line};
+use super::instructions::{Instructions, Line};
 use super::{Execution, Instrument, Operation};
 use crate::program::Op;
 use crate::state::access::Issuer;
@@ -164,16 +163,5 @@ impl Writing {
             Some(Writer { block, warp, lane, line: instructions.line(pc as usize)?, span })
         };
         Writers { first: self.first.and_then(tell), last: self.last.and_then(tell), count: self.count }
-    }
-}
-
-impl Way {
-    /// In words.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Load => "reads",
-            Self::Store => "writes",
-            Self::Atomic => "updates",
-        }
     }
 }

@@ -7,7 +7,7 @@ mod expand;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::instrument::counters::Way;
-use crate::instrument::observe::Line;
+use crate::instrument::instructions::Line;
 use crate::instrument::record::{Access, Cell, Event, NOTHING, Record};
 use crate::instrument::writers::{Span, Writer};
 use crate::program::{Data, File, Op};
