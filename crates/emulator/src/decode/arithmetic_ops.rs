@@ -318,9 +318,10 @@ impl Decoder<'_> {
     pub(super) fn unary(&mut self, mnemonic: Mnemonic, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
         use Mnemonic as M;
         let ty = self.take_type(m)?;
-        let flush = m.take(Modifier::Ftz);
-        let approximate = m.take(Modifier::Approx);
-        let rounding = m.take_rounding();
+        let float = ty.is_float();
+        let flush = float && m.take(Modifier::Ftz);
+        let approximate = float && m.take(Modifier::Approx);
+        let rounding = if float { m.take_rounding() } else { None };
         if ty == PtxType::Pred && mnemonic == M::Not {
             let a = self.predicate(o, 1)?;
             let d = self.predicate_out(o, 0)?;
@@ -333,7 +334,7 @@ impl Decoder<'_> {
             return self.rounded_unary(mnemonic, ty, rounding.unwrap_or(Rounding::TowardZero), flush, o);
         }
         let shift_amount = mnemonic == M::Bfind && m.take(Modifier::ShiftAmount);
-        if matches!(mnemonic, M::Popc | M::Clz | M::Bfind) && ty.size() == 8 {
+        if matches!(mnemonic, M::Popc | M::Clz | M::Bfind) && ty.size() == 8 && !float {
             let f: fn(&mut Word, &Long) = match (mnemonic, shift_amount, ty.is_signed()) {
                 (M::Popc, ..) => lanes!(Word; |a: Long| a.count_ones()),
                 (M::Clz, ..) => lanes!(Word; |a: Long| a.leading_zeros()),
@@ -352,6 +353,7 @@ impl Decoder<'_> {
                 _ if ty == PtxType::F64 => {
                     lanes::f64_unary(mnemonic, approximate, flush).ok_or_else(|| self.unsupported_form())?
                 }
+                _ if float => return Err(self.unsupported_form()),
                 M::Neg => lanes!(Long; |a: Long| a.wrapping_neg()),
                 M::Abs => lanes!(Long; |a: Long| (a as i64).wrapping_abs() as u64),
                 M::Not => lanes!(Long; |a: Long| !a),
