@@ -1,11 +1,10 @@
-//! Calls: of what the driver provides, and of the module's own functions, which are inlined.
+//! Branches and calls: of what the driver provides, and of the module's own functions, which are inlined.
 
 use super::Decoder;
 use super::modifiers::Modifiers;
 use super::place::Place;
-use crate::lanes;
-use crate::program::File;
-use crate::program::Op;
+use crate::families::predicate::lanes::compare_words;
+use crate::program::{File, Op};
 use warpbook_diagnostic::Result;
 use warpbook_ptx::isa::{Comparison, Modifier};
 use warpbook_ptx::{Operand, PtxType};
@@ -16,7 +15,7 @@ const MAX_DEPTH: usize = 32;
 const MAX_CODE: usize = 1 << 20;
 
 /// Where `ret` goes in the inlined call of a number. No label of PTX text has a space.
-pub(super) fn return_label(id: u32) -> String {
+fn return_label(id: u32) -> String {
     format!("return {id}")
 }
 
@@ -31,13 +30,32 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    pub(super) fn branch(&mut self, label: String) {
+    fn branch(&mut self, label: String) {
         self.branches.push((self.code.len(), label, self.span.clone()));
         self.emit(Op::Branch { target: 0, reconverge: u32::MAX });
     }
 
+    /// `bra`.
+    pub(super) fn branch_to_label(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
+        m.take(Modifier::Uni);
+        let Some(Operand::Name(label)) = o.first() else { return Err(self.malformed("expected a label")) };
+        let label = self.label(label);
+        self.branch(label);
+        Ok(())
+    }
+
+    /// `ret`: to the end of the inlined call, or out of the kernel.
+    pub(super) fn return_from_call(&mut self, m: &mut Modifiers<'_>) {
+        m.take(Modifier::Uni);
+        match self.inlined.last() {
+            Some(id) => self.branch(return_label(*id)),
+            None => self.emit(Op::Exit),
+        }
+    }
+
     /// `brx.idx`: a comparison and a branch for each target. An index beyond the list is undefined; here it traps.
-    pub(super) fn branch_by_index(&mut self, o: &[Operand], guarded: bool) -> Result<()> {
+    pub(super) fn branch_by_index(&mut self, m: &mut Modifiers<'_>, o: &[Operand], guarded: bool) -> Result<()> {
+        m.take(Modifier::Uni);
         if guarded {
             return Err(self.unsupported("a guard of `brx.idx`"));
         }
@@ -45,7 +63,7 @@ impl<'a> Decoder<'a> {
         let Some(&targets) = self.branch_targets.get(list.as_str()) else {
             return Err(self.malformed(format!("there is no list of branch targets `{list}`")));
         };
-        let equals = lanes::compare_words(Comparison::Equal, PtxType::U32, false)
+        let equals = compare_words(Comparison::Equal, PtxType::U32, false)
             .ok_or_else(|| self.unsupported("a comparison of `brx.idx`"))?;
         let index = self.word(o, 0)?;
         for (number, target) in targets.iter().enumerate() {

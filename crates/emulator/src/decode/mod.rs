@@ -1,27 +1,18 @@
 //! From the syntax tree of an entry function to a [`Program`], once per module.
 
 mod allocate;
-mod arithmetic_ops;
-mod asynchronous;
-mod bit_ops;
+mod by_type;
 mod call;
-mod carry;
-mod collective_ops;
-mod convert_ops;
 mod flow;
-mod memory_ops;
-mod modifiers;
-mod move_ops;
+mod in_flight;
+mod lane_wise;
+pub(crate) mod memory_operands;
+pub(crate) mod modifiers;
 mod operands;
-mod packed_ops;
 pub(crate) mod place;
-mod predicate_ops;
 mod registers;
-mod rounded;
-mod scope;
+pub(crate) mod scope;
 mod select;
-mod tensor_memory_ops;
-mod tensor_ops;
 #[cfg(test)]
 mod tests;
 
@@ -29,8 +20,7 @@ use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::program::File;
-use crate::program::{Data, Instruction, Op, Program, Register, Slot, Special};
+use crate::program::{File, Instruction, Op, Program, Register, Slot, Special};
 use scope::Symbols;
 pub use select::implements;
 use warpbook_diagnostic::{Diagnostic, Result};
@@ -56,7 +46,7 @@ struct Constants {
 }
 
 /// An entry function that is being decoded.
-struct Decoder<'a> {
+pub(crate) struct Decoder<'a> {
     module: &'a Module,
     symbols: Symbols<'a>,
     code: Vec<Instruction>,
@@ -83,7 +73,7 @@ struct Decoder<'a> {
     inlined: Vec<u32>,
     calls: u32,
     /// True if anything in the module is for a pair of blocks (`.cta_group::2`).
-    pairs: bool,
+    pub(crate) pairs: bool,
     /// The place of the instruction being decoded.
     span: Range<usize>,
     /// The opcode of the instruction being decoded.
@@ -174,7 +164,7 @@ impl<'a> Decoder<'a> {
         Ok(())
     }
 
-    fn emit(&mut self, op: Op) {
+    pub(crate) fn emit(&mut self, op: Op) {
         self.code.push(Instruction { guard: None, op });
         self.spans.push(self.span.clone());
         self.lines.push(self.line);
@@ -183,13 +173,13 @@ impl<'a> Decoder<'a> {
         self.needs_whole_warp.push(false);
     }
 
-    fn fresh(&mut self, file: File) -> Slot {
+    pub(crate) fn fresh(&mut self, file: File) -> Slot {
         let next = &mut self.next[file as usize];
         *next += 1;
         *next - 1
     }
 
-    fn word_constant(&mut self, value: u32) -> Slot {
+    pub(crate) fn word_constant(&mut self, value: u32) -> Slot {
         if let Some(&slot) = self.constants.words.get(&value) {
             return slot;
         }
@@ -198,7 +188,7 @@ impl<'a> Decoder<'a> {
         slot
     }
 
-    fn long_constant(&mut self, value: u64) -> Slot {
+    pub(crate) fn long_constant(&mut self, value: u64) -> Slot {
         if let Some(&slot) = self.constants.longs.get(&value) {
             return slot;
         }
@@ -207,7 +197,7 @@ impl<'a> Decoder<'a> {
         slot
     }
 
-    fn special(&mut self, special: Special) -> Slot {
+    pub(crate) fn special(&mut self, special: Special) -> Slot {
         if let Some(&slot) = self.constants.specials.get(&special) {
             return slot;
         }
@@ -237,7 +227,7 @@ impl<'a> Decoder<'a> {
                 *target = to;
             }
         }
-        self.hold_accumulators();
+        in_flight::hold_accumulators(&mut self.code);
         let blocks = flow::blocks(&self.code);
         let meeting = flow::post_dominators(&blocks);
         for (block, meeting) in blocks.iter().zip(meeting) {
@@ -264,8 +254,8 @@ impl<'a> Decoder<'a> {
         });
         let mut registers: Vec<Register> = registers.collect();
         registers.sort_by(|a, b| (a.live, a.file as u8, a.slot, &a.name).cmp(&(b.live, b.file as u8, b.slot, &b.name)));
-        let accumulator_slots = accumulator_slots(&mut self.code);
-        let tensor_load_slots = tensor_load_slots(&mut self.code);
+        let accumulator_slots = in_flight::accumulator_slots(&mut self.code);
+        let tensor_load_slots = in_flight::tensor_load_slots(&mut self.code);
         let mut slots = slots.into_iter();
         let mut renamed = || slots.next().unwrap_or_default();
         Ok(Program {
@@ -292,7 +282,7 @@ impl<'a> Decoder<'a> {
         })
     }
 
-    fn unsupported(&self, what: impl Into<String>) -> Diagnostic {
+    pub(crate) fn unsupported(&self, what: impl Into<String>) -> Diagnostic {
         let mut diagnostic =
             Diagnostic::error("ptx-unsupported", format!("the emulator does not implement {}", what.into()));
         diagnostic = diagnostic.at(self.span.clone(), "");
@@ -300,65 +290,13 @@ impl<'a> Decoder<'a> {
     }
 
     /// Refuses the instruction as it is written.
-    fn unsupported_form(&self) -> Diagnostic {
+    pub(crate) fn unsupported_form(&self) -> Diagnostic {
         self.unsupported(format!("`{}`", self.opcode))
     }
 
-    fn malformed(&self, what: impl Into<String>) -> Diagnostic {
+    pub(crate) fn malformed(&self, what: impl Into<String>) -> Diagnostic {
         error("ptx-operand", what.into(), self.span.clone())
     }
-}
-
-/// For each instruction but waits: which slots of accumulators it reads or writes; of a `wgmma`, those that are its A.
-/// Nothing in a kernel that never waits: that is no wait too late, but a mistake to be seen.
-fn accumulator_slots(code: &mut [Instruction]) -> Vec<Box<[Slot]>> {
-    if !code.iter().any(|instruction| matches!(instruction.op, Op::WgmmaWait { .. })) {
-        return Vec::new();
-    }
-    let slots_of =
-        |op: &Op| if let Op::Wgmma(wgmma) = op { wgmma.d.iter().filter_map(Data::word).collect() } else { vec![] };
-    slots_within(code, slots_of, |instruction, take| match &instruction.op {
-        // Its own accumulator goes on from one to the next.
-        Op::Wgmma(wgmma) => wgmma.a_words().for_each(take),
-        Op::WgmmaWait { .. } => {}
-        _ => words_of(instruction, take),
-    })
-}
-
-/// For each instruction: the registers of some `tcgen05.ld` that it reads or writes.
-fn tensor_load_slots(code: &mut [Instruction]) -> Vec<Box<[Slot]>> {
-    let slots_of = |op: &Op| match op {
-        Op::TensorLoad(access) => access.registers.iter().filter_map(Data::word).collect(),
-        _ => Vec::new(),
-    };
-    slots_within(code, slots_of, words_of)
-}
-
-/// The registers of 32 bits that an instruction reads or writes.
-fn words_of(instruction: &mut Instruction, take: &mut dyn FnMut(Slot)) {
-    instruction.visit(&mut |file, _, slot| {
-        if file == File::Word {
-            take(*slot);
-        }
-    });
-}
-
-/// For each instruction: which of the slots it uses are slots of some operation, by `slots_of`. Empty where no operation has any.
-fn slots_within(
-    code: &mut [Instruction],
-    slots_of: impl Fn(&Op) -> Vec<Slot>,
-    used: impl Fn(&mut Instruction, &mut dyn FnMut(Slot)),
-) -> Vec<Box<[Slot]>> {
-    let all: HashSet<Slot> = code.iter().flat_map(|instruction| slots_of(&instruction.op)).collect();
-    if all.is_empty() {
-        return Vec::new();
-    }
-    let within = |instruction: &mut Instruction| {
-        let mut found = Vec::new();
-        used(instruction, &mut |slot| found.extend(all.contains(&slot).then_some(slot)));
-        found.into_boxed_slice()
-    };
-    code.iter_mut().map(within).collect()
 }
 
 fn error(code: &'static str, message: String, span: Range<usize>) -> Diagnostic {

@@ -5,7 +5,7 @@ use warpbook_ptx::PtxType;
 use warpbook_ptx::isa::{Comparison, Modifier, Opcode, Word};
 
 /// The words of an opcode that nothing has taken yet, in the order in which they are written.
-pub(super) struct Modifiers<'a> {
+pub(crate) struct Modifiers<'a> {
     words: Vec<&'a Word<Modifier>>,
 }
 

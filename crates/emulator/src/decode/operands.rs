@@ -12,11 +12,11 @@ use warpbook_ptx::isa::{MatrixShape, Modifier};
 use warpbook_ptx::{Immediate, Operand, PtxType};
 
 impl Decoder<'_> {
-    pub(super) fn operand<'o>(&self, operands: &'o [Operand], index: usize) -> Result<&'o Operand> {
+    pub(crate) fn operand<'o>(&self, operands: &'o [Operand], index: usize) -> Result<&'o Operand> {
         operands.get(index).ok_or_else(|| self.malformed(format!("operand {} is missing", index + 1)))
     }
 
-    pub(super) fn constant_u32(&self, operands: &[Operand], index: usize) -> Result<u32> {
+    pub(crate) fn constant_u32(&self, operands: &[Operand], index: usize) -> Result<u32> {
         match self.operand(operands, index)? {
             Operand::Immediate(Immediate::Integer(value)) => Ok(*value as u32),
             _ => Err(self.malformed(format!("operand {} has to be an integer constant", index + 1))),
@@ -24,12 +24,12 @@ impl Decoder<'_> {
     }
 
     /// The slot of a 32-bit source.
-    pub(super) fn word(&mut self, operands: &[Operand], index: usize) -> Result<Slot> {
+    pub(crate) fn word(&mut self, operands: &[Operand], index: usize) -> Result<Slot> {
         let operand = self.operand(operands, index)?;
         self.word_of(operand)
     }
 
-    pub(super) fn word_of(&mut self, operand: &Operand) -> Result<Slot> {
+    pub(crate) fn word_of(&mut self, operand: &Operand) -> Result<Slot> {
         match operand {
             Operand::Immediate(Immediate::Integer(value)) => Ok(self.word_constant(*value as u32)),
             Operand::Immediate(Immediate::F32(bits)) => Ok(self.word_constant(*bits)),
@@ -65,12 +65,12 @@ impl Decoder<'_> {
     }
 
     /// The slot of a 64-bit source.
-    pub(super) fn long(&mut self, operands: &[Operand], index: usize) -> Result<Slot> {
+    pub(crate) fn long(&mut self, operands: &[Operand], index: usize) -> Result<Slot> {
         let operand = self.operand(operands, index)?;
         self.long_of(operand)
     }
 
-    pub(super) fn long_of(&mut self, operand: &Operand) -> Result<Slot> {
+    pub(crate) fn long_of(&mut self, operand: &Operand) -> Result<Slot> {
         match operand {
             Operand::Immediate(Immediate::Integer(value)) => Ok(self.long_constant(*value)),
             Operand::Immediate(Immediate::F64(bits)) => Ok(self.long_constant(*bits)),
@@ -106,7 +106,7 @@ impl Decoder<'_> {
     }
 
     /// The slot of a predicate source, negated where it is written so.
-    pub(super) fn predicate(&mut self, operands: &[Operand], index: usize) -> Result<Slot> {
+    pub(crate) fn predicate(&mut self, operands: &[Operand], index: usize) -> Result<Slot> {
         match self.operand(operands, index)? {
             Operand::Name(name) => self.register(name, File::Predicate),
             Operand::Not(name) => {
@@ -128,15 +128,15 @@ impl Decoder<'_> {
         }
     }
 
-    pub(super) fn word_out(&mut self, operands: &[Operand], index: usize) -> Result<Slot> {
+    pub(crate) fn word_out(&mut self, operands: &[Operand], index: usize) -> Result<Slot> {
         self.out(operands, index, File::Word)
     }
 
-    pub(super) fn long_out(&mut self, operands: &[Operand], index: usize) -> Result<Slot> {
+    pub(crate) fn long_out(&mut self, operands: &[Operand], index: usize) -> Result<Slot> {
         self.out(operands, index, File::Long)
     }
 
-    pub(super) fn predicate_out(&mut self, operands: &[Operand], index: usize) -> Result<Slot> {
+    pub(crate) fn predicate_out(&mut self, operands: &[Operand], index: usize) -> Result<Slot> {
         self.out(operands, index, File::Predicate)
     }
 
@@ -149,16 +149,16 @@ impl Decoder<'_> {
     }
 
     /// A source of either width, by the register's own type.
-    pub(super) fn data(&mut self, operand: &Operand, size: u32) -> Result<Data> {
+    pub(crate) fn data(&mut self, operand: &Operand, size: u32) -> Result<Data> {
         if size == 8 { Ok(Data::Long(self.long_of(operand)?)) } else { Ok(Data::Word(self.word_of(operand)?)) }
     }
 
-    pub(super) fn take_shape(&self, m: &mut Modifiers<'_>) -> Result<MatrixShape> {
+    pub(crate) fn take_shape(&self, m: &mut Modifiers<'_>) -> Result<MatrixShape> {
         let shape = |own| if let Modifier::Shape(shape) = own { Some(shape) } else { None };
         m.take_map(shape).ok_or_else(|| self.malformed("the opcode has no shape"))
     }
 
-    pub(super) fn take_type(&self, m: &mut Modifiers<'_>) -> Result<PtxType> {
+    pub(crate) fn take_type(&self, m: &mut Modifiers<'_>) -> Result<PtxType> {
         m.take_type().ok_or_else(|| self.malformed("the opcode has no type"))
     }
 }

@@ -8,7 +8,7 @@ use warpbook_ptx::PtxType;
 
 impl Decoder<'_> {
     /// The type and slot of a declared register; `None` if the name is no register.
-    pub(super) fn lookup(&mut self, name: &str) -> Option<(PtxType, Slot)> {
+    pub(crate) fn lookup(&mut self, name: &str) -> Option<(PtxType, Slot)> {
         let (scope, ty) = self.symbols.find(name)?;
         let key = (scope, name.to_owned());
         if let Some(&found) = self.symbols.registers.get(&key) {
@@ -20,7 +20,7 @@ impl Decoder<'_> {
     }
 
     /// The slot of a register that has to be in `file`.
-    pub(super) fn register(&mut self, name: &str, file: File) -> Result<Slot> {
+    pub(crate) fn register(&mut self, name: &str, file: File) -> Result<Slot> {
         match self.lookup(name) {
             Some((ty, slot)) if file_of(ty) == Some(file) => Ok(slot),
             Some((ty, _)) => Err(self.malformed(format!("`{name}` is a .{ty} register, which does not fit here"))),
@@ -29,7 +29,7 @@ impl Decoder<'_> {
     }
 
     /// The special register of a name.
-    pub(super) fn special_by_name(name: &str) -> Option<Special> {
+    pub(crate) fn special_by_name(name: &str) -> Option<Special> {
         Some(match name {
             "%tid.x" => Special::TidX,
             "%tid.y" => Special::TidY,
@@ -69,5 +69,17 @@ impl Decoder<'_> {
             "%dynamic_smem_size" => Special::DynamicSharedSize,
             _ => return None,
         })
+    }
+
+    /// The register of the condition code, which has no name.
+    pub(crate) fn condition_code(&mut self) -> Slot {
+        match self.condition_code {
+            Some(slot) => slot,
+            None => {
+                let slot = self.fresh(File::Word);
+                self.condition_code = Some(slot);
+                slot
+            }
+        }
     }
 }

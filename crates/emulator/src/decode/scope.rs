@@ -38,7 +38,7 @@ pub(super) struct Symbols<'a> {
 type OuterVariables<'a> = HashMap<&'a str, (Place, PtxType)>;
 
 /// The register file that holds a type; `None` for 128 bits.
-pub(super) fn file_of(ty: PtxType) -> Option<File> {
+pub(crate) fn file_of(ty: PtxType) -> Option<File> {
     match ty {
         PtxType::Pred => Some(File::Predicate),
         _ => match ty.size() {

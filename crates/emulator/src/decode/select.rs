@@ -1,14 +1,12 @@
-//! From an opcode to what decodes it. Each family of instructions has a file of its own.
+//! From an opcode to what decodes it, in the room of its family.
 
 use super::Decoder;
-use super::call::return_label;
-use super::carry::Carry;
 use super::modifiers::Modifiers;
-use crate::lanes::lanes;
-use crate::program::{Long, Op};
+use crate::families::integer::carry::Carry;
+use crate::program::Op;
 use warpbook_diagnostic::Result;
 use warpbook_ptx::isa::{Mnemonic, Modifier};
-use warpbook_ptx::{Instruction, Operand, PtxType};
+use warpbook_ptx::{Instruction, PtxType};
 
 /// The instructions of the table that are refused by name.
 macro_rules! refused {
@@ -113,14 +111,7 @@ impl Decoder<'_> {
             M::Mapa => self.map_address(&mut m, o)?,
             M::GetCtaRank => self.rank_of(&mut m, o)?,
             M::Isspacep => self.is_space(&mut m, o)?,
-            M::CreatePolicy => {
-                // Of caches, too: loads and stores take any.
-                m.take_all(&[Modifier::Fractional, Modifier::Type(PtxType::B64)]);
-                m.take_cache_level_hints();
-                let policy = self.long_constant(0);
-                let d = self.long_out(o, 0)?;
-                self.emit(Op::Unary64(lanes!(Long; |a: Long| a), d, policy));
-            }
+            M::CreatePolicy => self.create_policy(&mut m, o)?,
             M::Prefetch | M::PrefetchU | M::ApplyPriority | M::Discard => {
                 // Hints about caches, which are not modelled.
                 self.emit(Op::Nothing);
@@ -128,26 +119,14 @@ impl Decoder<'_> {
             }
             M::CpAsync => self.copy_async(&mut m, o)?,
             M::CpAsyncCommitGroup => self.emit(Op::CopyCommit),
-            M::CpAsyncWaitGroup => {
-                let pending = self.constant_u32(o, 0)?;
-                self.emit(Op::CopyWait { pending });
-            }
-            M::CpAsyncWaitAll => {
-                self.emit(Op::CopyCommit);
-                self.emit(Op::CopyWait { pending: 0 });
-            }
+            M::CpAsyncWaitGroup | M::CpAsyncWaitAll => self.copy_async_wait(mnemonic, o)?,
 
             M::CpAsyncBulk | M::CpAsyncBulkTensor | M::CpReduceAsyncBulk | M::CpReduceAsyncBulkTensor => {
                 self.bulk_copy(mnemonic, &mut m, o)?;
             }
             M::CpAsyncBulkPrefetch | M::CpAsyncBulkPrefetchTensor => self.bulk_prefetch(&mut m),
             M::CpAsyncBulkCommitGroup => self.emit(Op::BulkCommit),
-            M::CpAsyncBulkWaitGroup => {
-                // `.read` lets the global writes be late, which nobody here could see.
-                m.take(Modifier::Read);
-                let pending = self.constant_u32(o, 0)?;
-                self.emit(Op::BulkWait { pending });
-            }
+            M::CpAsyncBulkWaitGroup => self.bulk_wait(&mut m, o)?,
             M::TensormapReplace => self.replace_in_tensor_map(&mut m, o)?,
             M::TensormapCpFenceproxy => self.copy_tensor_map(&mut m, o)?,
 
@@ -156,29 +135,14 @@ impl Decoder<'_> {
             M::Match => self.matching(&mut m, o)?,
             M::Redux => self.reduce(&mut m, o)?,
             M::Elect => self.elect(&mut m, o)?,
-            M::ActiveMask => {
-                m.take(Modifier::Type(PtxType::B32));
-                let d = self.word_out(o, 0)?;
-                self.emit(Op::ActiveMask { d });
-            }
+            M::ActiveMask => self.active_mask(&mut m, o)?,
 
             M::BarSync | M::BarrierSync => self.barrier(false, &mut m, o)?,
             M::BarArrive | M::BarrierArrive => self.barrier(true, &mut m, o)?,
             M::BarRed | M::BarrierRed => self.reducing_barrier(&mut m, o)?,
-            M::BarWarp => {
-                m.take(Modifier::Sync);
-                self.emit(Op::WarpSync);
-            }
-            M::BarrierClusterArrive => {
-                m.take(Modifier::Aligned);
-                m.take_any(&[Modifier::Release, Modifier::Relaxed]);
-                self.emit(Op::ClusterArrive);
-            }
-            M::BarrierClusterWait => {
-                m.take(Modifier::Aligned);
-                m.take(Modifier::Acquire);
-                self.emit(Op::ClusterWait);
-            }
+            M::BarWarp => self.warp_barrier(&mut m),
+            M::BarrierClusterArrive => self.cluster_arrive(&mut m),
+            M::BarrierClusterWait => self.cluster_wait(&mut m),
             M::Membar | M::Fence => self.fence(&mut m, o)?,
 
             M::MbarrierInit
@@ -208,23 +172,9 @@ impl Decoder<'_> {
             | M::Tcgen05FenceBeforeThreadSync
             | M::Tcgen05FenceAfterThreadSync => self.tensor_memory(mnemonic, &mut m, o)?,
 
-            M::Bra => {
-                m.take(Modifier::Uni);
-                let Some(Operand::Name(label)) = o.first() else { return Err(self.malformed("expected a label")) };
-                let label = self.label(label);
-                self.branch(label);
-            }
-            M::BrxIdx => {
-                m.take(Modifier::Uni);
-                self.branch_by_index(o, instruction.guard.is_some())?;
-            }
-            M::Ret => {
-                m.take(Modifier::Uni);
-                match self.inlined.last() {
-                    Some(id) => self.branch(return_label(*id)),
-                    None => self.emit(Op::Exit),
-                }
-            }
+            M::Bra => self.branch_to_label(&mut m, o)?,
+            M::BrxIdx => self.branch_by_index(&mut m, o, instruction.guard.is_some())?,
+            M::Ret => self.return_from_call(&mut m),
             M::Exit => self.emit(Op::Exit),
             M::Trap => self.emit(Op::Trap),
             M::Call => self.call(&mut m, o, instruction.guard.is_some())?,
@@ -234,14 +184,7 @@ impl Decoder<'_> {
             }
             // A grid begins when the one before it has ended.
             M::GridDepControlWait | M::GridDepControlLaunchDependents => self.emit(Op::Nothing),
-            M::SetMaxNReg => {
-                // Registers are not scarce here.
-                if m.take_any(&[Modifier::Inc, Modifier::Dec]).is_none() {
-                    return Err(self.unsupported_form());
-                }
-                m.take_all(&[Modifier::Sync, Modifier::Aligned, Modifier::Type(PtxType::U32)]);
-                self.emit(Op::Nothing);
-            }
+            M::SetMaxNReg => self.set_most_registers(&mut m)?,
 
             // `Carry` has them.
             M::AddC | M::SubC | M::MadC => {}

@@ -3,10 +3,15 @@
 use super::step::{LaneFailure, Step, at_lane};
 use crate::arithmetic::float;
 use crate::arithmetic::formats::{BF16, F16, Format, Rounding};
+use crate::decode::Decoder;
+use crate::decode::modifiers::Modifiers;
 use crate::instrument::Instrument;
-use crate::program::{AddressOperand, AtomicOp, AtomicType, Data, MemorySpace};
+use crate::program::{AddressOperand, AtomicOp, AtomicType, Data, Elements, MemorySpace, Op};
 use crate::state::access::{Access, Area, Place};
 use crate::state::warp::lanes_of;
+use warpbook_diagnostic::Result as Decoded;
+use warpbook_ptx::isa::{Mnemonic, Modifier};
+use warpbook_ptx::{Operand, PtxType};
 
 impl<I: Instrument> Step<'_, '_, I> {
     pub(crate) fn atomic(
@@ -124,4 +129,77 @@ impl AtomicType {
         };
         if less == want_max { a } else { old }
     }
+}
+
+impl Decoder<'_> {
+    /// `atom`, `red`.
+    pub(crate) fn atomic(&mut self, mnemonic: Mnemonic, m: &mut Modifiers<'_>, o: &[Operand]) -> Decoded<()> {
+        m.take(Modifier::NoFtz);
+        let ty = self.memory_type(m)?;
+        let op = m.take_map(|own| match own {
+            Modifier::Exch => Some(AtomicOp::Exchange),
+            Modifier::Cas => Some(AtomicOp::CompareAndSwap),
+            other => reduction(other),
+        });
+        let op = op.ok_or_else(|| self.malformed(format!("`{mnemonic}` has no operation")))?;
+        let exact =
+            matches!(op, AtomicOp::Exchange | AtomicOp::CompareAndSwap | AtomicOp::And | AtomicOp::Or | AtomicOp::Xor);
+        let element = match ty {
+            PtxType::S32 => AtomicType::S32,
+            PtxType::S64 => AtomicType::S64,
+            PtxType::F32 => AtomicType::F32,
+            PtxType::F64 => AtomicType::F64,
+            PtxType::F16 => AtomicType::F16,
+            PtxType::Bf16 => AtomicType::Bf16,
+            PtxType::F16x2 => AtomicType::F16x2,
+            PtxType::Bf16x2 => AtomicType::Bf16x2,
+            PtxType::B16 if op == AtomicOp::CompareAndSwap => AtomicType::B16,
+            _ if ty.size() == 8 => AtomicType::U64,
+            _ if ty.size() == 4 => AtomicType::U32,
+            _ => return Err(self.unsupported_form()),
+        };
+        let float = ty.is_float();
+        let allowed = match op {
+            AtomicOp::Add => true,
+            AtomicOp::Min | AtomicOp::Max => !matches!(element, AtomicType::F32 | AtomicType::F64),
+            AtomicOp::Increment | AtomicOp::Decrement => element == AtomicType::U32,
+            _ => exact && !float,
+        };
+        if !allowed {
+            return Err(self.unsupported_form());
+        }
+        let space = self.take_memory(m)?;
+        let returns = mnemonic == Mnemonic::Atom;
+        let first = usize::from(returns);
+        let sources = if op == AtomicOp::CompareAndSwap { 2 } else { 1 };
+        let o = self.arguments(o, first + 1 + sources)?;
+        let d: Elements = if returns { self.elements_out(&o[0], ty.size())? } else { Box::new([]) };
+        let (space, address) = self.address(o.get(first), space)?;
+        let a = self.elements_in(&o[first + 1], ty.size())?;
+        self.take_vector(m, a.len())?;
+        if !d.is_empty() && d.len() != a.len() || a.len() > 8 {
+            return Err(self.malformed("destination and source have different lengths"));
+        }
+        let b = match o.get(first + 2) {
+            Some(operand) if sources == 2 => Some(self.data(operand, ty.size())?),
+            _ => None,
+        };
+        self.emit(Op::Atomic { space, op, ty: element, d, address, a, b });
+        Ok(())
+    }
+}
+
+/// The operation of a reduction in memory: one of those of `atom` that take one value.
+pub(crate) fn reduction(modifier: Modifier) -> Option<AtomicOp> {
+    Some(match modifier {
+        Modifier::Add => AtomicOp::Add,
+        Modifier::Min => AtomicOp::Min,
+        Modifier::Max => AtomicOp::Max,
+        Modifier::And => AtomicOp::And,
+        Modifier::Or => AtomicOp::Or,
+        Modifier::Xor => AtomicOp::Xor,
+        Modifier::Inc => AtomicOp::Increment,
+        Modifier::Dec => AtomicOp::Decrement,
+        _ => return None,
+    })
 }

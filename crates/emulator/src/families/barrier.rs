@@ -1,10 +1,15 @@
 //! `bar` and `barrier`: threads of a block meet at one of its 16 barriers. PTX ISA 9.7.13.1.
 
+use crate::decode::Decoder;
+use crate::decode::modifiers::Modifiers;
 use crate::instrument::{BarrierMisuse, Instrument, Misuse, Object};
-use crate::program::{BarrierReduction, Slot};
+use crate::program::{BarrierReduction, Op, Slot};
 use crate::state::access::Issuer;
 use crate::state::block::{Block, Waiting};
 use crate::state::warp::State;
+use warpbook_diagnostic::Result;
+use warpbook_ptx::Operand;
+use warpbook_ptx::isa::Modifier;
 
 /// An arrival at a barrier, as the instruction says it.
 pub(crate) struct Arrival {
@@ -94,5 +99,53 @@ impl<I: Instrument> Block<I> {
                 None => {}
             }
         }
+    }
+}
+
+impl Decoder<'_> {
+    /// `bar.sync`, `bar.arrive` and their like of `barrier`.
+    pub(crate) fn barrier(&mut self, arrive: bool, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
+        m.take(Modifier::Aligned);
+        let id = self.word(o, 0)?;
+        let threads = if o.len() > 1 { Some(self.word(o, 1)?) } else { None };
+        self.emit(Op::Barrier { id, threads, arrive, reduction: None });
+        Ok(())
+    }
+
+    /// `bar.red`, `barrier.red`.
+    pub(crate) fn reducing_barrier(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
+        m.take(Modifier::Aligned);
+        m.take_type();
+        let (kind, d) = match m.take_any(&[Modifier::And, Modifier::Or, Modifier::Popc]) {
+            Some(Modifier::And) => (BarrierReduction::And, self.predicate_out(o, 0)?),
+            Some(Modifier::Or) => (BarrierReduction::Or, self.predicate_out(o, 0)?),
+            Some(_) => (BarrierReduction::Count, self.word_out(o, 0)?),
+            None => return Err(self.malformed("the reduction of a barrier has no operation")),
+        };
+        let id = self.word(o, 1)?;
+        let threads = if o.len() > 3 { Some(self.word(o, 2)?) } else { None };
+        let p = self.predicate(o, o.len() - 1)?;
+        self.emit(Op::Barrier { id, threads, arrive: false, reduction: Some((kind, d, p)) });
+        Ok(())
+    }
+
+    /// `bar.warp.sync`.
+    pub(crate) fn warp_barrier(&mut self, m: &mut Modifiers<'_>) {
+        m.take(Modifier::Sync);
+        self.emit(Op::WarpSync);
+    }
+
+    /// `barrier.cluster.arrive`.
+    pub(crate) fn cluster_arrive(&mut self, m: &mut Modifiers<'_>) {
+        m.take(Modifier::Aligned);
+        m.take_any(&[Modifier::Release, Modifier::Relaxed]);
+        self.emit(Op::ClusterArrive);
+    }
+
+    /// `barrier.cluster.wait`.
+    pub(crate) fn cluster_wait(&mut self, m: &mut Modifiers<'_>) {
+        m.take(Modifier::Aligned);
+        m.take(Modifier::Acquire);
+        self.emit(Op::ClusterWait);
     }
 }

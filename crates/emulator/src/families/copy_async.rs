@@ -1,13 +1,19 @@
 //! `cp.async`: copies from global to shared memory that land when they are waited for, no sooner.
 
 use super::step::{LaneFailure, Step, at_lane};
+use crate::decode::Decoder;
+use crate::decode::modifiers::Modifiers;
+use crate::decode::scope::file_of;
 use crate::fault::{Cause, Fault};
 use crate::instrument::{Instrument, Operation};
-use crate::program::{AddressOperand, MemorySpace, Slot, Word};
+use crate::program::{AddressOperand, File, MemorySpace, Op, Slot, Word};
 use crate::state::access::{Access, Area};
 use crate::state::address::resolve_generic;
 use crate::state::pending::PendingCopies;
 use crate::state::warp::{Warp, lanes_of};
+use warpbook_diagnostic::Result as Decoded;
+use warpbook_ptx::isa::{Mnemonic, Modifier};
+use warpbook_ptx::{Immediate, Operand};
 
 /// `cp.async.commit_group`
 pub(crate) fn commit_copies(warp: &mut Warp, active: u32) {
@@ -146,6 +152,45 @@ impl<I: Instrument> Step<'_, '_, I> {
         }
         let size = size as usize;
         self.block.memory.shared[at..at + size].copy_from_slice(&bytes[..size]);
+        Ok(())
+    }
+}
+
+impl Decoder<'_> {
+    /// `cp.async`.
+    pub(crate) fn copy_async(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Decoded<()> {
+        m.take_all(&[Modifier::Ca, Modifier::Cg, Modifier::Shared, Modifier::SharedCta, Modifier::Global]);
+        m.take_cache_level_hints();
+        let (_, shared) = self.address(o.first(), MemorySpace::Shared)?;
+        let (_, global) = self.address(o.get(1), MemorySpace::Global)?;
+        let size = self.constant_u32(o, 2)?;
+        if !matches!(size, 4 | 8 | 16) {
+            return Err(self.malformed("`cp.async` copies 4, 8 or 16 bytes"));
+        }
+        let (mut source_size, mut ignore) = (None, None);
+        match o.get(3) {
+            None => {}
+            Some(Operand::Immediate(Immediate::Integer(_))) => source_size = Some(self.word(o, 3)?),
+            Some(Operand::Name(name)) => match self.lookup(name).map(|(ty, _)| file_of(ty)) {
+                Some(Some(File::Predicate)) => ignore = Some(self.predicate(o, 3)?),
+                _ => source_size = Some(self.word(o, 3)?),
+            },
+            Some(Operand::Not(_)) => ignore = Some(self.predicate(o, 3)?),
+            Some(_) => return Err(self.malformed("operand 4 is the number of bytes to copy")),
+        }
+        self.emit(Op::CopyAsync { size, shared, global, source_size, ignore });
+        Ok(())
+    }
+
+    /// `cp.async.wait_group`, `cp.async.wait_all`.
+    pub(crate) fn copy_async_wait(&mut self, mnemonic: Mnemonic, o: &[Operand]) -> Decoded<()> {
+        if mnemonic == Mnemonic::CpAsyncWaitAll {
+            self.emit(Op::CopyCommit);
+            self.emit(Op::CopyWait { pending: 0 });
+            return Ok(());
+        }
+        let pending = self.constant_u32(o, 0)?;
+        self.emit(Op::CopyWait { pending });
         Ok(())
     }
 }

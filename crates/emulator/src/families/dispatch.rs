@@ -1,9 +1,10 @@
 //! From an operation to what carries it out.
 
-use super::collective::{all_or_none, reduce};
+use super::collective::execute::{all_or_none, reduce};
 use super::copy_async::commit_copies;
+use super::predicate::execute::combine_masks;
 use super::step::{LaneFailure, Step};
-use super::value::combine_masks;
+
 use crate::arithmetic::integer;
 use crate::fault::Fault;
 use crate::instrument::{Instrument, Object};

@@ -1,16 +1,19 @@
-//! Loads, stores, and matrix loads and stores, lane by lane.
+//! Loads and stores, lane by lane. PTX ISA 9.7.9.8, 9.7.9.11.
 
 // Lanes and rows are indices into several arrays at once.
 #![allow(clippy::needless_range_loop)]
 
 use super::step::{LaneFailure, Step, at_lane};
-use crate::fault::Fault;
+use crate::decode::Decoder;
+use crate::decode::modifiers::Modifiers;
 use crate::instrument::Instrument;
-use crate::program::{AddressOperand, Base, Data, MemorySpace};
+use crate::program::{AddressOperand, Base, Data, MemorySpace, Op};
 use crate::state::access::{Access, Area, Place};
 use crate::state::memory::Allocation;
 use crate::state::warp::lanes_of;
+use warpbook_diagnostic::Result as Decoded;
 use warpbook_gpu::u64_from_le;
+use warpbook_ptx::Operand;
 
 impl<'e, I: Instrument> Step<'_, 'e, I> {
     /// Reports that a lane reads.
@@ -157,79 +160,33 @@ impl<'e, I: Instrument> Step<'_, 'e, I> {
         }
         Ok(())
     }
+}
 
-    /// Row `lane` (or column, transposed) of matrix `m` comes from the address of lane 8·m + row.
-    pub(crate) fn load_matrix(
-        &mut self,
-        count: u32,
-        transpose: bool,
-        d: &[Data],
-        address: &AddressOperand,
-    ) -> Result<(), LaneFailure> {
-        let addresses = self.addresses(address);
-        let access = Access { space: MemorySpace::Shared, name: "read", size: 16 };
-        for (matrix, element) in d.iter().enumerate().take(count as usize) {
-            let mut rows = [[0u32; 4]; 8];
-            for (row, words) in rows.iter_mut().enumerate() {
-                let lane = 8 * matrix + row;
-                let address = addresses[lane];
-                let at = if address.is_multiple_of(16) {
-                    self.block.memory.shared(access, address)
-                } else {
-                    Err(Fault::Misaligned { address, size: 16 })
-                };
-                let at = at.map_err(at_lane(lane))?;
-                if self.is_watched() {
-                    self.note_read(&Place::Shared(at), 16, lane);
-                }
-                for (word, bytes) in words.iter_mut().zip(self.block.memory.shared[at..at + 16].as_chunks().0) {
-                    *word = u32::from_le_bytes(*bytes);
-                }
-            }
-            let Data::Word(slot) = element else { continue };
-            let mut value = [0; 32];
-            for row in 0..8 {
-                for pair in 0..4 {
-                    if transpose {
-                        // Rows 2·pair and 2·pair + 1 are the halves of a lane's word; here of two lanes, two columns.
-                        let (column, odd) = (row / 2, row % 2);
-                        let (low, high) = (rows[2 * pair][column], rows[2 * pair + 1][column]);
-                        value[4 * row + pair] =
-                            if odd == 0 { low & 0xffff | high << 16 } else { low >> 16 | high & 0xffff_0000 };
-                    } else {
-                        value[4 * row + pair] = rows[row][pair];
-                    }
-                }
-            }
-            self.set_word(*slot, &value);
-        }
+impl Decoder<'_> {
+    /// `ld`, `ldu`.
+    pub(crate) fn load(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Decoded<()> {
+        let ty = self.memory_type(m)?;
+        let space = self.take_memory(m)?;
+        let o = self.arguments(o, 2)?;
+        let d = self.elements_out(&o[0], ty.size())?;
+        self.take_vector(m, d.len())?;
+        let (space, address) = self.address(o.get(1), space)?;
+        self.emit(Op::Load { space, size: ty.size(), signed: ty.is_signed(), d, address });
         Ok(())
     }
 
-    pub(crate) fn store_matrix(
-        &mut self,
-        transpose: bool,
-        a: &[Data],
-        address: &AddressOperand,
-    ) -> Result<(), LaneFailure> {
-        let addresses = self.addresses(address);
-        let access = Access { space: MemorySpace::Shared, name: "write", size: 16 };
-        for (matrix, &element) in a.iter().enumerate() {
-            let Data::Word(slot) = element else { continue };
-            let fragment = *self.word(slot);
-            for row in 0..8 {
-                let lane = 8 * matrix + row;
-                let place = self.place(access, addresses[lane], lane)?;
-                for column in 0..8 {
-                    let (i, j) = if transpose { (column, row) } else { (row, column) };
-                    let value = fragment[4 * i + j / 2] >> (16 * (j % 2)) & 0xffff;
-                    if self.is_watched() {
-                        self.note_write(&place, 2 * column, 2, value.into(), lane);
-                    }
-                    self.block.memory.write(&place, 2 * column, 2, value.into());
-                }
-            }
+    /// `st`.
+    pub(crate) fn store(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Decoded<()> {
+        let ty = self.memory_type(m)?;
+        let space = self.take_memory(m)?;
+        let o = self.arguments(o, 2)?;
+        let a = self.elements_in(&o[1], ty.size())?;
+        self.take_vector(m, a.len())?;
+        let (space, address) = self.address(o.first(), space)?;
+        if space == MemorySpace::Param {
+            return Err(self.malformed("kernel parameters cannot be written"));
         }
+        self.emit(Op::Store { space, size: ty.size(), a, address });
         Ok(())
     }
 }

@@ -1,20 +1,30 @@
-//! The families of instructions: what each operation does, over the lanes of a warp.
+//! The families of instructions: how each is decoded, and what its operations do over the lanes of a warp.
+//!
+//! What is common to decoding stands in `crate::decode`; what is common to execution in [`step`], and [`dispatch`] leads
+//! from an operation to its family.
 
 mod address;
-mod atomic;
+pub(crate) mod atomic;
 pub(crate) mod barrier;
-pub(crate) mod bulk;
+mod bulk;
 mod collective;
-pub(crate) mod copy_async;
+mod convert;
+mod copy_async;
 mod dispatch;
-pub(crate) mod mbarrier;
+mod fence;
+mod float;
+mod hint;
+pub(crate) mod integer;
+mod matrix;
+mod mbarrier;
 mod memory;
 mod mma;
+mod mov;
 mod peer;
+pub(crate) mod predicate;
 mod print;
 pub(crate) mod step;
 mod system_call;
-pub(crate) mod tcgen05;
-pub(crate) mod tensor_memory;
-mod value;
-pub(crate) mod wgmma;
+mod tcgen05;
+mod tensor_map;
+mod wgmma;
