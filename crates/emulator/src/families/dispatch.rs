@@ -1,15 +1,12 @@
 //! From an operation to what carries it out.
 
-use super::collective::execute::{all_or_none, reduce};
 use super::copy_async::commit_copies;
 use super::predicate::execute::combine_masks;
 use super::step::{LaneFailure, Step};
 
-use crate::arithmetic::integer;
 use crate::fault::Fault;
 use crate::instrument::{Instrument, Object};
 use crate::program::Op;
-use crate::state::warp::lanes_of;
 
 impl<I: Instrument> Step<'_, '_, I> {
     pub(crate) fn execute(&mut self, op: &Op) -> Result<(), LaneFailure> {
@@ -70,39 +67,21 @@ impl<I: Instrument> Step<'_, '_, I> {
                 self.set_long(*d, &value);
             }
             Op::Convert { conversion, d, a } => self.convert(conversion, *d, *a),
-            Op::ConvertPair { conversion, width, d, a, b } => {
-                let (upper, lower) = (self.word(*a), self.word(*b));
-                let value = std::array::from_fn(|lane| {
-                    (conversion.apply(upper[lane].into()) << width | conversion.apply(lower[lane].into())) as u32
-                });
-                self.set_word(*d, &value);
-            }
+            Op::ConvertPair { conversion, width, d, a, b } => self.convert_pair(conversion, *width, *d, [*a, *b]),
             Op::UnpackPair { conversion, d, a } => self.unpack_pair(conversion, *d, *a),
             Op::Fma { format, rounding, packed, flags, d, a, b, c } => {
                 self.fma((*format, *rounding, *flags), *packed, *d, [*a, *b, *c]);
             }
             Op::ExtractField64 { signed, d, a, position, length } => {
-                let (a, p, n) = (self.long(*a), self.word(*position), self.word(*length));
-                let value = std::array::from_fn(|lane| integer::extract_long(a[lane], p[lane], n[lane], *signed));
-                self.set_long(*d, &value);
+                self.extract_field64(*signed, *d, *a, [*position, *length]);
             }
             Op::InsertField64 { d, field, base, position, length } => {
-                let (f, b, p, n) = (self.long(*field), self.long(*base), self.word(*position), self.word(*length));
-                let value = std::array::from_fn(|lane| integer::insert_long(f[lane], b[lane], p[lane], n[lane]));
-                self.set_long(*d, &value);
+                self.insert_field64(*d, *field, *base, [*position, *length]);
             }
             Op::InsertField32 { d, field, base, position, length } => {
-                let (f, b, p, n) = (self.word(*field), self.word(*base), self.word(*position), self.word(*length));
-                let value = std::array::from_fn(|lane| {
-                    integer::insert(f[lane].into(), b[lane].into(), p[lane], n[lane], 32) as u32
-                });
-                self.set_word(*d, &value);
+                self.insert_field32(*d, *field, *base, [*position, *length]);
             }
-            Op::Logic3 { d, a, b, c, table } => {
-                let (a, b, c) = (self.word(*a), self.word(*b), self.word(*c));
-                let value = std::array::from_fn(|lane| integer::logic3(a[lane], b[lane], c[lane], *table));
-                self.set_word(*d, &value);
-            }
+            Op::Logic3 { d, a, b, c, table } => self.logic3(*d, [*a, *b, *c], *table),
             Op::Compare32 { f, d, complement, a, b, combine } => {
                 let mask = f(self.word(*a), self.word(*b));
                 self.compare(mask, *d, *complement, *combine);
@@ -111,89 +90,27 @@ impl<I: Instrument> Step<'_, '_, I> {
                 let mask = f(self.long(*a), self.long(*b));
                 self.compare(mask, *d, *complement, *combine);
             }
-            Op::SetByComparison { f, d, a, b, ones } => {
-                let mask = f(self.word(*a), self.word(*b));
-                let value = std::array::from_fn(|lane| if mask >> lane & 1 != 0 { *ones } else { 0 });
-                self.set_word(*d, &value);
-            }
+            Op::SetByComparison { f, d, a, b, ones } => self.set_by_comparison(*f, *d, [*a, *b], *ones),
             Op::Test { f, d, a } => {
                 let mask = f(self.word(*a));
                 self.set_predicate(*d, mask);
             }
-            Op::Select32 { d, a, b, p } => {
-                let (a, b, p) = (self.word(*a), self.word(*b), self.warp.predicates[*p as usize]);
-                let value = std::array::from_fn(|lane| if p >> lane & 1 != 0 { a[lane] } else { b[lane] });
-                self.set_word(*d, &value);
-            }
-            Op::Select64 { d, a, b, p } => {
-                let (a, b, p) = (self.long(*a), self.long(*b), self.warp.predicates[*p as usize]);
-                let value = std::array::from_fn(|lane| if p >> lane & 1 != 0 { a[lane] } else { b[lane] });
-                self.set_long(*d, &value);
-            }
+            Op::Select32 { d, a, b, p } => self.select32(*d, [*a, *b], *p),
+            Op::Select64 { d, a, b, p } => self.select64(*d, [*a, *b], *p),
             Op::PredicateLogic { logic, d, a, b } => {
                 let (a, b) = (self.warp.predicates[*a as usize], self.warp.predicates[*b as usize]);
                 self.set_predicate(*d, combine_masks(*logic, a, b));
             }
             Op::PredicateNot { d, a } => self.set_predicate(*d, !self.warp.predicates[*a as usize]),
             Op::PredicateMove { d, a } => self.set_predicate(*d, self.warp.predicates[*a as usize]),
-            Op::PackWords { d, low, high } => {
-                let (low, high) = (self.word(*low), self.word(*high));
-                let value = std::array::from_fn(|lane| u64::from(high[lane]) << 32 | u64::from(low[lane]));
-                self.set_long(*d, &value);
-            }
-            Op::UnpackLong { low, high, a } => {
-                let a = *self.long(*a);
-                if let Some(low) = low {
-                    self.set_word(*low, &a.map(|value| value as u32));
-                }
-                if let Some(high) = high {
-                    self.set_word(*high, &a.map(|value| (value >> 32) as u32));
-                }
-            }
-            Op::PackHalves { d, low, high } => {
-                let (low, high) = (self.word(*low), self.word(*high));
-                let value = std::array::from_fn(|lane| high[lane] << 16 | low[lane] & 0xffff);
-                self.set_word(*d, &value);
-            }
-            Op::UnpackHalves { low, high, a } => {
-                let a = *self.word(*a);
-                if let Some(low) = low {
-                    self.set_word(*low, &a.map(|value| value & 0xffff));
-                }
-                if let Some(high) = high {
-                    self.set_word(*high, &a.map(|value| value >> 16));
-                }
-            }
-            Op::PackBytes { d, bytes } => {
-                let parts = bytes.map(|slot| self.word(slot));
-                let value = std::array::from_fn(|lane| {
-                    (0..4).fold(0, |value, index| value | (parts[index][lane] & 0xff) << (8 * index))
-                });
-                self.set_word(*d, &value);
-            }
-            Op::UnpackBytes { d, a } => {
-                let a = *self.word(*a);
-                for (index, slot) in d.iter().enumerate() {
-                    if let Some(slot) = slot {
-                        self.set_word(*slot, &a.map(|value| value >> (8 * index) & 0xff));
-                    }
-                }
-            }
-            Op::PackQuarters { d, parts } => {
-                let parts = parts.map(|slot| self.word(slot));
-                let value = std::array::from_fn(|lane| {
-                    (0..4).fold(0, |value, index| value | u64::from(parts[index][lane] & 0xffff) << (16 * index))
-                });
-                self.set_long(*d, &value);
-            }
-            Op::UnpackQuarters { d, a } => {
-                let a = *self.long(*a);
-                for (index, slot) in d.iter().enumerate() {
-                    if let Some(slot) = slot {
-                        self.set_word(*slot, &a.map(|value| (value >> (16 * index)) as u32 & 0xffff));
-                    }
-                }
-            }
+            Op::PackWords { d, low, high } => self.pack_words(*d, [*low, *high]),
+            Op::UnpackLong { low, high, a } => self.unpack_long([*low, *high], *a),
+            Op::PackHalves { d, low, high } => self.pack_halves(*d, [*low, *high]),
+            Op::UnpackHalves { low, high, a } => self.unpack_halves([*low, *high], *a),
+            Op::PackBytes { d, bytes } => self.pack_bytes(*d, *bytes),
+            Op::UnpackBytes { d, a } => self.unpack_bytes(d, *a),
+            Op::PackQuarters { d, parts } => self.pack_quarters(*d, *parts),
+            Op::UnpackQuarters { d, a } => self.unpack_quarters(d, *a),
             Op::Load { space, size, signed, d, address } => return self.load(*space, *size, *signed, d, address),
             Op::Store { space, size, a, address } => return self.store(*space, *size, a, address),
             Op::Atomic { space, op, ty, d, address, a, b } => {
@@ -255,43 +172,21 @@ impl<I: Instrument> Step<'_, '_, I> {
             Op::SmallMma(mma) => self.small_mma(mma),
             Op::MmaF64 { d, a, b, c } => self.mma_f64(*d, *a, *b, *c),
             Op::Shuffle { mode, d, in_range, a, b, c } => self.shuffle(*mode, *d, *in_range, *a, *b, *c),
-            Op::VoteAll { d, p } => {
-                let holds = self.warp.predicates[*p as usize] & self.active == self.active;
-                self.set_predicate(*d, all_or_none(holds));
-            }
-            Op::VoteAny { d, p } => {
-                let holds = self.warp.predicates[*p as usize] & self.active != 0;
-                self.set_predicate(*d, all_or_none(holds));
-            }
-            Op::VoteUniform { d, p } => {
-                let holds = self.warp.predicates[*p as usize] & self.active;
-                self.set_predicate(*d, all_or_none(holds == 0 || holds == self.active));
-            }
-            Op::Ballot { d, p } => {
-                let ballot = self.warp.predicates[*p as usize] & self.active;
-                self.set_word(*d, &[ballot; 32]);
-            }
+            Op::VoteAll { d, p } => self.vote_all(*d, *p),
+            Op::VoteAny { d, p } => self.vote_any(*d, *p),
+            Op::VoteUniform { d, p } => self.vote_uniform(*d, *p),
+            Op::Ballot { d, p } => self.ballot(*d, *p),
             Op::ActiveMask { d } => self.set_word(*d, &[self.active; 32]),
             Op::MatchAny { d, a } => self.match_any(*d, *a),
             Op::MatchAll { d, p, a } => self.match_all(*d, *p, *a),
-            Op::Reduce { op, d, a } => {
-                let a = self.word(*a);
-                let result = lanes_of(self.active).map(|lane| a[lane]).reduce(|x, y| reduce(*op, x, y)).unwrap_or(0);
-                self.set_word(*d, &[result; 32]);
-            }
+            Op::Reduce { op, d, a } => self.reduce(*op, *d, *a),
             Op::Elect { d, p } => self.elect(*d, *p),
             Op::ToGeneric { space, d, a } => self.enter_window(*space, *d, *a),
             Op::FromGeneric { space, d, a } => self.leave_window(*space, *d, *a),
             Op::IsSpace { space, d, a } => self.is_space(*space, *d, *a),
             Op::MapAddress { d, a, rank } => self.map_address(*d, *a, *rank),
             Op::RankOf { d, a } => self.rank_of(*d, *a),
-            // A clock that only counts this warp's instructions: the same from run to run.
-            Op::Clock { d } => {
-                let now = self.warp.executed;
-                for lane in lanes_of(self.active) {
-                    self.set_lane(*d, lane, now);
-                }
-            }
+            Op::Clock { d } => self.clock(*d),
             Op::Trap => return Err((Fault::Trap.into(), self.active.trailing_zeros())),
             Op::Print { d, format, arguments } => return self.print(*d, *format, *arguments),
             Op::Assert { parameters } => return self.assert(*parameters),

@@ -1,9 +1,12 @@
 //! `mov`: between registers, and packing and unpacking of several into one.
 
+use super::step::Step;
 use crate::decode::Decoder;
 use crate::decode::modifiers::Modifiers;
+use crate::instrument::Instrument;
 use crate::lanes::lanes;
 use crate::program::{Data, Long, Op, Slot, Word};
+use crate::state::warp::lanes_of;
 use warpbook_diagnostic::Result;
 use warpbook_ptx::{Operand, PtxType};
 
@@ -117,5 +120,97 @@ impl Decoder<'_> {
             }
         }
         Ok(())
+    }
+}
+
+impl<I: Instrument> Step<'_, '_, I> {
+    /// Two words to a long.
+    #[inline(always)]
+    pub(crate) fn pack_words(&mut self, d: Slot, [low, high]: [Slot; 2]) {
+        let (low, high) = (self.word(low), self.word(high));
+        let value = std::array::from_fn(|lane| u64::from(high[lane]) << 32 | u64::from(low[lane]));
+        self.set_long(d, &value);
+    }
+
+    /// A long to two words.
+    #[inline(always)]
+    pub(crate) fn unpack_long(&mut self, [low, high]: [Option<Slot>; 2], a: Slot) {
+        let a = *self.long(a);
+        if let Some(low) = low {
+            self.set_word(low, &a.map(|value| value as u32));
+        }
+        if let Some(high) = high {
+            self.set_word(high, &a.map(|value| (value >> 32) as u32));
+        }
+    }
+
+    /// Two values of 16 bits to a word.
+    #[inline(always)]
+    pub(crate) fn pack_halves(&mut self, d: Slot, [low, high]: [Slot; 2]) {
+        let (low, high) = (self.word(low), self.word(high));
+        let value = std::array::from_fn(|lane| high[lane] << 16 | low[lane] & 0xffff);
+        self.set_word(d, &value);
+    }
+
+    /// A word to two values of 16 bits.
+    #[inline(always)]
+    pub(crate) fn unpack_halves(&mut self, [low, high]: [Option<Slot>; 2], a: Slot) {
+        let a = *self.word(a);
+        if let Some(low) = low {
+            self.set_word(low, &a.map(|value| value & 0xffff));
+        }
+        if let Some(high) = high {
+            self.set_word(high, &a.map(|value| value >> 16));
+        }
+    }
+
+    /// Four bytes to a word.
+    #[inline(always)]
+    pub(crate) fn pack_bytes(&mut self, d: Slot, bytes: [Slot; 4]) {
+        let parts = bytes.map(|slot| self.word(slot));
+        let value = std::array::from_fn(|lane| {
+            (0..4).fold(0, |value, index| value | (parts[index][lane] & 0xff) << (8 * index))
+        });
+        self.set_word(d, &value);
+    }
+
+    /// A word to four bytes.
+    #[inline(always)]
+    pub(crate) fn unpack_bytes(&mut self, d: &[Option<Slot>; 4], a: Slot) {
+        let a = *self.word(a);
+        for (index, slot) in d.iter().enumerate() {
+            if let Some(slot) = slot {
+                self.set_word(*slot, &a.map(|value| value >> (8 * index) & 0xff));
+            }
+        }
+    }
+
+    /// Four values of 16 bits to a long.
+    #[inline(always)]
+    pub(crate) fn pack_quarters(&mut self, d: Slot, parts: [Slot; 4]) {
+        let parts = parts.map(|slot| self.word(slot));
+        let value = std::array::from_fn(|lane| {
+            (0..4).fold(0, |value, index| value | u64::from(parts[index][lane] & 0xffff) << (16 * index))
+        });
+        self.set_long(d, &value);
+    }
+
+    /// A long to four values of 16 bits.
+    #[inline(always)]
+    pub(crate) fn unpack_quarters(&mut self, d: &[Option<Slot>; 4], a: Slot) {
+        let a = *self.long(a);
+        for (index, slot) in d.iter().enumerate() {
+            if let Some(slot) = slot {
+                self.set_word(*slot, &a.map(|value| (value >> (16 * index)) as u32 & 0xffff));
+            }
+        }
+    }
+
+    /// A clock that only counts this warp's instructions: the same from run to run.
+    pub(crate) fn clock(&mut self, d: Data) {
+        let now = self.warp.executed;
+        for lane in lanes_of(self.active) {
+            self.set_lane(d, lane, now);
+        }
     }
 }

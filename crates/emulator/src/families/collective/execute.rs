@@ -23,6 +23,42 @@ impl<I: Instrument> Step<'_, '_, I> {
         }
     }
 
+    /// `vote.all`
+    #[inline(always)]
+    pub(crate) fn vote_all(&mut self, d: Slot, p: Slot) {
+        let holds = self.warp.predicates[p as usize] & self.active == self.active;
+        self.set_predicate(d, all_or_none(holds));
+    }
+
+    /// `vote.any`
+    #[inline(always)]
+    pub(crate) fn vote_any(&mut self, d: Slot, p: Slot) {
+        let holds = self.warp.predicates[p as usize] & self.active != 0;
+        self.set_predicate(d, all_or_none(holds));
+    }
+
+    /// `vote.uni`
+    #[inline(always)]
+    pub(crate) fn vote_uniform(&mut self, d: Slot, p: Slot) {
+        let holds = self.warp.predicates[p as usize] & self.active;
+        self.set_predicate(d, all_or_none(holds == 0 || holds == self.active));
+    }
+
+    /// `vote.ballot`
+    #[inline(always)]
+    pub(crate) fn ballot(&mut self, d: Slot, p: Slot) {
+        let ballot = self.warp.predicates[p as usize] & self.active;
+        self.set_word(d, &[ballot; 32]);
+    }
+
+    /// `redux.sync`
+    #[inline(always)]
+    pub(crate) fn reduce(&mut self, op: Reduction, d: Slot, a: Slot) {
+        let a = self.word(a);
+        let result = lanes_of(self.active).map(|lane| a[lane]).reduce(|x, y| combine(op, x, y)).unwrap_or(0);
+        self.set_word(d, &[result; 32]);
+    }
+
     pub(crate) fn match_any(&mut self, d: Slot, a: Data) {
         let values: Long = std::array::from_fn(|lane| self.value(a, lane));
         let value = std::array::from_fn(|lane| {
@@ -52,11 +88,11 @@ impl<I: Instrument> Step<'_, '_, I> {
     }
 }
 
-pub(crate) fn all_or_none(holds: bool) -> u32 {
+fn all_or_none(holds: bool) -> u32 {
     if holds { u32::MAX } else { 0 }
 }
 
-pub(crate) fn reduce(op: Reduction, a: u32, b: u32) -> u32 {
+fn combine(op: Reduction, a: u32, b: u32) -> u32 {
     match op {
         Reduction::Add => a.wrapping_add(b),
         Reduction::MinSigned => (a as i32).min(b as i32) as u32,

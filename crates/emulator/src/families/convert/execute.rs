@@ -19,6 +19,16 @@ impl<I: Instrument> Step<'_, '_, I> {
         }
     }
 
+    /// Two values to the halves of a register, `width` bits each.
+    #[inline(always)]
+    pub(crate) fn convert_pair(&mut self, conversion: &Conversion, width: u32, d: Slot, [a, b]: [Slot; 2]) {
+        let (upper, lower) = (self.word(a), self.word(b));
+        let value = std::array::from_fn(|lane| {
+            (conversion.apply(upper[lane].into()) << width | conversion.apply(lower[lane].into())) as u32
+        });
+        self.set_word(d, &value);
+    }
+
     pub(crate) fn unpack_pair(&mut self, conversion: &Conversion, d: Slot, a: Slot) {
         let (from, to) = (conversion.from.size() * 8, conversion.to.size() * 8);
         let pairs = self.word(a);

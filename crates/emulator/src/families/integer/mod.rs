@@ -3,4 +3,5 @@
 mod arithmetic;
 mod bits;
 pub(crate) mod carry;
+mod execute;
 mod lanes;
