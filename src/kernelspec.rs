@@ -59,8 +59,8 @@ impl Place {
 pub fn install(place: &Place, name: &str, executable: &Path) -> Result<PathBuf> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     if name.is_empty() || !name.chars().all(allowed) {
-        return Err(Diagnostic::error("kernelspec-name", format!("`{name}` is no name for a kernel"))
-            .note("letters, digits, `.`, `_` and `-` make a kernel's name"));
+        return Err(Diagnostic::error("kernelspec-name", format!("`{name}` cannot be the name of a kernel"))
+            .note("a kernel's name has letters, digits, `.`, `_` and `-`"));
     }
     let directory = place.data_directory()?.join("kernels").join(name.to_ascii_lowercase());
     let kernel_json = kernel_json(executable)?;

@@ -22,31 +22,31 @@ struct Cli {
 enum Command {
     /// Serves one Jupyter session; Jupyter itself calls this.
     Kernel {
-        /// Where Jupyter wrote the ports and the key.
+        /// Path of the connection file, in which Jupyter writes the ports and the key.
         #[arg(long, short = 'f', value_name = "FILE")]
         connection_file: PathBuf,
     },
     Run(cli::run::Run),
     Lab(cli::lab::Lab),
-    /// Says what this machine has, what is missing, and what to do about it.
+    /// Checks this machine: lists what is installed, what is missing, and how to get it.
     Doctor,
-    /// Tells Jupyter about the kernel.
+    /// Installs the kernel into a Jupyter that is already on this machine.
     Install(Install),
     RustCells(cli::rust_cells::RustCells),
 }
 
 #[derive(Args)]
 struct Install {
-    /// For this user (the default).
+    /// Install for this user (the default).
     #[arg(long = "user", group = "place")]
     _user: bool,
-    /// In the active virtual or conda environment.
+    /// Install into the active virtual or conda environment.
     #[arg(long, group = "place")]
     sys_prefix: bool,
-    /// Under share/jupyter of this directory.
+    /// Install under share/jupyter of this directory.
     #[arg(long, group = "place", value_name = "DIRECTORY")]
     prefix: Option<PathBuf>,
-    /// The kernel's name, which notebooks refer to.
+    /// Name of the kernel, by which notebooks refer to it.
     #[arg(long, default_value = kernelspec::NAME)]
     name: String,
 }

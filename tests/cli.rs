@@ -114,7 +114,7 @@ fn what_is_no_notebook_is_refused() {
     fs::write(&book, "{").expect("written");
     let output = run(&book, &[]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(text(&output.stderr).contains("is no notebook"), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("is not a notebook"), "{}", text(&output.stderr));
 }
 
 #[test]

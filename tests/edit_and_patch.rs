@@ -56,7 +56,7 @@ fn mistakes_are_shown_where_they_are() {
             ("%edit ptxx", "did you mean `ptx`?"),
             ("%edit ptx bmp", "did you mean `bump`?"),
             ("%edit ptx bump --version 7", "it has: 1"),
-            ("%edit ptx bump more", "no use for `more`"),
+            ("%edit ptx bump more", "does not take `more`"),
             ("%edit ttgir", "it has: ptx"),
             ("%%patch cubin\nx → y", "no text to patch"),
         ],

@@ -74,7 +74,7 @@ fn output(program: impl AsRef<Path>, arguments: &[&str]) -> io::Result<String> {
         return Ok(String::from_utf8_lossy(&done.stdout).trim().to_owned());
     }
     let said = String::from_utf8_lossy(&done.stderr);
-    Err(io::Error::other(said.trim().lines().last().unwrap_or("it failed and said nothing").to_owned()))
+    Err(io::Error::other(said.trim().lines().last().unwrap_or("it failed without a message").to_owned()))
 }
 
 fn which(program: &str) -> Option<PathBuf> {

@@ -37,7 +37,7 @@ pub fn become_command(mut command: Command, name: &str) -> Diagnostic {
     let error = command.exec();
     Diagnostic::error("jupyter-start", format!("{name} does not start"))
         .note(error.to_string())
-        .help("`warpbook doctor` says what is missing")
+        .help("`warpbook doctor` shows what is missing")
 }
 
 /// One directory per program, so that two versions do not start each other's kernels.

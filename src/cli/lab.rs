@@ -10,7 +10,7 @@ use super::jupyter;
 /// Opens JupyterLab with the kernel installed.
 #[derive(Args)]
 pub struct Lab {
-    /// What JupyterLab itself takes: a notebook, a directory, `--no-browser`, `--port 8888`, …
+    /// Arguments for JupyterLab itself: a notebook, a directory, `--no-browser`, `--port 8888`, …
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
     arguments: Vec<OsString>,
 }

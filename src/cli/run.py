@@ -86,7 +86,7 @@ def main():
     try:
         notebook = nbformat.read(source, as_version=4)
     except Exception as error:  # nbformat raises whatever its parser raises
-        fail(f"error: {source} is no notebook\n  = note: {error}")
+        fail(f"error: {source} is not a notebook\n  = note: {error}")
         return 2
     if job["set"]:
         insert_parameters(notebook, job["set"])

@@ -16,16 +16,16 @@ const SCRIPT: &str = include_str!("run.py");
 pub struct Run {
     /// Path of the notebook to run.
     notebook: PathBuf,
-    /// Where the executed notebook goes [default: NOTEBOOK.executed.ipynb beside it].
+    /// File to write the executed notebook to [default: NOTEBOOK.executed.ipynb beside it].
     #[arg(long, short, value_name = "FILE", conflicts_with = "inplace")]
     output: Option<PathBuf>,
     /// Write the outputs into the notebook itself.
     #[arg(long)]
     inplace: bool,
-    /// The longest that one cell may take, in seconds.
+    /// Time limit of one cell, in seconds.
     #[arg(long, value_name = "SECONDS")]
     timeout: Option<u32>,
-    /// Sets a scalar before the first cell, or behind the cell tagged `parameters`.
+    /// Set a scalar before the first cell, or after the cell tagged `parameters`.
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = setting)]
     settings: Vec<String>,
 }

@@ -132,7 +132,7 @@ impl Parser {
 
     /// An error unless everything is read.
     pub fn end(&self) -> Result<()> {
-        if self.at_end() { Ok(()) } else { Err(self.unexpected("the end of this")) }
+        if self.at_end() { Ok(()) } else { Err(self.unexpected("the end of the expression")) }
     }
 
     /// The place of what comes next.
@@ -144,7 +144,7 @@ impl Parser {
     pub fn unexpected(&self, expected: &str) -> Diagnostic {
         let mut diagnostic = error(&format!("expected {expected}"), self.span());
         let found = match self.peek() {
-            Token::End => "it ends here".to_owned(),
+            Token::End => "the expression ends here".to_owned(),
             Token::Name(name) => format!("found `{name}`"),
             Token::Int(value) => format!("found `{value}`"),
             Token::Float(value) => format!("found `{value}`"),
@@ -565,7 +565,7 @@ mod tests {
             ("k[1](12ab)", "this is neither a number nor a name", "12a"),
             ("k[1](99999999999999999999)", "this number does not fit 64 bits", "99999999999999999999"),
             ("k[1](?)", "this character means nothing here", "?"),
-            ("k[1](a) trailing", "expected the end of this", "trailing"),
+            ("k[1](a) trailing", "expected the end of the expression", "trailing"),
         ] {
             let error = parse_launch(text, 0..text.len()).expect_err(text);
             assert_eq!(error.message, message, "{text}");

@@ -140,7 +140,7 @@ pub fn evaluate(expression: &Expr, scope: &dyn Scope) -> Result<Scalar> {
                 None if scope.name(name).is_none() => Err(unknown_name(name, &base.span, scope)),
                 None => fail(format!("`{name}` has no attribute `{member}` that is a scalar")),
             },
-            _ => fail(format!("`.{member}` is no scalar")),
+            _ => fail(format!("`.{member}` is not a scalar")),
         },
         ExprKind::Subscript(base, subscripts) => {
             let base = evaluate(base, scope)?;
@@ -175,7 +175,7 @@ pub fn evaluate(expression: &Expr, scope: &dyn Scope) -> Result<Scalar> {
                     }
                     ExprKind::Name(name) => scope
                         .member(name, member, Some(&values))
-                        .ok_or_else(|| at(&expression.span, format!("`{name}.{member}(…)` is no scalar"))),
+                        .ok_or_else(|| at(&expression.span, format!("`{name}.{member}(…)` is not a scalar"))),
                     _ => fail("this cannot be called".into()),
                 },
                 _ => fail("this cannot be called".into()),
@@ -307,7 +307,7 @@ fn integers(op: BinaryOp, a: i64, b: i64) -> Result<Scalar, String> {
         Op::Greater => Ok(Scalar::Bool(a > b)),
         Op::GreaterEqual => Ok(Scalar::Bool(a >= b)),
         Op::MatrixMultiply => Err("`@` multiplies matrices, not numbers".into()),
-        Op::Equal | Op::NotEqual | Op::And | Op::Or => Err("this operator is no arithmetic".into()),
+        Op::Equal | Op::NotEqual | Op::And | Op::Or => Err("this operator does not compute a number".into()),
     }
 }
 

@@ -12,9 +12,9 @@ pub enum FileError {
     /// The file holds several arrays, and none or an unknown one was asked for.
     #[error("{}", match asked { Some(name) => format!("it has no array `{name}`"), None => "it holds several arrays".to_owned() })]
     WhichArray {
-        /// What was asked for.
+        /// Name of the array that was requested, if one was.
         asked: Option<String>,
-        /// What it holds.
+        /// Names of the arrays in the file.
         names: Vec<String>,
     },
     /// The name ends on none of the known formats.

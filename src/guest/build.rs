@@ -100,10 +100,10 @@ impl<'a> Progress<'a> {
     }
 }
 
-/// What cargo is doing.
+/// The step of the build that cargo has reported last.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 enum Step {
-    /// Nothing that it has reported yet.
+    /// No report yet.
     #[default]
     Starting,
     /// Something before the build: waiting for another cargo, downloading.
@@ -230,8 +230,8 @@ fn build_failed(errors: &str) -> Diagnostic {
             diagnostic.help("install a C compiler to link with (Debian, Ubuntu: apt install gcc libc6-dev)")
         } else {
             diagnostic.help(
-                "`warpbook rust-cells install` builds it again from a terminal; `warpbook doctor` says what is missing",
-            )
+            "`warpbook rust-cells install` builds it again from a terminal; `warpbook doctor` shows what is missing",
+        )
         };
     diagnostic.help("magics (`%…`, `%%…`) work without it")
 }
@@ -283,7 +283,7 @@ mod tests {
 
     use crate::frontend::{InputError, Stream};
 
-    /// Keeps what was displayed.
+    /// Collects the outputs that were displayed.
     #[derive(Default)]
     struct Displayed(Mutex<Vec<String>>);
 

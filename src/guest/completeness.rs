@@ -14,7 +14,7 @@ pub enum Completeness {
     Invalid,
 }
 
-/// Judges a cell of Rust.
+/// Decides if a cell of Rust is complete, incomplete or invalid.
 pub fn completeness(code: &str) -> Completeness {
     let mut chars = code.chars().peekable();
     let mut open = Vec::new();

@@ -21,7 +21,7 @@ pub fn diagnostic(failure: &Failure, cell: &Source) -> Diagnostic {
         Failure::Message { message } => from_text("rust", message),
         Failure::Start { message } => from_text("rust-start", message)
             .note("the evaluator of Rust cells did not start")
-            .help("`warpbook doctor` says what Rust cells need: cargo, rustc and a linker"),
+            .help("`warpbook doctor` shows what Rust cells need: cargo, rustc and a linker"),
     }
 }
 

@@ -32,12 +32,12 @@ pub enum StartError {
     #[error("{0}")]
     Io(#[from] io::Error),
     /// The program is a host, but of another version of the protocol.
-    #[error("it speaks version {found} of the protocol, and this Warpbook version {}", protocol::VERSION)]
+    #[error("it uses version {found} of the protocol, but this Warpbook needs version {}", protocol::VERSION)]
     OtherProtocol {
-        /// The version that the program speaks.
+        /// The version of the protocol that the program uses.
         found: u32,
     },
-    /// The program is something else.
+    /// The program is not a host of Rust cells.
     #[error("it does not answer as warpbook-rust-host does")]
     NotAHost,
 }
@@ -85,7 +85,7 @@ impl Host {
         }
     }
 
-    /// Sends a request.
+    /// Sends a request to the host.
     pub fn send(&mut self, request: &Request) -> io::Result<()> {
         let mut line = serde_json::to_vec(request)?;
         line.push(b'\n');

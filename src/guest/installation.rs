@@ -21,7 +21,7 @@ use super::host::{Host, StartError};
 use super::tools::require_tools;
 use crate::frontend::Frontend;
 
-/// The host's file name.
+/// File name of the host's executable.
 const PROGRAM: &str = "warpbook-rust-host";
 /// The environment variable that names a host's program. Where it is set, no other place is looked at.
 const VARIABLE: &str = "WARPBOOK_RUST_HOST";
@@ -61,7 +61,7 @@ fn candidates(executable: Option<&Path>) -> Vec<PathBuf> {
     [beside, installed().ok()].into_iter().flatten().filter(|program| program.is_file()).collect()
 }
 
-/// The program that `WARPBOOK_RUST_HOST` names.
+/// The executable that `WARPBOOK_RUST_HOST` names.
 fn chosen() -> Option<PathBuf> {
     env::var_os(VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from)
 }

@@ -74,8 +74,10 @@ fn check_constants(binding: &Binding, arguments: &Arguments) -> Result<()> {
             _ => continue,
         };
         if text != *compiled {
-            let error =
-                Diagnostic::error("compiled-constant", format!("the code has {compiled} for `{name}`, not {text}"));
+            let error = Diagnostic::error(
+                "compiled-constant",
+                format!("the code was compiled with {compiled} for `{name}`, not {text}"),
+            );
             let note = format!("`{name}` became a constant when this version was compiled from Python");
             return Err(error.at(span.clone(), "").note(note).help("compile it again from `%%triton`"));
         }

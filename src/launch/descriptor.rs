@@ -26,7 +26,7 @@ pub fn evaluate_tma(expression: &Expr, workspace: &Workspace, constants: &[(Stri
     let [tensor, block] = args.as_slice() else {
         return Err(fail(&expression.span, "`tma` takes a buffer and the extents of a block"));
     };
-    let Some(view) = resolve_view(tensor, workspace)? else { return Err(fail(&tensor.span, "this is no buffer")) };
+    let Some(view) = resolve_view(tensor, workspace)? else { return Err(fail(&tensor.span, "this is not a buffer")) };
     let scope = HeaderScope { workspace, constants };
     let Scalar::Tuple(extents) = evaluate(block, &scope)? else {
         return Err(fail(&block.span, "the extents of a block are a list"));

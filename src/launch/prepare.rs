@@ -98,7 +98,7 @@ fn refuse_emulation(plan: &LaunchPlan, device: &dyn Device) -> Result<()> {
     if plan.how.emulation == Emulation::default() || device.is_emulated() {
         return Ok(());
     }
-    let error = Diagnostic::error("needs-emulator", "checks and seeds are the emulator's");
+    let error = Diagnostic::error("needs-emulator", "only the emulator has checks and seeds");
     let error = error.at(plan.header().call_span.clone(), "");
     Err(error.help("`%sanitize` runs the last launch there, or `%device emu`"))
 }

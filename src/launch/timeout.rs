@@ -31,7 +31,8 @@ pub fn limited<T>(limit: Option<Duration>, cancel: &Cancel, work: impl FnOnce(&C
     match outcome {
         Err(error) if error.is_interrupted() && expired && !cancel.is_cancelled() => {
             let message = format!("the launch had not ended after {} s (`--timeout`)", limit.as_secs_f64());
-            Err(Diagnostic::error(code::TIMEOUT, message).help("an endless loop, or a wait that nobody ends"))
+            Err(Diagnostic::error(code::TIMEOUT, message)
+                .help("the kernel may be in an endless loop, or in a wait that never ends"))
         }
         outcome => outcome,
     }

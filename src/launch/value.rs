@@ -149,7 +149,7 @@ impl Given {
     }
 
     fn no_parameter(&self, what: &str) -> Diagnostic {
-        let error = Diagnostic::error("argument-kind", format!("{what} is no parameter of compiled code"));
+        let error = Diagnostic::error("argument-kind", format!("{what} cannot be a parameter of compiled code"));
         error.at(self.span.clone(), "").note("below Triton, parameters are pointers and numbers")
     }
 }

@@ -11,20 +11,20 @@ use super::Kind;
 /// A part of a cell, as byte spans of its text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// One use of a magic.
+    /// One use of a magic, with the bytes of its parts in the cell.
     Magic {
-        /// Line or cell.
+        /// Line magic or cell magic.
         kind: Kind,
         /// The name with its percent signs.
         name: Range<usize>,
-        /// What follows the name, trimmed.
+        /// The text after the name, without blanks around it.
         arguments: Range<usize>,
         /// The body of a cell magic; empty for a line magic.
         body: Range<usize>,
         /// True if the arguments' brackets balance.
         closed: bool,
     },
-    /// Lines of Rust.
+    /// Lines of Rust between the magics.
     Rust(Range<usize>),
 }
 
@@ -129,7 +129,7 @@ fn without_comment(text: &str, start: usize, end: usize) -> usize {
     end
 }
 
-/// Lines without their newlines.
+/// Bytes of each line, without the newline.
 fn lines(text: &str) -> impl Iterator<Item = Range<usize>> {
     text.split_inclusive('\n').scan(0, |start, line| {
         let span = *start..*start + line.trim_end_matches(['\n', '\r']).len();

@@ -5,7 +5,7 @@
 pub struct Example {
     /// The text of the cell.
     pub cell: &'static str,
-    /// What the session needs before.
+    /// What the session needs before the cell runs.
     pub needs: Needs,
     /// A part of what the cell shows; empty where it shows nothing.
     pub shows: &'static str,
@@ -64,7 +64,7 @@ const COPY: &str =
     concat!("%%triton copy[2](tma(a, [32, 64]), tma(d, [32, 64]), BLOCK=32)\n", include_str!("examples/copy.py"));
 
 impl Needs {
-    /// Every need, the least first.
+    /// All needs, the smallest first.
     pub const ALL: [Self; 11] = [
         Self::Nothing,
         Self::Buffers,

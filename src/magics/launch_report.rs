@@ -46,7 +46,7 @@ impl Words<'_> {
     /// What the launch changed, one line for each buffer.
     fn changes(&self) -> Vec<String> {
         match &self.0.launch {
-            Some(launch) if launch.changes.is_empty() => vec!["no buffer holds anything else than before".to_owned()],
+            Some(launch) if launch.changes.is_empty() => vec!["no buffer changed".to_owned()],
             Some(launch) => launch.changes.iter().map(change_text).collect(),
             None => Vec::new(),
         }
@@ -348,7 +348,7 @@ fn values_text(values: &Values) -> String {
     text
 }
 
-/// Four significant digits.
+/// The number with four significant digits.
 fn short(value: f64) -> String {
     if value == 0.0 {
         return "0".to_owned();
@@ -433,7 +433,7 @@ pub fn contraction_text(contraction: &Contraction) -> String {
         Contraction::Followed { contracted, candidates, unknown } => {
             let unknown = match unknown {
                 0 => String::new(),
-                unknown => format!(", {unknown} are not told by the machine code"),
+                unknown => format!(", {unknown} cannot be read from the machine code"),
             };
             format!("{contracted} of {candidates} mul/add pairs contracted as ptxas did{unknown}")
         }
@@ -460,10 +460,10 @@ pub fn device_text(launch: &OnDevice) -> String {
 fn guessed_shared_text(GuessedShared { given, touched }: GuessedShared) -> String {
     match touched {
         Some(touched) => format!(
-            "nothing says how much shared memory this needs: it was given {given} bytes, and touched {touched} \
+            "the kernel's text does not state its shared memory: the launch gave it {given} bytes, and it used {touched} \
              (`--shared {touched}`)"
         ),
-        None => format!("nothing says how much shared memory this needs: it was given {given} bytes"),
+        None => format!("the kernel's text does not state its shared memory: the launch gave it {given} bytes"),
     }
 }
 

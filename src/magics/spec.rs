@@ -18,13 +18,13 @@ pub enum Kind {
 /// What the reader can know of a magic without running it.
 #[derive(Clone, Copy)]
 pub struct Spec {
-    /// Without percent signs.
+    /// Name of the magic, without percent signs.
     pub name: &'static str,
-    /// Line or cell.
+    /// Line magic or cell magic.
     pub kind: Kind,
-    /// One line: what it does.
+    /// One line that says what the magic does.
     pub summary: &'static str,
-    /// Its positional arguments, in order.
+    /// Positional arguments in their order.
     pub arguments: &'static [&'static dyn Declared],
     /// Its options, in the order of its help.
     pub options: &'static [&'static dyn Declared],

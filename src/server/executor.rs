@@ -260,7 +260,7 @@ fn guarded<T>(call: impl FnOnce() -> Result<T>) -> Result<T> {
 fn panicked(panic: &(dyn Any + Send)) -> Diagnostic {
     let text = panic.downcast_ref::<&str>().copied().or(panic.downcast_ref::<String>().map(String::as_str));
     Diagnostic::error("internal-error", format!("Warpbook itself failed: {}", text.unwrap_or("no message")))
-        .note("the session goes on; what this cell was changing may be half done")
+        .note("the session continues; what this cell was changing may be incomplete")
         .help("please report this with the cell's text")
 }
 

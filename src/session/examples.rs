@@ -93,7 +93,7 @@ fn examples_show_what_they_promise() {
 #[test]
 fn examples_of_triton_show_what_they_promise() {
     if !environment::managed().iter().any(|(version, _)| version == "3.4.0") {
-        println!("skipped: Triton 3.4.0 is not installed (`warpbook triton install 3.4.0`)");
+        println!("skipped: Triton 3.4.0 is not installed (`%triton 3.4.0` and a `%%triton` cell install it)");
         return;
     }
     check(Needs::is_triton);

@@ -127,7 +127,7 @@ fn retype(mut view: View, value: &Scalar, span: &Range<usize>) -> Result<View> {
         Scalar::Dtype(name) => Dtype::parse(name),
         _ => None,
     };
-    let Some(dtype) = dtype else { return Err(fail(span, "this is no data type")) };
+    let Some(dtype) = dtype else { return Err(fail(span, "this is not a data type")) };
     let (old, new) = (view.dtype.size(), dtype.size());
     if old != new {
         let contiguous = view.is_contiguous();

@@ -46,7 +46,7 @@ fn what_moves_is_shown() {
     let output = run(&mut session, &format!("%layout matmul {conversion}"));
     insta::assert_snapshot!("conversion", output.text);
     let html = output.html.expect("HTML");
-    assert!(html.contains("the way of ") && html.contains("coloured by how far it came"));
+    assert!(html.contains("the path of ") && html.contains("coloured by the distance that it moved"));
     let load = values_of(&list, "#ttg.dot_op").remove(0);
     let output = run(&mut session, &format!("%layout matmul {load} --at 9,3"));
     insta::assert_snapshot!("operand", output.text);
@@ -212,8 +212,7 @@ fn descriptors_that_arguments_decide() {
     run(&mut session, &cell.replace(view, &moved));
     run(&mut session, "%check r == f32(p) @ f32(q), rtol=1e-2, atol=1e-1");
     let output = run(&mut session, "%mma product");
-    let said =
-        "values that the text does not decide: they are those of the last launch, where block (0, 0, 0) comes first";
+    let said = "values that the text does not decide: they are the values of the last launch, when block (0, 0, 0) first reaches";
     assert!(output.text.contains(said), "{}", output.text);
     assert!(output.text.contains("by the addresses in the descriptors"), "{}", output.text);
     assert_eq!(tiles(&output), by_the_text);

@@ -30,7 +30,7 @@ fn a_timeline_is_drawn() {
     let output = run(&mut session, "%timeline matmul");
     insta::assert_snapshot!("timeline", output.text);
     let html = output.html.expect("HTML");
-    for expected in ["<svg", "block (0, 0, 0)", "steps of the emulator, no time", ">global memory<", ">warp 3<"] {
+    for expected in ["<svg", "block (0, 0, 0)", "steps of the emulator, not time", ">global memory<", ">warp 3<"] {
         assert!(html.contains(expected), "{expected}");
     }
     assert_eq!(output.facts.expect("facts")["warps"].as_array().map(Vec::len), Some(4));

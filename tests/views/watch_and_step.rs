@@ -95,7 +95,7 @@ fn what_cannot_be_watched_is_told() {
     assert_eq!(fails(&mut session, "%watch sum y[0] --line 17").code, "unknown-buffer");
     assert_eq!(fails(&mut session, "%watch sum shared[zero] --line 17").code, "bad-address");
     // No shared memory is there.
-    assert!(run(&mut session, "%watch sum shared[0x10] --line 17").text.contains("outside of the memory"));
+    assert!(run(&mut session, "%watch sum shared[0x10] --line 17").text.contains("outside the memory"));
 }
 
 /// A variable of the Python, and values of the TTGIR: the registers that hold them.
@@ -105,7 +105,7 @@ fn a_value_is_held_by_registers() {
     let output = run(&mut session, "%watch matmul sum");
     // 64×64 elements over 128 threads, in pairs of columns of `mma.sync`: all in registers of their own.
     assert!(
-        output.text.contains("64×64×f32") && output.text.contains("32 of 32 registers a lane found"),
+        output.text.contains("64×64×f32") && output.text.contains("32 of 32 registers per lane found"),
         "{}",
         output.text
     );

@@ -29,7 +29,7 @@ impl Followed {
     pub fn describe(&self) -> String {
         let unknown = match self.unknown {
             0 => String::new(),
-            unknown => format!(", {unknown} are not told by the machine code"),
+            unknown => format!(", {unknown} cannot be read from the machine code"),
         };
         format!("{} of {} mul/add pairs contracted as ptxas did{unknown}", self.contracted, self.candidates)
     }

@@ -108,7 +108,7 @@ pub fn triton_version(interpreter: &Path) -> Option<String> {
 pub fn managed_python(version: &str, progress: &mut dyn FnMut(&str), cancel: &Cancel) -> Result<PathBuf> {
     let is_version = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_digit());
     if version.split('.').count() != 3 || !version.split('.').all(is_version) {
-        return Err(Diagnostic::error("triton-version", format!("`{version}` is no version of Triton"))
+        return Err(Diagnostic::error("triton-version", format!("`{version}` is not a version of Triton"))
             .help(format!("a version has three numbers: {}", TritonVersion::DEFAULT)));
     }
     let environments = environments()?;

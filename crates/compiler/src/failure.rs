@@ -52,7 +52,8 @@ pub fn failure(done: &Done, request: &CompileRequest) -> Failure {
             Failure { diagnostic: error(report, log, request), argument }
         }
         Outcome::Result(_) => {
-            let error = Diagnostic::error("internal", "the compile worker did something else than it was told");
+            let error =
+                Diagnostic::error("internal", "the compile worker answered another request than the one that was sent");
             error.into()
         }
     }
@@ -348,7 +349,7 @@ fn crash(name: &str, log: &str, request: &CompileRequest) -> Diagnostic {
         let tail: Vec<&str> = log.trim().lines().rev().take(6).collect();
         diagnostic = diagnostic.note(clip(&tail.into_iter().rev().collect::<Vec<_>>().join("\n"), 1000));
     }
-    diagnostic.note("its process is started again; the session is as it was")
+    diagnostic.note("its process is started again; the session is unchanged")
 }
 
 fn llvm_diagnostic(message: &str, request: &CompileRequest) -> Diagnostic {

@@ -28,7 +28,7 @@ pub fn apply_patch(original: &str, patch: &str) -> Result<String> {
     }
 }
 
-const FORMS: &str = "write `old → new` (or `old -> new`), one pair a line, or the lines of a diff with `-` and `+`";
+const FORMS: &str = "write `old → new` (or `old -> new`), one pair per line, or the lines of a diff with `-` and `+`";
 
 /// A line of a text, without its newline.
 struct Line<'a> {
@@ -245,7 +245,7 @@ fn place(text: &[&str], hunk: &Hunk<'_>) -> Result<usize> {
     let old = hunk.old();
     if old.is_empty() {
         return hunk.hint.filter(|&at| at <= text.len()).ok_or_else(|| {
-            let error = Diagnostic::error("patch-syntax", "nothing says where these lines go").at(hunk.span(), "");
+            let error = Diagnostic::error("patch-syntax", "it is not clear where these lines go").at(hunk.span(), "");
             error.help("put a line of the text before or after them, with a space in its first column")
         });
     }

@@ -331,5 +331,5 @@ fn compiled(request: &CompileRequest, result: &CompileResult, cached: bool) -> R
 
 /// The error about an answer that is not of the protocol.
 pub(super) fn not_understood(reason: impl Into<String>) -> Diagnostic {
-    Diagnostic::error("internal", "the compile worker's answer is not understood").note(reason)
+    Diagnostic::error("internal", "the compile worker gave an answer that Warpbook does not understand").note(reason)
 }

@@ -126,7 +126,7 @@ impl Artifact {
     pub fn syntax(&self) -> Result<&warpbook_ptx::Module> {
         let parsed = self.syntax.get_or_init(|| match (self.stage, self.text()) {
             (Stage::Ptx, Some(text)) => warpbook_ptx::parse(text),
-            (stage, _) => Err(Diagnostic::error("no-ptx", format!("this is no PTX, but {stage}"))),
+            (stage, _) => Err(Diagnostic::error("no-ptx", format!("this is {stage}, not PTX"))),
         });
         parsed.as_ref().map_err(Clone::clone)
     }

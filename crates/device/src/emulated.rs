@@ -253,8 +253,8 @@ impl Device for Emulated {
         let repaired = stats.repaired.first().map(|first| {
             let more = if stats.repaired.len() > 1 { format!(" (and at {} more)", stats.repaired.len() - 1) } else { String::new() };
             format!(
-                "line {} of the PTX{more} has to do with the accumulator of a `wgmma` that is waited for later: a wait was \
-                 put in before it, as ptxas does (its remark C7517)",
+                "line {} of the PTX{more} uses the accumulator of a `wgmma` before the wait for it: the emulator added a \
+                 wait, as ptxas does (its remark C7517)",
                 line(first)
             )
         });
@@ -309,7 +309,7 @@ fn check_cluster(launch: &Launch, required: Option<[u32; 3]>, capability: u32) -
         return fail(format!("a cluster has 1 to 16 blocks, not {blocks}"));
     }
     if launch.grid.iter().zip(cluster).any(|(extent, each)| !extent.is_multiple_of(each)) {
-        return fail(format!("the grid {:?} is no multiple of the cluster {cluster:?}", launch.grid));
+        return fail(format!("the grid {:?} is not a multiple of the cluster {cluster:?}", launch.grid));
     }
     Ok(())
 }
@@ -325,6 +325,6 @@ fn ptx_of_cubin(bytes: &[u8]) -> Result<String> {
             .note("the emulator runs PTX; it does not execute machine code (SASS)")
             .help("run it on a GPU, or enter the kernel at an earlier stage")
     };
-    let file = object::File::parse(bytes).map_err(|_| fail("this is no cubin: it is not an ELF file"))?;
+    let file = object::File::parse(bytes).map_err(|_| fail("this is not a cubin: it is not an ELF file"))?;
     warpbook_ptx::embedded_in(&file).ok_or_else(|| fail("this cubin carries no PTX"))
 }

@@ -1,6 +1,6 @@
 //! Claims about a text, one a line, as LLVM's FileCheck has them: `CHECK`, `CHECK-NEXT`, `CHECK-SAME`, `CHECK-NOT`,
 //! `CHECK-DAG`, `CHECK-COUNT-n`, `CHECK-LABEL`. Runs of blanks match runs of blanks; `{{…}}` is a regular expression, `[[NAME:…]]`
-//! names what one matches, `[[NAME]]` wants the same again.
+//! names what one matches, `[[NAME]]` has to match the same text again.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
@@ -88,7 +88,7 @@ pub fn parse(text: &str) -> Result<Vec<Claim>, Malformed> {
             return Err(Malformed { message: "nothing to look for".to_owned(), span: whole });
         }
         if matches!(kind, Kind::Next | Kind::Same) && claims.is_empty() {
-            return Err(Malformed { message: format!("`{name}` wants a claim before it"), span: whole });
+            return Err(Malformed { message: format!("`{name}` needs a claim before it"), span: whole });
         }
         claims.push(Claim { kind, pattern: trimmed.to_owned(), span });
     }
@@ -135,7 +135,7 @@ pub fn check(claims: &[Claim], text: &str) -> Result<Vec<Found>, Problem> {
             let (regex, _) = compile(&claims[index], names).map_err(Problem::Malformed)?;
             if let Some(hit) = regex.find(&text[from.min(end)..end]) {
                 let line = line_of(from + hit.start());
-                let why = format!("it stands in line {line}: {}", text.lines().nth(line - 1).unwrap_or("").trim());
+                let why = format!("it is in line {line}: {}", text.lines().nth(line - 1).unwrap_or("").trim());
                 return Err(Problem::Failed(Failed { claim: index, why, line, nearest: None }));
             }
         }
@@ -317,8 +317,8 @@ mod tests {
         assert_eq!(outcome("CHECK-COUNT-3: mma.sync"), "claim 0: found 2 times, not 3, from line 1 on");
         assert_eq!(outcome("CHECK: add\nCHECK: mma"), "claim 1: not found from line 4 on");
         assert_eq!(outcome("CHECK: start\nCHECK-NEXT: add"), "claim 1: line 2 is: mma.sync a, b;");
-        assert_eq!(outcome("CHECK-NOT: mul"), "claim 0: it stands in line 5: mul.f32 %r1, %r1;");
-        assert_eq!(outcome("CHECK: add\nCHECK-NOT: bra"), "claim 1: it stands in line 6: bra start;");
+        assert_eq!(outcome("CHECK-NOT: mul"), "claim 0: it is in line 5: mul.f32 %r1, %r1;");
+        assert_eq!(outcome("CHECK: add\nCHECK-NOT: bra"), "claim 1: it is in line 6: bra start;");
     }
 
     #[test]
@@ -354,6 +354,6 @@ mod tests {
         assert_eq!(outcome("CHECK: {{("), "malformed: `}}` is missing");
         assert!(outcome("CHECK: {{(}}").starts_with("malformed: regex parse error"));
         assert_eq!(outcome("CHECK:"), "malformed: nothing to look for at `CHECK:`");
-        assert!(outcome("CHECK-NEXT: a").starts_with("malformed: `CHECK-NEXT` wants"));
+        assert!(outcome("CHECK-NEXT: a").starts_with("malformed: `CHECK-NEXT` needs"));
     }
 }

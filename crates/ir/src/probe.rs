@@ -65,7 +65,7 @@ impl ValueType {
         }
         let why = match text {
             _ if text.starts_with("!tt.ptr<tensor<") => "it is a pointer to a block: dump what is loaded through it",
-            _ if text.starts_with("!tt.tensordesc") => "it is a tensor descriptor, no tensor",
+            _ if text.starts_with("!tt.tensordesc") => "it is a tensor descriptor, not a tensor",
             _ if text.contains("async.token") => "it is a token of an asynchronous copy and holds nothing",
             _ => {
                 let found = Self { shape: None, element: text.to_owned(), layout: String::new(), memory: None };

@@ -89,14 +89,14 @@ impl Evaluator<'_> {
         };
         match &to.value {
             Value::Scalar(Scalar::Dtype(dtype) | Scalar::Str(dtype)) => self.cast(dtype, tensor, &to.span),
-            _ => Err(fail(&to.span, "this is no data type")),
+            _ => Err(fail(&to.span, "this is not a data type")),
         }
     }
 
     fn cast(&self, dtype: &str, argument: Argument, span: &Range<usize>) -> Result<Value> {
         let tensor = argument.tensor()?;
         let Some(result) = self.scope.cast(dtype, &tensor.data) else {
-            return Err(fail(span, format!("`{dtype}` is no data type")));
+            return Err(fail(span, format!("`{dtype}` is not a data type")));
         };
         let (dtype, data) = result.map_err(|message| fail(span, message))?;
         match (&argument.value, data.get(0).filter(|_| tensor.shape.is_empty())) {

@@ -117,7 +117,7 @@ fn mistakes_are_named_at_their_place() {
         ("concat([a, b])", "shapes [2, 3] and [3, 2] do not join along axis 0", "b"),
         ("a + q", "nothing is named `q`", "q"),
         ("arange(0, 1, 0)", "the step of `arange` is not 0", "arange(0, 1, 0)"),
-        ("a.to(3)", "this is no data type", "3"),
+        ("a.to(3)", "this is not a data type", "3"),
     ] {
         let error = value(text).expect_err(text);
         assert_eq!(error.message, message, "{text}");

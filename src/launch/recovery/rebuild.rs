@@ -74,8 +74,9 @@ fn because(why: impl Into<String>) -> Diagnostic {
 
 impl Attempt<'_> {
     fn buffer(&mut self, name: &str, digest: Option<u64>, workspace: &mut Workspace) -> Result<String> {
-        let digest = digest.ok_or_else(|| because("there was no room for a copy of it (`%config snapshots`)"))?;
-        let state = workspace.journal.state(name).ok_or_else(|| because("nothing says how it came about"))?;
+        let digest =
+            digest.ok_or_else(|| because("there was not enough memory for a copy of it (`%config snapshots`)"))?;
+        let state = workspace.journal.state(name).ok_or_else(|| because("it is not known what wrote it"))?;
         let (bytes, how) = self.contents(state, workspace)?;
         if content_digest(&bytes) != digest {
             return Err(because(format!("{how} gave other values")));
@@ -84,7 +85,7 @@ impl Attempt<'_> {
             Some(buffer) => (buffer.place, buffer.address),
             None => return Err(because("it is not there")),
         };
-        let device = workspace.device_at_mut(place).ok_or_else(|| because("its device is gone"))?;
+        let device = workspace.device_at_mut(place).ok_or_else(|| because("its device is lost"))?;
         device.write(address, &bytes)?;
         workspace.journal.note(name, digest);
         Ok(how)
@@ -103,7 +104,10 @@ impl Attempt<'_> {
         if self.depth > DEEPEST {
             return Err(because("too many launches made it"));
         }
-        let maker = workspace.journal.maker(state).ok_or_else(|| because("too long ago to know what made it"))?;
+        let maker = workspace
+            .journal
+            .maker(state)
+            .ok_or_else(|| because("it was made too long ago: what made it is forgotten"))?;
         match maker.as_ref() {
             Maker::Made { buffer, inputs, scalars } => {
                 let inputs = self.inputs(inputs, workspace)?;
@@ -133,14 +137,17 @@ impl Attempt<'_> {
         let name = match written {
             Some(input) => input.buffer.name.clone(),
             None => {
-                return Err(because(format!("`{kernel}` v{} wrote it, and was not given it", version.number)));
+                return Err(because(format!(
+                    "`{kernel}` v{} wrote it without having it as an argument",
+                    version.number
+                )));
             }
         };
         if let Some(why) = &launched.fixed {
             return Err(because(format!("`{kernel}` v{} {why}", version.number)));
         }
         if version.artifact(Stage::Ptx).and_then(Artifact::text).is_some_and(adds_in_any_order) {
-            return Err(because(format!("`{kernel}` v{} adds with atomics, in any order", version.number)));
+            return Err(because(format!("`{kernel}` v{} adds with atomics, whose order is not fixed", version.number)));
         }
         let inputs = self.inputs(&launched.inputs, workspace)?;
         let cancel = self.context.cancel;

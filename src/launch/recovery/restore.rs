@@ -45,7 +45,7 @@ fn sentence(lost: &[Place], rebuilt: &Rebuilt, workspace: &Workspace) -> String 
     };
     let apart = match lost {
         [place] if workspace.buffers.iter().any(|buffer| buffer.place != *place) => {
-            "; those elsewhere were not touched"
+            "; buffers on other devices were not touched"
         }
         _ => "",
     };

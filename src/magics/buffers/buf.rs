@@ -89,7 +89,7 @@ fn contents(expression: &Expr, call: &Call<'_>, workspace: &Workspace, cancel: &
             Ok((tensors::contents(&tensor, dtype), Recipe::Expression(text)))
         }
         Ok(Value::Scalar(scalar)) => {
-            let error = Diagnostic::error("initialiser", format!("this is {}, and no buffer", scalar.kind()));
+            let error = Diagnostic::error("initialiser", format!("this is {}, not a buffer", scalar.kind()));
             let error = error.at(expression.span.clone(), "");
             Err(error.help("`%let NAME = …` names a scalar; `full(4, value)` makes a buffer of it"))
         }

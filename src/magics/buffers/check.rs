@@ -148,13 +148,13 @@ impl Magic for Check {
     }
 }
 
-/// What was given after the comparison.
+/// The keyword arguments after the comparison: tolerances and `equal_nan`.
 #[derive(Default)]
 struct Keywords {
     rtol: Option<f64>,
     atol: Option<f64>,
     equal_nan: Option<bool>,
-    /// Where the first one stands.
+    /// Bytes of the first keyword in the cell.
     first: Option<Range<usize>>,
 }
 
@@ -345,7 +345,7 @@ fn condition(text: &str, value: Value, place: &Range<usize>) -> Result<Output> {
         Value::Tensor(tensor) => tensor,
     };
     if !matches!(tensor.data, Elements::Bool(_)) {
-        let error = Diagnostic::error("check", "this is a tensor of numbers, and no condition").at(place.clone(), "");
+        let error = Diagnostic::error("check", "this is a tensor of numbers, not a condition").at(place.clone(), "");
         return Err(error.help("`%check ACTUAL == EXPECTED` compares; `%show` shows"));
     }
     let truths = tensor.data.to_bools();

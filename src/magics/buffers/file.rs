@@ -37,7 +37,7 @@ const LOAD_SPEC: Spec = Spec {
     summary: "make a buffer from a .npy, .npz or .safetensors file",
     arguments: &[&SOURCE],
     options: &[&DTYPE, &DEVICE],
-    details: "A path with blanks stands in quotes. Relative paths begin at the notebook's directory. numpy has no bf16 and \
+    details: "Write a path with spaces in quotes. Relative paths begin at the notebook's directory. numpy has no bf16 and \
               no fp8: `--dtype bf16` reads 16-bit integers as bf16.",
     examples: &[
         Example { cell: "%load x = a.npy", needs: Needs::File, shows: "x  f16 [64, 64]" },

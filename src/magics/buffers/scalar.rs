@@ -11,7 +11,7 @@ use warpbook_diagnostic::{Diagnostic, Result};
 /// `%let NAME = EXPRESSION, …`
 pub struct Let;
 
-/// Functions of scalars.
+/// Functions that scalar expressions may call.
 const FUNCTIONS: [&str; 8] = ["cdiv", "min", "max", "abs", "round", "sqrt", "log2", "next_power_of_2"];
 
 const ASSIGNMENTS: Argument<Assignments> = Argument::required(

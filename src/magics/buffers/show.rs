@@ -112,7 +112,7 @@ fn kind(tensor: &Tensor) -> &str {
     }
 }
 
-/// What is shown.
+/// The value that `%show` shows.
 enum Shown {
     /// A buffer or a part of one: its elements as they are, unsigned ones of 64 bits too.
     Buffer(Contents),

@@ -18,7 +18,7 @@ use warpbook_ir::locations;
 /// `%edit STAGE [KERNEL] [--version N]`.
 pub struct Edit;
 
-/// Columns of a cubin's base64.
+/// Width in characters of the lines of a cubin's base64.
 const COLUMNS: usize = 76;
 
 const STAGE: Argument<StageName> = Argument::required("STAGE", StageName::ENTRIES, "the stage whose text is edited");
@@ -116,7 +116,7 @@ pub fn kernel<'a>(workspace: &'a Workspace, name: Option<(&str, Range<usize>)>, 
     Err(error.help("a `%%triton`, `%%ttir`, … or `%%ptx` cell makes one"))
 }
 
-/// A kernel's newest version.
+/// A kernel's newest version. Fails if it has none.
 pub fn newest<'a>(kernel: &'a Kernel, call: &Call<'_>) -> Result<&'a Version> {
     kernel.latest().ok_or_else(|| {
         let error = Diagnostic::error("unknown-version", format!("`{}` has no version yet", kernel.name));

@@ -78,8 +78,11 @@ pub const CONFIG: Argument<Number<usize>> = Argument::option(
     Number::new("I", "the number of a configuration"),
     "the autotuner's configuration to take, by its number",
 );
-pub const VERSION: Argument<VersionNumber> =
-    Argument::option("--version", VersionNumber, "this version of the kernel rather than the newest; as `KERNEL@N`");
+pub const VERSION: Argument<VersionNumber> = Argument::option(
+    "--version",
+    VersionNumber,
+    "this version of the kernel rather than the newest; same as `KERNEL@N`",
+);
 
 /// Options of every stage magic.
 pub const STAGE_OPTIONS: &[&dyn Declared] =
@@ -154,13 +157,13 @@ fn timing(typed: &Typed<'_>) -> Result<Option<TimingPlan>> {
         (Some(samples), warm) => Ok(Some(TimingPlan { samples: *samples, flush: !warm, graph: true, warm: false })),
         (None, false) => Ok(None),
         (None, true) => {
-            let error = Diagnostic::error("option-value", "`--warm` is about a measurement, and nothing is measured");
+            let error = Diagnostic::error("option-value", "`--warm` needs `--bench`: nothing is measured here");
             Err(error.at(typed.place(&WARM), "").help("`--bench --warm`"))
         }
     }
 }
 
-/// How a launch is run.
+/// The settings of a launch, from the options.
 pub fn how(typed: &Typed<'_>) -> Result<How> {
     let seed = typed.get(&SEED).copied().unwrap_or_default();
     let emulation = Emulation { check: typed.has(&CHECK), seed, observe: None };

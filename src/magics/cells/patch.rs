@@ -27,8 +27,9 @@ const SPEC: Spec = Spec {
     summary: "change a few lines of a stage's text, then compile and launch it",
     arguments: &[&STAGE, &LAUNCH],
     options: PATCH_OPTIONS,
-    details: "The body is `old → new` (or `old -> new`), one pair a line, where each old text occurs exactly once; or lines of \
-              a diff with `-` and `+`, with or without `@@` headers. The same cell again patches the same text again.",
+    details: "The body is `old → new` (or `old -> new`), one pair per line, where each old text occurs exactly once; or lines of \
+              a diff with `-` and `+`, with or without `@@` headers. Running the cell again patches \
+              the same text, not the result.",
     examples: &[
         Example {
             cell: "%%patch ptx scale\nadd.f32 %f2, %f1, %f1; → mul.f32 %f2, %f1, %f1;",

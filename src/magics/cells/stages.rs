@@ -129,7 +129,7 @@ impl Magic for StageMagic {
     }
 }
 
-/// What a cell has compiled.
+/// The result of compiling a cell.
 struct Done {
     kernel: String,
     compiled: Compiled,

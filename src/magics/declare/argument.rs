@@ -10,9 +10,9 @@ use warpbook_diagnostic::{Diagnostic, Result};
 /// How much of the arguments a value takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Extent {
-    /// No word: a switch.
+    /// The argument has no value: a switch, given or not.
     Nothing,
-    /// One word of the arguments.
+    /// The value is one word.
     Word,
     /// One word, or nothing: `--bench`, `--bench 20`.
     MaybeWord,
@@ -23,24 +23,24 @@ pub enum Extent {
 /// How many values an argument may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Count {
-    /// One or none.
+    /// None or one value.
     Optional,
     /// Exactly one value.
     Required,
     /// One or more; commas between them count as blanks.
     Several,
-    /// As `Several`, or none.
+    /// Any number of values, none included.
     Any,
 }
 
 /// The text of a value where it stands in the cell.
 #[derive(Clone, Debug)]
 pub struct Input<'a> {
-    /// The cell's whole text.
+    /// The whole text of the cell.
     pub cell: &'a str,
     /// Bytes of the value in the cell.
     pub span: Range<usize>,
-    /// The value's text without quotes.
+    /// Text of the value, without its quotes.
     pub text: &'a str,
     /// The argument as errors name it: `--count`, `STAGE`.
     pub name: &'a str,
@@ -73,7 +73,7 @@ impl Candidates {
 
 /// A kind of value: how it is read, what it is called, what completes it.
 pub trait Takes: Sync {
-    /// What the text becomes.
+    /// The type of the parsed value.
     type Value: Any;
 
     /// Stands for the value in usage lines: `N`, `X,Y,Z`. Not used for switches.
@@ -125,11 +125,11 @@ pub trait Takes: Sync {
 pub struct Argument<K> {
     /// Its name: an option's with the two dashes. Unique within a magic.
     pub name: &'static str,
-    /// What its values are.
+    /// The kind of its values, which parses them.
     pub takes: K,
     /// How many values it may have.
     pub count: Count,
-    /// One line of help.
+    /// Description of the argument in one line, for the help page.
     pub help: &'static str,
 }
 
@@ -166,7 +166,7 @@ pub trait Declared: Sync {
     fn name(&self) -> &'static str;
     /// How many values it may have.
     fn count(&self) -> Count;
-    /// One line of help.
+    /// Description of the argument in one line, for the help page.
     fn help(&self) -> &'static str;
     /// What stands for the value, as [`Takes::placeholder`].
     fn placeholder(&self) -> String;
@@ -181,7 +181,7 @@ pub trait Declared: Sync {
     fn parse(&self, input: &Input<'_>) -> Result<Box<dyn Any>>;
     /// The value of an option without one, as [`Takes::without_value`].
     fn without_value(&self) -> Option<Box<dyn Any>>;
-    /// What completes it, as [`Takes::candidates`].
+    /// Completions of a value, as [`Takes::candidates`].
     fn candidates(&self, typed: &str, workspace: &Workspace) -> Candidates;
     /// True if a word is its own, as [`Takes::takes_word`].
     fn takes_word(&self, text: &str, next_claims: bool, workspace: &Workspace) -> bool;

@@ -18,9 +18,9 @@ pub struct Typed<'a> {
     given: Vec<Given>,
 }
 
-/// A value that was given.
+/// A parsed value of an argument.
 struct Given {
-    /// The argument's name.
+    /// Name of the argument that the value belongs to.
     name: &'static str,
     /// Bytes of the value; of the option's name where it has no value.
     span: Range<usize>,
@@ -245,7 +245,7 @@ impl<'a> Typed<'a> {
         let span = first.span.start..last.unwrap_or(first).span.end;
         let between = self.given.iter().find(|given| span.contains(&given.whole.start));
         if let Some(option) = between {
-            let message = format!("`{}` stands amid the other arguments", option.name);
+            let message = format!("`{}` stands between other arguments", option.name);
             let error = Diagnostic::error("option-place", message).at(option.whole.clone(), "");
             return Err(error.help("options come last"));
         }
@@ -277,7 +277,7 @@ impl<'a> Typed<'a> {
         let text = &self.call.cell.text[word.span.clone()];
         let message = match self.spec.arguments.is_empty() {
             true => format!("`{}` takes no arguments", self.spec.title()),
-            false => format!("`{}` has no use for `{text}`: one argument too many", self.spec.title()),
+            false => format!("`{}` does not take `{text}`: it is one argument too many", self.spec.title()),
         };
         self.with_usage(Diagnostic::error("unexpected-argument", message).at(word.span.clone(), ""))
     }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use warpbook_diagnostic::{Diagnostic, Result};
 
-/// A word of the arguments.
+/// One word of the arguments' text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Word {
     /// The word without its quotes.

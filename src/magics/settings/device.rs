@@ -11,8 +11,11 @@ use warpbook_diagnostic::{Diagnostic, Result};
 /// `%device [emu | emu:ARCH | cuda:N] [--keep]`
 pub struct DeviceMagic;
 
-const DEVICE: Argument<Device> =
-    Argument::optional("DEVICE", Device, "the device; without it, the current one and what lives elsewhere are shown");
+const DEVICE: Argument<Device> = Argument::optional(
+    "DEVICE",
+    Device,
+    "the device; without it, the current one and the buffers on other devices are shown",
+);
 const KEEP: Argument<Switch> =
     Argument::option("--keep", Switch, "leave the buffers where they live; `%move` moves single ones");
 

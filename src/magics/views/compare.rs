@@ -96,7 +96,7 @@ fn report(
         }
     }
     let verdict = match (table.is_empty(), all_same) {
-        (true, _) => "the same on every device: no buffer holds anything else than before",
+        (true, _) => "the same on every device: no buffer changed",
         (_, true) => "bit-identical on every device",
         (_, false) => "the devices disagree",
     };

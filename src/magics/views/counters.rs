@@ -221,10 +221,10 @@ impl View<'_> {
         add("divergent branches", divergent, format!("of {}", grouped(branches.executed)));
         let barriers = self.total(|class| class == Class::Barrier).executed;
         if barriers > 0 {
-            add("warps that came to a barrier", grouped(barriers), String::new());
+            add("warps that arrived at a barrier", grouped(barriers), String::new());
         }
         if all.tests > 0 {
-            let failed = format!("{} found it not ended", grouped(all.failed_tests));
+            let failed = format!("{} found the phase incomplete", grouped(all.failed_tests));
             add("tests of an mbarrier's phase", grouped(all.tests), failed);
         }
         table

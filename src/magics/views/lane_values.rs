@@ -7,10 +7,10 @@ use warpbook_device::Number;
 use warpbook_device::emulation::PtxType;
 use warpbook_ptx::register_types::Holds;
 
-/// What a value is shown as.
+/// The format in which a value is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shown {
-    /// A register of so many bytes.
+    /// A register: the kind of number that it holds, and its size in bytes.
     Register(Holds, u32),
     /// A number of this data type.
     Element(Dtype),

@@ -18,7 +18,7 @@ use warpbook_ir::{locations, operations, sass};
 use warpbook_ptx::isa::Opcode;
 use warpbook_ptx::lines;
 
-/// One line as it is shown.
+/// One line of a stage, with its links.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TracedLine {
     /// Its number in the stage's own text, from 1.
@@ -42,7 +42,7 @@ pub struct TracedStage {
     pub stage: Stage,
     /// Its lines, without debug information.
     pub lines: Vec<TracedLine>,
-    /// Bytes of the whole artifact.
+    /// Number of bytes of the whole artifact.
     pub bytes: usize,
     /// Time that the compiler took for the stage.
     pub elapsed: Option<Duration>,
@@ -146,7 +146,7 @@ impl Trace {
     }
 }
 
-/// Traces a version.
+/// Links the lines of all stages of a version.
 pub fn trace(subject: &Subject, workspace: &mut Workspace, context: Context<'_>) -> Result<Trace> {
     let version = &subject.version;
     let text_of = |stage| version.artifact(stage).and_then(|artifact| artifact.text());

@@ -24,7 +24,7 @@ use warpbook_ptx::isa::Class;
 /// `%ncu [NAME][GRID](ARGUMENTS)`
 pub struct Ncu;
 
-/// A metric of Nsight Compute.
+/// One metric of Nsight Compute, and its counterpart on the emulator.
 struct Metric {
     name: &'static str,
     meaning: &'static str,
@@ -35,7 +35,7 @@ struct Metric {
 enum Emulated {
     /// It counts the same thing, in PTX.
     Counts(fn(&Counters) -> f64),
-    /// It does not, and why.
+    /// The emulator has no such figure; the reason.
     Not(&'static str),
 }
 
@@ -172,7 +172,7 @@ impl Magic for Ncu {
         let call = typed.call;
         let device = workspace.device_name();
         let Some(ordinal) = device.strip_prefix("cuda:") else {
-            let error = Diagnostic::error("no-gpu", "hardware counters are a GPU's").at(call.name.clone(), "");
+            let error = Diagnostic::error("no-gpu", "hardware counters need a GPU").at(call.name.clone(), "");
             return Err(error.note(format!("the device is {device}")).help("`%device cuda:0` first"));
         };
         let ordinal = ordinal.to_owned();
@@ -209,7 +209,7 @@ impl Magic for Ncu {
         let title = format!("{} v{}: one launch under Nsight Compute", plan.kernel, plan.version.number);
         let note = match &emulated {
             Ok(_) => "the emulator counts the PTX, and exactly; ptxas may merge, move and drop instructions".to_owned(),
-            Err(why) => format!("nothing of the emulator's: {why}"),
+            Err(why) => format!("no figures of the emulator: {why}"),
         };
         let mut document = Document::new(title).with(table);
         document.line(note);
@@ -284,7 +284,7 @@ fn profile_these(
     drop(guard);
     context.cancel.check()?;
     if output.contains("ERR_NVGPUCTRPERM") || errors.contains("ERR_NVGPUCTRPERM") {
-        let error = Diagnostic::error("ncu", "the driver lets only administrators read hardware counters");
+        let error = Diagnostic::error("ncu", "the driver allows only administrators to read hardware counters");
         return Err(error
             .note("ERR_NVGPUCTRPERM")
             .help("run as root, or load the driver with NVreg_RestrictProfilingToAdminUsers=0"));
@@ -357,9 +357,10 @@ fn emulated(
             Some(Observed::Counters(counters)) => Ok(counters),
             _ => Err("it counted nothing".to_owned()),
         },
-        Err(error) if error.code == code::TIMEOUT => {
-            Err(format!("it had not ended within {} s; a smaller grid tells as much", LIMIT.as_secs()))
-        }
+        Err(error) if error.code == code::TIMEOUT => Err(format!(
+            "it had not ended within {} s; a smaller grid gives the same figures per block",
+            LIMIT.as_secs()
+        )),
         Err(error) => Err(error.message.clone()),
     })
 }

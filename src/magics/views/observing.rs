@@ -65,12 +65,12 @@ pub fn no_such_warp(warp: u32, warps: u32, span: Option<Range<usize>>) -> Diagno
     }
 }
 
-/// One element of a buffer.
+/// One element of a buffer, as the cell names it.
 #[derive(Clone, Debug)]
 pub struct Element {
-    /// As it was written: `c[3,5]`.
+    /// The element as it is written in the cell: `c[3,5]`.
     pub text: String,
-    /// Its bytes in the buffer.
+    /// Bytes of the element in its buffer.
     pub span: Span,
     pub dtype: Dtype,
     /// Indices, outermost first.

@@ -81,7 +81,7 @@ impl Magic for ResourcesMagic {
 
 fn verdict(full: &Occupancy, share: f64) -> String {
     if full.blocks == 0 {
-        return format!("not one block fits: {} is short", full.each[0].0.name());
+        return format!("not one block fits: there is not enough of {}", full.each[0].0.name());
     }
     let blocks = if full.blocks == 1 { "block" } else { "blocks" };
     format!(

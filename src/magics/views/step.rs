@@ -124,7 +124,7 @@ impl Magic for StepMagic {
                     format!("the warp executes {} instructions", grouped(total.into())),
                 ),
                 Start::Line(line) => {
-                    Diagnostic::error("no-instruction", format!("the warp never comes to line {line} of the PTX"))
+                    Diagnostic::error("no-instruction", format!("the warp never reaches line {line} of the PTX"))
                 }
             };
             return Err(error.at(span, ""));

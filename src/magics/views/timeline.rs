@@ -116,7 +116,7 @@ fn drawing(title: String, timeline: &Timeline, steps: std::ops::Range<u32>) -> D
         strips: [&warp.wgmmas, &warp.copies].map(|spans| spans.iter().map(|&(from, to)| from..to).collect()).into(),
     });
     let bands = bands.collect();
-    let axis = "steps of the emulator, no time: in each, every warp that does not wait executes one instruction";
+    let axis = "steps of the emulator, not time: in each step, every warp that does not wait executes one instruction";
     Drawing { title, axis: axis.to_owned(), steps, kinds, strips: UNDER_WAY.to_vec(), bands, letters: COLUMNS }
 }
 
@@ -126,7 +126,7 @@ fn output(name: &str, timeline: &Timeline, steps: std::ops::Range<u32>, texts: &
     let count = steps.end - steps.start;
     let each = f64::from(count) / f64::from(count.clamp(1, COLUMNS));
     let scale = match count > COLUMNS {
-        true => format!("each letter is {each:.1} steps, and tells what took most of them"),
+        true => format!("each letter is {each:.1} steps, and stands for what took most of them"),
         false => "each letter is a step".to_owned(),
     };
     let range = format!("steps {} to {}", grouped(steps.start.into()), grouped(steps.end.into()));
@@ -170,7 +170,7 @@ fn output(name: &str, timeline: &Timeline, steps: std::ops::Range<u32>, texts: &
     columns.extend((!waits.is_empty()).then(|| vec![waits.into()]));
     document.extend([Block::Gap, Block::Columns(columns)]);
     if timeline.cut {
-        document.line("the block went on: only its first steps were kept");
+        document.line("the block ran longer: only its first steps were kept");
     }
     let facts = json!({
         "steps": timeline.steps,

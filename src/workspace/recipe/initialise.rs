@@ -95,7 +95,7 @@ impl Call<'_> {
         };
         found.map(Some).ok_or_else(|| {
             let names = Dtype::ALL.map(Dtype::name).join(", ");
-            let error = Diagnostic::error("dtype", "this is no data type").at(keyword.value.span.clone(), "");
+            let error = Diagnostic::error("dtype", "this is not a data type").at(keyword.value.span.clone(), "");
             error.note(format!("there are {names}"))
         })
     }
@@ -197,7 +197,7 @@ impl Call<'_> {
             if let Some((low, high)) = dtype.range() {
                 let last = start + step * (count as i128 - 1).max(0);
                 if count > 0 && !(low <= start.min(last) && start.max(last) <= high) {
-                    return Err(self.fail(self.span, format!("{dtype} holds {low} to {high} only")));
+                    return Err(self.fail(self.span, format!("{dtype} holds only {low} to {high}")));
                 }
             }
             let mut next = start;
@@ -255,7 +255,7 @@ impl Call<'_> {
             && (i128::from(low_value) < least || i128::from(high_value) - 1 > largest)
         {
             let span = low.span.start..high.span.end;
-            return Err(self.fail(&span, format!("{dtype} holds {least} to {largest} only")));
+            return Err(self.fail(&span, format!("{dtype} holds only {least} to {largest}")));
         }
         let mut random = Random::new(self.seed()?);
         self.fill(dtype, self.shape(shape)?, || Number::Int(random.integer(low_value, high_value).into()))
@@ -264,7 +264,7 @@ impl Call<'_> {
     fn like(&self) -> Result<Contents> {
         let [of] = self.args else { return Err(self.fail(self.span, "it takes one buffer")) };
         let Some(view) = resolve_view(of, self.workspace)? else {
-            return Err(self.fail(&of.span, "this is no buffer"));
+            return Err(self.fail(&of.span, "this is not a buffer"));
         };
         let dtype = self.dtype()?.unwrap_or(view.dtype);
         let value = Number::Int(i128::from(self.name == "ones_like"));
@@ -342,7 +342,7 @@ pub fn number_of(value: &Scalar, dtype: Dtype, span: &Range<usize>) -> Result<Nu
         }
         // Infinity and NaN have no fraction that is 0.
         (Number::Float(value), Some(_)) if dtype != Dtype::I1 && value.fract() != 0.0 => {
-            fail(format!("{value} is no integer, and the buffer is {dtype}"))
+            fail(format!("{value} is not an integer, but the buffer is {dtype}"))
         }
         (Number::Float(value), Some((low, high))) if dtype != Dtype::I1 && !(low..=high).contains(&(value as i128)) => {
             fail(format!("{value} does not fit {dtype}, which holds {low} to {high}"))

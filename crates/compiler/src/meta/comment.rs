@@ -217,7 +217,7 @@ fn parse(body: &str, offset: usize, span: Range<usize>) -> Result<Comment> {
         // `split_whitespace` gives parts of `body`.
         let start = offset + (field.as_ptr() as usize - body.as_ptr() as usize);
         let Some((key, value)) = field.split_once('=') else {
-            return Err(wrong(start..start + field.len(), format!("`{field}` is no `key=value`")));
+            return Err(wrong(start..start + field.len(), format!("`{field}` is not of the form `key=value`")));
         };
         let key_span = start..start + key.len();
         let value_span = start + key.len() + 1..start + field.len();
@@ -415,7 +415,7 @@ impl Comment {
                 meta.params.value.truncate(all - count);
                 meta.scratch_params = Sourced::new(count as u32, Origin::Comment);
             } else if ours.is_some() {
-                let message = "the text does not end in as many pointer parameters as `scratch_params` says";
+                let message = "the text ends in fewer pointer parameters than `scratch_params` gives";
                 return Err(wrong(self.span.clone(), message.to_owned()));
             }
         }
@@ -546,14 +546,14 @@ mod tests {
             ("// warpbook: shard=1", "shard", "has no `shard`"),
             ("// warpbook: shared=many", "many", "a number of bytes"),
             ("//warpbook: shared=1 shared=2", "shared", "given twice"),
-            ("// warpbook: shared", "shared", "no `key=value`"),
+            ("// warpbook: shared", "shared", "form `key=value`"),
             ("// warpbook: threads=4096", "4096", "1 to 1024"),
             ("// warpbook: scratch=256/3", "256/3", "bytes/alignment"),
             ("// warpbook: cluster=0", "0", "positive"),
             ("// warpbook: params=a:fp17", "a:fp17", "name:type"),
             ("// warpbook: params=a:i32", "params=a:i32", "names 1 parameters, and the text has 3"),
             ("// warpbook: params=a:tensormap,b:fp64,c:i32", "params=a:tensormap,b:fp64,c:i32", "4 bytes"),
-            ("// warpbook: scratch_params=2", "// warpbook: scratch_params=2", "does not end"),
+            ("// warpbook: scratch_params=2", "// warpbook: scratch_params=2", "ends in fewer"),
         ] {
             let text = format!("{comment}\n{PTX}");
             let error = from_text(&text, None).expect_err(comment);

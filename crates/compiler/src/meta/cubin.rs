@@ -29,7 +29,7 @@ struct KernelParam {
 /// where there are several.
 pub fn from_cubin(bytes: &[u8], name: Option<&str>) -> Result<LaunchMeta> {
     let file = object::File::parse(bytes).map_err(|error| {
-        let error = Diagnostic::error("bad-cubin", "this is no cubin").note(error.to_string());
+        let error = Diagnostic::error("bad-cubin", "this is not a cubin").note(error.to_string());
         error.help("a cubin is an ELF file, in a cell as base64")
     })?;
     let kernels: Vec<&str> = file.sections().filter_map(|section| section.name().ok()?.strip_prefix(TEXT)).collect();

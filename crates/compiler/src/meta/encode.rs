@@ -164,7 +164,7 @@ fn divisible(param: &Param, argument: &GivenArgument, value: u64, words: &str) -
     if value.is_multiple_of(u64::from(divisor)) {
         return Ok(());
     }
-    let message = format!("`{}` has to be divisible by {divisor}", argument.label);
+    let message = format!("`{}` must be divisible by {divisor}", argument.label);
     Err(Diagnostic::error("divisibility", message)
         .at(argument.span.clone(), format!("{words} is not"))
         .note(format!("the code was compiled under `tt.divisibility = {divisor}` for `{}`", param.name))

@@ -88,7 +88,7 @@ impl Worker {
         let failed = |note: String| {
             Diagnostic::error("worker", format!("the compile worker does not start with {}", python.display()))
                 .note(note)
-                .help("`warpbook doctor` says what is missing")
+                .help("`warpbook doctor` shows what is missing")
         };
         let mut command = Command::new(python);
         // Unbuffered, or bytes of the first request would be lost between Python's layers.

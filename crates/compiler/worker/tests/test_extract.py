@@ -81,7 +81,7 @@ def test_a_file_is_taken_with_its_package(package: Path) -> None:
         ("pack.kernels", "takes MODULE:FUNCTION"),
         ("pack.kernls:kernel", "there is no module `pack.kernls`"),
         ("pack.kernels:kernl", "has no function `kernl`"),
-        ("pack.kernels:plain", "is no kernel"),
+        ("pack.kernels:plain", "is not a kernel"),
         ("pack.kernels:needs_a_guess", "depends on a module that is not imported"),
         ("pack.kernels:needs_what_is_broken", "NameError"),
         ("nowhere.py:kernel", "there is no file"),

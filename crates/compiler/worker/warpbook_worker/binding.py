@@ -166,7 +166,7 @@ def peel(kernel: Any, values: dict[str, Any], config: int | None) -> tuple[Any, 
                 )
             values.update(settings)
         elif not hasattr(kernel, "fn"):
-            raise Refused(ErrorKind.NO_KERNEL, f"`{kernel!r}` is no kernel of Triton's")
+            raise Refused(ErrorKind.NO_KERNEL, f"`{kernel!r}` is not a Triton kernel")
         kernel = kernel.fn
     return kernel, tuning
 

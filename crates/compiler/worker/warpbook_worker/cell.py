@@ -66,7 +66,7 @@ def find_kernel(task: CompileTask) -> Any:
         exists = hasattr(module, name)
         raise Refused(
             ErrorKind.UNKNOWN_KERNEL,
-            f"`{name}` is no kernel" if exists else f"no kernel is named `{name}`",
+            f"`{name}` is not a kernel" if exists else f"no kernel is named `{name}`",
             candidates=[each for each in kernels if each != name],
             help=["put `@triton.jit` above the function"] if exists else [],
             argument="",

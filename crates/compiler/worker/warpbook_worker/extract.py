@@ -62,7 +62,7 @@ class Source:
         except SyntaxError as error:
             raise Refused(
                 ErrorKind.FROM,
-                f"{pseudo} is no Python: {error.msg}",
+                f"{pseudo} is not valid Python: {error.msg}",
                 path=pseudo,
                 line=error.lineno,
                 column=error.offset,
@@ -364,7 +364,7 @@ def kernel(spec: str, search_path: list[str]) -> Any:
     if isinstance(value, Nothing) or not is_kernel(value):
         raise Refused(
             ErrorKind.FROM,
-            f"`{function}` of {source.pseudo} is no kernel: it has no `@triton.jit`",
+            f"`{function}` of {source.pseudo} is not a kernel: it has no `@triton.jit`",
             argument="--from",
             notes=listed(jit_functions(source.tree)),
         )
@@ -417,7 +417,7 @@ def source_of_module(name: str, search_path: list[str]) -> Source:
     """The file of a module by its dotted name; the search does not import anything."""
     extraction = Extraction(list(search_path))
     if not all(part.isidentifier() for part in name.split(".")):
-        raise Refused(ErrorKind.FROM, f"`{name}` is no module", argument="--from")
+        raise Refused(ErrorKind.FROM, f"`{name}` is not a module", argument="--from")
     extraction.roots.add(name.partition(".")[0])
     source = extraction.source(name)
     if source is not None:

@@ -22,7 +22,7 @@ pub fn diagnostic(error: &DriverError, device: &str, lost: bool) -> Diagnostic {
             "`trap`, or an instruction with operands that the hardware refuses (a tensor map, a descriptor)",
         ),
         "CUDA_ERROR_ASSERT" => {
-            ("device-assert", format!("an assertion of the kernel failed on {device}"), "the message above says which")
+            ("device-assert", format!("an assertion of the kernel failed on {device}"), "the message above names it")
         }
         "CUDA_ERROR_LAUNCH_TIMEOUT" => (
             "launch-timeout",
@@ -64,9 +64,11 @@ pub fn diagnostic(error: &DriverError, device: &str, lost: bool) -> Diagnostic {
         _ if lost => {
             ("device-fault", format!("the kernel failed on {device}: {}", error.text), "`%device emu` may find why")
         }
-        _ => {
-            ("driver", format!("the driver of {device} refused: {}", error.text), "`warpbook doctor` says what it has")
-        }
+        _ => (
+            "driver",
+            format!("the driver of {device} refused: {}", error.text),
+            "`warpbook doctor` shows the driver's version",
+        ),
     };
     let mut diagnostic = Diagnostic::error(code, message);
     if error.name != "no CUDA driver" {

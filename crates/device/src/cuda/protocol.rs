@@ -141,7 +141,7 @@ pub fn send_file(socket: &UnixStream, file: BorrowedFd<'_>) -> io::Result<()> {
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
     let files = [file];
     if !ancillary.push(SendAncillaryMessage::ScmRights(&files)) {
-        return Err(io::Error::other("no room for a file in a message"));
+        return Err(io::Error::other("a message has no space for another file"));
     }
     rustix::net::sendmsg(socket, &[IoSlice::new(&[0])], &mut ancillary, SendFlags::NOSIGNAL)?;
     Ok(())

@@ -82,7 +82,7 @@ impl Encoding {
         if let Some(value) = aliases.get(text) {
             return Self::parse_at(value, aliases, depth + 1);
         }
-        let (name, body) = text.split_once('<').ok_or_else(|| unsupported(&format!("`{text}` is no layout")))?;
+        let (name, body) = text.split_once('<').ok_or_else(|| unsupported(&format!("`{text}` is not a layout")))?;
         let body = body.trim_end().strip_suffix('>').unwrap_or(body).trim();
         // `[64:+8] {…}` and `{…}, alignment = 16` have more than the braces.
         let braces = body.find('{').zip(body.rfind('}')).filter(|(open, close)| open < close);
@@ -274,7 +274,7 @@ mod tests {
         assert_eq!(refused("#ttg.amd_mfma<{version = 3}>"), "`amd_mfma` layouts");
         assert_eq!(refused("#ttg.blocked<{order = [1, 0]}>"), "a layout without `sizePerThread`");
         assert_eq!(refused("#ttg.nvidia_mma<{versionMajor = 5}>"), "nvidia_mma of version 5");
-        assert_eq!(refused("#x"), "`#x` is no layout");
+        assert_eq!(refused("#x"), "`#x` is not a layout");
         let own = HashMap::from([("#a", "#a")]);
         assert!(Encoding::parse("#a", &own).is_err());
     }

@@ -32,7 +32,7 @@ pub struct KernelName {
 }
 
 impl KernelName {
-    /// Takes `matmul@2` apart.
+    /// Splits `matmul@2` into name and version.
     pub fn new(text: &str, span: Range<usize>) -> Self {
         let (name, version) = match text.split_once('@') {
             None => (text, None),
@@ -80,7 +80,7 @@ impl Takes for Kernel {
     }
 }
 
-/// A buffer of the session.
+/// The name of a buffer of the session.
 #[derive(Clone, Copy, Debug)]
 pub struct BufferName {
     /// Stands for the name in usage lines.
@@ -133,12 +133,12 @@ impl Takes for BufferName {
 #[derive(Clone, Copy, Debug)]
 pub struct Device;
 
-/// A device as it was named.
+/// A device, with the name that the cell gave it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeviceName {
-    /// The name itself.
+    /// The name as it was given.
     pub text: String,
-    /// Where it is.
+    /// The device that the name stands for.
     pub place: Place,
     /// The architecture that an emulator is to have: sm_90 of `emu:sm_90`.
     pub architecture: Option<Target>,
@@ -259,10 +259,10 @@ impl Takes for TritonVersion {
     }
 }
 
-/// A stage of the compiler.
+/// The name of a compiler stage.
 #[derive(Clone, Copy, Debug)]
 pub struct StageName {
-    /// The stages that can be named.
+    /// The stages that are accepted.
     pub stages: &'static [Stage],
 }
 

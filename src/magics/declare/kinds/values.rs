@@ -122,7 +122,7 @@ impl Takes for Seconds {
     }
 }
 
-/// One of a few names.
+/// One name of a fixed list.
 #[derive(Clone, Copy, Debug)]
 pub struct Choice<T: 'static> {
     placeholder: &'static str,
@@ -130,7 +130,7 @@ pub struct Choice<T: 'static> {
 }
 
 impl<T> Choice<T> {
-    /// Names and what each means.
+    /// A choice among names, each with the value that it stands for.
     pub const fn new(placeholder: &'static str, choices: &'static [(&'static str, T)]) -> Self {
         Self { placeholder, choices }
     }
@@ -170,9 +170,9 @@ impl<T: Copy + Sync + 'static> Takes for Choice<T> {
 /// A value with its place in the cell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Placed<T> {
-    /// What it is.
+    /// The parsed value.
     pub value: T,
-    /// Its bytes in the cell.
+    /// Bytes of the value in the cell.
     pub span: Range<usize>,
 }
 
@@ -186,7 +186,7 @@ pub struct List<K> {
 }
 
 impl<K: Copy> List<K> {
-    /// One value or more.
+    /// A list of at least one value.
     pub const fn new(placeholder: &'static str, each: K) -> Self {
         Self { placeholder, each, least: 1, most: usize::MAX }
     }
@@ -280,7 +280,7 @@ pub struct Text {
     pub expected: &'static str,
     /// True if a word is a value of this, as [`Takes::claims`].
     pub claims: fn(&str, bool, &Workspace) -> bool,
-    /// Names that complete it.
+    /// Names that completion offers.
     pub names: fn(&Workspace) -> Vec<String>,
 }
 

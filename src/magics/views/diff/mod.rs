@@ -43,7 +43,8 @@ const STATIC: Argument<Switch> = Argument::option("--static", Switch, "launch no
 const SPEC: Spec = Spec {
     name: "diff",
     kind: Kind::Line,
-    summary: "what differs between two versions, kernels, targets or Tritons: text, resources, instruction mix, counters",
+    summary: "what differs between two versions, kernels, targets or versions of Triton: text, resources, \
+              instructions, counters",
     arguments: &[&FIRST, &SECOND],
     options: &[&STAGE, &TARGETS, &TRITONS, &COUNTERS, &VALUES, &STATIC],
     details: "A name that only shifted (`%27` to `%28`) is not shown as a change. Machine code is compared by its instruction \
@@ -87,7 +88,7 @@ impl Magic for Diff {
     }
 }
 
-/// One side of the comparison.
+/// One of the two versions that are compared.
 struct Side<'a> {
     subject: &'a Subject,
     trace: &'a Trace,
@@ -111,7 +112,7 @@ impl<'a> Side<'a> {
         Some(LaunchPlan::from_last_launch(name, &self.subject.version, &launch))
     }
 
-    /// Has the emulator count a launch.
+    /// Lets the emulator count the instructions of a launch.
     fn count(
         &mut self,
         plan: &LaunchPlan,
@@ -138,7 +139,9 @@ impl<'a> Side<'a> {
     ) -> Result<Option<Timing>> {
         match measure::latency(plan, samples, workspace, context) {
             Ok(Some(timing)) => return Ok(Some(timing)),
-            Ok(None) => note(notes, format!("{} is not for this GPU and was not timed", self.subject.headline())),
+            Ok(None) => {
+                note(notes, format!("{} was not compiled for this GPU, so it was not timed", self.subject.headline()))
+            }
             Err(error) if error.is_interrupted() => return Err(error),
             Err(error) => note(notes, format!("{} was not timed: {}", self.subject.headline(), error.message)),
         }
@@ -152,7 +155,7 @@ impl<'a> Side<'a> {
     }
 }
 
-/// Once is enough.
+/// Adds a note, unless the same one is there.
 fn note(notes: &mut Vec<String>, text: String) {
     if !notes.contains(&text) {
         notes.push(text);
@@ -198,7 +201,7 @@ fn time(
     Ok(None)
 }
 
-/// One stage's comparison.
+/// The compared texts of one stage.
 struct Compared {
     stage: Stage,
     lines: Vec<DiffLine>,

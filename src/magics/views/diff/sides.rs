@@ -89,7 +89,7 @@ fn compiled_for(
         return Ok(subject.clone());
     }
     let Some(request) = own.request.as_ref().filter(|request| request.entry < Stage::Ptx) else {
-        let message = format!("{} entered at {}: that is for one target", subject.headline(), own.entered);
+        let message = format!("{} entered at {}, which is fixed to one target", subject.headline(), own.entered);
         let error = Diagnostic::error("not-compiled", message).at(call.arguments.clone(), "");
         return Err(error.help("a version that entered above PTX can be compiled for another"));
     };

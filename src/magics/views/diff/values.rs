@@ -31,7 +31,7 @@ const MOST_SPANS: usize = 1 << 16;
 /// Instructions that only one version has that are listed.
 const MOST_LISTED: usize = 6;
 
-/// What differs in a buffer.
+/// A buffer whose contents differ.
 struct Differing {
     buffer: Buffer,
     elements: u64,
@@ -124,7 +124,7 @@ pub fn compare_values(
                     .to_owned()
             }
             false => format!(
-                "what both have on the way to it ({} times an instruction) left the same values; only {} has: {}",
+                "the instructions that both have on the way to it ({} executions) left the same values; only {} has: {}",
                 grouped(compared.common),
                 name(&plans[0]),
                 listed(&compared.own)
@@ -216,7 +216,7 @@ struct View<'a> {
     found: Option<Difference>,
     /// Instructions on the way that only the first version has.
     own: Vec<Line>,
-    /// Why there is no first difference.
+    /// Why the first difference was not found.
     reason: Option<String>,
 }
 

@@ -20,10 +20,10 @@ use warpbook_ir::{locations, operations};
 
 /// Iterations of a loop that are made room for before its own number is known.
 const FIRST_GUESS: u32 = 16;
-/// No dump is larger.
+/// Most bytes of a dump.
 const MOST_BYTES: u64 = 2 << 30;
 
-/// What is dumped of what.
+/// A dump of values of one kernel.
 pub struct Dumping<'a> {
     pub subject: &'a Subject,
     pub stage: Stage,
@@ -34,7 +34,7 @@ pub struct Dumping<'a> {
     pub wanted: &'a [DumpedValue],
 }
 
-/// One value, read back.
+/// One dumped value with its elements.
 pub struct Collected {
     /// Its elements; a dimension for each level that is wanted whole comes first.
     pub contents: Contents,
@@ -44,7 +44,7 @@ pub struct Collected {
     pub missing: usize,
 }
 
-/// The memory of one probe.
+/// The device memory into which one probe stores.
 struct Area {
     data: u64,
     table: u64,
@@ -277,7 +277,7 @@ impl Dumping<'_> {
     }
 }
 
-/// The type of a value's buffer.
+/// The data type of the buffer that a value becomes.
 fn dtype(wanted: &DumpedValue) -> Dtype {
     let element = wanted.ty.element.as_str();
     match element {
@@ -317,7 +317,7 @@ fn cropped(wanted: &DumpedValue, levels: &[Which], counts: &[u32], data: Vec<u8>
     if !flags.contains(&1) {
         let message = format!("`{}` was never computed: {which}", wanted.definition.name);
         let error = Diagnostic::error("never-computed", message).at(wanted.span.clone(), "");
-        return Err(error.note("its branch was not taken, or its loop did not come that far"));
+        return Err(error.note("its branch was not taken, or its loop ended before"));
     }
     let dtype = dtype(wanted);
     let size = wanted.ty.shape.iter().flatten().product::<u64>() as usize * dtype.size();

@@ -96,7 +96,7 @@ impl Magic for Dump {
             None if has_variables && has_ttir => Stage::Ttir,
             None => Stage::Ttgir,
             Some(Stage::Ttgir) if has_variables && has_ttir => {
-                let error = Diagnostic::error("option-value", "variables are looked for in the ttir");
+                let error = Diagnostic::error("option-value", "variables are looked up in the ttir");
                 let error = error.at(typed.place(&STAGE), "");
                 return Err(error.help("a value of the ttgir begins with `%`"));
             }
@@ -138,7 +138,7 @@ impl Magic for Dump {
             if ty.memory.is_some()
                 && let Some(count) = ty.shape.iter().flatten().find(|extent| !extent.is_power_of_two())
             {
-                let message = format!("`{}` are {count} buffers, which make no tensor", definition.name);
+                let message = format!("`{}` is {count} buffers, not a tensor", definition.name);
                 let error = Diagnostic::error("not-dumped", message)
                     .note(format!("its type: {}", ty.memory.as_deref().unwrap_or_default()));
                 return Err(located(error.help("a view of one of them can be dumped")));
@@ -159,7 +159,7 @@ impl Magic for Dump {
 
 /// A value of the TTGIR as one program of the last launch had it, for views that look for it elsewhere.
 pub struct Value {
-    /// Where the TTGIR defines it.
+    /// Where the TTGIR defines the value.
     pub definition: Definition,
     /// The text of that TTGIR, without locations.
     pub text: String,
@@ -262,7 +262,7 @@ fn without_comment(text: &str) -> String {
     text.split_inclusive('\n').map(keep).collect()
 }
 
-/// The definition that a name means.
+/// The definition of a value with this name.
 fn find<'a>(definitions: &'a [Definition], name: &str, line: Option<usize>) -> Result<&'a Definition> {
     let all = || definitions.iter().filter(|definition| definition.name == name);
     let found: Vec<&Definition> = match line {

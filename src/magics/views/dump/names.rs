@@ -65,9 +65,10 @@ impl<'a> Variable<'a> {
         }
         let Some((line, definition)) = found.pop() else {
             let at: Vec<String> = own.iter().map(|one| one.lines.start().to_string()).collect();
-            let message = format!("no value of the {stage} is known to be `{}`", self.name);
+            let message = format!("`{}` was not found among the values of the {stage}", self.name);
             let error = Diagnostic::error("unknown-value", message).note(format!("assigned at line {}", at.join(", ")));
-            let error = error.note("it was folded away, or is assigned together with others, or lost its place");
+            let error = error
+                .note("the compiler folded it away, or it is assigned together with others, or its location was lost");
             return Err(error.help("`%stages` shows the values that a line became: `%27`"));
         };
         let mut note = format!("{} is {} of the {stage}, assigned at line {line}", self.name, definition.name);
@@ -79,7 +80,7 @@ impl<'a> Variable<'a> {
     }
 }
 
-/// A parameter of the kernel.
+/// The value of the IR that is a parameter of the kernel.
 fn parameter(ir: &str, count: usize, position: usize, definitions: &[Definition], name: &str) -> Result<VariableValue> {
     let function = mlir::functions(ir).into_iter().find(|function| !function.is_private);
     let arguments = function.map(|function| function.arguments).filter(|arguments| arguments.len() == count);
@@ -99,7 +100,7 @@ fn parameter(ir: &str, count: usize, position: usize, definitions: &[Definition]
 /// A statement that gives names their values.
 #[derive(Debug, PartialEq, Eq)]
 struct Assignment {
-    /// What is assigned, in order.
+    /// Names that are assigned, in order.
     names: Vec<String>,
     /// The lines of the statement, from 1.
     lines: std::ops::RangeInclusive<u32>,

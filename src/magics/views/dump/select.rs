@@ -12,7 +12,7 @@ use warpbook_ir::values::Definition;
 /// One level: a program's coordinate, or the iteration of a loop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Which {
-    /// This one alone.
+    /// This number only.
     One(u32),
     /// All of them, along a dimension of their own.
     All,
@@ -56,16 +56,16 @@ pub const ITERATION: Argument<List<WhichKind>> = Argument::option(
     "the iteration of each loop around the value, outermost first; all by default",
 );
 
-/// What `--program` and `--iteration` say.
+/// The programs and iterations that `--program` and `--iteration` select.
 pub struct Selection {
     program: [Which; PROGRAM_LEVELS],
     iterations: Option<(Vec<Which>, Range<usize>)>,
-    /// Where `--program` stands.
+    /// Bytes of `--program` in the cell, if it is given.
     pub span: Option<Range<usize>>,
 }
 
 impl Selection {
-    /// What the options select.
+    /// The selection of the given options.
     pub fn typed(typed: &Typed<'_>) -> Self {
         let mut program = [Which::One(0); PROGRAM_LEVELS];
         let given = typed.get(&PROGRAM).map(|levels| values(levels));

@@ -22,9 +22,9 @@ pub(super) struct Window {
     shape: Vec<u32>,
     leading: Vec<u32>,
     first: (u32, u32),
-    /// Rows and columns.
+    /// Number of rows and columns that are drawn.
     pub size: (u32, u32),
-    /// What is left out.
+    /// A note in the caption if a part is left out.
     pub cut: &'static str,
 }
 
@@ -49,7 +49,7 @@ impl Window {
         Self { shape: shape.to_vec(), leading, first, size, cut: if whole { "" } else { " (a part)" } }
     }
 
-    /// The element of a cell.
+    /// Coordinates of the element in a cell of the drawing.
     pub fn element(&self, row: u32, column: u32) -> Vec<u32> {
         if self.shape.len() < 2 {
             return vec![self.first.0 + row * self.size.1 + column];
@@ -386,7 +386,7 @@ pub(super) fn shared(
         text += &format!("\n{}: {}", access.what, access.description);
     }
     if accesses.is_empty() {
-        text += "\nthe kernel reaches it by no operation that tells lanes apart";
+        text += "\nno access of the kernel shows which lanes take part";
     }
     let collision = accesses.iter().filter_map(|access| access.cost.as_ref()?.collision.as_ref()).next();
     let pictures = memory_grids(placed, chosen.map(|chosen| chosen.element), collision);
@@ -425,7 +425,7 @@ pub(super) fn tensor_memory(
     if !layout.block.is_empty() {
         text += &format!("\nblock {:?}", layout.block);
     }
-    text += "\neach warp of a warpgroup reaches 32 lanes: warp 0 the lanes 0 to 31, warp 1 from 32 on";
+    text += "\neach warp of a warpgroup has access to 32 lanes: warp 0 the lanes 0 to 31, warp 1 from 32 on";
     let held = chosen.and_then(|chosen| layout.elements().find(|(_, at)| at == chosen.element).map(|(place, _)| place));
     if let (Some(chosen), Some(place)) = (chosen, held) {
         let of = if layout.block.is_empty() { String::new() } else { format!("block {}, ", place.block) };

@@ -10,7 +10,7 @@ use warpbook_ir::shaped::Operation;
 
 /// Rows of a table that are shown.
 const ROWS: usize = 24;
-/// Characters of the text.
+/// Most characters of the text form.
 const MOST_TEXT: usize = 3900;
 
 pub fn list(headline: &str, source: &Source<'_>) -> Document {

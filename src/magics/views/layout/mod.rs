@@ -155,7 +155,7 @@ impl Magic for LayoutMagic {
             (Some(shape), _) => shape.clone(),
             (None, Some(used)) => used.shape.clone(),
             (None, None) if name.starts_with('%') => {
-                let error = Diagnostic::error("no-layout", format!("`{name}` is no tensor with a layout"));
+                let error = Diagnostic::error("no-layout", format!("`{name}` is not a tensor with a layout"));
                 let line = operation.and_then(|operation| text.lines().nth(operation.line as usize - 1));
                 let error = error.at(span.clone(), "");
                 return Err(line.into_iter().fold(error, |error, line| error.note(line.trim().to_owned())));

@@ -35,7 +35,7 @@ fn placed_of(shaped: &Shaped, source: &Source<'_>) -> Result<Placed, Unsupported
     let bits = shaped.element_bits().ok_or_else(|| Unsupported(format!("elements of type {}", shaped.element)))?;
     match Encoding::parse(&shaped.encoding, &source.aliases)? {
         Encoding::Shared(shared) => shared.placed(&rounded(tail(&shaped.shape, shared.rank())), bits / 8),
-        _ => Err(Unsupported(format!("{} is no layout of shared memory", shaped.encoding))),
+        _ => Err(Unsupported(format!("{} is not a layout of shared memory", shaped.encoding))),
     }
 }
 
@@ -95,7 +95,7 @@ fn tensor_memory(tensor: &Shaped, memory: &Shaped, store: bool, source: &Source<
     let bits = memory.element_bits().ok_or_else(|| Unsupported(format!("elements of type {}", memory.element)))?;
     let layout = match Encoding::parse(&memory.encoding, &source.aliases)? {
         Encoding::TensorMemory(encoding) => encoding.layout(tail(&memory.shape, 2), bits)?,
-        _ => return Err(Unsupported(format!("{} is no layout of tensor memory", memory.encoding))),
+        _ => return Err(Unsupported(format!("{} is not a layout of tensor memory", memory.encoding))),
     };
     Ok(Move::TensorMemory { registers, memory: layout, bits, store })
 }
@@ -149,7 +149,7 @@ pub fn accesses_of(encoding: &str, source: &Source<'_>) -> Vec<Access> {
 
 fn through(cost: &SharedCost) -> String {
     match cost.through {
-        Through::Lanes(bytes) => format!("{bytes} bytes a lane"),
+        Through::Lanes(bytes) => format!("{bytes} bytes per lane"),
         Through::Matrices { transposed: false } => "matrices of 8 rows of 16 bytes".to_owned(),
         Through::Matrices { transposed: true } => "transposed matrices of 8 rows of 16 bytes".to_owned(),
         Through::Core => "the tensor core reads 8 rows of 16 bytes".to_owned(),
@@ -164,7 +164,12 @@ pub fn describe_shared_cost(cost: &SharedCost) -> String {
         Some(found) if cost.rounds > cost.least => {
             let who: Vec<String> = found.elements.iter().take(4).map(|(_, at)| bracketed(at)).collect();
             let more = if found.elements.len() > 4 { ", …" } else { "" };
-            text += &format!(" instead of {}: {}{more} want bank {} at once", cost.least, who.join(", "), found.bank);
+            text += &format!(
+                " instead of {}: {}{more} use bank {} at the same time",
+                cost.least,
+                who.join(", "),
+                found.bank
+            );
         }
         _ => text += ", no conflict",
     }
@@ -172,12 +177,12 @@ pub fn describe_shared_cost(cost: &SharedCost) -> String {
 }
 
 fn describe_global_cost(cost: &GlobalCost) -> String {
-    let mut text = format!("{} bytes a lane, {} sectors of 32 bytes a request", cost.width, cost.sectors);
+    let mut text = format!("{} bytes per lane, {} sectors of 32 bytes per request", cost.width, cost.sectors);
     if cost.sectors > cost.least {
-        text += &format!(", where {} would hold them", cost.least);
+        text += &format!(", where {} would be enough", cost.least);
     }
     let plural = if cost.requests == 1 { "request" } else { "requests" };
-    text + &format!("; {} {plural} a warp", cost.requests)
+    text + &format!("; {} {plural} per warp", cost.requests)
 }
 
 impl Moved {
@@ -195,7 +200,7 @@ impl Moved {
             Move::Global { cost, .. } => describe_global_cost(cost),
             Move::TensorMemory { registers, store, .. } => {
                 let direction = if *store { "each warp writes" } else { "each warp reads" };
-                format!("{direction} its 32 lanes, {} registers a thread", registers.places().register)
+                format!("{direction} its 32 lanes, {} registers per thread", registers.places().register)
             }
         })
     }
@@ -316,13 +321,14 @@ fn draw_conversion(head: &str, from: &Layout, to: &Layout, rule: Rule, chosen: O
     if ways.len() > 8 {
         text += &format!("\n… and to {} places more", ways.len() - 8);
     }
-    let caption = format!("{} values afterwards, by how far they come", conversion.counts.iter().sum::<u64>());
+    let caption =
+        format!("{} values afterwards, by the distance that they move", conversion.counts.iter().sum::<u64>());
     let part = |(distance, count): &(&Distance, u64)| (distance.name().to_owned(), *count, HUES[**distance as usize]);
     let mut pictures: Vec<Block> = vec![Bar { caption, parts: counts.iter().map(part).collect() }.into()];
     if let Some((source, distance, target)) = ways.first() {
         let stations =
             vec![(thread(*source, blocks), String::new()), (thread(*target, blocks), by(*distance).to_owned())];
-        pictures.push(Way { caption: format!("the way of {}", bracketed(&shown)), stations }.into());
+        pictures.push(Way { caption: format!("the path of {}", bracketed(&shown)), stations }.into());
     }
     let places = first_places(to);
     // Narrow, so that both stand side by side.
@@ -344,8 +350,9 @@ fn draw_conversion(head: &str, from: &Layout, to: &Layout, rule: Rule, chosen: O
         let place = source_places.get(at).copied().unwrap_or_default();
         Cell::in_lane(thread(place, blocks), place.lane, place.block * from.places().warp + place.warp)
     };
-    let caption_before = format!("before{}: who holds each element", window.cut);
-    let caption_after = format!("afterwards{}: who holds it, coloured by how far it came", window.cut);
+    let caption_before = format!("before{}: the thread that holds each element", window.cut);
+    let caption_after =
+        format!("afterwards{}: the thread that holds it, coloured by the distance that it moved", window.cut);
     pictures.push(Block::Columns(vec![
         vec![window.grid(caption_before, before, Some(&shown)).into()],
         vec![window.grid(caption_after, after, Some(&shown)).into()],
@@ -367,7 +374,7 @@ fn draw_shared(
 ) -> Document {
     let mut text = format!("{}: {}", by_x(&registers.shape), describe_shared_cost(cost));
     let plural = if cost.requests == 1 { "request" } else { "requests" };
-    text += &format!("\n{} {plural} a warp", cost.requests);
+    text += &format!("\n{} {plural} per warp", cost.requests);
     let shown = chosen.map_or_else(|| vec![0; registers.shape.len()], <[u32]>::to_vec);
     let blocks = registers.places().block;
     let places: Vec<Place> = registers.elements().filter(|(_, at)| *at == shown).map(|(place, _)| place).collect();
@@ -394,7 +401,7 @@ fn draw_shared(
             stations[0].1.clear();
             stations[1].1 = by.to_owned();
         }
-        pictures.push(Way { caption: format!("the way of {}", bracketed(&shown)), stations }.into());
+        pictures.push(Way { caption: format!("the path of {}", bracketed(&shown)), stations }.into());
     }
     pictures.extend(memory_grids(memory, chosen, cost.collision.as_ref().filter(|_| cost.rounds > cost.least)));
     pictures.push(Fold::new("the registers").with(draw::distributed_grid("the tensor", registers, chosen)).into());
@@ -454,7 +461,7 @@ fn draw_tensor_memory(
     let shown = chosen.map_or_else(|| vec![0; registers.shape.len()], <[u32]>::to_vec);
     let mut text = format!("{}: ", by_x(&registers.shape));
     text += if store { "each warp writes its 32 lanes" } else { "each warp reads its 32 lanes" };
-    text += &format!(", {} registers a thread", registers.places().register);
+    text += &format!(", {} registers per thread", registers.places().register);
     let blocks = registers.places().block;
     let thread_place = registers.elements().find(|(_, at)| *at == shown).map(|(place, _)| place);
     let memory_place = memory.elements().find(|(_, at)| *at == shown).map(|(place, _)| place);
@@ -470,7 +477,7 @@ fn draw_tensor_memory(
             stations[0].1.clear();
             stations[1].1 = "tcgen05.ld".to_owned();
         }
-        pictures.push(Way { caption: format!("the way of {}", bracketed(&shown)), stations }.into());
+        pictures.push(Way { caption: format!("the path of {}", bracketed(&shown)), stations }.into());
     }
     pictures.push(draw::distributed_grid("the tensor", registers, chosen).into());
     let facts = json!({"shape": registers.shape, "registers": registers.places().register});

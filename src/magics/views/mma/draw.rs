@@ -86,7 +86,7 @@ pub fn dot(dot: &Dot, instructions: &[Instruction], chosen: Option<usize>) -> Fo
         fold.push(Block::Columns(vec![
             picture(format!("A, {m}×{k}: the instructions that read each tile"), 0, 2),
             picture(format!("B, {k}×{n}"), 2, 1),
-            picture(format!("D, {m}×{n}: those that add to each tile"), 0, 1),
+            picture(format!("D, {m}×{n}: the instructions that add to each tile"), 0, 1),
         ]));
     }
     if let (Some(at), Some(tile)) = (shown, tile) {
@@ -163,7 +163,7 @@ fn draw_instruction(dot: &Dot, instruction: &Instruction, number: usize, tile: [
     }
     if !tables.is_empty() {
         let whose = match instruction.undecided.iter().any(|which| [1, 2].contains(&which.operand)) {
-            true => "values of the last launch, where block (0, 0, 0) comes first",
+            true => "values of the last launch, when block (0, 0, 0) first reaches the instruction",
             false => "values of the first pass through the code; shared memory begins at 0",
         };
         blocks.extend([Block::Columns(tables), Block::Line(whose.into()), Block::Columns(pictures)]);

@@ -62,7 +62,7 @@ pub fn link(
         let same = rest.iter().take(expected).take_while(|(_, one)| one.opcode == first.opcode).count();
         if same < expected || open.family != first.family {
             let what = format!(
-                "{} (line {}) wants {expected} instructions, and the PTX has {same} of `{}` there",
+                "{} (line {}) should become {expected} instructions, but the PTX has {same} of `{}` there",
                 open.dot.name, operation.line, first.opcode
             );
             return (dots, Some(what));

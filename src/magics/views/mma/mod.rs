@@ -88,7 +88,7 @@ impl Magic for Mma {
         let decided = decide(&mut instructions, &subject, call, workspace, context)?;
         let (dots, note) = match &source {
             Some(source) => link::link(&source.operations, &source.aliases, &instructions),
-            None => (Vec::new(), Some("without a TTGIR nothing says which dot they are of".to_owned())),
+            None => (Vec::new(), Some("without a TTGIR it is not known to which dot they belong".to_owned())),
         };
         // `--instruction` counts products.
         let chosen =
@@ -120,8 +120,8 @@ fn decide(
         return Ok(None);
     }
     let (what, they) = match asked.len() {
-        1 => ("one operand has a value that the text does not decide".to_owned(), "it is that"),
-        count => (format!("{count} operands have values that the text does not decide"), "they are those"),
+        1 => ("one operand has a value that the text does not decide".to_owned(), "it is the value"),
+        count => (format!("{count} operands have values that the text does not decide"), "they are the values"),
     };
     let values = match operands(subject, &asked, call, workspace, context) {
         Ok(values) => values,
@@ -136,12 +136,15 @@ fn decide(
         }
     }
     Ok(Some(match met {
-        0 => format!("{what}, and block (0, 0, 0) of the last launch does not come there"),
+        0 => format!("{what}, and block (0, 0, 0) of the last launch does not reach them"),
         _ if met < asked.len() => {
             let rest = asked.len() - met;
-            format!("{what}: {they} of the last launch, where block (0, 0, 0) comes first; to {rest} it does not come")
+            format!(
+                "{what}: {they} of the last launch, when block (0, 0, 0) first reaches them; it does not \
+                 reach {rest}"
+            )
         }
-        _ => format!("{what}: {they} of the last launch, where block (0, 0, 0) comes first"),
+        _ => format!("{what}: {they} of the last launch, when block (0, 0, 0) first reaches them"),
     }))
 }
 
@@ -185,7 +188,7 @@ fn output(
     document.with_facts(facts).output()
 }
 
-/// Dots that are drawn.
+/// Most dots that are drawn.
 const DOTS: usize = 16;
 
 /// An instruction form: how often it stands there, and which lane holds which element of its fragments.

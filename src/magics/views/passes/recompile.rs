@@ -100,7 +100,7 @@ fn annotated(subject: &Subject, stage: Stage, text: &str) -> String {
     comment::annotate_compiled(stage, text, &version.meta, &version.options, version.triton.as_deref())
 }
 
-/// What a pass was given.
+/// The module before a pass.
 fn text_before(passes: &Passes, at: usize) -> &str {
     let text = passes.passes[..at].iter().rev().find_map(|pass| pass.text.as_ref());
     text.unwrap_or(&passes.start)

@@ -134,7 +134,7 @@ fn descriptor(one: &Descriptor, at: Option<&[i64]>, workspace: &Workspace) -> (B
     let rules = broken(one);
     let rules = if rules.is_empty() { "the hardware's rules hold".to_owned() } else { rules.join("; ") };
     let summary = format!(
-        "{}: box {} of {element_bytes} B elements · {} a copy · {swizzled_by} · {rules}",
+        "{}: box {} of {element_bytes} B elements · {} per copy · {swizzled_by} · {rules}",
         one.name,
         extents(&block),
         bytes_text(bytes)

@@ -38,8 +38,8 @@ impl InTile {
             String::new()
         };
         let seen = match confirmed {
-            Some(true) => "; it was that lane",
-            Some(false) => "; it was another lane: the tile begins elsewhere",
+            Some(true) => "; that lane stored it",
+            Some(false) => "; another lane stored it, so the tile begins at another element",
             None => "",
         };
         format!(

@@ -282,7 +282,7 @@ fn line(typed: &Typed<'_>, wanted: &[WatchedItem], ptx: &str, plan: &LaunchPlan)
     let Some(WatchedItem { watched: Watched::Register(name), span, .. }) = wanted.first() else {
         let error = Diagnostic::error("missing-option", "memory is watched at a line of the PTX");
         let error = error.at(wanted.first().map_or(typed.everything(), |one| one.span.clone()), "");
-        return Err(error.help("`--line N`: `%stages` shows the lines; `%trace` tells who writes an element"));
+        return Err(error.help("`--line N`: `%stages` shows the lines; `%trace` shows which lane writes an element"));
     };
     let has = |text: &str| {
         let mut names = text.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '%' | '$' | '.')));
@@ -367,7 +367,7 @@ impl View<'_> {
         let mut document = Document::new(Prose::plain(&self.headline));
         document.line(Prose::plain(place));
         if count == 0 {
-            document.line("the warp never came there");
+            document.line("the warp never reached this instruction");
             return document.output();
         }
         for (index, one) in self.wanted.iter().enumerate() {
@@ -404,7 +404,7 @@ impl View<'_> {
         for time in self.history.times.iter().take(TEXT_ROWS) {
             let values = &time.values[index];
             let told = match values.as_slice() {
-                [] => "outside of the memory".to_owned(),
+                [] => "outside the memory".to_owned(),
                 [one] => shown.text(*one),
                 all => lanes_text(all, self.wanted_lanes(time), shown, most),
             };

@@ -127,10 +127,12 @@ pub fn watch_value(
         &found,
     )
     .ok_or_else(|| {
-        let message = format!("no register of the PTX is seen to hold a part of `{}`", &cell[span.clone()]);
+        let message =
+            format!("no register of the PTX holds a part of `{}`, as far as its values show", &cell[span.clone()]);
         let error = refuse(message).note(format!("its type: {}", described(&value)));
-        let error = error.note("it was folded into what uses it, or is the same in every lane, or is kept in parts");
-        error.help("`%dump` has its elements")
+        let error =
+            error.note("the compiler folded it into its uses, or it is the same in every lane, or it is kept in parts");
+        error.help("`%dump` shows its elements")
     })?;
     Ok(document.output())
 }
@@ -148,10 +150,12 @@ fn described(value: &Value) -> String {
 fn layout(value: &Value) -> std::result::Result<Layout, String> {
     let name = &value.definition.name;
     let Some(shape) = &value.ty.shape else {
-        return Err(format!("`{name}` is a scalar: every lane has the same, and no register can be told by it"));
+        return Err(format!(
+            "`{name}` is a scalar: every lane has the same value, so it does not show which register holds it"
+        ));
     };
     if value.ty.memory.is_some() {
-        return Err(format!("`{name}` lies in shared memory, not in registers: `%layout {name}` says where"));
+        return Err(format!("`{name}` lies in shared memory, not in registers: `%layout {name}` shows where"));
     }
     if value.contents.bytes.len() / value.contents.dtype.size().max(1) > LARGEST {
         return Err(format!("`{name}` has more than {LARGEST} elements with all its iterations"));
@@ -274,7 +278,7 @@ fn document(
     }
     let mut document = Document::new(Prose::plain(headline));
     document.line(Prose::plain(format!(
-        "{word}  {} · {} of {registers} registers a lane found",
+        "{word}  {} · {} of {registers} registers per lane found",
         described(value),
         facts.len()
     )));
