@@ -4,6 +4,7 @@
 //! Instructions are taken in the order of the text and no branch is followed: a loop is seen in its first pass. What
 //! depends on parameters or memory is unknown. Shared memory begins at zero.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 
 use super::ast::{Function, Immediate, Instruction, Operand, Statement, Variable};
@@ -214,19 +215,24 @@ impl Known {
                     return None;
                 }
                 let order = if is_signed { signed(a).cmp(&signed(b)) } else { a.cmp(&b) };
-                u64::from(match opcode.modifiers().find_map(Comparison::from_modifier)? {
-                    Comparison::Equal => order.is_eq(),
-                    Comparison::NotEqual => order.is_ne(),
-                    Comparison::Less => order.is_lt(),
-                    Comparison::LessOrEqual => order.is_le(),
-                    Comparison::Greater => order.is_gt(),
-                    Comparison::GreaterOrEqual => order.is_ge(),
-                    _ => return None,
-                })
+                u64::from(holds(opcode.modifiers().find_map(Comparison::from_modifier)?, order)?)
             }
             _ => return None,
         })
     }
+}
+
+/// True if a comparison holds of two integers in this order; `None` for a comparison of floating-point values.
+fn holds(comparison: Comparison, order: Ordering) -> Option<bool> {
+    Some(match comparison {
+        Comparison::Equal => order.is_eq(),
+        Comparison::NotEqual => order.is_ne(),
+        Comparison::Less => order.is_lt(),
+        Comparison::LessOrEqual => order.is_le(),
+        Comparison::Greater => order.is_gt(),
+        Comparison::GreaterOrEqual => order.is_ge(),
+        _ => return None,
+    })
 }
 
 /// Bits of a value of an integer type; a predicate has one.

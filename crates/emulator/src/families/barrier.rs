@@ -6,7 +6,7 @@ use crate::instrument::{BarrierMisuse, Instrument, Misuse, Object};
 use crate::program::{BarrierReduction, Op, Slot};
 use crate::state::access::Issuer;
 use crate::state::block::{Block, Waiting};
-use crate::state::warp::State;
+use crate::state::warp::{State, Warp};
 use warpbook_diagnostic::Result;
 use warpbook_ptx::Operand;
 use warpbook_ptx::isa::Modifier;
@@ -27,6 +27,29 @@ pub(crate) struct Arrival {
 }
 
 impl Arrival {
+    /// What the lanes of a warp bring to a barrier; the first of them says which barrier it is. The last argument has
+    /// the lanes and the index of the instruction.
+    #[inline(always)]
+    pub fn new(
+        warp: &Warp,
+        (id, threads): (Slot, Option<Slot>),
+        waits: bool,
+        reduction: Option<(BarrierReduction, Slot, Slot)>,
+        (mask, pc): (u32, u32),
+    ) -> Self {
+        let lane = mask.trailing_zeros() as usize;
+        let number = warp.words[id as usize][lane];
+        Self {
+            barrier: number & 15,
+            number,
+            threads: threads.map(|slot| warp.words[slot as usize][lane]),
+            mask,
+            pc,
+            waits,
+            reduction: reduction.map(|(kind, d, p)| (kind, d, warp.predicates[p as usize])),
+        }
+    }
+
     /// What is wrong with it; `earlier` is the number of threads that those who are there wait for, where there are any.
     fn misuse(&self, earlier: Option<Option<u32>>, block: u32) -> Option<BarrierMisuse> {
         Some(match (self.threads, earlier) {

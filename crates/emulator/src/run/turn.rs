@@ -4,7 +4,7 @@ use crate::families::barrier::Arrival;
 use crate::families::step::Step;
 use crate::fault::{Cause, Failure, Thread};
 use crate::instrument::{Execution, Instrument, Misuse};
-use crate::program::{BarrierReduction, MemorySpace, Op, Slot};
+use crate::program::{MemorySpace, Op};
 use crate::state::access::Issuer;
 use crate::state::address::resolve_generic;
 use crate::state::block::BlockState;
@@ -89,18 +89,7 @@ impl Warp {
                 }
                 _ if active == 0 => self.advance(),
                 Op::Barrier { id, threads, arrive, reduction } => {
-                    let lane = active.trailing_zeros() as usize;
-                    let number = self.words[*id as usize][lane];
-                    let arrival = Arrival {
-                        barrier: number & 15,
-                        number,
-                        pc,
-                        threads: threads.map(|slot| self.words[slot as usize][lane]),
-                        mask: active,
-                        waits: !arrive,
-                        reduction: reduction
-                            .map(|(kind, d, p): (BarrierReduction, Slot, Slot)| (kind, d, self.predicates[p as usize])),
-                    };
+                    let arrival = Arrival::new(self, (*id, *threads), !arrive, *reduction, (active, pc));
                     self.note_of_round(true, None);
                     self.advance();
                     return Ok(Stop::Barrier(arrival));

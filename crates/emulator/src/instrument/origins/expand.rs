@@ -4,9 +4,32 @@ use super::{Part, Search, SharedBytes, all_bytes, cell, place_of, runs, some_byt
 use crate::arithmetic::product::{Accumulator, Element, Mma};
 use crate::descriptor::matrix::Matrix;
 use crate::instrument::record::{Access, Cell, Event};
-use crate::program::{Data, File, MemorySpace, Op, Shuffle, Wgmma, WgmmaSource};
+use crate::instrument::writers::Span;
+use crate::program::{Data, File, MemorySpace, Op, Shuffle, Slot, Wgmma, WgmmaSource};
 use crate::state::warp::lanes_of;
 use warpbook_ptx::isa::{Flow, Opcode};
+
+/// A part whose origin is looked for, and what executed the instruction that wrote it.
+struct Wanted<'a> {
+    /// The number of the event.
+    number: u32,
+    event: &'a Event,
+    cell: Cell,
+    lane: u32,
+    /// A bit for each byte.
+    bytes: u8,
+}
+
+/// Where an instruction took a part from, as far as it was memory.
+#[derive(Default)]
+struct Found {
+    /// The place of the register among those that the instruction writes.
+    index: usize,
+    /// The first bytes of a buffer.
+    global: Option<Span>,
+    /// The first bytes of shared memory.
+    shared: Option<SharedBytes>,
+}
 
 impl Search<'_> {
     /// What a part was made of.
@@ -15,100 +38,36 @@ impl Search<'_> {
         let record = self.record;
         let Some(event) = self.event(number) else { return };
         let Some(op) = record.op(event.pc) else { return };
-        let (mut index, mut global, mut shared) = (0, None, None);
+        let source = Wanted { number, event, cell: wanted, lane, bytes };
+        let Some(Found { index, global, shared }) = self.expand_op(&source, op) else { return };
+        let register = self.named(number, wanted, lane, bytes, index, true);
+        self.passed(number, lane, register, global, shared);
+    }
+
+    /// `None` where the part is not made of anything that the record has.
+    fn expand_op(&mut self, wanted: &Wanted<'_>, op: &Op) -> Option<Found> {
+        let &Wanted { number, event, cell, lane, bytes } = wanted;
         match op {
-            Op::Load { d, size, .. } => {
-                index = place_of(d, wanted).unwrap_or(0);
-                let address = match record.access(event) {
-                    Some(Access::Lanes { addresses, global, shared, .. }) => {
-                        Some((addresses[lane as usize], global >> lane & 1 != 0, shared >> lane & 1 != 0))
-                    }
-                    _ => None,
-                };
-                match address {
-                    Some((address, true, _)) => {
-                        // A narrow load fills the register.
-                        let bytes = if *size < 4 { some_bytes(0, *size) } else { bytes };
-                        for (from, count) in runs(bytes) {
-                            let at = address + index as u64 * u64::from(*size) + from;
-                            self.load(at, count);
-                            global = global.or_else(|| self.span(at, at + count));
-                        }
-                    }
-                    Some((address, _, true)) => {
-                        let bytes = if *size < 4 { some_bytes(0, *size) } else { bytes };
-                        for (from, count) in runs(bytes) {
-                            let own =
-                                SharedBytes { at: address + index as u64 * u64::from(*size) + from, bytes: count };
-                            shared = shared.or(Some(own));
-                            self.read_shared(number, own);
-                        }
-                    }
-                    Some(_) => self.other_block |= matches!(op, Op::Load { space: MemorySpace::Cluster, .. }),
-                    None => {}
-                }
-            }
-            Op::Atomic { d, ty, .. } => {
-                index = place_of(d, wanted).unwrap_or(0);
-                if let Some(Access::Lanes { addresses, global: in_global, shared: in_shared, .. }) =
-                    record.access(event)
-                {
-                    let (at, size) =
-                        (addresses[lane as usize] + index as u64 * u64::from(ty.size()), u64::from(ty.size()));
-                    if in_global >> lane & 1 != 0 {
-                        self.load(at, size);
-                        global = self.span(at, at + size);
-                    } else if in_shared >> lane & 1 != 0 {
-                        let own = SharedBytes { at, bytes: size };
-                        shared = Some(own);
-                        self.read_shared(number, own);
-                    }
-                }
-            }
-            Op::LoadMatrix { d, transpose, .. } => {
-                index = place_of(d, wanted).unwrap_or(0);
-                let Some(Access::Rows { addresses, .. }) = record.access(event) else { return };
-                let (group, pair) = (lane as u64 / 4, lane as u64 % 4);
-                if *transpose {
-                    for half in [0, 1] {
-                        let mask = bytes >> (2 * half) & 3;
-                        for (from, count) in runs(mask) {
-                            let row = 8 * index + 2 * pair as usize + half as usize;
-                            let own = SharedBytes { at: addresses[row & 31] + 2 * group + from, bytes: count };
-                            shared = shared.or(Some(own));
-                            self.read_shared(number, own);
-                        }
-                    }
-                } else {
-                    for (from, count) in runs(bytes) {
-                        let row = 8 * index + group as usize;
-                        let own = SharedBytes { at: addresses[row & 31] + 4 * pair + from, bytes: count };
-                        shared = shared.or(Some(own));
-                        self.read_shared(number, own);
-                    }
-                }
-            }
+            Op::Load { d, size, space, .. } => return Some(self.expand_load(wanted, d, *size, *space)),
+            Op::Atomic { d, ty, .. } => return Some(self.expand_atomic(wanted, d, ty.size())),
+            Op::LoadMatrix { d, transpose, .. } => return self.expand_load_matrix(wanted, d, *transpose),
             Op::Mma { mma, d, a, b, c } => {
-                index = place_of(d, wanted).unwrap_or(0);
+                let index = place_of(d, cell).unwrap_or(0);
                 self.mma(number, mma, index, lane, bytes, (a, b, c));
+                return Some(Found { index, ..Found::default() });
             }
             Op::MmaF64 { d, a, b, c } => {
-                index = d.iter().position(|&slot| (File::Long, slot) == wanted).unwrap_or(0);
-                let (row, column) = (lane / 4, lane % 4 * 2 + index as u32);
-                for k in (0..4).rev() {
-                    self.read(number, (File::Long, *b), column * 4 + k, 0xff);
-                    self.read(number, (File::Long, *a), row * 4 + k, 0xff);
-                }
-                self.read(number, (File::Long, c[index & 1]), lane, 0xff);
+                let index = d.iter().position(|&slot| (File::Long, slot) == cell).unwrap_or(0);
+                self.mma_f64(wanted, index, (*a, *b, c[index & 1]));
+                return Some(Found { index, ..Found::default() });
             }
             Op::Wgmma(wgmma) => {
-                index = place_of(&wgmma.d, wanted).unwrap_or(0);
-                shared = self.wgmma(number, wgmma, index, lane, bytes);
+                let index = place_of(&wgmma.d, cell).unwrap_or(0);
+                let shared = self.wgmma(number, wgmma, index, lane, bytes);
+                return Some(Found { index, shared, ..Found::default() });
             }
-            Op::Shuffle { mode, a, b, c, in_range, .. } => {
-                if in_range.is_some_and(|p| (File::Predicate, p) == wanted) {
-                    return;
-                }
+            Op::Shuffle { in_range: Some(p), .. } if (File::Predicate, *p) == cell => return None,
+            Op::Shuffle { mode, a, b, c, .. } => {
                 let value = |slot| self.value_before(number, (File::Word, slot), lane).map(|value| value as u32);
                 if let Some((b, c)) = value(*b).zip(value(*c)) {
                     let source = shuffled(*mode, lane, b, c);
@@ -132,6 +91,108 @@ impl Search<'_> {
             Op::Select64 { a, b, p, .. } => {
                 self.select(number, lane, bytes, [(File::Long, *a), (File::Long, *b)], *p);
             }
+            Op::ConvertPair { .. }
+            | Op::UnpackPair { .. }
+            | Op::PackHalves { .. }
+            | Op::PackWords { .. }
+            | Op::PackBytes { .. }
+            | Op::PackQuarters { .. }
+            | Op::UnpackHalves { .. }
+            | Op::UnpackLong { .. }
+            | Op::UnpackBytes { .. }
+            | Op::UnpackQuarters { .. } => self.expand_packed(wanted, op),
+            _ => self.lane_by_lane(number, event, op, lane, bytes),
+        }
+        Some(Found::default())
+    }
+
+    /// A load; of a narrow one, all bytes that fill the register.
+    fn expand_load(&mut self, wanted: &Wanted<'_>, d: &[Data], size: u32, space: MemorySpace) -> Found {
+        let index = place_of(d, wanted.cell).unwrap_or(0);
+        let mut found = Found { index, ..Found::default() };
+        let Some(Access::Lanes { addresses, global, shared, .. }) = self.record.access(wanted.event) else {
+            return found;
+        };
+        let (lane, offset) = (wanted.lane as usize, index as u64 * u64::from(size));
+        let (address, in_global, in_shared) =
+            (addresses[lane] + offset, global >> lane & 1 != 0, shared >> lane & 1 != 0);
+        if !in_global && !in_shared {
+            self.other_block |= space == MemorySpace::Cluster;
+            return found;
+        }
+        let bytes = if size < 4 { some_bytes(0, size) } else { wanted.bytes };
+        for (from, count) in runs(bytes) {
+            let at = address + from;
+            if in_global {
+                self.load(at, count);
+                found.global = found.global.or_else(|| self.span(at, at + count));
+            } else {
+                let own = SharedBytes { at, bytes: count };
+                found.shared = found.shared.or(Some(own));
+                self.read_shared(wanted.number, own);
+            }
+        }
+        found
+    }
+
+    /// The value in memory before an atomic.
+    fn expand_atomic(&mut self, wanted: &Wanted<'_>, d: &[Data], size: u32) -> Found {
+        let index = place_of(d, wanted.cell).unwrap_or(0);
+        let mut found = Found { index, ..Found::default() };
+        if let Some(Access::Lanes { addresses, global, shared, .. }) = self.record.access(wanted.event) {
+            let size = u64::from(size);
+            let at = addresses[wanted.lane as usize] + index as u64 * size;
+            if global >> wanted.lane & 1 != 0 {
+                self.load(at, size);
+                found.global = self.span(at, at + size);
+            } else if shared >> wanted.lane & 1 != 0 {
+                let own = SharedBytes { at, bytes: size };
+                found.shared = Some(own);
+                self.read_shared(wanted.number, own);
+            }
+        }
+        found
+    }
+
+    /// `ldmatrix`: bytes of a row, or halves of two rows where the matrices are transposed.
+    fn expand_load_matrix(&mut self, wanted: &Wanted<'_>, d: &[Data], transpose: bool) -> Option<Found> {
+        let index = place_of(d, wanted.cell).unwrap_or(0);
+        let Some(Access::Rows { addresses, .. }) = self.record.access(wanted.event) else { return None };
+        let (group, pair) = (wanted.lane as u64 / 4, wanted.lane as u64 % 4);
+        let mut shared = None;
+        let mut read = |search: &mut Self, row: usize, offset: u64, bytes: u64| {
+            let own = SharedBytes { at: addresses[row & 31] + offset, bytes };
+            shared = shared.or(Some(own));
+            search.read_shared(wanted.number, own);
+        };
+        if transpose {
+            for half in [0, 1] {
+                for (from, count) in runs(wanted.bytes >> (2 * half) & 3) {
+                    read(self, 8 * index + 2 * pair as usize + half as usize, 2 * group + from, count);
+                }
+            }
+        } else {
+            for (from, count) in runs(wanted.bytes) {
+                read(self, 8 * index + group as usize, 4 * pair + from, count);
+            }
+        }
+        Some(Found { index, shared, ..Found::default() })
+    }
+
+    fn mma_f64(&mut self, wanted: &Wanted<'_>, index: usize, (a, b, c): (Slot, Slot, Slot)) {
+        let &Wanted { number, lane, .. } = wanted;
+        let (row, column) = (lane / 4, lane % 4 * 2 + index as u32);
+        for k in (0..4).rev() {
+            self.read(number, (File::Long, b), column * 4 + k, 0xff);
+            self.read(number, (File::Long, a), row * 4 + k, 0xff);
+        }
+        self.read(number, (File::Long, c), lane, 0xff);
+    }
+
+    /// Packing and unpacking: which bytes of which register.
+    fn expand_packed(&mut self, wanted: &Wanted<'_>, op: &Op) {
+        let &Wanted { number, cell, lane, bytes, .. } = wanted;
+        match op {
             Op::ConvertPair { width, a, b, .. } => {
                 let low = some_bytes(0, width / 8);
                 if bytes & low != 0 {
@@ -154,12 +215,12 @@ impl Search<'_> {
                 self.read(number, (File::Word, *low), lane, bytes & 0xf);
             }
             Op::UnpackHalves { low, high, a } => {
-                let is = |slot: &Option<u32>| slot.is_some_and(|slot| (File::Word, slot) == wanted);
+                let is = |slot: &Option<u32>| slot.is_some_and(|slot| (File::Word, slot) == cell);
                 let mask = if is(low) { bytes & 3 } else { 0 } | if is(high) { (bytes & 3) << 2 } else { 0 };
                 self.read(number, (File::Word, *a), lane, mask);
             }
             Op::UnpackLong { low, high, a } => {
-                let is = |slot: &Option<u32>| slot.is_some_and(|slot| (File::Word, slot) == wanted);
+                let is = |slot: &Option<u32>| slot.is_some_and(|slot| (File::Word, slot) == cell);
                 let mask = if is(low) { bytes } else { 0 } | if is(high) { bytes << 4 } else { 0 };
                 self.read(number, (File::Long, *a), lane, mask);
             }
@@ -169,7 +230,7 @@ impl Search<'_> {
                 }
             }
             Op::UnpackBytes { d, a } => {
-                let at = d.iter().position(|slot| slot.is_some_and(|slot| (File::Word, slot) == wanted)).unwrap_or(0);
+                let at = d.iter().position(|slot| slot.is_some_and(|slot| (File::Word, slot) == cell)).unwrap_or(0);
                 self.read(number, (File::Word, *a), lane, 1 << at);
             }
             Op::PackQuarters { parts, .. } => {
@@ -178,13 +239,11 @@ impl Search<'_> {
                 }
             }
             Op::UnpackQuarters { d, a } => {
-                let at = d.iter().position(|slot| slot.is_some_and(|slot| (File::Word, slot) == wanted)).unwrap_or(0);
+                let at = d.iter().position(|slot| slot.is_some_and(|slot| (File::Word, slot) == cell)).unwrap_or(0);
                 self.read(number, (File::Long, *a), lane, 3 << (2 * at));
             }
-            _ => self.lane_by_lane(number, event, op, lane, bytes),
+            _ => {}
         }
-        let register = self.named(number, wanted, lane, bytes, index, true);
-        self.passed(number, lane, register, global, shared);
     }
 
     fn reads(&self, pc: u32) -> Vec<Cell> {

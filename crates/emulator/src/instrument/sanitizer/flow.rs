@@ -119,43 +119,14 @@ impl Follower<'_, '_> {
     }
 
     fn follow(&mut self, op: &Op) {
+        self.check_addresses(op);
         let checks = self.sanitizer.checks;
         let active = self.at.active;
         match op {
-            Op::Load { space, size, d, address, .. } => {
-                self.check_address(address);
-                self.follow_load(*space, *size, d, address, checks);
+            Op::Load { .. } | Op::Store { .. } | Op::Atomic { .. } | Op::CopyAsync { .. } => {
+                self.follow_access(op, checks);
             }
-            Op::Store { space, size, a, address } => {
-                self.check_address(address);
-                self.follow_store(*space, *size, a, address, checks);
-            }
-            Op::Atomic { space, ty, d, address, a, b, .. } => {
-                self.check_address(address);
-                let operands: Vec<Data> = a.iter().copied().chain(*b).collect();
-                self.follow_atomic(*space, ty.size() * a.len() as u32, &operands, address, checks);
-                for (file, slot) in d.iter().copied().filter_map(register) {
-                    self.define(file, slot, active);
-                }
-            }
-            Op::CopyAsync { size, shared, global, source_size, ignore } => {
-                self.check_address(shared);
-                self.check_address(global);
-                let ignored = ignore.map_or(0, |slot| self.at.warp.predicates[slot as usize]);
-                let taken = std::array::from_fn(|lane| match source_size {
-                    _ if ignored >> lane & 1 != 0 => 0,
-                    Some(slot) => self.at.word(*slot)[lane].min(*size),
-                    None => *size,
-                });
-                self.follow_copy(*size, &taken, (shared, global), checks);
-            }
-            Op::Print { d: Some(d), .. } => {
-                let each = self.at.environment.program.local_bytes as usize;
-                for lane in lanes_of(active) {
-                    let at = self.at.warp.thread(lane) as usize * each + *d as usize;
-                    self.sanitizer.undefined.set_local(at, 4, 0, None);
-                }
-            }
+            Op::Print { d: Some(d), .. } => self.define_local(*d, 4),
             Op::LoadMatrix { d, address, transpose, .. } => self.follow_load_matrix(d, address, *transpose),
             Op::StoreMatrix { a, address, transpose } => self.follow_store_matrix(a, address, *transpose),
             Op::Mma { d, a, b, c, .. } => self.follow_mma(d, a, b, c),
@@ -169,14 +140,10 @@ impl Follower<'_, '_> {
                 self.set_undefined(File::Predicate, *d, &value, active);
             }
             Op::Compare32 { d, complement, a, b, combine, .. } => {
-                let mut value = self.undefined(File::Word, *a);
-                value.join(&self.undefined(File::Word, *b));
-                self.follow_compare(value, *d, *complement, *combine);
+                self.follow_compare(self.either(File::Word, *a, *b), *d, *complement, *combine);
             }
             Op::Compare64 { d, complement, a, b, combine, .. } => {
-                let mut value = self.undefined(File::Long, *a);
-                value.join(&self.undefined(File::Long, *b));
-                self.follow_compare(value, *d, *complement, *combine);
+                self.follow_compare(self.either(File::Long, *a, *b), *d, *complement, *combine);
             }
             Op::PackWords { d, low, high } => self.pack(File::Long, *d, &[*low, *high], 4),
             Op::PackHalves { d, low, high } => self.pack(File::Word, *d, &[*low, *high], 2),
@@ -186,14 +153,7 @@ impl Follower<'_, '_> {
             Op::UnpackHalves { low, high, a } => self.unpack(File::Word, *a, &[*low, *high], 2),
             Op::UnpackBytes { d, a } => self.unpack(File::Word, *a, d, 1),
             Op::UnpackQuarters { d, a } => self.unpack(File::Long, *a, d, 2),
-            Op::ConvertPair { width, d, a, b, .. } => {
-                let bytes = *width as usize / 8;
-                let (upper, lower) =
-                    (self.undefined(File::Word, *a).smeared(), self.undefined(File::Word, *b).smeared());
-                let mut value = lower.part(0, bytes, 0);
-                value.join(&upper.part(0, bytes, bytes));
-                self.set_undefined(File::Word, *d, &value, active);
-            }
+            Op::ConvertPair { width, d, a, b, .. } => self.follow_convert_pair(*width as usize / 8, *d, [*a, *b]),
             Op::Convert { conversion, d, a } => {
                 let value = self.undefined_data(*a).part(0, conversion.from.size() as usize, 0).smeared();
                 if let Some((file, slot)) = register(*d) {
@@ -213,45 +173,114 @@ impl Follower<'_, '_> {
                 value.bytes = all(if lanes == 0 { 0 } else { u32::MAX });
                 self.each_written(op, |step, file, slot| step.set_undefined(file, slot, &value, active));
             }
-            Op::ActiveMask { .. } | Op::Elect { .. } | Op::Clock { .. } => {
-                self.each_written(op, |step, file, slot| step.define(file, slot, active));
-            }
             // Carried out when it is waited for.
             Op::Wgmma(_) | Op::WgmmaWait { .. } | Op::TensorWaitLoads => {}
-            Op::TensorStore(access) => self.check_address(&access.address),
-            Op::TensorLoad(access) => {
-                self.check_address(&access.address);
+            // What they give is defined, whatever they take.
+            Op::ActiveMask { .. }
+            | Op::Elect { .. }
+            | Op::Clock { .. }
+            | Op::TensorLoad(_)
+            | Op::TensorStore(_)
+            | Op::MbarrierInit { .. }
+            | Op::MbarrierInvalidate { .. }
+            | Op::MbarrierWait { .. }
+            | Op::MbarrierArrive { .. }
+            | Op::TensorMapReplace { .. }
+            | Op::BulkLoad { .. }
+            | Op::BulkStore { .. } => {
                 self.each_written(op, |step, file, slot| step.define(file, slot, active));
             }
-            Op::MbarrierInit { address, .. }
+            _ => self.follow_flow(op, checks),
+        }
+    }
+
+    /// The addresses that an operation takes have to be defined.
+    fn check_addresses(&mut self, op: &Op) {
+        match op {
+            Op::Load { address, .. }
+            | Op::Store { address, .. }
+            | Op::Atomic { address, .. }
+            | Op::MbarrierInit { address, .. }
             | Op::MbarrierInvalidate { address }
             | Op::MbarrierWait { address, .. }
-            | Op::TensorMapReplace { address, .. } => {
-                self.check_address(address);
-                self.each_written(op, |step, file, slot| step.define(file, slot, active));
-            }
-            Op::MbarrierArrive { arrival, .. } => {
-                self.check_address(&arrival.address);
-                self.each_written(op, |step, file, slot| step.define(file, slot, active));
+            | Op::TensorMapReplace { address, .. } => self.check_address(address),
+            Op::MbarrierArrive { arrival, .. } => self.check_address(&arrival.address),
+            Op::TensorLoad(access) | Op::TensorStore(access) => self.check_address(&access.address),
+            Op::CopyAsync { shared, global, .. } => {
+                self.check_address(shared);
+                self.check_address(global);
             }
             Op::BulkLoad { shared, mbarrier, .. } => {
                 self.check_address(shared);
                 self.check_address(mbarrier);
             }
             Op::BulkStore { shared, .. } => self.check_address(shared),
-            _ => {
-                let value = match checks.flows.get(self.at.pc as usize) {
-                    Some(Flow::Bytewise) => self.sources(checks),
-                    Some(Flow::Halfwise) => self.sources(checks).in_halves(),
-                    Some(Flow::Masked) => self.follow_and(checks),
-                    Some(Flow::ShiftedUp) => self.follow_shift(checks, true),
-                    Some(Flow::ShiftedDown) => self.follow_shift(checks, false),
-                    Some(Flow::Permuted) => self.follow_permute(checks),
-                    _ => self.sources(checks).smeared(),
-                };
-                self.each_written(op, |step, file, slot| step.set_undefined(file, slot, &value, active));
-            }
+            _ => {}
         }
+    }
+
+    /// Loads, stores, atomics, and `cp.async`.
+    fn follow_access(&mut self, op: &Op, checks: &Checks<'_>) {
+        let active = self.at.active;
+        match op {
+            Op::Load { space, size, d, address, .. } => self.follow_load(*space, *size, d, address, checks),
+            Op::Store { space, size, a, address } => self.follow_store(*space, *size, a, address, checks),
+            Op::Atomic { space, ty, d, address, a, b, .. } => {
+                let operands: Vec<Data> = a.iter().copied().chain(*b).collect();
+                self.follow_atomic(*space, ty.size() * a.len() as u32, &operands, address, checks);
+                for (file, slot) in d.iter().copied().filter_map(register) {
+                    self.define(file, slot, active);
+                }
+            }
+            Op::CopyAsync { size, shared, global, source_size, ignore } => {
+                let ignored = ignore.map_or(0, |slot| self.at.warp.predicates[slot as usize]);
+                let taken = std::array::from_fn(|lane| match source_size {
+                    _ if ignored >> lane & 1 != 0 => 0,
+                    Some(slot) => self.at.word(*slot)[lane].min(*size),
+                    None => *size,
+                });
+                self.follow_copy(*size, &taken, (shared, global), checks);
+            }
+            _ => {}
+        }
+    }
+
+    /// Bytes of each thread's local memory are written.
+    fn define_local(&mut self, offset: u32, bytes: usize) {
+        let each = self.at.environment.program.local_bytes as usize;
+        for lane in lanes_of(self.at.active) {
+            let at = self.at.warp.thread(lane) as usize * each + offset as usize;
+            self.sanitizer.undefined.set_local(at, bytes, 0, None);
+        }
+    }
+
+    /// Undefined where either of two registers is.
+    fn either(&self, file: File, a: Slot, b: Slot) -> Value {
+        let mut value = self.undefined(file, a);
+        value.join(&self.undefined(file, b));
+        value
+    }
+
+    /// Two values to the halves of a register, of so many bytes each; the first is the upper one.
+    fn follow_convert_pair(&mut self, bytes: usize, d: Slot, [a, b]: [Slot; 2]) {
+        let (upper, lower) = (self.undefined(File::Word, a).smeared(), self.undefined(File::Word, b).smeared());
+        let mut value = lower.part(0, bytes, 0);
+        value.join(&upper.part(0, bytes, bytes));
+        self.set_undefined(File::Word, d, &value, self.at.active);
+    }
+
+    /// As the table of instructions says: how each byte of the result depends on the operands.
+    fn follow_flow(&mut self, op: &Op, checks: &Checks<'_>) {
+        let value = match checks.flows.get(self.at.pc as usize) {
+            Some(Flow::Bytewise) => self.sources(checks),
+            Some(Flow::Halfwise) => self.sources(checks).in_halves(),
+            Some(Flow::Masked) => self.follow_and(checks),
+            Some(Flow::ShiftedUp) => self.follow_shift(checks, true),
+            Some(Flow::ShiftedDown) => self.follow_shift(checks, false),
+            Some(Flow::Permuted) => self.follow_permute(checks),
+            _ => self.sources(checks).smeared(),
+        };
+        self.each_written(op, |step, file, slot| step.set_undefined(file, slot, &value, step.at.active));
     }
 
     /// The slots that the instruction reads, without its guard.

@@ -37,6 +37,7 @@ pub(crate) mod finding;
 pub(crate) mod flow;
 pub(crate) mod global;
 mod hooks;
+mod report;
 pub(crate) mod tensor_map;
 pub(crate) mod tensor_memory;
 mod tensor_shadow;
