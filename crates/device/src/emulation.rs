@@ -14,4 +14,6 @@ pub use warpbook_emulator::observe::{Activity, Timeline, WarpTimeline};
 pub use warpbook_emulator::observe::{Found, History, Point, Time, Watched, Watching};
 
 // A block, recorded step by step; two records compared; where a value comes from.
-pub use warpbook_emulator::observe::{Difference, Held, Origins, Passage, Record, StepTaken, Touch, Writer, Writers};
+pub use warpbook_emulator::observe::{
+    Difference, LaneRegister, Origins, Passage, Record, StepTaken, Touch, Writer, Writers,
+};

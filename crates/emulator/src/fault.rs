@@ -9,16 +9,16 @@ use warpbook_diagnostic::{Diagnostic, Place, Source};
 /// Places of waiting warps that a report names at most.
 const MOST_WAITING: usize = 8;
 
-/// Where in the grid.
+/// A thread of the grid, by its indices and by its place in a warp.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Thread {
     /// `%ctaid`
     pub block: [u32; 3],
     /// `%tid`
     pub thread: [u32; 3],
-    /// Its warp in the block, and its lane there.
+    /// Number of the warp in its block.
     pub warp: u32,
-    /// See `warp`.
+    /// Number of the lane in its warp, from 0 to 31.
     pub lane: u32,
 }
 
@@ -40,18 +40,18 @@ pub enum Fault {
         access: &'static str,
         /// `global`, `shared`, `local`.
         space: &'static str,
-        /// The address.
+        /// The address of the access in its state space.
         address: u64,
-        /// Bytes accessed.
+        /// Number of bytes that are accessed.
         size: u32,
         /// What lies nearest: label, its length, and the byte offset from its start.
         near: Option<(String, u64, i64)>,
     },
     /// An address that is no multiple of the access's size.
     Misaligned {
-        /// The address.
+        /// The address of the access in its state space.
         address: u64,
-        /// Bytes accessed.
+        /// Number of bytes that are accessed.
         size: u32,
     },
     /// `trap`
@@ -80,7 +80,7 @@ pub enum Fault {
     },
     /// Shared memory of a block that has ended.
     BlockExited {
-        /// Its rank in the cluster.
+        /// Rank of the block in its cluster.
         rank: u32,
     },
     /// A tensor map that breaks a rule.
@@ -89,16 +89,16 @@ pub enum Fault {
     TensorMemory(String),
     /// `__assertfail`
     Assert {
-        /// The message.
+        /// The message that the program passed.
         message: String,
         /// The source file.
         file: String,
         /// The source line.
         line: u32,
-        /// The function.
+        /// Name of the function that asserts.
         function: String,
     },
-    /// Every warp waits, and nobody can arrive.
+    /// Every warp waits, and none can arrive.
     Deadlock {
         /// How many warps wait at barriers.
         waiting: u32,
@@ -172,7 +172,7 @@ impl From<Unsupported> for Cause {
 pub struct Stuck {
     /// `%ctaid`
     pub block: [u32; 3],
-    /// Their numbers.
+    /// Numbers of the warps in their block.
     pub warps: Vec<u32>,
     /// Bytes of the instruction in the PTX.
     pub span: Range<usize>,

@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn one_block_more_is_a_deadlock_that_is_told() {
+    fn one_block_more_is_a_deadlock_that_is_reported() {
         let fault = meet(641).expect_err("one block never starts");
         assert_eq!(fault.cause, Fault::Spinning { running: 640, waiting: 1, gpu: "T4" }.into());
         let text = fault.into_diagnostic(&warpbook_diagnostic::Source::new("ptx", "")).to_plain();

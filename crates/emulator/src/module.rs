@@ -26,9 +26,9 @@ pub struct Kernel {
 
 /// A module variable: its bytes, and the places where it holds another variable's address.
 pub struct ModuleVariable {
-    /// Its name.
+    /// Name of the variable in the text.
     pub name: String,
-    /// Bytes to begin with.
+    /// Bytes that the variable has when the module is loaded.
     pub bytes: Vec<u8>,
     /// (offset, name of the variable, addend)
     pub addresses: Vec<(u32, String, i64)>,

@@ -6,9 +6,9 @@ use warpbook_ptx::PtxType;
 /// One `cvt`, decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Conversion {
-    /// Destination type.
+    /// Type of the result.
     pub to: PtxType,
-    /// Source type.
+    /// Type of the value that is converted.
     pub from: PtxType,
     /// Rounding between floating-point types, and from integers.
     pub rounding: Rounding,

@@ -18,7 +18,7 @@ pub fn bits32(value: f32) -> u32 {
     if value.is_nan() { NAN32 } else { value.to_bits() }
 }
 
-/// What makes an f64 NaN quiet.
+/// The bit of an f64 NaN that makes it quiet.
 const QUIET64: u64 = 1 << 51;
 
 /// Whether an f64 is a NaN.
@@ -211,7 +211,7 @@ pub fn minimum_maximum(format: Format, a: u64, b: u64, want_max: bool, propagate
     if order.is_lt() == want_max { b } else { a }
 }
 
-/// `min.f32`/`max.f32`: −0 < +0, NaN loses.
+/// The bits of `max.f32`: −0 is less than +0, and of a NaN and a number the number is the result.
 #[inline(always)]
 pub fn max32(a: f32, b: f32) -> u32 {
     if a.is_nan() {
@@ -223,7 +223,7 @@ pub fn max32(a: f32, b: f32) -> u32 {
     }
 }
 
-/// See [`max32`].
+/// The bits of `min.f32`: −0 is less than +0, and of a NaN and a number the number is the result.
 #[inline(always)]
 pub fn min32(a: f32, b: f32) -> u32 {
     if a.is_nan() {

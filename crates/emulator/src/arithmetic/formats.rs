@@ -7,23 +7,23 @@ pub struct Format {
     pub exponent_bits: u32,
     /// Width of the stored fraction.
     pub mantissa_bits: u32,
-    /// Whether the largest exponent field means infinity and NaN (IEEE); e4m3 has NaN at all-ones only, no infinity.
+    /// True if the largest exponent field means infinity and NaN (IEEE); e4m3 has NaN at all-ones only, no infinity.
     pub has_infinity: bool,
 }
 
-/// IEEE binary16.
+/// IEEE 754 binary16 (`.f16`).
 pub const F16: Format = Format { exponent_bits: 5, mantissa_bits: 10, has_infinity: true };
-/// bfloat16.
+/// bfloat16 (`.bf16`): the upper half of a binary32.
 pub const BF16: Format = Format { exponent_bits: 8, mantissa_bits: 7, has_infinity: true };
 /// tf32 with its 10 fraction bits alone (a register holds them in the upper 19 bits of a 32-bit word).
 pub const TF32: Format = Format { exponent_bits: 8, mantissa_bits: 10, has_infinity: true };
-/// IEEE binary32.
+/// IEEE 754 binary32 (`.f32`).
 pub const F32: Format = Format { exponent_bits: 8, mantissa_bits: 23, has_infinity: true };
-/// IEEE binary64.
+/// IEEE 754 binary64 (`.f64`).
 pub const F64: Format = Format { exponent_bits: 11, mantissa_bits: 52, has_infinity: true };
 /// fp8 e4m3 (`e4m3fn`): no infinity, NaN is 0x7f.
 pub const E4M3: Format = Format { exponent_bits: 4, mantissa_bits: 3, has_infinity: false };
-/// fp8 e5m2.
+/// fp8 e5m2: has infinities and NaN, as IEEE formats do.
 pub const E5M2: Format = Format { exponent_bits: 5, mantissa_bits: 2, has_infinity: true };
 
 /// How a value that lies between two representable ones is rounded.
@@ -41,7 +41,7 @@ pub enum Rounding {
     Up,
 }
 
-/// A value taken apart.
+/// A value of a format, split into sign, significand and exponent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Value {
     /// Not a number.
@@ -50,7 +50,7 @@ pub enum Value {
     Infinity(bool),
     /// (−1)^negative · significand · 2^exponent; zero has significand 0.
     Finite {
-        /// The sign.
+        /// True for a negative value.
         negative: bool,
         /// Significand, an integer.
         significand: u64,

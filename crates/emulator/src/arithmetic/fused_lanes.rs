@@ -76,13 +76,13 @@ struct Magnitudes<U: Unit> {
 impl<U: Unit> Magnitudes<U> {
     #[inline(always)]
     fn new(unit: U) -> Self {
-        Self { least: unit.all(u32::MAX), greatest: unit.all(0) }
+        Self { least: unit.splat(u32::MAX), greatest: unit.splat(0) }
     }
 
     #[inline(always)]
     fn add(&mut self, unit: U, magnitude: U::Integer) {
         self.greatest = unit.greatest(self.greatest, magnitude);
-        self.least = unit.least(self.least, unit.replace_zero(magnitude, unit.all(u32::MAX)));
+        self.least = unit.least(self.least, unit.replace_zero(magnitude, unit.splat(u32::MAX)));
     }
 
     #[inline(always)]
@@ -106,14 +106,14 @@ fn decode<U: Unit>(unit: U, format: Format, bits: U::Integer, magnitudes: &mut M
     let Format { exponent_bits, mantissa_bits, .. } = format;
     let width = exponent_bits + mantissa_bits;
     let bias = (1u32 << (exponent_bits - 1)) - 1;
-    let magnitude = unit.and(bits, unit.all((1 << width) - 1));
+    let magnitude = unit.and(bits, unit.splat((1 << width) - 1));
     let sign = unit.shift_left(unit.shift_right(bits, width), 31);
     magnitudes.add(unit, magnitude);
     // Multiplying normalises a subnormal.
-    let scale = unit.with_bits(unit.all((254 - bias) << 23));
+    let scale = unit.with_bits(unit.splat((254 - bias) << 23));
     let value = unit.bits(unit.multiply(unit.with_bits(unit.shift_left(magnitude, 23 - mantissa_bits)), scale));
-    let power = unit.with_bits(unit.and(value, unit.all(0x7f80_0000)));
-    let smallest = unit.with_bits(unit.all((128 - bias) << 23));
+    let power = unit.with_bits(unit.and(value, unit.splat(0x7f80_0000)));
+    let smallest = unit.with_bits(unit.splat((128 - bias) << 23));
     let power = unit.where_nonzero(magnitude, unit.maximum(power, smallest));
     (unit.with_bits(unit.or(value, sign)), power)
 }
@@ -174,7 +174,7 @@ impl Operands {
         }
         let to_f16 = task.mma.accumulator == Accumulator::F16;
         let mut magnitudes = Magnitudes::new(unit);
-        let mut c = [[unit.with_bits(unit.all(0)); 4]; 2];
+        let mut c = [[unit.with_bits(unit.splat(0)); 4]; 2];
         for (half, row) in c.iter_mut().enumerate() {
             for (element, values) in row.iter_mut().enumerate() {
                 *values = accumulator(unit, task, half, element, &mut magnitudes);
@@ -204,7 +204,7 @@ impl Operands {
         let to_f16 = task.mma.accumulator == Accumulator::F16;
         let mut magnitudes = Magnitudes::new(unit);
         for half in 0..2 {
-            let mut row = [unit.with_bits(unit.all(0)); 4];
+            let mut row = [unit.with_bits(unit.splat(0)); 4];
             for (element, values) in row.iter_mut().enumerate() {
                 *values = accumulator(unit, task, half, element, &mut magnitudes);
             }
@@ -233,16 +233,16 @@ impl Operands {
         to_f16: bool,
         row: [U::Float; 4],
     ) -> [U::Float; 4] {
-        let exponents = unit.all(0x7f80_0000);
+        let exponents = unit.splat(0x7f80_0000);
         // Where every term is zero this clamp keeps the factor finite.
-        let floor = unit.with_bits(unit.all(((ACCUMULATORS.start + 127) as u32) << 23));
+        let floor = unit.with_bits(unit.splat(((ACCUMULATORS.start + 127) as u32) << 23));
         let mut largest = row;
         for largest in &mut largest {
-            let magnitude = unit.and(unit.bits(*largest), unit.all(0x7fff_ffff));
+            let magnitude = unit.and(unit.bits(*largest), unit.splat(0x7fff_ffff));
             *largest = unit.maximum(unit.with_bits(unit.and(magnitude, exponents)), floor);
             if to_f16 {
                 // A subnormal f16 has the exponent of the smallest normal one.
-                let smallest = unit.where_nonzero(magnitude, unit.with_bits(unit.all(SMALLEST_F16)));
+                let smallest = unit.where_nonzero(magnitude, unit.with_bits(unit.splat(SMALLEST_F16)));
                 *largest = unit.maximum(*largest, smallest);
             }
         }
@@ -255,10 +255,10 @@ impl Operands {
                 *largest = unit.maximum(*largest, unit.multiply(a, b));
             }
         }
-        let one = unit.all((254 + sum.fraction_bits as u32) << 23);
-        let (mut factor, mut totals) = (largest, [[unit.all(0); 2]; 4]);
+        let scale = unit.splat((254 + sum.fraction_bits as u32) << 23);
+        let (mut factor, mut totals) = (largest, [[unit.splat(0); 2]; 4]);
         for (element, factor) in factor.iter_mut().enumerate() {
-            *factor = unit.with_bits(unit.subtract(one, unit.bits(*factor)));
+            *factor = unit.with_bits(unit.subtract(scale, unit.bits(*factor)));
             totals[element][1] = unit.truncate(unit.multiply(row[element], *factor));
         }
         // Two partial sums: sixteen products below 4·2^25 each would just overflow one.
@@ -301,7 +301,7 @@ impl Operands {
                 let bits = unit.load_integers(half_of(plane, half));
                 for index in 0..per {
                     let (shift, mask) = element_field(task.mma.a, index);
-                    let field = unit.and(unit.shift_right(bits, shift), unit.all(mask));
+                    let field = unit.and(unit.shift_right(bits, shift), unit.splat(mask));
                     let (value, power) = decode(unit, task.a_format, field, &mut magnitudes);
                     for quarter in 0..4 {
                         let part = &mut self.left[first + quarter * per + index][upper][half];
@@ -324,7 +324,7 @@ impl Operands {
             let bits_high = unit.load_integers(half_of(plane, 1));
             for index in 0..per {
                 let (shift, mask) = element_field(task.mma.b, index);
-                let mask = unit.all(mask);
+                let mask = unit.splat(mask);
                 let (low, high) = (unit.shift_right(bits_low, shift), unit.shift_right(bits_high, shift));
                 let (low, low_power) = decode(unit, task.b_format, unit.and(low, mask), &mut magnitudes);
                 let (high, high_power) = decode(unit, task.b_format, unit.and(high, mask), &mut magnitudes);
@@ -371,10 +371,10 @@ fn accumulator<U: Unit>(
 ) -> U::Float {
     if task.mma.accumulator == Accumulator::F16 {
         let bits = unit.shift_right(unit.load_integers(half_of(task.c[element / 2], half)), 16 * (element % 2) as u32);
-        return decode(unit, F16, unit.and(bits, unit.all(0xffff)), magnitudes).0;
+        return decode(unit, F16, unit.and(bits, unit.splat(0xffff)), magnitudes).0;
     }
     let bits = unit.load_integers(half_of(task.c[element], half));
-    magnitudes.add(unit, unit.and(bits, unit.all(0x7fff_ffff)));
+    magnitudes.add(unit, unit.and(bits, unit.splat(0x7fff_ffff)));
     unit.with_bits(bits)
 }
 
@@ -398,7 +398,7 @@ fn round_to_f16<U: Unit>(unit: U, row: [U::Float; 4]) -> Option<[U::Float; 4]> {
     Some(results)
 }
 
-/// 2^-14
+/// Bits of 2^-14, the smallest normal f16, as an f32.
 const SMALLEST_F16: u32 = (127 - 14) << 23;
 
 #[inline(always)]
@@ -517,7 +517,7 @@ mod tests {
                 }
                 for accumulator in [Accumulator::F32, Accumulator::F16] {
                     let mma = Mma { m: 16, k, a, b, accumulator };
-                    let sum = FusedSum::of(architecture, a, k);
+                    let sum = FusedSum::for_architecture(architecture, a, k);
                     for kind in [Kind::Ordinary, Kind::Wide, Kind::Cancelling, Kind::Any] {
                         for _ in 0..20 {
                             compare(&mut operands, &mut random, &mma, sum, kind);
@@ -534,7 +534,7 @@ mod tests {
         let (mut random, mut operands) = (Random(0xfa57), Operands::default());
         for accumulator in [Accumulator::F32, Accumulator::F16] {
             let mma = Mma { m: 16, k: 16, a: Element::F16, b: Element::F16, accumulator };
-            let sum = FusedSum::of(Architecture::Hopper, Element::F16, 16);
+            let sum = FusedSum::for_architecture(Architecture::Hopper, Element::F16, 16);
             for _ in 0..50 {
                 let a = fragment(&mut random, mma.a, mma.a_registers(), Kind::Ordinary);
                 let b = fragment(&mut random, mma.b, mma.b_registers(), Kind::Ordinary);

@@ -17,7 +17,7 @@ pub enum Architecture {
 }
 
 impl Architecture {
-    /// From a compute capability (80).
+    /// The tensor core of a compute capability: 80 for 8.0.
     pub fn from_capability(capability: u32) -> Self {
         match capability {
             0..80 => Self::Turing,
@@ -80,7 +80,7 @@ pub enum Accumulator {
 pub struct Mma {
     /// Rows: 16, or 8 for Turing's integer form.
     pub m: usize,
-    /// The reduced extent.
+    /// The reduced extent: columns of A, rows of B.
     pub k: usize,
     /// Type of A.
     pub a: Element,
@@ -102,8 +102,8 @@ pub struct FusedSum {
 }
 
 impl FusedSum {
-    /// How an architecture adds the products of an element type. `k` is the instruction's.
-    pub fn of(architecture: Architecture, element: Element, k: usize) -> Self {
+    /// How an architecture adds the products of an element type; `k` is the reduced extent of the instruction.
+    pub fn for_architecture(architecture: Architecture, element: Element, k: usize) -> Self {
         let fp8 = matches!(element, Element::E4m3 | Element::E5m2);
         let halves = match element {
             Element::Tf32 => 4,

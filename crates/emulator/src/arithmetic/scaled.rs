@@ -18,7 +18,7 @@ pub enum Small {
     E2m3,
     /// fp6 with 2 bits of fraction.
     E3m2,
-    /// fp4.
+    /// fp4 with 1 bit of fraction.
     E2m1,
 }
 
@@ -45,7 +45,7 @@ impl Small {
     /// An element by its code.
     fn part(self, code: u32) -> Part {
         let Some((exponent_bits, fraction_bits)) = self.finite() else {
-            return Part::of(if self == Self::E4m3 { E4M3 } else { E5M2 }, code);
+            return Part::from_code(if self == Self::E4m3 { E4M3 } else { E5M2 }, code);
         };
         let field = code >> fraction_bits & ((1 << exponent_bits) - 1);
         let fraction = (code & ((1 << fraction_bits) - 1)) as i32;
@@ -73,7 +73,7 @@ pub enum ScaleType {
 impl ScaleType {
     fn part(self, code: u8) -> Part {
         match self {
-            Self::Ue4m3 => Part::of(E4M3, (code & 0x7f).into()),
+            Self::Ue4m3 => Part::from_code(E4M3, (code & 0x7f).into()),
             Self::Ue8m0 => Part {
                 significand: 1,
                 lowest: i32::from(code) - 127,
@@ -95,7 +95,7 @@ struct Part {
 }
 
 impl Part {
-    fn of(format: Format, code: u32) -> Self {
+    fn from_code(format: Format, code: u32) -> Self {
         let fraction_bits = format.mantissa_bits as i32;
         match format.unpack(code.into()) {
             Value::Finite { negative, significand, exponent } => Self {

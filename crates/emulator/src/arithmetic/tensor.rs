@@ -101,7 +101,7 @@ impl Mma {
                 self.fp8_of_hopper(fast, operands, [a, b, c], d);
             }
             Accumulator::F32 | Accumulator::F16 => {
-                let sum = FusedSum::of(architecture, self.a, self.k);
+                let sum = FusedSum::for_architecture(architecture, self.a, self.k);
                 if !operands.multiply_accumulate(self, sum, fast, [a, b, c], d) {
                     self.float(sum, fast, a, b, c, d);
                 }
@@ -121,7 +121,7 @@ impl Mma {
         if let Accumulator::S32 { saturate } = self.accumulator {
             return self.integer(a, b, c, saturate, d);
         }
-        let sum = FusedSum::of(architecture, self.a, self.k);
+        let sum = FusedSum::for_architecture(architecture, self.a, self.k);
         if !operands.multiply_accumulate(self, sum, fast, [a, b, c], d) {
             self.float(sum, fast, a, b, c, d);
         }
@@ -329,7 +329,7 @@ super::simd::widest! {
     }
 }
 
-/// 2^-127
+/// Half of the smallest normal f32: 2^-127.
 const HALF_SMALLEST_NORMAL: f32 = f32::from_bits(1 << 22);
 
 /// Bits of 2^exponent as f32, 0 below the smallest normal.
@@ -506,13 +506,14 @@ impl Raw<'_> {
                 if decisive != 0.0 || decisive.is_nan() {
                     *value = decisive as f32;
                 } else {
-                    *value = self.one(&a[m], &b[n], *value, sum);
+                    *value = self.element(&a[m], &b[n], *value, sum);
                 }
             }
         }
     }
 
-    fn one(&self, a: &[f64; MAX_K], b: &[f64; MAX_K], c: f32, sum: FusedSum) -> f32 {
+    /// One element of the result: a row of A, a column of B, and the element of C.
+    fn element(&self, a: &[f64; MAX_K], b: &[f64; MAX_K], c: f32, sum: FusedSum) -> f32 {
         let (mut left, mut right) = (
             Operand::<16> { significand: [[0.0; 16]; MAX_K], exponent: [[ZERO; 16]; MAX_K], special: false },
             Operand::<N> { significand: [[0.0; N]; MAX_K], exponent: [[ZERO; N]; MAX_K], special: false },

@@ -7,22 +7,22 @@ pub const LANES: usize = 16;
 
 /// The operations of a vector unit, lane by lane unless said otherwise.
 pub trait Unit: Copy {
-    /// Sixteen f32.
+    /// A vector of sixteen f32.
     type Float: Copy;
-    /// Sixteen 32-bit integers.
+    /// A vector of sixteen 32-bit integers.
     type Integer: Copy;
 
     fn load(self, values: &[f32; LANES]) -> Self::Float;
     fn store(self, to: &mut [f32; LANES], values: Self::Float);
     fn load_integers(self, values: &[u32; LANES]) -> Self::Integer;
-    fn all(self, value: u32) -> Self::Integer;
+    fn splat(self, value: u32) -> Self::Integer;
     fn bits(self, values: Self::Float) -> Self::Integer;
     fn with_bits(self, bits: Self::Integer) -> Self::Float;
 
     fn multiply(self, a: Self::Float, b: Self::Float) -> Self::Float;
     /// a · b + c, rounded once or twice.
     fn multiply_add(self, a: Self::Float, b: Self::Float, c: Self::Float) -> Self::Float;
-    /// Of values that are not NaN.
+    /// The larger value of each lane; neither may be NaN.
     fn maximum(self, a: Self::Float, b: Self::Float) -> Self::Float;
     /// Toward zero, of values that fit.
     fn truncate(self, values: Self::Float) -> Self::Integer;
@@ -91,7 +91,7 @@ impl Unit for Portable {
         *values
     }
     #[inline(always)]
-    fn all(self, value: u32) -> Self::Integer {
+    fn splat(self, value: u32) -> Self::Integer {
         [value; LANES]
     }
     #[inline(always)]
@@ -240,7 +240,7 @@ mod x86 {
             has_avx512!(_mm512_loadu_si512(values.as_ptr().cast()))
         }
         #[inline(always)]
-        fn all(self, value: u32) -> __m512i {
+        fn splat(self, value: u32) -> __m512i {
             has_avx512!(_mm512_set1_epi32(value as i32))
         }
         #[inline(always)]
@@ -405,7 +405,7 @@ mod x86 {
             has_avx2!([_mm256_loadu_si256(values.as_ptr().cast()), _mm256_loadu_si256(values[8..].as_ptr().cast())])
         }
         #[inline(always)]
-        fn all(self, value: u32) -> [__m256i; 2] {
+        fn splat(self, value: u32) -> [__m256i; 2] {
             has_avx2!([_mm256_set1_epi32(value as i32); 2])
         }
         #[inline(always)]

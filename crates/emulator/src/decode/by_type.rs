@@ -7,7 +7,7 @@ use warpbook_ptx::isa::{Mnemonic, Modifier};
 use warpbook_ptx::{Operand, PtxType};
 
 impl Decoder<'_> {
-    /// Of two operands: `add`, `min`, `and`, `shl` and the like.
+    /// Instructions of two operands: `add`, `min`, `and`, `shl` and the like.
     pub(super) fn binary(&mut self, mnemonic: Mnemonic, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
         if let Some(pair) = m.take_any(&[Modifier::S16x2, Modifier::U16x2]) {
             return self.integer_pair_binary(mnemonic, pair == Modifier::S16x2, o);
@@ -30,7 +30,7 @@ impl Decoder<'_> {
         }
     }
 
-    /// Of one operand: `neg`, `popc`, `ex2` and the like.
+    /// Instructions of one operand: `neg`, `popc`, `ex2` and the like.
     pub(super) fn unary(&mut self, mnemonic: Mnemonic, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
         match self.take_type(m)? {
             PtxType::Pred if mnemonic == Mnemonic::Not => self.predicate_not(o),

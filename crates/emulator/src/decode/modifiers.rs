@@ -1,4 +1,4 @@
-//! The modifiers of an opcode: each is taken by whoever understands it, and what is left over is refused by name.
+//! The modifiers of an opcode: each is taken by the family that understands it; what is left over is refused by name.
 
 use crate::arithmetic::formats::Rounding;
 use warpbook_ptx::PtxType;

@@ -129,7 +129,7 @@ pub struct TensorMap {
     pub tile: Vec<u32>,
     /// Steps between the elements that are copied, along each dimension; usually 1.
     pub element_strides: Vec<u32>,
-    /// Interleaved layout.
+    /// Layout of the channels in global memory: interleaved by 16 or 32 bytes, or not.
     pub interleave: Interleave,
     /// Order in shared memory.
     pub swizzle: Swizzle,
@@ -151,7 +151,7 @@ pub struct Broken {
 }
 
 impl TensorMap {
-    /// Dimensions.
+    /// Number of dimensions of the tensor, from 1 to 5.
     pub fn rank(&self) -> usize {
         self.dims.len()
     }

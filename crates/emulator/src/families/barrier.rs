@@ -14,7 +14,7 @@ use warpbook_ptx::isa::Modifier;
 /// An arrival at a barrier, as the instruction says it.
 pub(crate) struct Arrival {
     pub barrier: u32,
-    /// As the instruction says it.
+    /// The number that the instruction names, which may be none of a barrier.
     pub number: u32,
     /// Threads that complete it; `None` for all of the block.
     pub threads: Option<u32>,

@@ -34,15 +34,15 @@ pub(crate) struct All<'a> {
 
 /// What observes a block: at most one of these.
 pub(crate) enum Observer {
-    /// See [`Observe::Counters`].
+    /// How much of everything the block does.
     Counters(Counting),
-    /// See [`Observe::Timeline`].
+    /// What each warp does, step by step.
     Timeline(Recording),
-    /// See [`Observe::Record`].
+    /// All that the warps of the block do.
     Record(Recorder),
-    /// See [`Observe::Writers`].
+    /// Writes to the wanted bytes.
     Writers(Writing),
-    /// See [`Observe::Watch`].
+    /// Values at lines.
     Watch(Watch),
 }
 
@@ -186,7 +186,7 @@ struct Found {
 }
 
 impl<'a> Wanted<'a> {
-    /// For one launch.
+    /// The instruments of one launch: its checks, and what it observes.
     pub fn new(checks: Option<Checks<'a>>, observe: Option<&'a Observe>) -> Self {
         Self { checks, observe, idle: Mutex::default(), found: Mutex::default() }
     }

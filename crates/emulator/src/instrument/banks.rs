@@ -42,15 +42,15 @@ pub fn sectors(addresses: &Long, lanes: u32, size: u32) -> (u32, u32) {
 /// What an access of shared memory takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Wavefronts {
-    /// How many.
+    /// Number of wavefronts that the access takes.
     pub taken: u32,
-    /// How many without conflicts.
+    /// Number of wavefronts that it would take without bank conflicts.
     pub least: u32,
     /// The most words of one bank that one part of the warp wants: 1 for no conflict.
     pub ways: u32,
-    /// That bank, and the lanes that want those words.
+    /// The bank with the most words, from 0 to 31.
     pub bank: u32,
-    /// See `bank`.
+    /// The lanes that want those words of the bank, a bit for each.
     pub lanes: u32,
     /// Addresses of the first two of those words; the same for atomics that take turns.
     pub words: [u64; 2],

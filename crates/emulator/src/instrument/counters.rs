@@ -33,13 +33,13 @@ use warpbook_ptx::isa::Class;
 /// What one instruction did, over all warps.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Executed, once per warp.
+    /// Times that a warp executed the instruction.
     pub executed: u64,
-    /// Executed with at least one lane that its guard lets take part.
+    /// Times that its guard let at least one lane of the warp take part.
     pub effective: u64,
-    /// Lanes that were there.
+    /// Lanes that came to the instruction, over all executions.
     pub lanes: u64,
-    /// Lanes that took part: there, and not predicated off.
+    /// Lanes that took part: they came, and were not predicated off.
     pub lanes_on: u64,
     /// Branches that some lanes took and some did not.
     pub divergent: u64,
@@ -49,9 +49,9 @@ pub struct Counts {
     pub shared: Shared,
     /// Bytes of shared memory that bulk copies (TMA) move.
     pub bulk_bytes: u64,
-    /// Tests of a phase of an mbarrier, and those that found it not ended.
+    /// Tests of a phase of an mbarrier.
     pub tests: u64,
-    /// See `tests`.
+    /// Tests that found the phase not ended.
     pub failed_tests: u64,
     /// Operations of the tensor cores: a multiply and an add are two.
     pub tensor_operations: u64,
@@ -60,7 +60,7 @@ pub struct Counts {
 /// Accesses of global memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Global {
-    /// Once per warp.
+    /// Number of accesses, counted once for each warp.
     pub requests: u64,
     /// 32-byte sectors touched, counted for each request.
     pub sectors: u64,
@@ -73,32 +73,32 @@ pub struct Global {
 /// Accesses of shared memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Shared {
-    /// Once per warp.
+    /// Number of accesses, counted once for each warp.
     pub requests: u64,
     /// Passes through the 32 banks.
     pub wavefronts: u64,
-    /// How many there would be without conflicts.
+    /// Number of wavefronts without bank conflicts.
     pub least_wavefronts: u64,
     /// Bytes that the lanes asked for.
     pub bytes: u64,
-    /// The worst of them.
+    /// The access with the most conflicts.
     pub worst: Worst,
 }
 
 /// The access with the most words in one bank.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Worst {
-    /// How many words; 1 for no conflict.
+    /// Number of words that lanes want of one bank at once; 1 for no conflict.
     pub ways: u32,
-    /// Which bank.
+    /// Number of the bank, from 0 to 31.
     pub bank: u32,
-    /// The lanes that want them.
+    /// The lanes that want those words, a bit for each.
     pub lanes: u32,
     /// Shared addresses of the first two of the words.
     pub words: [u64; 2],
-    /// The warp's number in its block, and the block.
+    /// The warp's number in its block.
     pub warp: u32,
-    /// See `warp`.
+    /// The block of the warp, as `%ctaid`.
     pub block: [u32; 3],
 }
 
@@ -126,7 +126,7 @@ impl Shared {
 /// What moved between a buffer and the program.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Traffic {
-    /// Its name.
+    /// Name of the buffer.
     pub buffer: String,
     /// Bytes that lanes asked to load, `cp.async` included.
     pub loaded: u64,
@@ -134,9 +134,9 @@ pub struct Traffic {
     pub stored: u64,
     /// Bytes of atomics.
     pub atomic: u64,
-    /// Bytes that bulk copies (TMA) loaded, and stored.
+    /// Bytes that bulk copies (TMA) loaded.
     pub bulk_loaded: u64,
-    /// See `bulk_loaded`.
+    /// Bytes that bulk copies (TMA) stored.
     pub bulk_stored: u64,
     /// Requests and sectors of loads, stores and atomics.
     pub global: Global,
@@ -149,7 +149,7 @@ pub struct Counted {
     pub line: Line,
     /// What kind of work it is.
     pub class: Class,
-    /// What it did.
+    /// How often it was executed, and what its accesses asked of memory.
     pub counts: Counts,
     /// Floating-point operations of ordinary arithmetic, and the class that they belong to.
     pub operations: u64,
@@ -158,9 +158,9 @@ pub struct Counted {
 /// Counters of a launch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// Blocks and warps that ran.
+    /// Number of blocks that ran.
     pub blocks: u64,
-    /// See `blocks`.
+    /// Number of warps that ran.
     pub warps: u64,
     /// Each instruction of the PTX, in its order; those never executed too.
     pub instructions: Vec<Counted>,
@@ -233,7 +233,7 @@ pub struct Counting {
     block: [u32; 3],
     blocks: u64,
     warps: u64,
-    /// By program counter.
+    /// The counts of each operation, by its index in the program.
     counts: Vec<Counts>,
     /// By the number of the allocation.
     traffic: BTreeMap<usize, Traffic>,
@@ -263,7 +263,7 @@ impl Instrument for Counting {
 }
 
 impl Counting {
-    /// Of no block yet.
+    /// Counters at zero, before the first block.
     pub(crate) fn new(program: &Program) -> Self {
         Self { counts: vec![Counts::default(); program.code.len()], ..Self::default() }
     }

@@ -13,17 +13,17 @@ use warpbook_ptx::PtxType;
 /// Two instructions of the same text that left different values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
-    /// In both versions.
+    /// The line of the instruction in the first and in the second version.
     pub lines: [Line; 2],
     /// The register, in both.
     pub registers: [String; 2],
-    /// How it is declared.
+    /// The type that the register is declared with.
     pub ty: PtxType,
     /// The warp's number in its block.
     pub warp: u32,
     /// The first lane that differs.
     pub lane: u32,
-    /// How many lanes differ.
+    /// Number of lanes whose values differ.
     pub lanes: u32,
     /// What it held.
     pub values: [u64; 2],

@@ -10,11 +10,11 @@ use warpbook_ptx::isa::Opcode;
 /// An instruction of the PTX and where it comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
-    /// Its line in the PTX, from 1.
+    /// Line of the PTX that the instruction begins on, from 1.
     pub ptx: u32,
     /// Its text, in one line: `@%p1 ld.global.b32 {%r1}, [%rd1]`.
     pub text: String,
-    /// Its opcode: `ld.global.b32`.
+    /// The opcode with its modifiers: `ld.global.b32`.
     pub opcode: Arc<Opcode>,
     /// Source places by `.loc`: its own, then the one that this was inlined at.
     pub places: Vec<Place>,

@@ -217,8 +217,8 @@ pub(crate) enum Operation<'a> {
     Copy(Area),
     /// A bulk load is issued by this block, or a bulk store, between shared memory from `shared` on and `side`.
     Bulk { number: u64, load: bool, side: &'a GlobalSide, shared: u64, memory: &'a GlobalMemory },
-    /// A bulk load brings bytes to this block's shared memory, and tells the mbarrier; `None` where it tells another
-    /// block's. `from_peer` is true if another block has issued it.
+    /// A bulk load brings bytes to this block's shared memory, and signals the mbarrier; `None` where it is
+    /// another block's. `from_peer` is true if another block has issued it.
     Incoming { area: Area, mbarrier: Option<u64>, from_peer: bool },
     /// `wgmma`; A where it lies in registers.
     Wgmma { number: u64, a: Option<&'a [Data]> },
@@ -228,7 +228,7 @@ pub(crate) enum Operation<'a> {
     TensorStore { access: &'a TensorAccess, address: u32 },
     /// `tcgen05.mma`, `.cp` or `.commit`, and what it touches in tensor memory.
     TensorCore { number: u64, touched: &'a [(TensorUse, Vec<Cells>)] },
-    /// `tcgen05.commit` tells an mbarrier of this block.
+    /// `tcgen05.commit` signals an mbarrier of this block.
     Commit { number: u64, mbarrier: u64 },
     /// An operation with this number has read all that it reads.
     Numbered(u64),
@@ -238,15 +238,15 @@ pub(crate) enum Operation<'a> {
 
 /// Eight columns of a `wgmma` that is carried out.
 pub(crate) struct Product<'a> {
-    /// The operation.
+    /// Number of the operation among those of the block.
     pub number: u64,
     /// Registers of D.
     pub d: &'a [Data],
     /// Registers of C, where it is added.
     pub c: &'a [Data],
-    /// Rows of A with an undefined value, of the lower and of the upper eight; columns of B.
+    /// Rows of A with an undefined value, a bit for each: of the lower eight, and of the upper eight.
     pub rows: [u32; 2],
-    /// See `rows`.
+    /// Columns of B with an undefined value, a bit for each.
     pub columns: u32,
 }
 
@@ -290,7 +290,7 @@ pub(crate) struct Execution<'a> {
     pub environment: &'a Environment<'a>,
     /// The block's memory.
     pub memory: &'a BlockMemory,
-    /// The warp.
+    /// The warp that is about to execute the operation.
     pub warp: &'a Warp,
     /// The operation's place in the program.
     pub pc: u32,

@@ -6,7 +6,7 @@
 pub use super::counters::{Counted, Counters, Counting, Counts, Global, Shared, Traffic, Worst};
 pub use super::differ::{Compared, Difference};
 pub use super::instructions::Line;
-pub use super::origins::{At, Held, Origin, Origins, Passage, SharedBytes};
+pub use super::origins::{At, LaneRegister, Origin, Origins, Passage, SharedBytes};
 pub use super::record::{Record, Recorder};
 pub use super::steps::{Change, StepTaken, Touch};
 pub use super::timeline::{Activity, Interval, Recording, Timeline, WarpTimeline};
@@ -16,10 +16,10 @@ pub use crate::state::transfer::Piece;
 
 pub use warpbook_ptx::PtxType;
 
-/// What to observe.
+/// What a launch is to observe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Observe {
-    /// How much of everything.
+    /// How often each instruction is executed, and what its accesses ask of memory.
     Counters {
         /// Blocks run one after the other where they can meet, so that those that wait for each other count the same from
         /// run to run.
@@ -34,12 +34,12 @@ pub enum Observe {
     Record {
         /// `%ctaid`
         block: [u32; 3],
-        /// Its number in the block; `None` for all.
+        /// Number of the warp in the block; `None` for all warps.
         warp: Option<u32>,
     },
     /// Which instructions write to these bytes.
     Writers(Vec<Span>),
-    /// Values at lines.
+    /// Values of registers and memory at lines of the PTX.
     Watch(Watching),
 }
 
@@ -54,17 +54,17 @@ impl Observe {
     }
 }
 
-/// What was observed.
+/// What a launch has observed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Observed {
-    /// See [`Observe::Counters`].
+    /// The report of [`Observe::Counters`].
     Counters(Counters),
-    /// See [`Observe::Timeline`].
+    /// The report of [`Observe::Timeline`].
     Timeline(Timeline),
-    /// See [`Observe::Record`].
+    /// The report of [`Observe::Record`].
     Record(Box<Record>),
-    /// See [`Observe::Writers`].
+    /// The report of [`Observe::Writers`].
     Writers(Writers),
-    /// See [`Observe::Watch`]; one for each line.
+    /// The report of [`Observe::Watch`], for each watched line.
     Watch(Vec<History>),
 }

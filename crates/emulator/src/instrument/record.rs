@@ -71,7 +71,7 @@ pub(crate) enum Access {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Uses {
     pub guard: Option<(Slot, bool)>,
-    /// Without the guard.
+    /// Registers that it reads, but for its guard.
     pub reads: Vec<Cell>,
     pub writes: Vec<Cell>,
     /// Registers whose values are kept: those that it writes, and at a wait those of the `wgmma`s.
@@ -124,7 +124,7 @@ pub(crate) struct Area {
 #[derive(Debug)]
 pub struct Recorder {
     block: [u32; 3],
-    /// Only this warp.
+    /// Number of the only warp that is recorded; `None` for all warps.
     warp: Option<u32>,
     uses: Vec<Uses>,
     areas: Vec<Area>,

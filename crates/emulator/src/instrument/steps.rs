@@ -11,7 +11,7 @@ use warpbook_ptx::PtxType;
 pub struct Change {
     /// `%r12`
     pub register: String,
-    /// How it is declared.
+    /// The type that the register is declared with.
     pub ty: PtxType,
     /// What its 32 lanes hold; those that the instruction did not write too.
     pub values: Vec<u64>,
@@ -35,11 +35,11 @@ pub struct Touch {
 pub struct StepTaken {
     /// How many instructions the warp has executed before.
     pub number: u32,
-    /// The instruction.
+    /// The instruction, as the text has it.
     pub line: Line,
-    /// Lanes that were there, and those that took part.
+    /// Lanes that came to the instruction, a bit for each.
     pub present: u32,
-    /// See `present`.
+    /// Lanes that took part, a bit for each.
     pub active: u32,
     /// What it wrote.
     pub changes: Vec<Change>,

@@ -49,7 +49,7 @@ impl Activity {
     pub const ALL: [Self; 7] =
         [Self::Compute, Self::Shared, Self::Global, Self::Bulk, Self::Tensor, Self::Barrier, Self::Mbarrier];
 
-    /// In words.
+    /// The name of the activity in the legend.
     pub fn name(self) -> &'static str {
         match self {
             Self::Compute => "compute",
@@ -86,11 +86,11 @@ impl Activity {
 /// Steps in which a warp does the same: `from..to`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Interval {
-    /// What.
+    /// What the warp does in these steps.
     pub activity: Activity,
-    /// First step.
+    /// The first step, from 0.
     pub from: u32,
-    /// One past the last.
+    /// One past the last step.
     pub to: u32,
     /// The instruction that it waits at, or the first one.
     pc: u32,
@@ -99,7 +99,7 @@ pub struct Interval {
 /// The steps of one warp.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WarpTimeline {
-    /// Without gaps until it ends.
+    /// What it does, without gaps until it ends.
     pub intervals: Vec<Interval>,
     /// When `wgmma`s of it were under way, `from..to`.
     pub wgmmas: Vec<(u32, u32)>,
@@ -118,9 +118,9 @@ impl WarpTimeline {
 /// The steps of a block.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Timeline {
-    /// How many.
+    /// Number of steps until the block ended, or until the report was cut.
     pub steps: u32,
-    /// By the warp's number.
+    /// The timeline of each warp, by the warp's number.
     pub warps: Vec<WarpTimeline>,
     /// True if the block went on after the last step that is reported.
     pub cut: bool,
@@ -161,7 +161,7 @@ impl Instrument for Recording {
 }
 
 impl Recording {
-    /// Of a block with so many warps.
+    /// Begins with a block of so many warps.
     pub fn new(warps: usize) -> Self {
         Self {
             warps: vec![WarpTimeline::default(); warps],
@@ -222,7 +222,8 @@ impl Recording {
 
     pub(crate) fn into_report(self, program: &Program, instructions: &Instructions<'_>) -> Timeline {
         let mut waits: Vec<(u32, Activity, u64)> = Vec::new();
-        for interval in self.warps.iter().flat_map(|warp| &warp.intervals).filter(|one| one.activity.waits()) {
+        for interval in self.warps.iter().flat_map(|warp| &warp.intervals).filter(|interval| interval.activity.waits())
+        {
             let steps = u64::from(interval.to - interval.from);
             match waits.iter_mut().find(|(pc, activity, _)| (*pc, *activity) == (interval.pc, interval.activity)) {
                 Some((.., total)) => *total += steps,

@@ -35,25 +35,25 @@ const MOST: usize = 1 << 16;
 pub enum Watched {
     /// A register by its name: `%r12`.
     Register(String),
-    /// So many bytes of the block's shared memory.
+    /// Bytes of the block's shared memory.
     Shared {
-        /// The offset.
+        /// Offset of the first byte in shared memory.
         at: u64,
-        /// 1, 2, 4 or 8.
+        /// Number of bytes: 1, 2, 4 or 8.
         bytes: u32,
     },
     /// Bytes of a buffer: 1, 2, 4 or 8.
     Global(Span),
 }
 
-/// Where and of whom.
+/// What is watched, in which block and of which warp.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Watching {
     /// `%ctaid`
     pub block: [u32; 3],
-    /// Its warp; `None` for all.
+    /// Number of the warp in the block; `None` for all warps.
     pub warp: Option<u32>,
-    /// At which lines.
+    /// The watched lines, and what is watched at each.
     pub points: Vec<Point>,
 }
 
@@ -62,7 +62,7 @@ pub struct Watching {
 pub struct Point {
     /// The line of the PTX, as [`Line::ptx`] counts.
     pub line: u32,
-    /// What.
+    /// The registers and the bytes that are watched there.
     pub watched: Vec<Watched>,
 }
 
@@ -71,7 +71,7 @@ pub struct Point {
 pub struct Time {
     /// The warp's number in its block.
     pub warp: u32,
-    /// How often it was there before.
+    /// How often the warp was there before.
     pub number: u32,
     /// The lanes that took part.
     pub active: u32,
@@ -84,16 +84,16 @@ pub struct Time {
 pub enum Found {
     /// A register that lives there, and whether the instruction writes it.
     Register {
-        /// How it is declared.
+        /// The type that the register is declared with.
         ty: PtxType,
-        /// Then its value is the one after the instruction.
+        /// True if the instruction writes it: then its value is the one after the instruction.
         written: bool,
     },
     /// The text has the register, but at this line it holds nothing; the PTX lines between which it lives.
     Elsewhere {
-        /// First.
+        /// The first line at which it lives.
         from: u32,
-        /// Last.
+        /// The last line at which it lives.
         to: u32,
     },
     /// Memory, as it is before the instruction.

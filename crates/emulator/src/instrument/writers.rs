@@ -25,11 +25,11 @@ use crate::state::warp::lanes_of;
 /// Bytes of a buffer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Span {
-    /// Its name.
+    /// Name of the buffer.
     pub buffer: String,
-    /// The first byte.
+    /// Offset of the first byte.
     pub from: u64,
-    /// One past the last.
+    /// Offset of the byte past the last one.
     pub to: u64,
 }
 
@@ -53,7 +53,7 @@ pub struct Writer {
     pub warp: u32,
     /// The lane; of a bulk copy the one that issued it.
     pub lane: u32,
-    /// The instruction.
+    /// The instruction that wrote, as the text has it.
     pub line: Line,
     /// The first of the watched bytes that it wrote.
     pub span: Span,
@@ -64,9 +64,9 @@ pub struct Writer {
 pub struct Writers {
     /// The first write, in the order of the emulated blocks.
     pub first: Option<Writer>,
-    /// The last one.
+    /// The last write, in the order of the emulated blocks.
     pub last: Option<Writer>,
-    /// How many there were.
+    /// Number of writes.
     pub count: u64,
 }
 

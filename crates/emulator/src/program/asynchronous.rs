@@ -6,11 +6,11 @@ use crate::arithmetic::tensor::Mma;
 /// The global side of a bulk copy.
 #[derive(Clone, Debug)]
 pub enum BulkSource {
-    /// So many contiguous bytes.
+    /// Contiguous bytes of global memory, and a slot with their number.
     Plain { address: AddressOperand, bytes: Slot },
     /// A box of a tensor: the map's generic address, and coordinates, innermost first.
     Tensor { map: AddressOperand, coordinates: Box<[Slot]> },
-    /// So many bytes of the block's own shared memory, to another block's.
+    /// Bytes of the block's own shared memory, to another block's, and a slot with their number.
     Shared { address: AddressOperand, bytes: Slot },
 }
 
@@ -28,9 +28,9 @@ pub struct MbarrierArrival {
     /// `Cluster` where it may be another block's.
     pub space: MemorySpace,
     pub address: AddressOperand,
-    /// Of each lane.
+    /// Number of arrivals of each lane; `None` where only bytes are expected.
     pub arrivals: Option<Slot>,
-    /// True if later phases want so many fewer.
+    /// True if later phases expect as many arrivals fewer.
     pub drop: bool,
     /// Bytes to expect; negative ones have come.
     pub bytes: Option<Slot>,
@@ -60,7 +60,7 @@ pub enum WgmmaSource {
     Shared(Slot, bool),
 }
 
-/// One `wgmma.mma_async`.
+/// The operands of a `wgmma.mma_async`.
 #[derive(Clone, Debug)]
 pub struct Wgmma {
     /// The shape and types of a step of 8 columns, as an `mma.sync` has them.

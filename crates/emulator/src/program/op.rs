@@ -1,4 +1,4 @@
-//! The operations.
+//! The operations of a decoded program.
 
 use super::{
     AddressOperand, AtomicOp, AtomicType, BarrierReduction, BulkReduction, BulkSource, Data, Elements, Logic, Long,
@@ -355,7 +355,7 @@ pub enum Op {
         global: AddressOperand,
         shared: AddressOperand,
     },
-    /// Warp collectives.
+    /// `shfl`: the value of another lane, and whether there is one.
     Shuffle {
         mode: Shuffle,
         d: Slot,
@@ -434,7 +434,7 @@ pub enum Op {
     Clock {
         d: Data,
     },
-    /// Control.
+    /// `bra`: to the operation `target`; lanes meet again at `reconverge`.
     Branch {
         target: u32,
         reconverge: u32,

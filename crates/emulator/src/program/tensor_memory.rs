@@ -23,13 +23,13 @@ pub enum TensorShape {
 /// A `tcgen05.ld` or `tcgen05.st` of a warp.
 #[derive(Clone, Debug)]
 pub struct TensorAccess {
-    /// Which cells.
+    /// How the cells lie over lanes and registers.
     pub shape: TensorShape,
     /// Two 16-bit cells to a register.
     pub packed: bool,
-    /// Of the first cell: lane in the upper half, column in the lower.
+    /// Address of the first cell: lane in the upper half, column in the lower.
     pub address: AddressOperand,
-    /// Read or written.
+    /// The registers that are stored, or loaded to.
     pub registers: Elements,
 }
 
@@ -38,7 +38,7 @@ pub struct TensorAccess {
 pub enum TensorKind {
     /// f16 and bf16.
     F16,
-    /// tf32.
+    /// tf32, in words of 32 bits.
     Tf32,
     /// fp8, fp6, fp4, each in a byte.
     F8f6f4,
@@ -78,10 +78,10 @@ pub enum TensorSource {
     Tensor(AddressOperand),
 }
 
-/// One `tcgen05.mma`.
+/// The operands of a `tcgen05.mma`.
 #[derive(Clone, Debug)]
 pub struct TensorMma {
-    /// Types.
+    /// The kind, which says what types the elements have.
     pub kind: TensorKind,
     /// `.cta_group::2`: for both blocks of a pair.
     pub pair: bool,
@@ -101,29 +101,29 @@ pub struct TensorMma {
     pub add: Option<Slot>,
 }
 
-/// One `tcgen05.cp`: from shared to tensor memory.
+/// The operands of a `tcgen05.cp`, which copies from shared to tensor memory.
 #[derive(Clone, Debug)]
 pub struct TensorCopy {
     /// `.cta_group::2`: in both blocks of a pair.
     pub pair: bool,
-    /// To where.
+    /// Address of the first cell in tensor memory.
     pub address: AddressOperand,
     /// The matrix descriptor.
     pub descriptor: Slot,
-    /// Rows, and bits of each.
+    /// Number of rows.
     pub rows: u32,
-    /// Bits of a row.
+    /// Number of bits of a row.
     pub bits: u32,
     /// First lanes of the copies that are made of it.
     pub copies: &'static [u32],
 }
 
-/// One `tcgen05.commit`.
+/// The operands of a `tcgen05.commit`.
 #[derive(Clone, Debug)]
 pub struct TensorCommit {
-    /// The mbarrier.
+    /// Address of the mbarrier that is signalled.
     pub address: AddressOperand,
-    /// The blocks whose mbarriers at that place are told.
+    /// The blocks whose mbarriers at that place are signalled, a bit for each; `None` for this block.
     pub multicast: Option<Slot>,
 }
 
@@ -140,13 +140,13 @@ pub struct SmallMma {
     pub alone: bool,
     /// Type of the scales, and elements that share one.
     pub scale: Option<(ScaleType, usize)>,
-    /// Sums.
+    /// Registers of the results.
     pub d: Elements,
-    /// Fragments.
+    /// Registers with the fragments of A.
     pub a: Elements,
-    /// Fragments.
+    /// Registers with the fragments of B.
     pub b: Elements,
-    /// What is added.
+    /// Registers of the values that the products are added to.
     pub c: Elements,
     /// Of A and B, where there are scales: register, first byte, which lanes of each four.
     pub scales: Vec<(Slot, usize, usize)>,

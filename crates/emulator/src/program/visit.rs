@@ -39,7 +39,7 @@ fn bulk(side: &mut crate::program::BulkSource, visit: &mut impl FnMut(File, Use,
     }
 }
 
-fn all(elements: &mut [Data], how: Use, visit: &mut impl FnMut(File, Use, &mut Slot)) {
+fn visit_elements(elements: &mut [Data], how: Use, visit: &mut impl FnMut(File, Use, &mut Slot)) {
     for element in elements {
         data(element, how, visit);
     }
@@ -158,19 +158,19 @@ impl Op {
             }
             Op::Load { d, address, .. } => {
                 base(&mut address.base, visit);
-                all(d, Write, visit);
+                visit_elements(d, Write, visit);
             }
             Op::Store { a, address, .. } => {
                 base(&mut address.base, visit);
-                all(a, Read, visit);
+                visit_elements(a, Read, visit);
             }
             Op::Atomic { d, address, a, b, .. } => {
                 base(&mut address.base, visit);
-                all(a, Read, visit);
+                visit_elements(a, Read, visit);
                 if let Some(b) = b {
                     data(b, Read, visit);
                 }
-                all(d, Write, visit);
+                visit_elements(d, Write, visit);
             }
             Op::CopyAsync { shared, global, source_size, ignore, .. } => {
                 base(&mut shared.base, visit);
@@ -184,26 +184,26 @@ impl Op {
             }
             Op::LoadMatrix { d, address, .. } => {
                 base(&mut address.base, visit);
-                all(d, Write, visit);
+                visit_elements(d, Write, visit);
             }
             Op::StoreMatrix { a, address, .. } => {
                 base(&mut address.base, visit);
-                all(a, Read, visit);
+                visit_elements(a, Read, visit);
             }
             Op::Mma { d, a, b, c, .. } => {
-                all(a, Read, visit);
-                all(b, Read, visit);
-                all(c, Read, visit);
-                all(d, Write, visit);
+                visit_elements(a, Read, visit);
+                visit_elements(b, Read, visit);
+                visit_elements(c, Read, visit);
+                visit_elements(d, Write, visit);
             }
             Op::SmallMma(mma) => {
-                all(&mut mma.a, Read, visit);
-                all(&mut mma.b, Read, visit);
-                all(&mut mma.c, Read, visit);
+                visit_elements(&mut mma.a, Read, visit);
+                visit_elements(&mut mma.b, Read, visit);
+                visit_elements(&mut mma.c, Read, visit);
                 for (slot, _, _) in &mut mma.scales {
                     visit(Word, Read, slot);
                 }
-                all(&mut mma.d, Write, visit);
+                visit_elements(&mut mma.d, Write, visit);
             }
             Op::MmaF64 { d, a, b, c } => {
                 slots!(Long Read a, Long Read b);
@@ -268,17 +268,17 @@ impl Op {
             }
             Op::Wgmma(wgmma) => {
                 match &mut wgmma.a {
-                    crate::program::WgmmaSource::Registers(a) => all(a, Read, visit),
+                    crate::program::WgmmaSource::Registers(a) => visit_elements(a, Read, visit),
                     crate::program::WgmmaSource::Shared(slot, _) => visit(Long, Read, slot),
                 }
                 visit(Long, Read, &mut wgmma.b.0);
                 if let Some(add) = &mut wgmma.add {
                     visit(Predicate, Read, add);
                 }
-                all(&mut wgmma.c, Read, visit);
-                all(&mut wgmma.d, Write, visit);
+                visit_elements(&mut wgmma.c, Read, visit);
+                visit_elements(&mut wgmma.d, Write, visit);
             }
-            Op::WgmmaWait { registers, .. } => all(registers, Read, visit),
+            Op::WgmmaWait { registers, .. } => visit_elements(registers, Read, visit),
             Op::TensorAllocate { address, columns } => {
                 base(&mut address.base, visit);
                 visit(Word, Read, columns);
@@ -286,11 +286,11 @@ impl Op {
             Op::TensorRelease { address, columns } => slots!(Word Read address, Word Read columns),
             Op::TensorLoad(access) => {
                 base(&mut access.address.base, visit);
-                all(&mut access.registers, Write, visit);
+                visit_elements(&mut access.registers, Write, visit);
             }
             Op::TensorStore(access) => {
                 base(&mut access.address.base, visit);
-                all(&mut access.registers, Read, visit);
+                visit_elements(&mut access.registers, Read, visit);
             }
             Op::TensorMma(mma) => {
                 base(&mut mma.d.base, visit);

@@ -25,13 +25,13 @@ const START: u64 = 16;
 pub(crate) struct Plan<'a> {
     /// What all blocks share.
     pub environment: &'a Environment<'a>,
-    /// Its extents.
+    /// Extents of the grid, its blocks and its clusters.
     pub geometry: Geometry,
     /// The first cluster that runs; those before it are of no interest.
     pub first: u64,
-    /// Clusters that a GPU runs at once, and the name of that GPU.
+    /// Number of clusters that the GPU runs at once.
     pub resident: usize,
-    /// See `resident`.
+    /// Name of the GPU that runs so many clusters at once, for reports.
     pub gpu: &'static str,
     /// True if clusters run one after the other: the same report from run to run.
     pub in_order: bool,

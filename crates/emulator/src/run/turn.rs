@@ -29,7 +29,7 @@ impl<I: Instrument> Step<'_, '_, I> {
 
 /// Why a warp stopped.
 pub(crate) enum Stop {
-    /// Its turn is over.
+    /// The turn is over, and the warp can go on.
     Turn,
     /// It came to a barrier; the instruction is done.
     Barrier(Arrival),

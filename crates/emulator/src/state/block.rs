@@ -28,9 +28,9 @@ pub(crate) struct Waiting {
 
 /// What instructions reach of a block, of their own or of another one of the cluster: its memory, and what watches it.
 pub(crate) struct BlockState<I> {
-    /// The memory.
+    /// Shared, local and tensor memory of the block.
     pub memory: BlockMemory,
-    /// The instrument.
+    /// The instrument that watches the block.
     pub instrument: I,
 }
 

@@ -8,7 +8,7 @@ use crate::fault::Fault;
 
 /// Blocks that run, or are paused.
 pub(crate) struct Cluster<I> {
-    /// Its number in the grid.
+    /// Number of the cluster in the grid.
     pub index: u64,
     /// By rank; `None` for the one that runs right now.
     pub blocks: Vec<Option<Box<Block<I>>>>,

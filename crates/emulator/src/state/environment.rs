@@ -21,7 +21,7 @@ pub enum Arithmetic {
 pub(crate) struct Environment<'a> {
     /// The decoded kernel.
     pub program: &'a Program,
-    /// Global memory.
+    /// Global memory, which all blocks share.
     pub memory: &'a GlobalMemory,
     /// The kernel's parameter block.
     pub parameters: &'a [u8],
@@ -33,7 +33,7 @@ pub(crate) struct Environment<'a> {
     pub arithmetic: Arithmetic,
     /// True once the launch is to be cancelled.
     pub stop: &'a AtomicBool,
-    /// The PTX.
+    /// The text of the PTX, for reports.
     pub source: &'a Source,
     /// Order of warps; 0 for the usual one.
     pub seed: u64,

@@ -8,7 +8,7 @@ use warpbook_gpu::u64_from_le;
 
 /// Device addresses begin here; the generic windows of shared and local memory lie far above.
 const FIRST_ADDRESS: u64 = 0x7f00_0000_0000;
-/// Addresses between two allocations that belong to nobody, so that running over an end is seen.
+/// Addresses between two allocations that belong to no buffer, so that running over an end is seen.
 const GUARD: u64 = 1 << 20;
 /// Alignment of every allocation, as `cuMemAlloc` gives it.
 pub const ALIGNMENT: u64 = 256;
@@ -17,9 +17,9 @@ pub const ALIGNMENT: u64 = 256;
 pub struct Allocation {
     /// First device address.
     pub address: u64,
-    /// Bytes.
+    /// Number of bytes.
     pub length: u64,
-    /// What reports call it.
+    /// The name of the allocation in reports.
     pub label: String,
     data: NonNull<u8>,
     layout: Layout,

@@ -21,13 +21,13 @@ pub(crate) struct PendingCopies {
 /// A `wgmma` that was issued.
 #[derive(Clone, Debug)]
 pub(crate) struct PendingWgmma {
-    /// Its instruction.
+    /// Index of the operation that issued it.
     pub pc: u32,
     /// `None` before `commit_group`.
     pub group: Option<u32>,
     /// A's registers, or its descriptor.
     pub a: WgmmaOperand,
-    /// B's descriptor.
+    /// Matrix descriptor of B.
     pub b: u64,
     /// True if D is added.
     pub add: bool,
@@ -68,7 +68,7 @@ pub(crate) struct PendingStore {
     pub side: GlobalSide,
     pub shared: u64,
     pub reduce: Option<BulkReduction>,
-    /// Its instruction.
+    /// Index of the operation that issued it.
     pub pc: u32,
     /// Its number among the operations of the block.
     pub number: u64,
@@ -77,7 +77,7 @@ pub(crate) struct PendingStore {
 /// A `tcgen05.ld` that was issued.
 #[derive(Clone, Debug)]
 pub(crate) struct PendingTensorLoad {
-    /// Its instruction.
+    /// Index of the operation that issued it.
     pub pc: u32,
     pub address: u32,
 }

@@ -10,7 +10,7 @@ pub(crate) const FEWEST: u32 = 32;
 /// What is there before anything was written: a NaN as f32, as f16 and as bf16.
 pub(crate) const UNTOUCHED: u32 = u32::MAX;
 
-/// That of a block.
+/// The tensor memory of a block.
 pub(crate) struct TensorMemory {
     cells: Vec<u32>,
     /// First column and number of columns, by the first.
@@ -27,7 +27,8 @@ impl TensorMemory {
         Self { cells, allocations: Vec::new(), released: Vec::new(), relinquished: false }
     }
 
-    /// First fit.
+    /// Allocates columns at the first place where they fit, and returns the first one. An error says why they cannot be
+    /// allocated.
     pub fn allocate(&mut self, columns: u32) -> Result<u32, Fault> {
         if !columns.is_power_of_two() || !(FEWEST..=COLUMNS).contains(&columns) {
             let message =

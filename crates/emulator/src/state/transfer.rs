@@ -155,6 +155,6 @@ pub struct Piece {
     pub shared: u64,
     /// Device address; `None` for what lies outside of the tensor.
     pub global: Option<u64>,
-    /// How many.
+    /// Number of bytes.
     pub bytes: u32,
 }

@@ -6,7 +6,7 @@ use super::pending::{PendingCopies, PendingStore, PendingTensorLoad, PendingTens
 use super::shape::BlockShape;
 use crate::program::{AddressOperand, Base, Data, Long, MemorySpace, Program, Slot, Word};
 
-/// All lanes.
+/// The mask of all 32 lanes.
 pub(crate) const FULL: u32 = u32::MAX;
 /// A place that no program counter has: lanes that only meet at the end.
 const NOWHERE: u32 = u32::MAX;
@@ -37,7 +37,7 @@ pub(crate) struct Warp {
     pub predicates: Vec<u32>,
     frames: Vec<Frame>,
     pub state: State,
-    /// Its number in the block.
+    /// Number of the warp in its block.
     pub index: u32,
     pub copies: Vec<PendingCopies>,
     /// Groups that each lane has committed.
@@ -65,7 +65,7 @@ pub(crate) struct Warp {
 /// What a warp looks at again and again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Polled {
-    /// An mbarrier.
+    /// The mbarrier at an offset in shared memory.
     Mbarrier(u64),
     /// A place in shared or global memory.
     Memory(MemorySpace, u64),

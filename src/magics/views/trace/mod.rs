@@ -18,7 +18,7 @@ use crate::render::sequence::{Arrow, Sequence};
 use crate::render::{Alternative, Column, Document, Fold, Output, Prose, Table, grouped};
 use crate::workspace::{Context, Workspace};
 use warpbook_compiler::{Artifact, Stage};
-use warpbook_device::emulation::{Held, Observe, Observed, Origins, Passage, Span, Writer, Writers};
+use warpbook_device::emulation::{LaneRegister, Observe, Observed, Origins, Passage, Span, Writer, Writers};
 use warpbook_device::{Buffer, Dtype};
 use warpbook_diagnostic::{Diagnostic, Result};
 use warpbook_ptx::isa::{Class, Opcode};
@@ -209,7 +209,7 @@ impl View<'_> {
             return String::new();
         };
         let at = &passage.at;
-        let register = at.register.as_ref().map(|Held { name, index, ty, bytes, value }| {
+        let register = at.register.as_ref().map(|LaneRegister { name, index, ty, bytes, value }| {
             let shown = match Shown::from_register(name, *ty, &self.uses) {
                 Shown::Register(register_types::Holds::Bits, bytes) => self.by_memory(name, bytes),
                 known => known,

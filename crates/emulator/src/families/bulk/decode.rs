@@ -1,4 +1,4 @@
-//! `cp.async.bulk`, `cp.reduce.async.bulk`, with `.tensor` too: what they copy, to where, and who is told.
+//! `cp.async.bulk`, `cp.reduce.async.bulk`, with `.tensor` too: what they copy, and to where.
 
 use crate::decode::Decoder;
 use crate::decode::modifiers::Modifiers;

@@ -28,7 +28,7 @@ impl FloatForm {
 }
 
 impl Decoder<'_> {
-    /// Of one operand of floating-point values.
+    /// An instruction of one floating-point value: `neg`, `sqrt`, `ex2` and the like.
     pub(crate) fn float_unary(
         &mut self,
         mnemonic: Mnemonic,
@@ -62,7 +62,7 @@ impl Decoder<'_> {
         }
     }
 
-    /// Of two operands of floating-point values.
+    /// An instruction of two floating-point values: `add`, `div`, `min` and the like.
     pub(crate) fn float_binary(
         &mut self,
         mnemonic: Mnemonic,
@@ -205,17 +205,17 @@ impl Decoder<'_> {
             Some(_) => property!(|x| x.is_subnormal()),
             None => return Err(self.malformed("`testp` has no property")),
         };
-        let held = self.fresh(File::Word);
+        let holds = self.fresh(File::Word);
         if ty == PtxType::F64 {
             let a = self.long(o, 1)?;
-            self.emit(Op::NarrowTo32(double, held, a));
+            self.emit(Op::NarrowTo32(double, holds, a));
         } else {
             let a = self.word(o, 1)?;
-            self.emit(Op::Unary32(single, held, a));
+            self.emit(Op::Unary32(single, holds, a));
         }
         let d = self.predicate_out(o, 0)?;
         let f: fn(&Word) -> u32 = |a| a.iter().enumerate().fold(0, |mask, (lane, &holds)| mask | holds << lane);
-        self.emit(Op::Test { f, d, a: held });
+        self.emit(Op::Test { f, d, a: holds });
         Ok(())
     }
 }

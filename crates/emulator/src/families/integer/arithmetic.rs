@@ -27,7 +27,7 @@ impl IntegerForm {
 }
 
 impl Decoder<'_> {
-    /// Of one operand of integers.
+    /// An instruction of one integer: `neg`, `popc` and the like.
     pub(crate) fn integer_unary(
         &mut self,
         mnemonic: Mnemonic,
@@ -87,13 +87,13 @@ impl Decoder<'_> {
         self.emit_unary32(f, o)
     }
 
-    /// Of two operands that hold a pair of 16-bit integers each.
+    /// An instruction of two pairs of 16-bit integers.
     pub(crate) fn integer_pair_binary(&mut self, mnemonic: Mnemonic, signed: bool, o: &[Operand]) -> Result<()> {
         let f = integer_pair_binary(mnemonic, signed);
         self.emit_binary32(f.ok_or_else(|| self.unsupported_form())?, o)
     }
 
-    /// Of two operands of integers.
+    /// An instruction of two integers: `add`, `and`, `shl` and the like.
     pub(crate) fn integer_binary(
         &mut self,
         mnemonic: Mnemonic,

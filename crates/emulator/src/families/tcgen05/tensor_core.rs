@@ -94,7 +94,7 @@ fn touched_by_copy(copy: &TensorCopy, address: u32) -> Vec<(TensorUse, Vec<Cells
 /// The types of A and B.
 #[derive(Clone, Copy)]
 enum Elements {
-    /// Of the ordinary steps.
+    /// Types whose products ordinary steps add.
     Whole(Element, Element),
     /// fp4, fp6, and whatever has scales.
     Small(Small, Small),

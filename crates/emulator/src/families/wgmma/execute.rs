@@ -1,4 +1,5 @@
-//! `wgmma`: the tensor core reads B, and A where it is told so, from shared memory, and works while the warp goes on.
+//! `wgmma`: the tensor core reads B, and A where its descriptor is given, from shared memory, and works while the warp
+//! goes on.
 //! PTX ISA 9.7.15.5.
 //!
 //! An operation is carried out when its group is waited for, no sooner: a missing wait shows as wrong data. Where a wait

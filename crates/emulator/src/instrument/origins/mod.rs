@@ -32,7 +32,7 @@ struct Part {
 pub struct SharedBytes {
     /// Offset in the block's shared memory.
     pub at: u64,
-    /// How many.
+    /// Number of bytes, from that offset on.
     pub bytes: u64,
 }
 
@@ -45,16 +45,16 @@ impl SharedBytes {
 
 /// A register of a lane.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Held {
+pub struct LaneRegister {
     /// `%r12`
     pub name: String,
-    /// Its place in a vector operand.
+    /// Index of the register in a vector operand, from 0.
     pub index: usize,
-    /// How it is declared.
+    /// The type that the register is declared with.
     pub ty: PtxType,
     /// The bytes of it that matter, a bit for each.
     pub bytes: u8,
-    /// What it held.
+    /// The value of the register; `None` where it is not known.
     pub value: Option<u64>,
 }
 
@@ -63,10 +63,10 @@ pub struct Held {
 pub struct At {
     /// The warp's number in its block.
     pub warp: u32,
-    /// The lane.
+    /// Number of the lane in its warp, from 0 to 31.
     pub lane: u32,
     /// The register that it wrote, or stored from.
-    pub register: Option<Held>,
+    pub register: Option<LaneRegister>,
     /// Bytes of a buffer that it read or wrote.
     pub global: Option<Span>,
     /// Bytes of shared memory that it read or wrote.
@@ -76,7 +76,7 @@ pub struct At {
 /// An instruction that took part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Passage {
-    /// Where it stands.
+    /// The instruction, as the text has it.
     pub line: Line,
     /// How often it took part, counted for each warp.
     pub times: u64,
@@ -93,7 +93,7 @@ pub struct Passage {
 /// Bytes of a buffer that reached the value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
-    /// Its name.
+    /// Name of the buffer.
     pub buffer: String,
     /// Ranges of bytes, in order, without overlaps: first, and one past the last.
     pub ranges: Vec<(u64, u64)>,
@@ -323,12 +323,20 @@ impl<'a> Search<'a> {
     }
 
     /// A register's name and value, as an event reads it or leaves it.
-    fn named(&self, number: u32, cell: Cell, lane: u32, bytes: u8, index: usize, written: bool) -> Option<Held> {
+    fn named(
+        &self,
+        number: u32,
+        cell: Cell,
+        lane: u32,
+        bytes: u8,
+        index: usize,
+        written: bool,
+    ) -> Option<LaneRegister> {
         let event = self.event(number)?;
         let register = self.record.register(cell, event.pc, written)?;
         let value =
             if written { self.record.value_after(event, cell, lane) } else { self.value_before(number, cell, lane) };
-        Some(Held { name: register.name.clone(), index, ty: register.ty, bytes, value })
+        Some(LaneRegister { name: register.name.clone(), index, ty: register.ty, bytes, value })
     }
 
     /// An instruction took part.
@@ -336,7 +344,7 @@ impl<'a> Search<'a> {
         &mut self,
         number: u32,
         lane: u32,
-        register: Option<Held>,
+        register: Option<LaneRegister>,
         global: Option<Span>,
         shared: Option<SharedBytes>,
     ) {

@@ -57,43 +57,43 @@ pub enum Rule {
     /// A value that nothing has written decides something. The program counter is of the instruction that read it, or
     /// left it as it was; `None` for a register that no instruction has written.
     Undefined {
-        /// What.
+        /// What the value decides.
         reach: Reach,
-        /// From where.
+        /// The instruction that the value comes from.
         origin: Option<u32>,
     },
     /// A write of the generic proxy that the asynchronous proxy reads without a fence between them.
     ProxyFence {
-        /// The write.
+        /// The instruction that wrote.
         other: u32,
     },
     /// A tensor map that the kernel wrote and a bulk tensor copy uses without a fence between them.
     TensorMapFence {
-        /// The write.
+        /// The instruction that wrote.
         other: u32,
         /// What is missing.
         fence: MapFence,
     },
     /// A register of a `wgmma` that has not been waited for.
     WgmmaRegister {
-        /// The `wgmma`.
+        /// The `wgmma` that is still at work.
         other: u32,
     },
     /// A `wgmma` whose registers were written with no `wgmma.fence` since.
     WgmmaFence {
-        /// What wrote one; `None` where there was no fence at all.
+        /// The instruction that wrote a register; `None` where there was no fence at all.
         other: Option<u32>,
     },
-    /// Two accesses of tensor memory.
+    /// Two accesses of tensor memory with something missing between them.
     Tensor {
-        /// The earlier one.
+        /// The instruction of the earlier access.
         other: u32,
         /// What has to stand between them.
         missing: Missing,
     },
     /// A `tcgen05.mma` that takes tensor memory that nothing has written.
     TensorUntouched,
-    /// A bulk copy that nobody has waited for when its thread ends.
+    /// A bulk copy that was not waited for before its thread ends.
     Unwaited,
     /// A barrier that is misused.
     Barrier(BarrierMisuse),
@@ -101,23 +101,23 @@ pub enum Rule {
     MbarrierTwice,
     /// The bytes of an mbarrier that is in use are written.
     MbarrierOverwritten {
-        /// Its `mbarrier.init`.
+        /// The `mbarrier.init` of the mbarrier.
         other: u32,
     },
     /// A barrier or another collective operation that only some lanes of a warp execute together.
     Divergent,
 }
 
-/// One of them, where it was first broken.
+/// A rule that was broken, and where it was broken first.
 #[derive(Clone, Debug)]
 pub struct Finding {
-    /// What.
+    /// The rule that was broken.
     pub rule: Rule,
-    /// The instruction.
+    /// Index of the operation that broke it.
     pub pc: u32,
-    /// The thread.
+    /// The thread that broke it.
     pub thread: Thread,
-    /// What did the other access: `warp 3`.
+    /// Who did the other access: `warp 3`.
     pub other: Option<String>,
     /// Where in memory: `shared address 0x400`, `byte 16 of x`.
     pub place: String,

@@ -1,7 +1,7 @@
 //! How undefined values go through instructions, and where they may not go.
 
 use super::finding::{Reach, Rule};
-use super::undefined::{Bytes, DEFINED, Origin, Value, all, any};
+use super::undefined::{Bytes, DEFINED, Origin, Value, undefined_lanes, whole_register};
 use super::{Checks, Sanitizer};
 use crate::instrument::Execution;
 use crate::program::{AddressOperand, Base, Data, File, Logic, MemorySpace, Op, Shuffle as ShuffleMode, Slot, Use};
@@ -39,7 +39,7 @@ impl Follower<'_, '_> {
         let guard =
             program.code.get(self.at.pc as usize).and_then(|instruction| instruction.guard).map(|(slot, _)| slot);
         let unsure = guard.map_or(Value::default(), |slot| self.undefined(File::Predicate, slot));
-        let unsure_lanes = any(&unsure.bytes) & mask;
+        let unsure_lanes = undefined_lanes(&unsure.bytes) & mask;
         if unsure_lanes != 0 {
             if guarded_by_name(op) {
                 self.reached(Reach::Branch, unsure.origin, unsure_lanes, String::new);
@@ -48,7 +48,7 @@ impl Follower<'_, '_> {
                     self.define(File::Predicate, slot, mask);
                 }
             } else {
-                let value = Value { bytes: all(unsure_lanes), origin: unsure.origin };
+                let value = Value { bytes: whole_register(unsure_lanes), origin: unsure.origin };
                 self.each_written(op, |step, file, slot| step.set_undefined(file, slot, &value, unsure_lanes));
             }
         }
@@ -111,7 +111,7 @@ impl Follower<'_, '_> {
             Base::Long(slot) => (File::Long, slot),
         };
         let value = self.undefined(file, slot);
-        let lanes = any(&value.bytes) & self.at.active;
+        let lanes = undefined_lanes(&value.bytes) & self.at.active;
         if lanes != 0 {
             self.reached(Reach::Address, value.origin, lanes, String::new);
             self.define(file, slot, self.at.active);
@@ -169,8 +169,8 @@ impl Follower<'_, '_> {
             | Op::MatchAll { .. }
             | Op::Reduce { .. } => {
                 let mut value = self.sources(checks);
-                let lanes = any(&value.bytes) & active;
-                value.bytes = all(if lanes == 0 { 0 } else { u32::MAX });
+                let lanes = undefined_lanes(&value.bytes) & active;
+                value.bytes = whole_register(if lanes == 0 { 0 } else { u32::MAX });
                 self.each_written(op, |step, file, slot| step.set_undefined(file, slot, &value, active));
             }
             // Carried out when it is waited for.
@@ -393,9 +393,9 @@ impl Follower<'_, '_> {
         let (x, y, unsure) = (self.undefined(file, a), self.undefined(file, b), self.undefined(File::Predicate, p));
         let holds = self.at.warp.predicates[p as usize];
         let mut bytes: Bytes = std::array::from_fn(|byte| x.bytes[byte] & holds | y.bytes[byte] & !holds);
-        let open = any(&unsure.bytes);
+        let open = undefined_lanes(&unsure.bytes);
         bytes.iter_mut().for_each(|lanes| *lanes |= open);
-        let chosen = any(&x.bytes) & holds & self.at.active != 0;
+        let chosen = undefined_lanes(&x.bytes) & holds & self.at.active != 0;
         let origin = if open & self.at.active != 0 {
             unsure.origin
         } else if chosen {
@@ -451,14 +451,14 @@ impl Follower<'_, '_> {
             let value = self.undefined_data(data);
             if !value.is_defined() {
                 origin = origin.or(value.origin);
-                rows[index & 1] |= quads(any(&value.bytes));
+                rows[index & 1] |= quads(undefined_lanes(&value.bytes));
             }
         }
         for &data in b {
             let value = self.undefined_data(data);
             if !value.is_defined() {
                 origin = origin.or(value.origin);
-                columns |= quads(any(&value.bytes));
+                columns |= quads(undefined_lanes(&value.bytes));
             }
         }
         let values: Vec<Value> = c.iter().map(|&data| self.undefined_data(data)).collect();
@@ -587,7 +587,7 @@ impl Follower<'_, '_> {
             let Place::Global(allocation, at) = &place else { continue };
             let address = allocation.address + at;
             let label = || environment.memory.describe(address);
-            if any(&value.bytes) >> lane & 1 != 0 {
+            if undefined_lanes(&value.bytes) >> lane & 1 != 0 {
                 self.reached(Reach::Global, value.origin, 1 << lane, label);
             } else if self.undefined_at(&place, 0, size, checks).0 != 0 {
                 self.reached(Reach::Atomic, None, 1 << lane, label);
@@ -699,7 +699,7 @@ impl Sanitizer<'_> {
     pub(super) fn undefined_rows(&self, warp: u32, a: &[Data]) -> [u32; 2] {
         let mut rows = [0; 2];
         for (index, &data) in a.iter().enumerate() {
-            rows[index & 1] |= quads(any(&self.undefined_data(warp, data).bytes));
+            rows[index & 1] |= quads(undefined_lanes(&self.undefined_data(warp, data).bytes));
         }
         rows
     }
@@ -707,7 +707,7 @@ impl Sanitizer<'_> {
     /// A register goes to a cell of tensor memory in each lane.
     pub(super) fn undefined_to_tensor(&mut self, warp: u32, slot: Slot, cells: &[u32; 32]) {
         let value = self.undefined.get(warp, File::Word, slot);
-        for lane in lanes_of(any(&value.bytes)) {
+        for lane in lanes_of(undefined_lanes(&value.bytes)) {
             self.tensor_stores_undefined(Cells::from_address(cells[lane]), cells[lane] >> 16, value.origin);
         }
     }
@@ -721,7 +721,7 @@ impl Sanitizer<'_> {
             lanes |= bit << lane;
             origin = if bit != 0 { from.or(origin) } else { origin };
         }
-        self.undefined.set(warp, File::Word, slot, &Value { bytes: all(lanes), origin }, u32::MAX);
+        self.undefined.set(warp, File::Word, slot, &Value { bytes: whole_register(lanes), origin }, u32::MAX);
     }
 }
 
@@ -752,7 +752,7 @@ fn guarded_by_name(op: &Op) -> bool {
 
 /// Two predicates: one that decides alone makes the other's value no matter.
 fn logical(logic: Logic, (a, p): (&Value, u32), (b, q): (&Value, u32)) -> Value {
-    let (x, y) = (any(&a.bytes), any(&b.bytes));
+    let (x, y) = (undefined_lanes(&a.bytes), undefined_lanes(&b.bytes));
     let decided = match logic {
         Logic::And => !x & !p | !y & !q,
         Logic::Or => !x & p | !y & q,
@@ -760,6 +760,6 @@ fn logical(logic: Logic, (a, p): (&Value, u32), (b, q): (&Value, u32)) -> Value 
     };
     let mut value = *a;
     value.join(b);
-    let lanes = any(&value.bytes) & !decided;
-    Value { bytes: all(lanes), origin: value.origin }
+    let lanes = undefined_lanes(&value.bytes) & !decided;
+    Value { bytes: whole_register(lanes), origin: value.origin }
 }

@@ -67,9 +67,9 @@ use warpbook_ptx::isa::Flow;
 
 /// Findings of a block at most.
 const MAX_FINDINGS: usize = 64;
-/// No writer.
-const NOBODY: u16 = u16::MAX;
-/// Several lanes.
+/// The writer of a byte that nothing has written.
+const NO_WRITER: u16 = u16::MAX;
+/// The lane of an access by several lanes.
 const LANES: u8 = 32;
 
 /// What all blocks of a checked launch share.
@@ -204,9 +204,9 @@ struct CoreRead {
 /// Which earlier writes a write may meet with nothing between them.
 #[derive(Clone, Copy, Debug, Default)]
 struct Overlap {
-    /// Atomics.
+    /// True for writes by atomics.
     atomic: bool,
-    /// Any, as it leaves the bytes as they are.
+    /// True for any write, as this one leaves the bytes as they are.
     same: bool,
 }
 
@@ -215,7 +215,7 @@ pub(crate) struct Sanitizer<'a> {
     checks: &'a Checks<'a>,
     shape: BlockShape,
     warps: usize,
-    /// By warp.
+    /// For each warp, what it knows of the others.
     known: Vec<Knowledge>,
     cells: Vec<Cell>,
     /// For each byte, the last event of each warp that read it.
@@ -244,12 +244,12 @@ pub(crate) struct Sanitizer<'a> {
     current: (u64, Option<Box<Snapshot>>),
     found: HashMap<(Rule, u32), usize>,
     pub findings: Vec<Finding>,
-    /// Accesses checked.
+    /// Number of accesses that were checked.
     pub accesses: u64,
 }
 
 impl<'a> Sanitizer<'a> {
-    /// For a block that begins.
+    /// The records of a block that begins: it knows nothing of others, and has written nothing.
     pub fn new(checks: &'a Checks<'a>, shape: &BlockShape) -> Self {
         let (program, warps) = (checks.program, shape.warps());
         let shared = shape.shared_bytes(program);
@@ -266,10 +266,10 @@ impl<'a> Sanitizer<'a> {
             shape: shape.clone(),
             warps,
             known: (0..warps).map(own).collect(),
-            cells: vec![Cell::written_by_agent(NOBODY, 0, 0); shared],
+            cells: vec![Cell::written_by_agent(NO_WRITER, 0, 0); shared],
             readers: vec![0; shared * warps],
             reader_pcs: vec![0; shared],
-            last_readers: vec![(NOBODY, 0); shared],
+            last_readers: vec![(NO_WRITER, 0); shared],
             core_reads: if has_core { vec![CoreRead::default(); shared] } else { Vec::new() },
             objects: HashMap::new(),
             mbarriers: 0,
@@ -336,7 +336,7 @@ impl<'a> Sanitizer<'a> {
         for byte in at..at + size {
             let Some(&cell) = self.cells.get(byte) else { return };
             let Cell { writer, event, pc, .. } = cell;
-            if writer == NOBODY {
+            if writer == NO_WRITER {
                 return self.report(Rule::Uninitialised, issuer, None, || format!("shared address {byte:#x}"));
             }
             if event > clock.get(writer.into()) {
@@ -373,7 +373,7 @@ impl<'a> Sanitizer<'a> {
                 return self.report(Rule::MbarrierOverwritten { other: cell.pc }, issuer, None, place);
             }
             let allowed = with.same || with.atomic && cell.atomic;
-            if cell.writer != NOBODY && cell.event > clock.get(writer) && !allowed {
+            if cell.writer != NO_WRITER && cell.event > clock.get(writer) && !allowed {
                 return self.race(issuer, cell.pc, writer, byte);
             }
             // Lanes that store to one place by one instruction: Triton's copies of one value, whose last bits may differ
@@ -391,7 +391,7 @@ impl<'a> Sanitizer<'a> {
                 return self.race(issuer, read.pc, read.agent, byte);
             }
             let own = readers.get(issuer.warp as usize).copied().unwrap_or_default();
-            let (warp, lane) = self.last_readers.get(byte).copied().unwrap_or((NOBODY, 0));
+            let (warp, lane) = self.last_readers.get(byte).copied().unwrap_or((NO_WRITER, 0));
             let another = u32::from(warp) == issuer.warp && u32::from(lane) != issuer.lane;
             if another && own == clock.get(issuer.warp as usize) {
                 return self.race_of_lanes(issuer, self.reader_pcs[byte], lane, byte);
@@ -430,7 +430,7 @@ impl<'a> Sanitizer<'a> {
         let known = |cell: &Cell| cell.event <= clock.get(cell.writer.into());
         let cells = self.cells.get(at..at + size).unwrap_or_default();
         // What an earlier writer has put there stays its own where this warp does not know of it.
-        if !same || cells.iter().all(|cell| cell.writer == NOBODY || known(cell)) {
+        if !same || cells.iter().all(|cell| cell.writer == NO_WRITER || known(cell)) {
             self.note_write(at, size, Cell::written_by(issuer, event));
         }
     }
@@ -601,7 +601,7 @@ impl<'a> Sanitizer<'a> {
         self.check_read(issuer, &then.known.clock, at, size);
         for byte in at..at + size {
             let Some(&Cell { writer, generic, event, pc, .. }) = self.cells.get(byte) else { break };
-            if writer != NOBODY && generic && event <= then.known.clock.get(writer.into()) {
+            if writer != NO_WRITER && generic && event <= then.known.clock.get(writer.into()) {
                 let seen = then.known.proxy.get(writer.into());
                 if event > seen {
                     let by = self.agent_name(writer.into());

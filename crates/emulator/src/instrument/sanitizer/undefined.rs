@@ -8,16 +8,16 @@ use crate::program::{File, Program, Slot};
 /// For each byte of a register, the lanes in which it is undefined.
 pub(crate) type Bytes = [u32; 8];
 
-/// No byte.
+/// A register that is defined in all bytes of all lanes.
 pub(super) const DEFINED: Bytes = [0; 8];
 
 /// The lanes in which any byte of a register is undefined.
-pub(super) fn any(bytes: &Bytes) -> u32 {
+pub(super) fn undefined_lanes(bytes: &Bytes) -> u32 {
     bytes.iter().fold(0, |lanes, byte| lanes | byte)
 }
 
 /// All bytes of a register, in these lanes.
-pub(super) fn all(lanes: u32) -> Bytes {
+pub(super) fn whole_register(lanes: u32) -> Bytes {
     [lanes; 8]
 }
 
@@ -35,7 +35,7 @@ pub(crate) type Origin = Option<u32>;
 impl Value {
     /// True if all of it is defined.
     pub fn is_defined(&self) -> bool {
-        any(&self.bytes) == 0
+        undefined_lanes(&self.bytes) == 0
     }
 
     /// Any undefined byte of either.
@@ -48,7 +48,7 @@ impl Value {
 
     /// An operation whose every byte depends on every byte.
     pub fn smeared(self) -> Self {
-        Self { bytes: all(any(&self.bytes)), ..self }
+        Self { bytes: whole_register(undefined_lanes(&self.bytes)), ..self }
     }
 
     /// An operation on 16-bit halves.
@@ -87,7 +87,7 @@ pub(super) struct Undefined {
 impl Undefined {
     /// Nothing but constants and special registers is defined.
     pub fn new(program: &Program, warps: usize) -> Self {
-        let unknown = Value { bytes: all(u32::MAX), origin: None };
+        let unknown = Value { bytes: whole_register(u32::MAX), origin: None };
         let counts = [program.words, program.longs, program.predicates];
         let mut registers = Registers { files: counts.map(|count| vec![unknown; count as usize]) };
         let mut define = |file: File, slot: Slot| {
@@ -117,7 +117,7 @@ impl Undefined {
         for (own, new) in register.bytes.iter_mut().zip(value.bytes) {
             *own = *own & !lanes | new & lanes;
         }
-        if any(&value.bytes) & lanes != 0 {
+        if undefined_lanes(&value.bytes) & lanes != 0 {
             register.origin = value.origin;
         }
     }
@@ -126,7 +126,7 @@ impl Undefined {
     pub fn left(&mut self, warp: u32, file: File, slot: Slot, lanes: u32, pc: u32) {
         let Some(warp) = self.warps.get_mut(warp as usize) else { return };
         let Some(register) = warp.files[file as usize].get_mut(slot as usize) else { return };
-        if any(&register.bytes) & lanes != 0 && register.origin.is_none() {
+        if undefined_lanes(&register.bytes) & lanes != 0 && register.origin.is_none() {
             register.origin = Some(pc);
         }
     }
@@ -156,7 +156,8 @@ impl Undefined {
         }
     }
 
-    /// See [`Self::shared`].
+    /// Bytes of local memory that nothing has written, a bit for each of up to 64, and where the first comes from: the
+    /// load at `pc` itself where nothing is known of it.
     pub fn local(&self, at: usize, size: usize, pc: u32) -> (u64, Origin) {
         let mut found = (0, None);
         for index in 0..size.min(64) {
@@ -170,7 +171,7 @@ impl Undefined {
         found
     }
 
-    /// See [`Self::set_shared`].
+    /// Local memory is written; `undefined` has a bit for each byte.
     pub fn set_local(&mut self, at: usize, size: usize, undefined: u64, origin: Origin) {
         for index in 0..size.min(64) {
             self.local.insert(at + index, (undefined >> index & 1 != 0).then_some(origin));
