@@ -43,8 +43,8 @@ fn name_of(op: &Op) -> &'static str {
     }
 }
 
-/// The words of a report.
-struct Words {
+/// The sentences of a report.
+struct Sentences {
     /// The code of the diagnostic.
     code: &'static str,
     /// The sentence that says what is wrong.
@@ -55,7 +55,7 @@ struct Words {
     other: Option<(u32, &'static str)>,
 }
 
-impl Words {
+impl Sentences {
     fn new(code: &'static str, message: impl Into<String>, help: &'static str) -> Self {
         Self { code, message: message.into(), help, other: None }
     }
@@ -102,14 +102,14 @@ impl<'a> Broken<'a> {
         self.finding.other.as_ref().map_or(name.to_owned(), |other| format!("{name} of {other}"))
     }
 
-    fn words(&self) -> Words {
+    fn sentences(&self) -> Sentences {
         let own = self.own();
         match self.finding.rule {
             Rule::Race { shared, other } => self.race(shared, other),
             Rule::Uninitialised => uninitialised(own, "shared"),
             Rule::TensorUntouched => uninitialised(own, "tensor"),
             Rule::Undefined { reach, origin } => self.undefined(reach, origin),
-            Rule::ProxyFence { other } => Words::new(
+            Rule::ProxyFence { other } => Sentences::new(
                 "proxy-fence",
                 format!("this {own} may not see the {}: they go through different proxies", self.other(other)),
                 "`fence.proxy.async` has to come after the write, before the barrier",
@@ -126,9 +126,9 @@ impl<'a> Broken<'a> {
                     }
                 };
                 let message = format!("this {own} may use what the tensor map was before it was written");
-                Words::new("tensormap-fence", message, help).with_other(other, "written here")
+                Sentences::new("tensormap-fence", message, help).with_other(other, "written here")
             }
-            Rule::WgmmaRegister { other } => Words::new(
+            Rule::WgmmaRegister { other } => Sentences::new(
                 "wgmma-register",
                 "a register of a `wgmma` is used before the `wgmma` was waited for",
                 "`wgmma.wait_group` has to come before; ptxas repairs it silently, at the price of serial `wgmma`s",
@@ -141,24 +141,24 @@ impl<'a> Broken<'a> {
                 };
                 let help =
                     "`wgmma.fence` has to come before; ptxas repairs it silently, at the price of serial `wgmma`s";
-                let words = Words::new("wgmma-fence", message, help);
-                Words { other: other.map(|other| (other, "written here")), ..words }
+                let sentences = Sentences::new("wgmma-fence", message, help);
+                Sentences { other: other.map(|other| (other, "written here")), ..sentences }
             }
             Rule::Tensor { other, missing } => self.tensor(other, missing),
             Rule::Unwaited => self.unwaited(),
             Rule::Barrier(misuse) => barrier(misuse),
-            Rule::MbarrierTwice => Words::new(
+            Rule::MbarrierTwice => Sentences::new(
                 "mbarrier",
                 "an mbarrier is initialised again in the middle of a phase",
                 "the phase has to be waited for before, and `mbarrier.inval` has to come",
             ),
-            Rule::MbarrierOverwritten { other } => Words::new(
+            Rule::MbarrierOverwritten { other } => Sentences::new(
                 "mbarrier",
                 format!("this {own} overwrites an mbarrier that is in use"),
                 "`mbarrier.inval` has to come before",
             )
             .with_other(other, "initialised here"),
-            Rule::Divergent => Words::new(
+            Rule::Divergent => Sentences::new(
                 "divergent-barrier",
                 format!("only some lanes of the warp come to this {own} together"),
                 "it has to be executed by all threads of the warp at once (`.aligned`, or a mask of all lanes)",
@@ -166,7 +166,7 @@ impl<'a> Broken<'a> {
         }
     }
 
-    fn race(&self, shared: bool, other: u32) -> Words {
+    fn race(&self, shared: bool, other: u32) -> Sentences {
         let space = if shared { "shared" } else { "global" };
         let help = match (self.op(other), self.op(self.finding.pc)) {
             (Some(Op::BulkLoad { .. }), _) => "wait for the phase of its mbarrier before",
@@ -186,7 +186,7 @@ impl<'a> Broken<'a> {
         };
         let (own, earlier) = (self.own(), self.other(other));
         let message = format!("data race in {space} memory: nothing orders this {own} and the {earlier}");
-        Words::new("race", message, help).with_other(other, "the other access")
+        Sentences::new("race", message, help).with_other(other, "the other access")
     }
 
     /// What the value is whose last writer is at `origin`.
@@ -202,7 +202,7 @@ impl<'a> Broken<'a> {
         }
     }
 
-    fn undefined(&self, reach: Reach, origin: Option<u32>) -> Words {
+    fn undefined(&self, reach: Reach, origin: Option<u32>) -> Sentences {
         let (own, unwritten) = (self.own(), self.unwritten(origin));
         let value = match unwritten {
             Unwritten::Register => "a register that nothing has written",
@@ -225,43 +225,43 @@ impl<'a> Broken<'a> {
             _ => "what is there depends on what ran before",
         };
         let other = origin.map(|origin| (origin, "the value comes from here"));
-        Words { other, ..Words::new("undefined", message, help) }
+        Sentences { other, ..Sentences::new("undefined", message, help) }
     }
 
-    fn tensor(&self, other: u32, missing: Missing) -> Words {
+    fn tensor(&self, other: u32, missing: Missing) -> Sentences {
         let (own, earlier) = (self.own(), format!("the {}", self.other(other)));
-        let words = match missing {
-            Missing::WaitLoad => Words::new(
+        let sentences = match missing {
+            Missing::WaitLoad => Sentences::new(
                 "tensor-wait",
                 format!("this {own} may come before {earlier} has read what it needs"),
                 "`tcgen05.wait::ld` has to stand between them",
             ),
-            Missing::WaitStore => Words::new(
+            Missing::WaitStore => Sentences::new(
                 "tensor-wait",
                 format!("this {own} may come before {earlier} has written"),
                 "`tcgen05.wait::st` has to stand between them",
             ),
-            Missing::Commit => Words::new(
+            Missing::Commit => Sentences::new(
                 "tensor-commit",
                 format!("this {own} may come before {earlier} has ended"),
                 "`tcgen05.commit`, and a wait for the phase of its mbarrier, have to stand between them",
             ),
-            Missing::Order => Words::new(
+            Missing::Order => Sentences::new(
                 "race",
                 format!("data race in tensor memory: nothing orders this {own} and {earlier}"),
                 "a barrier or an mbarrier has to stand between them",
             ),
-            Missing::Fence => Words::new(
+            Missing::Fence => Sentences::new(
                 "tensor-fence",
                 format!("what orders this {own} and {earlier} does not order tensor memory"),
                 "`tcgen05.fence::before_thread_sync` has to come before the barrier between them, \
                  `tcgen05.fence::after_thread_sync` after it",
             ),
         };
-        words.with_other(other, "the other access")
+        sentences.with_other(other, "the other access")
     }
 
-    fn unwaited(&self) -> Words {
+    fn unwaited(&self) -> Sentences {
         let help = match self.op(self.finding.pc) {
             Some(Op::BulkStore { .. }) => {
                 "`cp.async.bulk.commit_group` and `cp.async.bulk.wait_group` have to come after: the block's shared \
@@ -273,19 +273,19 @@ impl<'a> Broken<'a> {
             }
             _ => "the phase of its mbarrier has to be waited for: the block's shared memory is gone when it ends",
         };
-        Words::new("unwaited", format!("the thread ends before this {} was waited for", self.own()), help)
+        Sentences::new("unwaited", format!("the thread ends before this {} was waited for", self.own()), help)
     }
 }
 
-fn uninitialised(own: &str, memory: &str) -> Words {
-    Words::new(
+fn uninitialised(own: &str, memory: &str) -> Sentences {
+    Sentences::new(
         "uninitialised",
         format!("this {own} takes {memory} memory that nothing has written"),
         "what is there depends on what ran before",
     )
 }
 
-fn barrier(misuse: BarrierMisuse) -> Words {
+fn barrier(misuse: BarrierMisuse) -> Sentences {
     let message = match misuse {
         BarrierMisuse::Number(number) => format!("there is no barrier {number}: a block has 16, from 0 on"),
         BarrierMisuse::NoWarps(threads) => format!("{threads} threads at a barrier are no whole warps"),
@@ -297,14 +297,14 @@ fn barrier(misuse: BarrierMisuse) -> Words {
         }
     };
     let help = "every warp that comes to a barrier has to name the same number of threads, a multiple of 32";
-    Words::new("barrier", message, help)
+    Sentences::new("barrier", message, help)
 }
 
 impl Finding {
     /// As the reader sees it; labels lie in the PTX.
     pub fn into_diagnostic(self, program: &Program, ptx: &Source, file: impl Fn(u32) -> Option<String>) -> Diagnostic {
         let span = |pc: u32| program.spans.get(pc as usize).cloned().unwrap_or(0..0);
-        let Words { code, message, help, other } = Broken { finding: &self, program }.words();
+        let Sentences { code, message, help, other } = Broken { finding: &self, program }.sentences();
         let mut diagnostic = Diagnostic::error(code, message).at(span(self.pc), "");
         if let Some((other, words)) = other
             && other != self.pc
