@@ -13,19 +13,19 @@ use warpbook_ptx::isa::Modifier;
 use warpbook_ptx::{Operand, PtxType};
 
 impl<I: Instrument> Step<'_, '_, I> {
-    pub(crate) fn enter_window(&mut self, space: MemorySpace, d: Slot, a: Slot) {
+    pub(super) fn enter_window(&mut self, space: MemorySpace, d: Slot, a: Slot) {
         let window = window(space);
         let value = self.long(a).map(|address| address.wrapping_add(window));
         self.set_long(d, &value);
     }
 
-    pub(crate) fn leave_window(&mut self, space: MemorySpace, d: Slot, a: Slot) {
+    pub(super) fn leave_window(&mut self, space: MemorySpace, d: Slot, a: Slot) {
         let window = window(space);
         let value = self.long(a).map(|address| address.wrapping_sub(window));
         self.set_long(d, &value);
     }
 
-    pub(crate) fn is_space(&mut self, space: MemorySpace, d: Slot, a: Slot) {
+    pub(super) fn is_space(&mut self, space: MemorySpace, d: Slot, a: Slot) {
         let a = self.long(a);
         let own = self.block.memory.rank + 1;
         let is = |address: u64| match (resolve_generic(address).0, space) {
@@ -40,7 +40,7 @@ impl<I: Instrument> Step<'_, '_, I> {
         self.set_predicate(d, mask);
     }
 
-    pub(crate) fn map_address(&mut self, d: Data, a: Data, rank: Slot) {
+    pub(super) fn map_address(&mut self, d: Data, a: Data, rank: Slot) {
         for lane in lanes_of(self.active) {
             let rank = u64::from(self.word(rank)[lane]).wrapping_add(1) & 0xff;
             let address = self.value(a, lane) & !(0xff << RANK_SHIFT) | rank << RANK_SHIFT;
@@ -48,7 +48,7 @@ impl<I: Instrument> Step<'_, '_, I> {
         }
     }
 
-    pub(crate) fn rank_of(&mut self, d: Slot, a: Data) {
+    pub(super) fn rank_of(&mut self, d: Slot, a: Data) {
         let own = self.block.memory.rank;
         let value = std::array::from_fn(|lane| match self.value(a, lane) >> RANK_SHIFT & 0xff {
             0 => own,

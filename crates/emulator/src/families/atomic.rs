@@ -14,7 +14,7 @@ use warpbook_ptx::isa::{Mnemonic, Modifier};
 use warpbook_ptx::{Operand, PtxType};
 
 impl<I: Instrument> Step<'_, '_, I> {
-    pub(crate) fn atomic(
+    pub(super) fn atomic(
         &mut self,
         (space, op, ty): (MemorySpace, AtomicOp, AtomicType),
         d: &[Data],
@@ -190,7 +190,7 @@ impl Decoder<'_> {
 }
 
 /// The operation of a reduction in memory: one of those of `atom` that take one value.
-pub(crate) fn reduction(modifier: Modifier) -> Option<AtomicOp> {
+pub(super) fn reduction(modifier: Modifier) -> Option<AtomicOp> {
     Some(match modifier {
         Modifier::Add => AtomicOp::Add,
         Modifier::Min => AtomicOp::Min,

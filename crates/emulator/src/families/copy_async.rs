@@ -16,7 +16,7 @@ use warpbook_ptx::isa::{Mnemonic, Modifier};
 use warpbook_ptx::{Immediate, Operand};
 
 /// `cp.async.commit_group`
-pub(crate) fn commit_copies(warp: &mut Warp, active: u32) {
+pub(super) fn commit_copies(warp: &mut Warp, active: u32) {
     let first = warp.committed[active.trailing_zeros() as usize & 31];
     let together = lanes_of(active).all(|lane| warp.committed[lane] == first);
     let open = |copies: &PendingCopies| copies.group.is_none() && copies.lanes & active != 0;
@@ -54,7 +54,7 @@ fn split_by_group(copies: PendingCopies, active: u32, committed: &Word, to: &mut
 
 impl<I: Instrument> Step<'_, '_, I> {
     /// `cp.async`; its fault, if any, comes with the wait.
-    pub(crate) fn issue_copies(
+    pub(super) fn issue_copies(
         &mut self,
         size: u32,
         [shared, global]: [&AddressOperand; 2],
@@ -86,7 +86,7 @@ impl<I: Instrument> Step<'_, '_, I> {
     }
 
     /// Carries out the copies of all but the `pending` latest groups of each lane.
-    pub(crate) fn wait_for_copies(&mut self, pending: u32) -> Result<(), LaneFailure> {
+    pub(super) fn wait_for_copies(&mut self, pending: u32) -> Result<(), LaneFailure> {
         let waited_at = self.pc;
         let mut all = std::mem::take(&mut self.warp.copies);
         for copies in &mut all {

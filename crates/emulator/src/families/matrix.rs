@@ -16,7 +16,7 @@ use warpbook_ptx::{Operand, PtxType};
 
 impl<I: Instrument> Step<'_, '_, I> {
     /// Row `lane` (or column, transposed) of matrix `m` comes from the address of lane 8·m + row.
-    pub(crate) fn load_matrix(
+    pub(super) fn load_matrix(
         &mut self,
         count: u32,
         transpose: bool,
@@ -63,7 +63,7 @@ impl<I: Instrument> Step<'_, '_, I> {
         Ok(())
     }
 
-    pub(crate) fn store_matrix(
+    pub(super) fn store_matrix(
         &mut self,
         transpose: bool,
         a: &[Data],

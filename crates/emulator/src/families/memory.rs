@@ -18,7 +18,7 @@ use warpbook_ptx::Operand;
 impl<'e, I: Instrument> Step<'_, 'e, I> {
     /// Reports that a lane reads.
     #[cold]
-    pub(crate) fn note_read(&mut self, place: &Place<'_>, size: u32, lane: usize) {
+    pub(super) fn note_read(&mut self, place: &Place<'_>, size: u32, lane: usize) {
         let issuer = self.issuer(lane);
         if let Some(area) = Area::from_place(place, 0, size) {
             self.block.instrument.read(issuer, area);
@@ -27,7 +27,7 @@ impl<'e, I: Instrument> Step<'_, 'e, I> {
 
     /// Reports that a lane is about to write an element.
     #[cold]
-    pub(crate) fn note_write(&mut self, place: &Place<'_>, offset: usize, size: u32, value: u64, lane: usize) {
+    pub(super) fn note_write(&mut self, place: &Place<'_>, offset: usize, size: u32, value: u64, lane: usize) {
         let issuer = self.issuer(lane);
         let unused = 64 - 8 * size;
         let same = self.block.memory.read(self.environment, place, offset, size) << unused == value << unused;
@@ -52,7 +52,7 @@ impl<'e, I: Instrument> Step<'_, 'e, I> {
         (bits & (size - 1) == 0 && allocation.contains(greatest, size)).then_some(allocation)
     }
 
-    pub(crate) fn load(
+    pub(super) fn load(
         &mut self,
         space: MemorySpace,
         size: u32,
@@ -121,7 +121,7 @@ impl<'e, I: Instrument> Step<'_, 'e, I> {
         Ok(())
     }
 
-    pub(crate) fn store(
+    pub(super) fn store(
         &mut self,
         space: MemorySpace,
         size: u32,

@@ -4,7 +4,7 @@
 //! from an operation to its family.
 
 mod address;
-pub(crate) mod atomic;
+mod atomic;
 pub(crate) mod barrier;
 mod bulk;
 mod collective;

@@ -126,7 +126,7 @@ impl Decoder<'_> {
 impl<I: Instrument> Step<'_, '_, I> {
     /// Two words to a long.
     #[inline(always)]
-    pub(crate) fn pack_words(&mut self, d: Slot, [low, high]: [Slot; 2]) {
+    pub(super) fn pack_words(&mut self, d: Slot, [low, high]: [Slot; 2]) {
         let (low, high) = (self.word(low), self.word(high));
         let value = std::array::from_fn(|lane| u64::from(high[lane]) << 32 | u64::from(low[lane]));
         self.set_long(d, &value);
@@ -134,7 +134,7 @@ impl<I: Instrument> Step<'_, '_, I> {
 
     /// A long to two words.
     #[inline(always)]
-    pub(crate) fn unpack_long(&mut self, [low, high]: [Option<Slot>; 2], a: Slot) {
+    pub(super) fn unpack_long(&mut self, [low, high]: [Option<Slot>; 2], a: Slot) {
         let a = *self.long(a);
         if let Some(low) = low {
             self.set_word(low, &a.map(|value| value as u32));
@@ -146,7 +146,7 @@ impl<I: Instrument> Step<'_, '_, I> {
 
     /// Two values of 16 bits to a word.
     #[inline(always)]
-    pub(crate) fn pack_halves(&mut self, d: Slot, [low, high]: [Slot; 2]) {
+    pub(super) fn pack_halves(&mut self, d: Slot, [low, high]: [Slot; 2]) {
         let (low, high) = (self.word(low), self.word(high));
         let value = std::array::from_fn(|lane| high[lane] << 16 | low[lane] & 0xffff);
         self.set_word(d, &value);
@@ -154,7 +154,7 @@ impl<I: Instrument> Step<'_, '_, I> {
 
     /// A word to two values of 16 bits.
     #[inline(always)]
-    pub(crate) fn unpack_halves(&mut self, [low, high]: [Option<Slot>; 2], a: Slot) {
+    pub(super) fn unpack_halves(&mut self, [low, high]: [Option<Slot>; 2], a: Slot) {
         let a = *self.word(a);
         if let Some(low) = low {
             self.set_word(low, &a.map(|value| value & 0xffff));
@@ -166,7 +166,7 @@ impl<I: Instrument> Step<'_, '_, I> {
 
     /// Four bytes to a word.
     #[inline(always)]
-    pub(crate) fn pack_bytes(&mut self, d: Slot, bytes: [Slot; 4]) {
+    pub(super) fn pack_bytes(&mut self, d: Slot, bytes: [Slot; 4]) {
         let parts = bytes.map(|slot| self.word(slot));
         let value = std::array::from_fn(|lane| {
             (0..4).fold(0, |value, index| value | (parts[index][lane] & 0xff) << (8 * index))
@@ -176,7 +176,7 @@ impl<I: Instrument> Step<'_, '_, I> {
 
     /// A word to four bytes.
     #[inline(always)]
-    pub(crate) fn unpack_bytes(&mut self, d: &[Option<Slot>; 4], a: Slot) {
+    pub(super) fn unpack_bytes(&mut self, d: &[Option<Slot>; 4], a: Slot) {
         let a = *self.word(a);
         for (index, slot) in d.iter().enumerate() {
             if let Some(slot) = slot {
@@ -187,7 +187,7 @@ impl<I: Instrument> Step<'_, '_, I> {
 
     /// Four values of 16 bits to a long.
     #[inline(always)]
-    pub(crate) fn pack_quarters(&mut self, d: Slot, parts: [Slot; 4]) {
+    pub(super) fn pack_quarters(&mut self, d: Slot, parts: [Slot; 4]) {
         let parts = parts.map(|slot| self.word(slot));
         let value = std::array::from_fn(|lane| {
             (0..4).fold(0, |value, index| value | u64::from(parts[index][lane] & 0xffff) << (16 * index))
@@ -197,7 +197,7 @@ impl<I: Instrument> Step<'_, '_, I> {
 
     /// A long to four values of 16 bits.
     #[inline(always)]
-    pub(crate) fn unpack_quarters(&mut self, d: &[Option<Slot>; 4], a: Slot) {
+    pub(super) fn unpack_quarters(&mut self, d: &[Option<Slot>; 4], a: Slot) {
         let a = *self.long(a);
         for (index, slot) in d.iter().enumerate() {
             if let Some(slot) = slot {
@@ -207,7 +207,7 @@ impl<I: Instrument> Step<'_, '_, I> {
     }
 
     /// A clock that only counts this warp's instructions: the same from run to run.
-    pub(crate) fn clock(&mut self, d: Data) {
+    pub(super) fn clock(&mut self, d: Data) {
         let now = self.warp.executed;
         for lane in lanes_of(self.active) {
             self.set_lane(d, lane, now);

@@ -9,7 +9,7 @@ use crate::state::access::{Access, Area, Place};
 
 impl<I: Instrument> Step<'_, '_, I> {
     #[cold]
-    pub(crate) fn load_from_peer(
+    pub(super) fn load_from_peer(
         &mut self,
         access: Access,
         address: u64,
@@ -32,7 +32,7 @@ impl<I: Instrument> Step<'_, '_, I> {
     }
 
     #[cold]
-    pub(crate) fn store_to_peer(&mut self, access: Access, address: u64, a: &[Data], lane: usize) -> Result<(), Cause> {
+    pub(super) fn store_to_peer(&mut self, access: Access, address: u64, a: &[Data], lane: usize) -> Result<(), Cause> {
         let size = access.size / a.len().max(1) as u32;
         for (index, &element) in a.iter().enumerate() {
             let value = self.value(element, lane);
@@ -45,7 +45,7 @@ impl<I: Instrument> Step<'_, '_, I> {
     }
 
     #[cold]
-    pub(crate) fn atomic_of_peer(
+    pub(super) fn atomic_of_peer(
         &mut self,
         access: Access,
         address: u64,

@@ -24,7 +24,7 @@ pub(crate) struct Conversion {
 }
 
 /// Takes a format string apart.
-pub(crate) fn parse(format: &str) -> Vec<Piece> {
+pub(super) fn parse(format: &str) -> Vec<Piece> {
     let mut pieces = Vec::new();
     let mut text = String::new();
     let mut offset = 0u64;

@@ -13,7 +13,7 @@ use crate::state::warp::Warp;
 pub(crate) type LaneFailure = (Cause, u32);
 
 /// Says which lane an operation has failed in.
-pub(crate) fn at_lane<E: Into<Cause>>(lane: usize) -> impl Fn(E) -> LaneFailure {
+pub(super) fn at_lane<E: Into<Cause>>(lane: usize) -> impl Fn(E) -> LaneFailure {
     move |cause| (cause.into(), lane as u32)
 }
 
@@ -32,34 +32,34 @@ pub(crate) struct Step<'s, 'e, I> {
 
 impl<'e, I: Instrument> Step<'_, 'e, I> {
     #[inline(always)]
-    pub(crate) fn word(&self, slot: Slot) -> &Word {
+    pub(super) fn word(&self, slot: Slot) -> &Word {
         &self.warp.words[slot as usize]
     }
 
     #[inline(always)]
-    pub(crate) fn long(&self, slot: Slot) -> &Long {
+    pub(super) fn long(&self, slot: Slot) -> &Long {
         &self.warp.longs[slot as usize]
     }
 
     #[inline(always)]
-    pub(crate) fn set_word(&mut self, slot: Slot, value: &Word) {
+    pub(super) fn set_word(&mut self, slot: Slot, value: &Word) {
         self.warp.write_word(slot, value, self.active);
     }
 
     #[inline(always)]
-    pub(crate) fn set_long(&mut self, slot: Slot, value: &Long) {
+    pub(super) fn set_long(&mut self, slot: Slot, value: &Long) {
         self.warp.write_long(slot, value, self.active);
     }
 
-    pub(crate) fn set_predicate(&mut self, slot: Slot, value: u32) {
+    pub(super) fn set_predicate(&mut self, slot: Slot, value: u32) {
         self.warp.write_predicate(slot, value, self.active);
     }
 
-    pub(crate) fn value(&self, data: Data, lane: usize) -> u64 {
+    pub(super) fn value(&self, data: Data, lane: usize) -> u64 {
         self.warp.value(data, lane)
     }
 
-    pub(crate) fn set_lane(&mut self, data: Data, lane: usize, value: u64) {
+    pub(super) fn set_lane(&mut self, data: Data, lane: usize, value: u64) {
         match data {
             Data::Sink => {}
             Data::Word(slot) => self.warp.words[slot as usize][lane] = value as u32,
@@ -71,31 +71,31 @@ impl<'e, I: Instrument> Step<'_, 'e, I> {
         self.warp.addresses(operand)
     }
 
-    pub(crate) fn thread(&self, lane: usize) -> u32 {
+    pub(super) fn thread(&self, lane: usize) -> u32 {
         self.warp.thread(lane)
     }
 
     /// Where one lane's access goes, its alignment and bounds checked.
     #[inline]
-    pub(crate) fn place(&mut self, access: Access, address: u64, lane: usize) -> Result<Place<'e>, LaneFailure> {
+    pub(super) fn place(&mut self, access: Access, address: u64, lane: usize) -> Result<Place<'e>, LaneFailure> {
         let thread = self.thread(lane);
         self.block.memory.place(self.environment, access, address, thread).map_err(at_lane(lane))
     }
 
     /// True if an address is in another block's shared memory.
     #[inline(always)]
-    pub(crate) fn is_peer(&self, space: MemorySpace, address: u64) -> bool {
+    pub(super) fn is_peer(&self, space: MemorySpace, address: u64) -> bool {
         self.block.memory.is_peer(space, address)
     }
 
     /// True if instruments want to hear of each lane's accesses.
     #[inline(always)]
-    pub(crate) fn is_watched(&self) -> bool {
+    pub(super) fn is_watched(&self) -> bool {
         self.block.instrument.wants_accesses()
     }
 
     /// A lane, for reports.
-    pub(crate) fn issuer(&self, lane: usize) -> Issuer {
+    pub(super) fn issuer(&self, lane: usize) -> Issuer {
         Issuer { warp: self.warp.index, lane: lane as u32, pc: self.pc }
     }
 }

@@ -34,7 +34,7 @@ impl<I: Instrument> Step<'_, '_, I> {
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    pub(crate) fn print(&mut self, d: Option<u32>, format: u32, arguments: u32) -> Result<(), LaneFailure> {
+    pub(super) fn print(&mut self, d: Option<u32>, format: u32, arguments: u32) -> Result<(), LaneFailure> {
         for lane in lanes_of(self.active) {
             let (format, buffer) = (self.local(lane, format, 8), self.local(lane, arguments, 8));
             let format = self.string(lane, format)?;
@@ -59,7 +59,7 @@ impl<I: Instrument> Step<'_, '_, I> {
         Ok(())
     }
 
-    pub(crate) fn assert(&mut self, parameters: [u32; 4]) -> Result<(), LaneFailure> {
+    pub(super) fn assert(&mut self, parameters: [u32; 4]) -> Result<(), LaneFailure> {
         let lane = self.active.trailing_zeros() as usize;
         let [message, file, line, function] = parameters;
         let [message, file, function] = [message, file, function].map(|offset| self.local(lane, offset, 8));

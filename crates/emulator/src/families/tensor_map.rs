@@ -48,7 +48,7 @@ impl<I: Instrument> Step<'_, '_, I> {
     }
 
     /// `fence.proxy.tensormap::generic`: an acquire of the maps at these addresses, or a release.
-    pub(crate) fn fence_maps(&mut self, acquire: Option<&AddressOperand>) {
+    pub(super) fn fence_maps(&mut self, acquire: Option<&AddressOperand>) {
         let warp = self.warp.index;
         let Some(address) = acquire else { return self.block.instrument.released(warp, Object::TensorMapProxy) };
         let addresses = self.addresses(address);
@@ -57,7 +57,7 @@ impl<I: Instrument> Step<'_, '_, I> {
         acquired.into_iter().for_each(|address| self.block.instrument.acquired(warp, Object::TensorMap(address)));
     }
 
-    pub(crate) fn replace_in_map(
+    pub(super) fn replace_in_map(
         &mut self,
         field: MapField,
         index: u32,
@@ -79,7 +79,7 @@ impl<I: Instrument> Step<'_, '_, I> {
     }
 
     /// One copy for the warp: it is `.aligned`.
-    pub(crate) fn copy_map(&mut self, global: &AddressOperand, shared: &AddressOperand) -> Result<(), LaneFailure> {
+    pub(super) fn copy_map(&mut self, global: &AddressOperand, shared: &AddressOperand) -> Result<(), LaneFailure> {
         let lane = self.active.trailing_zeros() as usize & 31;
         let (to, from) = (self.addresses(global)[lane], self.addresses(shared)[lane]);
         let map = self.read_map(MemorySpace::Shared, from, lane).map_err(at_lane(lane))?;

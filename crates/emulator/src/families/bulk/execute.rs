@@ -325,7 +325,7 @@ impl<I: Instrument> Step<'_, '_, I> {
         }
     }
 
-    pub(crate) fn issue_load(
+    pub(in crate::families) fn issue_load(
         &mut self,
         (shared, source, mbarrier): (&AddressOperand, &BulkSource, &AddressOperand),
         multicast: Option<Slot>,
@@ -415,7 +415,7 @@ impl<I: Instrument> Step<'_, '_, I> {
         Err(Fault::Misaligned { address: shared, size: alignment as u32 }.into())
     }
 
-    pub(crate) fn issue_store(
+    pub(in crate::families) fn issue_store(
         &mut self,
         shared: &AddressOperand,
         target: &BulkSource,
@@ -443,7 +443,7 @@ impl<I: Instrument> Step<'_, '_, I> {
         Ok(())
     }
 
-    pub(crate) fn commit_stores(&mut self) {
+    pub(in crate::families) fn commit_stores(&mut self) {
         for store in &mut self.warp.stores {
             if store.group.is_none() && self.active >> store.lane & 1 != 0 {
                 store.group = Some(self.warp.store_groups[store.lane as usize]);

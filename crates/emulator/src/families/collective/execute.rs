@@ -8,7 +8,15 @@ use crate::state::warp::lanes_of;
 
 impl<I: Instrument> Step<'_, '_, I> {
     /// PTX ISA 9.7.9.6: `c` holds the segment mask and the clamp.
-    pub(crate) fn shuffle(&mut self, mode: Shuffle, d: Slot, in_range: Option<Slot>, a: Slot, b: Slot, c: Slot) {
+    pub(in crate::families) fn shuffle(
+        &mut self,
+        mode: Shuffle,
+        d: Slot,
+        in_range: Option<Slot>,
+        a: Slot,
+        b: Slot,
+        c: Slot,
+    ) {
         let (a, b, c) = (self.word(a), self.word(b), self.word(c));
         let mut value = [0; 32];
         let mut valid = 0;
@@ -25,41 +33,41 @@ impl<I: Instrument> Step<'_, '_, I> {
 
     /// `vote.all`
     #[inline(always)]
-    pub(crate) fn vote_all(&mut self, d: Slot, p: Slot) {
+    pub(in crate::families) fn vote_all(&mut self, d: Slot, p: Slot) {
         let holds = self.warp.predicates[p as usize] & self.active == self.active;
         self.set_predicate(d, all_or_none(holds));
     }
 
     /// `vote.any`
     #[inline(always)]
-    pub(crate) fn vote_any(&mut self, d: Slot, p: Slot) {
+    pub(in crate::families) fn vote_any(&mut self, d: Slot, p: Slot) {
         let holds = self.warp.predicates[p as usize] & self.active != 0;
         self.set_predicate(d, all_or_none(holds));
     }
 
     /// `vote.uni`
     #[inline(always)]
-    pub(crate) fn vote_uniform(&mut self, d: Slot, p: Slot) {
+    pub(in crate::families) fn vote_uniform(&mut self, d: Slot, p: Slot) {
         let holds = self.warp.predicates[p as usize] & self.active;
         self.set_predicate(d, all_or_none(holds == 0 || holds == self.active));
     }
 
     /// `vote.ballot`
     #[inline(always)]
-    pub(crate) fn ballot(&mut self, d: Slot, p: Slot) {
+    pub(in crate::families) fn ballot(&mut self, d: Slot, p: Slot) {
         let ballot = self.warp.predicates[p as usize] & self.active;
         self.set_word(d, &[ballot; 32]);
     }
 
     /// `redux.sync`
     #[inline(always)]
-    pub(crate) fn reduce(&mut self, op: Reduction, d: Slot, a: Slot) {
+    pub(in crate::families) fn reduce(&mut self, op: Reduction, d: Slot, a: Slot) {
         let a = self.word(a);
         let result = lanes_of(self.active).map(|lane| a[lane]).reduce(|x, y| combine(op, x, y)).unwrap_or(0);
         self.set_word(d, &[result; 32]);
     }
 
-    pub(crate) fn match_any(&mut self, d: Slot, a: Data) {
+    pub(in crate::families) fn match_any(&mut self, d: Slot, a: Data) {
         let values: Long = std::array::from_fn(|lane| self.value(a, lane));
         let value = std::array::from_fn(|lane| {
             lanes_of(self.active)
@@ -69,7 +77,7 @@ impl<I: Instrument> Step<'_, '_, I> {
         self.set_word(d, &value);
     }
 
-    pub(crate) fn match_all(&mut self, d: Slot, p: Option<Slot>, a: Data) {
+    pub(in crate::families) fn match_all(&mut self, d: Slot, p: Option<Slot>, a: Data) {
         let first = self.active.trailing_zeros() as usize;
         let expected = self.value(a, first);
         let same = lanes_of(self.active).all(|lane| self.value(a, lane) == expected);
@@ -79,7 +87,7 @@ impl<I: Instrument> Step<'_, '_, I> {
         }
     }
 
-    pub(crate) fn elect(&mut self, d: Option<Slot>, p: Slot) {
+    pub(in crate::families) fn elect(&mut self, d: Option<Slot>, p: Slot) {
         let leader = self.active.trailing_zeros();
         if let Some(d) = d {
             self.set_word(d, &[leader; 32]);

@@ -7,7 +7,7 @@ use crate::program::{Data, Slot};
 use crate::state::warp::lanes_of;
 
 impl<I: Instrument> Step<'_, '_, I> {
-    pub(crate) fn convert(&mut self, conversion: &Conversion, d: Data, a: Data) {
+    pub(in crate::families) fn convert(&mut self, conversion: &Conversion, d: Data, a: Data) {
         for lane in lanes_of(self.active) {
             let mut value = conversion.apply(self.value(a, lane));
             if conversion.to.is_signed() {
@@ -21,7 +21,13 @@ impl<I: Instrument> Step<'_, '_, I> {
 
     /// Two values to the halves of a register, `width` bits each.
     #[inline(always)]
-    pub(crate) fn convert_pair(&mut self, conversion: &Conversion, width: u32, d: Slot, [a, b]: [Slot; 2]) {
+    pub(in crate::families) fn convert_pair(
+        &mut self,
+        conversion: &Conversion,
+        width: u32,
+        d: Slot,
+        [a, b]: [Slot; 2],
+    ) {
         let (upper, lower) = (self.word(a), self.word(b));
         let value = std::array::from_fn(|lane| {
             (conversion.apply(upper[lane].into()) << width | conversion.apply(lower[lane].into())) as u32
@@ -29,7 +35,7 @@ impl<I: Instrument> Step<'_, '_, I> {
         self.set_word(d, &value);
     }
 
-    pub(crate) fn unpack_pair(&mut self, conversion: &Conversion, d: Slot, a: Slot) {
+    pub(in crate::families) fn unpack_pair(&mut self, conversion: &Conversion, d: Slot, a: Slot) {
         let (from, to) = (conversion.from.size() * 8, conversion.to.size() * 8);
         let pairs = self.word(a);
         let value = std::array::from_fn(|lane| {

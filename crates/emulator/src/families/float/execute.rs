@@ -8,7 +8,13 @@ use crate::program::Data;
 use crate::state::warp::lanes_of;
 
 impl<I: Instrument> Step<'_, '_, I> {
-    pub(crate) fn fma(&mut self, how: (Format, Rounding, u8), packed: bool, d: Data, [a, b, c]: [Data; 3]) {
+    pub(in crate::families) fn fma(
+        &mut self,
+        how: (Format, Rounding, u8),
+        packed: bool,
+        d: Data,
+        [a, b, c]: [Data; 3],
+    ) {
         let (format, rounding, flags) = how;
         for lane in lanes_of(self.active) {
             let (x, y, z) = (self.value(a, lane), self.value(b, lane), self.value(c, lane));

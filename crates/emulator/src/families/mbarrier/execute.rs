@@ -106,7 +106,7 @@ impl BlockMemory {
 impl<I: Instrument> BlockState<I> {
     /// The tensor core arrives. At an mbarrier that is invalidated it has no effect: Triton 3.6 invalidates those that
     /// nobody waits for before their last commits have come.
-    pub(crate) fn arrive_once(&mut self, address: u64) -> Result<(), Cause> {
+    pub(in crate::families) fn arrive_once(&mut self, address: u64) -> Result<(), Cause> {
         let place = self.memory.mbarrier_place(address)?;
         let bits = u64_from_le(&self.memory.shared[place..place + 8]);
         let found = Mbarrier::from_bits(bits);
@@ -124,7 +124,7 @@ impl<I: Instrument> BlockState<I> {
     }
 
     /// Bytes of an asynchronous copy have come.
-    pub(crate) fn complete_bytes(&mut self, address: u64, bytes: u64) -> Result<(), Cause> {
+    pub(in crate::families) fn complete_bytes(&mut self, address: u64, bytes: u64) -> Result<(), Cause> {
         let (at, mut mbarrier) = self.memory.mbarrier(address)?;
         mbarrier.bytes -= bytes as i64;
         let ended = mbarrier.settle();
@@ -137,7 +137,11 @@ impl<I: Instrument> BlockState<I> {
 }
 
 impl<I: Instrument> Step<'_, '_, I> {
-    pub(crate) fn mbarrier_init(&mut self, address: &AddressOperand, count: Slot) -> Result<(), LaneFailure> {
+    pub(in crate::families) fn mbarrier_init(
+        &mut self,
+        address: &AddressOperand,
+        count: Slot,
+    ) -> Result<(), LaneFailure> {
         let addresses = self.addresses(address);
         for lane in lanes_of(self.active) {
             let count = u64::from(self.word(count)[lane]);
@@ -158,7 +162,7 @@ impl<I: Instrument> Step<'_, '_, I> {
         Ok(())
     }
 
-    pub(crate) fn mbarrier_invalidate(&mut self, address: &AddressOperand) -> Result<(), LaneFailure> {
+    pub(in crate::families) fn mbarrier_invalidate(&mut self, address: &AddressOperand) -> Result<(), LaneFailure> {
         let addresses = self.addresses(address);
         for lane in lanes_of(self.active) {
             let (at, mbarrier) = self.block.memory.mbarrier(addresses[lane]).map_err(at_lane(lane))?;
@@ -168,7 +172,11 @@ impl<I: Instrument> Step<'_, '_, I> {
         Ok(())
     }
 
-    pub(crate) fn mbarrier_arrive(&mut self, arrival: &MbarrierArrival, d: Option<Slot>) -> Result<(), LaneFailure> {
+    pub(in crate::families) fn mbarrier_arrive(
+        &mut self,
+        arrival: &MbarrierArrival,
+        d: Option<Slot>,
+    ) -> Result<(), LaneFailure> {
         let addresses = self.addresses(&arrival.address);
         for lane in lanes_of(self.active) {
             let count = arrival.arrivals.map_or(0, |slot| u64::from(self.word(slot)[lane]));

@@ -179,7 +179,7 @@ fn small_float(modifier: Modifier) -> Option<Small> {
 }
 
 /// The tensor core's element of a PTX type.
-pub(crate) fn element(ty: PtxType) -> Option<Element> {
+pub(in crate::families) fn element(ty: PtxType) -> Option<Element> {
     Some(match ty {
         PtxType::F16 => Element::F16,
         PtxType::Bf16 => Element::Bf16,

@@ -9,7 +9,7 @@ use crate::program::{Data, Slot, SmallMma};
 use crate::state::environment::Arithmetic;
 
 impl<I: Instrument> Step<'_, '_, I> {
-    pub(crate) fn mma(&mut self, mma: &Mma, d: &[Data], [a, b, c]: [&[Data]; 3]) {
+    pub(in crate::families) fn mma(&mut self, mma: &Mma, d: &[Data], [a, b, c]: [&[Data]; 3]) {
         let none = [0; 32];
         let words = &self.warp.words;
         let plane = |element: &Data| if let Data::Word(slot) = element { &words[*slot as usize] } else { &none };
@@ -31,7 +31,7 @@ impl<I: Instrument> Step<'_, '_, I> {
     }
 
     /// Fragments as PTX ISA 9.7.14.5.10 has them, bytes or pairs of fp4; the scales of a row lie in one lane of its four.
-    pub(crate) fn small_mma(&mut self, mma: &SmallMma) {
+    pub(in crate::families) fn small_mma(&mut self, mma: &SmallMma) {
         let word = |elements: &[Data], register: usize, lane: usize| match elements.get(register) {
             Some(Data::Word(slot)) => self.word(*slot)[lane],
             _ => 0,
@@ -73,7 +73,7 @@ impl<I: Instrument> Step<'_, '_, I> {
         }
     }
 
-    pub(crate) fn mma_f64(&mut self, d: [Slot; 2], a: Slot, b: Slot, c: [Slot; 2]) {
+    pub(in crate::families) fn mma_f64(&mut self, d: [Slot; 2], a: Slot, b: Slot, c: [Slot; 2]) {
         let (a, b) = (*self.long(a), *self.long(b));
         let c = c.map(|slot| *self.long(slot));
         for (column, &slot) in d.iter().enumerate() {

@@ -1,4 +1,4 @@
 //! `mma.sync`: matrix products of a warp. PTX ISA 9.7.14.5.
 
-pub(crate) mod decode;
+pub(super) mod decode;
 mod execute;

@@ -7,7 +7,7 @@ use crate::program::{Logic, Slot};
 use crate::state::warp::Warp;
 
 impl<I: Instrument> Step<'_, '_, I> {
-    pub(crate) fn compare(
+    pub(in crate::families) fn compare(
         &mut self,
         mask: u32,
         d: Slot,
@@ -30,7 +30,7 @@ impl<I: Instrument> Step<'_, '_, I> {
 
     /// `set`: `ones` in lanes where the comparison holds, 0 in the others.
     #[inline(always)]
-    pub(crate) fn set_by_comparison(&mut self, f: WordCompare, d: Slot, [a, b]: [Slot; 2], ones: u32) {
+    pub(in crate::families) fn set_by_comparison(&mut self, f: WordCompare, d: Slot, [a, b]: [Slot; 2], ones: u32) {
         let mask = f(self.word(a), self.word(b));
         let value = std::array::from_fn(|lane| if mask >> lane & 1 != 0 { ones } else { 0 });
         self.set_word(d, &value);
@@ -38,7 +38,7 @@ impl<I: Instrument> Step<'_, '_, I> {
 
     /// `selp` of 32 bits.
     #[inline(always)]
-    pub(crate) fn select32(&mut self, d: Slot, [a, b]: [Slot; 2], p: Slot) {
+    pub(in crate::families) fn select32(&mut self, d: Slot, [a, b]: [Slot; 2], p: Slot) {
         let (a, b, p) = (self.word(a), self.word(b), self.warp.predicates[p as usize]);
         let value = std::array::from_fn(|lane| if p >> lane & 1 != 0 { a[lane] } else { b[lane] });
         self.set_word(d, &value);
@@ -46,14 +46,14 @@ impl<I: Instrument> Step<'_, '_, I> {
 
     /// `selp` of 64 bits.
     #[inline(always)]
-    pub(crate) fn select64(&mut self, d: Slot, [a, b]: [Slot; 2], p: Slot) {
+    pub(in crate::families) fn select64(&mut self, d: Slot, [a, b]: [Slot; 2], p: Slot) {
         let (a, b, p) = (self.long(a), self.long(b), self.warp.predicates[p as usize]);
         let value = std::array::from_fn(|lane| if p >> lane & 1 != 0 { a[lane] } else { b[lane] });
         self.set_long(d, &value);
     }
 }
 
-pub(crate) fn combine_masks(logic: Logic, a: u32, b: u32) -> u32 {
+pub(in crate::families) fn combine_masks(logic: Logic, a: u32, b: u32) -> u32 {
     match logic {
         Logic::And => a & b,
         Logic::Or => a | b,

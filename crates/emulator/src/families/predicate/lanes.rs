@@ -78,7 +78,7 @@ pub(crate) fn compare_words(comparison: Comparison, ty: PtxType, flush: bool) ->
 }
 
 /// `setp` comparisons of longs.
-pub(crate) fn compare_longs(comparison: Comparison, ty: PtxType) -> Option<LongCompare> {
+pub(in crate::families) fn compare_longs(comparison: Comparison, ty: PtxType) -> Option<LongCompare> {
     macro_rules! ordered {
         ($convert:expr) => {
             match comparison {

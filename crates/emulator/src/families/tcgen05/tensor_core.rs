@@ -213,7 +213,7 @@ impl<I: Instrument> Step<'_, '_, I> {
         }
     }
 
-    pub(crate) fn issue_tensor_mma(&mut self, mma: &TensorMma) {
+    pub(in crate::families) fn issue_tensor_mma(&mut self, mma: &TensorMma) {
         for lane in lanes_of(self.active) {
             let at = |address| self.addresses(address)[lane];
             let operands = MmaOperands {
@@ -231,7 +231,7 @@ impl<I: Instrument> Step<'_, '_, I> {
         }
     }
 
-    pub(crate) fn issue_tensor_copy(&mut self, copy: &TensorCopy) {
+    pub(in crate::families) fn issue_tensor_copy(&mut self, copy: &TensorCopy) {
         for lane in lanes_of(self.active) {
             let address = self.addresses(&copy.address)[lane] as u32;
             let descriptor = self.warp.longs[copy.descriptor as usize][lane];
@@ -239,7 +239,7 @@ impl<I: Instrument> Step<'_, '_, I> {
         }
     }
 
-    pub(crate) fn issue_tensor_commit(&mut self, commit: &TensorCommit) {
+    pub(in crate::families) fn issue_tensor_commit(&mut self, commit: &TensorCommit) {
         for lane in lanes_of(self.active) {
             // A generic address, or one of shared memory as it is.
             let address = self.addresses(&commit.address)[lane];
@@ -293,7 +293,7 @@ impl<I: Instrument> BlockState<I> {
 
     /// In a checked launch, before tensor memory goes: what the tensor core still has to do reads its operands now, so that
     /// it shows which of them were overwritten too early. Returns what was done.
-    pub(crate) fn do_all_tensor_work(
+    pub(in crate::families) fn do_all_tensor_work(
         &mut self,
         environment: &Environment<'_>,
         cluster: &mut Cluster<I>,

@@ -19,7 +19,11 @@ impl<I: Instrument> Step<'_, '_, I> {
         self.active.trailing_zeros() as usize & 31
     }
 
-    pub(crate) fn allocate_tensor(&mut self, address: &AddressOperand, columns: Slot) -> Result<(), LaneFailure> {
+    pub(in crate::families) fn allocate_tensor(
+        &mut self,
+        address: &AddressOperand,
+        columns: Slot,
+    ) -> Result<(), LaneFailure> {
         let lane = self.first_lane();
         let columns = self.word(columns)[lane];
         let allocated = self.block.memory.tensor.get_or_insert_with(|| Box::new(TensorMemory::new())).allocate(columns);
@@ -32,7 +36,7 @@ impl<I: Instrument> Step<'_, '_, I> {
         Ok(())
     }
 
-    pub(crate) fn release_tensor(&mut self, address: Slot, count: Slot) -> Result<(), LaneFailure> {
+    pub(in crate::families) fn release_tensor(&mut self, address: Slot, count: Slot) -> Result<(), LaneFailure> {
         let lane = self.first_lane();
         let (first, count) = (self.word(address)[lane], self.word(count)[lane]);
         self.block.do_all_tensor_work(self.environment, self.cluster);
@@ -43,7 +47,7 @@ impl<I: Instrument> Step<'_, '_, I> {
         Ok(())
     }
 
-    pub(crate) fn relinquish_tensor(&mut self) {
+    pub(in crate::families) fn relinquish_tensor(&mut self) {
         self.block.memory.tensor.get_or_insert_with(|| Box::new(TensorMemory::new())).relinquished = true;
     }
 
@@ -69,7 +73,7 @@ impl<I: Instrument> Step<'_, '_, I> {
         tensor.check(name, address & !0xffff | columns.0, columns.1 + 1 - columns.0)
     }
 
-    pub(crate) fn issue_tensor_load(&mut self, access: &TensorAccess) -> Result<(), LaneFailure> {
+    pub(in crate::families) fn issue_tensor_load(&mut self, access: &TensorAccess) -> Result<(), LaneFailure> {
         let lane = self.first_lane();
         let address = self.addresses(&access.address)[lane] as u32;
         self.check_tensor("read", access, address).map_err(at_lane(lane))?;
@@ -78,7 +82,7 @@ impl<I: Instrument> Step<'_, '_, I> {
         Ok(())
     }
 
-    pub(crate) fn wait_for_tensor_loads(&mut self) {
+    pub(in crate::families) fn wait_for_tensor_loads(&mut self) {
         for load in std::mem::take(&mut self.warp.tensor_loads) {
             self.land_tensor_load(&load);
         }
@@ -123,7 +127,7 @@ impl<I: Instrument> Step<'_, '_, I> {
         self.block.instrument.landed(issuer, &Operation::TensorLoad { access, address });
     }
 
-    pub(crate) fn issue_tensor_store(&mut self, access: &TensorAccess) -> Result<(), LaneFailure> {
+    pub(in crate::families) fn issue_tensor_store(&mut self, access: &TensorAccess) -> Result<(), LaneFailure> {
         let lane = self.first_lane();
         let address = self.addresses(&access.address)[lane] as u32;
         self.check_tensor("write", access, address).map_err(at_lane(lane))?;
@@ -134,7 +138,7 @@ impl<I: Instrument> Step<'_, '_, I> {
         Ok(())
     }
 
-    pub(crate) fn wait_for_tensor_stores(&mut self) -> Result<(), LaneFailure> {
+    pub(in crate::families) fn wait_for_tensor_stores(&mut self) -> Result<(), LaneFailure> {
         let environment = self.environment;
         for PendingTensorStore { pc, address, registers } in std::mem::take(&mut self.warp.tensor_stores) {
             let Some(Op::TensorStore(access)) = environment.program.code.get(pc as usize).map(|i| &i.op) else {

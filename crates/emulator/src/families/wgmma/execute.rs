@@ -22,7 +22,7 @@ use warpbook_gpu::swizzled;
 
 impl<I: Instrument> Step<'_, '_, I> {
     /// Takes what is to be known now: the registers of A and the descriptors.
-    pub(crate) fn issue_wgmma(&mut self, wgmma: &Wgmma) {
+    pub(in crate::families) fn issue_wgmma(&mut self, wgmma: &Wgmma) {
         let lane = self.active.trailing_zeros() as usize & 31;
         let a = match &wgmma.a {
             WgmmaSource::Registers(a) => WgmmaOperand::Planes(
@@ -46,7 +46,7 @@ impl<I: Instrument> Step<'_, '_, I> {
         self.warp.wgmmas.push_back(pending);
     }
 
-    pub(crate) fn commit_wgmmas(&mut self) {
+    pub(in crate::families) fn commit_wgmmas(&mut self) {
         let group = self.warp.wgmma_groups;
         for pending in self.warp.wgmmas.iter_mut().filter(|pending| pending.group.is_none()) {
             pending.group = Some(group);
@@ -55,7 +55,7 @@ impl<I: Instrument> Step<'_, '_, I> {
     }
 
     /// Carries out all groups but the `pending` latest.
-    pub(crate) fn wait_for_wgmmas(&mut self, pending: u32) -> Result<(), LaneFailure> {
+    pub(in crate::families) fn wait_for_wgmmas(&mut self, pending: u32) -> Result<(), LaneFailure> {
         let due = |group: Option<u32>, groups: u32| group.is_some_and(|group| group + pending < groups);
         while self.warp.wgmmas.front().is_some_and(|first| due(first.group, self.warp.wgmma_groups)) {
             let Some(first) = self.warp.wgmmas.pop_front() else { break };
