@@ -90,6 +90,7 @@ impl Decoder<'_> {
         }
     }
 
+    /// The registers that a load of `size` bytes to each writes: one, or several in braces; `_` takes none.
     pub(crate) fn elements_out(&mut self, operand: &Operand, size: u32) -> Result<Elements> {
         let parts = match operand {
             Operand::Vector(parts) => &parts[..],
@@ -112,6 +113,7 @@ impl Decoder<'_> {
             .collect()
     }
 
+    /// The registers or constants that a store of `size` bytes from each reads: one, or several in braces.
     pub(crate) fn elements_in(&mut self, operand: &Operand, size: u32) -> Result<Elements> {
         let parts = match operand {
             Operand::Vector(parts) => &parts[..],
@@ -131,6 +133,7 @@ impl Decoder<'_> {
         Ok(elements.into())
     }
 
+    /// Takes `.v2`, `.v4` or `.v8`, and refuses it if there are not as many registers.
     pub(crate) fn take_vector(&self, m: &mut Modifiers<'_>, found: usize) -> Result<()> {
         let written = m.take_map(Modifier::vector_length).unwrap_or(1);
         if written == found {
@@ -140,6 +143,7 @@ impl Decoder<'_> {
         }
     }
 
+    /// Takes the type of the elements in memory.
     pub(crate) fn memory_type(&self, m: &mut Modifiers<'_>) -> Result<PtxType> {
         match m.take_type() {
             Some(PtxType::B128) => Err(self.unsupported("128-bit elements")),
@@ -148,6 +152,7 @@ impl Decoder<'_> {
         }
     }
 
+    /// The operands of an access, of which there have to be `count`, and a cache policy at most.
     pub(crate) fn arguments<'o>(&self, o: &'o [Operand], count: usize) -> Result<&'o [Operand]> {
         // A trailing cache policy is a hint.
         if o.len() == count || o.len() == count + 1 {
@@ -157,6 +162,7 @@ impl Decoder<'_> {
         }
     }
 
+    /// The registers of 32 bits that get a result, of which there have to be `count`.
     pub(crate) fn words_out(&mut self, operand: &Operand, count: usize) -> Result<Elements> {
         let parts = match operand {
             Operand::Vector(parts) => &parts[..],

@@ -164,6 +164,7 @@ impl<'a> Decoder<'a> {
         Ok(())
     }
 
+    /// Adds an operation that the instruction being decoded is made of.
     pub(crate) fn emit(&mut self, op: Op) {
         self.code.push(Instruction { guard: None, op });
         self.spans.push(self.span.clone());
@@ -173,12 +174,14 @@ impl<'a> Decoder<'a> {
         self.needs_whole_warp.push(false);
     }
 
+    /// A new register, which the text does not have.
     pub(crate) fn fresh(&mut self, file: File) -> Slot {
         let next = &mut self.next[file as usize];
         *next += 1;
         *next - 1
     }
 
+    /// The register that holds a constant of 32 bits.
     pub(crate) fn word_constant(&mut self, value: u32) -> Slot {
         if let Some(&slot) = self.constants.words.get(&value) {
             return slot;
@@ -188,6 +191,7 @@ impl<'a> Decoder<'a> {
         slot
     }
 
+    /// The register that holds a constant of 64 bits.
     pub(crate) fn long_constant(&mut self, value: u64) -> Slot {
         if let Some(&slot) = self.constants.longs.get(&value) {
             return slot;
@@ -197,6 +201,7 @@ impl<'a> Decoder<'a> {
         slot
     }
 
+    /// The register that holds a special register.
     pub(crate) fn special(&mut self, special: Special) -> Slot {
         if let Some(&slot) = self.constants.specials.get(&special) {
             return slot;
@@ -206,6 +211,7 @@ impl<'a> Decoder<'a> {
         slot
     }
 
+    /// The predicate that is always true.
     fn truth(&mut self) -> Slot {
         if let Some(slot) = self.constants.truth {
             return slot;
@@ -282,6 +288,7 @@ impl<'a> Decoder<'a> {
         })
     }
 
+    /// The error that the emulator does not implement something, at the place of the instruction.
     pub(crate) fn unsupported(&self, what: impl Into<String>) -> Diagnostic {
         let mut diagnostic =
             Diagnostic::error("ptx-unsupported", format!("the emulator does not implement {}", what.into()));
@@ -294,6 +301,7 @@ impl<'a> Decoder<'a> {
         self.unsupported(format!("`{}`", self.opcode))
     }
 
+    /// The error that an operand or a modifier is wrong, at the place of the instruction.
     pub(crate) fn malformed(&self, what: impl Into<String>) -> Diagnostic {
         error("ptx-operand", what.into(), self.span.clone())
     }

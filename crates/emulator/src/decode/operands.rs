@@ -12,10 +12,12 @@ use warpbook_ptx::isa::{MatrixShape, Modifier};
 use warpbook_ptx::{Immediate, Operand, PtxType};
 
 impl Decoder<'_> {
+    /// An operand by its index, from 0; an error if the instruction has fewer.
     pub(crate) fn operand<'o>(&self, operands: &'o [Operand], index: usize) -> Result<&'o Operand> {
         operands.get(index).ok_or_else(|| self.malformed(format!("operand {} is missing", index + 1)))
     }
 
+    /// An operand that has to be an integer constant.
     pub(crate) fn constant_u32(&self, operands: &[Operand], index: usize) -> Result<u32> {
         match self.operand(operands, index)? {
             Operand::Immediate(Immediate::Integer(value)) => Ok(*value as u32),
@@ -29,6 +31,7 @@ impl Decoder<'_> {
         self.word_of(operand)
     }
 
+    /// The slot of a 32-bit source that is not an operand by itself, but a part of one.
     pub(crate) fn word_of(&mut self, operand: &Operand) -> Result<Slot> {
         match operand {
             Operand::Immediate(Immediate::Integer(value)) => Ok(self.word_constant(*value as u32)),
@@ -70,6 +73,7 @@ impl Decoder<'_> {
         self.long_of(operand)
     }
 
+    /// The slot of a 64-bit source that is not an operand by itself, but a part of one.
     pub(crate) fn long_of(&mut self, operand: &Operand) -> Result<Slot> {
         match operand {
             Operand::Immediate(Immediate::Integer(value)) => Ok(self.long_constant(*value)),
@@ -128,14 +132,17 @@ impl Decoder<'_> {
         }
     }
 
+    /// The slot of a 32-bit destination; `_` is a register that nothing reads.
     pub(crate) fn word_out(&mut self, operands: &[Operand], index: usize) -> Result<Slot> {
         self.out(operands, index, File::Word)
     }
 
+    /// The slot of a 64-bit destination; `_` is a register that nothing reads.
     pub(crate) fn long_out(&mut self, operands: &[Operand], index: usize) -> Result<Slot> {
         self.out(operands, index, File::Long)
     }
 
+    /// The slot of a predicate that gets a result; `_` is a register that nothing reads.
     pub(crate) fn predicate_out(&mut self, operands: &[Operand], index: usize) -> Result<Slot> {
         self.out(operands, index, File::Predicate)
     }
@@ -153,11 +160,13 @@ impl Decoder<'_> {
         if size == 8 { Ok(Data::Long(self.long_of(operand)?)) } else { Ok(Data::Word(self.word_of(operand)?)) }
     }
 
+    /// Takes the shape of a matrix product.
     pub(crate) fn take_shape(&self, m: &mut Modifiers<'_>) -> Result<MatrixShape> {
         let shape = |own| if let Modifier::Shape(shape) = own { Some(shape) } else { None };
         m.take_map(shape).ok_or_else(|| self.malformed("the opcode has no shape"))
     }
 
+    /// Takes the first type of the opcode; an error if there is none.
     pub(crate) fn take_type(&self, m: &mut Modifiers<'_>) -> Result<PtxType> {
         m.take_type().ok_or_else(|| self.malformed("the opcode has no type"))
     }
