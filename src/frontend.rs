@@ -1,4 +1,4 @@
-//! What a running cell can say to its reader, whoever shows it: a Jupyter client, a terminal, a test.
+//! The output and the questions of a running cell. A Jupyter client, a terminal or a test shows them.
 
 use crate::render::Output;
 

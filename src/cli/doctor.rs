@@ -121,7 +121,7 @@ fn libcuda() -> Option<PathBuf> {
     directories.map(|directory| directory.join("libcuda.so.1")).find(|library| library.exists())
 }
 
-/// What an interpreter has, asked without importing any of it.
+/// The modules that an interpreter has, found without importing them.
 const PROBE: &str = r#"
 import importlib.metadata as metadata, importlib.util as util, json, os, platform, sys
 def version(package):

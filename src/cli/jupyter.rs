@@ -1,4 +1,4 @@
-//! Jupyter's own programs, with the kernel made known to them and to nobody else.
+//! Jupyter's own programs, started with the kernel installed for them alone.
 
 use std::env;
 use std::ffi::OsString;

@@ -354,7 +354,7 @@ impl Parser {
         }
     }
 
-    /// One of several expressions side by side; `height` becomes that of the highest.
+    /// One of several expressions side by side; `height` becomes the largest height among them.
     fn item(&mut self, height: &mut usize) -> Result<Expr> {
         let item = self.expression()?;
         *height = self.height.max(*height);

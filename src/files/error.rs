@@ -9,11 +9,11 @@ pub enum FileError {
     /// The file is not what its name says, or holds what no buffer can.
     #[error("{0}")]
     Malformed(String),
-    /// The file holds several arrays, and none or an unknown one was asked for.
-    #[error("{}", match asked { Some(name) => format!("it has no array `{name}`"), None => "it holds several arrays".to_owned() })]
+    /// The file holds several arrays, and none was requested, or an unknown one.
+    #[error("{}", match requested { Some(name) => format!("it has no array `{name}`"), None => "it holds several arrays".to_owned() })]
     WhichArray {
         /// Name of the array that was requested, if one was.
-        asked: Option<String>,
+        requested: Option<String>,
         /// Names of the arrays in the file.
         names: Vec<String>,
     },
@@ -28,12 +28,12 @@ pub enum FileError {
 /// The result of reading or writing a file.
 pub type Result<T> = std::result::Result<T, FileError>;
 
-/// Returns the name that is asked for, or the only one there is.
-pub fn choose<'a>(names: &'a [String], asked: Option<&str>) -> Result<&'a String> {
-    let found = match (asked, names) {
+/// Returns the requested name, or the only one there is.
+pub fn choose<'a>(names: &'a [String], requested: Option<&str>) -> Result<&'a String> {
+    let found = match (requested, names) {
         (None, [only]) => Some(only),
         (None, _) => None,
-        (Some(asked), _) => names.iter().find(|name| *name == asked),
+        (Some(requested), _) => names.iter().find(|name| *name == requested),
     };
-    found.ok_or_else(|| FileError::WhichArray { asked: asked.map(str::to_owned), names: names.to_vec() })
+    found.ok_or_else(|| FileError::WhichArray { requested: requested.map(str::to_owned), names: names.to_vec() })
 }

@@ -90,8 +90,8 @@ mod tests {
             let arrays = [("a".to_owned(), contents(Dtype::F32)), ("b".to_owned(), contents(Dtype::I64))];
             write(&path, &arrays).expect("written");
             assert_eq!(read(&path, Some("b")).expect("read"), arrays[1].1);
-            for asked in [None, Some("c")] {
-                match read(&path, asked) {
+            for requested in [None, Some("c")] {
+                match read(&path, requested) {
                     Err(FileError::WhichArray { names, .. }) => assert_eq!(names, ["a", "b"]),
                     other => panic!("{other:?}"),
                 }

@@ -8,7 +8,7 @@ use std::str::Chars;
 pub enum Completeness {
     /// It can, as far as brackets tell.
     Complete,
-    /// Something is still open; so many levels of brackets.
+    /// Something is still open; the number of open brackets.
     Incomplete(usize),
     /// A bracket closes what was never opened.
     Invalid,

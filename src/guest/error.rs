@@ -6,7 +6,7 @@ use warpbook_diagnostic::{Diagnostic, Source};
 
 use warpbook_rust_host::protocol::{CompilationError, Failure, Label};
 
-/// What a failed cell tells its reader.
+/// The error messages of a failed cell.
 pub fn diagnostic(failure: &Failure, cell: &Source) -> Diagnostic {
     match failure {
         Failure::Compilation { errors } => compilation(errors, cell),

@@ -18,7 +18,7 @@ pub fn code_for<'a>(device: &dyn Device, version: &'a Version) -> Option<Code<'a
     if takes_cubin(device, version.target) { cubin().or_else(ptx) } else { ptx().or_else(cubin) }
 }
 
-/// True if a device runs cubins of this target: its own, and those of lesser minor versions but for `a` targets.
+/// True if a device runs cubins of this target: its own, and cubins of lesser minor versions except `a` targets.
 pub fn takes_cubin(device: &dyn Device, target: Target) -> bool {
     let (own, theirs) = (device.capability(), target.0);
     device.runs_machine_code() && (own == theirs || (own / 10 == theirs / 10 && own > theirs && own < 90))

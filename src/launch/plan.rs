@@ -47,7 +47,7 @@ pub struct LaunchPlan {
     pub text: Source,
     /// Timing, limits and checks.
     pub how: How,
-    /// Values of the parameters that come after those of the header: a dump has added them to the kernel.
+    /// Values of the parameters that a dump has added to the kernel, after the header's own.
     pub extra: Vec<GivenArgument>,
 }
 

@@ -341,7 +341,7 @@ impl Block {
         }
     }
 
-    /// Adds the sheets that its HTML needs, besides those of every output.
+    /// Adds the sheets that its HTML needs, besides the sheets of every output.
     fn sheets(&self, sheets: &mut Vec<Sheet>) {
         let own = match self {
             Self::Headline(_)

@@ -82,7 +82,7 @@ impl Player {
 }
 
 impl Step {
-    /// The cells are told by their place, not by a class each: there are hundreds of rows.
+    /// The cells are styled by their position, not by a class each: there are hundreds of rows.
     fn html(&self) -> Markup {
         let (present, active) = (format!("{:x}", self.present), format!("{:x}", self.active));
         html! {

@@ -58,7 +58,7 @@ const STRIP: f64 = 4.0;
 const COLUMNS: u32 = 430;
 
 impl Drawing {
-    /// Columns of at most so many, and steps of each.
+    /// The number of columns, at most the given one, and the number of steps in each.
     fn columns(&self, most: u32) -> (usize, f64) {
         let length = self.steps.end.saturating_sub(self.steps.start).max(1);
         let columns = length.min(most);
@@ -74,7 +74,7 @@ impl Drawing {
         shares
     }
 
-    /// In text: one line of letters for each band, each that of the activity that took most of its steps.
+    /// In text: one line of letters for each band; a letter stands for the activity that took most steps of its column.
     pub fn letters(&self) -> String {
         let (columns, each) = self.columns(self.letters);
         let mut lines: Vec<(String, String)> = Vec::new();

@@ -1,4 +1,4 @@
-//! What the server asks of whoever runs the cells.
+//! The interface between the server and the code that runs the cells.
 
 use crate::frontend::Frontend;
 use crate::render::Output;

@@ -48,9 +48,9 @@ impl Parent {
 pub enum Channel {
     /// To every subscriber.
     Iopub,
-    /// To the client that asked on shell.
+    /// To the client that sent the request on shell.
     Shell,
-    /// To the client that asked on shell, on its stdin socket.
+    /// To the client that sent the request on shell, on its stdin socket.
     Stdin,
 }
 

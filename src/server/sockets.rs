@@ -80,7 +80,7 @@ impl Router {
         }
     }
 
-    /// Announces the end and returns the reply to who asked for it.
+    /// Announces the end and returns the reply for the client that requested it.
     fn shut_down(&self, restart: bool, parent: &Parent) -> Value {
         let reply = content::to_json(&ShutdownReply { restart, ..ShutdownReply::default() });
         // Other clients hear of it too.

@@ -1,4 +1,4 @@
-//! The connection file: ports, transport and key, written by whoever starts the kernel.
+//! The connection file: ports, transport and key, written by the program that starts the kernel.
 
 use std::path::Path;
 

@@ -27,7 +27,7 @@ impl TensorScope for WorkspaceScope<'_> {
 }
 
 impl WorkspaceScope<'_> {
-    /// The types that an expression's values come in, each once: those of its casts and of the other buffers in it.
+    /// The data types that occur in an expression, each once: the types of its casts and of the buffers outside them.
     pub fn dtypes(&self, expression: &Expr) -> Vec<Dtype> {
         let mut dtypes = Vec::new();
         let of_name = |expression: &Expr| match &expression.kind {

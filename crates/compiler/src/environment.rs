@@ -68,7 +68,7 @@ fn interpreter(environment: &Path) -> PathBuf {
     environment.join("bin").join("python")
 }
 
-/// The interpreter that the reader chose: `WARPBOOK_PYTHON`, or that of the active environment.
+/// The interpreter that the user chose: `WARPBOOK_PYTHON`, or the interpreter of the active environment.
 pub fn chosen() -> Option<PathBuf> {
     let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     set("WARPBOOK_PYTHON").or_else(|| {

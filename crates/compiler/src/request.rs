@@ -1,4 +1,4 @@
-//! What a compilation is asked, and what it answers.
+//! The request for a compilation, and its result.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -169,7 +169,7 @@ pub struct StageOutcome {
 /// The result of a compilation.
 #[derive(Clone, Debug)]
 pub struct Compiled {
-    /// The entry's own text first, then every stage below it up to the one that was asked for.
+    /// The entry's own text first, then every stage below it up to the requested one.
     pub stages: Vec<StageOutcome>,
     /// What a launch needs to know about the kernel.
     pub meta: LaunchMeta,

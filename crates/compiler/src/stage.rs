@@ -122,7 +122,7 @@ impl Artifact {
         if self.stage == Stage::Cubin { None } else { std::str::from_utf8(&self.content).ok() }
     }
 
-    /// The syntax tree of PTX; parsed when it is first asked for. Spans of an error are bytes of the text.
+    /// The syntax tree of PTX; parsed at the first call. Spans of an error are bytes of the text.
     pub fn syntax(&self) -> Result<&warpbook_ptx::Module> {
         let parsed = self.syntax.get_or_init(|| match (self.stage, self.text()) {
             (Stage::Ptx, Some(text)) => warpbook_ptx::parse(text),

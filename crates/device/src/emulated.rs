@@ -34,7 +34,7 @@ pub struct Emulated {
 }
 
 impl Emulated {
-    /// A device without memory in use. `capability` is that of the emulated GPU: 80.
+    /// A device without memory in use. `capability` is the compute capability of the emulated GPU: 80.
     pub fn new(capability: u32) -> Self {
         Self {
             capability,

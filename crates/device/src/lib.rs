@@ -60,7 +60,7 @@ pub trait Device: Send {
     }
     /// Emulates another architecture from now on; memory stays. A GPU is what it is.
     fn emulate(&mut self, _capability: u32) {}
-    /// Takes the host's own arithmetic for tensor cores, or that of the emulated GPU; a GPU has but its own.
+    /// Chooses the host's arithmetic for tensor cores, or the emulated GPU's. A GPU ignores the call.
     fn set_fast_arithmetic(&mut self, _fast: bool) {}
     /// Sets how many bytes of its memory it may keep copies of on the host.
     fn set_budget(&mut self, _bytes: u64) {}

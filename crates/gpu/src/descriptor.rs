@@ -13,10 +13,10 @@ pub enum DescriptorFormat {
     Tcgen05,
 }
 
-/// A matrix in shared memory.
+/// A matrix in shared memory, as a 64-bit matrix descriptor describes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MatrixDescriptor {
-    /// Byte at which it begins.
+    /// Byte of shared memory at which the matrix begins.
     pub start: u32,
     /// "Leading dimension byte offset".
     pub leading: u32,
@@ -34,7 +34,7 @@ pub struct MatrixDescriptor {
 }
 
 impl MatrixDescriptor {
-    /// Takes the 64 bits apart.
+    /// Decodes the 64 bits of a matrix descriptor.
     #[inline]
     pub fn decode(bits: u64, format: DescriptorFormat) -> Self {
         let field = |low: u32, width: u32| (bits >> low & ((1 << width) - 1)) as u32;
@@ -96,17 +96,17 @@ impl InstructionDescriptor {
         self.0 >> low & ((1 << width) - 1)
     }
 
-    /// Rows of A and D.
+    /// M: number of rows of A and D.
     pub fn m(self) -> u32 {
         self.field(24, 5) << 4
     }
 
-    /// Columns of B and D.
+    /// N: number of columns of B and D.
     pub fn n(self) -> u32 {
         self.field(17, 6) << 3
     }
 
-    /// True if A is sparse.
+    /// True if A is a sparse matrix.
     pub fn is_sparse(self) -> bool {
         self.field(2, 1) == 1
     }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Threads of a warp.
+/// Number of threads in a warp.
 const WARP: u32 = 32;
 /// 32-bit registers of a multiprocessor; the same from 7.5 on.
 const REGISTERS: u32 = 65_536;
@@ -18,7 +18,7 @@ pub struct GpuLimits {
     capability: u32,
     /// A GPU of this compute capability.
     pub example: &'static str,
-    /// Multiprocessors of that GPU.
+    /// Number of multiprocessors of that GPU.
     pub multiprocessors: u32,
     /// Warps that are resident on a multiprocessor at once.
     pub warps: u32,
@@ -136,16 +136,16 @@ impl Limiter {
     }
 }
 
-/// How full a multiprocessor is.
+/// Occupancy: how much of a multiprocessor a launch fills.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Occupancy {
-    /// Resident blocks of a multiprocessor.
+    /// Number of blocks that are resident on a multiprocessor.
     pub blocks: u32,
-    /// Warps of these blocks.
+    /// Number of warps in these blocks.
     pub warps: u32,
     /// Number of blocks that each resource alone would let in, fewest first.
     pub each: [(Limiter, u32); 4],
-    /// The limits that were applied.
+    /// The limits that the computation used.
     pub limits: &'static GpuLimits,
 }
 

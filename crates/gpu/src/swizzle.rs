@@ -5,11 +5,11 @@
 pub enum Swizzle {
     /// No swizzle: core matrices of 8 rows of 16 bytes.
     None,
-    /// Rows of 32 bytes.
+    /// Swizzle within rows of 32 bytes.
     Bytes32,
-    /// Rows of 64 bytes.
+    /// Swizzle within rows of 64 bytes.
     Bytes64,
-    /// Rows of 128 bytes.
+    /// Swizzle within rows of 128 bytes.
     Bytes128,
     /// Rows of 128 bytes that change places in pieces of 32 bytes instead of 16; `tcgen05` only.
     Bytes128Atom32,

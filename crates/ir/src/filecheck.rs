@@ -95,8 +95,8 @@ pub fn parse(text: &str) -> Result<Vec<Claim>, Malformed> {
     Ok(claims)
 }
 
-/// Where a claim holds: lines from 1; none for `CHECK-NOT`.
-pub type Found = Vec<usize>;
+/// The lines that a claim matched, from 1; empty for `CHECK-NOT`.
+pub type MatchedLines = Vec<usize>;
 
 /// A claim that the text does not satisfy.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,9 +121,9 @@ pub enum Problem {
 }
 
 /// Checks all claims against a text; where each one holds.
-pub fn check(claims: &[Claim], text: &str) -> Result<Vec<Found>, Problem> {
+pub fn check(claims: &[Claim], text: &str) -> Result<Vec<MatchedLines>, Problem> {
     let mut names: HashMap<String, String> = HashMap::new();
-    let mut found: Vec<Found> = Vec::new();
+    let mut found: Vec<MatchedLines> = Vec::new();
     let mut at = 0;
     // `CHECK-NOT`s that wait for the claim that ends their part of the text.
     let mut pending: Vec<(usize, usize)> = Vec::new();

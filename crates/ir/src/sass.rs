@@ -22,7 +22,7 @@ impl Instruction {
     }
 }
 
-/// What the compiler told the scheduler: bits 105 to 125 of a 128-bit instruction, Volta and later.
+/// Control code for the scheduler: bits 105 to 125 of a 128-bit instruction, Volta and later.
 /// (Jia et al., "Dissecting the NVIDIA Volta GPU Architecture via Microbenchmarking", arXiv 1804.06826.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Control {

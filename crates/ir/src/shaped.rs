@@ -23,7 +23,7 @@ pub struct Shaped {
 }
 
 impl Shaped {
-    /// Bits of an element in memory; those of a pointer are 64.
+    /// Number of bits of an element in memory; 64 for a pointer.
     pub fn element_bits(&self) -> Option<u32> {
         bits(&self.element)
     }

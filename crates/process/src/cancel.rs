@@ -14,7 +14,7 @@ struct Shared {
     actions: Mutex<Vec<(u64, Action)>>,
 }
 
-/// A request to stop, shared by the one who asks (the control socket) and whoever is working.
+/// A request to stop, shared by the sender (the control socket) and the code that is working.
 ///
 /// Work on the kernel's own threads polls [`Cancel::flag`]; work in a child process registers an action (kill it)
 /// with [`Cancel::on_cancel`].
@@ -22,7 +22,7 @@ struct Shared {
 pub struct Cancel(Arc<Shared>);
 
 impl Cancel {
-    /// A fresh token: nothing asked.
+    /// A token without a request to stop.
     pub fn new() -> Self {
         Self::default()
     }
@@ -50,12 +50,12 @@ impl Cancel {
         &self.0.requested
     }
 
-    /// `Err(interrupted)` if a stop was asked for.
+    /// `Err(interrupted)` if a stop was requested.
     pub fn check(&self) -> Result<()> {
         if self.is_cancelled() { Err(Diagnostic::interrupted()) } else { Ok(()) }
     }
 
-    /// Runs `action` when a stop is asked for, until the guard is dropped; at once if it was asked already.
+    /// Runs `action` when a stop is requested, until the guard is dropped; at once if it was requested before.
     #[must_use = "the action is forgotten when the guard is dropped"]
     pub fn on_cancel(&self, action: impl Fn() + Send + Sync + 'static) -> OnCancel {
         let key = self.0.next.fetch_add(1, Ordering::Relaxed);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::isa::Opcode;
 use crate::types::{PtxType, Space};
 
-/// A PTX module: one text.
+/// The syntax tree of a PTX module.
 #[derive(Clone, Debug, Default)]
 pub struct Module {
     /// `.version 8.7`
@@ -72,7 +72,7 @@ impl<'a> Iterator for InstructionsOf<'a> {
 pub struct Param {
     /// Name of the parameter.
     pub name: String,
-    /// The element type.
+    /// Type of the parameter, or of its elements.
     pub ty: PtxType,
     /// Elements of an array parameter (`.b8 name[128]`); 1 otherwise.
     pub count: u32,
@@ -82,12 +82,12 @@ pub struct Param {
     pub pointee: Option<Space>,
     /// `.ptr … .align 16`: alignment of what is pointed to.
     pub pointee_align: Option<u32>,
-    /// Bytes of the text.
+    /// Bytes of the declaration in the text.
     pub span: Range<usize>,
 }
 
 impl Param {
-    /// Bytes in the parameter block.
+    /// Number of bytes in the parameter block.
     pub fn size(&self) -> u32 {
         self.ty.size() * self.count
     }
@@ -107,19 +107,19 @@ pub enum Initializer {
 pub struct Variable {
     /// Name of the variable.
     pub name: String,
-    /// Where it lives.
+    /// State space in which the variable lies.
     pub space: Space,
-    /// The element type.
+    /// Type of the variable, or of its elements.
     pub ty: PtxType,
-    /// Bytes; 0 for `extern … name[]`.
+    /// Size in bytes; 0 for `extern … name[]`.
     pub size: u64,
     /// Alignment in bytes.
     pub align: u32,
-    /// Its initial value.
+    /// Initial value, if the declaration has one.
     pub initializer: Option<Initializer>,
     /// `.extern`
     pub is_extern: bool,
-    /// Bytes of the text.
+    /// Bytes of the declaration in the text.
     pub span: Range<usize>,
 }
 
@@ -146,7 +146,7 @@ pub struct Function {
     pub max_registers: Option<u32>,
     /// Statements; `None` for a declaration.
     pub body: Option<Vec<Statement>>,
-    /// Bytes of the name.
+    /// Bytes of the name in the text.
     pub span: Range<usize>,
 }
 
@@ -157,7 +157,7 @@ pub enum Statement {
     Registers {
         /// Type of the registers.
         ty: PtxType,
-        /// Name and, for `name<n>`, the count.
+        /// Names of the registers; for `name<n>`, with the count n.
         names: Vec<(String, Option<u32>)>,
     },
     /// A local, shared or parameter variable of the function.
@@ -202,9 +202,9 @@ pub struct Instruction {
     pub guard: Option<(Register, bool)>,
     /// Opcode and modifiers: `ld.global.v4.b32`. Instructions of a module that are written alike share it.
     pub opcode: Arc<Opcode>,
-    /// Operands in order.
+    /// Operands in the order of the text.
     pub operands: Vec<Operand>,
-    /// Bytes of the whole instruction.
+    /// Bytes of the whole instruction in the text.
     pub span: Range<usize>,
 }
 
@@ -224,7 +224,7 @@ pub enum Immediate {
 pub struct Address {
     /// A register, a variable, a parameter; `None` for an absolute address.
     pub base: Option<String>,
-    /// Added to it, in bytes.
+    /// Offset in bytes that is added to the base.
     pub offset: i64,
     /// Coordinates of a tensor: `[%rd1, {%r1, %r2}]`.
     pub coordinates: Vec<Operand>,

@@ -45,7 +45,7 @@ fn statements(body: &[Statement], known: &mut Known, visit: &mut dyn FnMut(&Inst
 }
 
 impl Known {
-    /// The value of an operand; an address has that of the place it names.
+    /// The value of an operand; for an address, the address itself and not what is stored there.
     pub fn value(&self, operand: &Operand) -> Option<u64> {
         match operand {
             Operand::Immediate(Immediate::Integer(value)) => Some(*value),

@@ -6,7 +6,7 @@ use crate::ast::{Instruction, Operand};
 use crate::isa::{Mnemonic, Role};
 use crate::types::PtxType;
 
-/// What a register holds.
+/// The kind of number that a register holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[allow(missing_docs)]
 pub enum Holds {
@@ -89,11 +89,11 @@ pub fn infer(text: &str) -> HashMap<String, Holds> {
     uses.known.into_iter().map(|(name, holds)| (name.to_owned(), holds)).collect()
 }
 
-/// What instructions say of registers.
+/// What the instructions of a function show about its registers.
 #[derive(Default)]
 struct Uses<'a> {
     known: HashMap<&'a str, Holds>,
-    /// Registers that hold the same.
+    /// Pairs of registers that hold the same kind of number.
     same: Vec<(&'a str, &'a str)>,
     /// A register and one that is half of it.
     halves: Vec<(&'a str, &'a str)>,

@@ -1,4 +1,4 @@
-//! Messages between a client and a kernel, printed for whoever debugs a test: `WARPBOOK_TEST_TRACE=1`.
+//! Messages between a client and a kernel, printed while debugging a test: `WARPBOOK_TEST_TRACE=1`.
 
 use std::fmt;
 use std::sync::OnceLock;

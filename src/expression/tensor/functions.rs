@@ -8,7 +8,7 @@ use super::shape;
 use super::value::Tensor;
 use warpbook_diagnostic::Result;
 
-/// Functions with their parameters. Those whose first one is `x` are methods too.
+/// Functions with their parameters. A function whose first parameter is `x` is a method too.
 pub(super) const FUNCTIONS: &[(&str, &str)] = &[
     ("sum", "x, axis=None, keepdims=False"),
     ("mean", "x, axis=None, keepdims=False"),

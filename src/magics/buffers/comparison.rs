@@ -175,7 +175,7 @@ fn texts(found: &Elements, index: usize, expected: &Elements, expected_index: us
     told_apart.unwrap_or_else(|| both(17))
 }
 
-/// A number in so many digits that count, without needless zeros.
+/// A number with the given count of significant digits, without trailing zeros.
 fn number(value: f64, digits: usize) -> String {
     let magnitude = value.abs();
     if !value.is_finite() {

@@ -27,7 +27,7 @@ const FULL: Argument<Switch> = Argument::option("--full", Switch, "every element
 const STATS: Argument<Switch> =
     Argument::option("--stats", Switch, "least, largest, mean, deviation, zeros, NaN and inf as well");
 
-/// Elements that are shown in full at most: those of 512 × 512.
+/// Most elements that are shown in full: 512 × 512.
 const MOST_ELEMENTS: usize = 1 << 18;
 
 const SPEC: Spec = Spec {
@@ -182,7 +182,7 @@ impl Shown {
     }
 }
 
-/// Facts about all elements. Least, largest, mean and deviation are those of the finite ones.
+/// Facts about all elements. Least, largest, mean and deviation are of the finite elements only.
 struct Statistics {
     least: f64,
     largest: f64,

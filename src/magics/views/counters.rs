@@ -22,7 +22,7 @@ pub struct CountersMagic;
 
 /// Lines of a list in the text.
 const TEXT_LINES: usize = 12;
-/// Conflicts that are told one by one.
+/// Most bank conflicts that are listed one by one.
 const WORST: usize = 5;
 
 const SPEC: Spec = Spec {

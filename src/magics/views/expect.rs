@@ -115,7 +115,7 @@ fn output(
     headline: &str,
     stage: Stage,
     claims: &[filecheck::Claim],
-    found: &[filecheck::Found],
+    found: &[filecheck::MatchedLines],
     cell: &Source,
     body: usize,
 ) -> Output {

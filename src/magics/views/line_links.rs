@@ -112,7 +112,7 @@ impl Linked {
 /// Lines that one whose place was dropped goes with, at most.
 const USERS: usize = 24;
 
-/// Gives operations without a place those of what uses them.
+/// Links operations without a location by the operations that use their results.
 fn fill(lines: &mut [TracedLine], notation: Notation) {
     let text: Vec<&str> = lines.iter().map(|line| line.text.as_str()).collect();
     let users = uses::users(&text.join("\n"), notation);

@@ -1,4 +1,4 @@
-//! What `%watch`, `%trace` and `%step` are asked for: a kernel's last launch, a block, a warp, an element.
+//! The arguments that `%watch`, `%trace` and `%step` share: a kernel's last launch, a block, a warp, an element.
 
 use std::ops::Range;
 

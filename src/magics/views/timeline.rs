@@ -21,7 +21,7 @@ const STEPS: Argument<StepRange> = Argument::option("--steps", StepRange, "these
 
 /// Columns of the text.
 const COLUMNS: u32 = 100;
-/// Places that are told at which warps waited.
+/// Most instructions that are listed as those at which warps waited.
 const WAITS: usize = 5;
 
 /// The colours of Okabe and Ito, which colour-blind readers tell apart, in the order of [`Activity::ALL`].

@@ -215,7 +215,7 @@ fn is_literal(expression: &Expr) -> bool {
 mod tests {
     use super::*;
 
-    fn found(code: &str) -> Vec<String> {
+    fn opcodes_in(code: &str) -> Vec<String> {
         let mut reader = Reader::default();
         reader.visit_file(&syn::parse_file(&format!("fn f() {{ {code} }}")).expect("Rust"));
         let mut found: Vec<String> = reader.found.into_iter().map(|(_, text)| text).collect();
@@ -225,21 +225,21 @@ mod tests {
 
     #[test]
     fn comparisons_with_opcodes_are_found() {
-        assert_eq!(found("if text.starts_with(\"ld.global\") {}"), ["ld.global"]);
-        assert_eq!(found("if text.contains(\".cta_group::2\") {}"), [".cta_group::2"]);
-        assert_eq!(found("match base { \"prmt\" | \"wgmma\" => {} _ => {} }"), ["prmt", "wgmma"]);
-        assert_eq!(found("if opcode == \"add\" {}"), ["add"]);
-        assert_eq!(found("if modifier.is_some_and(|m| modifier == \"hi\") {}"), ["hi"]);
-        assert_eq!(found("match opcode.split('.').next() { Some(\"mov\") => {} _ => {} }"), ["mov"]);
-        assert_eq!(found("matches!(name, \"setp\")"), ["setp"]);
-        assert_eq!(found("if self.take(\"hi\") || opcode.has(\"sat\") {}"), ["sat"]);
+        assert_eq!(opcodes_in("if text.starts_with(\"ld.global\") {}"), ["ld.global"]);
+        assert_eq!(opcodes_in("if text.contains(\".cta_group::2\") {}"), [".cta_group::2"]);
+        assert_eq!(opcodes_in("match base { \"prmt\" | \"wgmma\" => {} _ => {} }"), ["prmt", "wgmma"]);
+        assert_eq!(opcodes_in("if opcode == \"add\" {}"), ["add"]);
+        assert_eq!(opcodes_in("if modifier.is_some_and(|m| modifier == \"hi\") {}"), ["hi"]);
+        assert_eq!(opcodes_in("match opcode.split('.').next() { Some(\"mov\") => {} _ => {} }"), ["mov"]);
+        assert_eq!(opcodes_in("matches!(name, \"setp\")"), ["setp"]);
+        assert_eq!(opcodes_in("if self.take(\"hi\") || opcode.has(\"sat\") {}"), ["sat"]);
     }
 
     #[test]
     fn other_texts_are_left_alone() {
-        assert!(found("if name == \"add\" || name.starts_with(\"tt.dot\") {}").is_empty());
-        assert!(found("let text = \"ld.global\"; print(\"st.shared\");").is_empty());
-        assert!(found("match dtype { \"f32\" | \"global\" => {} _ => {} }").is_empty());
-        assert!(found("if opcode.mnemonic() == Some(Mnemonic::Ld) {}").is_empty());
+        assert!(opcodes_in("if name == \"add\" || name.starts_with(\"tt.dot\") {}").is_empty());
+        assert!(opcodes_in("let text = \"ld.global\"; print(\"st.shared\");").is_empty());
+        assert!(opcodes_in("match dtype { \"f32\" | \"global\" => {} _ => {} }").is_empty());
+        assert!(opcodes_in("if opcode.mnemonic() == Some(Mnemonic::Ld) {}").is_empty());
     }
 }

@@ -1,4 +1,4 @@
-//! The `// warpbook:` comment: what a launch has to know and the text itself does not say, in one line at its top.
+//! The `// warpbook:` comment: facts that a launch needs and that the text does not state, in one line at its top.
 //!
 //! ```text
 //! // warpbook: shared=98304 threads=128 warps=4 cluster=2,1,1 scratch=256/128 scratch_params=1 fp_fusion=true params=a:*fp16%16,M:i32

@@ -1,4 +1,4 @@
-//! What a launch has to know about a kernel, each fact with where it came from.
+//! The facts about a kernel that a launch needs, each with its source.
 
 //!
 //! Each reader takes what its text really says; the rest is a [`Origin::Default`] that a [`comment`] in the text, the

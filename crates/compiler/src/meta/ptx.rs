@@ -1,5 +1,5 @@
 //! What a PTX text says about its launch ("PTX ISA", sections 11.2 kernel entries, 11.4 performance directives, 11.6
-//! linking directives), and how Triton's own trailing parameters are told from the user's.
+//! linking directives), and how Triton's own trailing parameters are distinguished from the user's.
 
 use super::{LaunchMeta, Origin, Param, ParamKind, Scratch, Sourced, comment};
 use crate::Artifact;

@@ -23,7 +23,7 @@ LANGUAGE = {
 
 
 class Dtype(str):
-    """A data type as PyTorch prints it, with what descriptors ask of it."""
+    """A data type as PyTorch prints it, with the attributes that descriptors read."""
 
     itemsize = 0
 

@@ -8,7 +8,7 @@ from typing import Any
 
 
 def target_of(capability: int) -> Any:
-    """The GPU that is compiled for, as Triton names it."""
+    """The GPU to compile for, as Triton names it."""
     from triton.backends.compiler import GPUTarget
 
     return GPUTarget("cuda", capability, 32)
@@ -48,7 +48,7 @@ def stages_of(backend: Any, options: Any, language: Any) -> dict[str, Callable[[
 
 
 def triton_language() -> Any:
-    """What says that a source is Triton's rather than Gluon's; None before 3.4."""
+    """The language of a Triton source, as opposed to Gluon; None before Triton 3.4."""
     try:
         from triton.compiler.compiler import Language
     except ImportError:

@@ -35,7 +35,7 @@ class Tuning(NamedTuple):
 
 
 class Driver:
-    """The answers that Triton wants of a driver before it compiles."""
+    """The answers that Triton needs from a driver before it compiles."""
 
     def __init__(self, target: Any) -> None:
         self.target = target

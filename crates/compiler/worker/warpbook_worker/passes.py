@@ -27,7 +27,7 @@ BEFORE_THE_TEXT = "before the text"
 
 
 class PlannedPass(NamedTuple):
-    """A pass that a stage wants."""
+    """A pass that a stage adds to its pass manager."""
 
     # `ttgpuir.coalesce`
     name: str
@@ -37,7 +37,7 @@ class PlannedPass(NamedTuple):
 
 
 class Recorder:
-    """What is to be left out, and what ran."""
+    """The passes that are left out, and the records of those that ran."""
 
     def __init__(self, task: CompileTask, progress: Callable[[str], None]) -> None:
         self.keeps_texts = task["record"]
@@ -61,7 +61,7 @@ class Recorder:
         self.previous: str | None = None
 
     def is_wanted(self) -> bool:
-        """True if the passes are not to run as the compiler has them."""
+        """True if the passes run differently from the compiler's own way: recorded, left out or entered after one."""
         return bool(self.keeps_texts or self.skip or self.until or self.after)
 
     def install(self, backend: Any) -> None:
@@ -154,7 +154,7 @@ class Recorder:
         self.previous = label
 
     def leave_before(self, name: str, label: str) -> None:
-        """Writes what is to be known if this pass ends the process."""
+        """Writes the pass and its input to a file, which is read if this pass ends the process."""
         directory = tempfile.gettempdir()
         if is_printable_after(name):
             os.environ["TRITON_REPRODUCER_PATH"] = os.path.join(directory, REPRODUCER)
@@ -276,7 +276,7 @@ class Manager:
         self.planned: list[PlannedPass] = []
 
     def enable_debug(self) -> Any:
-        """What the real pass manager answers."""
+        """The attributes of the real pass manager."""
         from triton._C.libtriton import ir
 
         return ir.pass_manager(self.context).enable_debug()

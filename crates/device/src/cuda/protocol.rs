@@ -61,7 +61,7 @@ pub enum Reply {
     Function { function: u64, info: FunctionInfo },
     /// The answer to [`Request::Occupancy`].
     Occupancy { occupancy: Occupancy },
-    /// A launch has ended well: the GPU's time, and that of the host from the request on.
+    /// A launch has succeeded: the GPU's time, and the host's time since the request.
     Launched { nanoseconds: u64, host_nanoseconds: u64, printed: String },
     /// The samples of [`Request::Time`].
     Timed { timing: super::super::Timing },

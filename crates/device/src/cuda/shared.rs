@@ -13,7 +13,7 @@ pub const BYTES: usize = 32 << 20;
 /// The area, mapped into this process.
 ///
 /// Only one side touches it at a time: the kernel before it sends a request and after it has the reply, the host in
-/// between. A host that dies in between leaves bytes behind that nobody reads.
+/// between. A host that dies in between leaves bytes behind that are never read.
 pub struct SharedMemory {
     file: OwnedFd,
     start: NonNull<u8>,

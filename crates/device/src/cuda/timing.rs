@@ -1,7 +1,7 @@
 //! Latency of a launch: warm-up until it is stable, then samples between CUDA events with the L2 cache flushed before
 //! each, or launches back to back from a CUDA graph. The loops run in the device host.
 //!
-//! The method is that of `triton.testing.do_bench` and `do_bench_cudagraph`, so that figures can be compared.
+//! The method follows `triton.testing.do_bench` and `do_bench_cudagraph`, so that figures can be compared.
 
 use std::time::{Duration, Instant};
 

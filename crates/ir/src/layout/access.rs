@@ -7,7 +7,7 @@ use super::shared::Placed;
 /// The kind of instruction by which a warp accesses shared memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Through {
-    /// `ld.shared` or `st.shared` of so many bytes a lane.
+    /// `ld.shared` or `st.shared`, with the number of bytes per lane.
     Lanes(u32),
     /// `ldmatrix` or `stmatrix`: rows of 16 bytes, eight a matrix.
     Matrices {
@@ -212,8 +212,8 @@ pub struct GlobalCost {
 }
 
 impl GlobalCost {
-    /// Of a tensor in registers whose elements have so many bytes; `along` is the dimension that lies one after the
-    /// other in memory.
+    /// The cost of the access to a tensor in registers, whose elements have `element_bytes` bytes. Neighbours along the
+    /// dimension `along` are neighbours in memory.
     pub fn compute(registers: &Layout, along: usize, element_bytes: u32) -> Self {
         let along = along.min(registers.shape.len().saturating_sub(1));
         let neighbour = |bit: usize| {

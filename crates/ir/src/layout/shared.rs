@@ -40,7 +40,7 @@ pub enum Order {
         /// Number of dimensions.
         rank: usize,
     },
-    /// `#ttg.padded_shared`: after every so many elements some room.
+    /// `#ttg.padded_shared`: padding after every group of elements.
     Padded {
         /// After how many elements, how many are left out.
         paddings: Vec<(u32, u32)>,
@@ -135,7 +135,7 @@ impl Shared {
         }
     }
 
-    /// A tensor of elements of so many bytes, laid out.
+    /// Lays out a tensor whose elements have `element_bytes` bytes.
     pub fn placed(&self, shape: &[u32], element_bytes: u32) -> Result<Placed, Unsupported> {
         let layout = self.layout(shape)?;
         let paddings = if let Order::Padded { paddings, .. } = &self.order { paddings.clone() } else { Vec::new() };

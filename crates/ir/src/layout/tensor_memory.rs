@@ -5,7 +5,7 @@ use super::linear::{Cluster, Input, Layout};
 use super::shape::check_shape;
 use super::unsupported::Unsupported;
 
-/// `#ttng.tensor_memory_encoding`, or that of the scales of a block-scaled product.
+/// `#ttng.tensor_memory_encoding`, or the layout of the scales of a block-scaled product.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TensorMemory {
     /// Rows and columns of one instruction's block; `None` for scales.

@@ -2,7 +2,7 @@
 
 use super::Class;
 
-/// What is known of an instruction from its name alone. What its modifiers add is asked of an [`Opcode`](super::Opcode).
+/// Properties of an instruction that follow from its name alone. [`Opcode`](super::Opcode) has what its modifiers add.
 #[derive(Debug)]
 pub struct Description {
     /// The spellings of the name: the usual one first, then those with a word that says nothing (`bar.cta.sync`).
@@ -20,11 +20,11 @@ pub struct Description {
     pub operands: &'static [Role],
     /// True if all lanes of a warp have to execute it together even where it is written without `.aligned`.
     pub aligned: bool,
-    /// How it orders accesses to memory.
+    /// How the instruction orders accesses to memory.
     pub ordering: Ordering,
     /// True if the operation goes on when the next instruction begins, until something waits for it.
     pub asynchronous: bool,
-    /// The first architecture that has it.
+    /// The first architecture that has the instruction.
     pub target: Target,
 }
 
@@ -47,7 +47,7 @@ impl Description {
 /// How the class of an instruction is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Work {
-    /// The name says it.
+    /// The class follows from the name alone.
     Is(Class),
     /// Arithmetic: the last type says whether it is of integers, f32, f64 or halves.
     Arithmetic,
@@ -106,10 +106,10 @@ pub enum Role {
     Target,
 }
 
-/// How an instruction orders the accesses of its thread before those of others.
+/// How an instruction orders the accesses of its thread before the accesses of other threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ordering {
-    /// It orders nothing.
+    /// The instruction orders no accesses.
     Nothing,
     /// It is strong if a modifier says so: `ld.acquire`, `st.volatile`.
     ByModifier,
@@ -120,7 +120,7 @@ pub enum Ordering {
 /// An architecture: `sm_90`, or `sm_90a`, whose instructions later architectures do not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Target {
-    /// 90 for `sm_90`.
+    /// Number of the architecture: 90 for `sm_90`.
     pub architecture: u32,
     /// True for `sm_90a`: only this architecture has it.
     pub is_specific: bool,

@@ -388,9 +388,9 @@ impl fmt::Display for Modifier {
 /// The extents of a matrix operation, in elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct MatrixShape {
-    /// Rows of the result.
+    /// Number of rows of the result.
     pub m: u16,
-    /// Columns of the result.
+    /// Number of columns of the result.
     pub n: u16,
     /// Elements along the dimension that is summed over; `None` for a matrix that is only moved (`.m8n8`).
     pub k: Option<u16>,
@@ -433,13 +433,13 @@ impl fmt::Display for MatrixShape {
 /// What a product of matrices is made of, as `.kind::` says. PTX ISA 9.7.16.2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MmaKind {
-    /// f16 and bf16.
+    /// Elements of f16 or bf16, 16 bits each.
     F16,
     /// Elements of tf32, 32 bits each.
     Tf32,
     /// Floats of 8, 6 and 4 bits, a byte each.
     F8f6f4,
-    /// Integers of 8 bits.
+    /// Integers of 8 bits, one byte each.
     I8,
     /// As `F8f6f4`, with a scale for each block of elements.
     Mxf8f6f4,

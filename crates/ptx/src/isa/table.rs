@@ -215,7 +215,7 @@ instructions! {
         target: Target::from(80);
     /// Makes the thread's copies a group.
     CpAsyncCommitGroup = "cp.async.commit_group", "9.7.9.25.3", Is(CopyAsync), None, [], target: Target::from(80);
-    /// Waits until at most so many groups of copies are under way.
+    /// Waits until at most a given number of groups of copies are pending.
     CpAsyncWaitGroup = "cp.async.wait_group", "9.7.9.25.3", Is(CopyAsync), None, [Read], target: Target::from(80);
     /// Waits for all of the thread's copies.
     CpAsyncWaitAll = "cp.async.wait_all", "9.7.9.25.3", Is(CopyAsync), None, [], target: Target::from(80);
@@ -243,7 +243,7 @@ instructions! {
     /// Makes the thread's bulk copies a group.
     CpAsyncBulkCommitGroup = "cp.async.bulk.commit_group", "9.7.9.25.4", Is(Bulk), None, [],
         target: Target::from(90);
-    /// Waits until at most so many groups of bulk copies are under way.
+    /// Waits until at most a given number of groups of bulk copies are pending.
     CpAsyncBulkWaitGroup = "cp.async.bulk.wait_group", "9.7.9.25.4", Is(Bulk), None, [Read],
         target: Target::from(90);
     /// Sets a field of a tensor map.
@@ -366,7 +366,7 @@ instructions! {
     WgmmaFence = "wgmma.fence", "9.7.15.7", Is(Tensor), None, [], ordering: Ordering::Always, target: Target::only(90);
     /// Makes the warpgroup's products a group.
     WgmmaCommitGroup = "wgmma.commit_group", "9.7.15.7", Is(Tensor), None, [], target: Target::only(90);
-    /// Waits until at most so many groups of products are under way.
+    /// Waits until at most a given number of groups of products are pending.
     WgmmaWaitGroup = "wgmma.wait_group", "9.7.15.7", Is(Tensor), None, [Read], target: Target::only(90);
 
     // Tensor memory.
@@ -432,7 +432,7 @@ instructions! {
     Trap = "trap", "9.7.19.4", Is(Branch), None, [];
     /// Stops for a debugger.
     Brkpt = "brkpt", "9.7.19.1", Is(Other), None, [];
-    /// Sleeps for about so many nanoseconds.
+    /// Sleeps for about the given number of nanoseconds.
     NanoSleep = "nanosleep", "9.7.19.2", Is(Other), None, [Read], target: Target::from(70);
     /// Counts an event for a profiler.
     PmEvent = "pmevent", "9.7.19.3", Is(Other), None, [Read];

@@ -116,7 +116,7 @@ impl Takes for Assignments {
 /// Refuses a name that means something else in expressions.
 ///
 /// # Errors
-/// The name is that of a data type or of a constant.
+/// The name belongs to a data type or a constant.
 pub fn new_name(name: &str, span: &Range<usize>) -> Result<()> {
     if Dtype::parse(name).is_none() && !matches!(name, "tl" | "inf" | "nan") {
         return Ok(());

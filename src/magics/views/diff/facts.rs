@@ -61,7 +61,7 @@ pub fn resource_facts(subject: &Subject, trace: &Trace) -> Vec<Fact> {
     facts
 }
 
-/// What it was compiled as, and what a launch has to know.
+/// How the version was compiled, and what a launch needs to know about it.
 pub fn metadata(subject: &Subject) -> Vec<Fact> {
     let version = &subject.version;
     let LaunchMeta { entry, params, num_warps, threads, cluster, tmem, tensor_descs, .. } = &version.meta;
@@ -227,7 +227,7 @@ impl Ratio {
     }
 }
 
-/// A row: name, before, after, change. `None` for what both sides share and nobody asked for.
+/// A row: name, before, after, change. `None` for a property that is the same on both sides and is not always shown.
 pub fn row(before: Option<&Fact>, after: Option<&Fact>) -> Option<[String; 4]> {
     let fact = after.or(before)?;
     let value = |fact: Option<&Fact>| clipped(fact.map_or("", |fact| &fact.value));

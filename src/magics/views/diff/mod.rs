@@ -128,7 +128,7 @@ impl<'a> Side<'a> {
         Ok(())
     }
 
-    /// Has the GPU time a launch by itself, with so many samples.
+    /// Lets the GPU time one launch with the given number of samples.
     fn time(
         &self,
         plan: &LaunchPlan,
@@ -222,7 +222,7 @@ fn compared(stage: Stage, old: &Trace, new: &Trace) -> Option<Compared> {
     Some(Compared { stage, lines: lines.iter().map(owned).collect(), removed, added })
 }
 
-/// The rows of the table: what differs, and what is always asked for.
+/// The rows of the table: the properties that differ, and those that are always shown.
 fn rows(sides: &[Side<'_>; 2]) -> Vec<[String; 4]> {
     let [old, new] = sides;
     let (mix_old, mix_new) = facts::mix(old.trace, new.trace);

@@ -26,7 +26,7 @@ use warpbook_ir::difference::{self, Line as Compared};
 use warpbook_ptx::lines;
 use warpbook_ptx::register_types::{self, Holds};
 
-/// Ranges of differing elements that are looked for when the first store of them is wanted.
+/// Most ranges of differing elements in which the first store is searched.
 const MOST_SPANS: usize = 1 << 16;
 /// Instructions that only one version has that are listed.
 const MOST_LISTED: usize = 6;

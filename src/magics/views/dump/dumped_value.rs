@@ -1,4 +1,4 @@
-//! A value that is wanted, and errors about the text that it is in.
+//! A value to dump, and errors about the text that defines it.
 
 use std::ops::Range;
 

@@ -1,4 +1,4 @@
-//! The kernel with stores of the wanted values: compiled, launched until all executions fit, read back.
+//! The kernel with stores of the dumped values: compiled, launched until all executions fit, read back.
 
 use super::dumped_value::{DumpedValue, in_text};
 use super::select::{self, Selection, Which};
@@ -40,7 +40,7 @@ pub struct Collected {
     pub contents: Contents,
     /// Of which program and iterations, in words.
     pub which: String,
-    /// Executions of a wanted program or iteration that did not come.
+    /// Executions of a selected program or iteration that did not happen.
     pub missing: usize,
 }
 
@@ -176,7 +176,7 @@ impl Dumping<'_> {
         Version { stages: compiled.stages, meta, binding, ..own.clone() }
     }
 
-    /// Launches with more room until every wanted execution has some, and reads what was stored.
+    /// Launches with growing buffers until every selected execution fits, and reads what was stored.
     fn collect(
         &self,
         plan: &LaunchPlan,

@@ -10,7 +10,7 @@ use warpbook_ir::mlir;
 use warpbook_ir::places;
 use warpbook_ir::values::{Definition, Obstacle};
 
-/// A variable that is wanted, as the reader wrote it: `acc`, or `acc:11` for the value of that line.
+/// A variable to dump, as the cell names it: `acc`, or `acc:11` for the value that line 11 assigns.
 pub struct Variable<'a> {
     pub name: &'a str,
     pub line: Option<u32>,

@@ -1,4 +1,4 @@
-//! Which programs and which iterations of a value are wanted.
+//! The selection of programs and iterations of a dumped value.
 
 use std::ops::Range;
 
@@ -84,7 +84,7 @@ impl Selection {
         Self { program: program.map(Which::One), iterations: None, span: None }
     }
 
-    /// What is wanted on each level of a value.
+    /// The selection on each level of a value: the program's coordinates, then the loops from the outermost.
     pub fn levels(&self, definition: &Definition, grid: [u32; PROGRAM_LEVELS]) -> Result<Vec<Which>> {
         let mut levels = Vec::new();
         for (own, extent) in self.program.into_iter().zip(grid) {

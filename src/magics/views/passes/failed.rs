@@ -10,7 +10,7 @@ use warpbook_compiler::{BrokenPass, Stage};
 use warpbook_diagnostic::{Diagnostic, Result};
 use warpbook_ir::{locations, operations};
 
-/// The broken pass as a view; its IR in a new cell too, where that is wanted.
+/// The broken pass as a view; with `--cell`, its IR is put into a new cell too.
 pub fn show(in_cell: bool, call: &Call<'_>, workspace: &Workspace, context: Context<'_>) -> Result<Output> {
     let Some(broken) = workspace.compiler.broken_pass() else {
         let error = Diagnostic::error("no-failed-pass", "no pass has failed in this session");

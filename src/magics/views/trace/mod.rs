@@ -171,7 +171,7 @@ impl View<'_> {
         spot.map(|spot| format!("{} {}", self.texts.title(), self.texts.name(&spot))).unwrap_or_default()
     }
 
-    /// The steps, those of a kind together.
+    /// The steps, with steps of the same kind joined.
     fn rows(&self) -> Vec<Row> {
         let mut rows: Vec<Row> = Vec::new();
         for (number, passage) in self.origins.passages.iter().enumerate() {

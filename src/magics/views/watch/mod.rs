@@ -28,10 +28,10 @@ use warpbook_ptx::register_types::{self, Holds};
 /// `%watch [KERNEL] %r12 … --line N`
 pub struct WatchMagic;
 
-/// Times that are told in the text, and that are drawn.
+/// Most executions that the text lists, and most that are drawn.
 const TEXT_ROWS: usize = 12;
 const DRAWN: usize = 64;
-/// Lanes that are told in the text.
+/// Most lanes that the text lists.
 const LANES: usize = 6;
 
 const WATCHED: Argument<Text> = Argument::several(
