@@ -21,7 +21,7 @@ pub fn bits32(value: f32) -> u32 {
 /// The bit of an f64 NaN that makes it quiet.
 const QUIET64: u64 = 1 << 51;
 
-/// Whether an f64 is a NaN.
+/// True if the bits of an f64 are a NaN.
 #[inline(always)]
 pub fn is_nan64(bits: u64) -> bool {
     bits & !(1 << 63) > 0x7ff0_0000_0000_0000

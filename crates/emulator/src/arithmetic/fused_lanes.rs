@@ -31,7 +31,8 @@ struct Part {
 
 const NOTHING: Part = Part { value: [0.0; LANES], power: [0.0; LANES] };
 
-/// What the exponents of an operand reach, zeros apart.
+/// Smallest and largest exponent of the elements of an operand, zeros apart; `special` is true if one is infinite or
+/// NaN.
 #[derive(Clone, Copy)]
 struct Reach {
     smallest: i32,
@@ -45,7 +46,7 @@ pub struct Operands {
     left: [[[Part; 2]; 2]; MAX_K],
     /// By k and parity of the column; both halves of the warp have the same columns.
     right: [[Part; 2]; MAX_K],
-    /// What `left` was spread from.
+    /// Element type, reduced extent and exponents of the A that `left` was made from; `None` before the first.
     left_source: Option<(Element, usize, Reach)>,
     left_registers: [Plane; 4],
 }

@@ -58,13 +58,13 @@ impl Matrix {
         swizzled(self.start + self.row_offset(mn, size) + self.k_offset(k, size), self.row)
     }
 
-    /// What row or column `mn` adds to an address, before the swizzle; `size` is that of an element.
+    /// Bytes that row or column `mn` adds to an address, before the swizzle; `size` is that of an element.
     #[inline(always)]
     pub fn row_offset(&self, mn: u64, size: u64) -> u64 {
         if self.mn_major { self.along(mn * size) } else { self.across(mn) }
     }
 
-    /// What `k` adds.
+    /// Bytes that index `k` adds to an address, before the swizzle; `size` is that of an element.
     #[inline(always)]
     pub fn k_offset(&self, k: u64, size: u64) -> u64 {
         if self.mn_major { self.across(k) } else { self.along(k * size) }

@@ -144,9 +144,9 @@ pub struct TensorMap {
 pub struct Broken {
     /// The field: `box[0]`.
     pub field: String,
-    /// What is wrong with it.
+    /// What is wrong, in words: `the tensor has 7 dimensions`.
     pub problem: String,
-    /// What it has to be.
+    /// The values that the driver takes: `1 to 5`.
     pub expected: String,
 }
 

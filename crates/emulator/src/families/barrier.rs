@@ -11,18 +11,21 @@ use warpbook_diagnostic::Result;
 use warpbook_ptx::Operand;
 use warpbook_ptx::isa::Modifier;
 
-/// An arrival at a barrier, as the instruction says it.
+/// An arrival of lanes of a warp at a barrier.
 pub(crate) struct Arrival {
+    /// Number of the barrier, from 0 to 15.
     pub barrier: u32,
     /// The number that the instruction names, which may be none of a barrier.
     pub number: u32,
     /// Threads that complete it; `None` for all of the block.
     pub threads: Option<u32>,
+    /// Lanes that arrive, a bit for each.
     pub mask: u32,
     /// Index of the instruction that arrived.
     pub pc: u32,
+    /// True if they wait until the barrier is complete.
     pub waits: bool,
-    /// Kind, destination, and the lanes whose predicate holds.
+    /// Kind of the reduction, the slot of its result, and the lanes whose predicate holds.
     pub reduction: Option<(BarrierReduction, Slot, u32)>,
 }
 

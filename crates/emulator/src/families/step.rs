@@ -19,14 +19,17 @@ pub(super) fn at_lane<E: Into<Cause>>(lane: usize) -> impl Fn(E) -> LaneFailure 
 
 /// An operation that is carried out.
 pub(crate) struct Step<'s, 'e, I> {
+    /// The warp that executes the operation.
     pub warp: &'s mut Warp,
+    /// What all blocks of the launch share.
     pub environment: &'s Environment<'e>,
-    /// The block's memory, and what watches it.
+    /// Memory of the block, and the instrument that watches it.
     pub block: &'s mut BlockState<I>,
-    /// The block's peers.
+    /// The other blocks of the cluster.
     pub cluster: &'s mut Cluster<I>,
     /// The lanes that take part.
     pub active: u32,
+    /// Index of the operation.
     pub pc: u32,
 }
 

@@ -15,7 +15,7 @@ use warpbook_ptx::PtxType;
 pub struct Difference {
     /// The line of the instruction in the first and in the second version.
     pub lines: [Line; 2],
-    /// The register, in both.
+    /// The name of the register in the first and in the second version.
     pub registers: [String; 2],
     /// The type that the register is declared with.
     pub ty: PtxType,
@@ -25,7 +25,7 @@ pub struct Difference {
     pub lane: u32,
     /// Number of lanes whose values differ.
     pub lanes: u32,
-    /// What it held.
+    /// The value of the lane in the first and in the second version.
     pub values: [u64; 2],
     /// How often the warp had been at the instruction before.
     pub time: u32,
@@ -33,7 +33,7 @@ pub struct Difference {
     pub operands: Vec<[(String, PtxType, u64); 2]>,
 }
 
-/// What two records of a block have to say of a value that differs.
+/// How the records of a block differ on the way to a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Compared {
     /// The first difference on the way to the value; `None` if all that the versions have in common is the same.

@@ -33,7 +33,7 @@ use crate::state::warp::{State, Warp, lanes_of};
 const MOST_EVENTS: usize = 4 << 20;
 /// Words of registers that are kept at most: 256 MiB.
 const MOST_VALUES: usize = 64 << 20;
-/// What an event has nothing of.
+/// Stands for the values and the access of an event that has none.
 pub(crate) const NOTHING: u32 = u32::MAX;
 
 /// A register of a file.
@@ -42,26 +42,30 @@ pub(crate) type Cell = (File, Slot);
 /// One operation of a warp.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Event {
+    /// Number of the warp in the block.
     pub warp: u32,
+    /// Index of the operation.
     pub pc: u32,
-    /// Lanes that were there, and those that took part.
+    /// Lanes that came to the operation.
     pub present: u32,
+    /// Lanes that took part.
     pub active: u32,
-    /// Where its values begin, and the number of its access; [`NOTHING`] for none.
+    /// Index of its first value; [`NOTHING`] for none.
     pub values: u32,
+    /// Index of its access; [`NOTHING`] for none.
     pub access: u32,
 }
 
 /// The memory that an operation touched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
-    /// Each lane by itself; lanes of `global` and of `shared` have addresses there.
+    /// Each lane by itself; `global` and `shared` are the lanes whose addresses lie there.
     Lanes { way: Way, size: u32, global: u32, shared: u32, addresses: Box<Long> },
-    /// `cp.async`; lanes of `reads` read.
+    /// `cp.async`; the lanes in `reads` read, the others only write zeros.
     Copy { size: u32, shared: Box<Long>, global: Box<Long>, reads: u32 },
     /// `ldmatrix`, `stmatrix`: rows of 16 bytes.
     Rows { way: Way, count: u32, addresses: Box<Long> },
-    /// A bulk copy.
+    /// The pieces of a bulk copy.
     Bulk { load: bool, pieces: Vec<Piece> },
     /// Descriptors of a `wgmma`, and whether it adds.
     Wgmma { a: Option<u64>, b: u64, add: bool },
@@ -70,9 +74,11 @@ pub(crate) enum Access {
 /// What an operation reads and writes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Uses {
+    /// Slot of the predicate that guards it, and whether it is negated.
     pub guard: Option<(Slot, bool)>,
     /// Registers that it reads, but for its guard.
     pub reads: Vec<Cell>,
+    /// Registers that it writes.
     pub writes: Vec<Cell>,
     /// Registers whose values are kept: those that it writes, and at a wait those of the `wgmma`s.
     pub kept: Vec<Cell>,

@@ -41,9 +41,9 @@ pub struct StepTaken {
     pub present: u32,
     /// Lanes that took part, a bit for each.
     pub active: u32,
-    /// What it wrote.
+    /// Registers that it wrote.
     pub changes: Vec<Change>,
-    /// What it touched.
+    /// Memory that it touched.
     pub touches: Vec<Touch>,
 }
 

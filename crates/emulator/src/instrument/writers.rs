@@ -74,9 +74,9 @@ pub struct Writers {
 #[derive(Debug, Default)]
 pub struct Writing {
     block: [u32; 3],
-    /// Addresses, in order, without overlaps.
+    /// Address ranges of the watched bytes, in order, without overlaps: first address, and one past the last.
     wanted: Vec<(u64, u64)>,
-    /// Of each of them the buffer and its address.
+    /// For each range, the name of its buffer and the address at which the buffer begins.
     buffers: Vec<(String, u64)>,
     first: Option<Write>,
     last: Option<Write>,

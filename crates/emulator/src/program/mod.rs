@@ -27,7 +27,7 @@ use warpbook_ptx::{LineInfo, PtxType};
 pub struct Instruction {
     /// Predicate slot and whether it is negated.
     pub guard: Option<(Slot, bool)>,
-    /// What the operation does.
+    /// The operation itself.
     pub op: Op,
 }
 
@@ -66,12 +66,15 @@ pub struct Program {
     pub accumulator_slots: Vec<Box<[Slot]>>,
     /// For each instruction: the registers of some `tcgen05.ld` that it uses. Empty where there is none.
     pub tensor_load_slots: Vec<Box<[Slot]>>,
-    /// Slots of each file, constants and specials included.
+    /// Number of slots of the 32-bit file, constants and special registers included.
     pub words: u32,
+    /// Number of slots of the 64-bit file, constants included.
     pub longs: u32,
+    /// Number of slots of the predicate file, constants included.
     pub predicates: u32,
-    /// Slots that hold the same value in every lane from the start.
+    /// 32-bit slots that hold the same value in every lane from the start.
     pub word_constants: Vec<(Slot, u32)>,
+    /// 64-bit slots that hold the same value in every lane from the start.
     pub long_constants: Vec<(Slot, u64)>,
     /// Predicate slots that are all true.
     pub true_predicates: Vec<Slot>,

@@ -8,7 +8,7 @@ pub type Long = [u64; 32];
 /// A slot of the 32-bit, of the 64-bit or of the predicate file; which one, the operation says.
 pub type Slot = u32;
 
-/// What a slot holds when a block starts.
+/// A special register, whose slot has its value when a block starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Special {
     TidX,
@@ -60,16 +60,16 @@ pub enum File {
     Predicate,
 }
 
-/// What an operation does with a slot.
+/// How an operation uses a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Use {
-    /// It reads the slot.
+    /// The operation reads the slot.
     Read,
-    /// It writes the slot.
+    /// The operation writes the slot.
     Write,
 }
 
-/// Where a memory operation goes.
+/// The state space that a memory operation accesses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MemorySpace {
     Global,
@@ -103,14 +103,14 @@ pub enum Base {
 /// A register to load to or store from.
 #[derive(Clone, Copy, Debug)]
 pub enum Data {
-    /// Dropped on a load; zero on a store.
+    /// No register: dropped on a load, zero on a store.
     Sink,
     Word(Slot),
     Long(Slot),
 }
 
 impl Data {
-    /// A register of 32 bits.
+    /// The slot, if the register has 32 bits.
     pub fn word(&self) -> Option<Slot> {
         if let Self::Word(slot) = self { Some(*slot) } else { None }
     }

@@ -7,7 +7,7 @@ use super::memory::Allocation;
 use crate::fault::Fault;
 use crate::program::{AtomicType, MemorySpace};
 
-/// Where an access ends up.
+/// The bytes that an access reaches.
 pub(crate) enum Place<'a> {
     /// An allocation and a byte offset in it.
     Global(&'a Allocation, u64),
@@ -22,9 +22,11 @@ pub(crate) enum Place<'a> {
 /// One access, for its reports.
 #[derive(Clone, Copy)]
 pub(crate) struct Access {
+    /// The state space that it names.
     pub space: MemorySpace,
+    /// What it does, for reports: `read`, `write`, `atomic access`.
     pub name: &'static str,
-    /// Bytes of the whole vector.
+    /// Number of bytes of the whole vector.
     pub size: u32,
 }
 

@@ -4,7 +4,7 @@
 /// Instructions of a turn are at most this many, where a seed chooses.
 const LONGEST_TURN: u64 = 256;
 
-/// Whose turn it is.
+/// The order in which warps have their turns.
 pub(crate) struct Schedule {
     /// State of the generator (xorshift64*); 0 for the usual order.
     state: u64,

@@ -5,13 +5,19 @@ use crate::program::{Program, Special};
 /// The geometry of a launch, as one block sees it.
 #[derive(Clone, Debug)]
 pub(crate) struct BlockShape {
+    /// Extents of the grid, in blocks.
     pub grid: [u32; 3],
+    /// Extents of the block, in threads.
     pub block: [u32; 3],
+    /// Place of the block in the grid: `%ctaid`.
     pub index: [u32; 3],
+    /// Number of the block in the grid.
     pub linear_index: u64,
+    /// Bytes of dynamic shared memory.
     pub dynamic_shared: u32,
-    /// Blocks of its cluster, and its own rank among them.
+    /// Extents of its cluster, in blocks.
     pub cluster: [u32; 3],
+    /// Its rank in the cluster.
     pub rank: u32,
 }
 

@@ -10,12 +10,15 @@ const REMEMBERED: usize = 64;
 /// round and come back as they were ([`crate::state::warp::Warp::comes_round`]).
 #[derive(Clone, Copy, Debug)]
 pub struct Spin {
-    /// By a part of the address.
+    /// Addresses of the last atomics that changed nothing, by a part of the address.
     tried: [u64; REMEMBERED],
+    /// Number of atomics at known addresses that changed nothing, since the turn began.
     fruitless: u32,
+    /// True if the block has changed global memory in this turn.
     changed: bool,
+    /// True if nothing will happen in the block before global memory changes.
     certain: bool,
-    /// Changes of global memory, and by atomics of shared memory.
+    /// Number of changes of global memory, and of changes of shared memory by atomics.
     changes: u64,
 }
 
@@ -36,7 +39,7 @@ impl Spin {
         (self.fruitless, self.certain) = (FRUITLESS, true);
     }
 
-    /// How often anything was changed.
+    /// Number of changes of memory so far.
     pub fn changes(&self) -> u64 {
         self.changes
     }

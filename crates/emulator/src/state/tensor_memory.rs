@@ -13,11 +13,11 @@ pub(crate) const UNTOUCHED: u32 = u32::MAX;
 /// The tensor memory of a block.
 pub(crate) struct TensorMemory {
     cells: Vec<u32>,
-    /// First column and number of columns, by the first.
+    /// First column and number of columns of each allocation, by the first column.
     allocations: Vec<(u32, u32)>,
-    /// What was allocated before, and given back.
+    /// Allocations that were given back: first column and number of columns.
     released: Vec<(u32, u32)>,
-    /// True if the block has said that it allocates no more.
+    /// True if the block has given up its permission to allocate.
     pub relinquished: bool,
 }
 

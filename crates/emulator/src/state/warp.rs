@@ -14,55 +14,73 @@ const NOWHERE: u32 = u32::MAX;
 /// Lanes that are at one place, and where they meet the others again.
 #[derive(Clone, Copy, Debug)]
 struct Frame {
+    /// Index of the next operation of the lanes.
     pc: u32,
+    /// Index of the operation at which they meet the others.
     reconverge: u32,
+    /// The lanes, a bit for each.
     mask: u32,
 }
 
 /// What a warp is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
+    /// It can execute the next operation.
     Ready,
     /// Waits at the barrier of this number.
     AtBarrier(u32),
     /// Waits for this phase of the cluster's barrier to end.
     AtClusterBarrier(u64),
+    /// All its lanes have exited.
     Done,
 }
 
 /// The registers and the position of a warp.
 pub(crate) struct Warp {
+    /// The 32-bit register file, by slot.
     pub words: Vec<Word>,
+    /// The 64-bit register file, by slot.
     pub longs: Vec<Long>,
+    /// The predicate file, by slot: a bit for each lane.
     pub predicates: Vec<u32>,
+    /// Places of the lanes, the innermost divergence last.
     frames: Vec<Frame>,
+    /// Whether it can go on, waits, or has ended.
     pub state: State,
     /// Number of the warp in its block.
     pub index: u32,
+    /// `cp.async` operations that have not been carried out.
     pub copies: Vec<PendingCopies>,
     /// Groups that each lane has committed.
     pub committed: Word,
-    /// `wgmma`s that have not been carried out, oldest first, and groups of them so far.
+    /// `wgmma`s that have not been carried out, oldest first.
     pub wgmmas: VecDeque<PendingWgmma>,
+    /// Number of groups of `wgmma`s that were committed.
     pub wgmma_groups: u32,
-    /// Loads and stores of tensor memory that have not been waited for.
+    /// Loads of tensor memory that have not been waited for.
     pub tensor_loads: Vec<PendingTensorLoad>,
+    /// Stores to tensor memory that have not been waited for.
     pub tensor_stores: Vec<PendingTensorStore>,
-    /// Bulk stores that have not been carried out, and the groups of them that each lane has committed.
+    /// Bulk stores that have not been carried out.
     pub stores: Vec<PendingStore>,
+    /// Number of groups of bulk stores that each lane has committed.
     pub store_groups: Word,
     /// The phase of the cluster's barrier in which it arrived last.
     pub cluster_phase: Option<u64>,
-    /// Where it last tested a phase that had not ended, and how much it had executed then.
+    /// Index of the operation by which it last tested a phase or looked at memory in vain, and the number of operations
+    /// that it had executed then.
     polled: Option<(u32, u64)>,
-    /// What it looked at then.
+    /// The object or the place that it tested then.
     polled_what: Option<Polled>,
+    /// True if it has only waited since the test before.
     polls_again: bool,
+    /// The loop that it goes round.
     round: Round,
+    /// Number of operations that it has executed.
     pub executed: u64,
 }
 
-/// What a warp looks at again and again.
+/// The object or place that a warp tests again and again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Polled {
     /// The mbarrier at an offset in shared memory.
@@ -74,16 +92,19 @@ pub(crate) enum Polled {
 /// The loop that a warp goes round.
 #[derive(Clone, Copy, Debug, Default)]
 struct Round {
-    /// Its first instruction and the branch back; how much had been executed there last, and how often it was taken.
+    /// Index of the first operation of the loop.
     first: u32,
+    /// Index of the branch back.
     branch: u32,
+    /// Number of operations that had been executed when the branch was taken last.
     then: u64,
+    /// How often the branch was taken.
     times: u32,
-    /// All registers and places of lanes there, where the loop is watched.
+    /// Hash of all registers and places of lanes there, where the loop is watched.
     state: Option<u64>,
     /// True if anything but registers was changed since.
     acted: bool,
-    /// What was looked at since, and where.
+    /// The operation that looked at memory since, and the place; `None` if none has.
     looked: Option<(u32, MemorySpace, u64)>,
 }
 
@@ -230,7 +251,7 @@ impl Warp {
         true
     }
 
-    /// Of all registers, and of where the lanes are.
+    /// A hash of all registers, and of where the lanes are.
     fn fingerprint(&self) -> u64 {
         let mix = |hash: u64, value: u64| (hash ^ value).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
         let words = self.words.as_flattened().iter().map(|&word| u64::from(word));

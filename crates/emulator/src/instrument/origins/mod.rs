@@ -104,7 +104,7 @@ pub struct Origin {
 pub struct Origins {
     /// The instructions, in the order in which they were first executed.
     pub passages: Vec<Passage>,
-    /// What was loaded.
+    /// Bytes of buffers that were loaded for the value.
     pub origins: Vec<Origin>,
     /// True if it is not all, because the record or the search was too long.
     pub cut: bool,

@@ -7,18 +7,22 @@ use crate::program::{Op, Program};
 
 /// An acquire of a tensor map.
 pub(super) struct Acquired {
+    /// Global address of the tensor map.
     pub address: u64,
+    /// Number of the warp that acquired it.
     pub warp: u32,
+    /// Number of the acquire among the events of the warp.
     pub event: u32,
-    /// What the warp knew then, and what it knew to be released.
+    /// Events that the warp knew of then.
     pub clock: Clock,
+    /// Events that it knew then to be released to the tensormap proxy.
     pub maps: Clock,
     /// The map's writes until then.
     pub seen: Vec<Last>,
 }
 
 impl Acquired {
-    /// What a write lacks that was in memory when this acquire came.
+    /// The fence that is missing after a write that was in memory when this acquire came; `None` if none is.
     pub fn lacks(&self, program: &Program, block: u64, write: &Last) -> Option<MapFence> {
         // Of another block's clocks nothing is known here.
         if !write.is_of(block) {

@@ -30,10 +30,10 @@ impl Clock {
     }
 }
 
-/// An event that nobody knows of: an operation that has not landed.
+/// An event that no warp knows of: an operation that has not landed.
 pub(super) const NEVER: u32 = u32::MAX;
 
-/// What a warp knows, and what a place through which warps hand it on does.
+/// The events that a warp knows of, or that an object hands on to the warps that wait at it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Knowledge {
     /// Events that happened before.
@@ -55,13 +55,15 @@ impl Knowledge {
     }
 }
 
+/// An object with phases, such as an mbarrier.
 pub(super) struct Phases {
-    /// Its agent: asynchronous writes that it counts.
+    /// Number of the agent that stands for the asynchronous writes which the object counts.
     pub agent: usize,
-    /// Phases that have ended.
+    /// Number of phases that have ended.
     pub ended: u32,
-    /// What those who arrived know, and what those who waited for the last phase learn.
+    /// What the warps that have arrived in this phase know.
     pub arrived: Knowledge,
+    /// What the warps learn that wait for the last phase.
     pub released: Knowledge,
 }
 

@@ -41,18 +41,23 @@ struct Cell {
 pub(super) struct Asker<'a> {
     /// Number of the block.
     pub block: u64,
+    /// Number of the warp in its block.
     pub warp: u32,
+    /// Number of the access among the events of the warp.
     pub event: u32,
+    /// Index of the operation.
     pub pc: u32,
-    /// What the warp knows of its block.
+    /// Events of its block that the warp knows of.
     pub knows: &'a Clock,
 }
 
 /// An access that is not in order with an earlier one.
 pub(super) struct Conflict {
-    /// The earlier one's instruction and warp.
+    /// Index of the operation of the earlier access.
     pub pc: u32,
+    /// Number of the warp of the earlier access.
     pub warp: u32,
+    /// True if both warps are of one block.
     pub same_block: bool,
 }
 
