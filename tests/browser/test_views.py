@@ -154,7 +154,7 @@ class Views:
         # Three of the dot's tiles, three fragments, two kinds of `ldmatrix`.
         self.assertEqual(output("mma").locator("svg").count(), 8)
         self.assertIn("through shared memory", output("conversion").inner_text())
-        self.assertIn("the way of", output("conversion").inner_text())
+        self.assertIn("the path of", output("conversion").inner_text())
         self.assertIn("by the addresses in the descriptors", output("wgmma").inner_text())
         self.assertIn("red: outside the tensor", output("tma").inner_text())
 
