@@ -17,7 +17,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use half::f16;
 use warpbook_emulator::observe::Observe;
 use warpbook_emulator::{
-    Arithmetic, GlobalMemory, Interleave, LaunchConfig, Module, Swizzle, TensorMap, TensorMapType, launch,
+    Arithmetic, GlobalMemory, Interleave, LaunchConfig, Module, TensorMap, TensorMapSwizzle, TensorMapType, launch,
 };
 
 /// A kernel, its launch, and its memory.
@@ -155,7 +155,7 @@ fn map(address: u64, size: u32, tile: [u32; 2]) -> [u8; 128] {
         tile: tile.to_vec(),
         element_strides: vec![1; 2],
         interleave: Interleave::None,
-        swizzle: Swizzle::B128,
+        swizzle: TensorMapSwizzle::B128,
         l2_promotion: 2,
         fill_nan: false,
     };

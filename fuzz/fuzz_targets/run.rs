@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use libfuzzer_sys::{fuzz_mutator, fuzz_target, fuzzer_mutate};
 use warpbook_emulator::observe::Observe;
 use warpbook_emulator::{
-    Arithmetic, GlobalMemory, Interleave, LaunchConfig, Module, Swizzle, TensorMap, TensorMapType, launch,
+    Arithmetic, GlobalMemory, Interleave, LaunchConfig, Module, TensorMap, TensorMapSwizzle, TensorMapType, launch,
 };
 use warpbook_fuzz::mutate::mutate;
 
@@ -90,7 +90,7 @@ fn map(address: u64) -> TensorMap {
         tile: vec![64, 16],
         element_strides: vec![1, 1],
         interleave: Interleave::None,
-        swizzle: Swizzle::B128,
+        swizzle: TensorMapSwizzle::B128,
         l2_promotion: 0,
         fill_nan: false,
     }

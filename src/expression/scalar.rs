@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use super::ast::{BinaryOp, Expr, ExprKind, Subscript, UnaryOp};
 use warpbook_diagnostic::{Diagnostic, Result, nearest};
+use warpbook_gpu::ElementType;
 
 /// A value that is no tensor.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,8 +20,8 @@ pub enum Scalar {
     None,
     /// A string, without its quotes.
     Str(String),
-    /// A data type by its canonical name (`f16`).
-    Dtype(String),
+    /// A data type, such as `f16`.
+    Dtype(ElementType),
     /// A tuple or a list.
     Tuple(Vec<Scalar>),
 }
@@ -78,7 +79,7 @@ impl fmt::Display for Scalar {
             Self::Bool(value) => f.write_str(if *value { "True" } else { "False" }),
             Self::None => f.write_str("None"),
             Self::Str(text) => write!(f, "{text:?}"),
-            Self::Dtype(name) => f.write_str(name),
+            Self::Dtype(element) => write!(f, "{element}"),
             Self::Tuple(items) => {
                 f.write_str("(")?;
                 for (index, item) in items.iter().enumerate() {
@@ -384,7 +385,7 @@ mod tests {
         fn name(&self, name: &str) -> Option<Scalar> {
             match name {
                 "M" => Some(Scalar::Int(100)),
-                "float16" | "f16" => Some(Scalar::Dtype("f16".into())),
+                "float16" | "f16" => Some(Scalar::Dtype(ElementType::F16)),
                 _ => None,
             }
         }

@@ -95,7 +95,7 @@ fn find<'a>(binding: &Binding, param: &BoundParam, arguments: &'a Arguments) -> 
 /// A descriptor as Triton passes it where the target has no tensor maps: a pointer with extents and strides, and then
 /// extents and strides again.
 fn parts_of_descriptor(name: &str, view: &View, span: &Range<usize>) -> Vec<GivenArgument> {
-    let element = Some(view.dtype.triton().to_owned());
+    let element = Some(view.dtype.element());
     let kind = GivenKind::Pointer { element, address: view.address };
     let mut parts = vec![GivenArgument { span: span.clone(), label: name.to_owned(), kind }];
     for _ in 0..2 {

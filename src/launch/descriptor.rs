@@ -7,7 +7,7 @@ use crate::expression::{Expr, ExprKind, Scalar, evaluate};
 use crate::workspace::{Workspace, resolve_view};
 use warpbook_compiler::TensorDesc;
 use warpbook_compiler::meta::{GivenArgument, GivenKind};
-use warpbook_device::{Device, Interleave, Swizzle, TensorMap, TensorMapType, View};
+use warpbook_device::{Device, Interleave, TensorMap, TensorMapSwizzle, TensorMapType, View};
 use warpbook_diagnostic::{Diagnostic, Result};
 
 /// L2 promotion that Triton's launcher gives to the driver: 128 bytes.
@@ -48,10 +48,10 @@ pub fn evaluate_tma(expression: &Expr, workspace: &Workspace, constants: &[(Stri
             return Err(fail(&value.span, &format!("`tma` has no `{name}`: it has `swizzle`")));
         }
         swizzle = Some(match evaluate(value, &scope)?.as_int() {
-            Some(0) => Swizzle::None,
-            Some(32) => Swizzle::B32,
-            Some(64) => Swizzle::B64,
-            Some(128) => Swizzle::B128,
+            Some(0) => TensorMapSwizzle::None,
+            Some(32) => TensorMapSwizzle::B32,
+            Some(64) => TensorMapSwizzle::B64,
+            Some(128) => TensorMapSwizzle::B128,
             _ => return Err(fail(&value.span, "`swizzle` is 0, 32, 64 or 128 bytes")),
         });
     }
@@ -74,7 +74,7 @@ fn element_type(number: u32) -> Option<TensorMapType> {
 pub fn tensor_map(
     view: &View,
     block: &[u32],
-    swizzle: Option<Swizzle>,
+    swizzle: Option<TensorMapSwizzle>,
     compiled: Option<&TensorDesc>,
     span: &Range<usize>,
 ) -> Result<TensorMap> {
@@ -92,9 +92,9 @@ pub fn tensor_map(
             let error = fail(format!("the code was compiled for boxes of {:?} elements", compiled.block_size));
             return Err(error.note(format!("this descriptor has blocks of {block:?}")));
         }
-        let known = Swizzle::from_number(compiled.swizzle);
+        let known = TensorMapSwizzle::from_number(compiled.swizzle);
         if let Some(asked) = swizzle.filter(|asked| Some(*asked) != known) {
-            let own = known.and_then(Swizzle::bytes).unwrap_or(0);
+            let own = known.and_then(TensorMapSwizzle::bytes).unwrap_or(0);
             let asked = asked.bytes().unwrap_or(0);
             return Err(fail(format!("the code was compiled for a swizzle of {own} bytes, not {asked}")));
         }

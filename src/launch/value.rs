@@ -1,12 +1,13 @@
 //! Values of a launch's arguments: what the compiler and the compiled kernel take them for.
 
 use std::ops::Range;
+use warpbook_gpu::ElementType;
 
 use crate::expression::{Scalar, Scope};
 use crate::workspace::Workspace;
 use warpbook_compiler::Argument;
 use warpbook_compiler::meta::{GivenArgument, GivenKind};
-use warpbook_device::{Device, Dtype, Swizzle, View};
+use warpbook_device::{Device, Dtype, TensorMapSwizzle, View};
 use warpbook_diagnostic::{Diagnostic, Result};
 
 /// An argument as it stands in the header, evaluated.
@@ -36,7 +37,7 @@ pub enum Value {
         /// Extents of the block that one access moves.
         block: Vec<u32>,
         /// The swizzle in shared memory, for code that the compiler's metadata does not say it of.
-        swizzle: Option<Swizzle>,
+        swizzle: Option<TensorMapSwizzle>,
     },
     /// `addr(a, b)`: an array of device addresses, which is put into memory for the launch.
     Addresses(Vec<u64>),
@@ -104,7 +105,7 @@ impl Given {
     pub fn to_compiler(&self) -> Argument {
         match &self.value {
             Value::View(view) => Argument::Buffer {
-                dtype: view.dtype.triton().to_owned(),
+                dtype: view.dtype.element(),
                 address: view.address,
                 shape: view.shape.iter().map(|&extent| extent as u64).collect(),
                 strides: view.strides.clone(),
@@ -113,7 +114,7 @@ impl Given {
             Value::Function(name) => Argument::Function(name.clone()),
             Value::Tuple(items) => Argument::Tuple(items.iter().map(Given::to_compiler).collect()),
             Value::Descriptor { view, block, .. } => Argument::Descriptor {
-                dtype: view.dtype.triton().to_owned(),
+                dtype: view.dtype.element(),
                 address: view.address,
                 shape: view.shape.iter().map(|&extent| extent as u64).collect(),
                 strides: view.strides.clone(),
@@ -121,7 +122,7 @@ impl Given {
             },
             // What PyTorch programs pass: a tensor of 64-bit integers. Device memory is aligned to 256 bytes.
             Value::Addresses(addresses) => Argument::Buffer {
-                dtype: "i64".to_owned(),
+                dtype: ElementType::I64,
                 address: 256,
                 shape: vec![addresses.len() as u64],
                 strides: vec![1],
@@ -133,9 +134,7 @@ impl Given {
     /// hold.
     pub fn to_parameter(&self, label: String) -> Result<GivenArgument> {
         let kind = match &self.value {
-            Value::View(view) => {
-                GivenKind::Pointer { element: Some(view.dtype.triton().to_owned()), address: view.address }
-            }
+            Value::View(view) => GivenKind::Pointer { element: Some(view.dtype.element()), address: view.address },
             Value::Scalar(Scalar::Int(value)) => GivenKind::Int(*value),
             Value::Scalar(Scalar::Float(value)) => GivenKind::Float(*value),
             Value::Scalar(Scalar::Bool(value)) => GivenKind::Bool(*value),
@@ -161,9 +160,7 @@ fn scalar_to_compiler(scalar: &Scalar) -> Argument {
         Scalar::Bool(value) => Argument::Bool(*value),
         Scalar::None => Argument::None,
         Scalar::Str(text) => Argument::Str(text.clone()),
-        Scalar::Dtype(name) => {
-            Argument::Dtype(Dtype::parse(name).map_or_else(|| name.clone(), |d| d.triton().to_owned()))
-        }
+        Scalar::Dtype(element) => Argument::Dtype(*element),
         Scalar::Tuple(items) => Argument::Tuple(items.iter().map(scalar_to_compiler).collect()),
     }
 }

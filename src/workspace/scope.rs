@@ -21,13 +21,13 @@ const DTYPE_MODULES: [&str; 3] = ["tl", "torch", "np"];
 impl Scope for WorkspaceScope<'_> {
     fn name(&self, name: &str) -> Option<Scalar> {
         let scalar = self.0.scalars.get(name).cloned();
-        scalar.or_else(|| Dtype::parse(name).map(|dtype| Scalar::Dtype(dtype.name().to_owned())))
+        scalar.or_else(|| Dtype::parse(name).map(|dtype| Scalar::Dtype(dtype.element())))
     }
 
     fn member(&self, base: &str, member: &str, args: Option<&[Scalar]>) -> Option<Scalar> {
         let Some(buffer) = self.0.buffers.get(base) else {
             let dtype = Dtype::parse(member).filter(|_| DTYPE_MODULES.contains(&base) && args.is_none())?;
-            return Some(Scalar::Dtype(dtype.name().to_owned()));
+            return Some(Scalar::Dtype(dtype.element()));
         };
         let rank = buffer.shape.len() as i64;
         let all = |values: Vec<i64>| Scalar::Tuple(values.into_iter().map(Scalar::Int).collect());
@@ -45,7 +45,7 @@ impl Scope for WorkspaceScope<'_> {
             ("ndim", None) | ("dim", Some([])) => Scalar::Int(rank),
             ("nbytes", None) => Scalar::Int(buffer.bytes as i64),
             ("itemsize", None) | ("element_size", Some([])) => Scalar::Int(buffer.dtype.size() as i64),
-            ("dtype", None) => Scalar::Dtype(buffer.dtype.name().to_owned()),
+            ("dtype", None) => Scalar::Dtype(buffer.dtype.element()),
             ("data_ptr", Some([])) => Scalar::Int(buffer.address as i64),
             _ => return None,
         })

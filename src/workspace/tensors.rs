@@ -1,6 +1,7 @@
 //! Buffers as tensors, and tensors as the contents of buffers.
 
 use std::ops::Range;
+use warpbook_gpu::ElementType;
 
 use super::{WorkspaceScope, resolve_view};
 use crate::expression::tensor::{Elements, Tensor, TensorScope};
@@ -19,10 +20,10 @@ impl TensorScope for WorkspaceScope<'_> {
         tensor_of(&Contents { dtype: view.dtype, shape: view.shape, bytes }, &expression.span).map(Some)
     }
 
-    fn cast(&self, dtype: &str, elements: &Elements) -> Option<Result<(String, Elements), String>> {
-        let dtype = Dtype::parse(dtype)?;
-        let bytes = encoded(dtype, elements);
-        Some(elements_of(dtype, &bytes).map(|data| (dtype.name().to_owned(), data)))
+    fn cast(&self, element: ElementType, elements: &Elements) -> Result<Elements, String> {
+        let dtype =
+            Dtype::from_element(element).ok_or_else(|| format!("no buffer has elements of type `{element}`"))?;
+        elements_of(dtype, &encoded(dtype, elements))
     }
 }
 
@@ -62,7 +63,7 @@ pub fn contents(tensor: &Tensor, dtype: Dtype) -> Contents {
 pub fn tensor_of(contents: &Contents, span: &Range<usize>) -> Result<Tensor> {
     let data = elements_of(contents.dtype, &contents.bytes)
         .map_err(|message| Diagnostic::error("expression", message).at(span.clone(), ""))?;
-    Ok(Tensor { shape: contents.shape.clone(), data, dtype: Some(contents.dtype.name().to_owned()) })
+    Ok(Tensor { shape: contents.shape.clone(), data, dtype: Some(contents.dtype.element()) })
 }
 
 fn encoded(dtype: Dtype, elements: &Elements) -> Vec<u8> {

@@ -124,7 +124,7 @@ fn transpose(mut view: View, args: &[Expr], span: &Range<usize>, workspace: &Wor
 
 fn retype(mut view: View, value: &Scalar, span: &Range<usize>) -> Result<View> {
     let dtype = match value {
-        Scalar::Dtype(name) => Dtype::parse(name),
+        Scalar::Dtype(element) => Dtype::from_element(*element),
         _ => None,
     };
     let Some(dtype) = dtype else { return Err(fail(span, "this is not a data type")) };

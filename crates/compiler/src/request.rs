@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+use warpbook_gpu::ElementType;
 
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -99,8 +100,8 @@ pub struct Definition {
 pub enum Argument {
     /// A device buffer or a view of one.
     Buffer {
-        /// Triton's name of the element type: `fp16`, `i32`.
-        dtype: String,
+        /// The element type.
+        dtype: ElementType,
         /// Device address; Triton looks at its divisibility.
         #[serde(serialize_with = "alignment")]
         address: u64,
@@ -111,8 +112,8 @@ pub enum Argument {
     },
     /// A host descriptor of a tensor in memory, for TMA.
     Descriptor {
-        /// Triton's name of the element type.
-        dtype: String,
+        /// The element type.
+        dtype: ElementType,
         /// Address of the first element in device memory; only its alignment is part of the request.
         #[serde(serialize_with = "alignment")]
         address: u64,
@@ -133,8 +134,8 @@ pub enum Argument {
     None,
     /// A string without its quotes.
     Str(String),
-    /// A dtype by Triton's name: `fp32`.
-    Dtype(String),
+    /// A data type, such as `tl.float32`.
+    Dtype(ElementType),
     /// A tuple; its elements are arguments of any kind.
     Tuple(Vec<Argument>),
     /// A function of the cell, of an earlier one or of the module, by its name.

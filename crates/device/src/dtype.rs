@@ -3,7 +3,8 @@
 use std::fmt;
 
 use warpbook_emulator::TensorMapType;
-use warpbook_emulator::arithmetic::formats::{BF16, E4M3, E5M2, F16, F32, Format};
+use warpbook_emulator::arithmetic::formats::{E4M3, E5M2, Format};
+use warpbook_gpu::ElementType;
 
 /// The type of a buffer's elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -68,104 +69,60 @@ impl Dtype {
         Self::F8E5m2,
     ];
 
+    /// The element type: where its width, format and names stand.
+    pub const fn element(self) -> ElementType {
+        match self {
+            Self::I1 => ElementType::I1,
+            Self::I8 => ElementType::I8,
+            Self::I16 => ElementType::I16,
+            Self::I32 => ElementType::I32,
+            Self::I64 => ElementType::I64,
+            Self::U8 => ElementType::U8,
+            Self::U16 => ElementType::U16,
+            Self::U32 => ElementType::U32,
+            Self::U64 => ElementType::U64,
+            Self::F16 => ElementType::F16,
+            Self::Bf16 => ElementType::Bf16,
+            Self::F32 => ElementType::F32,
+            Self::F64 => ElementType::F64,
+            Self::F8E4m3 => ElementType::E4m3,
+            Self::F8E5m2 => ElementType::E5m2,
+        }
+    }
+
+    /// The data type of buffers that an element type is; `None` for an element type that buffers do not have.
+    pub fn from_element(element: ElementType) -> Option<Self> {
+        Self::ALL.into_iter().find(|dtype| dtype.element() == element)
+    }
+
     /// The type of any of its usual names: `f16`, `fp16`, `float16`, `half`.
     pub fn parse(name: &str) -> Option<Self> {
-        Some(match name {
-            "i1" | "bool" | "int1" | "bool_" => Self::I1,
-            "i8" | "int8" => Self::I8,
-            "i16" | "int16" | "short" => Self::I16,
-            "i32" | "int32" | "int" => Self::I32,
-            "i64" | "int64" | "long" => Self::I64,
-            "u8" | "uint8" => Self::U8,
-            "u16" | "uint16" => Self::U16,
-            "u32" | "uint32" => Self::U32,
-            "u64" | "uint64" => Self::U64,
-            "f16" | "fp16" | "float16" | "half" => Self::F16,
-            "bf16" | "bfloat16" => Self::Bf16,
-            "f32" | "fp32" | "float32" | "float" => Self::F32,
-            "f64" | "fp64" | "float64" | "double" => Self::F64,
-            "f8e4m3" | "fp8e4nv" | "float8e4nv" | "float8_e4m3fn" | "f8e4m3fn" | "e4m3" => Self::F8E4m3,
-            "f8e5m2" | "fp8e5" | "float8e5" | "float8_e5m2" | "e5m2" => Self::F8E5m2,
-            _ => return None,
-        })
+        ElementType::parse(name).and_then(Self::from_element)
     }
 
     /// The name that Warpbook shows: `f16`.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::I1 => "i1",
-            Self::I8 => "i8",
-            Self::I16 => "i16",
-            Self::I32 => "i32",
-            Self::I64 => "i64",
-            Self::U8 => "u8",
-            Self::U16 => "u16",
-            Self::U32 => "u32",
-            Self::U64 => "u64",
-            Self::F16 => "f16",
-            Self::Bf16 => "bf16",
-            Self::F32 => "f32",
-            Self::F64 => "f64",
-            Self::F8E4m3 => "f8e4m3",
-            Self::F8E5m2 => "f8e5m2",
-        }
-    }
-
-    /// The name in Triton's signatures: `fp16`.
-    pub fn triton(self) -> &'static str {
-        match self {
-            Self::F16 => "fp16",
-            Self::F32 => "fp32",
-            Self::F64 => "fp64",
-            Self::F8E4m3 => "fp8e4nv",
-            Self::F8E5m2 => "fp8e5",
-            other => other.name(),
-        }
+        self.element().name()
     }
 
     /// Bytes of one element.
-    pub fn size(self) -> usize {
-        match self {
-            Self::I1 | Self::I8 | Self::U8 | Self::F8E4m3 | Self::F8E5m2 => 1,
-            Self::I16 | Self::U16 | Self::F16 | Self::Bf16 => 2,
-            Self::I32 | Self::U32 | Self::F32 => 4,
-            Self::I64 | Self::U64 | Self::F64 => 8,
-        }
+    pub const fn size(self) -> usize {
+        self.element().bytes() as usize
     }
 
     /// True if it is a floating-point type.
-    pub fn is_float(self) -> bool {
-        self == Self::F64 || self.format().is_some()
+    pub const fn is_float(self) -> bool {
+        self.element().is_float()
     }
 
     /// The layout of its bits; `None` for integers and for `f64`, which is the host's own.
     fn format(self) -> Option<Format> {
-        match self {
-            Self::F16 => Some(F16),
-            Self::Bf16 => Some(BF16),
-            Self::F32 => Some(F32),
-            Self::F8E4m3 => Some(E4M3),
-            Self::F8E5m2 => Some(E5M2),
-            _ => None,
-        }
+        (self.is_float() && self != Self::F64).then(|| Format::from_element(self.element()))
     }
 
     /// The least and the largest value of an integer type.
     pub fn range(self) -> Option<(i128, i128)> {
-        let signed = |bits: u32| (-(1i128 << (bits - 1)), (1i128 << (bits - 1)) - 1);
-        let unsigned = |bits: u32| (0, (1i128 << bits) - 1);
-        Some(match self {
-            Self::I1 => (0, 1),
-            Self::I8 => signed(8),
-            Self::I16 => signed(16),
-            Self::I32 => signed(32),
-            Self::I64 => signed(64),
-            Self::U8 => unsigned(8),
-            Self::U16 => unsigned(16),
-            Self::U32 => unsigned(32),
-            Self::U64 => unsigned(64),
-            _ => return None,
-        })
+        self.element().integer_range()
     }
 
     /// Appends an element. Floating-point types round to nearest, ties to even; what is too large becomes infinity, or
@@ -249,7 +206,7 @@ mod tests {
     fn names_lead_back_to_their_type() {
         for dtype in Dtype::ALL {
             assert_eq!(Dtype::parse(dtype.name()), Some(dtype));
-            assert_eq!(Dtype::parse(dtype.triton()), Some(dtype));
+            assert_eq!(Dtype::parse(dtype.element().triton()), Some(dtype));
         }
         assert_eq!(Dtype::parse("f17"), None);
     }

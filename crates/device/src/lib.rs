@@ -17,7 +17,7 @@ pub use launch::{
     Code, FunctionId, FunctionInfo, GraphTiming, Launch, LaunchReport, Occupancy, SubmitCost, Timing, TimingPlan,
 };
 pub use place::Place;
-pub use warpbook_emulator::{Broken, Interleave, Swizzle, TENSOR_MAP_BYTES, TensorMap, TensorMapType};
+pub use warpbook_emulator::{Broken, Interleave, TENSOR_MAP_BYTES, TensorMap, TensorMapSwizzle, TensorMapType};
 
 use std::sync::Arc;
 

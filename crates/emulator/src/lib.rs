@@ -18,7 +18,7 @@ mod run;
 mod state;
 
 pub use decode::implements;
-pub use descriptor::tensor_map::{Broken, Interleave, Swizzle, TENSOR_MAP_BYTES, TensorMap, TensorMapType};
+pub use descriptor::tensor_map::{Broken, Interleave, TENSOR_MAP_BYTES, TensorMap, TensorMapSwizzle, TensorMapType};
 pub use fault::{Cancelled, Cause, Failure, Fault, Limit, Stuck, Thread, Unsupported};
 pub use instrument::observe;
 pub use launch::{CheckReport, LaunchConfig, Stats, launch};

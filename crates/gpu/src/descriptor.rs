@@ -2,7 +2,7 @@
 //! (PTX ISA 9.7.15.5.1 "Matrix Descriptor Format", 9.7.16.4.1 "Shared Memory Descriptor", 9.7.16.4.2 "Instruction
 //! Descriptor".)
 
-use super::Swizzle;
+use super::{ElementType, Swizzle};
 
 /// Which instruction a matrix descriptor is for: the fields differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -156,18 +156,11 @@ impl InstructionDescriptor {
         self.field(31, 1) == 1
     }
 
-    /// The fields of a descriptor without block scaling as rows of a table: bits, name, value. `kind` is the instruction's:
-    /// `f16`, `tf32`, `f8f6f4`, `i8`.
-    pub fn fields(self, kind: &str) -> Vec<[String; 3]> {
+    /// The fields of a descriptor without block scaling as rows of a table: bits, name, value. `operand_type` gives the type
+    /// of A or B for its code, which depends on the instruction's kind.
+    pub fn fields(self, operand_type: impl Fn(u32) -> Option<ElementType>) -> Vec<[String; 3]> {
         let operand = |number: u32| {
-            let names: &[&str] = match kind {
-                "f16" => &["f16", "bf16"],
-                "tf32" => &["", "", "tf32"],
-                "i8" => &["u8", "s8"],
-                _ => &["e4m3", "e5m2", "", "e2m3", "e3m2", "e2m1"],
-            };
-            let name = names.get(number as usize).filter(|name| !name.is_empty());
-            name.map_or_else(|| format!("{number}, no meaning"), |name| (*name).to_owned())
+            operand_type(number).map_or_else(|| format!("{number}, no meaning"), |element| element.ptx().to_owned())
         };
         let yes = |condition: bool| if condition { "yes" } else { "no" }.to_owned();
         let major = |is_mn_major: bool| if is_mn_major { "M or N" } else { "K" }.to_owned();
@@ -218,7 +211,7 @@ mod tests {
         assert_eq!(found, (Some(Swizzle::Bytes128), 1, 32, 1024));
         let instruction = InstructionDescriptor(135331856);
         assert_eq!((instruction.m(), instruction.n()), (128, 64));
-        let fields = instruction.fields("f16");
+        let fields = instruction.fields(|code| (code == 0).then_some(ElementType::F16));
         let named = |name: &str| fields.iter().find(|field| field[1] == name).map(|field| field[2].clone());
         assert_eq!((named("type of D").as_deref(), named("type of B").as_deref()), (Some("f32"), Some("f16")));
         assert_eq!(named("B is contiguous along").as_deref(), Some("M or N"));

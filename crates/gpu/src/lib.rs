@@ -2,10 +2,12 @@
 
 mod bytes;
 mod descriptor;
+mod element;
 mod limits;
 mod swizzle;
 
 pub use bytes::u64_from_le;
 pub use descriptor::{DescriptorFormat, InstructionDescriptor, MatrixDescriptor};
+pub use element::{ElementType, FloatFormat, Specials};
 pub use limits::{GpuLimits, Limiter, Occupancy};
 pub use swizzle::{Swizzle, swizzled};

@@ -6,6 +6,7 @@
 //! each level, how many would have been needed; then a 1 for each execution that was kept.
 
 use std::fmt::Write;
+use warpbook_gpu::ElementType;
 
 use super::mlir;
 use super::triton_version::GpuDialect;
@@ -77,14 +78,17 @@ impl ValueType {
 
     /// The element type in memory, in MLIR.
     pub fn stored(&self) -> Result<&str, String> {
-        Ok(match self.element.as_str() {
-            "i1" => "i8",
-            "index" => "i64",
-            pointer if pointer.starts_with("!tt.ptr<") => "i64",
-            "f8E4M3FNUZ" | "f8E5M2FNUZ" | "f8E4M3B11FNUZ" => "i8",
-            known @ ("i8" | "i16" | "i32" | "i64" | "f16" | "bf16" | "f32" | "f64" | "f8E4M3FN" | "f8E5M2") => known,
-            other => return Err(format!("memory holds no `{other}`")),
-        })
+        use ElementType as T;
+        let element = self.element.as_str();
+        if element == "index" || element.starts_with("!tt.ptr<") {
+            return Ok("i64");
+        }
+        match T::from_mlir(element) {
+            // Types of which no buffer is made: their bits.
+            Some(T::I1 | T::E4m3Fnuz | T::E5m2Fnuz | T::E4m3B11Fnuz) => Ok("i8"),
+            Some(known) if known.bits() >= 8 && known != T::Tf32 => Ok(element),
+            _ => Err(format!("memory holds no `{element}`")),
+        }
     }
 
     fn elements(&self) -> u64 {

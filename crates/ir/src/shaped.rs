@@ -1,5 +1,7 @@
 //! The tensors and memory descriptors that a line of TTGIR names in its types.
 
+use warpbook_gpu::ElementType;
+
 /// The kind of a type: registers or memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -45,14 +47,7 @@ fn bits(element: &str) -> Option<u32> {
     if element.contains("ptr") {
         return Some(64);
     }
-    // `f8E4M3FN` and its like; a digit after the letter is the size of all others.
-    let digits = element.trim_start_matches(|c: char| !c.is_ascii_digit());
-    let digits: String = digits.chars().take_while(char::is_ascii_digit).collect();
-    match digits.parse().ok()? {
-        1..=8 => Some(8),
-        bits @ (16 | 32 | 64) => Some(bits),
-        _ => None,
-    }
+    ElementType::from_mlir(element).map(|element| element.bits().max(8))
 }
 
 /// Every type with a layout in a text, in order.

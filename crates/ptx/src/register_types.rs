@@ -26,14 +26,14 @@ pub enum Holds {
 impl Holds {
     /// Every name that a reader may choose: `f16x2`.
     pub const NAMES: [(&'static str, Self); 9] = [
-        ("f32", Self::F32),
-        ("f64", Self::F64),
-        ("f16", Self::F16),
-        ("bf16", Self::Bf16),
-        ("f16x2", Self::F16x2),
-        ("bf16x2", Self::Bf16x2),
-        ("s32", Self::Signed),
-        ("u32", Self::Unsigned),
+        (PtxType::F32.name(), Self::F32),
+        (PtxType::F64.name(), Self::F64),
+        (PtxType::F16.name(), Self::F16),
+        (PtxType::Bf16.name(), Self::Bf16),
+        (PtxType::F16x2.name(), Self::F16x2),
+        (PtxType::Bf16x2.name(), Self::Bf16x2),
+        (PtxType::S32.name(), Self::Signed),
+        (PtxType::U32.name(), Self::Unsigned),
         ("hex", Self::Bits),
     ];
 

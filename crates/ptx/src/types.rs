@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use warpbook_gpu::ElementType;
 
 /// State spaces (PTX ISA 5.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -49,44 +50,70 @@ pub enum PtxType {
 }
 
 impl PtxType {
-    const NAMES: [(&'static str, Self); 26] = [
-        ("s8", Self::S8),
-        ("s16", Self::S16),
-        ("s32", Self::S32),
-        ("s64", Self::S64),
-        ("u8", Self::U8),
-        ("u16", Self::U16),
-        ("u32", Self::U32),
-        ("u64", Self::U64),
-        ("b8", Self::B8),
-        ("b16", Self::B16),
-        ("b32", Self::B32),
-        ("b64", Self::B64),
-        ("b128", Self::B128),
-        ("f16", Self::F16),
-        ("f16x2", Self::F16x2),
-        ("f32x2", Self::F32x2),
-        ("bf16", Self::Bf16),
-        ("bf16x2", Self::Bf16x2),
-        ("f32", Self::F32),
-        ("f64", Self::F64),
-        ("tf32", Self::Tf32),
-        ("e4m3", Self::E4m3),
-        ("e5m2", Self::E5m2),
-        ("e4m3x2", Self::E4m3x2),
-        ("e5m2x2", Self::E5m2x2),
-        ("pred", Self::Pred),
+    const ALL: [Self; 26] = [
+        Self::S8,
+        Self::S16,
+        Self::S32,
+        Self::S64,
+        Self::U8,
+        Self::U16,
+        Self::U32,
+        Self::U64,
+        Self::B8,
+        Self::B16,
+        Self::B32,
+        Self::B64,
+        Self::B128,
+        Self::F16,
+        Self::F16x2,
+        Self::F32x2,
+        Self::Bf16,
+        Self::Bf16x2,
+        Self::F32,
+        Self::F64,
+        Self::Tf32,
+        Self::E4m3,
+        Self::E5m2,
+        Self::E4m3x2,
+        Self::E5m2x2,
+        Self::Pred,
     ];
 
+    /// The type of one element: of the two of a packed type, of the one of any other; `None` for bits and predicates.
+    pub const fn element(self) -> Option<ElementType> {
+        Some(match self {
+            Self::S8 => ElementType::I8,
+            Self::S16 => ElementType::I16,
+            Self::S32 => ElementType::I32,
+            Self::S64 => ElementType::I64,
+            Self::U8 => ElementType::U8,
+            Self::U16 => ElementType::U16,
+            Self::U32 => ElementType::U32,
+            Self::U64 => ElementType::U64,
+            Self::F16 | Self::F16x2 => ElementType::F16,
+            Self::Bf16 | Self::Bf16x2 => ElementType::Bf16,
+            Self::F32 | Self::F32x2 => ElementType::F32,
+            Self::F64 => ElementType::F64,
+            Self::Tf32 => ElementType::Tf32,
+            Self::E4m3 | Self::E4m3x2 => ElementType::E4m3,
+            Self::E5m2 | Self::E5m2x2 => ElementType::E5m2,
+            Self::B8 | Self::B16 | Self::B32 | Self::B64 | Self::B128 | Self::Pred => return None,
+        })
+    }
+
     /// Bytes in memory; a predicate counts as one.
-    pub fn size(self) -> u32 {
-        match self {
-            Self::S8 | Self::U8 | Self::B8 | Self::E4m3 | Self::E5m2 | Self::Pred => 1,
-            Self::S16 | Self::U16 | Self::B16 | Self::F16 | Self::Bf16 | Self::E4m3x2 | Self::E5m2x2 => 2,
-            Self::S32 | Self::U32 | Self::B32 | Self::F32 | Self::Tf32 => 4,
-            Self::F16x2 | Self::Bf16x2 => 4,
-            Self::S64 | Self::U64 | Self::B64 | Self::F64 | Self::F32x2 => 8,
-            Self::B128 => 16,
+    pub const fn size(self) -> u32 {
+        let elements = match self {
+            Self::F16x2 | Self::Bf16x2 | Self::F32x2 | Self::E4m3x2 | Self::E5m2x2 => 2,
+            _ => 1,
+        };
+        match (self, self.element()) {
+            (_, Some(element)) => elements * element.bytes(),
+            (Self::B128, None) => 16,
+            (Self::B64, None) => 8,
+            (Self::B32, None) => 4,
+            (Self::B16, None) => 2,
+            (_, None) => 1,
         }
     }
 
@@ -96,28 +123,26 @@ impl PtxType {
     }
 
     /// Any floating-point type, packed ones included.
-    pub fn is_float(self) -> bool {
-        use PtxType as T;
-        matches!(
-            self,
-            T::F16
-                | T::F16x2
-                | T::F32x2
-                | T::Bf16
-                | T::Bf16x2
-                | T::F32
-                | T::F64
-                | T::Tf32
-                | T::E4m3
-                | T::E5m2
-                | T::E4m3x2
-                | T::E5m2x2
-        )
+    pub const fn is_float(self) -> bool {
+        matches!(self.element(), Some(element) if element.is_float())
     }
 
     /// The name without its dot.
-    pub fn name(self) -> &'static str {
-        Self::NAMES.iter().find(|(_, ty)| *ty == self).map_or("?", |(name, _)| name)
+    pub const fn name(self) -> &'static str {
+        match (self, self.element()) {
+            (Self::F16x2, _) => "f16x2",
+            (Self::Bf16x2, _) => "bf16x2",
+            (Self::F32x2, _) => "f32x2",
+            (Self::E4m3x2, _) => "e4m3x2",
+            (Self::E5m2x2, _) => "e5m2x2",
+            (_, Some(element)) => element.ptx(),
+            (Self::B8, None) => "b8",
+            (Self::B16, None) => "b16",
+            (Self::B32, None) => "b32",
+            (Self::B64, None) => "b64",
+            (Self::B128, None) => "b128",
+            (_, None) => "pred",
+        }
     }
 }
 
@@ -131,6 +156,6 @@ impl FromStr for PtxType {
     type Err = ();
 
     fn from_str(name: &str) -> Result<Self, ()> {
-        Self::NAMES.iter().find(|(known, _)| *known == name).map(|(_, ty)| *ty).ok_or(())
+        Self::ALL.into_iter().find(|ty| ty.name() == name).ok_or(())
     }
 }

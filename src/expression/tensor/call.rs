@@ -1,6 +1,7 @@
 //! Functions and methods: `softmax(x, axis=-1)`, `x.sum(0)`, `f16(x)`.
 
 use std::ops::Range;
+use warpbook_gpu::ElementType;
 
 use super::super::ast::{Expr, ExprKind, Keyword};
 use super::super::scalar::{self, Scalar};
@@ -63,7 +64,7 @@ impl Evaluator<'_> {
         let dtype = if base.is_none() { self.scope.name(name) } else { None };
         if let Some(Scalar::Dtype(dtype)) = dtype {
             return match <[Argument; 1]>::try_from(given) {
-                Ok([argument]) if keywords.is_empty() => self.cast(&dtype, argument, span),
+                Ok([argument]) if keywords.is_empty() => self.cast(dtype, argument, span),
                 _ => Err(fail(span, format!("the cast `{name}(x)` takes one value"))),
             };
         }
@@ -88,17 +89,18 @@ impl Evaluator<'_> {
             return Err(fail(span, "`.to(dtype)` takes a data type"));
         };
         match &to.value {
-            Value::Scalar(Scalar::Dtype(dtype) | Scalar::Str(dtype)) => self.cast(dtype, tensor, &to.span),
+            Value::Scalar(Scalar::Dtype(dtype)) => self.cast(*dtype, tensor, &to.span),
+            Value::Scalar(Scalar::Str(name)) => match ElementType::parse(name) {
+                Some(dtype) => self.cast(dtype, tensor, &to.span),
+                None => Err(fail(&to.span, format!("`{name}` is not a data type"))),
+            },
             _ => Err(fail(&to.span, "this is not a data type")),
         }
     }
 
-    fn cast(&self, dtype: &str, argument: Argument, span: &Range<usize>) -> Result<Value> {
+    fn cast(&self, dtype: ElementType, argument: Argument, span: &Range<usize>) -> Result<Value> {
         let tensor = argument.tensor()?;
-        let Some(result) = self.scope.cast(dtype, &tensor.data) else {
-            return Err(fail(span, format!("`{dtype}` is not a data type")));
-        };
-        let (dtype, data) = result.map_err(|message| fail(span, message))?;
+        let data = self.scope.cast(dtype, &tensor.data).map_err(|message| fail(span, message))?;
         match (&argument.value, data.get(0).filter(|_| tensor.shape.is_empty())) {
             (Value::Scalar(_), Some(scalar)) => Ok(Value::Scalar(scalar)),
             _ => Ok(Value::Tensor(Tensor { shape: tensor.shape, data, dtype: Some(dtype) })),

@@ -5,6 +5,7 @@ use super::argument::Bound;
 use super::arithmetic::common_shape;
 use super::value::{Elements, Tensor, Value, broadcast, elements_of};
 use warpbook_diagnostic::Result;
+use warpbook_gpu::ElementType;
 
 /// Applies `exp`, `where`, `clamp` and the like.
 pub(super) fn apply(call: &Bound<'_>) -> Result<Tensor> {
@@ -118,8 +119,8 @@ fn pair(x: &Tensor, y: &Tensor, shape: &[usize]) -> Pair {
 }
 
 /// The type of both, if they have the same.
-fn common_dtype(x: &Tensor, y: &Tensor) -> Option<String> {
-    x.dtype.clone().filter(|_| x.dtype == y.dtype)
+fn common_dtype(x: &Tensor, y: &Tensor) -> Option<ElementType> {
+    x.dtype.filter(|_| x.dtype == y.dtype)
 }
 
 fn extreme(call: &Bound<'_>, x: &Tensor, y: &Tensor, greater: bool) -> Result<Tensor> {

@@ -8,14 +8,15 @@ use super::arithmetic;
 use super::matmul;
 use super::value::{Elements, Tensor, Value};
 use warpbook_diagnostic::{Diagnostic, Result};
+use warpbook_gpu::ElementType;
 use warpbook_process::cancel::Cancel;
 
 /// Gives names their values in an expression of tensors.
 pub trait TensorScope: Scope {
     /// The tensor that a view expression names: `a`, `a[64:]`, `a.T`. `None` where it names no buffer.
     fn tensor(&self, expression: &Expr) -> Result<Option<Tensor>>;
-    /// Elements rounded as a data type rounds them, with the type's canonical name; `None` where no type is named so.
-    fn cast(&self, dtype: &str, elements: &Elements) -> Option<Result<(String, Elements), String>>;
+    /// Elements rounded as a data type rounds them. The error says why there are none.
+    fn cast(&self, element: ElementType, elements: &Elements) -> Result<Elements, String>;
 }
 
 /// Evaluates an expression of tensors and scalars. Errors have their place in the text that was parsed.

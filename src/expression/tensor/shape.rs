@@ -374,7 +374,7 @@ fn take(x: &Tensor, axis: usize, indices: &Tensor) -> Result<Tensor, String> {
         Elements::Int(values) => Elements::Int(picked(values, &places, extent, inner, count)),
         Elements::Bool(values) => Elements::Bool(picked(values, &places, extent, inner, count)),
     };
-    Ok(Tensor { shape, data, dtype: x.dtype.clone() })
+    Ok(Tensor { shape, data, dtype: x.dtype })
 }
 
 /// Tensors of one rank one after another along an axis.
@@ -406,6 +406,6 @@ fn joined(tensors: &[Tensor], axis: usize, total: usize) -> Result<Tensor, Strin
             outer,
         )),
     };
-    let dtype = first.dtype.clone().filter(|_| tensors.iter().all(|tensor| tensor.dtype == first.dtype));
+    let dtype = first.dtype.filter(|_| tensors.iter().all(|tensor| tensor.dtype == first.dtype));
     Ok(Tensor { shape, data, dtype })
 }

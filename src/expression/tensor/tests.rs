@@ -3,6 +3,7 @@
 use super::super::{Expr, ExprKind, Scalar, Scope, parse};
 use super::{Elements, Tensor, TensorScope, Value, evaluate_tensor};
 use warpbook_diagnostic::Result;
+use warpbook_gpu::ElementType;
 use warpbook_process::cancel::Cancel;
 
 /// The tensors that `golden.txt` was computed with.
@@ -26,7 +27,7 @@ fn named(name: &str) -> Option<Tensor> {
 
 impl Scope for Names {
     fn name(&self, name: &str) -> Option<Scalar> {
-        matches!(name, "f16" | "float16").then(|| Scalar::Dtype("f16".into()))
+        matches!(name, "f16" | "float16").then(|| Scalar::Dtype(ElementType::F16))
     }
 
     fn member(&self, base: &str, member: &str, _: Option<&[Scalar]>) -> Option<Scalar> {
@@ -48,9 +49,10 @@ impl TensorScope for Names {
         })
     }
 
-    fn cast(&self, dtype: &str, elements: &Elements) -> Option<Result<(String, Elements), String>> {
+    fn cast(&self, dtype: ElementType, elements: &Elements) -> Result<Elements, String> {
         let rounded = elements.to_floats().into_iter().map(|value| half::f16::from_f64(value).to_f64()).collect();
-        (dtype == "f16").then(|| Ok((dtype.to_owned(), Elements::Float(rounded))))
+        assert_eq!(dtype, ElementType::F16);
+        Ok(Elements::Float(rounded))
     }
 }
 
@@ -168,8 +170,8 @@ fn a_cast_says_the_type_and_arithmetic_forgets_it() {
         Ok(Value::Tensor(tensor)) => tensor.dtype,
         other => panic!("{text}: {other:?}"),
     };
-    assert_eq!(dtype("f16(a).T[1:].reshape(-1)").as_deref(), Some("f16"));
-    assert_eq!(dtype("max(a.to(float16), axis=0)").as_deref(), Some("f16"));
+    assert_eq!(dtype("f16(a).T[1:].reshape(-1)"), Some(ElementType::F16));
+    assert_eq!(dtype("max(a.to(float16), axis=0)"), Some(ElementType::F16));
     assert_eq!(dtype("f16(a) + 1"), None);
 }
 

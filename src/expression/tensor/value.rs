@@ -1,6 +1,7 @@
 //! Tensors: a shape and its elements in row-major order.
 
 use std::borrow::Cow;
+use warpbook_gpu::ElementType;
 
 use super::super::scalar::Scalar;
 
@@ -99,8 +100,8 @@ pub struct Tensor {
     pub shape: Vec<usize>,
     /// The elements, as many as the product of the extents.
     pub data: Elements,
-    /// Canonical name of the data type that all elements are values of, if a buffer or a cast gives one.
-    pub dtype: Option<String>,
+    /// The data type that all elements are values of, if a buffer or a cast gives one.
+    pub dtype: Option<ElementType>,
 }
 
 impl Tensor {
@@ -142,7 +143,7 @@ impl Tensor {
         } else {
             Elements::Float(all.flat_map(Elements::to_floats).collect())
         };
-        let dtype = first.dtype.clone().filter(|_| parts.iter().all(|part| part.dtype == first.dtype));
+        let dtype = first.dtype.filter(|_| parts.iter().all(|part| part.dtype == first.dtype));
         Some(Self { shape, data, dtype })
     }
 
@@ -154,7 +155,7 @@ impl Tensor {
     /// The same elements seen through other extents and strides.
     pub(super) fn strided(&self, shape: Vec<usize>, strides: &[isize], offset: usize) -> Self {
         let data = self.data.gather(&shape, strides, offset);
-        Self { shape, data, dtype: self.dtype.clone() }
+        Self { shape, data, dtype: self.dtype }
     }
 
     /// The tensor repeated to fill a shape that its own broadcasts to.

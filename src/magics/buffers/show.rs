@@ -103,9 +103,9 @@ pub fn elements(contents: Contents) -> Array {
 }
 
 /// The name of a tensor's type, or of its kind where it has none.
-fn kind(tensor: &Tensor) -> &str {
+fn kind(tensor: &Tensor) -> &'static str {
     match (&tensor.dtype, &tensor.data) {
-        (Some(dtype), _) => dtype,
+        (Some(dtype), _) => dtype.name(),
         (None, Elements::Float(_)) => "f64",
         (None, Elements::Int(_)) => "i64",
         (None, Elements::Bool(_)) => "i1",

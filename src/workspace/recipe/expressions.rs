@@ -7,6 +7,7 @@ use crate::workspace::tensors::tensor_of;
 use crate::workspace::{Workspace, WorkspaceScope};
 use warpbook_device::Dtype;
 use warpbook_diagnostic::Result;
+use warpbook_gpu::ElementType;
 use warpbook_process::cancel::Cancel;
 
 /// Gives names their values in an expression of `%buf`: the workspace's, and the initialisers.
@@ -49,15 +50,15 @@ impl TensorScope for Names<'_> {
         initialise(expression, self.workspace)?.map(|contents| tensor_of(&contents, &expression.span)).transpose()
     }
 
-    fn cast(&self, dtype: &str, elements: &Elements) -> Option<Result<(String, Elements), String>> {
-        self.scope.cast(dtype, elements)
+    fn cast(&self, element: ElementType, elements: &Elements) -> Result<Elements, String> {
+        self.scope.cast(element, elements)
     }
 }
 
 /// The type that a buffer of an expression's value has: a cast's or the buffer's that it is a part of; else the one of
 /// all buffers of its kind in the expression; else f32, i32 (i64 where a value does not fit) or i1.
 pub fn natural_dtype(tensor: &Tensor, expression: &Expr, workspace: &Workspace) -> Dtype {
-    if let Some(dtype) = tensor.dtype.as_deref().and_then(Dtype::parse) {
+    if let Some(dtype) = tensor.dtype.and_then(Dtype::from_element) {
         return dtype;
     }
     let common = |of_kind: fn(Dtype) -> bool| {

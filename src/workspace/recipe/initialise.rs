@@ -89,7 +89,8 @@ impl Call<'_> {
             // A misspelt type is no unknown scalar.
             ExprKind::Name(name) if self.workspace.scalars.get(name).is_none() => Dtype::parse(name),
             _ => match self.value(&keyword.value)? {
-                Scalar::Dtype(name) | Scalar::Str(name) => Dtype::parse(&name),
+                Scalar::Dtype(element) => Dtype::from_element(element),
+                Scalar::Str(name) => Dtype::parse(&name),
                 _ => None,
             },
         };

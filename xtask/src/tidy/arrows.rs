@@ -59,6 +59,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "emulator",
             "expression",
             "frontend",
+            "gpu",
             "ir",
             "process",
             "ptx",
@@ -71,7 +72,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("wire", &["diagnostic", "render"]),
     ("frontend", &["render"]),
     ("render", &[]),
-    ("expression", &["diagnostic", "process"]),
+    ("expression", &["diagnostic", "gpu", "process"]),
     ("kernelspec", &["diagnostic"]),
 ];
 

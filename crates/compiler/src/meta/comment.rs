@@ -13,6 +13,8 @@ use std::collections::BTreeMap;
 use std::fmt::{Display, Write};
 use std::ops::Range;
 use std::str::FromStr;
+use warpbook_gpu::ElementType;
+use warpbook_ptx::PtxType;
 
 use serde_json::Value;
 
@@ -338,14 +340,9 @@ fn read_param(text: &str) -> Option<NamedParam> {
 
 /// Bytes of a scalar by Triton's or PTX's name of its type.
 pub(super) fn width(ty: &str) -> Option<u32> {
-    Some(match ty {
-        "i1" | "u1" | "i8" | "u8" | "s8" | "b8" => 1,
-        "fp8e4nv" | "fp8e5" | "fp8e4b8" | "fp8e5b16" | "fp8e4b15" => 1,
-        "i16" | "u16" | "s16" | "b16" | "fp16" | "f16" | "bf16" => 2,
-        "i32" | "u32" | "s32" | "b32" | "fp32" | "f32" => 4,
-        "i64" | "u64" | "s64" | "b64" | "fp64" | "f64" => 8,
-        _ => return None,
-    })
+    // Triton's name of a boolean in a signature.
+    let ty = if ty == "u1" { "i1" } else { ty };
+    ElementType::from_triton(ty).map(ElementType::bytes).or_else(|| ty.parse().ok().map(PtxType::size))
 }
 
 impl Comment {

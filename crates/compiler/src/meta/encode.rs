@@ -1,6 +1,7 @@
 //! The arguments of a launch against the parameters of the compiled kernel: checked, then written as bytes.
 
 use std::ops::Range;
+use warpbook_gpu::ElementType;
 
 use half::{bf16, f16};
 
@@ -23,8 +24,8 @@ pub struct GivenArgument {
 pub enum GivenKind {
     /// A buffer, or a part of one.
     Pointer {
-        /// Triton's name of the element type; `None` fits every pointer.
-        element: Option<String>,
+        /// The element type; `None` fits every pointer.
+        element: Option<ElementType>,
         /// Address of the first element in device memory.
         address: u64,
     },
@@ -70,9 +71,9 @@ fn encode_one(param: &Param, argument: &GivenArgument) -> Result<Vec<u8>> {
     let bytes = match (&param.kind, &argument.kind) {
         (ParamKind::Pointer { element }, GivenKind::Pointer { element: actual, address }) => {
             if let (Some(expected), Some(actual)) = (element, actual)
-                && !same_element(expected, actual)
+                && !same_element(expected, actual.triton())
             {
-                return Err(wrong_element(param, argument, expected, actual));
+                return Err(wrong_element(param, argument, expected, actual.triton()));
             }
             divisible(param, argument, *address, &format!("the address 0x{address:x}"))?;
             address.to_le_bytes().to_vec()
@@ -143,11 +144,16 @@ fn integer(ty: &str) -> Option<(Signs, u32)> {
 
 /// A number in a floating-point type, or in bits of PTX that may well be one: newer LLVM writes `.b32` for a float.
 fn float(ty: &str, value: f64) -> Option<Vec<u8>> {
-    Some(match ty {
-        "fp16" | "f16" => f16::from_f64(value).to_le_bytes().to_vec(),
-        "bf16" => bf16::from_f64(value).to_le_bytes().to_vec(),
-        "fp32" | "f32" | "b32" => (value as f32).to_le_bytes().to_vec(),
-        "fp64" | "f64" | "b64" => value.to_le_bytes().to_vec(),
+    let element = match ty {
+        "b32" => ElementType::F32,
+        "b64" => ElementType::F64,
+        _ => ElementType::parse(ty)?,
+    };
+    Some(match element {
+        ElementType::F16 => f16::from_f64(value).to_le_bytes().to_vec(),
+        ElementType::Bf16 => bf16::from_f64(value).to_le_bytes().to_vec(),
+        ElementType::F32 => (value as f32).to_le_bytes().to_vec(),
+        ElementType::F64 => value.to_le_bytes().to_vec(),
         _ => return None,
     })
 }
@@ -241,7 +247,7 @@ mod tests {
     }
 
     fn buffer(element: &str, address: u64) -> GivenArgument {
-        argument(GivenKind::Pointer { element: Some(element.to_owned()), address })
+        argument(GivenKind::Pointer { element: ElementType::parse(element), address })
     }
 
     fn encode_one(param: Param, kind: GivenKind) -> Result<Vec<u8>> {

@@ -3,6 +3,7 @@
 use super::comment::width;
 use super::{Param, ParamKind};
 use crate::Binding;
+use warpbook_gpu::ElementType;
 use warpbook_ir::mlir;
 
 /// A parameter of the source, before tensor descriptors are taken apart.
@@ -93,18 +94,8 @@ fn from_argument(argument: &mlir::Argument) -> Option<Declared> {
 }
 
 /// Triton's name of a scalar type of MLIR.
-fn scalar(ty: &str) -> Option<&str> {
-    Some(match ty {
-        "f16" => "fp16",
-        "f32" => "fp32",
-        "f64" => "fp64",
-        "f8E4M3FN" => "fp8e4nv",
-        "f8E5M2" => "fp8e5",
-        "f8E4M3FNUZ" => "fp8e4b8",
-        "f8E5M2FNUZ" => "fp8e5b16",
-        "bf16" | "i1" | "i8" | "i16" | "i32" | "i64" => ty,
-        _ => return None,
-    })
+fn scalar(ty: &str) -> Option<&'static str> {
+    ElementType::from_mlir(ty).map(ElementType::triton)
 }
 
 /// The parameters of the compiled code: the declared ones in the shape that the code's own parameters have, scratch

@@ -339,12 +339,13 @@ mod tests {
     use super::*;
     use crate::Target;
     use serde_json::json;
+    use warpbook_gpu::ElementType;
 
     #[test]
     fn a_request_is_one_object() {
         let mut request = CompileRequest::new(Stage::Triton, Stage::Ptx, "text", Target(90));
         request.args = vec![
-            Argument::Buffer { dtype: "fp16".into(), address: 0x1230, shape: vec![4], strides: vec![1] },
+            Argument::Buffer { dtype: ElementType::F16, address: 0x1230, shape: vec![4], strides: vec![1] },
             Argument::Float(f64::INFINITY),
             Argument::None,
             Argument::Tuple(vec![Argument::Int(1)]),

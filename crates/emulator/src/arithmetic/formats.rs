@@ -1,5 +1,7 @@
 //! Binary floating-point formats, unpacked and packed with any rounding of PTX (PTX ISA 5.2, 9.7.9.21).
 
+use warpbook_gpu::{ElementType, FloatFormat, Specials};
+
 /// A binary format with a sign, `exponent_bits` and `mantissa_bits`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Format {
@@ -12,19 +14,19 @@ pub struct Format {
 }
 
 /// IEEE 754 binary16 (`.f16`).
-pub const F16: Format = Format { exponent_bits: 5, mantissa_bits: 10, has_infinity: true };
+pub const F16: Format = Format::from_element(ElementType::F16);
 /// bfloat16 (`.bf16`): the upper half of a binary32.
-pub const BF16: Format = Format { exponent_bits: 8, mantissa_bits: 7, has_infinity: true };
+pub const BF16: Format = Format::from_element(ElementType::Bf16);
 /// tf32 with its 10 fraction bits alone (a register holds them in the upper 19 bits of a 32-bit word).
-pub const TF32: Format = Format { exponent_bits: 8, mantissa_bits: 10, has_infinity: true };
+pub const TF32: Format = Format::from_element(ElementType::Tf32);
 /// IEEE 754 binary32 (`.f32`).
-pub const F32: Format = Format { exponent_bits: 8, mantissa_bits: 23, has_infinity: true };
+pub const F32: Format = Format::from_element(ElementType::F32);
 /// IEEE 754 binary64 (`.f64`).
-pub const F64: Format = Format { exponent_bits: 11, mantissa_bits: 52, has_infinity: true };
+pub const F64: Format = Format::from_element(ElementType::F64);
 /// fp8 e4m3 (`e4m3fn`): no infinity, NaN is 0x7f.
-pub const E4M3: Format = Format { exponent_bits: 4, mantissa_bits: 3, has_infinity: false };
+pub const E4M3: Format = Format::from_element(ElementType::E4m3);
 /// fp8 e5m2: has infinities and NaN, as IEEE formats do.
-pub const E5M2: Format = Format { exponent_bits: 5, mantissa_bits: 2, has_infinity: true };
+pub const E5M2: Format = Format::from_element(ElementType::E5m2);
 
 /// How a value that lies between two representable ones is rounded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +62,23 @@ pub enum Value {
 }
 
 impl Format {
+    /// The format of an element type.
+    ///
+    /// # Panics
+    ///
+    /// For an integer, and for a type without NaN or with another bias than IEEE 754 has; in a constant, the build fails.
+    pub const fn from_element(element: ElementType) -> Self {
+        match element.float_format() {
+            Some(FloatFormat { exponent_bits, mantissa_bits, specials: Specials::InfinityAndNan }) => {
+                Self { exponent_bits, mantissa_bits, has_infinity: true }
+            }
+            Some(FloatFormat { exponent_bits, mantissa_bits, specials: Specials::NanOnly }) => {
+                Self { exponent_bits, mantissa_bits, has_infinity: false }
+            }
+            _ => panic!("not a floating-point type with NaN and the bias of IEEE 754"),
+        }
+    }
+
     const fn bias(self) -> i32 {
         (1 << (self.exponent_bits - 1)) - 1
     }

@@ -1,6 +1,8 @@
 //! The types of a matrix product: element types, forms of `mma.sync`, and how each architecture adds the products.
 
-use super::formats::{F16, Format};
+use warpbook_gpu::ElementType;
+
+use super::formats::Format;
 
 /// The 32 lanes of a 32-bit register.
 pub type Plane = [u32; 32];
@@ -43,26 +45,34 @@ pub enum Element {
 }
 
 impl Element {
-    /// Elements in a 32-bit register.
+    /// The type by itself.
     #[inline(always)]
-    pub fn per_register(self) -> usize {
+    pub const fn element_type(self) -> ElementType {
         match self {
-            Self::Tf32 => 1,
-            Self::F16 | Self::Bf16 => 2,
-            Self::E4m3 | Self::E5m2 | Self::S8 | Self::U8 => 4,
+            Self::F16 => ElementType::F16,
+            Self::Bf16 => ElementType::Bf16,
+            Self::Tf32 => ElementType::Tf32,
+            Self::E4m3 => ElementType::E4m3,
+            Self::E5m2 => ElementType::E5m2,
+            Self::S8 => ElementType::I8,
+            Self::U8 => ElementType::U8,
         }
     }
 
+    /// The operand type that an element type is; `None` for the others.
+    pub fn from_element_type(element: ElementType) -> Option<Self> {
+        let all = [Self::F16, Self::Bf16, Self::Tf32, Self::E4m3, Self::E5m2, Self::S8, Self::U8];
+        all.into_iter().find(|known| known.element_type() == element)
+    }
+
+    /// Elements in a 32-bit register.
+    #[inline(always)]
+    pub const fn per_register(self) -> usize {
+        (32 / self.element_type().bits()) as usize
+    }
+
     pub(super) fn format(self) -> Option<Format> {
-        use super::formats::{BF16, E4M3, E5M2, TF32};
-        match self {
-            Self::F16 => Some(F16),
-            Self::Bf16 => Some(BF16),
-            Self::Tf32 => Some(TF32),
-            Self::E4m3 => Some(E4M3),
-            Self::E5m2 => Some(E5M2),
-            Self::S8 | Self::U8 => None,
-        }
+        self.element_type().is_float().then(|| Format::from_element(self.element_type()))
     }
 }
 

@@ -5,7 +5,9 @@
 //! shift; of fp4 alone, the products of a group are added first, exactly, and their sum is the term. Terms and
 //! accumulator are aligned to the largest exponent, truncated to a number of fractional bits, added and truncated to f32.
 
-use super::formats::{E4M3, E5M2, F32, Format, Rounding, Value};
+use warpbook_gpu::{ElementType, FloatFormat, Specials};
+
+use super::formats::{E4M3, F32, Format, Rounding, Value};
 
 /// The element type of A or B.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,29 +25,43 @@ pub enum Small {
 }
 
 impl Small {
-    /// Bits of an element.
-    pub fn bits(self) -> u32 {
+    /// The type by itself.
+    pub const fn element(self) -> ElementType {
         match self {
-            Self::E4m3 | Self::E5m2 => 8,
-            Self::E2m3 | Self::E3m2 => 6,
-            Self::E2m1 => 4,
+            Self::E4m3 => ElementType::E4m3,
+            Self::E5m2 => ElementType::E5m2,
+            Self::E2m3 => ElementType::E2m3,
+            Self::E3m2 => ElementType::E3m2,
+            Self::E2m1 => ElementType::E2m1,
         }
+    }
+
+    /// The small type that an element type is; `None` for the others.
+    pub fn from_element(element: ElementType) -> Option<Self> {
+        [Self::E4m3, Self::E5m2, Self::E2m3, Self::E3m2, Self::E2m1]
+            .into_iter()
+            .find(|small| small.element() == element)
+    }
+
+    /// Bits of an element.
+    pub const fn bits(self) -> u32 {
+        self.element().bits()
     }
 
     /// Exponent bits and fraction bits of a format without infinities and NaN; `None` where there are such.
     fn finite(self) -> Option<(u32, u32)> {
-        match self {
-            Self::E4m3 | Self::E5m2 => None,
-            Self::E2m3 => Some((2, 3)),
-            Self::E3m2 => Some((3, 2)),
-            Self::E2m1 => Some((2, 1)),
+        match self.element().float_format() {
+            Some(FloatFormat { exponent_bits, mantissa_bits, specials: Specials::None }) => {
+                Some((exponent_bits, mantissa_bits))
+            }
+            _ => None,
         }
     }
 
     /// An element by its code.
     fn part(self, code: u32) -> Part {
         let Some((exponent_bits, fraction_bits)) = self.finite() else {
-            return Part::from_code(if self == Self::E4m3 { E4M3 } else { E5M2 }, code);
+            return Part::from_code(Format::from_element(self.element()), code);
         };
         let field = code >> fraction_bits & ((1 << exponent_bits) - 1);
         let fraction = (code & ((1 << fraction_bits) - 1)) as i32;

@@ -4,8 +4,8 @@
 use crate::arithmetic::product::Element;
 use crate::arithmetic::scaled::Small;
 use crate::fault::Unsupported;
-use crate::program::TensorKind;
 use warpbook_gpu::InstructionDescriptor;
+use warpbook_ptx::isa::MmaKind;
 
 /// The instruction descriptor, taken apart (PTX ISA 9.7.16.4.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,30 +81,15 @@ impl Description {
     }
 }
 
-/// The element that a code means where elements are small.
-pub(crate) fn small(code: u32) -> Result<Small, Unsupported> {
-    Ok(match code {
-        0 => Small::E4m3,
-        1 => Small::E5m2,
-        3 => Small::E2m3,
-        4 => Small::E3m2,
-        5 => Small::E2m1,
-        _ => return Err(Unsupported(format!("element type {code} of a `tcgen05.mma`"))),
-    })
+/// The small float that a code of a kind means.
+pub(crate) fn small(kind: MmaKind, code: u32) -> Result<Small, Unsupported> {
+    let small = kind.operand_type(code).and_then(Small::from_element);
+    small.ok_or_else(|| Unsupported(format!("element type {code} of a `tcgen05.mma`")))
 }
 
 /// The element of a kind with whole elements in whole bytes; `None` for the others.
-pub(crate) fn element(kind: TensorKind, code: u32) -> Option<Element> {
-    Some(match (kind, code) {
-        (TensorKind::F16, 0) => Element::F16,
-        (TensorKind::F16, 1) => Element::Bf16,
-        (TensorKind::Tf32, 2) => Element::Tf32,
-        (TensorKind::F8f6f4, 0) => Element::E4m3,
-        (TensorKind::F8f6f4, 1) => Element::E5m2,
-        (TensorKind::I8, 0) => Element::U8,
-        (TensorKind::I8, 1) => Element::S8,
-        _ => return None,
-    })
+pub(crate) fn element(kind: MmaKind, code: u32) -> Option<Element> {
+    kind.operand_type(code).and_then(Element::from_element_type)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! the emulator is asked. "CUDA Driver API", `cuTensorMapEncodeTiled`; PTX ISA, "Tensor-map".
 
 use serde::{Deserialize, Serialize};
+use warpbook_gpu::{ElementType, Swizzle};
 
 use crate::fault::Fault;
 use crate::program::MapField;
@@ -57,19 +58,31 @@ impl TensorMapType {
         Self::ALL.get(number as usize).copied()
     }
 
+    /// The element type, without what the map does to subnormals.
+    pub const fn element_type(self) -> ElementType {
+        match self {
+            Self::U8 => ElementType::U8,
+            Self::U16 => ElementType::U16,
+            Self::U32 => ElementType::U32,
+            Self::I32 => ElementType::I32,
+            Self::U64 => ElementType::U64,
+            Self::I64 => ElementType::I64,
+            Self::F16 => ElementType::F16,
+            Self::F32 | Self::F32Ftz => ElementType::F32,
+            Self::F64 => ElementType::F64,
+            Self::Bf16 => ElementType::Bf16,
+            Self::Tf32 | Self::Tf32Ftz => ElementType::Tf32,
+        }
+    }
+
     /// Bytes of one element.
     pub fn size(self) -> u64 {
-        match self {
-            Self::U8 => 1,
-            Self::U16 | Self::F16 | Self::Bf16 => 2,
-            Self::U32 | Self::I32 | Self::F32 | Self::F32Ftz | Self::Tf32 | Self::Tf32Ftz => 4,
-            Self::U64 | Self::I64 | Self::F64 => 8,
-        }
+        self.element_type().bytes().into()
     }
 
     /// True if elements out of bounds may be filled with NaN.
     pub fn is_float(self) -> bool {
-        !matches!(self, Self::U8 | Self::U16 | Self::U32 | Self::I32 | Self::U64 | Self::I64)
+        self.element_type().is_float()
     }
 }
 
@@ -77,7 +90,7 @@ impl TensorMapType {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)]
 #[repr(u8)]
-pub enum Swizzle {
+pub enum TensorMapSwizzle {
     #[default]
     None = 0,
     B32 = 1,
@@ -85,20 +98,26 @@ pub enum Swizzle {
     B128 = 3,
 }
 
-impl Swizzle {
+impl TensorMapSwizzle {
     /// The swizzle with the driver's number.
     pub fn from_number(number: u32) -> Option<Self> {
         [Self::None, Self::B32, Self::B64, Self::B128].get(number as usize).copied()
     }
 
+    /// The pattern in shared memory, as matrix descriptors name it.
+    pub fn pattern(self) -> Swizzle {
+        match self {
+            Self::None => Swizzle::None,
+            Self::B32 => Swizzle::Bytes32,
+            Self::B64 => Swizzle::Bytes64,
+            Self::B128 => Swizzle::Bytes128,
+        }
+    }
+
     /// Bytes over which 16-byte pieces are exchanged; `None` without swizzle.
     pub fn bytes(self) -> Option<u32> {
-        match self {
-            Self::None => None,
-            Self::B32 => Some(32),
-            Self::B64 => Some(64),
-            Self::B128 => Some(128),
-        }
+        let bytes = self.pattern().bytes();
+        (bytes > 0).then_some(bytes)
     }
 }
 
@@ -132,7 +151,7 @@ pub struct TensorMap {
     /// Layout of the channels in global memory: interleaved by 16 or 32 bytes, or not.
     pub interleave: Interleave,
     /// Order in shared memory.
-    pub swizzle: Swizzle,
+    pub swizzle: TensorMapSwizzle,
     /// L2 promotion, by the driver's number: 0 none, 1 64 B, 2 128 B, 3 256 B.
     pub l2_promotion: u8,
     /// True if elements out of bounds are filled with NaN rather than zero.
@@ -277,10 +296,10 @@ impl TensorMap {
         let elements: u64 = steps.map(|(&extent, &step)| u64::from(extent / step.max(1))).product();
         words[8] = elements * self.element.size();
         words[9] = match self.swizzle {
-            Swizzle::None => 0x10,
-            Swizzle::B32 => 0x100,
-            Swizzle::B64 => 0x200,
-            Swizzle::B128 => 0x400,
+            TensorMapSwizzle::None => 0x10,
+            TensorMapSwizzle::B32 => 0x100,
+            TensorMapSwizzle::B64 => 0x200,
+            TensorMapSwizzle::B128 => 0x400,
         };
         let mut bytes = [0; TENSOR_MAP_BYTES];
         for (slot, word) in bytes.chunks_exact_mut(8).zip(words) {
@@ -321,7 +340,7 @@ impl TensorMap {
             tile: tile.collect(),
             element_strides: (0..rank).map(|index| field(6, 32 + 3 * index, 3) as u32 + 1).collect(),
             interleave: [Interleave::None, Interleave::B16, Interleave::B32].get(field(1, 11, 2) as usize).copied()?,
-            swizzle: Swizzle::from_number(field(1, 13, 2) as u32)?,
+            swizzle: TensorMapSwizzle::from_number(field(1, 13, 2) as u32)?,
             l2_promotion: field(1, 17, 2) as u8,
             fill_nan: field(1, 15, 1) == 1,
         })
@@ -389,7 +408,7 @@ mod tests {
             tile: vec![64, 128],
             element_strides: vec![1, 1],
             interleave: Interleave::None,
-            swizzle: Swizzle::B128,
+            swizzle: TensorMapSwizzle::B128,
             l2_promotion: 2,
             fill_nan: false,
         }

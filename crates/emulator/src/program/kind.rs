@@ -1,5 +1,7 @@
 //! What an operation does, where one operation has several kinds.
 
+use warpbook_ptx::PtxType;
+
 /// What an atomic operation makes of the value in memory and its operands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AtomicOp {
@@ -72,13 +74,26 @@ pub enum BarrierReduction {
 }
 
 impl AtomicType {
-    /// Bytes of one element.
-    pub fn size(self) -> u32 {
+    /// The type of PTX.
+    pub const fn ptx_type(self) -> PtxType {
         match self {
-            Self::F16 | Self::Bf16 | Self::B16 => 2,
-            Self::U64 | Self::S64 | Self::F64 => 8,
-            _ => 4,
+            Self::U32 => PtxType::U32,
+            Self::S32 => PtxType::S32,
+            Self::U64 => PtxType::U64,
+            Self::S64 => PtxType::S64,
+            Self::F32 => PtxType::F32,
+            Self::F64 => PtxType::F64,
+            Self::F16 => PtxType::F16,
+            Self::Bf16 => PtxType::Bf16,
+            Self::F16x2 => PtxType::F16x2,
+            Self::Bf16x2 => PtxType::Bf16x2,
+            Self::B16 => PtxType::B16,
         }
+    }
+
+    /// Bytes of one element.
+    pub const fn size(self) -> u32 {
+        self.ptx_type().size()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::{AddressOperand, Elements, Slot};
 use crate::arithmetic::scaled::{ScaleType, Small};
+use warpbook_ptx::isa::MmaKind;
 
 /// How the cells of an access lie over lanes and registers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,42 +34,6 @@ pub struct TensorAccess {
     pub registers: Elements,
 }
 
-/// `.kind::…` of a `tcgen05.mma`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TensorKind {
-    /// f16 and bf16.
-    F16,
-    /// tf32, in words of 32 bits.
-    Tf32,
-    /// fp8, fp6, fp4, each in a byte.
-    F8f6f4,
-    /// Integers of 8 bits.
-    I8,
-    /// fp8, fp6, fp4 with a scale for each 32 elements.
-    Mxf8f6f4,
-    /// fp4 with a scale for each 32 elements.
-    Mxf4,
-    /// fp4 with a scale for each 16 or 32 elements.
-    Mxf4nvf4,
-}
-
-impl TensorKind {
-    /// Elements of a row of A: 32 bytes of them, where each has its own bytes.
-    pub fn k(self) -> usize {
-        match self {
-            Self::F16 => 16,
-            Self::Tf32 => 8,
-            Self::F8f6f4 | Self::I8 | Self::Mxf8f6f4 => 32,
-            Self::Mxf4 | Self::Mxf4nvf4 => 64,
-        }
-    }
-
-    /// True if all elements are fp4, two in each byte.
-    pub fn is_fp4_alone(self) -> bool {
-        matches!(self, Self::Mxf4 | Self::Mxf4nvf4)
-    }
-}
-
 /// Where A lies.
 #[derive(Clone, Debug)]
 pub enum TensorSource {
@@ -82,7 +47,7 @@ pub enum TensorSource {
 #[derive(Clone, Debug)]
 pub struct TensorMma {
     /// The kind, which says what types the elements have.
-    pub kind: TensorKind,
+    pub kind: MmaKind,
     /// `.cta_group::2`: for both blocks of a pair.
     pub pair: bool,
     /// Elements that share a scale.

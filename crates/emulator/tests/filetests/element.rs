@@ -63,7 +63,7 @@ impl Element {
 
     /// Values without zeros at the end, runs of four and more folded.
     pub fn show(self, bytes: &[u8]) -> String {
-        let value = |chunk: &[u8]| chunk.iter().rev().fold(0, |value, &byte| value << 8 | u64::from(byte));
+        let value = warpbook_gpu::u64_from_le;
         let mut bits: Vec<u64> = bytes.chunks(self.size).map(value).collect();
         while bits.last() == Some(&0) {
             bits.pop();

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use warpbook_gpu::ElementType;
+
 use crate::types::PtxType;
 
 /// Defines [`Modifier`] from the words that PTX spells.
@@ -467,6 +469,40 @@ impl MmaKind {
 
     fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
+    /// Extent k of a product of dense matrices: 32 bytes of elements of A, a byte or more each, or two to a byte.
+    pub fn k(self) -> usize {
+        match self {
+            Self::F16 => 16,
+            Self::Tf32 => 8,
+            Self::F8f6f4 | Self::I8 | Self::Mxf8f6f4 => 32,
+            Self::Mxf4 | Self::Mxf4nvf4 => 64,
+        }
+    }
+
+    /// True if all elements are fp4, two in each byte.
+    pub fn is_fp4_alone(self) -> bool {
+        matches!(self, Self::Mxf4 | Self::Mxf4nvf4)
+    }
+
+    /// The type of A or B that a code in the instruction descriptor means; `None` for a code without a meaning. PTX ISA
+    /// 9.7.16.4.2.
+    pub fn operand_type(self, code: u32) -> Option<ElementType> {
+        use ElementType as T;
+        match (self, code) {
+            (Self::F16, 0) => Some(T::F16),
+            (Self::F16, 1) => Some(T::Bf16),
+            (Self::Tf32, 2) => Some(T::Tf32),
+            (Self::I8, 0) => Some(T::U8),
+            (Self::I8, 1) => Some(T::I8),
+            (Self::F8f6f4 | Self::Mxf8f6f4, 0) => Some(T::E4m3),
+            (Self::F8f6f4 | Self::Mxf8f6f4, 1) => Some(T::E5m2),
+            (Self::F8f6f4 | Self::Mxf8f6f4, 3) => Some(T::E2m3),
+            (Self::F8f6f4 | Self::Mxf8f6f4, 4) => Some(T::E3m2),
+            (Self::F8f6f4 | Self::Mxf8f6f4, 5) | (Self::Mxf4 | Self::Mxf4nvf4, 1) => Some(T::E2m1),
+            _ => None,
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use super::description::{Flow, Ordering, Work};
 use super::{Class, MatrixShape, MmaKind, Mnemonic, Modifier, Opcode};
 use crate::types::PtxType;
+use warpbook_gpu::ElementType;
 
 impl Opcode {
     /// The class of the instruction, its type and its state space considered.
@@ -135,16 +136,12 @@ impl Opcode {
     /// of D, A, B and C in this order. `None` where the opcode does not say it (`tcgen05.mma` has a descriptor).
     pub fn matrix_element_bits(&self) -> Option<u32> {
         let mut types = self.modifiers().filter_map(|own| match own {
-            Modifier::Type(ty) => match ty {
-                PtxType::F16 | PtxType::Bf16 => Some(16),
-                PtxType::F32 | PtxType::Tf32 | PtxType::S32 => Some(32),
-                PtxType::S8 | PtxType::U8 | PtxType::E4m3 | PtxType::E5m2 => Some(8),
-                PtxType::F64 => Some(64),
-                _ => None,
-            },
+            Modifier::Type(ty) => ty.element().map(ElementType::bits),
             Modifier::S4 | Modifier::U4 => Some(4),
             // Narrow floats have bytes of their own, but for the products that take nothing else.
-            Modifier::E2m1 if self.matrix_shape().and_then(|shape| shape.k).is_some_and(|k| k >= 64) => Some(4),
+            Modifier::E2m1 if self.matrix_shape().and_then(|shape| shape.k).is_some_and(|k| k >= 64) => {
+                Some(ElementType::E2m1.bits())
+            }
             Modifier::E2m1 | Modifier::E2m3 | Modifier::E3m2 => Some(8),
             _ => None,
         });

@@ -119,9 +119,13 @@ fn draw_instruction(dot: &Dot, instruction: &Instruction, number: usize, tile: [
     let placed_at =
         |address: Option<u64>| address.map_or("an address known when it runs".to_owned(), |at| format!("{at:#x}"));
     if let Some(value) = instruction.descriptor {
-        let kind = instruction.opcode.matrix_kind().unwrap_or(MmaKind::F16).name();
+        let kind = instruction.opcode.matrix_kind().unwrap_or(MmaKind::F16);
         let decoded = InstructionDescriptor(value);
-        blocks.push(fields("instruction descriptor", format!("{value:#010x}"), &decoded.fields(kind)));
+        blocks.push(fields(
+            "instruction descriptor",
+            format!("{value:#010x}"),
+            &decoded.fields(|code| kind.operand_type(code)),
+        ));
         text += &format!("\n  instruction descriptor {value:#010x}: M {}, N {}", decoded.m(), decoded.n());
         if let Place::TensorMemory(address) = instruction.d {
             let line = format!("D in tensor memory at {}", placed_at(address));

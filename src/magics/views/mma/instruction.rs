@@ -165,12 +165,8 @@ fn from_ptx(instruction: &warpbook_ptx::Instruction, family: Family, line: u32, 
         }
         Family::Tcgen05 => {
             descriptor = number(3);
-            bits = match opcode.matrix_kind().unwrap_or(MmaKind::F16) {
-                MmaKind::F16 => 16,
-                MmaKind::Tf32 => 32,
-                MmaKind::Mxf4 | MmaKind::Mxf4nvf4 => 4,
-                MmaKind::F8f6f4 | MmaKind::I8 | MmaKind::Mxf8f6f4 => 8,
-            };
+            // A row of A is 32 bytes.
+            bits = 256 / opcode.matrix_kind().unwrap_or(MmaKind::F16).k() as u32;
             (place(0), place(1), place(2))
         }
         _ => (place(0), place(1), place(2)),

@@ -92,7 +92,7 @@ pub fn banks(byte: u32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use warpbook_device::{Interleave, Swizzle, TensorMapType};
+    use warpbook_device::{Interleave, TensorMapSwizzle, TensorMapType};
 
     fn map() -> TensorMap {
         TensorMap {
@@ -103,7 +103,7 @@ mod tests {
             tile: vec![64, 4],
             element_strides: vec![1, 1],
             interleave: Interleave::None,
-            swizzle: Swizzle::B128,
+            swizzle: TensorMapSwizzle::B128,
             l2_promotion: 2,
             fill_nan: false,
         }

@@ -7,7 +7,7 @@ use crate::magics::cells::edit::readable;
 use crate::magics::views::subject::Subject;
 use crate::workspace::{Context, LaunchSpec, Workspace};
 use warpbook_compiler::{ParamKind, Stage, TensorDesc};
-use warpbook_device::{Device, Swizzle, TENSOR_MAP_BYTES, TensorMap};
+use warpbook_device::{Device, TENSOR_MAP_BYTES, TensorMap, TensorMapSwizzle};
 use warpbook_diagnostic::{Diagnostic, Result};
 use warpbook_ir::shaped;
 use warpbook_ptx::isa::Mnemonic;
@@ -51,10 +51,10 @@ impl Descriptor {
     pub fn swizzle(&self) -> u32 {
         let swizzle = match (&self.map, &self.compiled) {
             (Some(map), _) => Some(map.swizzle),
-            (None, Some(compiled)) => Swizzle::from_number(compiled.swizzle),
+            (None, Some(compiled)) => TensorMapSwizzle::from_number(compiled.swizzle),
             _ => None,
         };
-        swizzle.and_then(Swizzle::bytes).unwrap_or(0)
+        swizzle.and_then(TensorMapSwizzle::bytes).unwrap_or(0)
     }
 }
 

@@ -6,7 +6,7 @@
 // Dimensions are indices into several arrays at once.
 #![allow(clippy::needless_range_loop)]
 
-use crate::descriptor::tensor_map::{Interleave, Swizzle, TENSOR_MAP_BYTES, TensorMapType};
+use crate::descriptor::tensor_map::{Interleave, TENSOR_MAP_BYTES, TensorMapSwizzle, TensorMapType};
 use crate::families::step::{LaneFailure, Step, at_lane};
 use crate::fault::{Cause, Fault, Unsupported};
 use crate::instrument::{Instrument, Operation};
@@ -405,7 +405,7 @@ impl<I: Instrument> Step<'_, '_, I> {
     fn check_alignment(&self, side: &GlobalSide, shared: u64) -> Result<(), Cause> {
         let alignment = match side {
             GlobalSide::Plain { .. } | GlobalSide::Shared { .. } => 16,
-            GlobalSide::Tensor { map, .. } if map.swizzle == Swizzle::None => 128,
+            GlobalSide::Tensor { map, .. } if map.swizzle == TensorMapSwizzle::None => 128,
             // 16 bytes do; but then the pattern is that of the address, which the code has to know.
             GlobalSide::Tensor { .. } => 128,
         };

@@ -3,8 +3,7 @@
 use crate::decode::Decoder;
 use crate::decode::modifiers::Modifiers;
 use crate::program::{
-    AddressOperand, Data, MemorySpace, Op, TensorAccess, TensorCommit, TensorCopy, TensorKind, TensorMma, TensorShape,
-    TensorSource,
+    AddressOperand, Data, MemorySpace, Op, TensorAccess, TensorCommit, TensorCopy, TensorMma, TensorShape, TensorSource,
 };
 use warpbook_diagnostic::Result;
 use warpbook_ptx::isa::{MmaKind, Mnemonic, Modifier};
@@ -97,16 +96,7 @@ impl Decoder<'_> {
 
     fn tensor_mma(&mut self, pair: bool, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
         let kind = m.take_map(|own| if let Modifier::Kind(kind) = own { Some(kind) } else { None });
-        let kind = match kind {
-            Some(MmaKind::F16) => TensorKind::F16,
-            Some(MmaKind::Tf32) => TensorKind::Tf32,
-            Some(MmaKind::F8f6f4) => TensorKind::F8f6f4,
-            Some(MmaKind::I8) => TensorKind::I8,
-            Some(MmaKind::Mxf8f6f4) => TensorKind::Mxf8f6f4,
-            Some(MmaKind::Mxf4) => TensorKind::Mxf4,
-            Some(MmaKind::Mxf4nvf4) => TensorKind::Mxf4nvf4,
-            None => return Err(self.unsupported_form()),
-        };
+        let kind = kind.ok_or_else(|| self.unsupported_form())?;
         let scaled = if m.take(Modifier::BlockScale) {
             let vectors = [
                 Modifier::ScaleVec1X,
@@ -116,16 +106,16 @@ impl Decoder<'_> {
                 Modifier::Block32,
             ];
             Some(match (kind, m.take_any(&vectors)) {
-                (TensorKind::Mxf8f6f4, _)
+                (MmaKind::Mxf8f6f4, _)
                 | (_, Some(Modifier::Block32 | Modifier::ScaleVec2X))
-                | (TensorKind::Mxf4, None) => 32,
-                (TensorKind::Mxf4nvf4, Some(Modifier::Block16 | Modifier::ScaleVec4X)) => 16,
+                | (MmaKind::Mxf4, None) => 32,
+                (MmaKind::Mxf4nvf4, Some(Modifier::Block16 | Modifier::ScaleVec4X)) => 16,
                 _ => return Err(self.malformed("`tcgen05.mma` does not say how many elements share a scale")),
             })
         } else {
             None
         };
-        let needs = matches!(kind, TensorKind::Mxf8f6f4 | TensorKind::Mxf4 | TensorKind::Mxf4nvf4);
+        let needs = matches!(kind, MmaKind::Mxf8f6f4 | MmaKind::Mxf4 | MmaKind::Mxf4nvf4);
         if needs != scaled.is_some() {
             return Err(self.malformed("`.block_scale` goes with the kinds `mxf8f6f4`, `mxf4` and `mxf4nvf4`"));
         }

@@ -15,7 +15,7 @@ use crate::descriptor::matrix::Matrix;
 use crate::families::step::Step;
 use crate::fault::{Cause, Fault, Unsupported};
 use crate::instrument::{Instrument, MBARRIER_BYTES, Misuse, Operation};
-use crate::program::{MemorySpace, Op, TensorCommit, TensorCopy, TensorKind, TensorMma, TensorSource};
+use crate::program::{MemorySpace, Op, TensorCommit, TensorCopy, TensorMma, TensorSource};
 use crate::state::access::{Area, Issuer};
 use crate::state::address::{OFFSET_MASK, SHARED_WINDOW, named_block};
 use crate::state::block::BlockState;
@@ -25,6 +25,7 @@ use crate::state::environment::{Arithmetic, Environment};
 use crate::state::pending::{MmaOperands, TensorTask, TensorWork};
 use crate::state::tensor_memory::{Cells, TOGETHER, TensorMemory, TensorUse, not_allocated};
 use crate::state::warp::lanes_of;
+use warpbook_ptx::isa::MmaKind;
 
 /// One side of the product: rows (of A) or columns (of B), and where they lie.
 #[derive(Clone, Copy)]
@@ -125,11 +126,11 @@ impl<'a> Product<'a> {
         let alone = mma.kind.is_fp4_alone();
         let (elements, words, size) = match (element(mma.kind, description.a), element(mma.kind, description.b)) {
             (Some(x), Some(y)) if mma.scaled.is_none() => (Elements::Whole(x, y), 8, 4 / x.per_register() as u64),
-            _ if !matches!(mma.kind, TensorKind::F8f6f4 | TensorKind::Mxf8f6f4) && !alone => {
+            _ if !matches!(mma.kind, MmaKind::F8f6f4 | MmaKind::Mxf8f6f4) && !alone => {
                 return Err(Unsupported("these element types of a `tcgen05.mma`".to_owned()).into());
             }
             _ if alone => (Elements::Small(Small::E2m1, Small::E2m1), 8, 1),
-            _ => (Elements::Small(small(description.a)?, small(description.b)?), 8, 1),
+            _ => (Elements::Small(small(mma.kind, description.a)?, small(mma.kind, description.b)?), 8, 1),
         };
         if let Elements::Small(x, y) = elements {
             if description.negate != [false; 2] || description.d != 1 {
