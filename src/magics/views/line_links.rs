@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::subject::{Subject, compile, show_progress};
 use crate::workspace::{Context, Workspace};
-use warpbook_compiler::{Compiled, Stage};
+use warpbook_compiler::{Artifact, Compiled, Stage};
 use warpbook_diagnostic::Result;
 use warpbook_ir::places::{self, Place, Places};
 use warpbook_ir::uses::{self, Notation};
@@ -148,30 +148,10 @@ impl Trace {
 
 /// Links the lines of all stages of a version.
 pub fn trace(subject: &Subject, workspace: &mut Workspace, context: Context<'_>) -> Result<Trace> {
-    let version = &subject.version;
-    let text_of = |stage| version.artifact(stage).and_then(|artifact| artifact.text());
-    let hinge = [Stage::Ttgir, version.entered].into_iter().find(|stage| text_of(*stage).is_some());
     let mut notes = Vec::new();
-    let (hinge, compiled) = match hinge {
-        Some(hinge) => {
-            let request = subject.request(hinge, Stage::Cubin, text_of(hinge).unwrap_or_default(), workspace);
-            match compile(&request, workspace, context) {
-                Ok(compiled) => (hinge, Some(compiled)),
-                Err(error) if error.is_interrupted() => return Err(error),
-                // What ptxas refuses still has its PTX.
-                Err(error) => {
-                    let request = warpbook_compiler::CompileRequest { until: Stage::Ptx, ..request };
-                    let compiled =
-                        if hinge < Stage::Ptx { compile(&request, workspace, context) } else { Err(error.clone()) };
-                    notes.push(format!("no machine code: {}", error.message));
-                    (hinge, compiled.ok())
-                }
-            }
-        }
-        None => (Stage::Ptx, None),
-    };
-    let artifact = |stage| compiled.as_ref().and_then(|compiled: &Compiled| compiled.stage(stage)).map(|o| &o.artifact);
-    let cubin = artifact(Stage::Cubin).or_else(|| version.artifact(Stage::Cubin)).cloned();
+    let (hinge, compiled) = compile_again(subject, &mut notes, workspace, context)?;
+    let version = Version { subject, hinge, compiled };
+    let cubin = version.cubin();
     let code = match &cubin {
         Some(cubin) => {
             let triton = subject.triton(workspace);
@@ -182,101 +162,166 @@ pub fn trace(subject: &Subject, workspace: &mut Workspace, context: Context<'_>)
         }
         None => Vec::new(),
     };
+    let (mut stages, to_python) = version.upwards(workspace, context)?;
     let mut links = Links { hinge, file: format!("{}.{hinge}", subject.name), numbers: HashMap::new() };
-    let mut stages: Vec<TracedStage> = Vec::new();
-    let own_elapsed = |stage| {
+    stages.extend(version.llir(&mut links));
+    let ptx = version.ptx(cubin.as_ref(), &mut links, &mut notes);
+    let hinges_of_ptx: HashMap<u32, (Vec<u32>, Vec<u32>)> = ptx
+        .iter()
+        .flat_map(|ptx| &ptx.lines)
+        .map(|line| (line.number, (line.hinges.clone(), line.uses.clone())))
+        .collect();
+    stages.extend(ptx);
+    if let Some(cubin) = &cubin
+        && !code.is_empty()
+    {
+        let lines = sass_lines(&code, &hinges_of_ptx);
+        let elapsed = version.below(Stage::Cubin).map(|(_, elapsed)| elapsed).filter(|elapsed| !elapsed.is_zero());
+        stages.push(TracedStage { stage: Stage::Sass, lines, bytes: cubin.content.len(), elapsed });
+    }
+    Ok(Trace { stages, hinge, to_python, code, cubin, notes })
+}
+
+/// Compiles a version again from its TTGIR, or from where it entered, so that debug information leads to that stage: the
+/// hinge. `None` where nothing below the hinge comes out; a note says why there is no machine code.
+fn compile_again(
+    subject: &Subject,
+    notes: &mut Vec<String>,
+    workspace: &mut Workspace,
+    context: Context<'_>,
+) -> Result<(Stage, Option<Compiled>)> {
+    let version = &subject.version;
+    let text_of = |stage| version.artifact(stage).and_then(|artifact| artifact.text());
+    let hinge = [Stage::Ttgir, version.entered].into_iter().find(|stage| text_of(*stage).is_some());
+    let Some(hinge) = hinge else { return Ok((Stage::Ptx, None)) };
+    let request = subject.request(hinge, Stage::Cubin, text_of(hinge).unwrap_or_default(), workspace);
+    match compile(&request, workspace, context) {
+        Ok(compiled) => Ok((hinge, Some(compiled))),
+        Err(error) if error.is_interrupted() => Err(error),
+        // What ptxas refuses still has its PTX.
+        Err(error) => {
+            notes.push(format!("no machine code: {}", error.message));
+            let request = warpbook_compiler::CompileRequest { until: Stage::Ptx, ..request };
+            let compiled = if hinge < Stage::Ptx { compile(&request, workspace, context).ok() } else { None };
+            Ok((hinge, compiled))
+        }
+    }
+}
+
+/// A version of a kernel, and what came out when it was compiled again from its hinge.
+struct Version<'a> {
+    subject: &'a Subject,
+    hinge: Stage,
+    compiled: Option<Compiled>,
+}
+
+impl Version<'_> {
+    /// The version's own text of a stage.
+    fn text(&self, stage: Stage) -> Option<&str> {
+        self.subject.version.artifact(stage).and_then(|artifact| artifact.text())
+    }
+
+    /// How long the version's own compilation took for a stage; `None` for the stage at which it entered.
+    fn own_elapsed(&self, stage: Stage) -> Option<Duration> {
+        let version = &self.subject.version;
         let own = version.stages.iter().find(|outcome| outcome.artifact.stage == stage);
         own.filter(|_| stage != version.entered).map(|outcome| outcome.elapsed)
-    };
+    }
 
-    // From the hinge upwards.
-    let mut to_python = None;
-    if hinge == Stage::Ttgir {
-        let ttgir = text_of(Stage::Ttgir).unwrap_or_default();
+    /// A stage that was compiled again, and how long that took.
+    fn below(&self, stage: Stage) -> Option<(Artifact, Duration)> {
+        let outcome = self.compiled.as_ref().and_then(|compiled| compiled.stage(stage));
+        outcome.map(|outcome| (outcome.artifact.clone(), outcome.elapsed))
+    }
+
+    /// The machine code: compiled again, or the version's own.
+    fn cubin(&self) -> Option<Artifact> {
+        let again = self.below(Stage::Cubin).map(|(artifact, _)| artifact);
+        again.or_else(|| self.subject.version.artifact(Stage::Cubin).cloned())
+    }
+
+    /// Python, TTIR and TTGIR with their links, and the hinge's lines by the line of Python.
+    fn upwards(&self, workspace: &mut Workspace, context: Context<'_>) -> Result<(Vec<TracedStage>, Option<Linked>)> {
+        let hinge = self.hinge;
+        if hinge != Stage::Ttgir {
+            // It went no further than its own text.
+            let text = self.text(hinge).filter(|_| hinge < Stage::Ttgir);
+            let stages = text.map(|text| {
+                let lines = text.lines().enumerate().map(|(at, line)| TracedLine {
+                    number: at as u32 + 1,
+                    text: line.to_owned(),
+                    ..TracedLine::default()
+                });
+                TracedStage { stage: hinge, lines: lines.collect(), bytes: text.len(), elapsed: None }
+            });
+            return Ok((stages.into_iter().collect(), None));
+        }
+        let mut stages = Vec::new();
+        let mut to_python = None;
+        let ttgir = self.text(Stage::Ttgir).unwrap_or_default();
         let origins = places::read_mlir(ttgir);
         let mut unplaced = HashMap::new();
-        if let Some((python, stage)) = [Stage::Triton, Stage::Gluon].into_iter().find_map(|s| Some((text_of(s)?, s))) {
+        if let Some((python, stage)) = [Stage::Triton, Stage::Gluon].into_iter().find_map(|s| Some((self.text(s)?, s)))
+        {
             let (lines, linked, uses) = python_lines(python, ttgir, &origins);
             to_python = Some(linked);
             unplaced = uses;
             stages.push(TracedStage { stage, lines, bytes: python.len(), elapsed: None });
         }
-        if let Some(ttir) = text_of(Stage::Ttir) {
-            let hinges = ttir_hinges(subject, ttir, ttgir, &origins, workspace, context)?;
+        if let Some(ttir) = self.text(Stage::Ttir) {
+            let hinges = ttir_hinges(self.subject, ttir, ttgir, &origins, workspace, context)?;
             let mut lines = mlir_lines(ttir, |number| hinges.get(&number).cloned().unwrap_or_default());
             fill(&mut lines, Notation::Mlir);
-            stages.push(TracedStage {
-                stage: Stage::Ttir,
-                lines,
-                bytes: ttir.len(),
-                elapsed: own_elapsed(Stage::Ttir),
-            });
+            let elapsed = self.own_elapsed(Stage::Ttir);
+            stages.push(TracedStage { stage: Stage::Ttir, lines, bytes: ttir.len(), elapsed });
         }
         let mut lines = mlir_lines(ttgir, |number| vec![number]);
         for line in &mut lines {
             line.uses = unplaced.remove(&line.number).unwrap_or_default();
         }
-        stages.push(TracedStage { stage: Stage::Ttgir, lines, bytes: ttgir.len(), elapsed: own_elapsed(Stage::Ttgir) });
-    } else if hinge < Stage::Ttgir
-        && let Some(text) = text_of(hinge)
-    {
-        // It went no further than its own text.
-        let lines = text.lines().enumerate().map(|(at, line)| TracedLine {
-            number: at as u32 + 1,
-            text: line.to_owned(),
-            ..TracedLine::default()
-        });
-        stages.push(TracedStage { stage: hinge, lines: lines.collect(), bytes: text.len(), elapsed: None });
+        let elapsed = self.own_elapsed(Stage::Ttgir);
+        stages.push(TracedStage { stage: Stage::Ttgir, lines, bytes: ttgir.len(), elapsed });
+        Ok((stages, to_python))
     }
 
-    // And downwards.
-    let below = |stage: Stage| {
-        let outcome = compiled.as_ref().and_then(|compiled| compiled.stage(stage));
-        outcome.map(|outcome| (outcome.artifact.clone(), outcome.elapsed))
-    };
-    if let Some((artifact, elapsed)) = below(Stage::Llir)
-        && let Some(text) = artifact.text()
-    {
-        let mut lines = llvm_lines(text, &mut links);
-        if hinge < Stage::Llir {
+    fn llir(&self, links: &mut Links) -> Option<TracedStage> {
+        let (artifact, elapsed) = self.below(Stage::Llir)?;
+        let text = artifact.text()?;
+        let mut lines = llvm_lines(text, links);
+        if self.hinge < Stage::Llir {
             fill(&mut lines, Notation::Llvm);
         }
-        let elapsed = own_elapsed(Stage::Llir).or_else(|| (hinge != Stage::Llir).then_some(elapsed));
-        stages.push(TracedStage { stage: Stage::Llir, lines, bytes: text.len(), elapsed });
+        let elapsed = self.own_elapsed(Stage::Llir).or_else(|| (self.hinge != Stage::Llir).then_some(elapsed));
+        Some(TracedStage { stage: Stage::Llir, lines, bytes: text.len(), elapsed })
     }
-    let carried = cubin.as_ref().and_then(|cubin| {
-        let file = object::File::parse(&*cubin.content).ok()?;
-        warpbook_ptx::embedded_in(&file)
-    });
-    let made = below(Stage::Ptx).and_then(|(artifact, elapsed)| Some((artifact.text()?.to_owned(), Some(elapsed))));
-    let made = made.or_else(|| text_of(Stage::Ptx).map(|text| (text.to_owned(), None)));
-    let mut hinges_of_ptx: HashMap<u32, (Vec<u32>, Vec<u32>)> = HashMap::new();
-    if let Some((text, elapsed)) = made.or_else(|| carried.map(|text| (text, None))) {
-        if let Some(own) = text_of(Stage::Ptx) {
+
+    /// The PTX: compiled again, the version's own, or what the cubin carries.
+    fn ptx(&self, cubin: Option<&Artifact>, links: &mut Links, notes: &mut Vec<String>) -> Option<TracedStage> {
+        let again =
+            self.below(Stage::Ptx).and_then(|(artifact, elapsed)| Some((artifact.text()?.to_owned(), Some(elapsed))));
+        let own = || self.text(Stage::Ptx).map(|text| (text.to_owned(), None));
+        let carried = || {
+            let file = object::File::parse(&*cubin?.content).ok()?;
+            Some((warpbook_ptx::embedded_in(&file)?, None))
+        };
+        let (text, elapsed) = again.or_else(own).or_else(carried)?;
+        if let Some(own) = self.text(Stage::Ptx) {
             let differ = instructions(own).zip(instructions(&text)).filter(|(a, b)| a != b).count()
                 + instructions(own).count().abs_diff(instructions(&text).count());
             if differ > 0 {
                 notes.push(format!(
-                    "compiled again from its {hinge} for this view, {differ} PTX lines differ from those that were run"
+                    "compiled again from its {} for this view, {differ} PTX lines differ from those that were run",
+                    self.hinge
                 ));
             }
         }
-        let mut lines = ptx_lines(&text, &mut links);
-        if hinge < Stage::Ptx {
+        let mut lines = ptx_lines(&text, links);
+        if self.hinge < Stage::Ptx {
             fill(&mut lines, Notation::Ptx);
         }
-        hinges_of_ptx.extend(lines.iter().map(|line| (line.number, (line.hinges.clone(), line.uses.clone()))));
-        let elapsed = own_elapsed(Stage::Ptx).or_else(|| elapsed.filter(|_| hinge != Stage::Ptx));
-        stages.push(TracedStage { stage: Stage::Ptx, lines, bytes: text.len(), elapsed });
+        let elapsed = self.own_elapsed(Stage::Ptx).or_else(|| elapsed.filter(|_| self.hinge != Stage::Ptx));
+        Some(TracedStage { stage: Stage::Ptx, lines, bytes: text.len(), elapsed })
     }
-    if let Some(cubin) = &cubin
-        && !code.is_empty()
-    {
-        let lines = sass_lines(&code, &hinges_of_ptx);
-        let elapsed = below(Stage::Cubin).map(|(_, elapsed)| elapsed).filter(|elapsed| !elapsed.is_zero());
-        stages.push(TracedStage { stage: Stage::Sass, lines, bytes: cubin.content.len(), elapsed });
-    }
-    Ok(Trace { stages, hinge, to_python, code, cubin, notes })
 }
 
 /// The PTX lines that hold instructions.

@@ -19,9 +19,10 @@ use crate::magics::views::trace::elements_text;
 use crate::render::{Block, Column, Document, Output, Table, grouped};
 use crate::workspace::{Context, Workspace};
 use warpbook_compiler::{Artifact, Stage};
-use warpbook_device::Buffer;
 use warpbook_device::emulation::{Difference, Line, Observe, Observed, Record, Span, Writer, Writers};
+use warpbook_device::{Buffer, Dtype};
 use warpbook_diagnostic::{Diagnostic, Result};
+use warpbook_gpu::u64_from_le;
 use warpbook_ir::difference::{self, Line as Compared};
 use warpbook_ptx::lines;
 use warpbook_ptx::register_types::{self, Holds};
@@ -222,6 +223,40 @@ struct View<'a> {
 
 impl View<'_> {
     fn output(&self, writer: Option<&Writer>, workspace: &Workspace) -> Output {
+        let shown_lines: Vec<&Line> =
+            writer.iter().map(|writer| &writer.line).chain(self.found.iter().flat_map(|found| &found.lines)).collect();
+        let texts = [0, 1].map(|index| Texts::new(&self.plans[index], workspace, shown_lines.iter().copied()));
+        let written = writer.and_then(|writer| {
+            Some((writer, self.differing.iter().find(|one| one.buffer.name == writer.span.buffer)?))
+        });
+        let mut lines = Vec::new();
+        let mut element = serde_json::Value::Null;
+        if let Some((writer, buffer)) = written {
+            let (line, facts) = first_stored(writer, buffer, &texts[0]);
+            lines.push(line);
+            element = facts;
+        }
+        lines.extend(self.reason.clone());
+        if let Some(found) = &self.found {
+            lines.extend(self.first_value(found, written.map(|(_, buffer)| buffer.buffer.dtype), &texts));
+        }
+        let first = self.found.as_ref().map(|found| {
+            json!({
+                "ptx_lines": [found.lines[0].ptx, found.lines[1].ptx], "registers": found.registers, "bits": found.values,
+                "warp": found.warp, "lane": found.lane, "lanes": found.lanes, "time": found.time,
+            })
+        });
+        let buffers = self.differing.iter().map(|one| (one.buffer.name.clone(), json!(one.elements)));
+        let document = Document::new(&self.headline).with(self.table()).with(Block::Verbatim(lines.join("\n")));
+        let facts = json!({
+            "identical": false, "first_stored": element, "first": first,
+            "differing": buffers.collect::<serde_json::Map<_, _>>(),
+        });
+        document.with_facts(facts).output()
+    }
+
+    /// The buffers that differ, a row each.
+    fn table(&self) -> Table {
         let [differ, by] = ["elements that differ", "by up to"].map(|title| Column::number(title).left_in_text());
         let mut table = Table::new([Column::text("buffer"), differ, by, Column::text("first")]);
         for one in self.differing {
@@ -236,93 +271,77 @@ impl View<'_> {
                 first.unwrap_or_default(),
             ]);
         }
-        let mut lines = Vec::new();
-        let mut element = serde_json::Value::Null;
-        let shown_lines: Vec<&Line> =
-            writer.iter().map(|writer| &writer.line).chain(self.found.iter().flat_map(|found| &found.lines)).collect();
-        let texts = [0, 1].map(|index| Texts::new(&self.plans[index], workspace, shown_lines.iter().copied()));
-        if let Some(writer) = writer
-            && let Some(one) = self.differing.iter().find(|one| one.buffer.name == writer.span.buffer)
-        {
-            let size = one.buffer.dtype.size();
-            let at = writer.span.from as usize / size * size;
-            let name = elements_text(&one.buffer, &[(at as u64, (at + size) as u64)]).0;
-            let values = one.contents.each_ref().map(|bytes| {
-                let bits = bytes
-                    .get(at..at + size)
-                    .unwrap_or_default()
-                    .iter()
-                    .rev()
-                    .fold(0u64, |all, &byte| all << 8 | u64::from(byte));
-                Shown::Element(one.buffer.dtype).exact(bits)
-            });
-            element = json!({"element": name, "values": values, "block": writer.block, "warp": writer.warp, "lane": writer.lane, "ptx_line": writer.line.ptx});
-            let [x, y, z] = writer.block;
-            lines.push(format!(
-                "the first that is stored: {name} = {} and {}, by block ({x}, {y}, {z}), warp {}, lane {} · PTX {}{}",
-                values[0],
-                values[1],
-                writer.warp,
-                writer.lane,
-                writer.line.ptx,
-                source(&texts[0], &writer.line)
-            ));
-        }
-        lines.extend(self.reason.clone());
-        let dtype = writer.and_then(|writer| self.differing.iter().find(|one| one.buffer.name == writer.span.buffer));
-        let dtype = dtype.map(|one| one.buffer.dtype);
-        if let Some(found) = &self.found {
-            if !self.own.is_empty() {
-                let name = format!("{} v{}", self.plans[0].kernel, self.plans[0].version.number);
-                lines.push(format!("before it, on the way, only {name} has: {}", listed(&self.own)));
-            }
-            let lanes = if found.lanes > 1 { format!(" (and {} more lanes)", found.lanes - 1) } else { String::new() };
-            let time = if found.time == 0 { "first time".to_owned() } else { format!("time {}", found.time + 1) };
-            lines.push(format!(
-                "the first value on the way to it that differs: warp {}, lane {}{lanes}, {time}",
-                found.warp, found.lane
-            ));
-            for side in [0, 1] {
-                let ptx = self.plans[side].version.artifact(Stage::Ptx).and_then(Artifact::text).unwrap_or_default();
-                let uses = register_types::infer(ptx);
-                let line = &found.lines[side];
-                // What nothing computes with is most likely on its way to the element.
-                let shown = match (Shown::from_register(&found.registers[side], found.ty, &uses), dtype) {
-                    (Shown::Register(Holds::Bits, bytes), Some(dtype)) if dtype.size() as u32 == bytes => {
-                        Shown::Element(dtype)
-                    }
-                    (shown, _) => shown,
-                };
-                let operands = found.operands.iter().map(|pair| {
-                    let (name, ty, bits) = &pair[side];
-                    format!("{name} = {}", Shown::from_register(name, *ty, &uses).text(*bits))
-                });
-                let operands = operands.collect::<Vec<_>>().join(", ");
-                let from = if operands.is_empty() { String::new() } else { format!("  of {operands}") };
-                lines.push(format!(
-                    "  v{}  PTX {}{}  {}",
-                    self.plans[side].version.number,
-                    line.ptx,
-                    source(&texts[side], line),
-                    line.text.trim_end_matches(';')
-                ));
-                lines.push(format!("      {} = {}{from}", found.registers[side], shown.exact(found.values[side])));
-            }
-        }
-        let first = self.found.as_ref().map(|found| {
-            json!({
-                "ptx_lines": [found.lines[0].ptx, found.lines[1].ptx], "registers": found.registers, "bits": found.values,
-                "warp": found.warp, "lane": found.lane, "lanes": found.lanes, "time": found.time,
-            })
-        });
-        let buffers = self.differing.iter().map(|one| (one.buffer.name.clone(), json!(one.elements)));
-        let document = Document::new(&self.headline).with(table).with(Block::Verbatim(lines.join("\n")));
-        let facts = json!({
-            "identical": false, "first_stored": element, "first": first,
-            "differing": buffers.collect::<serde_json::Map<_, _>>(),
-        });
-        document.with_facts(facts).output()
+        table
     }
+
+    /// Where the first value that differs came to be, with its operands, in both versions. `dtype` is the type of the
+    /// element that it is on the way to.
+    fn first_value(&self, found: &Difference, dtype: Option<Dtype>, texts: &[Texts; 2]) -> Vec<String> {
+        let mut lines = Vec::new();
+        if !self.own.is_empty() {
+            let name = format!("{} v{}", self.plans[0].kernel, self.plans[0].version.number);
+            lines.push(format!("before it, on the way, only {name} has: {}", listed(&self.own)));
+        }
+        let lanes = if found.lanes > 1 { format!(" (and {} more lanes)", found.lanes - 1) } else { String::new() };
+        let time = if found.time == 0 { "first time".to_owned() } else { format!("time {}", found.time + 1) };
+        lines.push(format!(
+            "the first value on the way to it that differs: warp {}, lane {}{lanes}, {time}",
+            found.warp, found.lane
+        ));
+        for side in [0, 1] {
+            let ptx = self.plans[side].version.artifact(Stage::Ptx).and_then(Artifact::text).unwrap_or_default();
+            let uses = register_types::infer(ptx);
+            let line = &found.lines[side];
+            // What nothing computes with is most likely on its way to the element.
+            let shown = match (Shown::from_register(&found.registers[side], found.ty, &uses), dtype) {
+                (Shown::Register(Holds::Bits, bytes), Some(dtype)) if dtype.size() as u32 == bytes => {
+                    Shown::Element(dtype)
+                }
+                (shown, _) => shown,
+            };
+            let operands = found.operands.iter().map(|pair| {
+                let (name, ty, bits) = &pair[side];
+                format!("{name} = {}", Shown::from_register(name, *ty, &uses).text(*bits))
+            });
+            let operands = operands.collect::<Vec<_>>().join(", ");
+            let from = if operands.is_empty() { String::new() } else { format!("  of {operands}") };
+            lines.push(format!(
+                "  v{}  PTX {}{}  {}",
+                self.plans[side].version.number,
+                line.ptx,
+                source(&texts[side], line),
+                line.text.trim_end_matches(';')
+            ));
+            lines.push(format!("      {} = {}{from}", found.registers[side], shown.exact(found.values[side])));
+        }
+        lines
+    }
+}
+
+/// The first element that was stored with another value: a line for the reader, and the facts.
+fn first_stored(writer: &Writer, written: &Differing, texts: &Texts) -> (String, serde_json::Value) {
+    let size = written.buffer.dtype.size();
+    let at = writer.span.from as usize / size * size;
+    let name = elements_text(&written.buffer, &[(at as u64, (at + size) as u64)]).0;
+    let values = written.contents.each_ref().map(|bytes| {
+        let bits = u64_from_le(bytes.get(at..at + size).unwrap_or_default());
+        Shown::Element(written.buffer.dtype).exact(bits)
+    });
+    let [x, y, z] = writer.block;
+    let line = format!(
+        "the first that is stored: {name} = {} and {}, by block ({x}, {y}, {z}), warp {}, lane {} · PTX {}{}",
+        values[0],
+        values[1],
+        writer.warp,
+        writer.lane,
+        writer.line.ptx,
+        source(texts, &writer.line)
+    );
+    let facts = json!({
+        "element": name, "values": values, "block": writer.block, "warp": writer.warp, "lane": writer.lane,
+        "ptx_line": writer.line.ptx,
+    });
+    (line, facts)
 }
 
 /// `PTX 775 (wgmma.wait_group.sync.aligned)`
