@@ -18,8 +18,10 @@ UNITS = {"ns": 1e-6, "µs": 1e-3, "us": 1e-3, "ms": 1.0, "s": 1e3}
 TIME = re.compile(r"time:\s+\[([\d.]+) (\S+) ([\d.]+) (\S+)")
 
 
-def cases(program):
-    listed = subprocess.run([program, "--bench", "--list"], check=True, capture_output=True, text=True).stdout
+def cases(program, text):
+    """The cases whose name has this text: to list a case is to run it once."""
+    command = [program, "--bench", "--list", *([text] if text else [])]
+    listed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     return [line.removesuffix(": benchmark") for line in listed.splitlines() if line.endswith(": benchmark")]
 
 
@@ -40,8 +42,8 @@ def main():
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--case", default="", help="only cases whose name has this text")
     options = parser.parse_args()
-    known = set(cases(options.before))
-    shared = [case for case in cases(options.after) if case in known and options.case in case]
+    known = set(cases(options.before, options.case))
+    shared = [case for case in cases(options.after, options.case) if case in known]
     print(f"{'case':52} {'before ms':>10} {'after ms':>10} {'ratio':>7}")
     slower = []
     for case in shared:
