@@ -35,7 +35,7 @@ impl<'a> Decoder<'a> {
         self.emit(Op::Branch { target: 0, reconverge: u32::MAX });
     }
 
-    /// `bra`.
+    /// Decodes the instruction `bra`.
     pub(super) fn branch_to_label(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
         m.take(Modifier::Uni);
         let Some(Operand::Name(label)) = o.first() else { return Err(self.malformed("expected a label")) };

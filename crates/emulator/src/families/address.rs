@@ -63,7 +63,7 @@ impl Decoder<'_> {
         m.take_map(memory_space).ok_or_else(|| self.malformed("the opcode has no state space"))
     }
 
-    /// `cvta`.
+    /// Decodes the instruction `cvta`.
     pub(crate) fn convert_address(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
         m.take_type();
         let from_generic = m.take(Modifier::To);
@@ -100,7 +100,7 @@ impl Decoder<'_> {
         Ok(())
     }
 
-    /// `isspacep`.
+    /// Decodes the instruction `isspacep`.
     pub(crate) fn is_space(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
         let space = self.take_window(m)?;
         let a = self.long(o, 1)?;

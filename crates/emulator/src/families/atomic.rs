@@ -132,7 +132,7 @@ impl AtomicType {
 }
 
 impl Decoder<'_> {
-    /// `atom`, `red`.
+    /// Decodes the instructions `atom` and `red`.
     pub(crate) fn atomic(&mut self, mnemonic: Mnemonic, m: &mut Modifiers<'_>, o: &[Operand]) -> Decoded<()> {
         m.take(Modifier::NoFtz);
         let ty = self.memory_type(m)?;

@@ -138,7 +138,7 @@ impl Decoder<'_> {
         Ok(())
     }
 
-    /// `bar.red`, `barrier.red`.
+    /// Decodes the instructions `bar.red` and `barrier.red`.
     pub(crate) fn reducing_barrier(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
         m.take(Modifier::Aligned);
         m.take_type();
@@ -155,20 +155,20 @@ impl Decoder<'_> {
         Ok(())
     }
 
-    /// `bar.warp.sync`.
+    /// Decodes the instruction `bar.warp.sync`.
     pub(crate) fn warp_barrier(&mut self, m: &mut Modifiers<'_>) {
         m.take(Modifier::Sync);
         self.emit(Op::WarpSync);
     }
 
-    /// `barrier.cluster.arrive`.
+    /// Decodes the instruction `barrier.cluster.arrive`.
     pub(crate) fn cluster_arrive(&mut self, m: &mut Modifiers<'_>) {
         m.take(Modifier::Aligned);
         m.take_any(&[Modifier::Release, Modifier::Relaxed]);
         self.emit(Op::ClusterArrive);
     }
 
-    /// `barrier.cluster.wait`.
+    /// Decodes the instruction `barrier.cluster.wait`.
     pub(crate) fn cluster_wait(&mut self, m: &mut Modifiers<'_>) {
         m.take(Modifier::Aligned);
         m.take(Modifier::Acquire);

@@ -15,7 +15,7 @@ use warpbook_diagnostic::Result as Decoded;
 use warpbook_ptx::isa::{Mnemonic, Modifier};
 use warpbook_ptx::{Immediate, Operand};
 
-/// `cp.async.commit_group`
+/// Executes the instruction `cp.async.commit_group`.
 pub(super) fn commit_copies(warp: &mut Warp, active: u32) {
     let first = warp.committed[active.trailing_zeros() as usize & 31];
     let together = lanes_of(active).all(|lane| warp.committed[lane] == first);
@@ -157,7 +157,7 @@ impl<I: Instrument> Step<'_, '_, I> {
 }
 
 impl Decoder<'_> {
-    /// `cp.async`.
+    /// Decodes the instruction `cp.async`.
     pub(crate) fn copy_async(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Decoded<()> {
         m.take_all(&[Modifier::Ca, Modifier::Cg, Modifier::Shared, Modifier::SharedCta, Modifier::Global]);
         m.take_cache_level_hints();
@@ -182,7 +182,7 @@ impl Decoder<'_> {
         Ok(())
     }
 
-    /// `cp.async.wait_group`, `cp.async.wait_all`.
+    /// Decodes the instructions `cp.async.wait_group` and `cp.async.wait_all`.
     pub(crate) fn copy_async_wait(&mut self, mnemonic: Mnemonic, o: &[Operand]) -> Decoded<()> {
         if mnemonic == Mnemonic::CpAsyncWaitAll {
             self.emit(Op::CopyCommit);

@@ -92,7 +92,7 @@ impl<I: Instrument> Step<'_, '_, I> {
 }
 
 impl Decoder<'_> {
-    /// `ldmatrix`.
+    /// Decodes the instruction `ldmatrix`.
     pub(crate) fn load_matrix(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Decoded<()> {
         let (count, transpose) = self.take_matrices(m)?;
         let (_, address) = self.address(o.get(1), MemorySpace::Shared)?;
@@ -101,7 +101,7 @@ impl Decoder<'_> {
         Ok(())
     }
 
-    /// `stmatrix`.
+    /// Decodes the instruction `stmatrix`.
     pub(crate) fn store_matrix(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Decoded<()> {
         let (count, transpose) = self.take_matrices(m)?;
         let (_, address) = self.address(o.first(), MemorySpace::Shared)?;

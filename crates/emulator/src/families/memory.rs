@@ -163,7 +163,7 @@ impl<'e, I: Instrument> Step<'_, 'e, I> {
 }
 
 impl Decoder<'_> {
-    /// `ld`, `ldu`.
+    /// Decodes the instructions `ld` and `ldu`.
     pub(crate) fn load(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Decoded<()> {
         let ty = self.memory_type(m)?;
         let space = self.take_memory(m)?;
@@ -175,7 +175,7 @@ impl Decoder<'_> {
         Ok(())
     }
 
-    /// `st`.
+    /// Decodes the instruction `st`.
     pub(crate) fn store(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Decoded<()> {
         let ty = self.memory_type(m)?;
         let space = self.take_memory(m)?;

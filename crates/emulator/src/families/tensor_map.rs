@@ -91,7 +91,7 @@ impl<I: Instrument> Step<'_, '_, I> {
 }
 
 impl Decoder<'_> {
-    /// `tensormap.cp_fenceproxy`.
+    /// Decodes the instruction `tensormap.cp_fenceproxy`.
     pub(crate) fn copy_tensor_map(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Decoded<()> {
         m.take_all(&[
             Modifier::Global,
@@ -111,7 +111,7 @@ impl Decoder<'_> {
         Ok(())
     }
 
-    /// `tensormap.replace`.
+    /// Decodes the instruction `tensormap.replace`.
     pub(crate) fn replace_in_tensor_map(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Decoded<()> {
         if !m.take(Modifier::Tile) {
             return Err(self.unsupported_form());

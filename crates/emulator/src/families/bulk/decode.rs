@@ -115,7 +115,7 @@ impl Decoder<'_> {
         Ok(BulkSource::Plain { address, bytes: self.word(o, 2)? })
     }
 
-    /// `cp.async.bulk.wait_group`.
+    /// Decodes the instruction `cp.async.bulk.wait_group`.
     pub(crate) fn bulk_wait(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
         // `.read` lets the global writes be late, which nobody here could see.
         m.take(Modifier::Read);

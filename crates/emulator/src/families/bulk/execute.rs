@@ -196,14 +196,8 @@ impl BlockMemory {
         for (piece, at) in bytes.chunks(16).zip((base + offset..).step_by(16)) {
             let at = swizzled(at, pattern);
             let end = at + piece.len() as u64;
-            let outside = || Fault::OutOfBounds {
-                access: "bulk write",
-                space: "shared",
-                address: at,
-                size: piece.len() as u32,
-                near: None,
-            };
-            let target = self.shared.get_mut(at as usize..end as usize).ok_or_else(outside)?;
+            let target = self.shared.get_mut(at as usize..end as usize);
+            let target = target.ok_or_else(|| outside_shared("bulk write", at, piece.len()))?;
             target.copy_from_slice(piece);
             self.shared_touched = self.shared_touched.max(end);
         }
@@ -214,14 +208,8 @@ impl BlockMemory {
         for (piece, at) in bytes.chunks_mut(16).zip((base + offset..).step_by(16)) {
             let at = swizzled(at, pattern);
             let end = at + piece.len() as u64;
-            let outside = || Fault::OutOfBounds {
-                access: "bulk read",
-                space: "shared",
-                address: at,
-                size: piece.len() as u32,
-                near: None,
-            };
-            piece.copy_from_slice(self.shared.get(at as usize..end as usize).ok_or_else(outside)?);
+            let source = self.shared.get(at as usize..end as usize);
+            piece.copy_from_slice(source.ok_or_else(|| outside_shared("bulk read", at, piece.len()))?);
             self.shared_touched = self.shared_touched.max(end);
         }
         Ok(())
@@ -270,6 +258,11 @@ fn reduced_type(op: AtomicOp, element: TensorMapType) -> Result<AtomicType, Caus
         _ => !matches!(ty, AtomicType::F32 | AtomicType::F64 | AtomicType::F16 | AtomicType::Bf16),
     };
     if fits { Ok(ty) } else { Err(Unsupported(format!("this bulk reduction of {element:?}")).into()) }
+}
+
+/// The fault of a piece that ends beyond a block's shared memory.
+fn outside_shared(access: &'static str, address: u64, bytes: usize) -> Fault {
+    Fault::OutOfBounds { access, space: "shared", address, size: bytes as u32, near: None }
 }
 
 fn access(name: &'static str, bytes: usize) -> Access {

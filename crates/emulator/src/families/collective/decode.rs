@@ -110,7 +110,7 @@ impl Decoder<'_> {
         Ok(())
     }
 
-    /// `activemask`.
+    /// Decodes the instruction `activemask`.
     pub(crate) fn active_mask(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
         m.take(Modifier::Type(PtxType::B32));
         let d = self.word_out(o, 0)?;

@@ -31,35 +31,35 @@ impl<I: Instrument> Step<'_, '_, I> {
         }
     }
 
-    /// `vote.all`
+    /// Executes the instruction `vote.all`.
     #[inline(always)]
     pub(in crate::families) fn vote_all(&mut self, d: Slot, p: Slot) {
         let holds = self.warp.predicates[p as usize] & self.active == self.active;
         self.set_predicate(d, all_or_none(holds));
     }
 
-    /// `vote.any`
+    /// Executes the instruction `vote.any`.
     #[inline(always)]
     pub(in crate::families) fn vote_any(&mut self, d: Slot, p: Slot) {
         let holds = self.warp.predicates[p as usize] & self.active != 0;
         self.set_predicate(d, all_or_none(holds));
     }
 
-    /// `vote.uni`
+    /// Executes the instruction `vote.uni`.
     #[inline(always)]
     pub(in crate::families) fn vote_uniform(&mut self, d: Slot, p: Slot) {
         let holds = self.warp.predicates[p as usize] & self.active;
         self.set_predicate(d, all_or_none(holds == 0 || holds == self.active));
     }
 
-    /// `vote.ballot`
+    /// Executes the instruction `vote.ballot`.
     #[inline(always)]
     pub(in crate::families) fn ballot(&mut self, d: Slot, p: Slot) {
         let ballot = self.warp.predicates[p as usize] & self.active;
         self.set_word(d, &[ballot; 32]);
     }
 
-    /// `redux.sync`
+    /// Executes the instruction `redux.sync`.
     #[inline(always)]
     pub(in crate::families) fn reduce(&mut self, op: Reduction, d: Slot, a: Slot) {
         let a = self.word(a);

@@ -13,7 +13,7 @@ use warpbook_ptx::isa::Modifier;
 use warpbook_ptx::{Operand, PtxType};
 
 impl Decoder<'_> {
-    /// `cvt`.
+    /// Decodes the instruction `cvt`.
     pub(crate) fn convert(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
         let (to, from) = (self.take_type(m)?, self.take_type(m)?);
         let integral = m.take_integral_rounding();

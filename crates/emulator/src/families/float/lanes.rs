@@ -16,9 +16,9 @@ pub(super) enum FloatForm {
     Plain,
     /// `.NaN`: of a NaN and a number the NaN is the minimum and the maximum.
     PropagatingNan,
-    /// `div.full`.
+    /// Division over the full range of exponents, with an error of 2 ulp: `div.full`.
     FullRange,
-    /// `div.approx`.
+    /// Division by an approximate reciprocal: `div.approx`.
     Approximate,
 }
 
@@ -133,7 +133,7 @@ fn f32_fma_table<const FLUSH: bool, const SATURATE: bool>() -> WordTernary {
     apply::<FLUSH, SATURATE>
 }
 
-/// `fma.rn.f32`
+/// The function of three operands, lane by lane, that carries out `fma.rn.f32`.
 pub(super) fn f32_fma(flush: bool, saturate: bool) -> WordTernary {
     by_flags!(flush, saturate, f32_fma_table())
 }
@@ -225,7 +225,7 @@ pub(super) fn f64_unary(mnemonic: Mnemonic, approximately: bool, flush: bool) ->
     })
 }
 
-/// `fma.rn.f64`
+/// The function of three operands, lane by lane, that carries out `fma.rn.f64`.
 pub(super) fn f64_fma() -> LongTernary {
     lanes!(Long; |a: Long, b: Long, c: Long| {
         float::result64(f64::from_bits(a).mul_add(f64::from_bits(b), f64::from_bits(c)), [b, c, a])

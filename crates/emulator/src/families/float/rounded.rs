@@ -114,7 +114,7 @@ impl Decoder<'_> {
         }
     }
 
-    /// `rcp` and `sqrt`.
+    /// Decodes the instructions `rcp` and `sqrt`.
     pub(super) fn rounded_unary(
         &mut self,
         mnemonic: Mnemonic,

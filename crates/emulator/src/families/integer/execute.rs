@@ -49,7 +49,7 @@ impl<I: Instrument> Step<'_, '_, I> {
         self.set_word(d, &value);
     }
 
-    /// `lop3`
+    /// Executes the instruction `lop3`.
     #[inline(always)]
     pub(in crate::families) fn logic3(&mut self, d: Slot, [a, b, c]: [Slot; 3], table: u32) {
         let (a, b, c) = (self.word(a), self.word(b), self.word(c));

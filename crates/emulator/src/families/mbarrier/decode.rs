@@ -9,7 +9,7 @@ use warpbook_ptx::isa::{Mnemonic, Modifier};
 use warpbook_ptx::{Operand, PtxType};
 
 impl Decoder<'_> {
-    /// `mbarrier.*`
+    /// Decodes the instruction `mbarrier.*`.
     pub(crate) fn mbarrier(&mut self, mnemonic: Mnemonic, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
         use Mnemonic as M;
         m.take(Modifier::Type(PtxType::B64));
@@ -64,7 +64,7 @@ impl Decoder<'_> {
         Ok(())
     }
 
-    /// `mbarrier.arrive`, `mbarrier.arrive_drop`.
+    /// Decodes the instructions `mbarrier.arrive` and `mbarrier.arrive_drop`.
     fn arrive_at_mbarrier(
         &mut self,
         drop: bool,

@@ -10,7 +10,7 @@ use warpbook_ptx::isa::{Mnemonic, Modifier};
 use warpbook_ptx::{Immediate, Operand, PtxType};
 
 impl Decoder<'_> {
-    /// `wgmma.fence`, `.commit_group`, `.wait_group`.
+    /// Decodes the instructions `wgmma.fence`, `.commit_group` and `.wait_group`.
     pub(crate) fn wgmma_order(&mut self, mnemonic: Mnemonic, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
         m.take_all(&[Modifier::Sync, Modifier::Aligned]);
         let op = match mnemonic {
@@ -22,7 +22,7 @@ impl Decoder<'_> {
         Ok(())
     }
 
-    /// `wgmma.mma_async`.
+    /// Decodes the instruction `wgmma.mma_async`.
     pub(crate) fn mma_async(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
         m.take_all(&[Modifier::Sync, Modifier::Aligned]);
         let shape = self.take_shape(m)?;
