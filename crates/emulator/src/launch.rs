@@ -7,6 +7,7 @@ use crate::arithmetic::product::Architecture;
 use crate::fault::Failure;
 use crate::instrument::NoInstrument;
 use crate::instrument::all::Wanted;
+use crate::instrument::counters::{CountedBlocks, Counting};
 use crate::instrument::instructions::Instructions;
 use crate::instrument::observe::{Observe, Observed};
 use crate::instrument::sanitizer::Checks;
@@ -155,10 +156,18 @@ pub fn launch(
     let shared = kernel.static_shared() + config.shared;
     let resident = gpu.resident_blocks(config.block.iter().product(), shared) / geometry.ranks() as usize;
     let plan = &Plan { environment, geometry, first, resident, gpu: gpu.example, in_order };
-    if !config.check && config.observe.is_none() {
-        let totals =
-            grid::run(plan, &NoInstrument, print).map_err(|fault| fault.with_files(|index| module.file(index)))?;
-        return Ok(stats(kernel, totals));
+    let located = |failure: Box<Failure>| failure.with_files(|index| module.file(index));
+    match config.observe {
+        _ if config.check => {}
+        None => return Ok(stats(kernel, grid::run(plan, &NoInstrument, print).map_err(located)?)),
+        Some(Observe::Counters { .. }) => {
+            let counted = CountedBlocks::default();
+            let totals = grid::run(plan, &counted, print).map_err(located)?;
+            let report =
+                |counting: Counting| Observed::Counters(counting.into_report(&Instructions::new(module, program)));
+            return Ok(Stats { observed: counted.take().map(report), ..stats(kernel, totals) });
+        }
+        Some(_) => {}
     }
     let checks = config.check.then(|| Checks::new(program, memory, &config.unwritten));
     let wanted = Wanted::new(checks, config.observe.as_ref());
@@ -169,7 +178,7 @@ pub fn launch(
             Ok(Stats { checked, observed, ..stats(kernel, totals) })
         }
         Err(fault) => {
-            let mut fault = fault.with_files(|index| module.file(index));
+            let mut fault = located(fault);
             if let Some(found) = wanted.take_findings() {
                 fault.before = sentences(module, checked(module, kernel, found));
             }

@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::sync::Mutex;
 
-use super::counters::Counting;
+use super::counters::{CountedBlocks, Counting};
 use super::instructions::Instructions;
 use super::observe::{Observe, Observed};
 use super::record::Recorder;
@@ -172,8 +172,7 @@ impl Instrument for All<'_> {
 pub(crate) struct Wanted<'a> {
     checks: Option<Checks<'a>>,
     observe: Option<&'a Observe>,
-    /// Counters that no block has now: of blocks that have ended, for the next ones to go on with.
-    idle: Mutex<Vec<Counting>>,
+    counted: CountedBlocks,
     found: Mutex<Found>,
 }
 
@@ -188,7 +187,7 @@ struct Found {
 impl<'a> Wanted<'a> {
     /// The instruments of one launch: its checks, and what it observes.
     pub fn new(checks: Option<Checks<'a>>, observe: Option<&'a Observe>) -> Self {
-        Self { checks, observe, idle: Mutex::default(), found: Mutex::default() }
+        Self { checks, observe, counted: CountedBlocks::default(), found: Mutex::default() }
     }
 
     /// What the checks share, and what they have found, with the number of accesses.
@@ -200,8 +199,8 @@ impl<'a> Wanted<'a> {
 
     /// What was observed.
     pub fn take_observed(&self, program: &Program, instructions: &Instructions<'_>) -> Option<Observed> {
-        let counters = std::mem::take(&mut *locked(&self.idle)).into_iter().map(Observer::Counters);
-        let observer = locked(&self.found).observer.take().into_iter().chain(counters).reduce(Observer::joined)?;
+        let counters = self.counted.take().map(Observer::Counters);
+        let observer = locked(&self.found).observer.take().or(counters)?;
         Some(match observer {
             Observer::Counters(counting) => Observed::Counters(counting.into_report(instructions)),
             Observer::Timeline(recording) => Observed::Timeline(recording.into_report(program, instructions)),
@@ -218,12 +217,7 @@ impl<'a> Wanted<'a> {
         }
         let (program, memory) = (environment.program, environment.memory);
         Some(match observe {
-            Observe::Counters { .. } => {
-                let idle = locked(&self.idle).pop();
-                let mut counting = idle.unwrap_or_else(|| Counting::new(program));
-                counting.begin(shape);
-                Observer::Counters(counting)
-            }
+            Observe::Counters { .. } => Observer::Counters(self.counted.count(program, shape)),
             Observe::Timeline { .. } => Observer::Timeline(Recording::new(shape.threads().div_ceil(32) as usize)),
             Observe::Record { warp, .. } => Observer::Record(Recorder::new(program, shape, *warp, memory)),
             Observe::Writers(spans) => Observer::Writers(Writing::new(spans, shape, memory)),
@@ -235,13 +229,9 @@ impl<'a> Wanted<'a> {
 }
 
 impl Observer {
-    /// Two blocks' as one; only counters and writers watch more than one block.
+    /// Two blocks' as one; of the observers that hand in block by block, only the writers watch more than one.
     fn joined(self, other: Self) -> Self {
         match (self, other) {
-            (Self::Counters(mut own), Self::Counters(other)) => {
-                own.join(other);
-                Self::Counters(own)
-            }
             (Self::Writers(mut own), Self::Writers(other)) => {
                 own.join(other);
                 Self::Writers(own)
@@ -277,7 +267,7 @@ impl<'a> Instrumentation for &'a Wanted<'a> {
         }
         // What was observed of a block that has failed is not the whole.
         match block.observer.filter(|_| !failed).map(|observer| *observer) {
-            Some(Observer::Counters(counting)) => locked(&self.idle).push(counting),
+            Some(Observer::Counters(counting)) => self.counted.keep(counting),
             Some(observer) => {
                 let mut found = locked(&self.found);
                 found.observer = Some(match found.observer.take() {

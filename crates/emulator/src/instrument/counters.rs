@@ -18,14 +18,16 @@
 //! other where the same counts from run to run are wanted.
 
 use std::collections::BTreeMap;
+use std::sync::Mutex;
 
 use super::banks::{self, Wavefronts};
 use super::instructions::{Instructions, Line};
-use super::{Execution, Instrument, Operation};
+use super::{Execution, Instrument, Instrumentation, Operation};
+use crate::lock::locked;
 use crate::program::{AddressOperand, Long, MemorySpace, Op, Program, Slot};
 use crate::state::access::Issuer;
+use crate::state::environment::Environment;
 use crate::state::memory::{Allocation, GlobalMemory};
-
 use crate::state::shape::BlockShape;
 use crate::state::warp::lanes_of;
 use warpbook_ptx::isa::Class;
@@ -222,6 +224,52 @@ impl Way {
             Self::Load => "reads",
             Self::Store => "writes",
             Self::Atomic => "updates",
+        }
+    }
+}
+
+/// The counters of a launch that nothing else watches: its hooks are compiled into the run, without a choice between
+/// instruments at each instruction.
+#[derive(Debug, Default)]
+pub(crate) struct CountedBlocks {
+    /// Counters that no block has now: of blocks that have ended, for the next ones to go on with.
+    idle: Mutex<Vec<Counting>>,
+}
+
+impl CountedBlocks {
+    /// Counters for a block that begins.
+    pub fn count(&self, program: &Program, shape: &BlockShape) -> Counting {
+        let idle = locked(&self.idle).pop();
+        let mut counting = idle.unwrap_or_else(|| Counting::new(program));
+        counting.begin(shape);
+        counting
+    }
+
+    /// Takes back the counters of a block that has ended well.
+    pub fn keep(&self, counting: Counting) {
+        locked(&self.idle).push(counting);
+    }
+
+    /// The counters of all blocks; `None` if none has ended well.
+    pub fn take(&self) -> Option<Counting> {
+        std::mem::take(&mut *locked(&self.idle)).into_iter().reduce(|mut own, other| {
+            own.join(other);
+            own
+        })
+    }
+}
+
+impl Instrumentation for CountedBlocks {
+    type Block = Counting;
+
+    fn begin(&self, environment: &Environment<'_>, shape: &BlockShape) -> Counting {
+        self.count(environment.program, shape)
+    }
+
+    // What was counted of a block that has failed is not the whole.
+    fn end(&self, block: Counting, failed: bool) {
+        if !failed {
+            self.keep(block);
         }
     }
 }
