@@ -31,6 +31,32 @@ impl fmt::Display for Thread {
     }
 }
 
+/// What the warps of a deadlock wait for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Waiting {
+    /// How many warps wait at barriers.
+    pub waiting: u32,
+    /// How many test the phase of an mbarrier again and again.
+    pub polling: u32,
+    /// How many look at shared memory again and again.
+    pub looking: u32,
+    /// In how many some lanes wait for others of the warp.
+    pub gathering: u32,
+}
+
+impl Waiting {
+    /// The sum of two blocks'.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            waiting: self.waiting + other.waiting,
+            polling: self.polling + other.polling,
+            looking: self.looking + other.looking,
+            gathering: self.gathering + other.gathering,
+        }
+    }
+}
+
 /// A fault of the program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -98,15 +124,15 @@ pub enum Fault {
         /// Name of the function that asserts.
         function: String,
     },
-    /// Every warp waits, and none can arrive.
-    Deadlock {
-        /// How many warps wait at barriers.
-        waiting: u32,
-        /// How many test the phase of an mbarrier again and again.
-        polling: u32,
-        /// How many look at shared memory again and again.
-        looking: u32,
+    /// A lane executes a `.sync` instruction whose mask does not name it.
+    NotNamed {
+        /// Lanes that the mask names, a bit for each.
+        members: u32,
+        /// Number of the lane in its warp, from 0 to 31.
+        lane: u32,
     },
+    /// Every warp waits, and none can arrive.
+    Deadlock(Waiting),
     /// Every block that runs asks global memory again and again, and nobody changes it.
     Spinning {
         /// Blocks that run.
@@ -247,10 +273,15 @@ impl Fault {
             Fault::TensorMemory(problem) => ("tensor-memory", problem.clone()),
             Fault::Trap => ("trap", "the kernel executed `trap`".into()),
             Fault::Assert { message, .. } => ("device-assert", format!("device assertion failed: {message}")),
-            Fault::Deadlock { waiting, polling, looking } => {
+            Fault::NotNamed { members, lane } => (
+                "sync-mask",
+                format!("lane {lane} executes an instruction whose mask of lanes, {members:#010x}, does not name it"),
+            ),
+            Fault::Deadlock(Waiting { waiting, polling, looking, gathering }) => {
                 let warps =
                     |count: u32| if count == 1 { "1 warp waits".to_owned() } else { format!("{count} warps wait") };
                 let groups = [
+                    (*gathering, "for lanes of its own that do not come"),
                     (*waiting, "at a barrier that nobody can complete"),
                     (*polling, "for a phase of an mbarrier that nobody can complete"),
                     (*looking, "for a change of shared memory that nobody makes"),

@@ -1,7 +1,7 @@
 //! Questions about an instruction that need its operands.
 
-use crate::ast::{Address, Immediate, Instruction, Operand};
-use crate::isa::{Mnemonic, Role};
+use crate::ast::{Address, Instruction, Operand};
+use crate::isa::Role;
 
 impl Instruction {
     /// The operands with their roles; an operand that the table does not know has none.
@@ -31,17 +31,6 @@ impl Instruction {
             _ => None,
         })
     }
-
-    /// True if all lanes of a warp have to execute it together: it is aligned, or names all lanes in its mask.
-    /// `bar.warp.sync` is none of these: it is what brings lanes together.
-    pub fn needs_whole_warp(&self) -> bool {
-        let names_all = |(operand, role): (&Operand, Option<Role>)| {
-            role == Some(Role::LaneMask)
-                && matches!(operand, Operand::Immediate(Immediate::Integer(mask)) if *mask as u32 == u32::MAX)
-        };
-        let gathers = self.opcode.mnemonic() == Some(Mnemonic::BarWarp);
-        self.opcode.is_aligned() || !gathers && self.roles().any(names_all)
-    }
 }
 
 #[cfg(test)]
@@ -68,21 +57,5 @@ mod tests {
         let roles: Vec<_> =
             instruction("mbarrier.arrive.shared.b64 [%r1], %r2;").roles().map(|(_, role)| role).collect();
         assert_eq!(roles, [Some(Role::Address), Some(Role::Read)]);
-    }
-
-    #[test]
-    fn a_full_mask_is_recognised_however_it_is_spelled() {
-        for mask in ["-1", "0xffffffff", "0xFFFFFFFF", "4294967295", "4294967295U"] {
-            assert!(
-                instruction(&format!("shfl.sync.bfly.b32 %r1|%p1, %r2, 1, 31, {mask};")).needs_whole_warp(),
-                "{mask}"
-            );
-        }
-        for text in ["shfl.sync.bfly.b32 %r1, %r2, 1, 31, 65535;", "bar.warp.sync -1;", "barrier.sync 0;"] {
-            assert!(!instruction(text).needs_whole_warp(), "{text}");
-        }
-        assert!(
-            instruction("bar.sync 0;").needs_whole_warp() && instruction("barrier.sync.aligned 0;").needs_whole_warp()
-        );
     }
 }

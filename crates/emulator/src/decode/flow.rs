@@ -49,13 +49,17 @@ pub(super) fn blocks(code: &[Instruction]) -> Vec<Block> {
         .collect()
 }
 
-/// For each block its immediate post-dominator; `None` where lanes only meet at the end.
-pub(super) fn post_dominators(blocks: &[Block]) -> Vec<Option<usize>> {
+/// For each block its immediate post-dominator; `None` where lanes only meet at the end. Where a program has several
+/// ends, a branch of some lanes to an end of their own (a failed assertion, an early `ret`) does not keep the others from
+/// meeting: of each block only those ways count that lead to the end that most blocks lead to.
+pub(super) fn post_dominators(blocks: &[Block], code: &[Instruction]) -> Vec<Option<usize>> {
     // Cooper, Harvey and Kennedy's algorithm on the reversed graph, with a virtual exit numbered `exit`.
     let exit = blocks.len();
+    let ends = nearest_ends(blocks, code);
+    let counts = |number: usize, successor: usize| ends[number].is_some() && ends[number] == ends[successor];
     let mut predecessors = vec![Vec::new(); exit + 1];
     for (number, block) in blocks.iter().enumerate() {
-        for &successor in &block.successors {
+        for &successor in block.successors.iter().filter(|&&successor| counts(number, successor)) {
             predecessors[successor].push(number);
         }
         if block.successors.is_empty() {
@@ -90,10 +94,10 @@ pub(super) fn post_dominators(blocks: &[Block]) -> Vec<Option<usize>> {
         changed = false;
         for &node in order.iter().rev().filter(|&&node| node != exit) {
             let block: &Block = &blocks[node];
-            let ends = block.successors.is_empty().then_some(exit);
+            let at_end = block.successors.is_empty().then_some(exit);
             let mut new: Option<usize> = None;
-            for successor in block.successors.iter().copied().chain(ends) {
-                if dominator[successor].is_none() {
+            for successor in block.successors.iter().copied().chain(at_end) {
+                if dominator[successor].is_none() || successor != exit && !counts(node, successor) {
                     continue;
                 }
                 new = Some(match new {
@@ -108,6 +112,43 @@ pub(super) fn post_dominators(blocks: &[Block]) -> Vec<Option<usize>> {
         }
     }
     (0..exit).map(|node| dominator[node].filter(|&d| d != exit)).collect()
+}
+
+/// Ends of a program that are compared by how many blocks lead to them; of more, the last in the text counts most.
+const COMPARED_ENDS: usize = 64;
+
+/// For each block, of the ends that it leads to the one that most blocks lead to: its number; `None` if it leads to no
+/// end. Where a program traps is an end only for what leads to no other.
+fn nearest_ends(blocks: &[Block], code: &[Instruction]) -> Vec<Option<usize>> {
+    let mut predecessors = vec![Vec::new(); blocks.len()];
+    for (number, block) in blocks.iter().enumerate() {
+        block.successors.iter().for_each(|&successor| predecessors[successor].push(number));
+    }
+    // Marks what leads to an end, without what is marked already.
+    let mark = |end: usize, ends: &mut [Option<usize>]| {
+        let mut stack = vec![end];
+        let mut marked = 0;
+        while let Some(block) = stack.pop() {
+            if ends[block].is_none() {
+                ends[block] = Some(end);
+                marked += 1;
+                stack.extend(&predecessors[block]);
+            }
+        }
+        marked
+    };
+    let traps = |&end: &usize| matches!(code[blocks[end].end - 1].op, Op::Trap);
+    let all = (0..blocks.len()).rev().filter(|&number| blocks[number].successors.is_empty());
+    let (trapping, mut ordinary): (Vec<usize>, Vec<usize>) = all.partition(traps);
+    if ordinary.len() > 1 && ordinary.len() <= COMPARED_ENDS {
+        let lead_to = |&end: &usize| mark(end, &mut vec![None; blocks.len()]);
+        ordinary.sort_by_cached_key(|end| std::cmp::Reverse(lead_to(end)));
+    }
+    let mut ends = vec![None; blocks.len()];
+    for end in ordinary.into_iter().chain(trapping) {
+        mark(end, &mut ends);
+    }
+    ends
 }
 
 fn meet(mut a: usize, mut b: usize, rank: &[usize], dominator: &[Option<usize>]) -> usize {
@@ -131,13 +172,18 @@ fn meet(mut a: usize, mut b: usize, rank: &[usize], dominator: &[Option<usize>])
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::program::Gather;
 
     fn branch(target: u32, guarded: bool) -> Instruction {
-        Instruction { guard: guarded.then_some((0, false)), op: Op::Branch { target, reconverge: u32::MAX } }
+        Instruction {
+            guard: guarded.then_some((0, false)),
+            gather: Gather::None,
+            op: Op::Branch { target, reconverge: u32::MAX },
+        }
     }
 
     fn plain(op: Op) -> Instruction {
-        Instruction { guard: None, op }
+        Instruction { guard: None, gather: Gather::None, op }
     }
 
     #[test]
@@ -154,12 +200,30 @@ mod tests {
         let blocks = blocks(&code);
         let starts: Vec<usize> = blocks.iter().map(|block| block.start).collect();
         assert_eq!(starts, [0, 1, 3, 4, 6]);
-        assert_eq!(post_dominators(&blocks), [Some(3), Some(3), Some(3), Some(4), None]);
+        assert_eq!(post_dominators(&blocks, &code), [Some(3), Some(3), Some(3), Some(4), None]);
     }
 
     #[test]
     fn an_endless_loop_has_no_meeting_place() {
         let code = [plain(Op::Nothing), branch(0, false)];
-        assert_eq!(post_dominators(&blocks(&code)), [None]);
+        assert_eq!(post_dominators(&blocks(&code), &code), [None]);
+    }
+
+    #[test]
+    fn a_way_to_a_trap_or_an_early_end_does_not_keep_the_others_from_meeting() {
+        let code = [
+            branch(3, true),    // 0: if
+            branch(6, true),    // 1: if not asserted
+            plain(Op::Trap),    // 2
+            plain(Op::Nothing), // 3: else
+            branch(6, true),    // 4
+            plain(Op::Exit),    // 5: an early end
+            plain(Op::Nothing), // 6: join
+            plain(Op::Exit),    // 7
+        ];
+        let blocks = blocks(&code);
+        let starts: Vec<usize> = blocks.iter().map(|block| block.start).collect();
+        assert_eq!(starts, [0, 1, 2, 3, 5, 6]);
+        assert_eq!(post_dominators(&blocks, &code), [Some(5), Some(5), None, Some(5), None, None]);
     }
 }

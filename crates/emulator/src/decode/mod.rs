@@ -20,11 +20,11 @@ use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::program::{File, Instruction, Op, Program, Register, Slot, Special};
+use crate::program::{File, Gather, Instruction, Op, Program, Register, Slot, Special};
 use scope::Symbols;
 pub use select::implements;
 use warpbook_diagnostic::{Diagnostic, Result};
-use warpbook_ptx::isa::Opcode;
+use warpbook_ptx::isa::{Opcode, Role};
 use warpbook_ptx::{Function, LineInfo, Module, Statement};
 
 /// Decodes one entry. An instruction or a modifier that the emulator does not implement is an error with its place.
@@ -54,7 +54,6 @@ pub(crate) struct Decoder<'a> {
     lines: Vec<Option<LineInfo>>,
     opcodes: Vec<Arc<Opcode>>,
     strong: Vec<bool>,
-    needs_whole_warp: Vec<bool>,
     line: Option<LineInfo>,
     /// The instruction that each label stands before.
     labels: HashMap<String, u32>,
@@ -90,7 +89,6 @@ impl<'a> Decoder<'a> {
             lines: Vec::new(),
             opcodes: Vec::new(),
             strong: Vec::new(),
-            needs_whole_warp: Vec::new(),
             line: None,
             labels: HashMap::new(),
             branches: Vec::new(),
@@ -150,13 +148,11 @@ impl<'a> Decoder<'a> {
                     if instruction.opcode.is_strong_access() {
                         self.strong[before..].fill(true);
                     }
-                    if instruction.needs_whole_warp() {
-                        self.needs_whole_warp[before..].fill(true);
-                    }
-                    if guard.is_some() {
-                        for selected in &mut self.code[before..] {
-                            selected.guard = guard;
-                        }
+                    let gather = self.gather(instruction)?;
+                    // What is inlined of a function has guards and masks of its own.
+                    for selected in &mut self.code[before..] {
+                        selected.guard = guard.or(selected.guard);
+                        selected.gather = if gather == Gather::None { selected.gather } else { gather };
                     }
                 }
             }
@@ -164,14 +160,24 @@ impl<'a> Decoder<'a> {
         Ok(())
     }
 
+    /// The lanes that an instruction waits for.
+    fn gather(&mut self, instruction: &warpbook_ptx::Instruction) -> Result<Gather> {
+        if instruction.opcode.is_aligned() {
+            return Ok(Gather::Warp);
+        }
+        match instruction.roles().position(|(_, role)| role == Some(Role::LaneMask)) {
+            Some(mask) => Ok(Gather::Members(self.word(&instruction.operands, mask)?)),
+            None => Ok(Gather::None),
+        }
+    }
+
     /// Adds an operation that the instruction being decoded is made of.
     pub(crate) fn emit(&mut self, op: Op) {
-        self.code.push(Instruction { guard: None, op });
+        self.code.push(Instruction { guard: None, gather: Gather::None, op });
         self.spans.push(self.span.clone());
         self.lines.push(self.line);
         self.opcodes.push(self.opcode.clone());
         self.strong.push(false);
-        self.needs_whole_warp.push(false);
     }
 
     /// A new register, which the text does not have.
@@ -235,7 +241,7 @@ impl<'a> Decoder<'a> {
         }
         in_flight::hold_accumulators(&mut self.code);
         let blocks = flow::blocks(&self.code);
-        let meeting = flow::post_dominators(&blocks);
+        let meeting = flow::post_dominators(&blocks, &self.code);
         for (block, meeting) in blocks.iter().zip(meeting) {
             if let Op::Branch { reconverge, .. } = &mut self.code[block.end - 1].op {
                 *reconverge = meeting.map_or(u32::MAX, |block| blocks[block].start as u32);
@@ -275,7 +281,6 @@ impl<'a> Decoder<'a> {
             lines: self.lines,
             opcodes: self.opcodes,
             strong: self.strong,
-            needs_whole_warp: self.needs_whole_warp,
             registers,
             accumulator_slots,
             tensor_load_slots,

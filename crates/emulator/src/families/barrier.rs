@@ -6,6 +6,7 @@ use crate::instrument::{BarrierMisuse, Instrument, Misuse, Object};
 use crate::program::{BarrierReduction, Op, Slot};
 use crate::state::access::Issuer;
 use crate::state::block::{Block, Waiting};
+use crate::state::paths::Wait;
 use crate::state::warp::{State, Warp};
 use warpbook_diagnostic::Result;
 use warpbook_ptx::Operand;
@@ -90,7 +91,6 @@ impl<I: Instrument> Block<I> {
         if arrival.waits {
             let reduction = arrival.reduction.map(|(kind, slot, _)| (kind, slot));
             barrier.waiting.push(Waiting { warp: index, mask: arrival.mask, reduction });
-            self.warps[index].state = State::AtBarrier(arrival.barrier);
         }
         let all = self.live_threads();
         if self.barriers[arrival.barrier as usize].arrived >= arrival.threads.unwrap_or(all).min(self.shape.threads()) {
@@ -115,6 +115,7 @@ impl<I: Instrument> Block<I> {
         self.state.instrument.completed(object);
         for Waiting { warp, mask, reduction } in barrier.waiting {
             let warp = &mut self.warps[warp];
+            warp.paths.wake(mask, |wait| wait == Wait::Barrier(number as u32));
             warp.state = State::Ready;
             self.state.instrument.acquired(warp.index, object);
             let all = |holds: bool| if holds { u32::MAX } else { 0 };

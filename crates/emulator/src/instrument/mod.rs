@@ -257,6 +257,8 @@ pub(crate) enum Misuse {
     Barrier(BarrierMisuse),
     /// An mbarrier is initialised where one is in the middle of a phase, at an offset in shared memory.
     MbarrierInUse(u64),
+    /// Lanes of a warp come to an instruction that wants others of the warp too, and these do not come to it.
+    PartOfWarp,
     /// The thread, or the block, ends before the operation was waited for.
     Unwaited,
 }

@@ -27,8 +27,22 @@ use warpbook_ptx::{LineInfo, PtxType};
 pub struct Instruction {
     /// Predicate slot and whether it is negated.
     pub guard: Option<(Slot, bool)>,
+    /// The lanes of its warp that it waits for.
+    pub gather: Gather,
     /// The operation itself.
     pub op: Op,
+}
+
+/// The lanes of its warp that an instruction waits for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Gather {
+    /// It waits for no other lane.
+    #[default]
+    None,
+    /// All that have not ended, at this very instruction (`.aligned`).
+    Warp,
+    /// Those in the mask that a register holds, at an instruction of this kind (`.sync` with a mask).
+    Members(Slot),
 }
 
 /// A register of the text. Its slot is its own only while it lives.
@@ -59,8 +73,6 @@ pub struct Program {
     pub opcodes: Vec<Arc<Opcode>>,
     /// True for each load and store that orders threads as an atomic does.
     pub strong: Vec<bool>,
-    /// True for each instruction that all lanes of a warp have to execute together.
-    pub needs_whole_warp: Vec<bool>,
     /// For each instruction: the slots that it shares with the accumulator of some `wgmma`, which is to be waited for
     /// before. Empty where there is no `wgmma`, or no wait.
     pub accumulator_slots: Vec<Box<[Slot]>>,

@@ -1,6 +1,6 @@
 //! Which slots an operation reads and writes: one list, for liveness and for renaming.
 
-use super::{Base, Data, File, Instruction, Op, Slot, Use};
+use super::{Base, Data, File, Gather, Instruction, Op, Slot, Use};
 
 use File::{Long, Predicate, Word};
 use Use::{Read, Write};
@@ -10,6 +10,9 @@ impl Instruction {
     pub fn visit(&mut self, visit: &mut impl FnMut(File, Use, &mut Slot)) {
         if let Some((slot, _)) = &mut self.guard {
             visit(Predicate, Read, slot);
+        }
+        if let Gather::Members(slot) = &mut self.gather {
+            visit(Word, Read, slot);
         }
         self.op.visit(visit);
     }

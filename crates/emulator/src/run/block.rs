@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use super::stalled::Stalled;
 use super::turn::Stop;
-use crate::fault::{Cancelled, Cause, Failure, Limit, Stuck};
+use crate::fault::{Cancelled, Cause, Failure, Limit, Stuck, Waiting};
 use crate::instrument::{Instrument, Instrumentation, Misuse, Object};
 use crate::program::MemorySpace;
 use crate::state::access::Issuer;
@@ -13,10 +13,12 @@ use crate::state::block::{Barrier, Block, BlockState};
 use crate::state::block_memory::BlockMemory;
 use crate::state::cluster::Cluster;
 use crate::state::environment::Environment;
+use crate::state::paths::{Path, Wait};
+use crate::state::polling::Polled;
 use crate::state::schedule::Schedule;
 use crate::state::shape::BlockShape;
 use crate::state::spin::Spin;
-use crate::state::warp::{Polled, State, Warp};
+use crate::state::warp::{State, Warp, lanes_of};
 
 /// Instructions of one warp before another gets its turn: a warp that spins lets the others work. Cancellation is seen
 /// between turns, so that it takes no longer than this many of the slowest instructions (some 6 µs each).
@@ -96,14 +98,14 @@ impl<I: Instrument> Block<I> {
                 let length = if lockstep { 1 } else { self.schedule.turn(WARP_TURN) };
                 let stop = warp.run(environment, &self.shape, &mut self.state, cluster, length)?;
                 match stop {
-                    Stop::Poll if !warp.polled_something_new() => stalled.tested_again(index),
+                    Stop::Poll if !warp.did_something_new() => stalled.tested_again(index),
                     Stop::Turn if lockstep && warp.only_waits() => {}
                     _ => stalled.goes_on(),
                 }
                 progressed |= !matches!(stop, Stop::Poll);
                 match stop {
                     Stop::Turn => {}
-                    Stop::Poll => progressed |= warp.polled_something_new(),
+                    Stop::Poll => progressed |= warp.did_something_new(),
                     Stop::Exit => {
                         warp.finish_stores(environment, &self.shape, &mut self.state, cluster)?;
                         warp.state = State::Done;
@@ -115,9 +117,16 @@ impl<I: Instrument> Block<I> {
                         self.state.instrument.released(index as u32, Object::ClusterBarrier(phase));
                         cluster.arrive(threads, self.live_threads());
                     }
-                    // Without an arrival there is no phase to wait for.
-                    Stop::ClusterWait => warp.state = State::AtClusterBarrier(warp.cluster_phase.unwrap_or(u64::MAX)),
-                    Stop::Barrier(arrival) => self.arrive(index, &arrival),
+                    Stop::ClusterWait => warp.rest(),
+                    Stop::Barrier(arrival) => {
+                        warp.rest();
+                        self.arrive(index, &arrival);
+                    }
+                    Stop::Waits => {
+                        warp.rest();
+                        // Some of its lanes may have ended.
+                        self.release_barriers();
+                    }
                 }
             }
             self.state.instrument.round(&self.warps, &self.state.memory.loads);
@@ -154,9 +163,16 @@ impl<I: Instrument> Block<I> {
     /// A warp goes on when the phase has ended in which it arrived at the cluster's barrier.
     fn leave_cluster_barrier(&mut self, index: usize, ended: u64) {
         let warp = &mut self.warps[index];
-        if let State::AtClusterBarrier(phase) = warp.state
-            && phase < ended
-        {
+        if warp.state == State::Done || warp.state == State::Ready && !warp.paths.is_divided() {
+            return;
+        }
+        let waits = |path: &Path| match path.wait {
+            Wait::ClusterBarrier(phase) if phase < ended => Some(phase),
+            _ => None,
+        };
+        let ended = warp.paths.leaves().find_map(waits);
+        if let Some(phase) = ended {
+            warp.paths.wake(u32::MAX, |wait| wait == Wait::ClusterBarrier(phase));
             warp.state = State::Ready;
             self.state.instrument.acquired(index as u32, Object::ClusterBarrier(phase));
         }
@@ -179,63 +195,67 @@ impl<I: Instrument> Block<I> {
         }
     }
 
-    /// Warps that wait at barriers, that test the phase of an mbarrier again and again, and that look at memory.
-    pub fn stuck(&self) -> [u32; 3] {
-        let count = |which: &dyn Fn(&Warp) -> bool| self.warps.iter().filter(|warp| which(warp)).count() as u32;
-        let looks = |warp: &Warp| matches!(warp.polled_what(), Some(Polled::Memory(..)));
-        [
-            count(&|warp| matches!(warp.state, State::AtBarrier(_) | State::AtClusterBarrier(_))),
-            count(&|warp| warp.state == State::Ready && !looks(warp)),
-            count(&looks),
-        ]
+    /// What its warps wait for, and how many of them.
+    pub fn stuck(&self) -> Waiting {
+        let mut stuck = Waiting::default();
+        for warp in self.warps.iter().filter(|warp| warp.state != State::Done) {
+            let waits = |which: fn(Wait) -> bool| warp.paths.leaves().any(|path| which(path.wait));
+            if waits(|wait| matches!(wait, Wait::Warp | Wait::Members(_))) {
+                stuck.gathering += 1;
+            } else if warp.looks_at().is_some() {
+                stuck.looking += 1;
+            } else if waits(|wait| wait == Wait::None) {
+                stuck.polling += 1;
+            } else {
+                stuck.waiting += 1;
+            }
+        }
+        stuck
     }
 
     /// True if some warp waits for a change of global memory.
     fn looks_at_global(&self) -> bool {
-        self.warps.iter().any(|warp| matches!(warp.polled_what(), Some(Polled::Memory(MemorySpace::Global, _))))
+        self.warps.iter().any(|warp| matches!(warp.looks_at(), Some((MemorySpace::Global, _))))
     }
 
     /// A fault at the place where the first warp waits.
-    pub fn stuck_at(&mut self, environment: &Environment<'_>, kind: impl Into<Cause>) -> Box<Failure> {
-        let first = self.warps.iter_mut().enumerate().find(|(_, warp)| warp.state != State::Done);
-        let found = first.map(|(index, warp)| (index, warp.last_poll(), warp.current()));
-        let Some((warp, poll, Some((pc, mask)))) = found else {
-            return Box::new(Failure::nowhere(kind));
-        };
-        // The program counter is past the barrier, or past the test.
-        let at = poll.unwrap_or(pc.saturating_sub(1));
-        self.warps[warp].fault(environment, &self.shape, kind, mask.trailing_zeros(), at)
+    pub fn stuck_at(&self, environment: &Environment<'_>, kind: impl Into<Cause>) -> Box<Failure> {
+        let running = self.warps.iter().filter(|warp| warp.state != State::Done);
+        let mut waiting = running.flat_map(|warp| warp.paths.leaves().map(move |path| (warp, path)));
+        let Some((warp, path)) = waiting.next() else { return Box::new(Failure::nowhere(kind)) };
+        warp.fault(environment, &self.shape, kind, path.mask.trailing_zeros(), path.waits_at())
     }
 
     /// Where warps wait, by instruction.
     pub fn waiting(&mut self, environment: &Environment<'_>, ended: u64) -> Vec<Stuck> {
         let mut found: Vec<(u32, Stuck)> = Vec::new();
         let live = self.live_threads();
-        for index in 0..self.warps.len() {
-            let state = self.warps[index].state;
-            if state == State::Done {
-                continue;
-            }
-            let polled = self.warps[index].last_poll();
-            // The program counter is past the barrier.
-            let Some(at) = polled.or_else(|| self.warps[index].current().map(|(pc, _)| pc.saturating_sub(1))) else {
-                continue;
-            };
+        let running = self.warps.iter().filter(|warp| warp.state != State::Done);
+        for (warp, path) in running.flat_map(|warp| warp.paths.leaves().map(move |path| (warp, path))) {
+            let at = path.waits_at();
             if let Some((_, waiting)) = found.iter_mut().find(|(pc, _)| *pc == at) {
-                waiting.warps.push(index as u32);
+                if waiting.warps.last() != Some(&warp.index) {
+                    waiting.warps.push(warp.index);
+                }
                 continue;
             }
-            let what = match state {
-                State::AtBarrier(number) => {
+            let what = match path.wait {
+                Wait::Barrier(number) => {
                     let barrier = self.barriers.get(number as usize);
                     let (come, wanted) = barrier.map_or((0, None), |barrier| (barrier.arrived, barrier.wanted));
                     format!("barrier {number}, to which {come} of {} threads have come", wanted.unwrap_or(live))
                 }
-                State::AtClusterBarrier(phase) if phase > ended => {
-                    "the cluster's barrier, without an arrival".to_owned()
+                Wait::ClusterBarrier(phase) if phase > ended => "the cluster's barrier, without an arrival".to_owned(),
+                Wait::ClusterBarrier(_) => "the cluster's barrier".to_owned(),
+                Wait::Warp => {
+                    let missing = warp.paths.live() & !warp.paths.gathered_at(path.pc);
+                    format!("{} of the warp, which all have to execute this instruction", describe_lanes(missing))
                 }
-                State::AtClusterBarrier(_) => "the cluster's barrier".to_owned(),
-                _ => match self.warps[index].polled_what() {
+                Wait::Members(members) => {
+                    let missing = members & warp.paths.live() & !path.mask;
+                    format!("{} of the warp, which the mask {members:#010x} names", describe_lanes(missing))
+                }
+                Wait::None => match path.polling.what() {
                     Some(Polled::Mbarrier(address)) => self.state.memory.describe_mbarrier(address),
                     Some(Polled::Memory(MemorySpace::Global, address)) => {
                         format!("a change of {}", environment.memory.describe(address))
@@ -247,7 +267,7 @@ impl<I: Instrument> Block<I> {
             let source = environment.program.lines.get(at as usize).copied().flatten();
             let waiting = Stuck {
                 block: self.shape.index,
-                warps: vec![index as u32],
+                warps: vec![warp.index],
                 span: environment.program.spans.get(at as usize).cloned().unwrap_or(0..0),
                 source: source.map(|line| (line.file.to_string(), line.line)),
                 what,
@@ -255,5 +275,26 @@ impl<I: Instrument> Block<I> {
             found.push((at, waiting));
         }
         found.into_iter().map(|(_, waiting)| waiting).collect()
+    }
+}
+
+/// Lanes in words: "lanes 0 to 15 and 17".
+fn describe_lanes(mask: u32) -> String {
+    let mut runs: Vec<(usize, usize)> = Vec::new();
+    for lane in lanes_of(mask) {
+        match runs.last_mut() {
+            Some((_, last)) if *last + 1 == lane => *last = lane,
+            _ => runs.push((lane, lane)),
+        }
+    }
+    let run = |&(first, last): &(usize, usize)| {
+        if first == last { first.to_string() } else { format!("{first} to {last}") }
+    };
+    let s = if mask.count_ones() == 1 { "" } else { "s" };
+    let runs: Vec<String> = runs.iter().map(run).collect();
+    match runs.split_last() {
+        Some((last, [])) => format!("lane{s} {last}"),
+        Some((last, others)) => format!("lane{s} {} and {last}", others.join(", ")),
+        None => "no lane".to_owned(),
     }
 }

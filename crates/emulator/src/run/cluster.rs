@@ -2,7 +2,7 @@
 //! clusters has clusters of one block.
 
 use super::block::Progress;
-use crate::fault::{Failure, Fault};
+use crate::fault::{Failure, Fault, Waiting};
 use crate::instrument::{Instrument, Instrumentation};
 use crate::state::block::Block;
 use crate::state::cluster::{Cluster, ClusterBarrier};
@@ -108,15 +108,11 @@ impl<I: Instrument> Cluster<I> {
     }
 
     fn deadlock(&mut self, environment: &Environment<'_>) -> Box<Failure> {
-        let mut stuck = [0; 3];
-        for block in self.blocks.iter().flatten() {
-            stuck.iter_mut().zip(block.stuck()).for_each(|(all, own)| *all += own);
-        }
-        let [waiting, polling, looking] = stuck;
-        let kind = Fault::Deadlock { waiting, polling, looking };
+        let stuck = self.blocks.iter().flatten().map(|block| block.stuck());
+        let kind = Fault::Deadlock(stuck.fold(Waiting::default(), Waiting::plus));
         let ended = self.barrier.phase;
         let waiting = self.blocks.iter_mut().flatten().flat_map(|block| block.waiting(environment, ended)).collect();
-        match self.blocks.iter_mut().flatten().find(|block| !block.is_done()) {
+        match self.blocks.iter().flatten().find(|block| !block.is_done()) {
             Some(block) => Box::new(Failure { waiting, ..*block.stuck_at(environment, kind) }),
             None => Box::new(Failure::nowhere(kind)),
         }

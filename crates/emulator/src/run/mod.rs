@@ -2,6 +2,7 @@
 
 pub(crate) mod block;
 pub(crate) mod cluster;
+mod gather;
 pub(crate) mod grid;
 mod stalled;
 mod turn;

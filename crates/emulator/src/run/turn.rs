@@ -10,6 +10,7 @@ use crate::state::address::resolve_generic;
 use crate::state::block::BlockState;
 use crate::state::cluster::Cluster;
 use crate::state::environment::Environment;
+use crate::state::paths::{Path, Wait};
 use crate::state::shape::BlockShape;
 use crate::state::warp::Warp;
 
@@ -39,6 +40,8 @@ pub(crate) enum Stop {
     ClusterWait,
     /// It tested the phase of an mbarrier that has not ended, or went round a loop that waits for a change of memory.
     Poll,
+    /// No lane can go on: all wait.
+    Waits,
     /// All lanes have exited.
     Exit,
 }
@@ -54,93 +57,183 @@ impl Warp {
         turn: u32,
     ) -> Result<Stop, Box<Failure>> {
         for _ in 0..turn {
-            let Some((pc, mask)) = self.current() else { return Ok(Stop::Exit) };
-            let Some(instruction) = environment.program.code.get(pc as usize) else { return Ok(Stop::Exit) };
-            self.executed += 1;
-            let active = match instruction.guard {
-                None => mask,
-                Some((slot, negated)) => {
-                    let holds = self.predicates[slot as usize];
-                    mask & if negated { !holds } else { holds }
+            let Some((pc, mask)) = self.paths.current() else {
+                match self.paths.is_empty() {
+                    true => return Ok(Stop::Exit),
+                    false if self.meets_barrier_alone(environment) => continue,
+                    false => return Ok(Stop::Waits),
                 }
             };
-            if !self.tensor_loads.is_empty() && active != 0 {
-                Step { warp: self, environment, block, cluster, active, pc }.land_used_tensor_loads();
+            if let Some(stop) = self.execute(environment, shape, block, cluster, (pc, mask))? {
+                return Ok(stop);
             }
-            if !self.wgmmas.is_empty() && active != 0 && block.instrument.repairs_waits() {
+        }
+        self.paths.turn_ends();
+        Ok(Stop::Turn)
+    }
+
+    /// Executes the operation at an index for the lanes that are there; why the turn ends, if it does.
+    #[inline(always)]
+    fn execute<I: Instrument>(
+        &mut self,
+        environment: &Environment<'_>,
+        shape: &BlockShape,
+        block: &mut BlockState<I>,
+        cluster: &mut Cluster<I>,
+        (pc, mask): (u32, u32),
+    ) -> Result<Option<Stop>, Box<Failure>> {
+        let Some(instruction) = environment.program.code.get(pc as usize) else { return Ok(Some(Stop::Exit)) };
+        let active = match instruction.guard {
+            None => mask,
+            Some((slot, negated)) => {
+                let holds = self.predicates[slot as usize];
+                mask & if negated { !holds } else { holds }
+            }
+        };
+        if active != 0
+            && !self.is_gathered(instruction.gather, active)
+            && !self.gather(environment, shape, block, cluster, (instruction.gather, active, pc))?
+        {
+            return Ok(None);
+        }
+        self.count_execution();
+        if active != 0 && !(self.tensor_loads.is_empty() && self.wgmmas.is_empty()) {
+            self.settle_registers(environment, shape, block, cluster, (active, pc))?;
+        }
+        let BlockState { memory, instrument } = &mut *block;
+        let execution = Execution { environment, memory, warp: self, pc, present: mask, active };
+        instrument.executing(&execution, &instruction.op);
+        match &instruction.op {
+            Op::Branch { target, reconverge } => {
+                self.paths.branch(*target, *reconverge, active);
+                if *target <= pc && active != 0 && self.comes_round(*target, pc) && !self.yields(environment) {
+                    return Ok(Some(Stop::Poll));
+                }
+            }
+            Op::Exit => {
+                self.paths.advance();
+                self.paths.exit(active);
+                if self.paths.is_divided() {
+                    self.release_gathered(environment, shape, block, cluster)?;
+                }
+            }
+            _ if active == 0 => self.paths.advance(),
+            Op::Barrier { id, threads, arrive, reduction } => {
+                let arrival = Arrival::new(self, (*id, *threads), !arrive, *reduction, (active, pc));
+                self.note_of_round(true, None);
+                self.paths.advance();
+                if arrival.waits {
+                    self.paths.park(active, Wait::Barrier(arrival.barrier));
+                }
+                return Ok(Some(Stop::Barrier(arrival)));
+            }
+            Op::ClusterArrive => {
+                self.note_of_round(true, None);
+                self.paths.advance();
+                return Ok(Some(Stop::ClusterArrive(active.count_ones())));
+            }
+            Op::ClusterWait => {
+                self.paths.advance();
+                // Without an arrival there is no phase to wait for.
+                self.paths.park(active, Wait::ClusterBarrier(self.cluster_phase.unwrap_or(u64::MAX)));
+                return Ok(Some(Stop::ClusterWait));
+            }
+            Op::MbarrierWait { d, address, phase } => {
                 let mut step = Step { warp: self, environment, block, cluster, active, pc };
-                if let Err((kind, lane)) = step.repair_wgmma_wait() {
+                let mbarrier = step.addresses(address)[active.trailing_zeros() as usize & 31];
+                let ended = match step.mbarrier_wait(*d, address, *phase) {
+                    Ok(ended) => ended,
+                    Err((kind, lane)) => return Err(self.fault(environment, shape, kind, lane, pc)),
+                };
+                let lane = active.trailing_zeros() & 31;
+                block.instrument.tested(Issuer { warp: self.index, lane, pc }, ended);
+                self.paths.advance();
+                if !self.goes_on_after_test(environment, ended, (pc, mbarrier)) {
+                    return Ok(Some(Stop::Poll));
+                }
+            }
+            op => {
+                let mut step = Step { warp: self, environment, block, cluster, active, pc };
+                let looked = if step.warp.is_watched() { step.looks_at(op) } else { None };
+                let changes = step.block.memory.spin.changes();
+                if let Err((kind, lane)) = step.execute(op) {
+                    let pc = step.pc;
                     return Err(self.fault(environment, shape, kind, lane, pc));
                 }
-            }
-            let BlockState { memory, instrument } = &mut *block;
-            let execution = Execution { environment, memory, warp: self, pc, present: mask, active };
-            instrument.executing(&execution, &instruction.op);
-            match &instruction.op {
-                Op::Branch { target, reconverge } => {
-                    self.branch(*target, *reconverge, active);
-                    if *target <= pc && active != 0 && self.comes_round(*target, pc) {
-                        return Ok(Stop::Poll);
-                    }
+                if self.is_watched() {
+                    self.note_of_round(op.acts() || block.memory.spin.changes() != changes, looked);
                 }
-                Op::Exit => {
-                    self.advance();
-                    self.exit(active);
-                }
-                _ if active == 0 => self.advance(),
-                Op::Barrier { id, threads, arrive, reduction } => {
-                    let arrival = Arrival::new(self, (*id, *threads), !arrive, *reduction, (active, pc));
-                    self.note_of_round(true, None);
-                    self.advance();
-                    return Ok(Stop::Barrier(arrival));
-                }
-                Op::ClusterArrive => {
-                    self.note_of_round(true, None);
-                    self.advance();
-                    return Ok(Stop::ClusterArrive(active.count_ones()));
-                }
-                Op::ClusterWait => {
-                    self.advance();
-                    return Ok(Stop::ClusterWait);
-                }
-                Op::MbarrierWait { d, address, phase } => {
-                    let mut step = Step { warp: self, environment, block, cluster, active, pc };
-                    let mbarrier = step.addresses(address)[active.trailing_zeros() as usize & 31];
-                    match step.mbarrier_wait(*d, address, *phase) {
-                        Ok(ended) => {
-                            let lane = active.trailing_zeros() & 31;
-                            block.instrument.tested(Issuer { warp: self.index, lane, pc }, ended);
-                            self.advance();
-                            if ended {
-                                self.waited();
-                            } else {
-                                self.poll(pc, mbarrier);
-                                return Ok(Stop::Poll);
-                            }
-                        }
-                        Err((kind, lane)) => return Err(self.fault(environment, shape, kind, lane, pc)),
-                    }
-                }
-                op => {
-                    let mut step = Step { warp: self, environment, block, cluster, active, pc };
-                    let looked = if step.warp.is_watched() { step.looks_at(op) } else { None };
-                    let changes = step.block.memory.spin.changes();
-                    if let Err((kind, lane)) = step.execute(op) {
-                        let pc = step.pc;
-                        return Err(self.fault(environment, shape, kind, lane, pc));
-                    }
-                    if self.is_watched() {
-                        self.note_of_round(op.acts() || block.memory.spin.changes() != changes, looked);
-                    }
-                    self.advance();
-                    // Long texts take their time; cancellation is seen between turns.
-                    if matches!(op, Op::Print { .. }) {
-                        return Ok(Stop::Turn);
-                    }
+                self.paths.advance();
+                // Long texts take their time; cancellation is seen between turns.
+                if matches!(op, Op::Print { .. }) {
+                    return Ok(Some(Stop::Turn));
                 }
             }
         }
-        Ok(Stop::Turn)
+        Ok(None)
+    }
+
+    /// Registers that an operation uses have what `tcgen05.ld` and `wgmma` bring to them.
+    fn settle_registers<I: Instrument>(
+        &mut self,
+        environment: &Environment<'_>,
+        shape: &BlockShape,
+        block: &mut BlockState<I>,
+        cluster: &mut Cluster<I>,
+        (active, pc): (u32, u32),
+    ) -> Result<(), Box<Failure>> {
+        let repairs = block.instrument.repairs_waits();
+        let mut step = Step { warp: self, environment, block, cluster, active, pc };
+        if !step.warp.tensor_loads.is_empty() {
+            step.land_used_tensor_loads();
+        }
+        if !step.warp.wgmmas.is_empty()
+            && repairs
+            && let Err((kind, lane)) = step.repair_wgmma_wait()
+        {
+            return Err(self.fault(environment, shape, kind, lane, pc));
+        }
+        Ok(())
+    }
+
+    /// The phase of an mbarrier was tested, by the operation at an index, and has ended or not. True if the warp's turn goes
+    /// on: the phase has ended, or other lanes of the warp can do something meanwhile.
+    fn goes_on_after_test(&mut self, environment: &Environment<'_>, ended: bool, (pc, mbarrier): (u32, u64)) -> bool {
+        let Some(polling) = self.polling() else { return true };
+        if ended {
+            polling.waited();
+            return true;
+        }
+        polling.poll(pc, mbarrier);
+        !polling.did_something_new() && self.yields(environment)
+    }
+
+    /// Counts an operation of the path being executed.
+    #[inline(always)]
+    pub(super) fn count_execution(&mut self) {
+        self.executed += 1;
+        if let Some(polling) = self.polling() {
+            polling.executed += 1;
+        }
+    }
+
+    /// The lanes being executed only wait. True if others of the warp are executed now, which may make what they wait for.
+    fn yields(&mut self, environment: &Environment<'_>) -> bool {
+        self.paths.yields() || self.paths.is_divided() && self.meets_barrier_alone(environment)
+    }
+
+    /// Lanes that wait for the rest of their warp at a barrier arrive without them, who cannot come now: a barrier counts
+    /// threads. True if there are any.
+    fn meets_barrier_alone(&mut self, environment: &Environment<'_>) -> bool {
+        let at_barrier = |path: &Path| {
+            let instruction = environment.program.code.get(path.pc as usize);
+            path.wait == Wait::Warp
+                && matches!(
+                    instruction.map(|instruction| &instruction.op),
+                    Some(Op::Barrier { .. } | Op::ClusterArrive | Op::ClusterWait)
+                )
+        };
+        self.paths.release_alone(at_barrier)
     }
 
     /// What bulk stores are left when the warp ends.

@@ -69,6 +69,6 @@ impl<I> Block<I> {
 
     /// Threads that have not exited.
     pub fn live_threads(&self) -> u32 {
-        self.warps.iter().map(|warp| warp.live().count_ones()).sum()
+        self.warps.iter().map(|warp| warp.paths.live().count_ones()).sum()
     }
 }

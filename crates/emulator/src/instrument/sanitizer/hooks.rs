@@ -12,7 +12,6 @@ use crate::state::tensor_memory::{Cells, TensorUse, columns};
 impl Instrument for Sanitizer<'_> {
     fn executing(&mut self, at: &Execution<'_>, op: &Op) {
         self.check_registers(at);
-        self.check_aligned(at);
         Follower { sanitizer: self, at }.follow_undefined(op);
     }
 
@@ -234,6 +233,7 @@ impl Instrument for Sanitizer<'_> {
             Misuse::MbarrierInUse(at) => {
                 self.report(Rule::MbarrierTwice, issuer, None, || format!("shared address {at:#x}"));
             }
+            Misuse::PartOfWarp => self.report(Rule::Divergent, issuer, None, String::new),
             Misuse::Unwaited if self.is_of_the_core(issuer) => self.core_unwaited(issuer),
             Misuse::Unwaited => self.report(Rule::Unwaited, issuer, None, String::new),
         }

@@ -84,8 +84,6 @@ pub struct Checks<'a> {
     pub(crate) uses: Vec<Vec<(File, Use, Slot)>>,
     /// Registers that some `wgmma` takes.
     pub(crate) wgmma_words: HashSet<Slot>,
-    /// True for each instruction that all lanes of a warp have to execute together.
-    pub(crate) aligned: Vec<bool>,
     /// How undefined values go through each instruction.
     flows: Vec<Flow>,
     /// True if there is a `tcgen05.fence`.
@@ -113,7 +111,6 @@ impl<'a> Checks<'a> {
             global: Mutex::new(GlobalShadow::new(program.orders_blocks())),
             uses,
             wgmma_words,
-            aligned: program.needs_whole_warp.clone(),
             flows: program.opcodes.iter().map(|opcode| opcode.flow()).collect(),
             tensor_fences: program.code.iter().any(|i| matches!(i.op, Op::TensorFence { .. })),
             unwritten: Mutex::new(Unwritten::new(unwritten)),
@@ -674,14 +671,6 @@ impl<'a> Sanitizer<'a> {
             if how == Use::Write {
                 self.register_written(issuer, slot);
             }
-        }
-    }
-
-    /// True if lanes are missing from what all of a warp have to execute together.
-    fn check_aligned(&mut self, at: &Execution<'_>) {
-        let checks = self.checks;
-        if at.active != 0 && checks.aligned.get(at.pc as usize) == Some(&true) && at.active != at.warp.live() {
-            self.report(Rule::Divergent, at.first_issuer(), None, String::new);
         }
     }
 }
