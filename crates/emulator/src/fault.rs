@@ -281,7 +281,7 @@ impl Fault {
                 let warps =
                     |count: u32| if count == 1 { "1 warp waits".to_owned() } else { format!("{count} warps wait") };
                 let groups = [
-                    (*gathering, "for lanes of its own that do not come"),
+                    (*gathering, "for lanes of the same warp that do not come"),
                     (*waiting, "at a barrier that nobody can complete"),
                     (*polling, "for a phase of an mbarrier that nobody can complete"),
                     (*looking, "for a change of shared memory that nobody makes"),
