@@ -25,7 +25,7 @@ use scope::Symbols;
 pub use select::implements;
 use warpbook_diagnostic::{Diagnostic, Result};
 use warpbook_ptx::isa::{Opcode, Role};
-use warpbook_ptx::{Function, LineInfo, Module, Statement};
+use warpbook_ptx::{Function, Immediate, LineInfo, Module, Operand, Statement};
 
 /// Decodes one entry. An instruction or a modifier that the emulator does not implement is an error with its place.
 pub(super) fn decode(module: &Module, entry: &Function) -> Result<Program> {
@@ -166,7 +166,10 @@ impl<'a> Decoder<'a> {
             return Ok(Gather::Warp);
         }
         match instruction.roles().position(|(_, role)| role == Some(Role::LaneMask)) {
-            Some(mask) => Ok(Gather::Members(self.word(&instruction.operands, mask)?)),
+            Some(mask) => match &instruction.operands[mask] {
+                Operand::Immediate(Immediate::Integer(lanes)) if *lanes as u32 == u32::MAX => Ok(Gather::Everyone),
+                _ => Ok(Gather::Members(self.word(&instruction.operands, mask)?)),
+            },
             None => Ok(Gather::None),
         }
     }

@@ -41,6 +41,8 @@ pub enum Gather {
     None,
     /// All that have not ended, at this very instruction (`.aligned`).
     Warp,
+    /// All that have not ended, at an instruction of this kind (`.sync` with a mask of all lanes).
+    Everyone,
     /// Those in the mask that a register holds, at an instruction of this kind (`.sync` with a mask).
     Members(Slot),
 }

@@ -47,7 +47,7 @@ impl Warp {
     pub(super) fn is_gathered(&self, gather: Gather, active: u32) -> bool {
         match gather {
             Gather::None => true,
-            Gather::Warp => active == self.paths.live(),
+            Gather::Warp | Gather::Everyone => active == self.paths.live(),
             Gather::Members(slot) => {
                 let masks = &self.words[slot as usize];
                 let first = masks[active.trailing_zeros() as usize & 31];
@@ -78,7 +78,7 @@ impl Warp {
         if active != mask {
             let names = |lane: usize| match gather {
                 Gather::Members(slot) => self.words[slot as usize][lane] & mask & !active != 0,
-                Gather::Warp | Gather::None => true,
+                Gather::Warp | Gather::Everyone | Gather::None => true,
             };
             // Its own guard keeps lanes from it that it wants.
             if lanes_of(active).any(names) {
@@ -91,6 +91,7 @@ impl Warp {
         match gather {
             Gather::None => return Ok(true),
             Gather::Warp => self.paths.park(active, Wait::Warp),
+            Gather::Everyone => self.paths.park(active, Wait::Members(u32::MAX)),
             Gather::Members(slot) => {
                 let masks = self.words[slot as usize];
                 let mut rest = active;
