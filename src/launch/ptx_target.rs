@@ -63,11 +63,13 @@ mod tests {
 
     #[test]
     fn older_architectures_run_and_newer_ones_are_named() {
-        for (name, target) in [("sm_80", 80), ("sm_80", 90), ("sm_90a", 90), ("sm_100f", 103), ("sm_70, debug", 75)] {
+        for (name, target) in
+            [("sm_80", 80), ("sm_80", 90), ("sm_90a", 90), ("sm_100f", 103), ("sm_103a", 103), ("sm_70, debug", 75)]
+        {
             assert_eq!(outcome(name, target), None, "{name} on {target}");
         }
         assert_eq!(outcome("sm_100", 90).as_deref(), Some("this PTX is for sm_100 and later, and the target is sm_90"));
         assert_eq!(outcome("sm_90a", 100).as_deref(), Some("this PTX is for sm_90 alone, and the target is sm_100"));
-        assert!(outcome("sm_100f", 120).is_some());
+        assert!(outcome("sm_100f", 120).is_some() && outcome("sm_100a", 103).is_some());
     }
 }

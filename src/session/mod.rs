@@ -281,7 +281,7 @@ mod tests {
         assert_eq!(matches("%show inp"), ["input"]);
         assert_eq!(matches("%show soft"), ["softmax"]);
         assert_eq!(matches("%device emu:sm_8"), ["emu:sm_80", "emu:sm_86", "emu:sm_89"]);
-        assert_eq!(matches("%target "), ["sm_75", "sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120"]);
+        assert_eq!(matches("%target "), ["sm_75", "sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_103", "sm_120"]);
         assert_eq!(matches("%edit ttg"), ["ttgir"]);
         let known = session.inspect("%show input", 9, 0).expect("known").text;
         assert!(known.contains("input  f32 [4]") && known.contains("zeros(4)"), "{known}");

@@ -9,7 +9,8 @@ pub struct Target(pub u32);
 
 impl Target {
     /// The architectures that Warpbook supports.
-    pub const SUPPORTED: [Self; 7] = [Self(75), Self(80), Self(86), Self(89), Self(90), Self(100), Self(120)];
+    pub const SUPPORTED: [Self; 8] =
+        [Self(75), Self(80), Self(86), Self(89), Self(90), Self(100), Self(103), Self(120)];
 }
 
 impl fmt::Display for Target {

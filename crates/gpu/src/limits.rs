@@ -36,7 +36,7 @@ pub struct GpuLimits {
 
 /// CUDA C++ Programming Guide, "Technical Specifications per Compute Capability". The reserved kibibyte and the units are
 /// in the CUDA Occupancy Calculator; multiprocessors in the GPUs' data sheets.
-const TABLE: [GpuLimits; 9] = [
+const TABLE: [GpuLimits; 10] = [
     limits(75, ("T4", 40), 32, 16, 64, 64),
     limits(80, ("A100", 108), 64, 32, 164, 163),
     limits(86, ("RTX 3090", 82), 48, 16, 100, 99),
@@ -44,6 +44,7 @@ const TABLE: [GpuLimits; 9] = [
     limits(89, ("RTX 4090", 128), 48, 24, 100, 99),
     limits(90, ("H100", 132), 64, 32, 228, 227),
     limits(100, ("B200", 148), 64, 32, 228, 227),
+    limits(103, ("B300", 148), 64, 32, 228, 227),
     limits(110, ("Jetson Thor", 20), 48, 24, 228, 227),
     limits(120, ("RTX 5090", 170), 48, 24, 100, 99),
 ];
@@ -73,7 +74,7 @@ const fn limits(
 
 impl GpuLimits {
     /// The limits of a compute capability (90 is 9.0). One that is not in the table has the limits of the next lower one
-    /// that is, as 10.3 and 12.1 have in the guide.
+    /// that is, as 12.1 has in the guide.
     pub fn for_capability(capability: u32) -> &'static Self {
         TABLE.iter().rev().find(|limits| limits.capability <= capability).unwrap_or(&TABLE[0])
     }

@@ -13,7 +13,7 @@ pub struct TargetMagic;
 const TARGET: Argument<TargetName> = Argument::optional(
     "ARCH",
     TargetName,
-    "the architecture: sm_75, sm_80, sm_86, sm_89, sm_90, sm_100 or sm_120; without it, the current one is shown",
+    "the architecture: sm_75, sm_80, sm_86, sm_89, sm_90, sm_100, sm_103 or sm_120; without it, the current one is shown",
 );
 
 const SPEC: Spec = Spec {
