@@ -109,6 +109,16 @@ pub enum Fault {
         /// Rank of the block in its cluster.
         rank: u32,
     },
+    /// Functions that call themselves have filled the stack of a thread.
+    Stack {
+        /// Bytes of the stack.
+        bytes: u32,
+    },
+    /// `free` of what `malloc` has not given, or of what is free already.
+    Free {
+        /// The address that was given.
+        address: u64,
+    },
     /// A tensor map that breaks a rule.
     TensorMap(String),
     /// Tensor memory that cannot be had, or is not there.
@@ -268,6 +278,13 @@ impl Fault {
             }
             Fault::BlockExited { rank } => {
                 ("cluster", format!("block {rank} of the cluster has ended: its shared memory is gone"))
+            }
+            Fault::Stack { bytes } => (
+                "stack-overflow",
+                format!("calls fill the stack of a thread, which has {bytes} bytes: a recursion without end?"),
+            ),
+            Fault::Free { address } => {
+                ("free", format!("`free` of {address:#x}, where no memory of `malloc` begins that is in use"))
             }
             Fault::TensorMap(problem) => ("tensor-map", format!("this tensor map cannot be used: {problem}")),
             Fault::TensorMemory(problem) => ("tensor-memory", problem.clone()),

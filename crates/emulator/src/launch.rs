@@ -1,6 +1,7 @@
 //! A launch: its configuration, and what it reports.
 
 use std::ops::Range;
+use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 
 use crate::arithmetic::product::Architecture;
@@ -133,6 +134,7 @@ pub fn launch(
         globals: &config.globals,
         architecture: Architecture::from_capability(config.capability),
         arithmetic: config.arithmetic,
+        heap: &Mutex::new(()),
         stop,
         source: module.source(),
         seed: config.seed,

@@ -11,6 +11,8 @@ pub struct Module {
     source: Source,
     syntax: warpbook_ptx::Module,
     kernels: BTreeMap<String, Kernel>,
+    /// True if the last variable is the heap of `malloc`.
+    has_heap: bool,
 }
 
 /// An entry function, decoded.
@@ -55,12 +57,13 @@ impl Module {
             let contractible = warpbook_ptx::contraction::candidates(entry).len() as u32;
             kernels.insert(entry.name.clone(), Kernel { program, parameters, contractible, declaration });
         }
+        let has_heap = decode::place::has_heap(syntax);
         // The bodies are not needed again.
         let mut syntax = syntax.clone();
         for function in &mut syntax.functions {
             function.body = None;
         }
-        Ok(Self { source, syntax, kernels })
+        Ok(Self { source, syntax, kernels, has_heap })
     }
 
     /// The entry function of a name.
@@ -82,7 +85,7 @@ impl Module {
     /// [`globals`](crate::LaunchConfig::globals).
     pub fn variables(&self) -> Vec<ModuleVariable> {
         let variables = self.syntax.variables.iter().filter(|variable| decode::place::is_global(variable.space));
-        variables
+        let mut variables: Vec<ModuleVariable> = variables
             .map(|variable| {
                 let (mut bytes, addresses) = match &variable.initializer {
                     Some(Initializer::Bytes(bytes)) => (bytes.clone(), Vec::new()),
@@ -90,9 +93,23 @@ impl Module {
                     None => (Vec::new(), Vec::new()),
                 };
                 bytes.resize(variable.size as usize, 0);
+                let addresses = addresses.into_iter().filter(|(offset, name, _)| {
+                    let Some(address) = decode::place::function_address(&self.syntax, name) else { return true };
+                    let place = *offset as usize..*offset as usize + 8;
+                    if let Some(bytes) = bytes.get_mut(place) {
+                        bytes.copy_from_slice(&address.to_le_bytes());
+                    }
+                    false
+                });
+                let addresses = addresses.collect();
                 ModuleVariable { name: variable.name.clone(), bytes, addresses }
             })
-            .collect()
+            .collect();
+        if self.has_heap {
+            let name = "the heap of malloc".to_owned();
+            variables.push(ModuleVariable { name, bytes: vec![0; decode::place::HEAP_BYTES], addresses: Vec::new() });
+        }
+        variables
     }
 
     /// The path that a `.loc` names.

@@ -21,6 +21,8 @@ pub struct Module {
     pub functions: Vec<Function>,
     /// `.file 1 "dir" "name"`: index and path.
     pub files: Vec<(u32, String)>,
+    /// True if the comment at the top says that LLVM wrote the text, as it does for Triton.
+    pub is_from_llvm: bool,
 }
 
 impl Module {
@@ -37,9 +39,7 @@ impl Module {
 
     /// All instructions, in the order of the text.
     pub fn instructions(&self) -> impl Iterator<Item = &Instruction> {
-        self.functions
-            .iter()
-            .flat_map(|function| InstructionsOf(vec![function.body.as_deref().unwrap_or_default().iter()]))
+        self.functions.iter().flat_map(Function::instructions)
     }
 
     /// The path of a `.file` index.
@@ -148,6 +148,13 @@ pub struct Function {
     pub body: Option<Vec<Statement>>,
     /// Bytes of the name in the text.
     pub span: Range<usize>,
+}
+
+impl Function {
+    /// All instructions of the body, in the order of the text.
+    pub fn instructions(&self) -> impl Iterator<Item = &Instruction> {
+        InstructionsOf(vec![self.body.as_deref().unwrap_or_default().iter()])
+    }
 }
 
 /// A statement of a function.

@@ -74,9 +74,11 @@ pub(super) fn tokenize(text: &str) -> Result<Vec<Spanned<'_>>> {
     Ok(tokens)
 }
 
-/// Words hold dots, and `::` where a name follows (`shared::cta`).
+/// Words hold dots, and `::` where a name follows (`shared::cta`). A word that begins with a dot is a directive, a state
+/// space or a type, and ends at the next dot: `.reg.b16` is two words.
 fn word_end(bytes: &[u8], start: usize) -> usize {
-    let is_word = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'$' | b'.' | b'%');
+    let holds_dots = bytes.get(start) != Some(&b'.');
+    let is_word = |b: &u8| b.is_ascii_alphanumeric() || *b == b'_' || matches!(b, b'$' | b'%' | b'.') && holds_dots;
     let mut end = start + 1;
     loop {
         match bytes.get(end) {
@@ -164,6 +166,12 @@ mod tests {
                 Token::Integer(7),
             ]
         );
+    }
+
+    #[test]
+    fn directives_need_no_blank_between_them() {
+        let expected = [".reg", ".b16", "a", ".shared::cta", ".align", "x.y"].map(Token::Word);
+        assert_eq!(tokens(".reg.b16 a .shared::cta.align x.y"), expected);
     }
 
     #[test]

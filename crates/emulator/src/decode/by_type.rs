@@ -15,6 +15,10 @@ impl Decoder<'_> {
         match self.take_type(m)? {
             PtxType::Pred => self.predicate_logic(mnemonic, o),
             PtxType::F32x2 => self.pair_of_singles(mnemonic, m, o),
+            PtxType::F32 if m.has_type() => {
+                let narrow = self.take_type(m)?;
+                self.mixed_precision(mnemonic, narrow, m, o)
+            }
             ty if ty.is_float() => self.float_binary(mnemonic, ty, m, o),
             ty => self.integer_binary(mnemonic, ty, m, o),
         }
@@ -24,6 +28,10 @@ impl Decoder<'_> {
     pub(super) fn multiply_add(&mut self, mnemonic: Mnemonic, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
         match self.take_type(m)? {
             PtxType::F32x2 => self.pair_of_singles(mnemonic, m, o),
+            PtxType::F32 if m.has_type() => {
+                let narrow = self.take_type(m)?;
+                self.mixed_precision(mnemonic, narrow, m, o)
+            }
             ty if ty.is_float() => self.float_fma(ty, m, o),
             _ if mnemonic == Mnemonic::Fma => Err(self.unsupported_form()),
             ty => self.integer_multiply_add(ty, m, o),

@@ -2,9 +2,9 @@
 
 use super::Decoder;
 use super::modifiers::Modifiers;
-use super::place::Place;
+use super::place::{Place, is_global};
 use crate::families::predicate::lanes::compare_words;
-use crate::program::{File, Op};
+use crate::program::{File, Op, Slot};
 use warpbook_diagnostic::Result;
 use warpbook_ptx::isa::{Comparison, Modifier};
 use warpbook_ptx::{Operand, PtxType};
@@ -15,7 +15,7 @@ const MAX_DEPTH: usize = 32;
 const MAX_CODE: usize = 1 << 20;
 
 /// Where `ret` goes in the inlined call of a number. No label of PTX text has a space.
-fn return_label(id: u32) -> String {
+pub(super) fn return_label(id: u32) -> String {
     format!("return {id}")
 }
 
@@ -30,7 +30,7 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    fn branch(&mut self, label: String) {
+    pub(super) fn branch(&mut self, label: String) {
         self.branches.push((self.code.len(), label, self.span.clone()));
         self.emit(Op::Branch { target: 0, reconverge: u32::MAX });
     }
@@ -78,12 +78,9 @@ impl<'a> Decoder<'a> {
     }
 
     /// The callee's parameters and return value are the caller's `.param` variables.
-    fn inline(&mut self, name: &str, arguments: &[u32], returned: Option<u32>) -> Result<()> {
+    fn inline(&mut self, name: &str, arguments: &[Place], returned: Option<Place>) -> Result<()> {
         let module = self.module;
         let Some(callee) = module.function(name) else { return Ok(()) };
-        if callee.params.len() != arguments.len() || callee.returns.len() != usize::from(returned.is_some()) {
-            return Err(self.malformed(format!("`{name}` has other parameters")));
-        }
         if self.inlined.len() >= MAX_DEPTH || self.code.len() > MAX_CODE {
             return Err(self.unsupported(format!("recursion: `{name}` calls itself")));
         }
@@ -92,11 +89,11 @@ impl<'a> Decoder<'a> {
         let id = self.calls;
         self.inlined.push(id);
         let outer = self.symbols.enter_function();
-        for (param, &offset) in callee.params.iter().zip(arguments) {
-            self.symbols.name_variable(&param.name, Place::Local(offset), param.ty);
+        for (param, &place) in callee.params.iter().zip(arguments) {
+            self.symbols.name_variable(&param.name, place, param.ty);
         }
-        for (param, offset) in callee.returns.iter().zip(returned) {
-            self.symbols.name_variable(&param.name, Place::Local(offset), param.ty);
+        for (param, place) in callee.returns.iter().zip(returned) {
+            self.symbols.name_variable(&param.name, place, param.ty);
         }
         self.statements(callee.body.as_deref().unwrap_or_default())?;
         self.symbols.leave_function(outer);
@@ -106,45 +103,110 @@ impl<'a> Decoder<'a> {
         Ok(())
     }
 
-    /// Calls of the functions that the driver provides, and of the module's own.
+    /// A call of a function of the module, by its name.
+    pub(super) fn call_function(&mut self, name: &str, arguments: &[Place], returned: Option<Place>) -> Result<()> {
+        let Some(callee) = self.module.function(name) else { return Ok(()) };
+        if callee.params.len() != arguments.len() || callee.returns.len() != usize::from(returned.is_some()) {
+            return Err(self.malformed(format!("`{name}` has other parameters")));
+        }
+        if self.functions.is_recursive(name) {
+            return self.call_out_of_line(name, arguments, returned);
+        }
+        self.inline(name, arguments, returned)
+    }
+
+    /// A register with the address of the heap: the module's last variable.
+    fn heap(&mut self) -> Result<Slot> {
+        let index = self.module.variables.iter().filter(|variable| is_global(variable.space)).count();
+        self.address_constant(Place::Global(index), 0)
+    }
+
+    /// The fixed place in local memory of an argument of eight bytes at most.
+    fn fixed_place(&mut self, place: Place) -> u32 {
+        if let Place::Local(offset) = place {
+            return offset;
+        }
+        let offset = self.symbols.fixed_local();
+        let (to, from) = ((self.word_constant(0), offset), self.place_in_local(place));
+        self.copy_local(to, from, 8, 4);
+        offset
+    }
+
+    /// Calls of the functions that the driver provides, of the module's own, and through pointers.
     pub(super) fn call(&mut self, m: &mut Modifiers<'_>, o: &[Operand], guarded: bool) -> Result<()> {
         m.take(Modifier::Uni);
+        // Behind the arguments of a call through a pointer stands the name of its prototype.
         let (returns, name, arguments) = match o {
-            [Operand::List(returns), Operand::Name(name), Operand::List(arguments)] => {
+            [Operand::List(returns), Operand::Name(name), Operand::List(arguments), ..] => {
                 (&returns[..], name, &arguments[..])
             }
-            [Operand::Name(name), Operand::List(arguments)] => (&[][..], name, &arguments[..]),
-            [Operand::Name(name)] => (&[][..], name, &[][..]),
-            _ => return Err(self.unsupported("an indirect call")),
+            [Operand::Name(name), Operand::List(arguments), ..] => (&[][..], name, &arguments[..]),
+            [Operand::List(returns), Operand::Name(name), ..] => (&returns[..], name, &[][..]),
+            [Operand::Name(name), ..] => (&[][..], name, &[][..]),
+            _ => return Err(self.unsupported_form()),
         };
         let mut parameters = Vec::new();
         for argument in arguments {
             match argument {
                 Operand::Name(parameter) => match self.symbols.variable(parameter) {
-                    Some(Place::Local(offset)) => parameters.push(offset),
+                    Some(place @ (Place::Local(_) | Place::Frame(_))) => parameters.push(place),
                     _ => return Err(self.malformed(format!("`{parameter}` is no parameter variable"))),
                 },
                 _ => return Err(self.unsupported("a call with a register or a constant as its argument")),
             }
         }
         let returned = match returns.first() {
-            Some(Operand::Name(name)) => match self.symbols.variable(name) {
-                Some(Place::Local(offset)) => Some(offset),
-                _ => None,
-            },
+            Some(Operand::Name(name)) => {
+                self.symbols.variable(name).filter(|place| matches!(place, Place::Local(_) | Place::Frame(_)))
+            }
             _ => None,
         };
+        let has_body = self.module.function(name).is_some_and(|callee| callee.body.is_some());
+        let is_pointer = self.lookup(name).is_some();
+        if guarded && (has_body || is_pointer) {
+            return Err(self.unsupported("a call under a predicate"));
+        }
+        if is_pointer {
+            let pointer = self.register(name, File::Long)?;
+            return self.call_through(pointer, &parameters, returned);
+        }
         match (name.as_str(), &parameters[..]) {
-            ("vprintf", &[format, arguments]) => self.emit(Op::Print { d: returned, format, arguments }),
-            ("__assertfail", &[message, file, line, function, ..]) => {
-                self.emit(Op::Assert { parameters: [message, file, line, function] });
-            }
-            _ if self.module.function(name).is_some_and(|callee| callee.body.is_some()) => {
-                if guarded {
-                    return Err(self.unsupported("a call under a predicate"));
+            ("vprintf", &[format, arguments]) => {
+                let (format, arguments) = (self.fixed_place(format), self.fixed_place(arguments));
+                let d = match returned {
+                    Some(Place::Local(offset)) => Some(offset),
+                    Some(_) => Some(self.symbols.fixed_local()),
+                    None => None,
+                };
+                self.emit(Op::Print { d, format, arguments });
+                if let (Some(place @ Place::Frame(_)), Some(from)) = (returned, d) {
+                    let (to, from) = (self.place_in_local(place), (self.word_constant(0), from));
+                    self.copy_local(to, from, 4, 4);
                 }
-                self.inline(name, &parameters, returned)?;
             }
+            ("malloc", &[size]) => {
+                let size = self.fixed_place(size);
+                let d = match returned {
+                    Some(Place::Local(offset)) => Some(offset),
+                    Some(_) => Some(self.symbols.fixed_local()),
+                    None => None,
+                };
+                let heap = self.heap()?;
+                self.emit(Op::Malloc { heap, size, d });
+                if let (Some(place @ Place::Frame(_)), Some(from)) = (returned, d) {
+                    let (to, from) = (self.place_in_local(place), (self.word_constant(0), from));
+                    self.copy_local(to, from, 8, 8);
+                }
+            }
+            ("free", &[address]) => {
+                let (address, heap) = (self.fixed_place(address), self.heap()?);
+                self.emit(Op::Free { heap, address });
+            }
+            ("__assertfail", &[message, file, line, function, ..]) => {
+                let parameters = [message, file, line, function].map(|place| self.fixed_place(place));
+                self.emit(Op::Assert { parameters });
+            }
+            _ if has_body => self.call_function(name, &parameters, returned)?,
             _ => return Err(self.unsupported(format!("a call of `{name}`"))),
         }
         Ok(())

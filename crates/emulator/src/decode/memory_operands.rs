@@ -74,6 +74,11 @@ impl Decoder<'_> {
         match self.symbols.variable(name) {
             Some(Place::Param(at)) => Ok((MemorySpace::Param, absolute(i64::from(at).wrapping_add(*offset)))),
             Some(Place::Local(at)) => Ok((MemorySpace::Local, absolute(i64::from(at).wrapping_add(*offset)))),
+            Some(Place::Frame(at)) => {
+                let (base, at) = self.place_in_local(Place::Frame(at));
+                let offset = i64::from(at).wrapping_add(*offset);
+                Ok((MemorySpace::Local, AddressOperand { base: Base::Word(base), offset }))
+            }
             Some(Place::Shared(at)) => Ok((MemorySpace::Shared, absolute(i64::from(at).wrapping_add(*offset)))),
             Some(Place::Global(_)) => {
                 let slot = self.long_of(&Operand::Name(name.clone()))?;

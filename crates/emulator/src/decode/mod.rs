@@ -4,6 +4,7 @@ mod allocate;
 mod by_type;
 mod call;
 mod flow;
+mod functions;
 mod in_flight;
 mod lane_wise;
 pub(crate) mod memory_operands;
@@ -13,6 +14,7 @@ pub(crate) mod place;
 mod registers;
 pub(crate) mod scope;
 mod select;
+mod special_functions;
 #[cfg(test)]
 mod tests;
 
@@ -23,6 +25,8 @@ use std::sync::Arc;
 use crate::program::{File, Gather, Instruction, Op, Program, Register, Slot, Special};
 use scope::Symbols;
 pub use select::implements;
+pub(crate) use special_functions::STACK_BYTES;
+use special_functions::{Frame, OutOfLine, SpecialFunctions};
 use warpbook_diagnostic::{Diagnostic, Result};
 use warpbook_ptx::isa::{Opcode, Role};
 use warpbook_ptx::{Function, Immediate, LineInfo, Module, Operand, Statement};
@@ -30,6 +34,7 @@ use warpbook_ptx::{Function, Immediate, LineInfo, Module, Operand, Statement};
 /// Decodes one entry. An instruction or a modifier that the emulator does not implement is an error with its place.
 pub(super) fn decode(module: &Module, entry: &Function) -> Result<Program> {
     let mut decoder = Decoder::new(module, entry)?;
+    decoder.begin_stack();
     let body = entry.body.as_deref().unwrap_or_default();
     decoder.statements(body)?;
     decoder.finish()
@@ -71,6 +76,13 @@ pub(crate) struct Decoder<'a> {
     /// Numbers of the inlined calls that the instruction lies in, and how many there were.
     inlined: Vec<u32>,
     calls: u32,
+    functions: SpecialFunctions<'a>,
+    /// Functions that are decoded behind the kernel's code.
+    out_of_line: Vec<OutOfLine<'a>>,
+    /// The frame of such a function, while it is decoded.
+    frame: Option<Frame>,
+    /// The register with the place of the next frame, once a call needs one.
+    stack: Option<Slot>,
     /// True if anything in the module is for a pair of blocks (`.cta_group::2`).
     pub(crate) pairs: bool,
     /// The place of the instruction being decoded.
@@ -100,6 +112,10 @@ impl<'a> Decoder<'a> {
             blocks: 0,
             inlined: Vec::new(),
             calls: 0,
+            functions: SpecialFunctions::new(module),
+            out_of_line: Vec::new(),
+            frame: None,
+            stack: None,
             pairs: module.instructions().any(|instruction| instruction.opcode.is_for_pair_of_blocks()),
             span: entry.span.clone(),
             opcode: Arc::new(Opcode::parse("")),
@@ -174,6 +190,16 @@ impl<'a> Decoder<'a> {
         }
     }
 
+    /// The module that the entry is of.
+    pub(crate) fn module(&self) -> &'a Module {
+        self.module
+    }
+
+    /// Bytes of shared memory before the dynamic part.
+    pub(crate) fn static_shared_bytes(&self) -> u32 {
+        self.symbols.dynamic_shared_offset
+    }
+
     /// Adds an operation that the instruction being decoded is made of.
     pub(crate) fn emit(&mut self, op: Op) {
         self.code.push(Instruction { guard: None, gather: Gather::None, op });
@@ -233,6 +259,11 @@ impl<'a> Decoder<'a> {
     fn finish(mut self) -> Result<Program> {
         // Falling off the end returns.
         self.emit(Op::Exit);
+        self.functions_behind_the_kernel()?;
+        let stack_offset = self.symbols.local_bytes.next_multiple_of(16);
+        if self.stack.is_some() {
+            self.symbols.local_bytes = stack_offset + STACK_BYTES;
+        }
         for (index, label, span) in std::mem::take(&mut self.branches) {
             let Some(&to) = self.labels.get(&label) else {
                 let name = label.split(' ').next().unwrap_or_default();
@@ -291,6 +322,7 @@ impl<'a> Decoder<'a> {
             longs: sizes.longs,
             predicates: sizes.predicates,
             local_bytes: self.symbols.local_bytes,
+            stack_offset,
             static_shared: self.symbols.static_shared,
             dynamic_shared_offset: self.symbols.dynamic_shared_offset,
         })

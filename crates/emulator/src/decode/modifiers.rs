@@ -50,6 +50,11 @@ impl<'a> Modifiers<'a> {
         self.take_map(Modifier::ty)
     }
 
+    /// True if a type is left that nothing has taken.
+    pub fn has_type(&self) -> bool {
+        self.words.iter().any(|word| matches!(word, Word::Known(Modifier::Type(_))))
+    }
+
     /// Takes a comparison.
     pub fn take_comparison(&mut self) -> Option<Comparison> {
         self.take_map(Comparison::from_modifier)

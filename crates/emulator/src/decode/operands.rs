@@ -2,11 +2,11 @@
 
 use super::Decoder;
 use super::modifiers::Modifiers;
-use super::place::Place;
+use super::place::{Place, function_address};
 use super::scope::file_of;
 use crate::lanes::lanes;
 use crate::program::File;
-use crate::program::{Data, Long, Op, Slot, Word};
+use crate::program::{Data, Long, Op, Slot, Special, Word};
 use warpbook_diagnostic::Result;
 use warpbook_ptx::isa::{MatrixShape, Modifier};
 use warpbook_ptx::{Immediate, Operand, PtxType};
@@ -46,6 +46,9 @@ impl Decoder<'_> {
                 if let Some(Place::Shared(offset) | Place::Local(offset)) = self.symbols.variable(name) {
                     return Ok(self.word_constant(offset));
                 }
+                if let Some(Place::Frame(offset)) = self.symbols.variable(name) {
+                    return Ok(self.address_in_frame(offset));
+                }
                 match self.lookup(name) {
                     Some((ty, slot)) if file_of(ty) == Some(File::Word) => Ok(slot),
                     // A wider register where a narrower one is meant gives its low bits.
@@ -61,6 +64,7 @@ impl Decoder<'_> {
                 Some(Place::Shared(offset) | Place::Local(offset)) => {
                     Ok(self.word_constant(offset.wrapping_add(*addend as u32)))
                 }
+                Some(Place::Frame(offset)) => Ok(self.address_in_frame(offset.wrapping_add(*addend as u32))),
                 _ => Err(self.malformed(format!("`{name}` has no 32-bit address"))),
             },
             _ => Err(self.malformed("expected a 32-bit register or a constant")),
@@ -83,6 +87,9 @@ impl Decoder<'_> {
             }
             Operand::Name(name) => match self.symbols.variable(name) {
                 Some(place) => self.address_constant(place, 0),
+                None if self.lookup(name).is_none() && function_address(self.module, name).is_some() => {
+                    Ok(self.long_constant(function_address(self.module, name).unwrap_or_default()))
+                }
                 None => self.register(name, File::Long),
             },
             Operand::NameOffset(name, addend) => match self.symbols.variable(name) {
@@ -93,10 +100,23 @@ impl Decoder<'_> {
         }
     }
 
-    fn address_constant(&mut self, place: Place, addend: i64) -> Result<Slot> {
+    /// The address in local memory of a place in the frame.
+    fn address_in_frame(&mut self, offset: u32) -> Slot {
+        let (base, offset) = self.place_in_local(Place::Frame(offset));
+        let (offset, d) = (self.word_constant(offset), self.fresh(File::Word));
+        self.emit(Op::Binary32(lanes!(Word; |a: Word, b: Word| a.wrapping_add(b)), d, [base, offset]));
+        d
+    }
+
+    pub(super) fn address_constant(&mut self, place: Place, addend: i64) -> Result<Slot> {
         match place {
             Place::Shared(offset) | Place::Local(offset) | Place::Param(offset) => {
                 Ok(self.long_constant(u64::from(offset).wrapping_add(addend as u64)))
+            }
+            Place::Frame(offset) => {
+                let (address, d) = (self.address_in_frame(offset.wrapping_add(addend as u32)), self.fresh(File::Long));
+                self.emit(Op::WidenTo64(lanes!(Long; |a: Word| u64::from(a)), d, address));
+                Ok(d)
             }
             Place::Global(index) => {
                 if let Some(&slot) = self.constants.globals.get(&(index, addend)) {
@@ -112,6 +132,12 @@ impl Decoder<'_> {
     /// The slot of a predicate source, negated where it is written so.
     pub(crate) fn predicate(&mut self, operands: &[Operand], index: usize) -> Result<Slot> {
         match self.operand(operands, index)? {
+            Operand::Name(name) if name == "%is_explicit_cluster" => {
+                let (a, d) = (self.special(Special::HasClusters), self.fresh(File::Predicate));
+                let f: fn(&Word) -> u32 = |a| a.iter().enumerate().fold(0, |mask, (lane, &bit)| mask | bit << lane);
+                self.emit(Op::Test { f, d, a });
+                Ok(d)
+            }
             Operand::Name(name) => self.register(name, File::Predicate),
             Operand::Not(name) => {
                 let a = self.register(name, File::Predicate)?;

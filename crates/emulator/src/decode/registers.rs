@@ -66,6 +66,7 @@ impl Decoder<'_> {
             "%lanemask_gt" => Special::LaneMaskGt,
             "%lanemask_ge" => Special::LaneMaskGe,
             "%smid" => Special::SmId,
+            "%nsmid" => Special::NumSms,
             "%dynamic_smem_size" => Special::DynamicSharedSize,
             _ => return None,
         })

@@ -31,6 +31,8 @@ pub(super) struct Symbols<'a> {
     /// Where the shared variables of functions lie, by their place in the text.
     shared_of_functions: HashMap<usize, u32>,
     pub local_bytes: u32,
+    /// Bytes of the frame of a function that is decoded behind the kernel's code.
+    pub frame_bytes: Option<u32>,
     pub static_shared: u32,
     pub dynamic_shared_offset: u32,
 }
@@ -58,6 +60,7 @@ impl<'a> Symbols<'a> {
             variables: HashMap::new(),
             shared_of_functions: HashMap::new(),
             local_bytes: 0,
+            frame_bytes: None,
             static_shared: 0,
             dynamic_shared_offset: 0,
         };
@@ -134,9 +137,10 @@ impl<'a> Symbols<'a> {
         let place = match variable.space {
             Space::Shared => Place::Shared(self.shared_of_functions.get(&variable.span.end).copied().unwrap_or(0)),
             _ => {
-                let offset = self.local_bytes.next_multiple_of(variable.align.max(1));
+                let used = self.frame_bytes.unwrap_or(self.local_bytes);
+                let offset = used.next_multiple_of(variable.align.max(1));
                 let end = u64::from(offset) + variable.size;
-                self.local_bytes = match u32::try_from(end) {
+                let used = match u32::try_from(end) {
                     Ok(end) if end <= MAX_LOCAL => end,
                     _ => {
                         let message =
@@ -145,11 +149,27 @@ impl<'a> Symbols<'a> {
                         return Err(error.at(variable.span.clone(), ""));
                     }
                 };
-                Place::Local(offset)
+                match &mut self.frame_bytes {
+                    Some(bytes) => {
+                        *bytes = used;
+                        Place::Frame(offset)
+                    }
+                    None => {
+                        self.local_bytes = used;
+                        Place::Local(offset)
+                    }
+                }
             }
         };
         self.variables.insert(&variable.name, (place, variable.ty));
         Ok(())
+    }
+
+    /// Eight bytes of the thread's local memory at a fixed place.
+    pub fn fixed_local(&mut self) -> u32 {
+        let offset = self.local_bytes.next_multiple_of(8);
+        self.local_bytes = offset + 8;
+        offset
     }
 
     pub fn declare_registers(&mut self, ty: PtxType, names: &[(String, Option<u32>)]) {

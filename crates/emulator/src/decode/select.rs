@@ -22,13 +22,9 @@ macro_rules! refused {
             | Mnemonic::MultimemLdReduce
             | Mnemonic::MultimemSt
             | Mnemonic::MultimemRed
-            | Mnemonic::CpAsyncMbarrierArrive
             | Mnemonic::MbarrierPendingCount
             | Mnemonic::MmaSparse
             | Mnemonic::MovMatrix
-            | Mnemonic::WmmaLoad
-            | Mnemonic::WmmaStore
-            | Mnemonic::WmmaMma
             | Mnemonic::WgmmaMmaAsyncSparse
             | Mnemonic::Tcgen05Shift
             | Mnemonic::Tcgen05MmaSparse
@@ -119,6 +115,7 @@ impl Decoder<'_> {
             }
             M::CpAsync => self.copy_async(&mut m, o)?,
             M::CpAsyncCommitGroup => self.emit(Op::CopyCommit),
+            M::CpAsyncMbarrierArrive => self.copy_arrive(&mut m, o)?,
             M::CpAsyncWaitGroup | M::CpAsyncWaitAll => self.copy_async_wait(mnemonic, o)?,
 
             M::CpAsyncBulk | M::CpAsyncBulkTensor | M::CpReduceAsyncBulk | M::CpReduceAsyncBulkTensor => {
@@ -155,6 +152,8 @@ impl Decoder<'_> {
             | M::MbarrierTryWait => self.mbarrier(mnemonic, &mut m, o)?,
 
             M::Mma => self.mma(&mut m, o)?,
+            M::WmmaLoad | M::WmmaStore => self.wmma_memory(mnemonic, &mut m, o)?,
+            M::WmmaMma => self.wmma_mma(&mut m, o)?,
             M::LdMatrix => self.load_matrix(&mut m, o)?,
             M::StMatrix => self.store_matrix(&mut m, o)?,
             M::WgmmaMmaAsync => self.mma_async(&mut m, o)?,

@@ -11,8 +11,11 @@ use crate::program::MapField;
 pub const TENSOR_MAP_BYTES: usize = 128;
 
 /// The hardware's numbers of the element types, in the order of [`TensorMapType::ALL`]: those of `tensormap.replace`
-/// (PTX ISA). TF32 has the number of `f32` and a bit of its own.
-const HARDWARE_TYPES: [u64; 13] = [0, 1, 2, 3, 4, 5, 6, 7, 9, 10, 8, 7, 8];
+/// (PTX ISA). TF32 has the number of `f32` and a bit of its own. Numbers of the packed types are those that ptxas 12.9
+/// writes for `tensormap.replace`.
+const HARDWARE_TYPES: [u64; 16] = [0, 1, 2, 3, 4, 5, 6, 7, 9, 10, 8, 7, 8, 11, 12, 13];
+/// Elements of a packed type that lie together.
+const PACKED: u64 = 16;
 
 /// The type of a tensor map's elements, with the driver's number (`CUtensorMapDataType`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,11 +36,17 @@ pub enum TensorMapType {
     F32Ftz = 10,
     Tf32 = 11,
     Tf32Ftz = 12,
+    /// Sixteen elements of 4 bits in 8 bytes (`.b4x16`).
+    U4x16 = 13,
+    /// Sixteen elements of 4 bits: 8 bytes of global memory, and 16 bytes of shared memory (`.b4x16_p64`).
+    U4x16Padded = 14,
+    /// Sixteen elements of 6 bits: 12 bytes of global memory, and 16 bytes of shared memory (`.b6x16_p32`).
+    U6x16Padded = 15,
 }
 
 impl TensorMapType {
     /// All of them, by the driver's number.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 16] = [
         Self::U8,
         Self::U16,
         Self::U32,
@@ -51,11 +60,24 @@ impl TensorMapType {
         Self::F32Ftz,
         Self::Tf32,
         Self::Tf32Ftz,
+        Self::U4x16,
+        Self::U4x16Padded,
+        Self::U6x16Padded,
     ];
 
     /// The type with the driver's number.
     pub fn from_number(number: u32) -> Option<Self> {
         Self::ALL.get(number as usize).copied()
+    }
+
+    /// The type with the number that `tensormap.replace` has for it (PTX ISA 9.7.9.28).
+    fn from_replaced(number: u64) -> Option<Self> {
+        Some(match number {
+            8 => Self::F32Ftz,
+            9 => Self::F64,
+            10 => Self::Bf16,
+            other => Self::from_number(u32::try_from(other).ok()?)?,
+        })
     }
 
     /// The element type, without what the map does to subnormals.
@@ -72,17 +94,54 @@ impl TensorMapType {
             Self::F64 => ElementType::F64,
             Self::Bf16 => ElementType::Bf16,
             Self::Tf32 | Self::Tf32Ftz => ElementType::Tf32,
+            Self::U4x16 | Self::U4x16Padded | Self::U6x16Padded => ElementType::U8,
         }
     }
 
-    /// Bytes of one element.
+    /// Bytes of one element in shared memory; 1 for an element of less than a byte.
     pub fn size(self) -> u64 {
         self.element_type().bytes().into()
     }
 
+    /// Bits of one element in global memory.
+    pub fn global_bits(self) -> u64 {
+        match self {
+            Self::U4x16 | Self::U4x16Padded => 4,
+            Self::U6x16Padded => 6,
+            _ => self.element_type().bits().into(),
+        }
+    }
+
+    /// Bits of one element in shared memory, padding included.
+    pub fn shared_bits(self) -> u64 {
+        match self {
+            Self::U4x16 => 4,
+            _ => self.element_type().bits().into(),
+        }
+    }
+
+    /// True for a type of less than a byte, sixteen elements of which lie together.
+    pub const fn is_packed(self) -> bool {
+        matches!(self, Self::U4x16 | Self::U4x16Padded | Self::U6x16Padded)
+    }
+
+    /// True for a packed type of which sixteen elements take 16 bytes of shared memory.
+    pub const fn is_padded(self) -> bool {
+        matches!(self, Self::U4x16Padded | Self::U6x16Padded)
+    }
+
+    /// Bytes of global memory that 16 bytes of shared memory hold.
+    pub const fn packed_bytes(self) -> usize {
+        match self {
+            Self::U4x16Padded => 8,
+            Self::U6x16Padded => 12,
+            _ => 16,
+        }
+    }
+
     /// True if elements out of bounds may be filled with NaN.
     pub fn is_float(self) -> bool {
-        self.element_type().is_float()
+        !self.is_packed() && self.element_type().is_float()
     }
 }
 
@@ -201,7 +260,8 @@ impl TensorMap {
                 return broken;
             }
         }
-        let alignment = if self.interleave == Interleave::B32 { 32 } else { 16 };
+        let wide = self.interleave == Interleave::B32 || self.element.is_padded();
+        let alignment = if wide { 32 } else { 16 };
         if !self.address.is_multiple_of(alignment) {
             let problem = format!("the tensor begins at {:#x}", self.address);
             add("address".into(), problem, &format!("a multiple of {alignment} bytes"));
@@ -211,8 +271,7 @@ impl TensorMap {
                 add(format!("shape[{index}]"), format!("the extent is {extent}"), "1 to 2^32");
             }
         }
-        let size = self.element.size();
-        let mut least = self.dims[0].saturating_mul(size);
+        let mut least = self.global_bytes(self.dims[0]);
         for (index, &stride) in self.strides.iter().enumerate() {
             let field = format!("stride[{}]", index + 1);
             if !stride.is_multiple_of(alignment) {
@@ -231,15 +290,21 @@ impl TensorMap {
                 add(format!("box[{index}]"), format!("the extent is {extent}"), "1 to 256");
             }
         }
-        let inner = u64::from(self.tile[0]) * size;
+        let inner = u64::from(self.tile[0]) * self.element.shared_bits() / 8;
         if !interleaved && !inner.is_multiple_of(16) {
-            let problem = format!("{} elements of {size} bytes are {inner} bytes", self.tile[0]);
+            let size = self.element.shared_bits();
+            let size = if size < 8 { format!("{size} bits") } else { format!("{} bytes", size / 8) };
+            let problem = format!("{} elements of {size} are {inner} bytes", self.tile[0]);
             add("box[0]".into(), problem, "a multiple of 16 bytes");
         }
         match (self.swizzle.bytes(), interleaved) {
             (Some(bytes), false) if inner > u64::from(bytes) => {
                 let problem = format!("the innermost extent of {inner} bytes is longer than the {bytes}-byte swizzle");
-                add("box[0]".into(), problem, &format!("at most {} elements", u64::from(bytes) / size));
+                add(
+                    "box[0]".into(),
+                    problem,
+                    &format!("at most {} elements", u64::from(bytes) * 8 / self.element.shared_bits()),
+                );
             }
             (bytes, true) if self.interleave == Interleave::B32 && bytes != Some(32) => {
                 add("swizzle".into(), "a 32-byte interleave has another swizzle".into(), "the 32-byte swizzle");
@@ -257,7 +322,32 @@ impl TensorMap {
         if self.fill_nan && !self.element.is_float() {
             add("fill".into(), "integers cannot be filled with NaN".into(), "zero");
         }
+        if self.element.is_packed() {
+            self.add_broken_of_packed(&mut broken);
+        }
         broken
+    }
+
+    /// The constraints of elements of less than a byte.
+    fn add_broken_of_packed(&self, broken: &mut Vec<Broken>) {
+        let mut add = |field: &str, problem: String, expected: &str| {
+            broken.push(Broken { field: field.to_owned(), problem, expected: expected.to_owned() });
+        };
+        let is_padded = self.element.is_padded();
+        let multiple = if is_padded { 8 * PACKED } else { 2 };
+        if !self.dims[0].is_multiple_of(multiple) {
+            let problem = format!("the extent is {}", self.dims[0]);
+            add("shape[0]", problem, &format!("a multiple of {multiple} packed elements"));
+        }
+        if is_padded && u64::from(self.tile[0]) != 8 * PACKED {
+            add("box[0]", format!("the extent is {}", self.tile[0]), "128 padded elements");
+        }
+        if self.interleave != Interleave::None {
+            add("interleave", "packed elements are interleaved".into(), "none");
+        }
+        if is_padded && !matches!(self.swizzle, TensorMapSwizzle::None | TensorMapSwizzle::B128) {
+            add("swizzle", "padded elements have another swizzle".into(), "none, or the 128-byte swizzle");
+        }
     }
 
     /// The 128 bytes that the hardware reads. NVIDIA does not document them: every field was found by encoding 395 maps
@@ -294,7 +384,7 @@ impl TensorMap {
         // Rounded down, unlike the elements that are really copied.
         let steps = self.tile.iter().zip(&self.element_strides);
         let elements: u64 = steps.map(|(&extent, &step)| u64::from(extent / step.max(1))).product();
-        words[8] = elements * self.element.size();
+        words[8] = elements * self.element.shared_bits() / 8;
         words[9] = match self.swizzle {
             TensorMapSwizzle::None => 0x10,
             TensorMapSwizzle::B32 => 0x100,
@@ -349,7 +439,12 @@ impl TensorMap {
     /// Bytes that one copy writes to shared memory, out-of-bounds elements included.
     pub fn tile_bytes(&self) -> u64 {
         let elements = self.tile.iter().zip(&self.element_strides).map(|(&extent, &step)| extent.div_ceil(step.max(1)));
-        elements.map(u64::from).product::<u64>() * self.element.size()
+        elements.map(u64::from).product::<u64>() * self.element.shared_bits() / 8
+    }
+
+    /// Bytes of global memory that so many elements of a row take.
+    pub fn global_bytes(&self, elements: u64) -> u64 {
+        elements.saturating_mul(self.element.global_bits()) / 8
     }
 }
 
@@ -374,7 +469,15 @@ pub(crate) fn replace_field(
     match field {
         MapField::GlobalAddress => set(0, 0, 64, value),
         MapField::Rank => set(1, 4, 3, value),
-        MapField::ElementType => set(1, 7, 4, value),
+        MapField::ElementType => {
+            let known = TensorMapType::from_replaced(value)
+                .ok_or_else(|| Fault::TensorMap(format!("no element type has the number {value}")))?;
+            set(1, 7, 4, HARDWARE_TYPES[known as usize]);
+            // As ptxas has it, another type leaves the bit as it is.
+            if matches!(known, TensorMapType::Tf32 | TensorMapType::Tf32Ftz) {
+                set(1, 16, 1, 1);
+            }
+        }
         MapField::InterleaveLayout => set(1, 11, 2, value),
         MapField::SwizzleMode => {
             set(1, 13, 2, value);

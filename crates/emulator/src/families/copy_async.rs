@@ -70,6 +70,7 @@ impl<I: Instrument> Step<'_, '_, I> {
         let copies = PendingCopies {
             lanes: self.active,
             group: None,
+            executed: self.warp.executed,
             shared: self.addresses(shared),
             global: self.addresses(global),
             size,
@@ -106,7 +107,7 @@ impl<I: Instrument> Step<'_, '_, I> {
         Ok(())
     }
 
-    fn carry_out(&mut self, copies: &PendingCopies, lanes: u32) -> Result<(), LaneFailure> {
+    pub(super) fn carry_out(&mut self, copies: &PendingCopies, lanes: u32) -> Result<(), LaneFailure> {
         for lane in lanes_of(lanes) {
             let source_size = copies.source_sizes.as_ref().map_or(copies.size, |sizes| sizes[lane]);
             self.carry_out_lane(copies, lane, source_size).map_err(at_lane(lane))?;

@@ -130,6 +130,7 @@ impl<I: Instrument> Step<'_, '_, I> {
                 self.block.instrument.released(self.warp.index, Object::Warp);
             }
             Op::CopyCommit => commit_copies(self.warp, self.active),
+            Op::CopyArrive { address, counts } => return self.issue_copy_arrival(address, *counts),
             Op::CopyWait { pending } => return self.wait_for_copies(*pending),
             Op::LoadMatrix { count, transpose, d, address } => return self.load_matrix(*count, *transpose, d, address),
             Op::StoreMatrix { transpose, a, address } => return self.store_matrix(*transpose, a, address),
@@ -189,7 +190,15 @@ impl<I: Instrument> Step<'_, '_, I> {
             Op::Clock { d } => self.clock(*d),
             Op::Trap => return Err((Fault::Trap.into(), self.active.trailing_zeros())),
             Op::Print { d, format, arguments } => return self.print(*d, *format, *arguments),
+            Op::Malloc { heap, size, d } => return self.allocate_in_heap(*heap, *size, *d),
+            Op::Free { heap, address } => return self.free_in_heap(*heap, *address),
             Op::Assert { parameters } => return self.assert(*parameters),
+            Op::FirstFrame { d } => self.first_frame(*d),
+            Op::StackRoom { stack, bytes } => return self.check_stack(*stack, *bytes),
+            Op::EnterFrame { base, stack, next, bytes } => return self.enter_frame(*base, [*stack, *next], *bytes),
+            Op::Call { site, saved } => self.keep_for_call(*site, saved),
+            Op::Returned { saved } => self.restore_after_call(saved),
+            Op::ReturnSite { d } => self.return_site(*d),
             Op::Nothing | Op::Branch { .. } | Op::Exit | Op::Barrier { .. } | Op::ClusterArrive | Op::ClusterWait => {}
         }
         Ok(())

@@ -5,10 +5,15 @@ use crate::decode::Decoder;
 use crate::decode::modifiers::Modifiers;
 use crate::instrument::Instrument;
 use crate::lanes::lanes;
-use crate::program::{Data, Long, Op, Slot, Word};
+use crate::program::{Data, File, Long, Op, Slot, Special, Word};
 use crate::state::warp::lanes_of;
 use warpbook_diagnostic::Result;
 use warpbook_ptx::{Operand, PtxType};
+
+/// Shared memory is given to a block in units of this many bytes (CUDA Occupancy Calculator).
+const SHARED_UNIT: u32 = 128;
+/// Bytes of shared memory that the system takes of each block.
+const RESERVED_SHARED: u32 = 1 << 10;
 
 impl Decoder<'_> {
     pub(crate) fn mov(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
@@ -25,10 +30,8 @@ impl Decoder<'_> {
             _ => {}
         }
         if let Operand::Name(name) = self.operand(o, 1)?
-            && matches!(name.as_str(), "%clock" | "%clock64" | "%globaltimer" | "%clock_hi" | "%globaltimer_lo")
+            && self.move_special(ty, name, o)?
         {
-            let d = if ty.size() == 8 { Data::Long(self.long_out(o, 0)?) } else { Data::Word(self.word_out(o, 0)?) };
-            self.emit(Op::Clock { d });
             return Ok(());
         }
         match ty.size() {
@@ -43,6 +46,53 @@ impl Decoder<'_> {
                 let d = self.word_out(o, 0)?;
                 self.emit(Op::Unary32(lanes!(Word; |a: Word| a), d, a));
             }
+        }
+        Ok(())
+    }
+
+    /// `mov` of a special register that is no register of the block's start; false for any other name.
+    fn move_special(&mut self, ty: PtxType, name: &str, o: &[Operand]) -> Result<bool> {
+        let is_long = ty.size() == 8;
+        match name {
+            "%clock" | "%clock64" | "%globaltimer" | "%globaltimer_lo" => {
+                let d = if is_long { Data::Long(self.long_out(o, 0)?) } else { Data::Word(self.word_out(o, 0)?) };
+                self.emit(Op::Clock { d });
+            }
+            "%clock_hi" | "%globaltimer_hi" => {
+                let (now, d) = (self.fresh(File::Long), self.word_out(o, 0)?);
+                self.emit(Op::Clock { d: Data::Long(now) });
+                self.emit(Op::NarrowTo32(lanes!(Word; |a: Long| (a >> 32) as u32), d, now));
+            }
+            "%total_smem_size" | "%aggr_smem_size" => {
+                let reserved = if name == "%aggr_smem_size" { RESERVED_SHARED } else { 0 };
+                let before = self.word_constant(self.static_shared_bytes() + reserved);
+                let (dynamic, d) = (self.special(Special::DynamicSharedSize), self.word_out(o, 0)?);
+                let sum = lanes!(Word; |a: Word, b: Word| a.wrapping_add(b).next_multiple_of(SHARED_UNIT));
+                self.emit(Op::Binary32(sum, d, [before, dynamic]));
+            }
+            // A number that tells grids apart, and what a driver may set for its own use.
+            "%gridid" => self.move_constant(is_long, 1, o)?,
+            _ if name.strip_prefix("%envreg").is_some_and(|number| number.parse::<u32>().is_ok_and(|n| n < 32)) => {
+                self.move_constant(is_long, 0, o)?;
+            }
+            _ => match Self::special_by_name(name).filter(|_| is_long) {
+                Some(special) => {
+                    let (a, d) = (self.special(special), self.long_out(o, 0)?);
+                    self.emit(Op::WidenTo64(lanes!(Long; |a: Word| u64::from(a)), d, a));
+                }
+                None => return Ok(false),
+            },
+        }
+        Ok(true)
+    }
+
+    fn move_constant(&mut self, is_long: bool, value: u32, o: &[Operand]) -> Result<()> {
+        if is_long {
+            let (a, d) = (self.long_constant(value.into()), self.long_out(o, 0)?);
+            self.emit(Op::Unary64(lanes!(Long; |a: Long| a), d, a));
+        } else {
+            let (a, d) = (self.word_constant(value), self.word_out(o, 0)?);
+            self.emit(Op::Unary32(lanes!(Word; |a: Word| a), d, a));
         }
         Ok(())
     }

@@ -10,10 +10,18 @@ use crate::state::warp::lanes_of;
 use warpbook_gpu::u64_from_le;
 
 impl<I: Instrument> Step<'_, '_, I> {
-    fn local(&self, lane: usize, offset: u32, size: u32) -> u64 {
+    pub(super) fn local(&self, lane: usize, offset: u32, size: u32) -> u64 {
         let at = self.thread(lane) as usize * self.environment.program.local_bytes as usize + offset as usize;
         let bytes = self.block.memory.local.get(at..at + size as usize).unwrap_or_default();
         u64_from_le(bytes)
+    }
+
+    /// Writes bytes of a lane's local memory.
+    pub(super) fn set_local(&mut self, lane: usize, offset: u32, bytes: &[u8]) {
+        let at = self.thread(lane) as usize * self.environment.program.local_bytes as usize + offset as usize;
+        if let Some(own) = self.block.memory.local.get_mut(at..at + bytes.len()) {
+            own.copy_from_slice(bytes);
+        }
     }
 
     fn read_generic(&mut self, lane: usize, address: u64, size: u32) -> Result<u64, LaneFailure> {
@@ -50,10 +58,7 @@ impl<I: Instrument> Step<'_, '_, I> {
                 self.block.memory.printed.push_str(&text);
             }
             if let Some(d) = d {
-                let at = self.thread(lane) as usize * self.environment.program.local_bytes as usize + d as usize;
-                if let Some(bytes) = self.block.memory.local.get_mut(at..at + 4) {
-                    bytes.copy_from_slice(&1u32.to_le_bytes());
-                }
+                self.set_local(lane, d, &1u32.to_le_bytes());
             }
         }
         Ok(())

@@ -8,7 +8,8 @@ use crate::decode::scope::file_of;
 use crate::descriptor::tensor_map::{TENSOR_MAP_BYTES, TensorMap, replace_field};
 use crate::fault::{Cause, Fault};
 use crate::instrument::{Instrument, Object};
-use crate::program::{AddressOperand, Data, File, MapField, MemorySpace, Op};
+use crate::lanes::lanes;
+use crate::program::{AddressOperand, Data, File, Long, MapField, MemorySpace, Op};
 use crate::state::access::{Access, Place};
 use crate::state::warp::lanes_of;
 use warpbook_diagnostic::Result as Decoded;
@@ -111,6 +112,13 @@ impl Decoder<'_> {
         Ok(())
     }
 
+    /// True if strides are written in units of 16 bytes. By the PTX ISA they are bytes, and ptxas of CUDA 12.5 and later
+    /// takes them so in every version of PTX; ptxas of 12.3 and 12.4, which know PTX up to 8.4, did not divide by 16. Triton
+    /// makes up for that in all PTX up to 8.5.
+    fn has_strides_of_16_bytes(&self) -> bool {
+        self.module().is_from_llvm && self.module().version <= (8, 5)
+    }
+
     /// Decodes the instruction `tensormap.replace`.
     pub(crate) fn replace_in_tensor_map(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Decoded<()> {
         if !m.take(Modifier::Tile) {
@@ -144,7 +152,16 @@ impl Decoder<'_> {
             Operand::Name(name) => self.lookup(name).and_then(|(ty, _)| file_of(ty)) == Some(File::Long),
             _ => false,
         };
-        let value = self.data(operand, if is_long { 8 } else { 4 })?;
+        let is_constant_stride = field == MapField::GlobalStride && matches!(operand, Operand::Immediate(_));
+        let mut value = self.data(operand, if is_long || is_constant_stride { 8 } else { 4 })?;
+        if let Data::Long(stride) = value
+            && field == MapField::GlobalStride
+            && self.has_strides_of_16_bytes()
+        {
+            let bytes = self.fresh(File::Long);
+            self.emit(Op::Unary64(lanes!(Long; |a: Long| a << 4), bytes, stride));
+            value = Data::Long(bytes);
+        }
         let (space, address) = self.address(o.first(), space)?;
         self.emit(Op::TensorMapReplace { field, index, address, space, value });
         Ok(())

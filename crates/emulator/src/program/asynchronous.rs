@@ -9,7 +9,8 @@ pub enum BulkSource {
     /// Contiguous bytes of global memory, and a slot with their number.
     Plain { address: AddressOperand, bytes: Slot },
     /// A box of a tensor: the map's generic address, and coordinates, innermost first.
-    Tensor { map: AddressOperand, coordinates: Box<[Slot]> },
+    /// With `rows`, four rows of a matrix: a column and four rows (`.tile::gather4`, `.tile::scatter4`).
+    Tensor { map: AddressOperand, coordinates: Box<[Slot]>, rows: bool },
     /// Bytes of the block's own shared memory, to another block's, and a slot with their number.
     Shared { address: AddressOperand, bytes: Slot },
 }

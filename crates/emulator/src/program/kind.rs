@@ -50,8 +50,14 @@ pub enum Reduction {
     MaxSigned,
     MinUnsigned,
     MaxUnsigned,
-    MinFloat,
-    MaxFloat,
+    /// The smaller f32; where `.NaN` is said, a NaN of any lane.
+    MinFloat {
+        propagates_nan: bool,
+    },
+    /// The larger f32; where `.NaN` is said, a NaN of any lane.
+    MaxFloat {
+        propagates_nan: bool,
+    },
     And,
     Or,
     Xor,

@@ -100,6 +100,8 @@ pub struct Program {
     pub registers: Vec<Register>,
     /// Bytes of local memory per thread.
     pub local_bytes: u32,
+    /// Where the frames of functions that call themselves begin in local memory; bytes.
+    pub stack_offset: u32,
     /// Bytes of static shared memory; dynamic memory follows, aligned to 16... 1024 as the variable asks.
     pub static_shared: u32,
     /// Offset at which dynamic shared memory begins.

@@ -1,9 +1,9 @@
 //! The operations of a decoded program.
 
 use super::{
-    AddressOperand, AtomicOp, AtomicType, BarrierReduction, BulkReduction, BulkSource, Data, Elements, Logic, Long,
-    MapField, MbarrierArrival, MemorySpace, Reduction, Shuffle, Slot, SmallMma, TensorAccess, TensorCommit, TensorCopy,
-    TensorMma, Wgmma, Word,
+    AddressOperand, AtomicOp, AtomicType, BarrierReduction, BulkReduction, BulkSource, Data, Elements, File, Logic,
+    Long, MapField, MbarrierArrival, MemorySpace, Reduction, Shuffle, Slot, SmallMma, TensorAccess, TensorCommit,
+    TensorCopy, TensorMma, Wgmma, Word,
 };
 use crate::arithmetic::convert::Conversion;
 use crate::arithmetic::formats::{Format, Rounding};
@@ -238,6 +238,12 @@ pub enum Op {
     CopyWait {
         pending: u32,
     },
+    /// `cp.async.mbarrier.arrive`: an arrival when the lane's copies have ended; `counts` is true if the phase expects one
+    /// arrival more for it (without `.noinc`).
+    CopyArrive {
+        address: AddressOperand,
+        counts: bool,
+    },
     LoadMatrix {
         count: u32,
         transpose: bool,
@@ -445,6 +451,35 @@ pub enum Op {
         arrive: bool,
         reduction: Option<(BarrierReduction, Slot, Slot)>,
     },
+    /// The place in local memory of the first frame.
+    FirstFrame {
+        d: Slot,
+    },
+    /// A fault unless so many bytes fit behind the frames that there are.
+    StackRoom {
+        stack: Slot,
+        bytes: u32,
+    },
+    /// The frame of a function that calls itself: its place goes to `base`, that of the next frame to `next`.
+    EnterFrame {
+        base: Slot,
+        stack: Slot,
+        next: Slot,
+        bytes: u32,
+    },
+    /// A call that the branch behind it carries out: the caller's registers and the number of the call are kept.
+    Call {
+        site: u32,
+        saved: Box<[(File, Slot)]>,
+    },
+    /// The call has returned: the registers have what was kept.
+    Returned {
+        saved: Box<[(File, Slot)]>,
+    },
+    /// The number of the call that the function returns to.
+    ReturnSite {
+        d: Slot,
+    },
     Nothing,
     Exit,
     Trap,
@@ -453,6 +488,17 @@ pub enum Op {
         d: Option<u32>,
         format: u32,
         arguments: u32,
+    },
+    /// `malloc(size)`: offsets of the size and of the result in local memory; a slot with the heap's address.
+    Malloc {
+        heap: Slot,
+        size: u32,
+        d: Option<u32>,
+    },
+    /// `free(address)`: the offset of the address in local memory.
+    Free {
+        heap: Slot,
+        address: u32,
     },
     /// `__assertfail(message, file, line, function, size)`: offsets of the parameter variables in local memory.
     Assert {
@@ -470,6 +516,7 @@ impl Op {
                 | Self::Atomic { space: MemorySpace::Cluster, .. }
                 | Self::CopyAsync { .. }
                 | Self::CopyCommit
+                | Self::CopyArrive { .. }
                 | Self::Wgmma(_)
                 | Self::WgmmaCommit
                 | Self::TensorAllocate { .. }
@@ -489,6 +536,8 @@ impl Op {
                 | Self::TensorMapReplace { .. }
                 | Self::TensorMapCopy { .. }
                 | Self::Print { .. }
+                | Self::Malloc { .. }
+                | Self::Free { .. }
         )
     }
 }

@@ -46,7 +46,10 @@ pub enum Special {
     LaneMaskGt,
     LaneMaskGe,
     SmId,
+    NumSms,
     DynamicSharedSize,
+    /// 1 if the launch has clusters.
+    HasClusters,
 }
 
 /// The three register files.

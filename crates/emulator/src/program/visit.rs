@@ -33,7 +33,7 @@ fn bulk(side: &mut crate::program::BulkSource, visit: &mut impl FnMut(File, Use,
             base(&mut address.base, visit);
             visit(Word, Read, bytes);
         }
-        Tensor { map, coordinates } => {
+        Tensor { map, coordinates, .. } => {
             base(&mut map.base, visit);
             for slot in coordinates.iter_mut() {
                 visit(Word, Read, slot);
@@ -185,6 +185,7 @@ impl Op {
                     visit(Predicate, Read, slot);
                 }
             }
+            Op::CopyArrive { address, .. } => base(&mut address.base, visit),
             Op::LoadMatrix { d, address, .. } => {
                 base(&mut address.base, visit);
                 visit_elements(d, Write, visit);
@@ -363,6 +364,16 @@ impl Op {
                 base(&mut global.base, visit);
                 base(&mut shared.base, visit);
             }
+            Op::Malloc { heap, .. } | Op::Free { heap, .. } => visit(Long, Read, heap),
+            Op::FirstFrame { d } | Op::ReturnSite { d } => visit(Word, Write, d),
+            Op::StackRoom { stack, .. } => visit(Word, Read, stack),
+            Op::EnterFrame { base, stack, next, .. } => {
+                visit(Word, Read, stack);
+                visit(Word, Write, base);
+                visit(Word, Write, next);
+            }
+            Op::Call { saved, .. } => saved.iter_mut().for_each(|(file, slot)| visit(*file, Read, slot)),
+            Op::Returned { saved } => saved.iter_mut().for_each(|(file, slot)| visit(*file, Write, slot)),
             Op::CopyCommit
             | Op::ProxyFence
             | Op::WgmmaFence

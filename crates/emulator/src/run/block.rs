@@ -185,6 +185,7 @@ impl<I: Instrument> Block<I> {
             Some((load, outcome)) => Some((load.thread, load.pc, outcome)),
             None => self.state.finish_tensor_work(environment, cluster),
         };
+        let landed = landed.or_else(|| self.land_copies(environment, cluster));
         let Some((thread, pc, outcome)) = landed else { return Ok(false) };
         match outcome {
             Ok(()) => Ok(true),

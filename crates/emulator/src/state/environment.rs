@@ -1,5 +1,6 @@
 //! What every block of a launch shares.
 
+use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 
 use super::memory::GlobalMemory;
@@ -31,6 +32,8 @@ pub(crate) struct Environment<'a> {
     pub architecture: Architecture,
     /// Whose bits the results have.
     pub arithmetic: Arithmetic,
+    /// Held by the thread that changes the heap of `malloc`.
+    pub heap: &'a Mutex<()>,
     /// True once the launch is to be cancelled.
     pub stop: &'a AtomicBool,
     /// The text of the PTX, for reports.

@@ -10,6 +10,8 @@ pub(crate) struct PendingCopies {
     pub lanes: u32,
     /// The commit group, the same in these lanes; `None` before `commit_group`.
     pub group: Option<u32>,
+    /// Instructions that the warp had executed when it was issued.
+    pub executed: u64,
     /// Offset in shared memory that each lane copies to.
     pub shared: Long,
     /// Global address that each lane copies from.
@@ -18,6 +20,19 @@ pub(crate) struct PendingCopies {
     pub size: u32,
     /// Bytes that are read, the others being zero; `None` where all are read.
     pub source_sizes: Option<Box<Word>>,
+    /// Index of the operation that issued it.
+    pub pc: u32,
+}
+
+/// An arrival of lanes of a warp at mbarriers, which comes when all of their copies before it have ended.
+#[derive(Clone, Debug)]
+pub(crate) struct PendingArrival {
+    /// The lanes that arrive.
+    pub lanes: u32,
+    /// Offset in shared memory of each lane's mbarrier.
+    pub mbarrier: Long,
+    /// Instructions that the warp had executed when it was issued: earlier copies have to end before.
+    pub executed: u64,
     /// Index of the operation that issued it.
     pub pc: u32,
 }

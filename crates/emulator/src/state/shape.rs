@@ -85,7 +85,9 @@ impl BlockShape {
             Special::LaneMaskGe => !((1 << lane) - 1),
             // Every block has a multiprocessor of its own.
             Special::SmId => self.linear_index as u32,
+            Special::NumSms => self.grid.iter().product(),
             Special::DynamicSharedSize => self.dynamic_shared,
+            Special::HasClusters => u32::from(self.cluster.iter().any(|&extent| extent > 1)),
         }
     }
 }

@@ -32,20 +32,27 @@ impl GlobalSide {
             }
             Self::Tensor { map, first } => {
                 let row_bytes = map.row_bytes() as u64;
+                let unit = map.element.packed_bytes() as u64;
                 let each = |row: &Row| {
                     let inside = row.skipped as u64..(row.skipped + row.inside) as u64;
                     for at in (0..row_bytes).step_by(16) {
                         let own = swizzled(shared + row.offset + at, map.pattern());
                         let end = (at + 16).min(row_bytes);
-                        // The edge of the tensor may lie within a piece.
-                        let (from, to) = (at.max(inside.start).min(end), end.min(inside.end).max(at));
-                        let bounds = [at, from, to.max(from), end];
+                        // The place in the row of global memory, where padding is not. The edge of the tensor may lie
+                        // within a piece.
+                        let (first, end) = (at / 16 * unit, at / 16 * unit + unit.min(end - at));
+                        let (from, to) = (first.max(inside.start).min(end), end.min(inside.end).max(first));
+                        let bounds = [first, from, to.max(from), end];
                         for (number, bound) in bounds.windows(2).enumerate().filter(|(_, bound)| bound[0] < bound[1]) {
                             pieces.push(Piece {
-                                shared: own + (bound[0] - at),
+                                shared: own + (bound[0] - first),
                                 global: (number == 1).then(|| row.address + bound[0] - inside.start),
                                 bytes: (bound[1] - bound[0]) as u32,
                             });
+                        }
+                        if unit < 16 {
+                            let bytes = (16 - unit) as u32;
+                            pieces.push(Piece { shared: own + unit, global: None, bytes });
                         }
                     }
                     Ok::<(), std::convert::Infallible>(())
@@ -82,15 +89,39 @@ pub(crate) struct Row {
     pub offset: u64,
     /// Global address of its first element that is inside.
     pub address: u64,
-    /// Bytes before that element, and bytes that are inside.
+    /// Bytes of global memory before that element, and those that are inside.
     pub skipped: usize,
     pub inside: usize,
 }
 
 impl TensorMap {
-    /// Bytes of a row of the box.
+    /// Bytes of a row of the box in shared memory.
     pub(crate) fn row_bytes(&self) -> usize {
-        self.tile.first().map_or(0, |&extent| extent as usize) * self.element.size() as usize
+        self.tile.first().map_or(0, |&extent| extent as usize) * self.element.shared_bits() as usize / 8
+    }
+
+    /// Bytes of a row of the box in global memory, as if all of it were inside of the tensor.
+    pub(crate) fn global_row_bytes(&self) -> usize {
+        self.global_bytes(self.tile.first().map_or(0, |&extent| extent.into())) as usize
+    }
+
+    /// A row of global memory as shared memory has it: padding follows each sixteen elements of a padded type.
+    pub(crate) fn padded(&self, row: &[u8]) -> Vec<u8> {
+        let packed = self.element.packed_bytes();
+        let padding = vec![0; 16 - packed];
+        row.chunks(packed).flat_map(|bytes| bytes.iter().chain(&padding)).copied().collect()
+    }
+
+    /// A row of shared memory as global memory has it: without padding.
+    pub(crate) fn without_padding(&self, row: &[u8]) -> Vec<u8> {
+        let packed = self.element.packed_bytes();
+        row.chunks(16).flat_map(|bytes| bytes.iter().take(packed)).copied().collect()
+    }
+
+    /// The place in a row of shared memory of a byte of the row of global memory.
+    pub(crate) fn place_in_row(&self, byte: u64) -> u64 {
+        let packed = self.element.packed_bytes() as u64;
+        byte / packed * 16 + byte % packed
     }
 
     pub(crate) fn pattern(&self) -> u64 {
@@ -99,15 +130,15 @@ impl TensorMap {
 
     /// Calls `each` for every row of the box at these coordinates.
     pub(crate) fn rows<E>(&self, first: &[i64; 5], mut each: impl FnMut(&Row) -> Result<(), E>) -> Result<(), E> {
-        let size = self.element.size() as i64;
+        let bits = self.element.global_bits() as i64;
         let (Some(&width), Some(&extent)) = (self.tile.first(), self.dims.first()) else { return Ok(()) };
         let begin = first[0].max(0);
         let end = (first[0] + i64::from(width)).min(extent as i64);
-        let (skipped, inside) = ((begin - first[0]) * size, (end - begin).max(0) * size);
+        let (skipped, inside) = ((begin - first[0]) * bits / 8, (end - begin).max(0) * bits / 8);
         let count: u64 = self.tile.iter().skip(1).map(|&extent| u64::from(extent)).product();
         let mut index = [0i64; 5];
         for number in 0..count {
-            let mut address = self.address as i64 + begin * size;
+            let mut address = self.address as i64 + begin * bits / 8;
             let mut outside = false;
             for dimension in 1..self.rank() {
                 let at = first[dimension] + index[dimension];
@@ -117,7 +148,7 @@ impl TensorMap {
             each(&Row {
                 offset: number * self.row_bytes() as u64,
                 address: address as u64,
-                skipped: skipped.min(self.row_bytes() as i64) as usize,
+                skipped: skipped.min(self.global_row_bytes() as i64) as usize,
                 inside: if outside { 0 } else { inside as usize },
             })?;
             for (at, &extent) in index.iter_mut().zip(&self.tile).take(self.rank()).skip(1) {

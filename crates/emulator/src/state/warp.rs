@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 
 use super::paths::{Paths, Wait};
-use super::pending::{PendingCopies, PendingStore, PendingTensorLoad, PendingTensorStore, PendingWgmma};
+use super::pending::{
+    PendingArrival, PendingCopies, PendingStore, PendingTensorLoad, PendingTensorStore, PendingWgmma,
+};
 use super::polling::{Polled, Polling};
 use super::shape::BlockShape;
 use crate::program::{AddressOperand, Base, Data, Long, MemorySpace, Program, Slot, Word};
@@ -37,6 +39,10 @@ pub(crate) struct Warp {
     pub index: u32,
     /// `cp.async` operations that have not been carried out.
     pub copies: Vec<PendingCopies>,
+    /// Arrivals that come when copies have ended, oldest first: `cp.async.mbarrier.arrive`.
+    pub copy_arrivals: VecDeque<PendingArrival>,
+    /// What each lane keeps for the calls that have not returned: registers, and the number of the call.
+    pub call_stack: Box<[Vec<u64>; 32]>,
     /// Groups that each lane has committed.
     pub committed: Word,
     /// `wgmma`s that have not been carried out, oldest first.
@@ -70,6 +76,8 @@ impl Warp {
             state: State::Ready,
             index,
             copies: Vec::new(),
+            copy_arrivals: VecDeque::new(),
+            call_stack: Box::default(),
             committed: [0; 32],
             wgmmas: VecDeque::new(),
             wgmma_groups: 0,

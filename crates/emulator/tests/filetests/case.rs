@@ -61,11 +61,11 @@ pub struct Case {
     /// What is done with it.
     pub commands: Vec<Command>,
     /// Blocks of the grid.
-    pub grid: u32,
+    pub grid: [u32; 3],
     /// Threads of a block.
-    pub block: u32,
+    pub block: [u32; 3],
     /// Blocks of a cluster.
-    pub cluster: u32,
+    pub cluster: [u32; 3],
     /// Bytes of dynamic shared memory.
     pub shared: u32,
     /// The emulated architecture: 80 for sm_80.
@@ -85,9 +85,9 @@ impl Case {
             path,
             text: String::new(),
             commands: Vec::new(),
-            grid: 1,
-            block: 32,
-            cluster: 1,
+            grid: [1; 3],
+            block: [32, 1, 1],
+            cluster: [1; 3],
             shared: 0,
             architecture: 80,
             buffers: Vec::new(),
@@ -134,10 +134,20 @@ impl Case {
 
     fn read_extent(&mut self, pair: &str) -> Result<(), String> {
         let (name, value) = pair.split_once('=').ok_or("`NAME=NUMBER` is wanted")?;
+        let extents = match name {
+            "grid" => Some(&mut self.grid),
+            "block" => Some(&mut self.block),
+            "cluster" => Some(&mut self.cluster),
+            _ => None,
+        };
+        if let Some(extents) = extents {
+            *extents = [1; 3];
+            for (extent, number) in extents.iter_mut().zip(value.split(',')) {
+                *extent = number.parse().map_err(|_| format!("`{value}` is no number"))?;
+            }
+            return Ok(());
+        }
         let extent = match name {
-            "grid" => &mut self.grid,
-            "block" => &mut self.block,
-            "cluster" => &mut self.cluster,
             "shared" => &mut self.shared,
             "sm" => &mut self.architecture,
             _ => return Err(format!("no `{name}` in a launch")),

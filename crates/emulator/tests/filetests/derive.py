@@ -708,10 +708,11 @@ def main():
     wanted = [line.split("\t")[0] for line in FORMS.read_text().splitlines() if line and not line.startswith("#")]
     missing = []
     import derive_bits
+    import derive_float
     import derive_tensor
 
     # What Triton does not emit.
-    for module in (derive_bits, derive_tensor):
+    for module in (derive_bits, derive_float, derive_tensor):
         for form in module.FORMS:
             if form not in covered and form not in wanted and not any(family(form, form.split(".")) for family in module.FAMILIES):
                 missing.append(form)

@@ -31,9 +31,9 @@ fn launch(case: &Case, text: &str, device: &mut dyn Device, is_checked: bool) ->
     });
     let launch = Launch {
         function,
-        grid: [case.grid, 1, 1],
-        block: [case.block, 1, 1],
-        cluster: [case.cluster, 1, 1],
+        grid: case.grid,
+        block: case.block,
+        cluster: case.cluster,
         shared: case.shared,
         args: args.collect(),
         cooperative: false,

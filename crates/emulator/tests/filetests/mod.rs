@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! //! test emulate ptxas cuda                      commands, each a file here; an unknown one is refused
-//! //! launch grid=1 block=32 cluster=1 shared=64 sm=80      (each has a default: 1, 32, 1, 0, 80)
+//! //! launch grid=1 block=8,4 cluster=1 shared=64 sm=80     (each has a default: 1, 32, 1, 0, 80)
 //! //! buffer out u32[32]                           zeros, unless values follow: `= 1 2 3*4` (three, four times)
 //! //! scalar f32 1.5
 //! //! unwritten out                                the checks take it for never written

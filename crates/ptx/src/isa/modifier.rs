@@ -234,8 +234,13 @@ modifiers! {
     // Barriers in memory.
     Parity "parity"
     NoComplete "noComplete"
+    NoInc "noinc"
     ExpectTx "expect_tx"
     // Matrices.
+    MatrixA "a"
+    MatrixB "b"
+    MatrixC "c"
+    MatrixD "d"
     Row "row"
     Col "col"
     Trans "trans"

@@ -73,9 +73,9 @@ instructions! {
     /// The negated value.
     Neg = "neg", "9.7.1.11, 9.7.3.10, 9.7.4.5", Arithmetic, Mixed, [Written Read];
     /// The smaller of two values.
-    Min = "min", "9.7.1.12, 9.7.3.11, 9.7.4.7", Arithmetic, Mixed, [Written Read Read];
+    Min = "min", "9.7.1.12, 9.7.3.11, 9.7.4.7", Arithmetic, Mixed, [Written Read Read Read];
     /// The larger of two values.
-    Max = "max", "9.7.1.13, 9.7.3.12, 9.7.4.8", Arithmetic, Mixed, [Written Read Read];
+    Max = "max", "9.7.1.13, 9.7.3.12, 9.7.4.8", Arithmetic, Mixed, [Written Read Read Read];
     /// The sum of the products of four pairs of bytes, added to a third value.
     Dp4a = "dp4a", "9.7.1.23", Arithmetic, Mixed, [Written Read Read Read], target: Target::from(61);
     /// The sum of the products of two pairs of halves and bytes, added to a third value.
@@ -355,7 +355,7 @@ instructions! {
     /// Stores a fragment of a matrix.
     WmmaStore = "wmma.store", "9.7.14.4", Is(Other), None, [Address Read Read], target: Target::from(70);
     /// Multiplies two matrices of fragments, and adds a third.
-    WmmaMma = "wmma.mma", "9.7.14.4", Is(Other), Matrix, [Written Read Read Read], target: Target::from(70);
+    WmmaMma = "wmma.mma", "9.7.14.4", Is(Tensor), Matrix, [Written Read Read Read], target: Target::from(70);
     /// Multiplies two matrices of a warpgroup, whose second and perhaps first lie in shared memory.
     WgmmaMmaAsync = "wgmma.mma_async", "9.7.15.5", Is(Tensor), Matrix,
         [Accumulated Read Read Predicate Read Read Read Read], asynchronous: true, target: Target::only(90);

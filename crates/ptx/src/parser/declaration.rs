@@ -121,6 +121,9 @@ impl Parser<'_> {
     }
 
     pub(super) fn type_of(&self, word: &str) -> Result<PtxType> {
+        if matches!(word, ".texref" | ".samplerref" | ".surfref") {
+            return Err(self.refuse("a texture or a surface"));
+        }
         word.trim_start_matches('.').parse().map_err(|()| self.error_before("this is not a PTX type"))
     }
 

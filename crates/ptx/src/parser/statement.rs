@@ -47,9 +47,8 @@ impl Parser<'_> {
                             self.next();
                             statements.push(self.branch_targets(word)?);
                         }
-                        Some(Token::Word(directive @ (".callprototype" | ".calltargets"))) => {
-                            return Err(self.refuse(directive));
-                        }
+                        // What a call through a pointer goes to is seen by the pointer.
+                        Some(Token::Word(".callprototype" | ".calltargets")) => self.skip_statement(),
                         _ => statements.push(Statement::Label(word.to_owned(), span)),
                     }
                 }

@@ -11,7 +11,7 @@ use warpbook_ptx::{Address, Operand, PtxType};
 impl Decoder<'_> {
     /// `cp.async.bulk.prefetch`, with `.tensor` too: caches are not modelled.
     pub(crate) fn bulk_prefetch(&mut self, m: &mut Modifiers<'_>) {
-        m.take_all(&[Modifier::L2, Modifier::Global, Modifier::Tile]);
+        m.take_all(&[Modifier::L2, Modifier::Global, Modifier::Tile, Modifier::TileGather4]);
         m.take_map(Modifier::dimensions);
         self.emit(Op::Nothing);
     }
@@ -26,6 +26,8 @@ impl Decoder<'_> {
             return Err(self.unsupported("`im2col` copies"));
         }
         m.take(Modifier::Tile);
+        let rows = [Modifier::TileGather4, Modifier::TileScatter4];
+        let rows = if reduces { None } else { m.take_any(&rows) };
         let rank = m.take_map(Modifier::dimensions);
         m.take_cache_level_hints();
         let loads = m.take(Modifier::MbarrierCompleteTx);
@@ -38,10 +40,13 @@ impl Decoder<'_> {
         let pair = m.take(Modifier::CtaGroup2);
         m.take(Modifier::CtaGroup1);
         let reduce = if reduces { Some(self.bulk_reduction(m, tensor, has_global)?) } else { None };
+        if rows.is_some_and(|rows| (rows == Modifier::TileGather4) != loads) {
+            return Err(self.malformed("loads have `.tile::gather4`, stores `.tile::scatter4`"));
+        }
         // A load names the destination first, a store the global side.
         let (shared, global) = if loads { (o.first(), o.get(1)) } else { (o.get(1), o.first()) };
         let side = if tensor {
-            self.tensor_side(global, rank)?
+            self.tensor_side(global, rank, rows.is_some())?
         } else if has_global {
             self.plain_side(global, o)?
         } else {
@@ -94,11 +99,17 @@ impl Decoder<'_> {
         }
     }
 
-    fn tensor_side(&mut self, operand: Option<&Operand>, rank: Option<usize>) -> Result<BulkSource> {
+    fn tensor_side(&mut self, operand: Option<&Operand>, rank: Option<usize>, rows: bool) -> Result<BulkSource> {
         let Some(Operand::Address(Address { base, offset, coordinates })) = operand else {
             return Err(self.malformed("expected a tensor map with coordinates in brackets"));
         };
-        if Some(coordinates.len()) != rank {
+        if rows {
+            if rank != Some(2) || coordinates.len() != 5 {
+                return Err(
+                    self.malformed("four rows of a matrix (`.2d`) have five coordinates: a column and the rows")
+                );
+            }
+        } else if Some(coordinates.len()) != rank {
             return Err(self.malformed("there have to be as many coordinates as dimensions"));
         }
         let map = Operand::Address(Address { base: base.clone(), offset: *offset, coordinates: Vec::new() });
@@ -107,7 +118,7 @@ impl Decoder<'_> {
             return Err(self.unsupported("a tensor map that is not named by its generic address"));
         }
         let coordinates = coordinates.iter().map(|operand| self.word_of(operand)).collect::<Result<_>>()?;
-        Ok(BulkSource::Tensor { map, coordinates })
+        Ok(BulkSource::Tensor { map, coordinates, rows })
     }
 
     fn plain_side(&mut self, operand: Option<&Operand>, o: &[Operand]) -> Result<BulkSource> {

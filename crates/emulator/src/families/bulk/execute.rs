@@ -6,7 +6,7 @@
 // Dimensions are indices into several arrays at once.
 #![allow(clippy::needless_range_loop)]
 
-use crate::descriptor::tensor_map::{Interleave, TENSOR_MAP_BYTES, TensorMapSwizzle, TensorMapType};
+use crate::descriptor::tensor_map::{Interleave, TENSOR_MAP_BYTES, TensorMap, TensorMapSwizzle, TensorMapType};
 use crate::families::step::{LaneFailure, Step, at_lane};
 use crate::fault::{Cause, Fault, Unsupported};
 use crate::instrument::{Instrument, Operation};
@@ -93,7 +93,7 @@ impl<I: Instrument> BlockState<I> {
                 u64::from(*bytes)
             }
             GlobalSide::Tensor { map, first } => {
-                let mut row_bytes = vec![0; map.row_bytes()];
+                let mut row_bytes = vec![0; map.global_row_bytes()];
                 map.rows(first, |row| {
                     map.filler(&mut row_bytes);
                     if row.inside > 0
@@ -101,6 +101,10 @@ impl<I: Instrument> BlockState<I> {
                     {
                         self.memory.read_global(environment, row.address, inside)?;
                         self.note_global_read(load, Area::global(row.address, row.inside as u32));
+                    }
+                    if map.element.is_padded() {
+                        let padded = map.padded(&row_bytes);
+                        return self.memory.put_row(load.shared, row.offset, map.pattern(), &padded);
                     }
                     self.memory.put_row(load.shared, row.offset, map.pattern(), &row_bytes)
                 })?;
@@ -127,8 +131,10 @@ impl<I: Instrument> BlockState<I> {
                 let mut row_bytes = vec![0; map.row_bytes()];
                 map.rows(first, |row| {
                     self.memory.get_row(store.shared, row.offset, map.pattern(), &mut row_bytes)?;
-                    self.note_row_stored(store, map.pattern(), row);
-                    let Some(inside) = row_bytes.get(row.skipped..row.skipped + row.inside) else { return Ok(()) };
+                    self.note_row_stored(store, map, row);
+                    let packed = if map.element.is_padded() { map.without_padding(&row_bytes) } else { Vec::new() };
+                    let bytes = if map.element.is_padded() { &packed } else { &row_bytes };
+                    let Some(inside) = bytes.get(row.skipped..row.skipped + row.inside) else { return Ok(()) };
                     match store.reduce {
                         None if inside.is_empty() => Ok(()),
                         None => self.write_global(environment, row.address, inside),
@@ -158,14 +164,15 @@ impl<I: Instrument> BlockState<I> {
     }
 
     /// Reports that a row is stored, element by element: the swizzle puts each somewhere else.
-    fn note_row_stored(&mut self, store: &PendingStore, pattern: u64, row: &Row) {
+    fn note_row_stored(&mut self, store: &PendingStore, map: &TensorMap, row: &Row) {
         if !self.instrument.wants_accesses() {
             return;
         }
         let issuer = Issuer { warp: store.warp, lane: store.lane, pc: store.pc };
-        let first = store.shared + row.offset + row.skipped as u64;
+        let first = store.shared + row.offset;
         for at in (0..row.inside as u64).step_by(2) {
-            let from = Area::shared(swizzled(first + at, pattern) as usize, 2);
+            let own = first + map.place_in_row(row.skipped as u64 + at);
+            let from = Area::shared(swizzled(own, map.pattern()) as usize, 2);
             self.instrument.operation_stores(issuer, from, Area::global(row.address + at, 2));
         }
     }
@@ -270,6 +277,22 @@ fn access(name: &'static str, bytes: usize) -> Access {
 }
 
 impl<I: Instrument> Step<'_, '_, I> {
+    /// What a lane copies, each with its offset in shared memory: one piece, or four rows.
+    fn sides(&mut self, source: &BulkSource, lane: usize) -> Result<Vec<(u64, GlobalSide)>, Cause> {
+        let BulkSource::Tensor { rows: true, coordinates, .. } = source else {
+            return Ok(vec![(0, self.side(source, lane)?)]);
+        };
+        let GlobalSide::Tensor { map, first } = self.side(source, lane)? else { return Ok(Vec::new()) };
+        if map.tile[1] != 1 {
+            let message = format!("four rows are copied through a box of {} rows; expected 1", map.tile[1]);
+            return Err(Fault::TensorMap(message).into());
+        }
+        let row_bytes = map.row_bytes() as u64;
+        let rows = coordinates.iter().skip(1).map(|&slot| i64::from(self.word(slot)[lane] as i32)).enumerate();
+        let side = |row| GlobalSide::Tensor { map: map.clone(), first: [first[0], row, 0, 0, 0] };
+        Ok(rows.map(|(number, row)| (number as u64 * row_bytes, side(row))).collect())
+    }
+
     fn side(&mut self, source: &BulkSource, lane: usize) -> Result<GlobalSide, Cause> {
         match source {
             BulkSource::Plain { address, bytes } => {
@@ -287,7 +310,7 @@ impl<I: Instrument> Step<'_, '_, I> {
                 }
                 Ok(GlobalSide::Shared { address, bytes })
             }
-            BulkSource::Tensor { map, coordinates } => {
+            BulkSource::Tensor { map, coordinates, rows } => {
                 let address = self.addresses(map)[lane];
                 let map = self.read_map(MemorySpace::Generic, address, lane)?;
                 // A tensor map in global memory is read through a proxy of its own.
@@ -295,8 +318,9 @@ impl<I: Instrument> Step<'_, '_, I> {
                     let area = Area::global(address, TENSOR_MAP_BYTES as u32);
                     self.block.instrument.tensor_map_read(self.issuer(lane), area);
                 }
-                if map.rank() != coordinates.len() {
-                    let message = format!("the tensor map has {} dimensions, not {}", map.rank(), coordinates.len());
+                let rank = if *rows { 2 } else { coordinates.len() };
+                if map.rank() != rank {
+                    let message = format!("the tensor map has {} dimensions, not {rank}", map.rank());
                     return Err(Fault::TensorMap(message).into());
                 }
                 if map.interleave != Interleave::None || map.element_strides.iter().any(|&step| step != 1) {
@@ -310,8 +334,16 @@ impl<I: Instrument> Step<'_, '_, I> {
                     return Err(Fault::TensorMap(message).into());
                 }
                 let mut first = [0; 5];
-                for (to, slot) in first.iter_mut().zip(coordinates) {
+                for (to, slot) in first.iter_mut().zip(coordinates).take(rank) {
                     *to = i64::from(self.word(*slot)[lane] as i32);
+                }
+                let multiple = if map.element.is_padded() { 128 } else { 2 };
+                if map.element.is_packed() && first[0] % multiple != 0 {
+                    let message = format!(
+                        "a box of packed elements begins at column {}; expected a multiple of {multiple}",
+                        first[0]
+                    );
+                    return Err(Fault::TensorMap(message).into());
                 }
                 Ok(GlobalSide::Tensor { map: Box::new(map), first })
             }
@@ -327,8 +359,10 @@ impl<I: Instrument> Step<'_, '_, I> {
     ) -> Result<(), LaneFailure> {
         let (targets, mbarriers) = (self.addresses(shared), self.addresses(mbarrier));
         for lane in lanes_of(self.active) {
-            let side = self.side(source, lane).map_err(at_lane(lane))?;
-            self.check_alignment(&side, targets[lane]).map_err(at_lane(lane))?;
+            let sides = self.sides(source, lane).map_err(at_lane(lane))?;
+            if let Some((_, side)) = sides.first() {
+                self.check_alignment(side, targets[lane]).map_err(at_lane(lane))?;
+            }
             let (shared, to) = split(targets[lane]);
             let (mbarrier, signalled) = split(mbarriers[lane]);
             let own = self.block.memory.rank;
@@ -350,19 +384,15 @@ impl<I: Instrument> Step<'_, '_, I> {
                 },
             };
             let thread = self.thread(lane);
-            let area = Area::shared(shared as usize, side.shared_bytes() as u32);
-            self.note_load((ranks, other), lane, mbarrier, area).map_err(at_lane(lane))?;
-            self.note_bulk(true, 0, &side, shared, lane);
-            self.block.memory.loads.push_back(PendingLoad {
-                side,
-                shared,
-                mbarrier,
-                ranks,
-                signalled: other,
-                reduce,
-                pc: self.pc,
-                thread,
-            });
+            for (offset, side) in sides {
+                let shared = shared + offset;
+                let area = Area::shared(shared as usize, side.shared_bytes() as u32);
+                self.note_load((ranks, other), lane, mbarrier, area).map_err(at_lane(lane))?;
+                self.note_bulk(true, 0, &side, shared, lane);
+                let (signalled, pc) = (other, self.pc);
+                let load = PendingLoad { side, shared, mbarrier, ranks, signalled, reduce, pc, thread };
+                self.block.memory.loads.push_back(load);
+            }
         }
         Ok(())
     }
@@ -416,22 +446,17 @@ impl<I: Instrument> Step<'_, '_, I> {
     ) -> Result<(), LaneFailure> {
         let sources = self.addresses(shared);
         for lane in lanes_of(self.active) {
-            let side = self.side(target, lane).map_err(at_lane(lane))?;
-            let shared = sources[lane];
-            self.check_alignment(&side, shared).map_err(at_lane(lane))?;
-            let number = self.block.memory.number_operation();
-            self.note_bulk(false, number, &side, shared, lane);
-            let (lane, pc) = (lane as u32, self.pc);
-            self.warp.stores.push(PendingStore {
-                warp: self.warp.index,
-                lane,
-                group: None,
-                side,
-                shared,
-                reduce,
-                pc,
-                number,
-            });
+            let sides = self.sides(target, lane).map_err(at_lane(lane))?;
+            if let Some((_, side)) = sides.first() {
+                self.check_alignment(side, sources[lane]).map_err(at_lane(lane))?;
+            }
+            for (offset, side) in sides {
+                let shared = sources[lane] + offset;
+                let number = self.block.memory.number_operation();
+                self.note_bulk(false, number, &side, shared, lane);
+                let (lane, pc, warp) = (lane as u32, self.pc, self.warp.index);
+                self.warp.stores.push(PendingStore { warp, lane, group: None, side, shared, reduce, pc, number });
+            }
         }
         Ok(())
     }

@@ -2,7 +2,8 @@
 
 use crate::decode::Decoder;
 use crate::decode::modifiers::Modifiers;
-use crate::program::{Op, Reduction, Shuffle};
+use crate::lanes::lanes;
+use crate::program::{File, Op, Reduction, Shuffle, Word};
 use warpbook_diagnostic::Result;
 use warpbook_ptx::isa::Modifier;
 use warpbook_ptx::{Operand, PtxType};
@@ -74,11 +75,13 @@ impl Decoder<'_> {
         m.take(Modifier::Sync);
         let ty = self.take_type(m)?;
         let (float, signed) = (ty == PtxType::F32, ty.is_signed());
+        let magnitudes = float && m.take(Modifier::Abs);
+        let propagates_nan = float && m.take(Modifier::PropagateNan);
         let op = m.take_map(|own| {
             Some(match own {
                 // The smaller of two f32 is the one that is no NaN; -0 is smaller than +0.
-                Modifier::Min if float => Reduction::MinFloat,
-                Modifier::Max if float => Reduction::MaxFloat,
+                Modifier::Min if float => Reduction::MinFloat { propagates_nan },
+                Modifier::Max if float => Reduction::MaxFloat { propagates_nan },
                 _ if float => return None,
                 Modifier::Add => Reduction::Add,
                 Modifier::Min if signed => Reduction::MinSigned,
@@ -92,7 +95,12 @@ impl Decoder<'_> {
             })
         });
         let op = op.ok_or_else(|| self.unsupported_form())?;
-        let a = self.word(o, 1)?;
+        let mut a = self.word(o, 1)?;
+        if magnitudes {
+            let magnitude = self.fresh(File::Word);
+            self.emit(Op::Unary32(lanes!(Word; |a: Word| a & 0x7fff_ffff), magnitude, a));
+            a = magnitude;
+        }
         let d = self.word_out(o, 0)?;
         self.emit(Op::Reduce { op, d, a });
         Ok(())

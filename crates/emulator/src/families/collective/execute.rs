@@ -64,6 +64,11 @@ impl<I: Instrument> Step<'_, '_, I> {
     pub(in crate::families) fn reduce(&mut self, op: Reduction, d: Slot, a: Slot) {
         let a = self.word(a);
         let result = lanes_of(self.active).map(|lane| a[lane]).reduce(|x, y| combine(op, x, y)).unwrap_or(0);
+        let result = match op {
+            // A NaN is the canonical one, that of a lane alone too.
+            Reduction::MinFloat { .. } | Reduction::MaxFloat { .. } => float::bits32(f32::from_bits(result)),
+            _ => result,
+        };
         self.set_word(d, &[result; 32]);
     }
 
@@ -107,8 +112,13 @@ fn combine(op: Reduction, a: u32, b: u32) -> u32 {
         Reduction::MaxSigned => (a as i32).max(b as i32) as u32,
         Reduction::MinUnsigned => a.min(b),
         Reduction::MaxUnsigned => a.max(b),
-        Reduction::MinFloat => float::min32(f32::from_bits(a), f32::from_bits(b)),
-        Reduction::MaxFloat => float::max32(f32::from_bits(a), f32::from_bits(b)),
+        Reduction::MinFloat { propagates_nan } | Reduction::MaxFloat { propagates_nan }
+            if propagates_nan && (f32::from_bits(a).is_nan() || f32::from_bits(b).is_nan()) =>
+        {
+            float::bits32(f32::NAN)
+        }
+        Reduction::MinFloat { .. } => float::min32(f32::from_bits(a), f32::from_bits(b)),
+        Reduction::MaxFloat { .. } => float::max32(f32::from_bits(a), f32::from_bits(b)),
         Reduction::And => a & b,
         Reduction::Or => a | b,
         Reduction::Xor => a ^ b,

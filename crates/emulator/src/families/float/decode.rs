@@ -2,7 +2,6 @@
 
 use super::lanes::{self, FloatForm};
 use crate::arithmetic::convert::format_of;
-use crate::arithmetic::float;
 use crate::arithmetic::formats::{F16, Rounding};
 use crate::decode::Decoder;
 use crate::decode::modifiers::Modifiers;
@@ -73,19 +72,8 @@ impl Decoder<'_> {
         let flush = m.take(Modifier::Ftz);
         let saturate = m.take(Modifier::Sat);
         let picks = matches!(mnemonic, Mnemonic::Min | Mnemonic::Max);
-        if picks && ty == PtxType::F32 && m.has(Modifier::XorSign) && m.has(Modifier::Abs) {
-            m.take_all(&[Modifier::XorSign, Modifier::Abs]);
-            const SIGN: u32 = 1 << 31;
-            fn of_magnitudes(f: fn(f32, f32) -> u32, a: u32, b: u32) -> u32 {
-                f(f32::from_bits(a & !SIGN), f32::from_bits(b & !SIGN)) | (a ^ b) & SIGN
-            }
-            return match (mnemonic, flush) {
-                (_, true) => Err(self.unsupported_form()),
-                (Mnemonic::Min, _) => {
-                    self.emit_binary32(lanes!(Word; |a: Word, b: Word| of_magnitudes(float::min32, a, b)), o)
-                }
-                _ => self.emit_binary32(lanes!(Word; |a: Word, b: Word| of_magnitudes(float::max32, a, b)), o),
-            };
+        if picks && !saturate && (o.len() == 4 || m.has(Modifier::XorSign)) {
+            return self.pick(mnemonic, ty, flush, m, o);
         }
         let form = FloatForm::take(mnemonic, m);
         let rounding = m.take_rounding().unwrap_or(Rounding::NearestEven);

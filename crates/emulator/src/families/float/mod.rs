@@ -3,5 +3,7 @@
 mod decode;
 mod execute;
 mod lanes;
+mod mixed;
 mod pairs;
+mod pick;
 mod rounded;

@@ -15,9 +15,10 @@ impl Decoder<'_> {
         let flush = m.take(Modifier::Ftz);
         let rounding = m.take_rounding().unwrap_or(Rounding::NearestEven);
         let is_known = matches!(mnemonic, Mnemonic::Add | Mnemonic::Sub | Mnemonic::Mul | Mnemonic::Fma);
-        if rounding != Rounding::NearestEven || !is_known {
+        if !is_known {
             return Err(self.unsupported_form());
         }
+        let is_nearest = rounding == Rounding::NearestEven;
         let halves = |this: &mut Self, index: usize| -> Result<[Slot; 2]> {
             let a = this.long(o, index)?;
             let [low, high] = [this.fresh(File::Word), this.fresh(File::Word)];
@@ -30,7 +31,11 @@ impl Decoder<'_> {
         for (half, result) in results.iter_mut().enumerate() {
             *result = self.fresh(File::Word);
             match c {
-                Some(c) => self.emit(Op::Ternary32(lanes::f32_fma(flush, false), *result, [a[half], b[half], c[half]])),
+                Some(c) => self.multiply_add_to(*result, rounding, (flush, false), [a[half], b[half], c[half]]),
+                None if !is_nearest => {
+                    let sources = self.as_multiply_add(mnemonic, rounding, [a[half], b[half]])?;
+                    self.multiply_add_to(*result, rounding, (flush, false), sources);
+                }
                 None => {
                     let f = lanes::f32_binary(mnemonic, FloatForm::Plain, flush, false);
                     let f = f.ok_or_else(|| self.unsupported_form())?;

@@ -1,10 +1,11 @@
 //! Arithmetic with a directed rounding: `.rz`, `.rm`, `.rp`.
 
+use super::lanes::f32_fma;
 use crate::arithmetic::float::{divide_rounded, result64, root_rounded};
 use crate::arithmetic::formats::{F32, F64, Rounding};
 use crate::decode::Decoder;
 use crate::lanes::{LongBinary, LongUnary, WordBinary, WordUnary, lanes};
-use crate::program::{Data, Long, Op, Word};
+use crate::program::{Data, Long, Op, Slot, Word};
 use warpbook_diagnostic::Result;
 use warpbook_ptx::isa::Mnemonic;
 use warpbook_ptx::{Operand, PtxType};
@@ -87,6 +88,41 @@ impl Decoder<'_> {
         };
         self.emit(Op::Fma { format, rounding, packed: false, flags, d, a, b, c });
         Ok(())
+    }
+
+    /// Sources of `fma.f32` that gives what `add`, `sub` or `mul` of two f32 gives in a directed rounding.
+    pub(super) fn as_multiply_add(
+        &mut self,
+        mnemonic: Mnemonic,
+        rounding: Rounding,
+        [a, b]: [Slot; 2],
+    ) -> Result<[Slot; 3]> {
+        const SIGN: u32 = 1 << 31;
+        let one = 1f32.to_bits();
+        Ok(match mnemonic {
+            Mnemonic::Add => [a, self.word_constant(one), b],
+            Mnemonic::Sub => [self.word_constant(one | SIGN), b, a],
+            // As in `rounded_binary`.
+            Mnemonic::Mul => [a, b, self.word_constant(if rounding == Rounding::Down { 0 } else { SIGN })],
+            _ => return Err(self.unsupported_form()),
+        })
+    }
+
+    /// `fma.f32` of registers in any rounding, with `.ftz` and `.sat` where `flush` and `saturate` are true.
+    pub(super) fn multiply_add_to(
+        &mut self,
+        d: Slot,
+        rounding: Rounding,
+        (flush, saturate): (bool, bool),
+        sources: [Slot; 3],
+    ) {
+        if rounding == Rounding::NearestEven {
+            self.emit(Op::Ternary32(f32_fma(flush, saturate), d, sources));
+            return;
+        }
+        let [a, b, c] = sources.map(Data::Word);
+        let flags = u8::from(flush) | u8::from(saturate) << 1;
+        self.emit(Op::Fma { format: F32, rounding, packed: false, flags, d: Data::Word(d), a, b, c });
     }
 
     fn rounded_quotient(

@@ -71,7 +71,7 @@ impl Mbarrier {
 }
 
 impl BlockMemory {
-    fn mbarrier_place(&mut self, address: u64) -> Result<usize, Fault> {
+    pub(in crate::families) fn mbarrier_place(&mut self, address: u64) -> Result<usize, Fault> {
         if !address.is_multiple_of(8) {
             return Err(Fault::Misaligned { address, size: 8 });
         }
@@ -96,6 +96,17 @@ impl BlockMemory {
             "the mbarrier at {address:#x}, whose phase of parity {parity} lacks {} arrival{s}{bytes}",
             found.missing
         )
+    }
+
+    /// The current phase of an mbarrier lacks one arrival more.
+    pub(in crate::families) fn expect_one_more(&mut self, address: u64) -> Result<(), Fault> {
+        let (at, mut mbarrier) = self.mbarrier(address)?;
+        mbarrier.missing += 1;
+        if mbarrier.missing > COUNT_MASK {
+            return Err(Fault::MbarrierCount { count: mbarrier.missing });
+        }
+        self.put_mbarrier(at, mbarrier);
+        Ok(())
     }
 
     fn put_mbarrier(&mut self, at: usize, mbarrier: Mbarrier) {

@@ -127,6 +127,7 @@ impl Follower<'_, '_> {
                 self.follow_access(op, checks);
             }
             Op::Print { d: Some(d), .. } => self.define_local(*d, 4),
+            Op::Malloc { d: Some(d), .. } => self.define_local(*d, 8),
             Op::LoadMatrix { d, address, transpose, .. } => self.follow_load_matrix(d, address, *transpose),
             Op::StoreMatrix { a, address, transpose } => self.follow_store_matrix(a, address, *transpose),
             Op::Mma { d, a, b, c, .. } => self.follow_mma(d, a, b, c),
@@ -185,6 +186,7 @@ impl Follower<'_, '_> {
             | Op::MbarrierInvalidate { .. }
             | Op::MbarrierWait { .. }
             | Op::MbarrierArrive { .. }
+            | Op::CopyArrive { .. }
             | Op::TensorMapReplace { .. }
             | Op::BulkLoad { .. }
             | Op::BulkStore { .. } => {
@@ -202,6 +204,7 @@ impl Follower<'_, '_> {
             | Op::Atomic { address, .. }
             | Op::MbarrierInit { address, .. }
             | Op::MbarrierInvalidate { address }
+            | Op::CopyArrive { address, .. }
             | Op::MbarrierWait { address, .. }
             | Op::TensorMapReplace { address, .. } => self.check_address(address),
             Op::MbarrierArrive { arrival, .. } => self.check_address(&arrival.address),

@@ -25,7 +25,7 @@ fn name_of(op: &Op) -> &'static str {
         Op::TensorRelease { .. } => "`tcgen05.dealloc`",
         Op::MbarrierInit { .. } => "`mbarrier.init`",
         Op::MbarrierInvalidate { .. } => "`mbarrier.inval`",
-        Op::MbarrierArrive { .. } => "arrival",
+        Op::MbarrierArrive { .. } | Op::CopyArrive { .. } => "arrival",
         Op::MbarrierWait { .. } => "`mbarrier` wait",
         Op::Mma { .. } | Op::MmaF64 { .. } => "`mma`",
         Op::Shuffle { .. } => "`shfl`",
