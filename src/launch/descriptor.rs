@@ -86,8 +86,13 @@ pub fn tensor_map(
             let expected = compiled.element_size;
             return Err(fail(format!("the code moves elements of {expected} bytes, and {} has {size}", view.dtype)));
         }
-        let fits = compiled.block_size.len() == block.len()
-            && compiled.block_size.iter().zip(block).all(|(&part, &whole)| part > 0 && whole.is_multiple_of(part));
+        // Of padded fp4, the box counts elements, and the block bytes of two elements each.
+        let mut whole = block.to_vec();
+        if let Some(last) = whole.last_mut().filter(|_| compiled.fp4_padded) {
+            *last = last.saturating_mul(2);
+        }
+        let fits = compiled.block_size.len() == whole.len()
+            && compiled.block_size.iter().zip(&whole).all(|(&part, &whole)| part > 0 && whole.is_multiple_of(part));
         if !fits {
             let error = fail(format!("the code was compiled for boxes of {:?} elements", compiled.block_size));
             return Err(error.note(format!("this descriptor has blocks of {block:?}")));
@@ -98,11 +103,11 @@ pub fn tensor_map(
             let asked = asked.bytes().unwrap_or(0);
             return Err(fail(format!("the code was compiled for a swizzle of {own} bytes, not {asked}")));
         }
-        if compiled.fp4_padded {
-            return Err(fail("padded fp4 tensor maps are not supported".to_owned()));
-        }
         element = element_type(compiled.element_type)
             .ok_or_else(|| fail(format!("the code names the unknown element type {}", compiled.element_type)))?;
+        if compiled.fp4_padded != (element == TensorMapType::U4x16Padded) {
+            return Err(fail(format!("padded fp4 goes with the element type 14, not {}", compiled.element_type)));
+        }
         tile.clone_from(&compiled.block_size);
         chosen = known;
     }
@@ -115,12 +120,15 @@ pub fn tensor_map(
         .map(bytes)
         .collect::<Option<Vec<u64>>>()
         .ok_or_else(|| fail("a tensor map needs positive strides".to_owned()))?;
-    let dims: Vec<u64> = view.shape.iter().rev().map(|&extent| extent as u64).collect();
+    let mut dims: Vec<u64> = view.shape.iter().rev().map(|&extent| extent as u64).collect();
     // The stride of an extent of one element is never used; the driver checks it all the same.
     for (index, stride) in strides.iter_mut().enumerate() {
         if dims.get(index + 1) == Some(&1) && *stride == 0 {
             *stride = dims[0].saturating_mul(size).next_multiple_of(16);
         }
+    }
+    if element == TensorMapType::U4x16Padded {
+        dims[0] = dims[0].saturating_mul(2);
     }
     tile.reverse();
     Ok(TensorMap {

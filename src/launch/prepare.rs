@@ -9,8 +9,8 @@ use super::value::{Arguments, Value};
 use crate::expression::Scalar;
 use crate::workspace::Workspace;
 use warpbook_compiler::contraction::Followed;
-use warpbook_compiler::meta::{encode, resolve_scratch};
-use warpbook_compiler::{LaunchMeta, Origin};
+use warpbook_compiler::meta::{GivenArgument, GivenKind, encode, resolve_scratch};
+use warpbook_compiler::{LaunchMeta, Origin, Param, ParamKind};
 use warpbook_device::{Code, Device, FunctionId, Launch, LaunchReport};
 use warpbook_diagnostic::{Diagnostic, Result};
 use warpbook_process::cancel::Cancel;
@@ -80,7 +80,7 @@ fn prepare_into(
     let launch = Launch {
         function,
         grid: blocks,
-        block: [meta.threads.value, 1, 1],
+        block: meta.block_extents(),
         cluster: meta.cluster.value,
         shared,
         args,
@@ -109,9 +109,19 @@ pub fn grid(plan: &LaunchPlan, arguments: &Arguments, workspace: &Workspace) -> 
         .map_err(|error| error.in_source(&plan.launch.source))
 }
 
-/// The number of blocks along each axis: as Triton counts, a program is a cluster of blocks.
+/// The number of blocks along each axis: as Triton counts, a program is a cluster of blocks; in CUDA C, the grid counts
+/// blocks, whole clusters of them.
 fn blocks(grid: [u32; 3], meta: &LaunchMeta, plan: &LaunchPlan) -> Result<[u32; 3]> {
     let cluster = meta.cluster.value;
+    if meta.grid_counts_blocks {
+        if grid.iter().zip(cluster).all(|(blocks, each)| blocks.is_multiple_of(each.max(1))) {
+            return Ok(grid);
+        }
+        let message = format!("a grid of {grid:?} blocks is no whole number of clusters of {cluster:?} blocks");
+        let error = Diagnostic::error("grid", message).at(plan.header().call_span.clone(), "");
+        let error = error.help("the grid counts blocks: give a multiple of the cluster");
+        return Err(error.in_source(&plan.launch.source));
+    }
     let mut blocks = [0; 3];
     for (axis, extent) in blocks.iter_mut().enumerate() {
         *extent = grid[axis].checked_mul(cluster[axis].max(1)).ok_or_else(|| {
@@ -139,7 +149,24 @@ fn parameters(
         None => binding::in_order(&meta.params.value, &arguments, device)?,
     };
     given.extend(plan.extra.iter().cloned());
+    read_structures(&meta.params.value, &mut given, device)?;
     encode(&meta.params.value, &given, whole)
+}
+
+/// A structure's bytes are those of the buffer that is given for it.
+fn read_structures(params: &[Param], given: &mut [GivenArgument], device: &dyn Device) -> Result<()> {
+    for (param, argument) in params.iter().zip(given) {
+        if let (ParamKind::Bytes, GivenKind::Pointer { address, .. }) = (&param.kind, &argument.kind) {
+            let mut bytes = vec![0; param.size as usize];
+            device.read(*address, &mut bytes).map_err(|error| {
+                let message =
+                    format!("`{}` is a structure of {} bytes, and the buffer has fewer", param.name, param.size);
+                Diagnostic::error("argument-size", message).at(argument.span.clone(), "").note(error.message.clone())
+            })?;
+            argument.kind = GivenKind::Bytes(bytes);
+        }
+    }
+    Ok(())
 }
 
 /// Loads the code, and finds the kernel in it.

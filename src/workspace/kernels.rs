@@ -175,7 +175,7 @@ impl Kernels {
 fn same_launch(a: &LaunchMeta, b: &LaunchMeta) -> bool {
     a.entry.value == b.entry.value
         && a.params.value == b.params.value
-        && a.threads.value == b.threads.value
+        && a.block_extents() == b.block_extents()
         && a.shared.value == b.shared.value
         && a.cluster.value == b.cluster.value
         && a.global_scratch.value == b.global_scratch.value

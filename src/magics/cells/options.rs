@@ -33,6 +33,8 @@ pub const THREADS: Argument<Number<u32>> = Argument::option(
     Number::new("N", "a number of threads"),
     "threads per block, where the text does not state it",
 );
+pub const BLOCK: Argument<BlockShape> =
+    Argument::option("--block", BlockShape, "threads per block along each axis, where the text does not state them");
 pub const SCRATCH: Argument<ScratchSize> =
     Argument::option("--scratch", ScratchSize, "global scratch per block, and its alignment, in bytes");
 pub const TIMEOUT: Argument<Seconds> =
@@ -85,18 +87,20 @@ pub const VERSION: Argument<VersionNumber> = Argument::option(
 );
 
 /// Options of every stage magic.
-pub const STAGE_OPTIONS: &[&dyn Declared] =
-    &[&BENCH, &COMPILE, &TARGET, &TRITON, &SHARED, &THREADS, &SCRATCH, &TIMEOUT, &WARM, &CHECK, &SEED, &CONTRACT, &ON];
+pub const STAGE_OPTIONS: &[&dyn Declared] = &[
+    &BENCH, &COMPILE, &TARGET, &TRITON, &SHARED, &THREADS, &BLOCK, &SCRATCH, &TIMEOUT, &WARM, &CHECK, &SEED, &CONTRACT,
+    &ON,
+];
 
 /// Options of `%%ttir` and `%%ttgir`, the stages that passes run on.
 pub const MLIR_OPTIONS: &[&dyn Declared] = &[
-    &BENCH, &COMPILE, &TARGET, &TRITON, &SHARED, &THREADS, &SCRATCH, &TIMEOUT, &WARM, &CHECK, &SEED, &CONTRACT, &ON,
-    &SKIP, &UNTIL, &AFTER,
+    &BENCH, &COMPILE, &TARGET, &TRITON, &SHARED, &THREADS, &BLOCK, &SCRATCH, &TIMEOUT, &WARM, &CHECK, &SEED, &CONTRACT,
+    &ON, &SKIP, &UNTIL, &AFTER,
 ];
 
 /// Options of `%%cubin`.
 pub const CUBIN_OPTIONS: &[&dyn Declared] =
-    &[&BENCH, &COMPILE, &FILE, &SHARED, &THREADS, &SCRATCH, &TIMEOUT, &WARM, &CHECK, &SEED, &ON];
+    &[&BENCH, &COMPILE, &FILE, &SHARED, &THREADS, &BLOCK, &SCRATCH, &TIMEOUT, &WARM, &CHECK, &SEED, &ON];
 
 /// Options of `%%triton` and `%%gluon`.
 pub const PYTHON_OPTIONS: &[&dyn Declared] = &[
@@ -105,13 +109,42 @@ pub const PYTHON_OPTIONS: &[&dyn Declared] = &[
 
 /// Options of `%%patch`: those of any stage. The stage's own magic refuses what it does not have.
 pub const PATCH_OPTIONS: &[&dyn Declared] = &[
-    &VERSION, &BENCH, &COMPILE, &TARGET, &TRITON, &SHARED, &THREADS, &SCRATCH, &TIMEOUT, &WARM, &CHECK, &SEED,
+    &VERSION, &BENCH, &COMPILE, &TARGET, &TRITON, &SHARED, &THREADS, &BLOCK, &SCRATCH, &TIMEOUT, &WARM, &CHECK, &SEED,
     &CONTRACT, &ON, &CONFIG, &SKIP, &UNTIL, &AFTER,
 ];
 
 /// Options of `%launch`.
 pub const LAUNCH_OPTIONS: &[&dyn Declared] =
-    &[&BENCH, &VERSION, &SHARED, &THREADS, &SCRATCH, &TIMEOUT, &WARM, &CHECK, &SEED, &ON];
+    &[&BENCH, &VERSION, &SHARED, &THREADS, &BLOCK, &SCRATCH, &TIMEOUT, &WARM, &CHECK, &SEED, &ON];
+
+/// Threads of a block along one to three axes: `16,16`.
+#[derive(Clone, Copy, Debug)]
+pub struct BlockShape;
+
+impl Takes for BlockShape {
+    type Value = [u32; 3];
+
+    fn placeholder(&self) -> String {
+        "X,Y,Z".to_owned()
+    }
+
+    fn expected(&self) -> String {
+        "one to three extents, such as 16,16, of 1 to 1024 threads together".to_owned()
+    }
+
+    fn parse(&self, input: &Input<'_>) -> Result<[u32; 3]> {
+        let mut block = [1; 3];
+        let parts: Vec<&str> = input.text.split(',').collect();
+        let extents: Option<Vec<u32>> = parts.iter().map(|part| part.trim().parse().ok()).collect();
+        let extents = extents.filter(|extents| extents.len() <= 3).ok_or_else(|| input.refuse(&self.expected()))?;
+        block[..extents.len()].copy_from_slice(&extents);
+        let threads = block.iter().try_fold(1u32, |all, &extent| all.checked_mul(extent));
+        match threads {
+            Some(1..=1024) => Ok(block),
+            _ => Err(input.refuse(&self.expected())),
+        }
+    }
+}
 
 /// A size and an alignment in bytes: `256/128`.
 #[derive(Clone, Copy, Debug)]
@@ -180,6 +213,11 @@ pub fn complete(meta: &mut LaunchMeta, typed: &Typed<'_>, parent: Option<&crate:
     }
     if let Some(threads) = typed.get(&THREADS) {
         meta.threads = Sourced::new(*threads, Origin::Option(THREADS.name.into()));
+        meta.block = None;
+    }
+    if let Some(block) = typed.get(&BLOCK) {
+        meta.threads = Sourced::new(block.iter().product(), Origin::Option(BLOCK.name.into()));
+        meta.block = (block[1] != 1 || block[2] != 1).then_some(*block);
     }
     if let Some(scratch) = typed.get(&SCRATCH) {
         meta.global_scratch = Sourced::new(*scratch, Origin::Option(SCRATCH.name.into()));

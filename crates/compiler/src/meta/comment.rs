@@ -26,10 +26,11 @@ const TAG: &str = "warpbook:";
 /// Triton's name of the option behind `fp_fusion`.
 const FUSION: &str = "enable_fp_fusion";
 
-const KEYS: [&str; 15] = [
+const KEYS: [&str; 16] = [
     "triton",
     "shared",
     "threads",
+    "block",
     "warps",
     "cluster",
     "scratch",
@@ -66,6 +67,8 @@ pub struct Comment {
     pub shared: Option<u32>,
     /// Threads per block.
     pub threads: Option<u32>,
+    /// Extents of a block of more than one dimension.
+    pub block: Option<[u32; 3]>,
     /// Warps as Triton counts them.
     pub warps: Option<u32>,
     /// Blocks per cluster.
@@ -135,6 +138,9 @@ fn fields(meta: &LaunchMeta, options: &str) -> String {
     }
     if !meta.threads.is_default() {
         field("threads", &meta.threads.value);
+        if let Some([x, y, z]) = meta.block {
+            field("block", &format_args!("{x},{y},{z}"));
+        }
     }
     if !meta.num_warps.is_default() {
         field("warps", &meta.num_warps.value);
@@ -234,6 +240,7 @@ fn parse(body: &str, offset: usize, span: Range<usize>) -> Result<Comment> {
                 let threads = number(value).filter(|threads| (1..=1024).contains(threads));
                 set(&mut comment.threads, threads, "1 to 1024 threads")
             }
+            "block" => set(&mut comment.block, cluster(value), "one to three positive extents: 16,16,1"),
             "warps" => set(&mut comment.warps, number(value).filter(|warps| (1..=32).contains(warps)), "1 to 32 warps"),
             "cluster" => set(&mut comment.cluster, cluster(value), "one to three positive extents: 2,1,1"),
             "scratch" => set(&mut comment.scratch, scratch(value), "bytes/alignment: 256/128"),
@@ -369,6 +376,10 @@ impl Comment {
             }
         }
         let threads = self.threads.or(self.warps.map(|warps| warps * 32));
+        if meta.threads.is_default() {
+            let count = |block: &[u32; 3]| block.iter().try_fold(1u32, |all, &extent| all.checked_mul(extent));
+            meta.block = self.block.filter(|block| count(block) == threads);
+        }
         fill(&mut meta.threads, threads.as_ref());
         // Warp-specialised code has more threads than Triton counts warps, and PTX tells the threads only.
         match self.warps {
@@ -442,11 +453,13 @@ impl NamedParam {
             Some("?") => ParamKind::Pointer { element: None },
             Some(element) => ParamKind::Pointer { element: Some(element.to_owned()) },
             None if self.ty == "tensormap" => ParamKind::TensorMap,
+            None if self.ty == format!("bytes{}", param.size) => ParamKind::Bytes,
             None => ParamKind::Scalar { ty: self.ty.clone() },
         };
         let size = match &kind {
             ParamKind::Pointer { .. } => Some(8),
             ParamKind::TensorMap => Some(128),
+            ParamKind::Bytes => Some(param.size),
             ParamKind::Scalar { ty } => width(ty),
         };
         let is_pointer = matches!(param.kind, ParamKind::Pointer { .. });
@@ -465,7 +478,7 @@ impl NamedParam {
         let is_vague = match &param.kind {
             ParamKind::Pointer { element } => element.is_none(),
             ParamKind::Scalar { ty } => matches!(ty.get(..1), Some("b" | "u" | "s")) && ty != "bf16",
-            ParamKind::TensorMap => true,
+            ParamKind::TensorMap | ParamKind::Bytes => true,
         };
         if is_vague {
             param.kind = kind;

@@ -104,6 +104,8 @@ fn without_ptx(kernel: &str) -> LaunchMeta {
         scratch_params: Sourced::default(0, "the number of arguments decides"),
         num_warps: Sourced::default(ptx::DEFAULT_WARPS, absent("how many threads")),
         threads: Sourced::default(32 * ptx::DEFAULT_WARPS, absent("how many threads")),
+        block: None,
+        grid_counts_blocks: false,
         shared: Sourced::default(ptx::MOST_SHARED, "the device's limit"),
         cluster: Sourced::default([1; 3], absent("the size of a cluster")),
         global_scratch: Sourced::default(Scratch::default(), absent("how much global scratch")),
@@ -132,7 +134,10 @@ fn take(meta: &mut LaunchMeta, records: &[(u8, &[u8])]) {
     let attribute = |name: &str| Origin::CubinAttribute(name.to_owned());
     for (code, value) in records {
         match (*code, extents(value)) {
-            (REQNTID, Some([threads, 1, 1])) => set_threads(meta, threads, attribute("EIATTR_REQNTID")),
+            (REQNTID, Some(extents)) => {
+                set_threads(meta, extents.iter().product(), attribute("EIATTR_REQNTID"));
+                meta.block = ptx::in_several_dimensions(extents);
+            }
             (MAX_THREADS, Some([threads, 1, 1])) if meta.threads.is_default() => {
                 set_threads(meta, threads, attribute("EIATTR_MAX_THREADS"));
             }

@@ -37,6 +37,8 @@ pub enum GivenKind {
     Bool(bool),
     /// A host tensor-map descriptor.
     TensorMap([u8; 128]),
+    /// The bytes of a structure.
+    Bytes(Vec<u8>),
 }
 
 /// The value of every parameter, as wide as the parameter, in order. `whole` is where an argument would stand that is
@@ -83,6 +85,7 @@ fn encode_one(param: &Param, argument: &GivenArgument) -> Result<Vec<u8>> {
             address.to_le_bytes().to_vec()
         }
         (ParamKind::TensorMap, GivenKind::TensorMap(bytes)) => bytes.to_vec(),
+        (ParamKind::Bytes, GivenKind::Bytes(bytes)) => bytes.clone(),
         (ParamKind::Scalar { ty }, GivenKind::Int(value)) => encode_int(param, argument, ty, *value)?,
         (ParamKind::Scalar { ty }, GivenKind::Bool(value)) => encode_int(param, argument, ty, i64::from(*value))?,
         (ParamKind::Scalar { ty }, GivenKind::Float(value)) => match float(ty, *value) {
@@ -211,11 +214,13 @@ fn wrong_kind(param: &Param, argument: &GivenArgument) -> Diagnostic {
         GivenKind::Int(_) | GivenKind::Float(_) => "a number",
         GivenKind::Bool(_) => "a boolean",
         GivenKind::TensorMap(_) => "a tensor descriptor",
+        GivenKind::Bytes(_) => "a structure",
     };
     let expected = match param.kind {
         ParamKind::Pointer { .. } => "a pointer",
         ParamKind::Scalar { .. } => "a number",
         ParamKind::TensorMap => "a tensor descriptor",
+        ParamKind::Bytes => "a structure",
     };
     let message = format!("`{}` is {expected}, and is given {found}", param.name);
     let error = Diagnostic::error("argument-type", message)
@@ -224,6 +229,7 @@ fn wrong_kind(param: &Param, argument: &GivenArgument) -> Diagnostic {
     match param.kind {
         ParamKind::Pointer { .. } => error.help("a pointer takes a buffer: `%buf name = zeros(…)` makes one"),
         ParamKind::TensorMap => error.help("`tma(buffer, [rows, columns])` makes a descriptor"),
+        ParamKind::Bytes => error.help("a structure takes a buffer, or a part of one, that holds its bytes: `p[0:24]`"),
         ParamKind::Scalar { .. } => error,
     }
 }

@@ -11,12 +11,16 @@ pub fn inherit(meta: &mut LaunchMeta, parent: &LaunchMeta, version: u32) {
         }
     }
     fill(&mut meta.shared, &parent.shared, version);
+    if meta.threads.is_default() {
+        meta.block = parent.block;
+    }
     fill(&mut meta.threads, &parent.threads, version);
     // PTX tells the threads, from which the warps of warp-specialised code cannot be told.
     let counts_threads = matches!(meta.num_warps.origin, Origin::PtxDirective(_) | Origin::CubinAttribute(_));
     if (meta.num_warps.is_default() || counts_threads) && meta.threads.value == parent.threads.value {
         meta.num_warps = Sourced::new(parent.num_warps.value, Origin::Parent(version));
     }
+    meta.grid_counts_blocks = parent.grid_counts_blocks;
     fill(&mut meta.cluster, &parent.cluster, version);
     fill(&mut meta.global_scratch, &parent.global_scratch, version);
     fill(&mut meta.profile_scratch, &parent.profile_scratch, version);
@@ -61,7 +65,7 @@ fn fits(ours: &Param, theirs: &Param) -> bool {
         // `.b32` may be anything, `.f32` a float only, `.u32` an integer (or a pointer, in PTX by hand).
         ParamKind::Scalar { ty } if ty.starts_with('b') => true,
         ParamKind::Scalar { .. } => is_float(ours) == is_float(theirs),
-        ParamKind::TensorMap => theirs.kind == ParamKind::TensorMap,
+        ParamKind::TensorMap | ParamKind::Bytes => theirs.kind == ours.kind,
     };
     agree && ours.size == theirs.size
 }

@@ -98,6 +98,8 @@ pub enum ParamKind {
     },
     /// A 128-byte host tensor-map (TMA) descriptor, passed by value.
     TensorMap,
+    /// A structure of C, passed by value.
+    Bytes,
 }
 
 /// One parameter of the compiled entry function, in order, without Triton's own trailing scratch pointers.
@@ -122,6 +124,7 @@ impl Param {
             ParamKind::Pointer { element } => format!("*{}", element.as_deref().unwrap_or("?")),
             ParamKind::Scalar { ty } => ty.clone(),
             ParamKind::TensorMap => "tensormap".to_owned(),
+            ParamKind::Bytes => format!("bytes{}", self.size),
         }
     }
 
@@ -130,7 +133,7 @@ impl Param {
         match &self.kind {
             ParamKind::Pointer { .. } => true,
             ParamKind::Scalar { ty } => matches!(ty.as_str(), "u64" | "b64"),
-            ParamKind::TensorMap => false,
+            ParamKind::TensorMap | ParamKind::Bytes => false,
         }
     }
 }
@@ -172,10 +175,14 @@ pub struct LaunchMeta {
     pub num_warps: Sourced<u32>,
     /// Threads per block to launch with (32 × warps, partitions included).
     pub threads: Sourced<u32>,
+    /// Extents of a block of more than one dimension, whose product is `threads`; CUDA C has such blocks.
+    pub block: Option<[u32; 3]>,
     /// Dynamic shared memory, bytes.
     pub shared: Sourced<u32>,
     /// Blocks per cluster, [x, y, z].
     pub cluster: Sourced<[u32; 3]>,
+    /// True if a grid counts blocks where the kernel has clusters, as in CUDA C; in Triton it counts clusters.
+    pub grid_counts_blocks: bool,
     /// Global scratch per program.
     pub global_scratch: Sourced<Scratch>,
     /// Profile scratch per program.
@@ -190,4 +197,11 @@ pub struct LaunchMeta {
     pub cooperative: Sourced<bool>,
     /// True if the kernel may begin before the previous kernel has ended: programmatic dependent launch (`launch_pdl`).
     pub dependent: Sourced<bool>,
+}
+
+impl LaunchMeta {
+    /// Threads of a block along each axis.
+    pub fn block_extents(&self) -> [u32; 3] {
+        self.block.unwrap_or([self.threads.value, 1, 1])
+    }
 }

@@ -13,6 +13,9 @@ pub(super) const MOST_SHARED: u32 = 227 << 10;
 /// Warps of a block if no text gives the number: Triton's own default.
 pub(super) const DEFAULT_WARPS: u32 = 4;
 
+/// Threads that a block may have (CUDA Programming Guide, table of compute capabilities).
+const MOST_THREADS: u32 = 1024;
+
 /// What a PTX text says about the launch of one entry, the `// warpbook:` comment included. `name` chooses the entry
 /// where there are several.
 pub fn from_ptx(ptx: &Artifact, name: Option<&str>) -> Result<LaunchMeta> {
@@ -54,10 +57,10 @@ pub(super) fn choose<'a>(module: &'a Module, name: Option<&str>) -> Result<&'a F
 
 pub(super) fn meta_from_entry(module: &Module, entry: &Function) -> Result<LaunchMeta> {
     let directive = |name: &str| Origin::PtxDirective(name.to_owned());
-    let params = entry.params.iter().map(param).collect::<Result<Vec<_>>>()?;
+    let params = entry.params.iter().map(param).collect();
     let threads = match (entry.reqntid, entry.maxntid) {
-        (Some(extents), _) => Sourced::new(in_one_dimension(entry, ".reqntid", extents)?, directive(".reqntid")),
-        (None, Some(extents)) => Sourced::new(in_one_dimension(entry, ".maxntid", extents)?, directive(".maxntid")),
+        (Some(extents), _) => Sourced::new(threads(entry, ".reqntid", extents)?, directive(".reqntid")),
+        (None, Some(extents)) => Sourced::new(threads(entry, ".maxntid", extents)?, directive(".maxntid")),
         (None, None) => Sourced::default(32 * DEFAULT_WARPS, "the PTX has no .reqntid"),
     };
     let shared = match dynamic_shared(module, entry) {
@@ -71,7 +74,9 @@ pub(super) fn meta_from_entry(module: &Module, entry: &Function) -> Result<Launc
         scratch_params: Sourced::default(0, "the number of arguments decides"),
         num_warps: Sourced::new(threads.value.div_ceil(32), threads.origin.clone()),
         threads,
+        block: entry.reqntid.or(entry.maxntid).and_then(in_several_dimensions),
         shared,
+        grid_counts_blocks: entry.cluster.is_some() && !module.is_from_llvm,
         cluster: match entry.cluster {
             Some(extents) => Sourced::new(extents, directive(".reqnctapercluster")),
             None => Sourced::default([1; 3], "the PTX has no .reqnctapercluster"),
@@ -86,18 +91,22 @@ pub(super) fn meta_from_entry(module: &Module, entry: &Function) -> Result<Launc
     })
 }
 
-fn in_one_dimension(entry: &Function, directive: &str, extents: [u32; 3]) -> Result<u32> {
-    match extents {
-        [threads, 1, 1] => Ok(threads),
-        [x, y, z] => {
-            Err(Diagnostic::error("block-shape", format!("blocks of {x} × {y} × {z} threads are not supported"))
-                .at(entry.span.clone(), format!("{directive} {x}, {y}, {z}"))
-                .note("Triton's blocks have one dimension"))
-        }
-    }
+/// Threads of a block whose extents a directive names.
+fn threads(entry: &Function, directive: &str, extents: [u32; 3]) -> Result<u32> {
+    let count = extents.iter().try_fold(1u32, |all, &extent| all.checked_mul(extent));
+    count.filter(|count| (1..=MOST_THREADS).contains(count)).ok_or_else(|| {
+        let [x, y, z] = extents;
+        let message = format!("a block of {x} × {y} × {z} threads; it has 1 to {MOST_THREADS}");
+        Diagnostic::error("block-shape", message).at(entry.span.clone(), format!("{directive} {x}, {y}, {z}"))
+    })
 }
 
-fn param(declared: &warpbook_ptx::Param) -> Result<Param> {
+/// The extents of a block, if it has more than one dimension.
+pub(super) fn in_several_dimensions(extents: [u32; 3]) -> Option<[u32; 3]> {
+    (extents[1] != 1 || extents[2] != 1).then_some(extents)
+}
+
+fn param(declared: &warpbook_ptx::Param) -> Param {
     let is_tensor_map = declared.size() == 128 && declared.align >= 64;
     let kind = match (declared.pointee, declared.ty) {
         _ if is_tensor_map => ParamKind::TensorMap,
@@ -105,14 +114,9 @@ fn param(declared: &warpbook_ptx::Param) -> Result<Param> {
             ParamKind::Pointer { element: None }
         }
         _ if declared.count == 1 => ParamKind::Scalar { ty: declared.ty.name().to_owned() },
-        _ => {
-            let message = format!("the parameter `{}` is an array of {} bytes", declared.name, declared.size());
-            return Err(Diagnostic::error("parameter-type", message)
-                .at(declared.span.clone(), "")
-                .note("a launch passes pointers, numbers, and tensor maps (`.align 64 .b8 name[128]`)"));
-        }
+        _ => ParamKind::Bytes,
     };
-    Ok(Param { name: declared.name.clone(), kind, size: declared.size(), align: declared.align, divisibility: None })
+    Param { name: declared.name.clone(), kind, size: declared.size(), align: declared.align, divisibility: None }
 }
 
 /// True if an entry, or a function that it may call, uses shared memory whose size the launch gives.
@@ -244,5 +248,28 @@ pub(super) mod tests {
         let types: Vec<String> = meta.params.value.iter().map(Param::type_name).collect();
         assert_eq!(types, ["*fp16", "i32"]);
         assert_eq!(meta.params.value[0].divisibility, Some(16));
+    }
+
+    #[test]
+    fn cuda_c_has_blocks_of_several_dimensions_grids_of_blocks_and_structures() {
+        let text = ".version 8.4\n.target sm_90\n.address_size 64\n\
+            .visible .entry k(.param .u64 p, .param .align 8 .b8 s[24])\n\
+            .explicitcluster\n.reqnctapercluster 2, 1, 1\n.reqntid 8, 4, 2\n{\nret;\n}\n";
+        let meta_of = |text: &str| {
+            let module = warpbook_ptx::parse(text).expect("PTX");
+            meta_from_entry(&module, choose(&module, None).expect("an entry"))
+        };
+        let meta = meta_of(text).expect("it has what a launch needs");
+        assert_eq!((meta.threads.value, meta.block_extents(), meta.num_warps.value), (64, [8, 4, 2], 2));
+        assert_eq!(
+            (meta.params.value[1].kind.clone(), meta.params.value[1].type_name()),
+            (ParamKind::Bytes, "bytes24".into())
+        );
+        assert!(meta.grid_counts_blocks);
+        // Triton's grids count clusters.
+        let of_triton = format!("//\n// Generated by LLVM NVPTX Back-End\n//\n{text}");
+        assert!(!meta_of(&of_triton).expect("it has what a launch needs").grid_counts_blocks);
+        let error = meta_of(&text.replace("8, 4, 2", "64, 64, 1")).expect_err("4096 threads");
+        assert!(error.message.contains("64 × 64 × 1 threads"), "{}", error.message);
     }
 }

@@ -65,6 +65,8 @@ fn plain(name: String, kind: ParamKind, divisibility: Option<u32>) -> Param {
         ParamKind::Pointer { .. } => 8,
         ParamKind::Scalar { ty } => width(ty).unwrap_or(8),
         ParamKind::TensorMap => 128,
+        // No IR above PTX has one.
+        ParamKind::Bytes => 0,
     };
     Param { name, kind, size, align: size.min(64), divisibility }
 }

@@ -336,6 +336,15 @@ impl Context {
                 detail: String::new(),
             });
         }
+        if map.element.is_packed() {
+            return Err(DriverError {
+                call: "cuTensorMapEncodeTiled".into(),
+                name: "CUDA_ERROR_NOT_SUPPORTED".into(),
+                text: "elements of less than a byte need the driver of CUDA 12.8, and Warpbook uses that of 12.4"
+                    .into(),
+                detail: String::new(),
+            });
+        }
         let mut encoded = sys::CUtensorMap { opaque: [0; TENSOR_MAP_BYTES / 8] };
         // SAFETY: `TensorMapType`, `Interleave`, `Swizzle` have the driver's numbers, and each enumeration of the
         // driver that a number becomes has that member (13 types, 3 interleaves, 4 swizzles, 4 promotions, 2 fills).

@@ -92,7 +92,10 @@ fn fields(map: &TensorMap, workspace: &Workspace) -> Vec<[String; 3]> {
     add(
         "element type".into(),
         "8, bits 7–10",
-        format!("{:?}, {} bytes", map.element, map.element.size()).to_lowercase(),
+        match map.element.is_packed() {
+            true => format!("{:?}, {} bits", map.element, map.element.global_bits()).to_lowercase(),
+            false => format!("{:?}, {} bytes", map.element, map.element.size()).to_lowercase(),
+        },
     );
     add("interleave".into(), "9, bits 3–4", format!("{:?}", map.interleave).to_lowercase());
     let swizzle = map.swizzle.bytes().map_or("none".to_owned(), |bytes| format!("{bytes} bytes"));
@@ -172,7 +175,9 @@ fn descriptor(one: &Descriptor, at: Option<&[i64]>, workspace: &Workspace) -> (B
         "name": one.name, "box": block, "element_bytes": element_bytes, "bytes": bytes, "swizzle": swizzle,
         "from": one.from,
     });
-    if let (Some(map), Some(at)) = (&one.map, at) {
+    if one.map.as_ref().is_some_and(|map| map.element.is_packed()) {
+        fold.push(Block::Line("copies of elements of less than a byte are not drawn".to_owned().into()));
+    } else if let (Some(map), Some(at)) = (&one.map, at) {
         let (drawn, moved) = copied(map, at, swizzle, workspace);
         fold.push(drawn);
         fact["copy"] = moved;
