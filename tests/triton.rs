@@ -1,6 +1,7 @@
 //! The kernel with the managed Python and Triton: every view, target and command, and kernels with mistakes.
 
 mod cli;
+mod foreign;
 mod interrupts;
 mod layouts;
 mod notebooks;

@@ -107,7 +107,16 @@ pub fn new_version(compiled: Compiled, request: CompileRequest, entered: Stage, 
 pub fn binding_of_parent<'a>(compiled: &Compiled, parent: &'a Version) -> Option<&'a Binding> {
     let params = &compiled.meta.params.value;
     let tensor_maps = params.iter().any(|param| param.kind == ParamKind::TensorMap);
-    parent.binding.as_deref().filter(|binding| binding.compiled_params(tensor_maps) == params.len())
+    // From Triton 3.6 on each pointer of a descriptor has a padding beside it.
+    let paddings = parent
+        .binding
+        .as_deref()
+        .map_or(0, |binding| binding.params.iter().filter(|param| !tensor_maps && param.descriptor_rank() > 0).count());
+    let fits = |binding: &&Binding| {
+        let expected = binding.compiled_params(tensor_maps);
+        params.len() == expected || params.len() == expected + paddings
+    };
+    parent.binding.as_deref().filter(fits)
 }
 
 /// Gives a request the options of the version that was edited, except those that the request or its text sets. Returns

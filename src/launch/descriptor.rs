@@ -5,8 +5,8 @@ use std::ops::Range;
 use super::value::{HeaderScope, Value};
 use crate::expression::{Expr, ExprKind, Scalar, evaluate};
 use crate::workspace::{Workspace, resolve_view};
-use warpbook_compiler::TensorDesc;
 use warpbook_compiler::meta::{GivenArgument, GivenKind};
+use warpbook_compiler::{Param, TensorDesc};
 use warpbook_device::{Device, Interleave, TensorMap, TensorMapSwizzle, TensorMapType, View};
 use warpbook_diagnostic::{Diagnostic, Result};
 
@@ -70,7 +70,7 @@ fn element_type(number: u32) -> Option<TensorMapType> {
 }
 
 /// The tensor map of a view. `compiled` is the compiler's choice of box, swizzle and element type; without it the
-/// block itself is the box.
+/// block itself is the box, and `swizzle` has to be given: code reads wrong numbers under another one.
 pub fn tensor_map(
     view: &View,
     block: &[u32],
@@ -111,6 +111,7 @@ pub fn tensor_map(
         tile.clone_from(&compiled.block_size);
         chosen = known;
     }
+    let Some(chosen) = chosen else { return Err(no_swizzle(view, block, span)) };
     let bytes = |&stride: &i64| u64::try_from(stride).ok().and_then(|stride| stride.checked_mul(size));
     let mut strides = view
         .strides
@@ -139,10 +140,21 @@ pub fn tensor_map(
         strides,
         tile,
         interleave: Interleave::None,
-        swizzle: chosen.unwrap_or_default(),
+        swizzle: chosen,
         l2_promotion: L2_PROMOTION,
         fill_nan: false,
     })
+}
+
+/// The error for code that says nothing of the swizzle it was compiled for.
+fn no_swizzle(view: &View, block: &[u32], span: &Range<usize>) -> Diagnostic {
+    let error = Diagnostic::error("tensor-map", "the text does not state the swizzle of this descriptor");
+    let name = if view.buffer.is_empty() { "a" } else { &view.buffer };
+    error
+        .at(span.clone(), "")
+        .note("the swizzle is how the compiled code finds elements in shared memory: with another one it reads wrong ones")
+        .help(format!("`tma({name}, {block:?}, swizzle=128)` gives it: 0, 32, 64 or 128 bytes"))
+        .help("a `// warpbook: tensordesc=…` comment, as `%edit` writes it, gives it too")
 }
 
 /// The bytes of a tensor map whose constraints hold; else the error names each that does not.
@@ -163,14 +175,24 @@ pub fn encode(map: &TensorMap, device: &dyn Device, span: &Range<usize>) -> Resu
     }
 }
 
-/// The parameters that follow a descriptor: its extents, then its strides, in elements.
-pub fn extents_and_strides<'a>(
-    name: &'a str,
-    view: &'a View,
-    span: &'a Range<usize>,
-) -> impl Iterator<Item = GivenArgument> + 'a {
-    let part = |label: String, value: i64| GivenArgument { span: span.clone(), label, kind: GivenKind::Int(value) };
-    let extents = view.shape.iter().enumerate().map(move |(at, &n)| (format!("{name}.shape[{at}]"), n as i64));
-    let strides = view.strides.iter().enumerate().map(move |(at, &n)| (format!("{name}.stride({at})"), n));
-    extents.chain(strides).map(move |(label, value)| part(label, value))
+/// The arguments that a host descriptor becomes, as Triton passes it: `first` is the value of its own parameter, the
+/// tensor map or the pointer, and `params` are the compiled parameters from that one on. A tensor map is followed by
+/// extents and strides; a pointer by extents and strides, from Triton 3.6 on by the padding, and by extents and strides
+/// again.
+pub fn parts(first: GivenKind, name: &str, view: &View, params: &[Param], span: &Range<usize>) -> Vec<GivenArgument> {
+    let part = |label: String, kind: GivenKind| GivenArgument { span: span.clone(), label, kind };
+    let is_pointer = matches!(first, GivenKind::Pointer { .. });
+    let mut parts = vec![part(name.to_owned(), first)];
+    let extents = view.shape.iter().enumerate().map(|(at, &n)| (format!("{name}.shape[{at}]"), n as i64));
+    let strides = view.strides.iter().enumerate().map(|(at, &n)| (format!("{name}.stride({at})"), n));
+    let both: Vec<_> = extents.chain(strides).map(|(label, value)| part(label, GivenKind::Int(value))).collect();
+    parts.extend(both.iter().cloned());
+    if is_pointer {
+        if params.get(parts.len()).is_some_and(|param| param.size == 1) {
+            // What lies outside of the tensor is zero.
+            parts.push(part(format!("{name}.padding"), GivenKind::Bool(false)));
+        }
+        parts.extend(both);
+    }
+    parts
 }

@@ -2,7 +2,7 @@
 //! changed, and how buffers get their values back when it fails. Nothing here knows a magic.
 
 pub mod arguments;
-mod binding;
+pub mod binding;
 pub mod built;
 pub mod changes;
 pub mod code;
@@ -20,6 +20,7 @@ pub mod ptx_target;
 pub mod recovery;
 pub mod report;
 pub mod run;
+pub mod scratch;
 pub mod snapshot;
 pub mod timeout;
 pub mod value;

@@ -5,6 +5,7 @@ use super::binding;
 use super::code::code_for;
 use super::placement;
 use super::plan::{Emulation, LaunchPlan};
+use super::scratch::{self, GuessedScratch};
 use super::value::{Arguments, Value};
 use crate::expression::Scalar;
 use crate::workspace::Workspace;
@@ -25,6 +26,8 @@ pub struct Prepared {
     pub allocated: Vec<(u64, u64)>,
     /// True if the amount of dynamic shared memory is a guess, because no text gives it.
     pub guessed_shared: bool,
+    /// Areas of scratch whose size no text gives.
+    pub guessed_scratch: Vec<GuessedScratch>,
 }
 
 impl Prepared {
@@ -59,7 +62,8 @@ fn prepare_into(
     let mut meta = plan.version.meta.clone();
     if plan.version.binding.is_none() {
         // It was compiled without a launch.
-        resolve_scratch(&mut meta, arguments.positional.len() + plan.extra.len());
+        let given = binding::count_parameters(&meta.params.value, &arguments);
+        resolve_scratch(&mut meta, given + plan.extra.len());
     }
     refuse_emulation(plan, workspace.device.as_ref()).map_err(located)?;
     placement::refuse_other_devices(plan.header(), workspace).map_err(located)?;
@@ -67,7 +71,8 @@ fn prepare_into(
     let mut args = parameters(plan, &meta, &arguments, workspace.device.as_mut(), allocated).map_err(located)?;
     let function = load(plan, contracted, &meta, workspace)?;
     let blocks = blocks(grid, &meta, plan)?;
-    args.extend(scratch(grid, &meta, workspace.device.as_mut(), allocated)?);
+    let scratch = scratch::allocate(plan, grid, &meta, workspace.device.as_mut(), allocated)?;
+    args.extend(scratch.args);
     let guessed_shared = matches!(meta.shared.origin, Origin::Default(_)) && meta.shared.value > 0;
     let shared = match guessed_shared {
         true => {
@@ -90,7 +95,7 @@ fn prepare_into(
         check,
         observe,
     };
-    Ok(Prepared { launch, arguments, allocated: Vec::new(), guessed_shared })
+    Ok(Prepared { launch, arguments, allocated: Vec::new(), guessed_shared, guessed_scratch: scratch.guessed })
 }
 
 /// A GPU neither checks nor observes.
@@ -146,7 +151,7 @@ fn parameters(
     arguments.place(device, allocated)?;
     let mut given = match &plan.version.binding {
         Some(binding) => binding::bind(binding, meta, &arguments, device, whole)?,
-        None => binding::in_order(&meta.params.value, &arguments, device)?,
+        None => binding::in_order(meta, &arguments, device)?,
     };
     given.extend(plan.extra.iter().cloned());
     read_structures(&meta.params.value, &mut given, device)?;
@@ -180,31 +185,6 @@ fn load(
     let code = contracted.or_else(|| code_for(workspace.device.as_ref(), &plan.version));
     let code = code.ok_or_else(|| Diagnostic::error("no-code", "this version has no PTX and no cubin"))?;
     workspace.device.load(code, &meta.entry.value).map_err(|error| plan.in_own_text(error, workspace))
-}
-
-/// Addresses of the memory that Triton's code takes for itself. Each block of a program that is a cluster has its own.
-fn scratch(
-    grid: [u32; 3],
-    meta: &LaunchMeta,
-    device: &mut dyn Device,
-    allocated: &mut Vec<(u64, u64)>,
-) -> Result<Vec<Vec<u8>>> {
-    let extents = grid.into_iter().chain(meta.cluster.value.map(|extent| extent.max(1)));
-    let blocks = extents.fold(1u64, |all, extent| all.saturating_mul(extent.into()));
-    let areas = [(meta.global_scratch.value, "global"), (meta.profile_scratch.value, "profile")];
-    let mut args = Vec::new();
-    for (area, name) in areas.into_iter().take(meta.scratch_params.value as usize) {
-        let address = match area.size.saturating_mul(blocks) {
-            0 => 0,
-            bytes => {
-                let address = device.allocate(&format!("Triton's {name} scratch"), bytes)?;
-                allocated.push((address, bytes));
-                address
-            }
-        };
-        args.push(address.to_le_bytes().to_vec());
-    }
-    Ok(args)
 }
 
 /// Runs a plan once on the workspace's device. The buffers keep what it made of them.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::changes::Change;
 use super::recovery::rebuild::Rebuilt;
+use super::scratch::GuessedScratch;
 use warpbook_compiler::contraction::Followed;
 use warpbook_compiler::meta::Resources;
 use warpbook_compiler::{Sourced, Stage, Target};
@@ -60,6 +61,8 @@ pub struct LaunchFacts {
     pub rebuilt: Rebuilt,
     /// The guessed amount of dynamic shared memory, if no text gives it.
     pub guessed_shared: Option<GuessedShared>,
+    /// Triton's own areas whose size no text gives, as they were measured.
+    pub guessed_scratch: Vec<GuessedScratch>,
     /// Warnings of the device, one sentence each.
     pub warnings: Vec<String>,
 }
@@ -93,6 +96,8 @@ pub enum Contraction {
         candidates: usize,
         /// Number of pairs that the machine code does not show.
         unknown: usize,
+        /// Number of divisions by constants and functions of constants that ptxas computed itself.
+        folded: usize,
     },
     /// The emulator ran them as the PTX has them.
     AsWritten {
@@ -110,8 +115,8 @@ impl Arithmetic {
             return Self::default();
         }
         let contraction = match contracted {
-            Some(&Followed { contracted, candidates, unknown, .. }) if candidates > 0 => {
-                Some(Contraction::Followed { contracted, candidates, unknown })
+            Some(&Followed { contracted, candidates, unknown, folded, .. }) if candidates > 0 || folded > 0 => {
+                Some(Contraction::Followed { contracted, candidates, unknown, folded })
             }
             None if contractible > 0 => Some(Contraction::AsWritten { pairs: contractible }),
             _ => None,

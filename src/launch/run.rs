@@ -44,10 +44,19 @@ pub fn run(plan: &LaunchPlan, workspace: &mut Workspace, context: Context<'_>) -
     }
     stopwatch.end("arguments");
     let outcome = launch(plan, &prepared.launch, &mut before, &mut stopwatch, workspace, context);
+    let measured = match &outcome {
+        Ok(_) => prepared.guessed_scratch.iter_mut().try_for_each(|area| area.measure(workspace.device.as_ref())),
+        Err(_) => Ok(()),
+    };
     prepared.free(workspace.device.as_mut());
-    let outcome = match outcome {
+    let outcome = match measured.and(outcome) {
         Ok(outcome) => outcome,
-        Err(error) => return Err(failed(plan, error, &before, workspace, context)?),
+        Err(error) => {
+            let is_own = error.is_interrupted() || error.code == code::TIMEOUT;
+            let areas = prepared.guessed_scratch.iter().filter(|_| !is_own);
+            let error = areas.fold(error, |error, area| area.explain(error));
+            return Err(failed(plan, error, &before, workspace, context)?);
+        }
     };
     record(plan, &prepared.arguments, &outcome.written, workspace);
     workspace.kernels.launched(&plan.kernel, plan.launch.clone());
@@ -184,7 +193,13 @@ struct Done {
 
 impl Done {
     fn facts(self, plan: &LaunchPlan, device: &dyn Device) -> LaunchFacts {
-        let Self { prepared: Prepared { launch, guessed_shared, .. }, outcome, contracted, rebuilt, parts } = self;
+        let Self {
+            prepared: Prepared { launch, guessed_shared, guessed_scratch, .. },
+            outcome,
+            contracted,
+            rebuilt,
+            parts,
+        } = self;
         let Outcome { report, timing, changes, .. } = outcome;
         let info = device.info(launch.function);
         let by_driver = !device.is_emulated() && code_for(device, &plan.version).is_some_and(Code::is_ptx);
@@ -210,6 +225,7 @@ impl Done {
             rebuilt,
             guessed_shared: guessed_shared
                 .then_some(GuessedShared { given: launch.shared, touched: report.shared_touched }),
+            guessed_scratch,
             warnings: report.warnings,
             timing,
         }

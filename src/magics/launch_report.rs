@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::launch::changes::{Change, ChangedElements, Values};
 use crate::launch::on_device::OnDevice;
 use crate::launch::report::{Arithmetic, Contraction, GuessedShared, Implied, LaunchFacts, Report, StageTime};
+use crate::launch::scratch::GuessedScratch;
 use crate::render::plot::{Plot, time_text};
 use crate::render::{Block, Document, Output, Prose, bytes_text, grouped};
 use warpbook_compiler::meta::Resources;
@@ -61,6 +62,7 @@ impl Words<'_> {
             warnings.push(format!("the device was lost before this launch; {rebuilt}"));
         }
         warnings.extend(launch.guessed_shared.map(guessed_shared_text));
+        warnings.extend(launch.guessed_scratch.iter().map(guessed_scratch_text));
         warnings.extend(launch.timing.iter().flat_map(|timing| &timing.warnings).cloned());
         warnings
     }
@@ -430,12 +432,17 @@ pub fn unverified_text(capability: u32) -> String {
 pub fn contraction_text(contraction: &Contraction) -> String {
     match *contraction {
         Contraction::AsWritten { pairs } => format!("{pairs} mul/add pairs that ptxas may contract are as in PTX"),
-        Contraction::Followed { contracted, candidates, unknown } => {
+        Contraction::Followed { contracted, candidates, unknown, folded } => {
+            let folded = match folded {
+                0 => String::new(),
+                1 => ", 1 folded constant as ptxas computed it".to_owned(),
+                folded => format!(", {folded} folded constants as ptxas computed them"),
+            };
             let unknown = match unknown {
                 0 => String::new(),
                 unknown => format!(", {unknown} cannot be read from the machine code"),
             };
-            format!("{contracted} of {candidates} mul/add pairs contracted as ptxas did{unknown}")
+            format!("{contracted} of {candidates} mul/add pairs contracted as ptxas did{unknown}{folded}")
         }
     }
 }
@@ -443,8 +450,8 @@ pub fn contraction_text(contraction: &Contraction) -> String {
 fn contraction_json(contraction: &Contraction) -> Value {
     match *contraction {
         Contraction::AsWritten { pairs } => json!({"followed": false, "candidates": pairs}),
-        Contraction::Followed { contracted, candidates, unknown } => {
-            json!({"followed": true, "candidates": candidates, "contracted": contracted, "unknown": unknown})
+        Contraction::Followed { contracted, candidates, unknown, folded } => {
+            json!({"followed": true, "candidates": candidates, "contracted": contracted, "unknown": unknown, "folded": folded})
         }
     }
 }
@@ -465,6 +472,16 @@ fn guessed_shared_text(GuessedShared { given, touched }: GuessedShared) -> Strin
         ),
         None => format!("the kernel's text does not state its shared memory: the launch gave it {given} bytes"),
     }
+}
+
+fn guessed_scratch_text(guessed: &GuessedScratch) -> String {
+    let (name, option) = (guessed.area.name(), guessed.area.option());
+    let (blocks, per_block) = (guessed.blocks, guessed.per_block());
+    format!(
+        "the kernel's text does not state its {name}: {blocks} {} wrote {} bytes of it in all (`{option} {per_block}/128`)",
+        if blocks == 1 { "block" } else { "blocks" },
+        guessed.touched
+    )
 }
 
 /// Values that the header does not give, in one line.
@@ -571,6 +588,7 @@ mod tests {
                 changes: vec![Change { buffer: "c".into(), dtype: Dtype::F16, shape: vec![512, 512], elements: None }],
                 rebuilt: Rebuilt::default(),
                 guessed_shared: None,
+                guessed_scratch: Vec::new(),
                 warnings: Vec::new(),
             }),
             warnings: Vec::new(),

@@ -42,6 +42,47 @@ fn pairs_that_ptxas_contracted_are_followed() {
     run(&mut session, "%check out == full(32, 5.9604644775390625e-08)");
 }
 
+/// out = a / 3, which ptxas writes as a product with the correctly rounded third.
+const THIRDS: &str = ".version 8.4
+.target sm_90a
+.address_size 64
+.visible .entry thirds(.param .u64 a, .param .u64 out)
+.reqntid 32
+{
+    .reg .f32 %f<5>;
+    .reg .b32 %r<2>;
+    .reg .b64 %rd<6>;
+    ld.param.u64 %rd1, [a];
+    ld.param.u64 %rd2, [out];
+    mov.u32 %r1, %tid.x;
+    mul.wide.u32 %rd3, %r1, 4;
+    add.s64 %rd4, %rd1, %rd3;
+    add.s64 %rd5, %rd2, %rd3;
+    ld.global.f32 %f1, [%rd4];
+    mov.b32 %f2, 0f40400000;
+    div.full.f32 %f3, %f1, %f2;
+    st.global.f32 [%rd5], %f3;
+    ret;
+}
+";
+
+#[test]
+fn constants_that_ptxas_folded_are_followed_from_ptx_and_from_a_cubin() {
+    environment::python();
+    let mut session = Session::new();
+    run(&mut session, "%target sm_90\n%triton 3.4.0\n%buf a = full(32, 5)\n%buf out = zeros(32)");
+    let followed = run(&mut session, &format!("%%ptx thirds[1](a, out) --contract\n{THIRDS}"));
+    assert!(followed.text.contains(", 1 folded constant as ptxas computed it"), "{}", followed.text);
+    // 5 · 0.33333334, rounded once: 5 / 3 is 1.6666666.
+    run(&mut session, "%check out == full(32, 1.6666667461395264)");
+    let cell = next_cell(&mut session, "%edit cubin thirds");
+    let cell = cell.replacen("%%cubin thirds", "%%cubin thirds[1](a, out) --contract", 1);
+    run(&mut session, "%buf out = zeros(32)");
+    let from_cubin = run(&mut session, &cell);
+    assert!(from_cubin.text.contains(", 1 folded constant as ptxas computed it"), "{}", from_cubin.text);
+    run(&mut session, "%check out == full(32, 1.6666667461395264)");
+}
+
 #[test]
 fn other_architectures_are_said_to_be_modelled() {
     let mut session = session();

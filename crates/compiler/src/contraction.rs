@@ -10,6 +10,7 @@ use super::Artifact;
 use warpbook_diagnostic::Result;
 use warpbook_ir::sass;
 use warpbook_ptx::contraction::{Candidate, candidates, contract};
+use warpbook_ptx::folding::{Folding, foldings};
 
 /// A kernel's PTX as ptxas read it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub struct Followed {
     pub contracted: usize,
     /// Number of pairs that cannot be judged: ptxas made several instructions of one, or none.
     pub unknown: usize,
+    /// Divisions by constants and functions of constants that ptxas computed itself, more exactly than the GPU's unit.
+    pub folded: usize,
 }
 
 impl Followed {
@@ -31,7 +34,11 @@ impl Followed {
             0 => String::new(),
             unknown => format!(", {unknown} cannot be read from the machine code"),
         };
-        format!("{} of {} mul/add pairs contracted as ptxas did{unknown}", self.contracted, self.candidates)
+        let folded = match self.folded {
+            0 => String::new(),
+            folded => format!(", {folded} folded constants"),
+        };
+        format!("{} of {} mul/add pairs contracted as ptxas did{unknown}{folded}", self.contracted, self.candidates)
     }
 }
 
@@ -44,9 +51,9 @@ enum Verdict {
 /// Reads the pairs from the machine code that was made of `ptx`.
 pub fn follow(ptx: &Artifact, entry: &str, code: &[sass::Function]) -> Result<Followed> {
     let (module, ptx) = (ptx.syntax()?, ptx.text().unwrap_or_default());
-    let candidates = match module.entries().find(|function| function.name == entry) {
-        Some(function) => candidates(function),
-        None => Vec::new(),
+    let (candidates, foldings) = match module.entries().find(|function| function.name == entry) {
+        Some(function) => (candidates(function), foldings(function)),
+        None => (Vec::new(), Vec::new()),
     };
     let instructions: &[sass::Instruction] =
         code.iter().find(|function| function.name == entry).map_or(&[], |function| &function.instructions);
@@ -66,8 +73,9 @@ pub fn follow(ptx: &Artifact, entry: &str, code: &[sass::Function]) -> Result<Fo
             Verdict::Unknown => unknown += 1,
         }
     }
-    let (text, contracted) = (contract(ptx, &chosen), chosen.len());
-    Ok(Followed { text, candidates: candidates.len(), contracted, unknown })
+    let folded: Vec<&Folding> = foldings.iter().filter(|each| machine.has_folded(lines.at(each.place()))).collect();
+    let text = contract(ptx, &chosen, &folded);
+    Ok(Followed { text, candidates: candidates.len(), contracted: chosen.len(), unknown, folded: folded.len() })
 }
 
 /// Byte offset at which each line begins.
@@ -106,6 +114,12 @@ fn parts(text: &str) -> (&str, Vec<&str>) {
 impl Machine<'_> {
     fn at(&self, line: u32) -> impl Iterator<Item = usize> {
         self.by_line.get(&line).into_iter().flatten().copied()
+    }
+
+    /// True if ptxas computed the function at a line itself: nothing at that line asks the unit for such functions.
+    fn has_folded(&self, line: u32) -> bool {
+        !self.by_line.is_empty()
+            && !self.at(line).any(|index| parts(&self.instructions[index].text).0.starts_with("MUFU"))
     }
 
     /// True if an instruction multiplies and adds. A multiplication by 1 or 0 does not count: ptxas sometimes writes an
@@ -207,6 +221,20 @@ mod tests {
         assert_eq!(lines[7], "{ fma.rn.f32 %f4, %f1, %f2, %f1; }");
         assert_eq!(lines[10], "{ fma.rn.f32 %f7, %f1, %f1, %f6; }");
         assert_eq!(lines[11], "sub.f32 %f8, %f5, %f2;");
+    }
+
+    #[test]
+    fn what_ptxas_computed_itself_is_followed() {
+        let ptx = PTX.replace("mul.f32 %f3, %f1, %f2;", "div.full.f32 %f3, %f1, 0f40400000;");
+        let follow_with = |line: u32, text: &str| {
+            let code = [sass::Function { name: "k".to_owned(), instructions: vec![instruction(line, text)] }];
+            follow(&Artifact::new(Stage::Ptx, ptx.as_bytes()), "k", &code).expect("PTX")
+        };
+        let folded = follow_with(7, "FMUL R3, R1, 0.3333333432674407959");
+        assert_eq!(folded.folded, 1);
+        assert!(folded.text.contains("rcp.rn.f32"), "{}", folded.text);
+        let kept = follow_with(7, "@!P0 MUFU.RCP R4, R2");
+        assert_eq!((kept.folded, kept.text.contains("rcp.rn.f32")), (0, false));
     }
 
     #[test]

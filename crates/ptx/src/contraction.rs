@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use super::ast::{Function, Instruction, Operand, Statement};
+use super::folding::Folding;
 use super::isa::{Mnemonic, Modifier, Opcode};
+use super::quotient::{operands, reciprocal};
 use super::types::PtxType;
 
 /// An addition or subtraction, one of whose operands is a product that is used for nothing that has to be rounded before.
@@ -174,8 +176,9 @@ pub fn candidates(function: &Function) -> Vec<Candidate> {
     found
 }
 
-/// The text with some of its candidates contracted: each with the index of its product. Lines stay where they are.
-pub fn contract(text: &str, chosen: &[(&Candidate, usize)]) -> String {
+/// The text with some of its candidates contracted, each with the index of its product, and with what ptxas computed
+/// itself. Lines stay where they are.
+pub fn contract(text: &str, chosen: &[(&Candidate, usize)], folded: &[&Folding]) -> String {
     let mut edits: Vec<(Range<usize>, String)> = Vec::new();
     // What a multiplication's operands were, where they are written again: by the place of the multiplication.
     let mut saved: HashMap<usize, [String; 2]> = HashMap::new();
@@ -221,7 +224,8 @@ pub fn contract(text: &str, chosen: &[(&Candidate, usize)]) -> String {
         let mut replacement = String::from("{ ");
         let (a, b) = match product.divides {
             true => {
-                replacement += &reciprocal(&a, &b);
+                let is_folded = folded.iter().any(|folding| folding.place() == place);
+                replacement += &reciprocal(&a, &b, false, is_folded);
                 ("%dividend".to_owned(), "%reciprocal".to_owned())
             }
             false => (a, b),
@@ -245,6 +249,8 @@ pub fn contract(text: &str, chosen: &[(&Candidate, usize)]) -> String {
         }
         edits.push((span, replacement));
     }
+    // What is inserted before an instruction comes before what replaces it.
+    edits.extend(folded.iter().filter_map(|folding| folding.replacement(text)));
     edits.sort_by_key(|(span, _)| span.start);
     let (mut contracted, mut copied) = (String::with_capacity(text.len()), 0);
     for (span, replacement) in edits {
@@ -253,27 +259,6 @@ pub fn contract(text: &str, chosen: &[(&Candidate, usize)]) -> String {
         copied = span.end;
     }
     contracted + text.get(copied..).unwrap_or_default()
-}
-
-/// What ptxas makes of `div.full.f32` before the product: both operands scaled where the divisor or its reciprocal would
-/// not be a normal number.
-fn reciprocal(a: &str, b: &str) -> String {
-    [
-        ".reg .pred %large, %small; .reg .f32 %magnitude, %scale, %dividend, %divisor, %reciprocal;",
-        &format!("abs.f32 %magnitude, {b};"),
-        "setp.gt.f32 %large, %magnitude, 0f7E800000; setp.lt.f32 %small, %magnitude, 0f00800000;",
-        "selp.f32 %scale, 0f3E800000, 0f3F800000, %large; selp.f32 %scale, 0f4B800000, %scale, %small;",
-        &format!("mul.rn.f32 %dividend, {a}, %scale; mul.rn.f32 %divisor, {b}, %scale;"),
-        "rcp.approx.ftz.f32 %reciprocal, %divisor; ",
-    ]
-    .join(" ")
-}
-
-/// The three operands of an instruction, as they are written.
-fn operands(instruction: &str) -> Option<[&str; 3]> {
-    let (_, operands) = instruction.trim_end_matches(';').trim().split_once(char::is_whitespace)?;
-    let operands: Vec<&str> = operands.split(',').map(str::trim).collect();
-    operands.try_into().ok()
 }
 
 #[cfg(test)]
@@ -301,7 +286,7 @@ mod tests {
             found.iter().map(|candidate| TEXT[..candidate.place()].matches('\n').count() + 1).collect();
         assert_eq!(lines, [8, 13, 15]);
         assert_eq!(found[2].products.len(), 2);
-        let contracted = contract(TEXT, &[(&found[0], 0), (&found[1], 0), (&found[2], 1)]);
+        let contracted = contract(TEXT, &[(&found[0], 0), (&found[1], 0), (&found[2], 1)], &[]);
         assert_eq!(contracted.lines().count(), TEXT.lines().count());
         let lines: Vec<&str> = contracted.lines().collect();
         assert_eq!(lines[7], "{ fma.rn.f32 %f4, %f1, %f2, %f1; }");
@@ -322,7 +307,7 @@ mod tests {
         let text = TEXT.replace("mul.f32 %f3", "div.full.f32 %f3");
         let module = crate::parse(&text).expect("parses");
         let found = candidates(module.entries().next().expect("an entry"));
-        let contracted = contract(&text, &[(&found[0], 0)]);
+        let contracted = contract(&text, &[(&found[0], 0)], &[]);
         let line = contracted.lines().nth(7).unwrap_or_default();
         assert!(
             line.contains("mul.rn.f32 %dividend, %f1, %scale") && line.contains("abs.f32 %magnitude, %f2"),

@@ -37,6 +37,8 @@ pub const BLOCK: Argument<BlockShape> =
     Argument::option("--block", BlockShape, "threads per block along each axis, where the text does not state them");
 pub const SCRATCH: Argument<ScratchSize> =
     Argument::option("--scratch", ScratchSize, "global scratch per block, and its alignment, in bytes");
+pub const PROFILE_SCRATCH: Argument<ScratchSize> =
+    Argument::option("--profile-scratch", ScratchSize, "profile scratch per block, and its alignment, in bytes");
 pub const TIMEOUT: Argument<Seconds> =
     Argument::option("--timeout", Seconds, "end the launch, with an error, after this time");
 pub const WARM: Argument<Switch> =
@@ -88,19 +90,62 @@ pub const VERSION: Argument<VersionNumber> = Argument::option(
 
 /// Options of every stage magic.
 pub const STAGE_OPTIONS: &[&dyn Declared] = &[
-    &BENCH, &COMPILE, &TARGET, &TRITON, &SHARED, &THREADS, &BLOCK, &SCRATCH, &TIMEOUT, &WARM, &CHECK, &SEED, &CONTRACT,
+    &BENCH,
+    &COMPILE,
+    &TARGET,
+    &TRITON,
+    &SHARED,
+    &THREADS,
+    &BLOCK,
+    &SCRATCH,
+    &PROFILE_SCRATCH,
+    &TIMEOUT,
+    &WARM,
+    &CHECK,
+    &SEED,
+    &CONTRACT,
     &ON,
 ];
 
 /// Options of `%%ttir` and `%%ttgir`, the stages that passes run on.
 pub const MLIR_OPTIONS: &[&dyn Declared] = &[
-    &BENCH, &COMPILE, &TARGET, &TRITON, &SHARED, &THREADS, &BLOCK, &SCRATCH, &TIMEOUT, &WARM, &CHECK, &SEED, &CONTRACT,
-    &ON, &SKIP, &UNTIL, &AFTER,
+    &BENCH,
+    &COMPILE,
+    &TARGET,
+    &TRITON,
+    &SHARED,
+    &THREADS,
+    &BLOCK,
+    &SCRATCH,
+    &PROFILE_SCRATCH,
+    &TIMEOUT,
+    &WARM,
+    &CHECK,
+    &SEED,
+    &CONTRACT,
+    &ON,
+    &SKIP,
+    &UNTIL,
+    &AFTER,
 ];
 
 /// Options of `%%cubin`.
-pub const CUBIN_OPTIONS: &[&dyn Declared] =
-    &[&BENCH, &COMPILE, &FILE, &SHARED, &THREADS, &BLOCK, &SCRATCH, &TIMEOUT, &WARM, &CHECK, &SEED, &ON];
+pub const CUBIN_OPTIONS: &[&dyn Declared] = &[
+    &BENCH,
+    &COMPILE,
+    &FILE,
+    &SHARED,
+    &THREADS,
+    &BLOCK,
+    &SCRATCH,
+    &PROFILE_SCRATCH,
+    &TIMEOUT,
+    &WARM,
+    &CHECK,
+    &SEED,
+    &CONTRACT,
+    &ON,
+];
 
 /// Options of `%%triton` and `%%gluon`.
 pub const PYTHON_OPTIONS: &[&dyn Declared] = &[
@@ -109,13 +154,31 @@ pub const PYTHON_OPTIONS: &[&dyn Declared] = &[
 
 /// Options of `%%patch`: those of any stage. The stage's own magic refuses what it does not have.
 pub const PATCH_OPTIONS: &[&dyn Declared] = &[
-    &VERSION, &BENCH, &COMPILE, &TARGET, &TRITON, &SHARED, &THREADS, &BLOCK, &SCRATCH, &TIMEOUT, &WARM, &CHECK, &SEED,
-    &CONTRACT, &ON, &CONFIG, &SKIP, &UNTIL, &AFTER,
+    &VERSION,
+    &BENCH,
+    &COMPILE,
+    &TARGET,
+    &TRITON,
+    &SHARED,
+    &THREADS,
+    &BLOCK,
+    &SCRATCH,
+    &PROFILE_SCRATCH,
+    &TIMEOUT,
+    &WARM,
+    &CHECK,
+    &SEED,
+    &CONTRACT,
+    &ON,
+    &CONFIG,
+    &SKIP,
+    &UNTIL,
+    &AFTER,
 ];
 
 /// Options of `%launch`.
 pub const LAUNCH_OPTIONS: &[&dyn Declared] =
-    &[&BENCH, &VERSION, &SHARED, &THREADS, &BLOCK, &SCRATCH, &TIMEOUT, &WARM, &CHECK, &SEED, &ON];
+    &[&BENCH, &VERSION, &SHARED, &THREADS, &BLOCK, &SCRATCH, &PROFILE_SCRATCH, &TIMEOUT, &WARM, &CHECK, &SEED, &ON];
 
 /// Threads of a block along one to three axes: `16,16`.
 #[derive(Clone, Copy, Debug)]
@@ -221,5 +284,8 @@ pub fn complete(meta: &mut LaunchMeta, typed: &Typed<'_>, parent: Option<&crate:
     }
     if let Some(scratch) = typed.get(&SCRATCH) {
         meta.global_scratch = Sourced::new(*scratch, Origin::Option(SCRATCH.name.into()));
+    }
+    if let Some(scratch) = typed.get(&PROFILE_SCRATCH) {
+        meta.profile_scratch = Sourced::new(*scratch, Origin::Option(PROFILE_SCRATCH.name.into()));
     }
 }

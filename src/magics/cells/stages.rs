@@ -12,6 +12,7 @@ use super::options::{
 use crate::expression::{LaunchHeader, Scalar};
 use crate::frontend::Stream;
 use crate::launch::arguments::evaluate_launch;
+use crate::launch::binding::count_parameters;
 use crate::launch::built::{Built, binding_of_parent, chosen_by_kernel, inherit, launch_built};
 use crate::launch::code::takes_cubin;
 use crate::launch::plan::How;
@@ -352,7 +353,8 @@ impl Cell<'_> {
         };
         options::complete(&mut compiled.meta, self.typed, parent.as_ref(), self.stage);
         if self.header.has_call {
-            resolve_scratch(&mut compiled.meta, arguments.positional.len());
+            let given = count_parameters(&compiled.meta.params.value, &arguments);
+            resolve_scratch(&mut compiled.meta, given);
         }
         // Python-level arguments are mapped as they were for the version that was edited; arguments that are the
         // compiled parameters themselves are taken as they come.

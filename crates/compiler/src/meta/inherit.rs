@@ -28,7 +28,9 @@ pub fn inherit(meta: &mut LaunchMeta, parent: &LaunchMeta, version: u32) {
     fill(&mut meta.fp_fusion, &parent.fp_fusion, version);
     fill(&mut meta.cooperative, &parent.cooperative, version);
     fill(&mut meta.dependent, &parent.dependent, version);
-    if meta.tensor_descs.is_empty() {
+    let maps = meta.params.value.iter().filter(|param| param.kind == ParamKind::TensorMap).count();
+    // Of another number it is not known which of them belongs to which parameter.
+    if meta.tensor_descs.is_empty() && maps == parent.tensor_descs.len() {
         meta.tensor_descs.clone_from(&parent.tensor_descs);
     }
     if matches!(meta.params.origin, Origin::PtxDirective(_) | Origin::CubinAttribute(_)) {

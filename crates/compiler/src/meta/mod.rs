@@ -17,7 +17,7 @@ pub use cubin::{Resources, from_cubin, resources};
 pub use encode::{GivenArgument, GivenKind, encode};
 pub use inherit::inherit;
 pub use metadata::from_compiler;
-pub use ptx::{from_ptx, resolve_scratch};
+pub use ptx::{from_ptx, mentions_parameter, resolve_scratch};
 
 use std::fmt;
 
@@ -129,7 +129,7 @@ impl Param {
     }
 
     /// True if the parameter can be a pointer of Triton's own.
-    pub(crate) fn may_be_scratch(&self) -> bool {
+    pub fn may_be_scratch(&self) -> bool {
         match &self.kind {
             ParamKind::Pointer { .. } => true,
             ParamKind::Scalar { ty } => matches!(ty.as_str(), "u64" | "b64"),

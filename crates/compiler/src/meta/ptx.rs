@@ -155,6 +155,14 @@ fn names(operand: &Operand, wanted: &dyn Fn(&str) -> bool) -> bool {
     }
 }
 
+/// True if the code of an entry names its parameter with this index. A PTX that does not parse may name it.
+pub fn mentions_parameter(ptx: &Artifact, entry: &str, index: usize) -> bool {
+    let Ok(module) = ptx.syntax() else { return true };
+    let Some(function) = module.entries().find(|function| function.name == entry) else { return true };
+    let Some(param) = function.params.get(index) else { return false };
+    mentions(function.body.as_deref(), &|name| name == param.name)
+}
+
 /// Tells Triton's trailing scratch pointers from the user's parameters by the number of arguments that are given,
 /// where nothing else says how many there are. What does not come out is left as it is: then
 /// [`encode`](super::encode) speaks of the wrong number of arguments.

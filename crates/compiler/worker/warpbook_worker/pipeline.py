@@ -35,6 +35,8 @@ class Start:
     # The lines of a kernel that is not in the request.
     source: str | None = None
     notes: list[str] = field(default_factory=list)
+    # Metadata that a stage before the first one would have added.
+    facts: dict[str, Any] = field(default_factory=dict)
 
 
 def compile_task(task: CompileTask, progress: Callable[[str], None]) -> CompileResult:
@@ -52,7 +54,7 @@ def compile_task(task: CompileTask, progress: Callable[[str], None]) -> CompileR
     if recorder.is_wanted():
         recorder.install(compiler)
     described = vars(target) if hasattr(target, "__dict__") else target._asdict()
-    metadata = {"target": described, **start.options.__dict__}
+    metadata = {"target": described, **start.options.__dict__, **start.facts}
     outcomes = run_stages(task, start, backend.stages_of(compiler, start.options, start.language), metadata, recorder)
     recorder.finish()
     if recorder.edited:
@@ -101,6 +103,7 @@ def start_from_python(task: CompileTask, target: Any, compiler: Any) -> Start:
 def start_from_text(task: CompileTask, compiler: Any) -> Start:
     """The module of a text, and the options that the text itself fixes."""
     entry, text, notes = task["entry"], task["text"], []
+    facts: dict[str, Any] = {}
     values = given_options(task, backend.known_options(compiler))
     if entry == "ttgir":
         values.update(options_of_module(text, values))
@@ -114,10 +117,23 @@ def start_from_text(task: CompileTask, compiler: Any) -> Start:
         module: Any = backend.parse_module(text, f"{task['path']}.{entry}", backend.make_context(compiler))
         # A text from the middle of the stage goes through the rest of its passes.
         first: Stage = "llir" if entry == "ttgir" and not task["after_pass"] else entry
+        if first == "llir":
+            facts = descriptors_of_module(module, text)
     else:
         module, first = text, ORDER[ORDER.index(entry) + 1]
         backend.prepare_llvm()
-    return Start(module, first, options, backend.triton_language(), notes=notes)
+    return Start(module, first, options, backend.triton_language(), notes=notes, facts=facts)
+
+
+def descriptors_of_module(module: Any, text: str) -> dict[str, Any]:
+    """How the host descriptors of TTGIR are encoded, which Triton asks a module for at the end of its own TTGIR stage.
+
+    A descriptor without a layout says nothing about it; the compiler ends the process where it is asked for one.
+    """
+    types = re.findall(r"!tt\.tensordesc<tensor<([^>]*)>", text)
+    if not types or not all("#" in each for each in types) or not hasattr(module, "get_tensordesc_metadata"):
+        return {}
+    return {"tensordesc_meta": module.get_tensordesc_metadata()}
 
 
 def given_options(task: CompileTask, known: set[str]) -> dict[str, Any]:
