@@ -204,6 +204,7 @@ def fake_modules() -> dict[str, types.ModuleType]:
     compiler.make_backend = lambda target: FakeBackend()
     compiler.Language = types.SimpleNamespace(TRITON="triton")
     modules["triton.compiler"].compile = None
+    modules["triton.backends"].backends = {}
     modules["triton.backends.compiler"].GPUTarget = lambda *parts: types.SimpleNamespace(parts=parts)
     libtriton = modules["triton._C.libtriton"]
     common = types.ModuleType("common")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -70,6 +71,39 @@ def test_options_go_to_the_compiler() -> None:
 def test_mistakes_name_their_part(changes: dict[str, Any], kind: ErrorKind, argument: str | int | None) -> None:
     report = refused(compile_task("triton", "ptx", changes.pop("text", CELL), **changes)).report
     assert (report["kind"], report["argument"]) == (kind.value, argument)
+
+
+def test_what_cannot_be_launched_is_refused_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    helper = CELL.replace("pass", "if n:\n        return x\n    return None")
+    report = refused(compile_task("triton", "ptx", helper, args=[buffer(), integer(3), integer(64)])).report
+    assert report["message"] == "`add` returns a value: it is a function for kernels to call, and cannot be launched"
+    store = CELL.replace("pass", "return tl.store(x, n)")
+    bind(compile_task("triton", "ptx", store, args=[buffer(), integer(3), integer(64)]))
+    monkeypatch.setattr("conftest.FakeJit.is_gluon", lambda self: True, raising=False)
+    report = refused(compile_task("triton", "ptx", CELL, args=[buffer(), integer(3), integer(64)])).report
+    assert report["message"] == "`add` is written in Gluon (`@gluon.jit`), not in Triton"
+    assert report["help"] == ["`%%gluon add[GRID](ARGUMENTS)` compiles it"]
+
+
+def test_a_stand_in_as_a_default_has_to_be_given(tmp_path: Path) -> None:
+    text = "import triton\nimport missing\n@triton.jit\ndef add(x, kind=missing.KIND):\n    pass\n"
+    (tmp_path / "defaults.py").write_text(text)
+    changes: dict[str, Any] = {"from_module": "defaults:add", "search_path": [str(tmp_path)], "args": [buffer()]}
+    report = refused(compile_task("triton", "ptx", "", **changes)).report
+    assert report["message"] == "the default of `kind` is `missing.KIND`, of a module that is not imported"
+    bind(compile_task("triton", "ptx", "", **changes, keywords=[("kind", integer(1))]))
+
+
+def test_a_heuristic_that_asks_an_absent_module_has_to_be_given(tmp_path: Path) -> None:
+    text = (
+        "import triton\nfrom triton.runtime.autotuner import Heuristics\nimport missing\n@triton.jit\n"
+        "def add(x, WIDE):\n    pass\nadd = Heuristics(add, {'WIDE': lambda args: missing.is_wide()})\n"
+    )
+    (tmp_path / "heuristics.py").write_text(text)
+    changes: dict[str, Any] = {"from_module": "heuristics:add", "search_path": [str(tmp_path)], "args": [buffer()]}
+    report = refused(compile_task("triton", "ptx", "", **changes)).report
+    assert report["message"] == "the heuristic of `WIDE` asks a module that is not imported"
+    bind(compile_task("triton", "ptx", "", **changes, keywords=[("WIDE", integer(1))]))
 
 
 TUNED = """

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import sys
+import textwrap
 import types
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -13,7 +15,9 @@ from .backend import known_options
 from .cell import find_kernel, module_of_cell
 from .error_kind import ErrorKind
 from .errors import Refused
+from .names import returns_value
 from .protocol import Binding, BoundParameter, CompileTask
+from .stand_ins import guesses, is_absent, is_nothing
 
 __all__ = ["Bound", "bind", "module_of_cell", "source_of"]
 
@@ -74,6 +78,7 @@ def bind(task: CompileTask, target: Any, backend: Any) -> Bound:
     driver.set_active(Driver(target))
     kernel = find_kernel(task)
     jit = innermost(kernel)
+    check_is_kernel(jit, task)
     given = given_arguments(task, jit, known_options(backend))
     values = dict(given)
     jit, tuning = peel(kernel, values, task["config"])
@@ -90,10 +95,57 @@ def bind(task: CompileTask, target: Any, backend: Any) -> Bound:
     if missing:
         names = ", ".join(f"`{name}`" for name in missing)
         raise Refused(ErrorKind.MISSING_ARGUMENT, f"`{jit.__name__}` lacks {names}", notes=[parameters_note(jit)])
+    check_defaults(jit, values)
     source, options = capture(jit, values)
     if isinstance(options, dict):
         options = backend.parse_options(options)
     return Bound(source, options, describe_binding(jit, source, options, values, given, tuning))
+
+
+def check_is_kernel(jit: Any, task: CompileTask) -> None:
+    """Refuses what Triton would compile to something that cannot be launched."""
+    name, is_gluon = jit.__name__, is_gluon_kernel(jit)
+    languages = {True: ("Gluon", "gluon"), False: ("Triton", "triton")}
+    if is_gluon is not None and is_gluon != (task["entry"] == "gluon"):
+        (own, magic), (other, _) = languages[is_gluon], languages[not is_gluon]
+        raise Refused(
+            ErrorKind.NO_KERNEL,
+            f"`{name}` is written in {own} (`@{magic}.jit`), not in {other}",
+            argument="",
+            help=[f"`%%{magic} {name}[GRID](ARGUMENTS)` compiles it"],
+        )
+    try:
+        tree = ast.parse(textwrap.dedent(source_of(jit)))
+    except (OSError, SyntaxError, TypeError):  # without its text it is left to Triton
+        return
+    function = next((node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)), None)
+    if function is not None and returns_value(function):
+        raise Refused(
+            ErrorKind.NO_KERNEL,
+            f"`{name}` returns a value: it is a function for kernels to call, and cannot be launched",
+            argument="",
+            help=["launch a kernel that calls it and stores what it returns"],
+        )
+
+
+def is_gluon_kernel(jit: Any) -> bool | None:
+    """True for a kernel in Gluon; None before Triton 3.4, which has none."""
+    ask = getattr(jit, "is_gluon", None)
+    return bool(ask()) if ask is not None else None
+
+
+def check_defaults(jit: Any, values: dict[str, Any]) -> None:
+    """Refuses a default value that is in a module which is not imported, where the launch gives no other."""
+    for parameter in jit.params:
+        default = parameter._param.default
+        if parameter.name in values or not (is_nothing(default) or is_absent(default)):
+            continue
+        raise Refused(
+            ErrorKind.MISSING_ARGUMENT,
+            f"the default of `{parameter.name}` is `{default.__name__}`, of a module that is not imported",
+            help=[f"give it in the header: `{parameter.name}=…`"],
+            notes=[parameters_note(jit)],
+        )
 
 
 def given_arguments(task: CompileTask, jit: Any, known: set[str]) -> dict[str, Any]:
@@ -151,7 +203,7 @@ def peel(kernel: Any, values: dict[str, Any], config: int | None) -> tuple[Any, 
     while not hasattr(kernel, "params"):
         if isinstance(kernel, Heuristics):
             for name, compute in kernel.values.items():
-                values[name] = compute(values)
+                values[name] = heuristic(name, compute, values)
         elif isinstance(kernel, Autotuner):
             chosen = choose_config(kernel, values, config)
             tuning = Tuning(len(kernel.configs), str(chosen))
@@ -169,6 +221,27 @@ def peel(kernel: Any, values: dict[str, Any], config: int | None) -> tuple[Any, 
             raise Refused(ErrorKind.NO_KERNEL, f"`{kernel!r}` is not a Triton kernel")
         kernel = kernel.fn
     return kernel, tuning
+
+
+def heuristic(name: str, compute: Callable[[dict[str, Any]], Any], values: dict[str, Any]) -> Any:
+    """What a heuristic computes; the header's value where only a module that is not imported could decide."""
+    before = guesses()
+    try:
+        value, problem = compute(values), None
+    except Exception as error:
+        if guesses() == before:
+            raise
+        value, problem = None, error
+    if problem is None and guesses() == before and not is_nothing(value):
+        return value
+    if name in values:
+        return values[name]
+    reason = "asks a module that is not imported" if problem is None else f"fails: {type(problem).__name__}: {problem}"
+    raise Refused(
+        ErrorKind.MISSING_ARGUMENT,
+        f"the heuristic of `{name}` {reason}",
+        help=[f"give it in the header: `{name}=…`"],
+    )
 
 
 def choose_config(tuner: Any, values: dict[str, Any], config: int | None) -> Any:

@@ -7,239 +7,31 @@ has no use for it, only the statements around it have.
 """
 
 from __future__ import annotations
-import __future__
 
 import ast
 import builtins
 import difflib
 import importlib
-import linecache
+import importlib.machinery
+import importlib.metadata
+import importlib.util
 import os
 import sys
 import types
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from . import dependencies
 from .backend import is_kernel
 from .error_kind import ErrorKind
 from .errors import Refused
-from .stand_ins import AbsentModule, Nothing, guesses, nothing
+from .names import is_jit
+from .needs import check_needs
+from .source import Source
+from .stand_ins import absent_module, guess, is_absent, is_nothing
 
 # Roots that are never imported: slow, or full of questions to a GPU.
 NEVER_IMPORTED = {"torch", "transformers", "tensorflow", "jax", "einops", "datasets", "huggingface_hub"}
-
-
-class SourceModule(types.ModuleType):
-    """A module of the package as other statements see it: a name is evaluated when it is asked for."""
-
-    def __init__(self, source: Source) -> None:
-        super().__init__(source.name)
-        self.__dict__["_source"] = source
-
-    def __getattr__(self, name: str) -> Any:
-        if name == "__version__":
-            return "0.0.0"
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return self.__dict__["_source"].attribute(name)
-
-
-class Source:
-    """One file: its top-level statements by the names that they bind, and what was executed so far."""
-
-    def __init__(self, extraction: Extraction, name: str, path: str, pseudo: str) -> None:
-        self.extraction, self.name, self.path = extraction, name, path
-        # The path that messages and the IR name the file by.
-        self.pseudo = pseudo
-        self.is_package = os.path.basename(path) == "__init__.py"
-        dependencies.add_read(path)
-        with open(path, encoding="utf-8") as file:
-            self.text = file.read()
-        linecache.cache[pseudo] = (len(self.text), None, self.text.splitlines(True), pseudo)
-        try:
-            self.tree = ast.parse(self.text, pseudo)
-        except SyntaxError as error:
-            raise Refused(
-                ErrorKind.FROM,
-                f"{pseudo} is not valid Python: {error.msg}",
-                path=pseudo,
-                line=error.lineno,
-                column=error.offset,
-                source=self.text,
-            ) from None
-        self.globals = {
-            "__name__": name,
-            "__file__": pseudo,
-            "__builtins__": builtins,
-            "__doc__": None,
-            "__package__": self.package(),
-        }
-        self.module = SourceModule(self)
-        self.flags = 0
-        # The statements that bind a name; of an import statement, the name's own part.
-        self.binders: dict[str, list[tuple[ast.stmt, ast.alias | None]]] = {}
-        # `from x import *`
-        self.stars: list[ast.ImportFrom] = []
-        # Names whose statement failed, with its line and why, and names whose value a stand-in made up.
-        self.broken: dict[str, tuple[int, Exception]] = {}
-        self.guessed: dict[str, int] = {}
-        # Statements that were executed, and those that are being executed.
-        self.done: set[tuple[int, int]] = set()
-        self.running: set[tuple[int, int]] = set()
-        for statement in self.tree.body:
-            self.index(statement)
-
-    def package(self) -> str:
-        """The package that the file is in."""
-        return self.name if self.is_package else self.name.rpartition(".")[0]
-
-    def index(self, statement: ast.stmt) -> None:
-        """Notes the names that a statement binds."""
-        if isinstance(statement, ast.ImportFrom):
-            if statement.module == "__future__":
-                for alias in statement.names:
-                    self.flags |= getattr(__future__, alias.name).compiler_flag
-                return
-            for alias in statement.names:
-                if alias.name == "*":
-                    self.stars.append(statement)
-                else:
-                    self.binders.setdefault(alias.asname or alias.name, []).append((statement, alias))
-        elif isinstance(statement, ast.Import):
-            for alias in statement.names:
-                self.binders.setdefault(alias.asname or alias.name.partition(".")[0], []).append((statement, alias))
-        else:
-            for name in bound_names(statement):
-                self.binders.setdefault(name, []).append((statement, None))
-
-    def attribute(self, name: str) -> Any:
-        """A name of this module, or a submodule."""
-        if self.need(name):
-            return self.globals[name]
-        found = self.extraction.source(f"{self.name}.{name}") if self.is_package else None
-        if found is not None:
-            return found.module
-        raise AttributeError(f"{self.pseudo} has no `{name}`")
-
-    def need(self, name: str) -> bool:
-        """Evaluates a name, with all that it needs; returns False if there is none."""
-        if name in self.globals and name not in self.binders:
-            return True
-        found = self.binders.get(name, ())
-        for statement, alias in found:
-            self.run(statement, alias)
-        if not found:
-            for statement in self.stars:
-                module = self.imported_module(statement)
-                try:
-                    self.globals[name] = getattr(module, name)
-                    return True
-                except AttributeError:
-                    continue
-        return name in self.globals
-
-    def run(self, statement: ast.stmt, alias: ast.alias | None = None) -> None:
-        """Executes a statement once, after what it needs."""
-        key = (id(statement), id(alias))
-        if key in self.done or key in self.running:
-            return
-        self.running.add(key)
-        try:
-            if alias is not None and isinstance(statement, ast.Import | ast.ImportFrom):
-                self.bind_import(statement, alias)
-            else:
-                for name in sorted(read_names(statement)):
-                    if name in self.binders or (self.stars and not hasattr(builtins, name)):
-                        self.need(name)
-                self.execute(statement)
-        finally:
-            self.running.discard(key)
-            self.done.add(key)
-
-    def execute(self, statement: ast.stmt) -> None:
-        """Executes a statement; one that fails leaves stand-ins."""
-        module = ast.Module([statement], [])
-        code = compile(module, self.pseudo, "exec", flags=self.flags, dont_inherit=True)
-        # Statements inside (`try: import …`) import for themselves.
-        self.globals["__builtins__"] = self.extraction.builtins_for(self)
-        before = guesses()
-        try:
-            exec(code, self.globals)
-            if guesses() > before:
-                self.guessed.update(dict.fromkeys(bound_names(statement), statement.lineno))
-        except Refused:
-            raise
-        except Exception as error:  # it may be one that the kernel has no use for
-            for name in bound_names(statement):
-                self.globals.setdefault(name, nothing(name))
-                self.broken[name] = (statement.lineno, error)
-
-    def imported_module(self, statement: ast.ImportFrom) -> Any:
-        """The module that a `from` statement names."""
-        name = statement.module or ""
-        if statement.level:
-            name = self.absolute(name, statement.level)
-        return self.extraction.module(name)
-
-    def absolute(self, name: str, level: int) -> str:
-        """The full name of a module that is named with so many dots before it."""
-        base = self.package().split(".")
-        base = base[: len(base) - (level - 1)]
-        return ".".join(base + ([name] if name else []))
-
-    def bind_import(self, statement: ast.Import | ast.ImportFrom, alias: ast.alias) -> None:
-        """Binds one name of an import statement."""
-        name = alias.asname or alias.name
-        try:
-            if isinstance(statement, ast.Import):
-                module = self.extraction.module(alias.name)
-                if alias.asname is None:
-                    name = alias.name.partition(".")[0]
-                    module = self.extraction.module(name)
-                self.globals[name] = module
-                return
-            module = self.imported_module(statement)
-            try:
-                self.globals[name] = getattr(module, alias.name)
-            except AttributeError:
-                self.globals[name] = self.extraction.module(f"{module.__name__}.{alias.name}")
-        except Refused:
-            raise
-        except Exception as error:
-            self.globals[name] = nothing(name)
-            self.broken[name] = (statement.lineno, error)
-
-
-def bound_names(statement: ast.stmt) -> list[str]:
-    """The names that a top-level statement binds, or changes in place (`CONFIGS.append(…)`)."""
-    if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-        return [statement.name]
-    names: list[str] = []
-    pending: list[ast.AST] = [statement]
-    while pending:
-        node = pending.pop()
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            names.append(node.name)
-            continue
-        if isinstance(node, (ast.Import, ast.ImportFrom)):
-            names.extend(alias.asname or alias.name.partition(".")[0] for alias in node.names)
-        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            names.append(node.id)
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            if isinstance(node.func.value, ast.Name) and node.func.attr in {"append", "extend", "update", "insert"}:
-                names.append(node.func.value.id)
-        elif isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store) and isinstance(node.value, ast.Name):
-            names.append(node.value.id)
-        elif isinstance(node, ast.Lambda):
-            continue
-        pending.extend(ast.iter_child_nodes(node))
-    return list(dict.fromkeys(names))
-
-
-def read_names(statement: ast.stmt) -> set[str]:
-    """Every name that a statement reads, in nested functions too."""
-    return {node.id for node in ast.walk(statement) if isinstance(node, ast.Name)}
 
 
 class Extraction:
@@ -251,7 +43,7 @@ class Extraction:
         self.paths = [path or "." for path in search_path + sys.path]
         # By their dotted names.
         self.sources: dict[str, Source] = {}
-        self.absent: dict[str, AbsentModule] = {}
+        self.absent: dict[str, types.ModuleType] = {}
         # Top-level names of the packages whose files are taken by their syntax trees.
         self.roots: set[str] = set()
 
@@ -295,16 +87,46 @@ class Extraction:
             try:
                 return importlib.import_module(name)
             except Exception:  # a package that needs what is not here
-                pass
+                self.forget(root)
+            # pip has its own copy of what packages compare versions with.
+            if root == "packaging":
+                try:
+                    return importlib.import_module(f"pip._vendor.{name}")
+                except ImportError:
+                    pass
+            # Another package that needs what is not here: its files are taken by their syntax trees too.
+            if self.source(name) is not None or self.source(root) is not None:
+                self.roots.add(root)
+                return self.module(name)
         if name not in self.absent:
-            self.absent[name] = AbsentModule(name)
+            self.absent[name] = absent_module(name)
         return self.absent[name]
+
+    def check_there(self, name: str) -> None:
+        """Raises ModuleNotFoundError for a package that is not installed, unless kernels are written beside it."""
+        root = name.partition(".")[0]
+        if root != "torch" and is_absent(self.module(name)) and find_spec_of(root) is None:
+            raise ModuleNotFoundError(f"No module named '{name}'", name=name)
+
+    @staticmethod
+    def forget(root: str) -> None:
+        """Forgets what an import that failed left behind."""
+        for name in [name for name in sys.modules if name.partition(".")[0] == root]:
+            del sys.modules[name]
 
     def namespace(self, name: str) -> types.ModuleType:
         """A directory without `__init__.py`."""
         module = types.ModuleType(name)
         module.__dict__["__getattr__"] = lambda child: self.module(f"{name}.{child}")
         return module
+
+    def by_globals(self) -> dict[int, Source]:
+        """The files by the identity of their names."""
+        return {id(each.globals): each for each in self.sources.values()}
+
+    def by_module(self) -> dict[int, Source]:
+        """The files by the identity of their modules."""
+        return {id(each.module): each for each in self.sources.values()}
 
     def builtins_for(self, source: Source) -> dict[str, Any]:
         """Builtins whose `import` asks this extraction."""
@@ -318,6 +140,8 @@ class Extraction:
         ) -> Any:
             if level:
                 name = source.absolute(name, level)
+            # In a function, where the statement that calls it may provide for what is not there.
+            self.check_there(name)
             module = self.module(name)
             if not fromlist:
                 return module if "." not in name else self.module(name.partition(".")[0])
@@ -332,6 +156,14 @@ class Extraction:
         return {**vars(builtins), "__import__": import_}
 
 
+def find_spec_of(root: str) -> Any:
+    """What Python knows of an installed package; None if there is none."""
+    try:
+        return importlib.machinery.PathFinder.find_spec(root)
+    except (ImportError, ValueError):
+        return None
+
+
 def kernel(spec: str, search_path: list[str]) -> Any:
     """The kernel that `package.module:function` or `file.py:function` names."""
     place, colon, function = spec.rpartition(":")
@@ -343,15 +175,13 @@ def kernel(spec: str, search_path: list[str]) -> Any:
             notes=[f"found `{spec}`"],
         )
     source = source_of_file(place, search_path) if place.endswith(".py") else source_of_module(place, search_path)
-    if function not in source.binders or not source.need(function):
-        raise Refused(
-            ErrorKind.FROM,
-            f"{source.pseudo} has no function `{function}`",
-            argument="--from",
-            candidates=jit_functions(source.tree),
-            notes=listed(jit_functions(source.tree)),
-        )
-    value = source.globals[function]
+    source.wanted = function
+    with answers_about_the_machine(source.modules.roots):
+        own = any(is_jit(unit.statement) or unit.alias for unit in source.binders.get(function, ()))
+        known = (own or source.open_function(function) or function in source.binders) and source.need(function)
+        value = unwrapped(source.globals.get(function))
+    if not known:
+        raise unknown_function(function, source)
     if function in source.broken:
         line, error = source.broken[function]
         raise Refused(
@@ -361,7 +191,7 @@ def kernel(spec: str, search_path: list[str]) -> Any:
             line=line,
             source=source.text,
         )
-    if isinstance(value, Nothing) or not is_kernel(value):
+    if not is_kernel(value):
         raise Refused(
             ErrorKind.FROM,
             f"`{function}` of {source.pseudo} is not a kernel: it has no `@triton.jit`",
@@ -372,45 +202,38 @@ def kernel(spec: str, search_path: list[str]) -> Any:
     return value
 
 
-def check_needs(value: Any, source: Source) -> None:
-    """Refuses a kernel that reads, itself or in a function that it calls, what is not known without absent modules."""
-    sources = {id(each.globals): each for each in source.extraction.sources.values()}
-    pending: list[Any] = [value]
-    seen: set[Callable[..., Any]] = set()
-    while pending:
-        function = pending.pop()
-        while not isinstance(function, types.FunctionType) and hasattr(function, "fn"):
-            function = function.fn
-        own = sources.get(id(getattr(function, "__globals__", None)))
-        if own is None or function in seen:
+def unknown_function(function: str, source: Source) -> Refused:
+    """The error for a function that a file does not have, or not where it can be taken."""
+    for node in ast.walk(source.tree):
+        if not isinstance(node, ast.FunctionDef) or node.name == function:
             continue
-        seen.add(function)
-        for name in function.__code__.co_names:
-            check_name(name, own)
-            pending.append(own.globals.get(name))
+        inner = [each for each in ast.walk(node) if isinstance(each, ast.FunctionDef) and each.name == function]
+        if inner:
+            return Refused(
+                ErrorKind.FROM,
+                f"`{function}` is made by the function `{node.name}` when that is called",
+                path=source.pseudo,
+                line=inner[0].lineno,
+                source=source.text,
+                help=["put the kernel into a cell, with the values that the function gives it written out"],
+            )
+    kernels = jit_functions(source.tree)
+    message = f"{source.pseudo} has no function `{function}`"
+    return Refused(ErrorKind.FROM, message, argument="--from", candidates=kernels, notes=listed(kernels))
 
 
-def check_name(name: str, source: Source) -> None:
-    """Refuses a name that a kernel needs and that has no value of its own."""
-    found = source.globals.get(name)
-    bare = getattr(found, "value", found) if type(found).__name__ == "constexpr" else found
-    if name in source.broken:
-        line, error = source.broken[name]
-        reason = f"{type(error).__name__}: {error}"
-    elif isinstance(bare, Nothing):
-        line, reason = next((entry[0].lineno for entry in source.binders.get(name, ())), 1), "it is not there"
-    elif name in source.guessed and isinstance(bare, (bool, int, float, str)):
-        line, reason = source.guessed[name], "its value depends on a module that is not imported"
-    else:
-        return
-    raise Refused(
-        ErrorKind.FROM,
-        f"the kernel needs `{name}`, which cannot be evaluated: {reason}",
-        path=source.pseudo,
-        line=line,
-        source=source.text,
-        help=["put the kernel into a cell, with the value written out"],
-    )
+def unwrapped(value: Any) -> Any:
+    """The kernel inside of an object that a package puts around it."""
+    for _ in range(8):
+        if is_kernel(value) or is_nothing(value) or isinstance(value, types.ModuleType):
+            break
+        attributes = getattr(value, "__dict__", {})
+        inner = (attributes.get(name) for name in ("fn", "kernel", "jit_fn", "func", "__wrapped__"))
+        found = next((each for each in inner if each is not None and not is_nothing(each)), None)
+        if found is None:
+            break
+        value = found
+    return value
 
 
 def source_of_module(name: str, search_path: list[str]) -> Source:
@@ -474,15 +297,45 @@ def source_of_file(path: str, search_path: list[str]) -> Source:
     return extraction.sources[name]
 
 
+@contextmanager
+def answers_about_the_machine(roots: set[str]) -> Iterator[None]:
+    """Lets statements ask what Warpbook knows, that Triton compiles for an NVIDIA GPU; counts what it does not know."""
+    from triton.backends import backends
+
+    find_spec, version = importlib.util.find_spec, importlib.metadata.version
+
+    def found_spec(name: str, package: str | None = None) -> Any:
+        root = name.partition(".")[0]
+        if root in roots or root == "triton" or root in sys.stdlib_module_names:
+            return find_spec("triton") if root in roots else find_spec(name, package)
+        spec = None if root in NEVER_IMPORTED else find_spec(root)
+        return spec if spec is not None else guess(None)
+
+    def version_of(distribution_name: str) -> str:
+        try:
+            return version(distribution_name)
+        except importlib.metadata.PackageNotFoundError:
+            guess(None)
+            raise
+
+    saved = {each.driver: each.driver.__dict__.get("is_active") for each in backends.values()}
+    importlib.util.find_spec, importlib.metadata.version = found_spec, version_of
+    for name, each in backends.items():
+        each.driver.is_active = staticmethod(lambda name=name: name == "nvidia")
+    try:
+        yield
+    finally:
+        importlib.util.find_spec, importlib.metadata.version = find_spec, version
+        for driver, own in saved.items():
+            driver.is_active = own
+
+
 def jit_functions(tree: ast.Module) -> list[str]:
     """The functions of a file that have `@triton.jit`."""
     found: list[str] = []
     for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef):
-            for decorator in node.decorator_list:
-                target = decorator.func if isinstance(decorator, ast.Call) else decorator
-                if getattr(target, "attr", getattr(target, "id", None)) == "jit":
-                    found.append(node.name)
+        if isinstance(node, ast.FunctionDef) and is_jit(node):
+            found.append(node.name)
     return found
 
 

@@ -1,4 +1,8 @@
-"""Stand-ins for what is imported from modules that are not there: they answer anything."""
+"""Stand-ins for what is imported from modules that are not there: they answer anything, and every answer is counted.
+
+A statement during which a stand-in answered has a value that the absent module would decide, if it is a plain value: a
+number, a text, a truth. `is` cannot be answered by an object, so the statements of a package ask `is_same` instead.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +10,14 @@ import types
 from collections.abc import Iterator
 from typing import Any
 
-# How often a stand-in was taken for a value: what was made of it is a guess.
+from . import torch_facts
+
+# How often a stand-in answered: what was made of it is a guess.
 _guesses = 0
 
 
 def guesses() -> int:
-    """How often a stand-in was taken for a value so far."""
+    """How often a stand-in answered so far."""
     return _guesses
 
 
@@ -28,13 +34,10 @@ class Nothing(type):
     def __getattr__(cls, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        return nothing(name)
+        return guess(nothing(f"{cls.__name__}.{name}"))
 
     def __call__(cls, *arguments: Any, **keywords: Any) -> Any:
-        # As a decorator it leaves the function alone.
-        if len(arguments) == 1 and not keywords and isinstance(arguments[0], types.FunctionType):
-            return arguments[0]
-        return cls
+        return guess(cls)
 
     def __bool__(cls) -> bool:
         return bool(guess(False))
@@ -49,21 +52,34 @@ class Nothing(type):
     def __hash__(cls) -> int:
         return id(cls)
 
+    def __repr__(cls) -> str:
+        return str(guess(f"<{cls.__name__}, which is not imported>"))
+
+    def __instancecheck__(cls, value: object) -> bool:
+        return bool(guess(False))
+
     def _zero(cls, *_: object) -> int:
         return int(guess(0))
 
+    def _real(cls, *_: object) -> float:
+        return float(guess(0.0))
+
     def _itself(cls, *_: object) -> Any:
-        return cls
+        return guess(cls)
 
     def _false(cls, *_: object) -> bool:
         return bool(guess(False))
 
-    def __exit__(cls, *_: object) -> None:
+    def _none(cls, *_: object) -> None:
         return None
 
+    __exit__ = __setitem__ = __delitem__ = _none
     __int__ = __index__ = __len__ = _zero
-    __or__ = __ror__ = __add__ = __radd__ = __sub__ = __mul__ = __rmul__ = _itself
-    __truediv__ = __floordiv__ = __mod__ = __getitem__ = __enter__ = _itself
+    __float__ = _real
+    __or__ = __ror__ = __and__ = __rand__ = __xor__ = __rxor__ = __invert__ = __neg__ = __pos__ = _itself
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __matmul__ = __rmatmul__ = _itself
+    __truediv__ = __rtruediv__ = __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = __pow__ = __rpow__ = _itself
+    __lshift__ = __rlshift__ = __rshift__ = __rrshift__ = __getitem__ = __enter__ = _itself
     __lt__ = __gt__ = __le__ = __ge__ = __contains__ = _false
 
 
@@ -72,14 +88,36 @@ def nothing(name: str) -> Any:
     return Nothing(name, (), {"__call__": lambda self, *_, **__: self})
 
 
-class AbsentModule(types.ModuleType):
-    """A module that is not there."""
+def is_nothing(value: object) -> bool:
+    """True for a stand-in, and for an object of a class that a stand-in is a base of."""
+    return isinstance(type(value), Nothing) or type(value) is Nothing
 
-    def __getattr__(self, name: str) -> Any:
-        if name == "__version__":
-            return "2.8.0"
-        if name.startswith("__"):
-            raise AttributeError(name)
-        value = nothing(name)
-        setattr(self, name, value)
-        return value
+
+def is_absent(value: object) -> bool:
+    """True for a module that is not there."""
+    return isinstance(value, types.ModuleType) and value.__dict__.get("__absent__") is True
+
+
+def is_same(left: object, right: object) -> bool:
+    """What `left is right` is; a guess where one of them is a stand-in."""
+    same = left is right
+    return bool(guess(same)) if is_nothing(left) or is_nothing(right) else same
+
+
+def absent_module(name: str) -> types.ModuleType:
+    """A module that is not there. It is of the very type of modules: Triton asks for that."""
+    module = types.ModuleType(name)
+    facts = torch_facts.of_module(name)
+    known: dict[str, Any] = {}
+
+    def answer(child: str) -> Any:
+        if child == "__version__":
+            return guess("2.8.0")
+        if child.startswith("__"):
+            raise AttributeError(child)
+        if child not in known:
+            known[child] = nothing(f"{name}.{child}")
+        return guess(known[child])
+
+    module.__dict__.update(facts, __getattr__=answer, __absent__=True)
+    return module
