@@ -6,7 +6,7 @@
 PYTHON is one that has Triton: the managed environment's, for example. Needs no torch and no GPU. Each function that has
 `@triton.jit` at the top of a file, or in a function there, is asked for as a cell with `--from module:function` asks
 for it, in a process of its own with a time lim
-compiled to TTIR for sm_90, with arguments guessed from its parameters' names and uses; several guesses are tried.
+compiled to TTIR for sm_90, with arguments guessed from its parameters' names and uses; several guesses are tried, the last ones with seeded chance.
 Prints a table in Markdown, then each reason with its number, and writes every function with its outcome as JSON.
 """
 
@@ -16,6 +16,7 @@ import collections
 import functools
 import json
 import os
+import random
 import re
 import signal
 import sys
@@ -31,8 +32,8 @@ from warpbook_worker.errors import Refused  # noqa: E402
 from warpbook_worker.names import decorator_name, returns_value  # noqa: E402
 
 CAPABILITY = 90
-FLOATS = re.compile(r"eps|scale|alpha|beta|gamma|prob|dropout|momentum|(^|_)lr($|_)|decay|temperature|slope|cap$|norm$|ratio|bound|limit|_p$|^p$|lambda|theta")
-INTEGERS = re.compile(r"idx|index|indices|indptr|offs|seqlen|lens?($|_)|_ids?($|_)|table|count|cu_|map|num_|order|pos|slot|block_?mapping|loc($|_)|splits?|tokens_per|range|start|end|cursor|sort|target|label|expert|req|lock|sync|counter|perm")
+FLOATS = re.compile(r"eps|scale|alpha|beta|gamma|prob|dropout|momentum|(^|_)lr($|_)|decay|temperature|slope|cap$|ratio|bound|limit|sm_|factor|_p$|^p$|lambda|theta")
+INTEGERS = re.compile(r"idx|block_?id|start_?loc|ctx_?len|index|indices|indptr|offs|seqlen|lens?($|_)|_ids?($|_)|table|count|cu_|map|num_|order|pos|slot|block_?mapping|loc($|_)|splits?|tokens_per|range|start|end|cursor|sort|target|label|expert|req|lock|sync|counter|perm")
 SWITCHES = re.compile(r"^(is|has|use|even|enable|do|store|return|with|apply|need|save|compute|transpose|reverse|head_first|output|add|skip|mask|causal|inplace|round|clamp)_|_?(causal|varlen|enabled|first|only|fused|bias|fast|upcast|interleaved|noncausal|aligned|contiguous)$|^ALLOW|FLAG", re.IGNORECASE)
 TYPES = re.compile(r"dtype|_ty$|_type$|^OUT_?T$", re.IGNORECASE)
 EXTENT = re.compile(r"^[A-Z]{1,2}$|block|tile|size|dim|chunk|head|width|rows|cols|group|^B[A-Z]+$|hidden|stride|next_power|padded|vec|warp_?size", re.IGNORECASE)
@@ -126,7 +127,9 @@ def in_process(limit, work):
 
 def first_line(error):
     """The sentence of an error; Triton's own begin with the place and end with the reason."""
-    lines = [line for line in str(error).splitlines() if line.strip()]
+    lines = [line for line in str(error).splitlines() if line.strip().strip("^")]
+    if error.__cause__ is not None and "^" in str(error).split():
+        return f"{type(error.__cause__).__name__}: {first_line(error.__cause__)}"
     return lines[-1].strip() if lines else ""
 
 
@@ -195,12 +198,29 @@ def arguments(node, known, guess):
         elif name in described:
             given.append((name, descriptor(guess["dtype"], described[name])))
         elif name in addressed or re.search(r"ptr|pointer", name, re.IGNORECASE) and "stride" not in name:
-            given.append((name, buffer(guess["integer"] if INTEGERS.search(name) else guess["dtype"])))
-        elif FLOATS.search(name.lower()) and "stride" not in name:
+            given.append((name, buffer(guess["integer"] if INTEGERS.search(name.lower()) else guess["dtype"])))
+        elif FLOATS.search(name.lower()) and "stride" not in name and guess["floats"]:
             given.append((name, {"kind": "float", "value": "0.5"}))
         elif name not in defaults:
             given.append((name, {"kind": "int", "value": 64}))
-    return given
+    return [(name, vary(argument, guess.get("chance"))) for name, argument in given]
+
+
+def vary(argument, chance):
+    """Another value for an argument, now and then: what its name says of it may be wrong."""
+    if chance is None or chance.random() > 0.4:
+        return argument
+    kind, value = argument["kind"], argument["value"]
+    if kind == "buffer":
+        return buffer(chance.choice(["fp16", "fp32", "i32", "i64", "u8", "i8", "i1", "fp8e4nv"]))
+    if kind == "float" or kind == "int" and value == 64:
+        others = [{"kind": "int", "value": 64}, {"kind": "float", "value": "0.5"}, buffer("i32"), buffer("fp16")]
+        return chance.choice(others)
+    if kind in ("bool", "str"):
+        return chance.choice([{"kind": "bool", "value": True}, {"kind": "bool", "value": False}, {"kind": "none"}])
+    if kind == "dtype":
+        return {"kind": "dtype", "value": chance.choice(["fp16", "fp32", "i32", "i8"])}
+    return {"kind": "int", "value": chance.choice([1, 2, 4, 8, 16, 32, 64, 128])} if kind == "int" else argument
 
 
 def constant(name, guess):
@@ -208,22 +228,23 @@ def constant(name, guess):
     if TYPES.search(name):
         return {"kind": "dtype", "value": guess["accumulator"]}
     if re.search(r"activation|^act$|mode$|precision", name, re.IGNORECASE):
-        return {"kind": "str", "value": guess["text"]}
+        return {"kind": "str" if isinstance(guess["text"], str) else "bool", "value": guess["text"]}
     if SWITCHES.search(name) or name.isupper() and not name.endswith("_ID") and not EXTENT.search(name) and not name.startswith(("N", "M", "K", "D")):
         return {"kind": "bool", "value": guess["switch"]}
     if re.search(r"eps|scale|alpha|cap$|slope", name, re.IGNORECASE):
-        return {"kind": "float", "value": "0.5"}
+        return {"kind": "float", "value": "0.5"} if guess["floats"] else {"kind": "bool", "value": False}
     if re.search(r"^num_|^n_|_id$|stages|split|unroll|warps|power|bits|axis|experts|top_?k", name, re.IGNORECASE):
         return {"kind": "int", "value": guess["small"]}
     return {"kind": "int", "value": guess["extent"]}
 
 
-PLAIN = {"dtype": "fp16", "integer": "i32", "accumulator": "fp32", "text": "", "switch": False, "small": 4, "extent": 32, "override": False}
+PLAIN = {"dtype": "fp16", "integer": "i32", "accumulator": "fp32", "text": "", "switch": False, "small": 4, "extent": 32, "override": False, "floats": True}
 GUESSES = [
     PLAIN,
     {**PLAIN, "dtype": "fp32", "extent": 64},
-    {**PLAIN, "switch": True},
-    {**PLAIN, "extent": 128, "small": 2},
+    {**PLAIN, "switch": True, "text": True},
+    {**PLAIN, "extent": 128, "small": 2, "text": False},
+    {**PLAIN, "dtype": "u8", "floats": False, "small": 2, "text": False},
     {**PLAIN, "dtype": "i32", "small": 8},
     {**PLAIN, "dtype": "fp8e4nv", "accumulator": "fp16"},
     {**PLAIN, "dtype": "bf16", "accumulator": "bf16", "integer": "i64", "switch": True, "small": 1},
@@ -241,7 +262,8 @@ def outcome(spec, package, node, is_helper, limit):
         return ["taken", ""]
     extract.kernel = lambda *_: kernel
     known, first = set(), None
-    for guess in GUESSES:
+    chances = [{**each, "chance": random.Random(f"{spec} {at}")} for at, each in enumerate(GUESSES * 3)]
+    for guess in [*GUESSES, *chances]:
         # What a tuner or a heuristic sets must not be given.
         for _ in range(12):
             given = arguments(node, known, guess)

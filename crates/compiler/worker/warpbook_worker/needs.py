@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import textwrap
 import types
 from collections.abc import Callable, Iterator
@@ -45,8 +46,6 @@ def names_of(function: Any) -> Iterator[list[str]]:
     code = function.__code__
     own = set(code.co_varnames) | set(code.co_cellvars)
     try:
-        import inspect
-
         tree = ast.parse(textwrap.dedent("".join(inspect.getsourcelines(function)[0])))
     except (OSError, SyntaxError, TypeError):
         yield from ([name] for name in code.co_names)
