@@ -91,7 +91,7 @@ fn below_sm_90_a_descriptor_of_a_pasted_text_is_a_pointer_with_its_parts() {
 
 /// A kernel that writes to the memory behind its last pointer, as Triton's own descriptors are: 256 bytes for each block.
 const SCRATCH: &str = ".version 8.4
-.target sm_90a
+.target sm_80
 .address_size 64
 .visible .entry spill(.param .u64 .ptr .global .align 1 out, .param .u64 .ptr .global .align 1 scratch)
 .reqntid 32
@@ -128,13 +128,13 @@ fn scratch_that_no_text_names_is_measured() {
     assert!(!given.text.contains("does not state"), "{}", given.text);
     // More than a launch is given where the amount is not known.
     let far = SCRATCH.replace("STRIDE", "67108864");
-    let error = fails(&mut session, &format!("%%ptx far[4](out)\n{far}")).to_plain();
+    let error = fails(&mut session, &format!("%%ptx spill[4](out)\n{far}")).to_plain();
     assert!(
         error.contains("no text states the kernel's global scratch") && error.contains("`--scratch BYTES/ALIGN`"),
         "{error}"
     );
     let unread = SCRATCH.replace("ld.param.u64 %rd2, [scratch];", "mov.u64 %rd2, %rd1;").replace("STRIDE", "0");
-    let output = run(&mut session, &format!("%%ptx unread[1](out)\n{unread}"));
+    let output = run(&mut session, &format!("%%ptx spill[1](out)\n{unread}"));
     assert!(!output.text.contains("does not state"), "{}", output.text);
 }
 

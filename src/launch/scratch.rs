@@ -4,8 +4,8 @@
 //! the launch plenty, filled with a pattern, and finds afterwards how much of it was written.
 
 use super::plan::LaunchPlan;
-use warpbook_compiler::meta::mentions_parameter;
-use warpbook_compiler::{LaunchMeta, Scratch, Sourced, Stage};
+use warpbook_compiler::meta::{embedded_ptx, mentions_parameter};
+use warpbook_compiler::{Artifact, LaunchMeta, Scratch, Sourced, Stage};
 use warpbook_device::Device;
 use warpbook_diagnostic::{Diagnostic, Result};
 
@@ -150,8 +150,13 @@ pub fn allocate(
 
 /// True if the code uses one of its trailing pointers, or if that cannot be known. Triton gives them to every kernel.
 fn is_read(plan: &LaunchPlan, meta: &LaunchMeta, index: usize) -> bool {
-    let ptx = plan.version.artifact(Stage::Ptx);
-    ptx.is_some_and(|ptx| mentions_parameter(ptx, &meta.entry.value, meta.params.value.len() + index))
+    let index = meta.params.value.len() + index;
+    let mentions = |ptx: &Artifact| mentions_parameter(ptx, &meta.entry.value, index);
+    match (plan.version.artifact(Stage::Ptx), plan.version.artifact(Stage::Cubin)) {
+        (Some(ptx), _) => mentions(ptx),
+        (None, Some(cubin)) => embedded_ptx(cubin).is_some_and(|ptx| mentions(&ptx)),
+        (None, None) => false,
+    }
 }
 
 /// The refusal of a launch on a GPU, which would write over other memory if a guess were too small.

@@ -70,7 +70,7 @@ const THIRDS: &str = ".version 8.4
 fn constants_that_ptxas_folded_are_followed_from_ptx_and_from_a_cubin() {
     environment::python();
     let mut session = Session::new();
-    run(&mut session, "%target sm_90\n%triton 3.4.0\n%buf a = full(32, 5)\n%buf out = zeros(32)");
+    run(&mut session, "%target sm_90\n%triton 3.4.0\n%buf a = full(32, 5.0)\n%buf out = zeros(32)");
     let followed = run(&mut session, &format!("%%ptx thirds[1](a, out) --contract\n{THIRDS}"));
     assert!(followed.text.contains(", 1 folded constant as ptxas computed it"), "{}", followed.text);
     // 5 · 0.33333334, rounded once: 5 / 3 is 1.6666666.

@@ -263,7 +263,7 @@ fn timing(typed: &Typed<'_>) -> Result<Option<TimingPlan>> {
 pub fn how(typed: &Typed<'_>) -> Result<How> {
     let seed = typed.get(&SEED).copied().unwrap_or_default();
     let emulation = Emulation { check: typed.has(&CHECK), seed, observe: None };
-    Ok(How { timing: timing(typed)?, timeout: typed.get(&TIMEOUT).copied(), emulation })
+    Ok(How { timing: timing(typed)?, timeout: typed.get(&TIMEOUT).copied(), contract: false, emulation })
 }
 
 /// Fills what the text did not say: from the options first, then from the version that was edited.

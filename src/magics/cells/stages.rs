@@ -189,7 +189,7 @@ impl Cell<'_> {
             implied,
             text: self.own_text(),
             launch: launch.filter(|_| !self.typed.has(&COMPILE)),
-            how: options::how(self.typed)?,
+            how: How { contract: self.option(&CONTRACT).is_some(), ..options::how(self.typed)? },
         };
         launch_built(built, workspace, context).map(|report| Some(launch_report::output(&report)))
     }

@@ -5,6 +5,7 @@
 use object::{Object, ObjectSection, ObjectSymbol, SymbolIndex};
 
 use super::{LaunchMeta, Origin, Param, ParamKind, Scratch, Sourced, ptx};
+use crate::{Artifact, Stage};
 use warpbook_diagnostic::{Diagnostic, Result, nearest};
 
 /// `EIFMT_SVAL`: two bytes of length, then the value.
@@ -51,6 +52,13 @@ pub struct Resources {
     pub registers: u32,
     /// Bytes of local memory: spilled registers and local arrays.
     pub local: u32,
+}
+
+/// The PTX that a cubin carries, which is what the emulator runs of it; `None` if it carries none.
+pub fn embedded_ptx(cubin: &Artifact) -> Option<Artifact> {
+    let file = object::File::parse(&*cubin.content).ok()?;
+    let text = warpbook_ptx::embedded_in(&file)?;
+    Some(Artifact::new(Stage::Ptx, text.as_bytes()))
 }
 
 /// Reads registers and local memory of a kernel from `.nv.info`. `None` if the cubin does not have them.

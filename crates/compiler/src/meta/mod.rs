@@ -13,7 +13,7 @@ mod metadata;
 mod ptx;
 mod signature;
 
-pub use cubin::{Resources, from_cubin, resources};
+pub use cubin::{Resources, embedded_ptx, from_cubin, resources};
 pub use encode::{GivenArgument, GivenKind, encode};
 pub use inherit::inherit;
 pub use metadata::from_compiler;
