@@ -75,10 +75,6 @@ impl Instrument for All<'_> {
         self.sanitizer.is_some()
     }
 
-    fn repairs_waits(&self) -> bool {
-        self.sanitizer.is_none()
-    }
-
     fn in_lockstep(&self) -> bool {
         matches!(self.observer.as_deref(), Some(Observer::Timeline(_)))
     }
@@ -127,6 +123,14 @@ impl Instrument for All<'_> {
         checks!(self.initialised(issuer, object));
     }
 
+    fn arrives(&mut self, issuer: Issuer, mbarrier: u64) {
+        checks!(self.arrives(issuer, mbarrier));
+    }
+
+    fn awaits(&mut self, issuer: Issuer, mbarrier: u64, parity: bool) {
+        checks!(self.awaits(issuer, mbarrier, parity));
+    }
+
     fn tested(&mut self, issuer: Issuer, ended: bool) {
         each!(self.tested(issuer, ended));
     }
@@ -141,6 +145,10 @@ impl Instrument for All<'_> {
 
     fn operation_wrote(&mut self, area: Area) {
         checks!(self.operation_wrote(area));
+    }
+
+    fn operation_clears(&mut self, issuer: Issuer, row: Area, area: Area) {
+        checks!(self.operation_clears(issuer, row, area));
     }
 
     fn operation_stores(&mut self, issuer: Issuer, from: Area, to: Area) {
@@ -253,7 +261,10 @@ impl<'a> Instrumentation for &'a Wanted<'a> {
     }
 
     fn end(&self, block: All<'a>, failed: bool) {
-        if let Some(sanitizer) = block.sanitizer {
+        if let Some(mut sanitizer) = block.sanitizer {
+            if !failed {
+                sanitizer.finish();
+            }
             let mut found = locked(&self.found);
             found.accesses += sanitizer.accesses;
             for finding in sanitizer.findings {

@@ -63,13 +63,6 @@ pub(crate) trait Instrument: Send {
         false
     }
 
-    /// True if the run puts in a wait for `wgmma` where the program lacks one, as ptxas does; false where the missing wait
-    /// is to be reported.
-    #[inline(always)]
-    fn repairs_waits(&self) -> bool {
-        true
-    }
-
     /// True if every warp executes one instruction at a time, in turn.
     #[inline(always)]
     fn in_lockstep(&self) -> bool {
@@ -122,6 +115,14 @@ pub(crate) trait Instrument: Send {
     #[inline(always)]
     fn initialised(&mut self, _issuer: Issuer, _object: Object) {}
 
+    /// A warp arrives at the mbarrier at an offset in this block's shared memory. The warp may be another block's.
+    #[inline(always)]
+    fn arrives(&mut self, _issuer: Issuer, _mbarrier: u64) {}
+
+    /// A warp tests the phase of this parity of the mbarrier at an offset in shared memory.
+    #[inline(always)]
+    fn awaits(&mut self, _issuer: Issuer, _mbarrier: u64, _parity: bool) {}
+
     /// A warp has tested whether a phase has ended.
     #[inline(always)]
     fn tested(&mut self, _issuer: Issuer, _ended: bool) {}
@@ -139,6 +140,11 @@ pub(crate) trait Instrument: Send {
     /// An asynchronous operation has written global memory.
     #[inline(always)]
     fn operation_wrote(&mut self, _area: Area) {}
+
+    /// A bulk store is about to set bytes of global memory behind a row of its tensor to zero; `row` are the bytes of the row
+    /// that it has stored.
+    #[inline(always)]
+    fn operation_clears(&mut self, _issuer: Issuer, _row: Area, _area: Area) {}
 
     /// An asynchronous operation takes bytes of shared memory to global memory.
     #[inline(always)]
@@ -232,6 +238,8 @@ pub(crate) enum Operation<'a> {
     Commit { number: u64, mbarrier: u64 },
     /// An operation with this number has read all that it reads.
     Numbered(u64),
+    /// `tcgen05.alloc` of columns: the first, and how many.
+    TensorAllocation { first: u32, columns: u32 },
     /// `tcgen05.dealloc` of columns: the first, and how many.
     TensorRelease { first: u32, columns: u32 },
 }
@@ -261,6 +269,9 @@ pub(crate) enum Misuse {
     PartOfWarp,
     /// The thread, or the block, ends before the operation was waited for.
     Unwaited,
+    /// A register is used that the `wgmma` at this place in the program is still at work on. The run has put in the wait, as
+    /// ptxas does.
+    WgmmaUnwaited(u32),
 }
 
 /// What is wrong with an arrival at a barrier.

@@ -1,6 +1,6 @@
 //! A block: its warps, its shared and local memory, its barriers. It can be paused and resumed anywhere.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::Ordering;
 
 use super::stalled::Stalled;
@@ -56,6 +56,7 @@ impl<I: Instrument> Block<I> {
             printed: String::new(),
             spin: Spin::default(),
             repaired: BTreeSet::new(),
+            mbarriers: BTreeMap::new(),
             loads: VecDeque::new(),
             tensor: None,
             tensor_work: VecDeque::new(),

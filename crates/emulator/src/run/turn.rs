@@ -182,13 +182,11 @@ impl Warp {
         cluster: &mut Cluster<I>,
         (active, pc): (u32, u32),
     ) -> Result<(), Box<Failure>> {
-        let repairs = block.instrument.repairs_waits();
         let mut step = Step { warp: self, environment, block, cluster, active, pc };
         if !step.warp.tensor_loads.is_empty() {
             step.land_used_tensor_loads();
         }
         if !step.warp.wgmmas.is_empty()
-            && repairs
             && let Err((kind, lane)) = step.repair_wgmma_wait()
         {
             return Err(self.fault(environment, shape, kind, lane, pc));

@@ -1,6 +1,6 @@
 //! The memory of one block, and what is under way in it.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::address::named_block;
 use super::pending::{PendingLoad, TensorWork};
@@ -25,6 +25,9 @@ pub(crate) struct BlockMemory {
     pub spin: Spin,
     /// Instructions before which a wait for `wgmma` was put in.
     pub repaired: BTreeSet<u32>,
+    /// The bits that the last `mbarrier` instruction left of each mbarrier, by its offset in shared memory. Where the memory
+    /// holds other bits, something else has overwritten the mbarrier.
+    pub mbarriers: BTreeMap<usize, u64>,
     /// Bulk loads that have not landed, oldest first.
     pub loads: VecDeque<PendingLoad>,
     /// Tensor memory, from its first allocation on.

@@ -92,6 +92,9 @@ pub(crate) struct Row {
     /// Bytes of global memory before that element, and those that are inside.
     pub skipped: usize,
     pub inside: usize,
+    /// Bytes of the box behind the last element of the tensor's own row, up to the next multiple of 16 bytes from the row's
+    /// first element: a store of tiles sets them to zero.
+    pub edge: usize,
 }
 
 impl TensorMap {
@@ -135,6 +138,10 @@ impl TensorMap {
         let begin = first[0].max(0);
         let end = (first[0] + i64::from(width)).min(extent as i64);
         let (skipped, inside) = ((begin - first[0]) * bits / 8, (end - begin).max(0) * bits / 8);
+        let row_end = extent as i64 * bits / 8;
+        let covered = (first[0] + i64::from(width)) * bits / 8;
+        let padded = (row_end as u64).next_multiple_of(16) as i64;
+        let edge = if inside > 0 { (padded.min(covered) - row_end).max(0) } else { 0 };
         let count: u64 = self.tile.iter().skip(1).map(|&extent| u64::from(extent)).product();
         let mut index = [0i64; 5];
         for number in 0..count {
@@ -150,6 +157,7 @@ impl TensorMap {
                 address: address as u64,
                 skipped: skipped.min(self.global_row_bytes() as i64) as usize,
                 inside: if outside { 0 } else { inside as usize },
+                edge: if outside { 0 } else { edge as usize },
             })?;
             for (at, &extent) in index.iter_mut().zip(&self.tile).take(self.rank()).skip(1) {
                 *at += 1;

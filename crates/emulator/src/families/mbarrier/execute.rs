@@ -2,6 +2,9 @@
 //!
 //! Its 64 bits are opaque in the ISA. Here, from the lowest: 20 bits of arrivals that are still missing, 20 bits of
 //! arrivals per phase, 22 bits of bytes to come (signed), a bit that says that it is initialised, the phase's parity.
+//!
+//! Bytes of memory are an mbarrier from its `mbarrier.init` on, until it is invalidated or something else writes them: the
+//! bits alone do not tell, as data may look the same.
 
 use crate::families::step::{LaneFailure, Step, at_lane};
 use crate::fault::{Cause, Fault};
@@ -80,10 +83,10 @@ impl BlockMemory {
 
     fn mbarrier(&mut self, address: u64) -> Result<(usize, Mbarrier), Fault> {
         let at = self.mbarrier_place(address)?;
-        let mut bytes = [0; 8];
-        bytes.copy_from_slice(&self.shared[at..at + 8]);
-        let found = Mbarrier::from_bits(u64::from_le_bytes(bytes));
-        if found.valid { Ok((at, found)) } else { Err(Fault::NoMbarrier { address }) }
+        let bits = u64_from_le(&self.shared[at..at + 8]);
+        let found = Mbarrier::from_bits(bits);
+        let is_own = self.mbarriers.get(&at) == Some(&bits);
+        if is_own && found.valid { Ok((at, found)) } else { Err(Fault::NoMbarrier { address }) }
     }
 
     /// What an mbarrier lacks, for a report.
@@ -110,7 +113,9 @@ impl BlockMemory {
     }
 
     fn put_mbarrier(&mut self, at: usize, mbarrier: Mbarrier) {
-        self.shared[at..at + 8].copy_from_slice(&mbarrier.bits().to_le_bytes());
+        let bits = mbarrier.bits();
+        self.shared[at..at + 8].copy_from_slice(&bits.to_le_bytes());
+        self.mbarriers.insert(at, bits);
     }
 }
 
@@ -119,9 +124,8 @@ impl<I: Instrument> BlockState<I> {
     /// nobody waits for before their last commits have come.
     pub(in crate::families) fn arrive_once(&mut self, address: u64) -> Result<(), Cause> {
         let place = self.memory.mbarrier_place(address)?;
-        let bits = u64_from_le(&self.memory.shared[place..place + 8]);
-        let found = Mbarrier::from_bits(bits);
-        if !found.valid && found.expected != 0 {
+        let last = self.memory.mbarriers.get(&place).copied().map(Mbarrier::from_bits);
+        if last.is_some_and(|last| !last.valid) {
             return Ok(());
         }
         let (at, mut mbarrier) = self.memory.mbarrier(address)?;
@@ -214,6 +218,7 @@ impl<I: Instrument> Step<'_, '_, I> {
             block.memory.put_mbarrier(at, mbarrier);
             let issuer = Issuer { warp: self.warp.index, lane: lane as u32, pc: self.pc };
             let object = Object::Mbarrier(at as u64);
+            block.instrument.arrives(issuer, at as u64);
             // What another block's warp knows says nothing about this block's memory.
             if !is_peer {
                 block.instrument.read(issuer, Area::shared(at, MBARRIER_BYTES));
@@ -246,6 +251,10 @@ impl<I: Instrument> Step<'_, '_, I> {
                 Data::Long(slot) => Mbarrier::from_bits(self.warp.longs[slot as usize][lane]).parity,
                 Data::Sink => false,
             };
+            // A state says which phase is meant; a parity does not.
+            if matches!(phase, Data::Word(_)) {
+                self.block.instrument.awaits(self.issuer(lane), at as u64, waited_for);
+            }
             ended |= u32::from(mbarrier.parity != waited_for) << lane;
             if mbarrier.parity != waited_for {
                 self.block.instrument.acquired(self.warp.index, Object::Mbarrier(at as u64));

@@ -26,13 +26,16 @@ impl<I: Instrument> Step<'_, '_, I> {
     ) -> Result<(), LaneFailure> {
         let lane = self.first_lane();
         let columns = self.word(columns)[lane];
-        let allocated = self.block.memory.tensor.get_or_insert_with(|| Box::new(TensorMemory::new())).allocate(columns);
+        let is_checked = self.block.instrument.wants_accesses();
+        let tensor = self.block.memory.tensor.get_or_insert_with(|| Box::new(TensorMemory::new(is_checked)));
+        let allocated = tensor.allocate(columns);
         let first = allocated.map_err(at_lane(lane))?;
         let (at, thread, issuer) = (self.addresses(address)[lane], self.thread(lane), self.issuer(lane));
         let access = Access { space: MemorySpace::Shared, name: "write", size: 4 };
         let place = self.block.memory.place(self.environment, access, at, thread).map_err(at_lane(lane))?;
         self.block.instrument.written(issuer, Area::shared(at as usize, 4), false);
         self.block.memory.write(&place, 0, 4, first.into());
+        self.block.instrument.issued(issuer, &Operation::TensorAllocation { first, columns });
         Ok(())
     }
 
@@ -48,7 +51,9 @@ impl<I: Instrument> Step<'_, '_, I> {
     }
 
     pub(in crate::families) fn relinquish_tensor(&mut self) {
-        self.block.memory.tensor.get_or_insert_with(|| Box::new(TensorMemory::new())).relinquished = true;
+        let is_checked = self.block.instrument.wants_accesses();
+        let tensor = self.block.memory.tensor.get_or_insert_with(|| Box::new(TensorMemory::new(is_checked)));
+        tensor.relinquished = true;
     }
 
     /// True if the warp may access these cells: its own quarter of the lanes, of columns that are allocated.

@@ -13,7 +13,7 @@ use crate::arithmetic::product::{Element, Plane};
 use crate::descriptor::matrix::Matrix;
 use crate::families::step::{LaneFailure, Step, at_lane};
 use crate::fault::{Cause, Fault, Unsupported};
-use crate::instrument::{Instrument, Operation, Product};
+use crate::instrument::{Instrument, Misuse, Operation, Product};
 use crate::program::{Data, Op, Wgmma, WgmmaSource};
 use crate::state::access::Area;
 use crate::state::environment::Arithmetic;
@@ -80,6 +80,10 @@ impl<I: Instrument> Step<'_, '_, I> {
         };
         let Some(last) = self.warp.wgmmas.iter().rposition(holds) else { return Ok(()) };
         self.block.memory.repaired.insert(self.pc);
+        let issuer = self.issuer(self.active.trailing_zeros() as usize & 31);
+        for pending in self.warp.wgmmas.iter().take(last + 1) {
+            self.block.instrument.misused(issuer, Misuse::WgmmaUnwaited(pending.pc));
+        }
         let used_at = self.pc;
         for pending in self.warp.wgmmas.drain(..=last).collect::<Vec<_>>() {
             if let Some(Op::Wgmma(wgmma)) = code.get(pending.pc as usize).map(|instruction| &instruction.op) {

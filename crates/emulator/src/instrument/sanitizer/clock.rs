@@ -56,11 +56,18 @@ impl Knowledge {
 }
 
 /// An object with phases, such as an mbarrier.
+#[derive(Default)]
 pub(super) struct Phases {
     /// Number of the agent that stands for the asynchronous writes which the object counts.
     pub agent: usize,
     /// Number of phases that have ended.
     pub ended: u32,
+    /// Number of phases that had ended when the object began anew.
+    pub first: u32,
+    /// For each warp, the number of phases that had ended when it arrived last.
+    pub seen_at_arrival: Vec<u32>,
+    /// Index of the operation that arrived last.
+    pub last_arrival: Option<u32>,
     /// What the warps that have arrived in this phase know.
     pub arrived: Knowledge,
     /// What the warps learn that wait for the last phase.

@@ -38,8 +38,22 @@ pub enum Missing {
     Commit,
     /// Whatever orders two warps.
     Order,
+    /// The allocation: `tcgen05.dealloc` has given it back.
+    Allocation,
     /// `tcgen05.fence` on either side of what orders them.
     Fence,
+}
+
+/// Whose bytes a store of tiles sets to zero behind a row of its tensor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Edge {
+    /// Bytes of another buffer, or of none.
+    Elsewhere,
+    /// Bytes that another instruction of the kernel has used before.
+    Used {
+        /// The instruction that has used them.
+        other: u32,
+    },
 }
 
 /// A rule that was broken.
@@ -98,7 +112,22 @@ pub enum Rule {
     /// A barrier that is misused.
     Barrier(BarrierMisuse),
     /// An mbarrier that is initialised once more.
-    MbarrierTwice,
+    MbarrierTwice {
+        /// The earlier `mbarrier.init`.
+        other: u32,
+    },
+    /// A wait for a phase of an mbarrier after which another one has ended.
+    Overtaken {
+        /// The last arrival at the mbarrier.
+        other: Option<u32>,
+    },
+    /// Zeros that a store of tiles writes behind a row of its tensor, where they are not the tensor's to write.
+    StoreEdge(Edge),
+    /// An access of bytes that a store of tiles has set to zero behind a row of its tensor.
+    ClearedEdge {
+        /// The store of tiles that has cleared them.
+        other: u32,
+    },
     /// The bytes of an mbarrier that is in use are written.
     MbarrierOverwritten {
         /// The `mbarrier.init` of the mbarrier.

@@ -3,8 +3,9 @@
 use super::clock::Knowledge;
 use super::finding::{Reach, Rule};
 use super::flow::Follower;
+use super::global::Kind;
 use super::{Cell, Sanitizer};
-use crate::instrument::{Execution, Instrument, MBARRIER_BYTES, Misuse, Object, Operation, Product};
+use crate::instrument::{Execution, Instrument, Misuse, Object, Operation, Product};
 use crate::program::Op;
 use crate::state::access::{Area, Issuer};
 use crate::state::tensor_memory::{Cells, TensorUse, columns};
@@ -68,6 +69,7 @@ impl Instrument for Sanitizer<'_> {
                 let known = known.clone();
                 if let Object::Mbarrier(at) = object {
                     self.mark_mbarrier(at, true);
+                    self.mbarrier_seen(warp, at);
                 }
                 self.phases(object).arrived.join(&known);
             }
@@ -82,6 +84,9 @@ impl Instrument for Sanitizer<'_> {
             Object::Barrier(_) | Object::Mbarrier(_) => {
                 let released = self.phases(object).released.clone();
                 self.learn(warp, &released);
+                if let Object::Mbarrier(at) = object {
+                    self.loads_awaited(at);
+                }
             }
             // Other warps of the block may go on later.
             Object::ClusterBarrier(_) => {
@@ -113,12 +118,18 @@ impl Instrument for Sanitizer<'_> {
         }
     }
 
-    /// Whoever uses the object has to know of that. Its bytes are no data.
     fn initialised(&mut self, issuer: Issuer, object: Object) {
         if let Object::Mbarrier(at) = object {
-            self.mark_mbarrier(at, false);
-            self.write_shared(issuer, at as usize, MBARRIER_BYTES as usize, false);
+            self.mbarrier_begins(issuer, at);
         }
+    }
+
+    fn arrives(&mut self, issuer: Issuer, mbarrier: u64) {
+        self.phases(Object::Mbarrier(mbarrier)).last_arrival = Some(issuer.pc);
+    }
+
+    fn awaits(&mut self, issuer: Issuer, mbarrier: u64, parity: bool) {
+        self.mbarrier_awaited(issuer, mbarrier, parity);
     }
 
     fn issued(&mut self, issuer: Issuer, operation: &Operation<'_>) {
@@ -155,6 +166,7 @@ impl Instrument for Sanitizer<'_> {
                 }
                 self.issue(warp, number, core, [0; 2]);
             }
+            Operation::TensorAllocation { first, columns: count } => self.tensor_allocated(columns(first, count)),
             Operation::TensorRelease { first, columns: count } => {
                 let cells: Vec<Cells> = columns(first, count).collect();
                 self.tensor_access(issuer, &cells, TensorUse::Release, 0);
@@ -166,6 +178,10 @@ impl Instrument for Sanitizer<'_> {
         let (address, size) = (area.address, area.size as usize);
         if area.shared {
             return self.read_later(issuer, number, address as usize, size);
+        }
+        if let Some(other) = self.checks.shadow().cleared_by(self.shape.linear_index, address, area.size, Kind::Read) {
+            let memory = self.checks.memory;
+            self.report(Rule::ClearedEdge { other }, issuer, None, || memory.describe(address));
         }
         let unwritten = self.checks.is_unwritten(address, size);
         if unwritten {
@@ -188,6 +204,10 @@ impl Instrument for Sanitizer<'_> {
         }
     }
 
+    fn operation_clears(&mut self, issuer: Issuer, row: Area, edge: Area) {
+        self.edge_cleared(issuer, row, edge);
+    }
+
     fn tensor_map_read(&mut self, issuer: Issuer, area: Area) {
         self.map_read(issuer, area.address);
     }
@@ -204,6 +224,9 @@ impl Instrument for Sanitizer<'_> {
     fn landed(&mut self, issuer: Issuer, operation: &Operation<'_>) {
         match *operation {
             Operation::Copy(area) => self.copy_landed(issuer, area.address as usize, area.size as usize),
+            Operation::Incoming { area, mbarrier: Some(mbarrier), .. } => {
+                self.load_landed(issuer, mbarrier, area.address as usize, area.size as usize);
+            }
             Operation::TensorLoad { access, address } => {
                 for (slot, cells) in access.words(address) {
                     self.undefined_from_tensor(issuer.warp, slot, &cells, issuer.pc);
@@ -219,6 +242,7 @@ impl Instrument for Sanitizer<'_> {
                 self.forget_current();
                 let Some(then) = self.operations.remove(&number) else { return };
                 let phases = self.phases(Object::Mbarrier(mbarrier));
+                phases.last_arrival = Some(issuer.pc);
                 phases.arrived.join(&then.known);
                 phases.arrived.clock.learn(core, then.core);
                 phases.arrived.tensor.learn(core, then.core);
@@ -230,9 +254,8 @@ impl Instrument for Sanitizer<'_> {
     fn misused(&mut self, issuer: Issuer, misuse: Misuse) {
         match misuse {
             Misuse::Barrier(misuse) => self.report(Rule::Barrier(misuse), issuer, None, String::new),
-            Misuse::MbarrierInUse(at) => {
-                self.report(Rule::MbarrierTwice, issuer, None, || format!("shared address {at:#x}"));
-            }
+            Misuse::MbarrierInUse(at) => self.mbarrier_begins_twice(issuer, at),
+            Misuse::WgmmaUnwaited(other) => self.wgmma_repaired(issuer, other),
             Misuse::PartOfWarp => self.report(Rule::Divergent, issuer, None, String::new),
             Misuse::Unwaited if self.is_of_the_core(issuer) => self.core_unwaited(issuer),
             Misuse::Unwaited => self.report(Rule::Unwaited, issuer, None, String::new),
@@ -241,6 +264,11 @@ impl Instrument for Sanitizer<'_> {
 }
 
 impl Sanitizer<'_> {
+    /// The block has ended, and not by a fault.
+    pub fn finish(&mut self) {
+        self.loads_left();
+    }
+
     /// True if the instruction is a load or a store that orders threads.
     fn is_strong(&self, issuer: Issuer) -> bool {
         self.checks.program.strong.get(issuer.pc as usize) == Some(&true)

@@ -18,7 +18,8 @@
 //! hardware needs none.
 //!
 //! What it misses. The blocks of a kernel that has any means to order them (atomics or strong accesses of global memory, a
-//! cluster's barrier) are not compared with each other. What another block of the cluster writes to shared memory is compared
+//! cluster's barrier) are not compared with each other. Of bulk copies in global memory only the zeros that a store of tiles
+//! writes behind the rows of its tensor are compared with other accesses, and with no bulk load before them. What another block of the cluster writes to shared memory is compared
 //! with nothing. Global memory beyond the first 64 MiB that are touched is not watched, and a block reports at most 64
 //! findings; the report says so of the memory. A race shows only if the order in which the warps ran leaves it open: other
 //! seeds give other orders.
@@ -32,16 +33,21 @@
 //! takes 40.
 
 mod acquired;
+mod bulk;
 pub(crate) mod clock;
+mod edge;
 pub(crate) mod finding;
 pub(crate) mod flow;
 pub(crate) mod global;
 mod hooks;
+mod incoming;
+mod mbarrier;
 mod report;
 pub(crate) mod tensor_map;
 pub(crate) mod tensor_memory;
 mod tensor_shadow;
 pub(crate) mod undefined;
+mod wgmma;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard};
@@ -51,16 +57,16 @@ use clock::Clock;
 pub use finding::{Finding, Rule};
 pub use global::GlobalShadow;
 use global::{Asker, Kind};
+use incoming::Incoming;
 use tensor_shadow::TensorShadow;
 use undefined::{Undefined, Unwritten};
 
 use crate::fault::Thread;
-use crate::instrument::{Execution, MBARRIER_BYTES, Object};
+use crate::instrument::Object;
 use crate::lock::locked;
 use crate::program::{File, Op, Program, Slot, Use};
 use crate::state::access::{Area, Issuer};
 use crate::state::memory::GlobalMemory;
-use crate::state::pending::PendingWgmma;
 use crate::state::shape::BlockShape;
 use clock::{Knowledge, NEVER, Phases};
 use warpbook_ptx::isa::Flow;
@@ -226,6 +232,8 @@ pub(crate) struct Sanitizer<'a> {
     objects: HashMap<Object, Phases>,
     /// Mbarriers among them.
     mbarriers: usize,
+    /// Bulk loads of this block to its own mbarriers that no warp has waited for.
+    incoming: Vec<Incoming>,
     /// Atomics hand on knowledge too, by address.
     atomics: HashMap<(bool, u64), Knowledge>,
     /// `fence.proxy.tensormap` acquires.
@@ -233,6 +241,8 @@ pub(crate) struct Sanitizer<'a> {
     tensor: TensorShadow,
     /// For each warp, the registers that were written since its last `wgmma.fence`, and by what; `None` before the first.
     unfenced: Vec<Option<HashMap<Slot, u32>>>,
+    /// `wgmma`s, as places in the program, that lack a wait: what they read too late is the same mistake.
+    unwaited_wgmmas: HashSet<u32>,
     /// Registers and memory that hold what nothing has written.
     undefined: Undefined,
     /// What warps knew when they issued an operation that reads later, by its number.
@@ -270,10 +280,12 @@ impl<'a> Sanitizer<'a> {
             core_reads: if has_core { vec![CoreRead::default(); shared] } else { Vec::new() },
             objects: HashMap::new(),
             mbarriers: 0,
+            incoming: Vec::new(),
             atomics: HashMap::new(),
             acquired: Vec::new(),
             tensor: TensorShadow::new(warps),
             unfenced: vec![None; warps],
+            unwaited_wgmmas: HashSet::new(),
             undefined: Undefined::new(program, warps),
             found: HashMap::new(),
             findings: Vec::new(),
@@ -288,7 +300,7 @@ impl<'a> Sanitizer<'a> {
             }
             return;
         }
-        if self.findings.len() >= MAX_FINDINGS {
+        if self.findings.len() >= MAX_FINDINGS || self.follows_from_unwaited_wgmma(rule, issuer.pc) {
             return;
         }
         self.found.insert((rule, issuer.pc), self.findings.len());
@@ -506,7 +518,13 @@ impl<'a> Sanitizer<'a> {
             pc: issuer.pc,
             knows,
         };
-        let conflict = self.checks.shadow().access(&asker, address, size, kind);
+        let (conflict, cleared) = {
+            let mut shadow = self.checks.shadow();
+            (shadow.access(&asker, address, size, kind), shadow.cleared_by(asker.block, address, size, kind))
+        };
+        if let Some(other) = cleared {
+            self.report(Rule::ClearedEdge { other }, issuer, None, &label);
+        }
         let Some(conflict) = conflict else { return true };
         let other = if conflict.same_block { format!("warp {}", conflict.warp) } else { "another block".to_owned() };
         self.report(Rule::Race { shared: false, other: conflict.pc }, issuer, Some(other), label);
@@ -526,33 +544,8 @@ impl<'a> Sanitizer<'a> {
         self.objects.entry(object).or_insert_with(|| {
             let agent = first + *count;
             *count += usize::from(matches!(object, Object::Mbarrier(_)));
-            Phases { agent, ended: 0, arrived: Knowledge::default(), released: Knowledge::default() }
+            Phases { agent, ..Phases::default() }
         })
-    }
-
-    /// Marks the bytes of an mbarrier: in use from the first arrival on. Triton 3.6 initialises some that it never uses,
-    /// where tiles come.
-    fn mark_mbarrier(&mut self, at: u64, in_use: bool) {
-        let cells = self.cells.iter_mut().skip(at as usize).take(MBARRIER_BYTES as usize);
-        cells.for_each(|cell| cell.mbarrier = in_use);
-    }
-
-    /// A bulk load is issued: its bytes are the asynchronous proxy's until the mbarrier's phase has ended.
-    pub fn load_issued(&mut self, issuer: Issuer, mbarrier: u64, at: usize, size: usize) {
-        self.read_shared(issuer, mbarrier as usize, MBARRIER_BYTES as usize);
-        self.undefined.set_shared(at, size, 0, None);
-        self.with_clock(issuer.warp, |this, clock| this.check_write(issuer, clock, at, size, Overlap::default()));
-        let phases = self.phases(Object::Mbarrier(mbarrier));
-        let (agent, event) = (phases.agent, phases.ended + 1);
-        self.note_write(at, size, Cell { writer: agent as u16, generic: false, ..Cell::written_by(issuer, event) });
-    }
-
-    /// A bulk load of another block of the cluster is issued, to this block's memory and mbarrier.
-    pub fn load_issued_by_peer(&mut self, pc: u32, mbarrier: u64, at: usize, size: usize) {
-        self.undefined.set_shared(at, size, 0, None);
-        let phases = self.phases(Object::Mbarrier(mbarrier));
-        let (agent, event) = (phases.agent, phases.ended + 1);
-        self.note_write(at, size, Cell::written_by_agent(agent as u16, event, pc));
     }
 
     /// A `cp.async` is issued: nobody may touch its bytes until it was waited for.
@@ -615,62 +608,5 @@ impl<'a> Sanitizer<'a> {
             reads.fill(CoreRead { agent: self.warps + issuer.warp as usize, event: then.core, pc: issuer.pc });
         }
         self.undefined.shared(at, size).0 != 0
-    }
-
-    /// A register of a `wgmma` at `other` that has not been waited for is used.
-    pub fn wgmma_register(&mut self, issuer: Issuer, other: u32) {
-        let rule = Rule::WgmmaRegister { other };
-        // One missing wait, many registers.
-        if self.findings.iter().all(|finding| finding.rule != rule || finding.pc == issuer.pc) {
-            self.report(rule, issuer, None, String::new);
-        }
-    }
-
-    /// A register that some `wgmma` takes is written by another instruction.
-    pub fn register_written(&mut self, issuer: Issuer, slot: Slot) {
-        if let Some(Some(unfenced)) = self.unfenced.get_mut(issuer.warp as usize) {
-            unfenced.insert(slot, issuer.pc);
-        }
-    }
-
-    /// A `wgmma` with these registers is issued.
-    pub fn wgmma_takes(&mut self, issuer: Issuer, mut words: impl Iterator<Item = Slot>) {
-        let other = match self.unfenced.get(issuer.warp as usize) {
-            Some(Some(unfenced)) => words.find_map(|slot| unfenced.get(&slot).copied()).map(Some),
-            _ => Some(None),
-        };
-        if let Some(other) = other {
-            self.report(Rule::WgmmaFence { other }, issuer, None, String::new);
-        }
-    }
-
-    /// True if an instruction touches what a `wgmma` is still working on, and whether a
-    /// `wgmma.fence` stands between a register's write and a `wgmma` that takes it.
-    fn check_registers(&mut self, at: &Execution<'_>) {
-        let checks = self.checks;
-        if checks.wgmma_words.is_empty() || at.active == 0 {
-            return;
-        }
-        let (issuer, pc) = (at.first_issuer(), at.pc);
-        let code = &checks.program.code;
-        match code.get(pc as usize).map(|instruction| &instruction.op) {
-            Some(Op::Wgmma(wgmma)) => return self.wgmma_takes(issuer, wgmma.words()),
-            Some(Op::WgmmaWait { .. }) | None => return,
-            _ => {}
-        }
-        let uses = checks.uses.get(pc as usize).map(Vec::as_slice).unwrap_or_default();
-        let words = uses.iter().filter(|(file, _, slot)| *file == File::Word && checks.wgmma_words.contains(slot));
-        for &(_, how, slot) in words {
-            let holds = |pending: &&PendingWgmma| match code.get(pending.pc as usize).map(|i| &i.op) {
-                Some(Op::Wgmma(wgmma)) => wgmma.holds(slot),
-                _ => false,
-            };
-            if let Some(pending) = at.warp.wgmmas.iter().find(holds) {
-                return self.wgmma_register(issuer, pending.pc);
-            }
-            if how == Use::Write {
-                self.register_written(issuer, slot);
-            }
-        }
     }
 }

@@ -1,9 +1,13 @@
 //! How a finding is reported: a sentence, what to do, and the places of both instructions.
 
-use super::finding::{Finding, MapFence, Missing, Reach, Rule};
+use super::finding::{Edge, Finding, MapFence, Missing, Reach, Rule};
 use crate::instrument::BarrierMisuse;
 use crate::program::{MemorySpace, Op, Program};
 use warpbook_diagnostic::{Diagnostic, Place, Source};
+
+/// What to do about zeros behind a row.
+const STORE_EDGE: &str = "a GPU stores whole pieces of 16 bytes: the innermost extent has to be a multiple of 16 bytes, or \
+                          nobody may need the bytes behind it up to the next multiple";
 
 /// What an instruction does to memory, in a word or two.
 fn name_of(op: &Op) -> &'static str {
@@ -147,22 +151,37 @@ impl<'a> Broken<'a> {
             Rule::Tensor { other, missing } => self.tensor(other, missing),
             Rule::Unwaited => self.unwaited(),
             Rule::Barrier(misuse) => barrier(misuse),
-            Rule::MbarrierTwice => Sentences::new(
-                "mbarrier",
-                "an mbarrier is initialised again in the middle of a phase",
-                "the phase has to be waited for before, and `mbarrier.inval` has to come",
-            ),
-            Rule::MbarrierOverwritten { other } => Sentences::new(
-                "mbarrier",
-                format!("this {own} overwrites an mbarrier that is in use"),
-                "`mbarrier.inval` has to come before",
+            Rule::MbarrierTwice { other } => mbarrier_twice(other),
+            Rule::MbarrierOverwritten { other } => mbarrier_overwritten(own, other),
+            Rule::Overtaken { other } => overtaken(other),
+            Rule::StoreEdge(edge) => self.store_edge(edge),
+            Rule::ClearedEdge { other } => Sentences::new(
+                "store-edge",
+                format!("this {own} uses bytes that a {} has set to zero behind a row of its tensor", self.name(other)),
+                STORE_EDGE,
             )
-            .with_other(other, "initialised here"),
+            .with_other(other, "set to zero here"),
             Rule::Divergent => Sentences::new(
                 "divergent-barrier",
                 format!("only some lanes of the warp come to this {own} together"),
                 "it has to be executed by all threads of the warp at once (`.aligned`, or a mask of all lanes)",
             ),
+        }
+    }
+
+    fn store_edge(&self, edge: Edge) -> Sentences {
+        let own = self.own();
+        match edge {
+            Edge::Elsewhere => {
+                let message = format!("this {own} also writes zeros behind a row of its tensor, outside of the buffer");
+                Sentences::new("store-edge", message, STORE_EDGE)
+            }
+            Edge::Used { other } => {
+                let used = self.name(other);
+                let message =
+                    format!("this {own} also writes zeros behind a row of its tensor, to bytes that a {used} uses");
+                Sentences::new("store-edge", message, STORE_EDGE).with_other(other, "used here")
+            }
         }
     }
 
@@ -246,6 +265,11 @@ impl<'a> Broken<'a> {
                 format!("this {own} may come before {earlier} has ended"),
                 "`tcgen05.commit`, and a wait for the phase of its mbarrier, have to stand between them",
             ),
+            Missing::Allocation => Sentences::new(
+                "tensor-memory",
+                format!("use after free: this {own} accesses tensor memory that {earlier} has given back"),
+                "`tcgen05.dealloc` has to come after the last access, behind a barrier",
+            ),
             Missing::Order => Sentences::new(
                 "race",
                 format!("data race in tensor memory: nothing orders this {own} and {earlier}"),
@@ -283,6 +307,27 @@ fn uninitialised(own: &str, memory: &str) -> Sentences {
         format!("this {own} takes {memory} memory that nothing has written"),
         "what is there depends on what ran before",
     )
+}
+
+fn mbarrier_twice(other: u32) -> Sentences {
+    let message = "an mbarrier is initialised again in the middle of a phase";
+    let help = "the phase has to be waited for before, and `mbarrier.inval` has to come";
+    Sentences::new("mbarrier", message, help).with_other(other, "initialised here")
+}
+
+fn mbarrier_overwritten(own: &str, other: u32) -> Sentences {
+    let message = format!("this {own} overwrites an mbarrier that is in use");
+    Sentences::new("mbarrier", message, "`mbarrier.inval` has to come before").with_other(other, "initialised here")
+}
+
+fn overtaken(other: Option<u32>) -> Sentences {
+    let message = "this wait comes too late: the phase that it waits for has ended, and the next one too";
+    let help = "arrivals of the next phase have to come after every wait for the phase before it: a barrier, or another \
+                mbarrier at which the waiting warps arrive";
+    Sentences {
+        other: other.map(|other| (other, "the last arrival")),
+        ..Sentences::new("mbarrier-overtaken", message, help)
+    }
 }
 
 fn barrier(misuse: BarrierMisuse) -> Sentences {

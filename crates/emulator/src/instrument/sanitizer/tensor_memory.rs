@@ -69,6 +69,16 @@ impl Sanitizer<'_> {
             let place = || {
                 format!("lanes {} to {} of column {} of tensor memory", 16 * at.group, 16 * at.group + 15, at.column)
             };
+            if let Some(released) = record.released {
+                // What is there is of no use to anybody: one finding for it.
+                if !reported {
+                    reported = true;
+                    let by = (released.warp != issuer.warp).then(|| format!("warp {}", released.warp));
+                    let rule = Rule::Tensor { other: released.pc, missing: Missing::Allocation };
+                    self.report(rule, issuer, by, place);
+                }
+                continue;
+            }
             if !reported && how.reads() && how != TensorUse::Load && record.write.is_none() {
                 reported = true;
                 self.report(Rule::TensorUntouched, issuer, None, place);
@@ -84,9 +94,10 @@ impl Sanitizer<'_> {
             }
             let Some(record) = self.tensor.record(at) else { continue };
             if how == TensorUse::Release {
-                *record = Record::untouched();
+                // A value from there is not reported once more where it goes.
+                *record = Record { released: Some(touch), undefined: 0, ..Record::untouched() };
             } else if how.writes() {
-                *record = Record { write: Some(touch), reads: Vec::new(), undefined: 0, origin: None };
+                *record = Record::written(Some(touch));
             } else {
                 let core = how.is_of_the_core();
                 record.reads.retain(|read| (read.warp, read.how.is_of_the_core()) != (issuer.warp, core));
@@ -98,6 +109,15 @@ impl Sanitizer<'_> {
                 TensorUse::Load => loads.extend_from_slice(cells),
                 TensorUse::Store => stores.extend_from_slice(cells),
                 _ => {}
+            }
+        }
+    }
+
+    /// `tcgen05.alloc` has these cells.
+    pub fn tensor_allocated(&mut self, cells: impl Iterator<Item = Cells>) {
+        for at in cells {
+            if let Some(record) = self.tensor.record(at) {
+                *record = Record::untouched();
             }
         }
     }
@@ -134,7 +154,7 @@ impl Sanitizer<'_> {
     pub fn tensor_written_elsewhere(&mut self, cells: &[Cells]) {
         for &at in cells {
             if let Some(record) = self.tensor.record(at) {
-                *record = Record { write: None, reads: Vec::new(), undefined: 0, origin: None };
+                *record = Record::written(None);
             }
         }
     }

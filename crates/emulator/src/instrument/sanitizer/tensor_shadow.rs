@@ -24,14 +24,22 @@ pub(super) struct Record {
     pub write: Option<Touch>,
     /// The last of each warp and of its tensor core, since the write.
     pub reads: Vec<Touch>,
+    /// The `tcgen05.dealloc` that has given the cells back, until they are allocated again.
+    pub released: Option<Touch>,
     /// Lanes that hold an undefined value, and where it comes from.
     pub undefined: u16,
     pub origin: Origin,
 }
 
 impl Record {
+    /// Nothing has written the cells.
     pub fn untouched() -> Self {
-        Self { write: None, reads: Vec::new(), undefined: u16::MAX, origin: None }
+        Self { write: None, reads: Vec::new(), released: None, undefined: u16::MAX, origin: None }
+    }
+
+    /// The cells hold what an access has written, or what another block has.
+    pub fn written(write: Option<Touch>) -> Self {
+        Self { write, reads: Vec::new(), released: None, undefined: 0, origin: None }
     }
 }
 
