@@ -50,6 +50,7 @@ fn launch(function: FunctionId, word: u64, wild: u64, forever: u32) -> Launch {
         block: [1; 3],
         cluster: [1; 3],
         shared: 0,
+        extra_shared: 0,
         args: vec![word.to_le_bytes().into(), wild.to_le_bytes().into(), forever.to_le_bytes().into()],
         cooperative: false,
         dependent: false,

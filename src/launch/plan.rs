@@ -52,6 +52,8 @@ pub struct LaunchPlan {
     pub how: How,
     /// Values of the parameters that a dump has added to the kernel, after the header's own.
     pub extra: Vec<GivenArgument>,
+    /// Bytes of dynamic shared memory that the dump takes besides the kernel's own.
+    pub extra_shared: u32,
 }
 
 impl LaunchPlan {
@@ -61,7 +63,7 @@ impl LaunchPlan {
         let extension = if version.entered.is_python() { "py" } else { version.entered.name() };
         let entered = version.artifact(version.entered).and_then(Artifact::text).unwrap_or_default();
         let text = Source::new(format!("{kernel}.{extension}"), entered);
-        Self { kernel, version, launch, text, how: How::default(), extra: Vec::new() }
+        Self { kernel, version, launch, text, how: How::default(), extra: Vec::new(), extra_shared: 0 }
     }
 
     /// The last launch of a kernel, for any of its versions: without keywords that are constants of that version's code.

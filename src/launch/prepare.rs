@@ -88,6 +88,7 @@ fn prepare_into(
         block: meta.block_extents(),
         cluster: meta.cluster.value,
         shared,
+        extra_shared: plan.extra_shared.min(shared),
         args,
         cooperative: meta.cooperative.value,
         dependent: meta.dependent.value,

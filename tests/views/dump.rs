@@ -112,6 +112,28 @@ fn variables_of_the_python() {
     assert_eq!(fails(&mut session, "%dump nothing").code, "unknown-value");
 }
 
+/// The transposed tile goes through 256 KiB of shared memory before it is stored, and sm_75 has 64 KiB: on the emulator that is no
+/// obstacle to a look at it.
+#[test]
+fn a_tile_that_is_larger_than_shared_memory() {
+    environment::python();
+    let mut session = Session::new();
+    run(&mut session, "%target sm_75\n%triton 3.4.0\n%buf x = randn(256, 256, seed=3)\n%buf y = zeros(256)");
+    let kernel = "@triton.jit
+def columns(x_ptr, y_ptr):
+    at = tl.arange(0, 256)
+    tile = tl.load(x_ptr + at[:, None] * 256 + at[None, :])
+    turned = tl.trans(tile)
+    tl.store(y_ptr + at, tl.max(turned, axis=1))
+";
+    run(&mut session, &format!("%%triton columns[1](x, y, num_warps=8)\n{kernel}"));
+    let output = run(&mut session, "%dump columns turned");
+    run(&mut session, "%check dump_turned == x.T");
+    let shared = output.text.lines().find(|line| line.contains("bytes of shared memory")).unwrap_or_default();
+    let taken: Option<u32> = shared.split_whitespace().find_map(|word| word.parse().ok());
+    assert!(taken.is_some_and(|bytes| bytes > 65536), "{}", output.text);
+}
+
 /// Pointers, fp8, results of scans, histograms and splits, loops and branches.
 #[test]
 fn values_of_every_kind() {

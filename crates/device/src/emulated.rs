@@ -132,7 +132,8 @@ impl Emulated {
                 launch.grid
             ));
         }
-        let shared = u64::from(launch.shared) + u64::from(kernel.static_shared());
+        let own = launch.shared.saturating_sub(launch.extra_shared);
+        let shared = u64::from(own) + u64::from(kernel.static_shared());
         if shared > self.shared_limit().into() {
             let limit = self.shared_limit();
             return fail(format!("{shared} bytes of shared memory are more than sm_{} has ({limit})", self.capability));

@@ -77,6 +77,9 @@ pub struct Launch {
     pub cluster: [u32; 3],
     /// Dynamic shared memory in bytes.
     pub shared: u32,
+    /// Bytes of the dynamic shared memory that are not the kernel's own: those of a dump. The emulator does not count them
+    /// against its limit; a GPU does.
+    pub extra_shared: u32,
     /// The value of each parameter, exactly as wide as the parameter, scratch pointers included.
     pub args: Vec<Vec<u8>>,
     /// True if all blocks have to be resident together (`launch_cooperative_grid`).

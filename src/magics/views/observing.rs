@@ -129,5 +129,11 @@ pub fn observed(
     workspace.revive()?;
     let before = Snapshot::take(workspace)?;
     let device = if workspace.device.is_emulated() { workspace.device_name() } else { "emu".to_owned() };
-    on_device(&device, &plan.observed(observe.clone()), &before, workspace, context)
+    let outcome = on_device(&device, &plan.observed(observe.clone()), &before, workspace, context);
+    outcome.map_err(|error| {
+        if error.is_interrupted() {
+            return error;
+        }
+        error.note("in the launch that is repeated to be observed, on what the buffers hold now")
+    })
 }

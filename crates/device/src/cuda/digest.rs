@@ -68,6 +68,7 @@ mod tests {
             block: [THREADS, 1, 1],
             cluster: [1; 3],
             shared: 0,
+            extra_shared: 0,
             args: [address, words, sum].iter().map(|value| value.to_le_bytes().to_vec()).collect(),
             cooperative: false,
             dependent: false,

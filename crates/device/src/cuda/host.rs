@@ -206,6 +206,7 @@ impl Host {
                     block: [digest::THREADS, 1, 1],
                     cluster: [1; 3],
                     shared: 0,
+                    extra_shared: 0,
                     args: args.iter().map(|value| value.to_le_bytes().to_vec()).collect(),
                     cooperative: false,
                     dependent: false,

@@ -35,6 +35,7 @@ fn launch(case: &Case, text: &str, device: &mut dyn Device, is_checked: bool) ->
         block: case.block,
         cluster: case.cluster,
         shared: case.shared,
+        extra_shared: 0,
         args: args.collect(),
         cooperative: false,
         dependent: false,

@@ -85,6 +85,7 @@ impl Form {
             block: [self.threads, 1, 1],
             cluster: [1; 3],
             shared: 0,
+            extra_shared: 0,
             args: arguments.iter().map(|address| address.to_le_bytes().to_vec()).collect(),
             cooperative: false,
             dependent: false,

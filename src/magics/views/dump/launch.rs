@@ -67,7 +67,9 @@ impl Dumping<'_> {
         let arguments = evaluate_launch(self.launched, workspace)?;
         let source = Source::new(format!("{}.{}", self.subject.name, self.stage), text);
         let plan = LaunchPlan::new(&self.subject.name, version, self.launched.clone());
-        let plan = LaunchPlan { text: source, ..plan };
+        let kernels_own = self.subject.version.meta.shared.value;
+        let extra_shared = plan.version.meta.shared.value.saturating_sub(kernels_own);
+        let plan = LaunchPlan { text: source, extra_shared, ..plan };
         let extents = grid(&plan, &arguments, workspace)?;
         let levels = self.wanted.iter().map(|wanted| selection.levels(&wanted.definition, extents));
         let levels = levels.collect::<Result<Vec<_>>>()?;
@@ -204,7 +206,7 @@ impl Dumping<'_> {
             let read = match read {
                 Ok(read) => read,
                 Err(error) => {
-                    let error = plan.in_own_text(error, workspace);
+                    let error = self.explained(plan.in_own_text(error, workspace));
                     return Err(error.note(before.restore(workspace, context)?));
                 }
             };
@@ -226,6 +228,27 @@ impl Dumping<'_> {
                     .collect();
             }
         }
+    }
+
+    /// An error of the launch that is repeated: one of the stores that were added is no error of the kernel.
+    fn explained(&self, error: Diagnostic) -> Diagnostic {
+        if error.is_interrupted() {
+            return error;
+        }
+        let Some(store) = probe_of(&error) else {
+            return error.note("in the launch that is repeated to store the value, on what the buffers hold now");
+        };
+        let wanted = self.wanted.get(store).or(self.wanted.first());
+        let name = wanted.map_or("the value", |wanted| wanted.definition.name.as_str());
+        let message = format!("the stores that were added to read `{name}` failed, not the kernel's own code");
+        let own = Diagnostic::error("not-dumped", message);
+        let own = match wanted {
+            Some(wanted) => own.at(wanted.span.clone(), ""),
+            None => own,
+        };
+        let words = std::iter::once(error.message.clone()).chain(error.into_contents().notes);
+        let own = words.fold(own, Diagnostic::note);
+        own.help("another value of the kernel, or `--program` and `--iteration` for a part of this one")
     }
 
     /// One launch: the stored bytes and the table of each value.
@@ -275,6 +298,16 @@ impl Dumping<'_> {
         };
         areas.iter().map(read).collect()
     }
+}
+
+/// The number of the probe on whose line an error is; `None` where it is on a line of the kernel's own.
+fn probe_of(error: &Diagnostic) -> Option<usize> {
+    let (source, label) = (error.source.as_ref()?, error.labels.first()?);
+    let start = source.text.get(..label.span.start)?.rfind('\n').map_or(0, |at| at + 1);
+    let line = source.text.get(start..)?.lines().next()?;
+    // The kernel's head names the probes' arguments.
+    let (_, after) = line.split_once("%wb").filter(|_| !line.contains("tt.func"))?;
+    after.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
 
 /// The data type of the buffer that a value becomes.
@@ -368,4 +401,22 @@ fn differences(own: &str, dumped: &str) -> Vec<String> {
     let gone: Vec<&String> = before.iter().filter(|layout| !after.contains(layout)).collect();
     notes.extend(gone.into_iter().map(|layout| format!("the dump changed the TTGIR: no value has {layout} any more")));
     notes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_of_an_added_store_is_known_by_its_line() {
+        let text =
+            "tt.func public @k(%x: !tt.ptr<f32>, %wb0: !tt.ptr<f32>) {\n  %1 = tt.load %x\n  tt.store %wb12_7, %1\n}\n";
+        let source = Source::new("k.ttgir", text);
+        let at = |word: &str| {
+            let start = text.find(word).expect("a word");
+            probe_of(&Diagnostic::error("out-of-bounds", "write").at(start..start + word.len(), "").in_source(&source))
+        };
+        assert_eq!((at("tt.store"), at("tt.load"), at("%wb0")), (Some(12), None, None));
+        assert_eq!(probe_of(&Diagnostic::error("deadlock", "no place")), None);
+    }
 }
