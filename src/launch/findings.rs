@@ -2,8 +2,9 @@
 
 use super::plan::LaunchPlan;
 use crate::workspace::Workspace;
+use warpbook_compiler::Stage;
 use warpbook_device::LaunchReport;
-use warpbook_diagnostic::{Diagnostic, Result};
+use warpbook_diagnostic::{Diagnostic, Place, Result};
 
 /// Findings besides the first that the notes name.
 const MOST_NOTES: usize = 8;
@@ -11,11 +12,13 @@ const MOST_NOTES: usize = 8;
 /// The first finding of the checks as an error, with the others as notes.
 pub fn refuse_findings(plan: &LaunchPlan, report: &LaunchReport, workspace: &Workspace) -> Result<()> {
     let findings = report.checked.iter().flat_map(|checked| &checked.findings);
-    let mut told = findings.map(|finding| plan.in_own_text(finding.clone(), workspace));
+    let mut told = findings.map(|finding| plan.in_own_text(with_own_line(finding, plan), workspace));
     let Some(first) = told.next() else { return Ok(()) };
+    let headline = |finding: &Diagnostic| format!("also{}: {}", line_of(finding), finding.message);
+    let known = headline(&first);
     let mut others: Vec<(String, usize)> = Vec::new();
-    for other in told {
-        let line = format!("also{}: {}", line_of(&other), other.message);
+    // More instructions of the first one's line say the same once more.
+    for line in told.map(|other| headline(&other)).filter(|line| *line != known) {
         match others.iter_mut().find(|(known, _)| *known == line) {
             Some((_, count)) => *count += 1,
             None => others.push((line, 1)),
@@ -28,6 +31,14 @@ pub fn refuse_findings(plan: &LaunchPlan, report: &LaunchReport, workspace: &Wor
     });
     let others = others.chain((more > 0).then(|| format!("and {more} more")));
     Err(others.fold(first, Diagnostic::note))
+}
+
+/// A finding in PTX that the reader wrote or edited, with the line of the Python that its instruction comes from.
+fn with_own_line(finding: &Diagnostic, plan: &LaunchPlan) -> Diagnostic {
+    match finding.origin.as_ref().filter(|_| plan.version.entered == Stage::Ptx) {
+        Some(Place { path, line, .. }) => finding.clone().note(format!("this one comes from {path}:{line}")),
+        None => finding.clone(),
+    }
 }
 
 /// ` in line 12`, where the error has a place.
