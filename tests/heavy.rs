@@ -8,4 +8,5 @@ mod hopper;
 mod kernel_test;
 mod mutations;
 mod real_kernels;
+mod triton_suite;
 mod whole_kernels;

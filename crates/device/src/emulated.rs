@@ -54,6 +54,18 @@ impl Emulated {
         self
     }
 
+    /// Allocates zeroed memory at an address of another program's, a multiple of 64.
+    ///
+    /// # Errors
+    ///
+    /// The address is not aligned, the range meets another allocation, or the host has no more memory.
+    pub fn allocate_at(&mut self, label: &str, address: u64, bytes: u64) -> Result<()> {
+        self.memory.allocate_at(label, address, bytes).ok_or_else(|| {
+            let message = format!("{bytes} bytes for {label} cannot be placed at 0x{address:x}");
+            Diagnostic::error("bad-address", message)
+        })
+    }
+
     fn load_module(&mut self, code: Code<'_>) -> Result<usize> {
         let hash = Sha256::digest(code.bytes());
         if let Some(&index) = self.by_hash.get(hash.as_slice()) {

@@ -33,7 +33,7 @@ unsafe impl Sync for Allocation {}
 
 impl Drop for Allocation {
     fn drop(&mut self) {
-        // SAFETY: allocated with this layout in `GlobalMemory::allocate`.
+        // SAFETY: allocated with this layout in `GlobalMemory::insert`.
         unsafe { dealloc(self.data.as_ptr(), self.layout) }
     }
 }
@@ -99,15 +99,40 @@ pub struct GlobalMemory {
 impl GlobalMemory {
     /// Allocates zeroed memory; `None` where the host has no more.
     pub fn allocate(&mut self, label: &str, length: u64) -> Option<u64> {
-        let address = self.next.max(FIRST_ADDRESS);
+        let mut address = self.next.max(FIRST_ADDRESS);
+        while let Some(taken) = self.overlapping(address, length.checked_add(GUARD)?) {
+            address = (taken.address + taken.length + GUARD).next_multiple_of(ALIGNMENT);
+        }
+        self.insert(label, address, length)?;
+        self.next = (address + length + GUARD).next_multiple_of(ALIGNMENT);
+        Some(address)
+    }
+
+    /// Allocates zeroed memory at an address that another program has chosen; `None` where the address is no multiple of
+    /// 64, where the range meets another allocation or is no range, or where the host has no more memory.
+    pub fn allocate_at(&mut self, label: &str, address: u64, length: u64) -> Option<()> {
+        address.checked_add(length)?;
+        if !address.is_multiple_of(64) || self.overlapping(address, length.max(1)).is_some() {
+            return None;
+        }
+        self.insert(label, address, length)
+    }
+
+    /// An allocation that has bytes in the range.
+    fn overlapping(&self, address: u64, length: u64) -> Option<&Allocation> {
+        let last = self.nearest(address.saturating_add(length.saturating_sub(1)))?;
+        self.allocations.get(last).filter(|below| address < below.address + below.length.max(1))
+    }
+
+    fn insert(&mut self, label: &str, address: u64, length: u64) -> Option<()> {
         // Room for whole words, so that the last bytes are reached by copies of words.
         let size = usize::try_from(length.max(1).checked_next_multiple_of(ALIGNMENT)?).ok()?;
         let layout = Layout::from_size_align(size, ALIGNMENT as usize).ok()?;
         // SAFETY: the size is not zero.
         let data = NonNull::new(unsafe { alloc_zeroed(layout) })?;
-        self.next = (address + length + GUARD).next_multiple_of(ALIGNMENT);
-        self.allocations.push(Allocation { address, length, label: label.to_owned(), data, layout });
-        Some(address)
+        let place = self.allocations.partition_point(|allocation| allocation.address < address);
+        self.allocations.insert(place, Allocation { address, length, label: label.to_owned(), data, layout });
+        Some(())
     }
 
     /// Frees the allocation that begins at `address`.
@@ -194,5 +219,23 @@ mod tests {
         assert!(memory.find(a + 12, 2).is_none() && memory.find(a - 1, 1).is_none());
         memory.free(a);
         assert!(memory.find(a, 1).is_none() && memory.find(b, 100).is_some());
+    }
+
+    #[test]
+    fn an_address_that_is_given_is_taken_unless_it_is_in_use() {
+        let mut memory = GlobalMemory::default();
+        let own = memory.allocate("own", 1000).expect("memory");
+        assert_eq!(memory.allocate_at("inside", own + 64, 8), None);
+        assert_eq!(memory.allocate_at("over the beginning", own - 64, 65), None);
+        assert_eq!(memory.allocate_at("not aligned", 0x1008, 8), None);
+        assert_eq!(memory.allocate_at("over the end", u64::MAX - 63, 64), None);
+        assert_eq!(memory.allocate_at("below", own - 64, 64), Some(()));
+        assert_eq!(memory.allocate_at("in the way", own + 1024 + GUARD, 64), Some(()));
+        let labels =
+            |memory: &GlobalMemory| memory.allocations().iter().map(|one| one.label.clone()).collect::<Vec<_>>();
+        assert_eq!(labels(&memory), ["below", "own", "in the way"]);
+        let next = memory.allocate("next", 8).expect("memory");
+        assert!(next > own + 1024 + GUARD + 64);
+        assert!(memory.write(own - 64, &[7; 64]) && !memory.write(own - 64, &[7; 65]));
     }
 }

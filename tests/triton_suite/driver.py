@@ -1,0 +1,344 @@
+"""A Triton driver whose launches run on Warpbook's emulator, for Triton 3.4 to 3.6.
+
+Triton's own driver does the work: descriptors, scratch memory and signatures. Replaced are what it compiles in C (the
+launcher and the calls of the CUDA driver) and the compiler's last stage: the "cubin" is the PTX.
+"""
+
+import ctypes
+import functools
+import gc
+import os
+import re
+import struct
+import sys
+import weakref
+from types import SimpleNamespace
+
+import record
+import torch
+import triton
+import triton.backends.nvidia.compiler as nvidia_compiler
+import triton.backends.nvidia.driver as nvidia_driver
+from executor import Executor, ExecutorError, Launch, Range
+from triton.backends import Backend, backends
+from triton.backends.compiler import GPUTarget
+
+# Bytes of a parameter's type.
+SIZES = {"8": 1, "16": 2, "32": 4, "64": 8}
+# Alignment of a range of memory, in bytes.
+ALIGNMENT = 64
+FLOATS = {"fp16": "e", "fp32": "f", "f32": "f", "fp64": "d"}
+ELEMENTS = ["U8", "U16", "U32", "I32", "U64", "I64", "F16", "F32", "F64", "Bf16", "F32Ftz", "Tf32", "Tf32Ftz"]
+SWIZZLES = ["None", "B32", "B64", "B128"]
+# Longest tensor of 64-bit integers that is searched for addresses of other tensors, in elements.
+POINTERS = 4096
+
+CAPABILITY = int(os.environ.get("WARPBOOK_SUITE_CAPABILITY", "90"))
+PROPERTIES = {
+    80: {"max_shared_mem": 166912, "multiprocessor_count": 108},
+    90: {"max_shared_mem": 232448, "multiprocessor_count": 132},
+    100: {"max_shared_mem": 232448, "multiprocessor_count": 148},
+    120: {"max_shared_mem": 101376, "multiprocessor_count": 170},
+}
+
+# Tensors that torch made, by their id, as long as they live.
+TENSORS = weakref.WeakValueDictionary()
+
+
+@functools.cache
+def executor_of(process):
+    """The executor of a process, by its id: a forked child has its own."""
+    return Executor()
+
+
+def executor():
+    return executor_of(os.getpid())
+
+
+class Compiler(nvidia_compiler.CUDABackend):
+    """Triton's compiler for NVIDIA GPUs without ptxas."""
+
+    def add_stages(self, stages, options, language):
+        super().add_stages(stages, options, language)
+        stages["cubin"] = lambda ptx, metadata: ptx.encode()
+
+    def hash(self):
+        return f"warpbook-{triton.__version__}-{self.target.arch}"
+
+
+class Driver(nvidia_driver.CudaDriver):
+    """Triton's driver for NVIDIA GPUs with the emulator in place of CUDA."""
+
+    def __init__(self):
+        super().__init__()
+        self.launcher_cls = Launcher
+        self.get_current_device = lambda: 0
+        self.set_current_device = lambda device: None
+        self.get_current_stream = lambda device=0: 0
+        self.get_device_capability = lambda device=0: divmod(CAPABILITY, 10)
+
+    def get_current_target(self):
+        return GPUTarget("cuda", CAPABILITY, 32)
+
+    @staticmethod
+    def is_active():
+        return True
+
+
+class Launcher(nvidia_driver.CudaLauncher):
+    """Notes the tensors of a launch, descriptors' bases among them, before Triton takes the arguments apart."""
+
+    def __call__(self, x, y, z, stream, function, *args):
+        found = []
+        collect_tensors(args, found)
+        function.tensors = found
+        super().__call__(x, y, z, stream, function, *args)
+
+
+def collect_tensors(value, found):
+    if isinstance(value, torch.Tensor):
+        found.append(value)
+    elif isinstance(value, (tuple, list)):
+        for part in value:
+            collect_tensors(part, found)
+    elif hasattr(value, "base"):
+        collect_tensors(value.base, found)
+
+
+class Function:
+    """A loaded kernel: its PTX and the bytes of each parameter."""
+
+    def __init__(self, name, text):
+        self.name, self.text = name, text
+        head = text[text.index(f".entry {name}") :]
+        head = head[: head.index("{")]
+        self.sizes = []
+        for kind, count in re.findall(r"\.param\s[^,)]*?\.[a-z]+(8|16|32|64)\b[^,)\[]*(?:\[(\d+)\])?", head):
+            self.sizes.append(SIZES[kind] * int(count or 1))
+        self.tensors = []
+
+
+class Utilities:
+    """What Triton calls of the CUDA driver."""
+
+    def load_binary(self, name, binary, shared, device):
+        function = Function(name, binary.decode())
+        return function, function, 32, 0, 1024
+
+    def get_device_properties(self, device):
+        properties = {
+            "max_num_regs": 65536, "warpSize": 32, "sm_clock_rate": 1_980_000, "mem_clock_rate": 2_619_000,
+            "mem_bus_width": 5120,
+        }  # fmt: skip
+        return properties | PROPERTIES[CAPABILITY]
+
+    def cuOccupancyMaxActiveClusters(self, *args):
+        return PROPERTIES[CAPABILITY]["multiprocessor_count"]
+
+    def set_printf_fifo_size(self, size):
+        pass
+
+    def fill_tma_descriptor(self, *args):
+        """3.4 gives the address to fill first; later versions take the map as the result and say the padding last."""
+        if old():
+            destination = args[0]
+            address, swizzle, size, element, tile, shape, strides = args[1:]
+            padding = 0
+        else:
+            destination = None
+            address, swizzle, size, element, tile, shape, strides, padding = args
+        description = {
+            "element": ELEMENTS[element], "address": address, "dims": list(reversed(shape)),
+            "strides": [size * stride for stride in reversed(strides[:-1])], "tile": list(reversed(tile)),
+            "element_strides": [1] * len(tile), "interleave": "None", "swizzle": SWIZZLES[swizzle],
+            "l2_promotion": 2, "fill_nan": bool(padding),
+        }  # fmt: skip
+        try:
+            encoded = executor().tensor_map(description)
+        except ExecutorError as error:
+            raise RuntimeError(f"Triton Error [CUDA]: Failed to create tensor map descriptor: {error}") from None
+        if destination is None:
+            return encoded
+        ctypes.memmove(destination, encoded, len(encoded))
+        return None
+
+
+def signature_of(constants, signature, tensordesc_meta):
+    """Stands in for `make_launcher`: the types, with descriptors expanded as Triton's launcher does."""
+    expanded = []
+    index = 0
+    for kind in signature.values():
+        if not isinstance(kind, str) or not kind.startswith("tensordesc"):
+            expanded.append(kind)
+            continue
+        meta = tensordesc_meta[index] if tensordesc_meta else None
+        index += 1
+        element, shape = re.match(r"tensordesc<([^[>]*)\[([^]]*)\]", kind).groups()
+        rank = shape.count(",") + 1
+        if meta is None:
+            expanded.extend(["*" + element, *["i64"] * (2 * rank), *([] if old() else ["i1"])])
+        else:
+            expanded.append("nvTmaDesc")
+        expanded.extend(["i32"] * rank + ["i64"] * rank)
+    return expanded
+
+
+def old():
+    """True for Triton 3.4: one scratch pointer, descriptors without padding."""
+    return triton.__version__.startswith("3.4")
+
+
+def compiled_in_c(src, name, **_):
+    """Stands in for `compile_module_from_src`."""
+    if name == "cuda_utils":
+        utilities = Utilities()
+        utilities.PyCUtensorMap = bytes
+        return utilities
+    return SimpleNamespace(launch=functools.partial(launch, src))
+
+
+def launch(signature, x, y, z, stream, function, cooperative, dependent, *rest):
+    """Takes a launch as Triton's C launcher does: the grid, scratch memory, metadata, hooks, arguments."""
+    scratch, rest = rest[: 1 if old() else 2], rest[1 if old() else 2 :]
+    metadata, launch_metadata, enter, leave, *args = rest
+    if enter is not None:
+        enter(launch_metadata)
+    warps, blocks, shared = metadata[:3]
+    cluster = list(metadata[3:6]) if len(metadata) > 3 else [blocks, 1, 1]
+    grid = [x * cluster[0], y * cluster[1], z * cluster[2]]
+    if all(grid):
+        args = flat_arguments(signature, args)
+        values = [packed(kind, value) for kind, value in args]
+        values += [struct.pack("<Q", pointer(one)) for one in scratch]
+        if len(values) != len(function.sizes):
+            raise RuntimeError(f"{function.name} has {len(function.sizes)} parameters, not {len(values)}")
+        values = [value[:size] for value, size in zip(values, function.sizes)]
+        tensors = list(function.tensors)
+        collect_tensors(scratch, tensors)
+        request = Launch(
+            function.text, function.name, CAPABILITY, grid, [32 * warps_of(function, warps), 1, 1], cluster, shared,
+            bool(cooperative), values, ranges(tensors, addresses(args)),
+        )  # fmt: skip
+        run(request)
+    if leave is not None:
+        leave(launch_metadata)
+
+
+def warps_of(function, warps):
+    """Warps of a block: the PTX knows of those that warp specialisation adds."""
+    found = re.search(r"\.reqntid\s+(\d+)", function.text)
+    return int(found[1]) // 32 if found else warps
+
+
+def run(request):
+    recording = record.begin(request)
+    try:
+        printed, changed = executor().launch(request)
+    except ExecutorError as error:
+        recording.fail(error.code)
+        kind = "the emulator stopped the launch"
+        if error.code == "device-assert":
+            kind = "device-side assert triggered"
+            # CUDA writes the assertion to standard error.
+            os.write(2, f"{error}\n".encode())
+        raise RuntimeError(f"CUDA error: {kind}\n{error}") from None
+    recording.end(changed)
+    if printed:
+        sys.stdout.flush()
+        os.write(1, printed.encode())
+
+
+def pointer(value):
+    if value is None:
+        return 0
+    return value if isinstance(value, int) else value.data_ptr()
+
+
+def flat_arguments(kinds, args):
+    """(type, value) of each argument, with tuples taken apart where the signature has one."""
+    if len(kinds) != len(args):
+        raise RuntimeError(f"{len(args)} arguments for {len(kinds)} parameters: {kinds}")
+    flat = []
+    for kind, value in zip(kinds, args):
+        flat.extend(flat_arguments(kind, value) if isinstance(kind, tuple) else [(kind, value)])
+    return [pair for pair in flat if pair[0] != "constexpr"]
+
+
+def addresses(args):
+    """Pointers that are passed as numbers."""
+    return [value for kind, value in args if kind[0] == "*" and isinstance(value, int) and value]
+
+
+def packed(kind, value):
+    if kind.startswith("*"):
+        return struct.pack("<Q", pointer(value))
+    if kind == "nvTmaDesc":
+        return value if isinstance(value, bytes) else ctypes.string_at(value.tma_desc_cpu_ptr(), 128)
+    if kind == "bf16":
+        return struct.pack("<f", value)[2:]
+    if kind in FLOATS:
+        return struct.pack("<" + FLOATS[kind], value)
+    return (int(value) & (2**64 - 1)).to_bytes(8, "little")
+
+
+def ranges(tensors, numbers):
+    """The storages of tensors, each once, with those that hold addresses among `numbers` or the tensors' elements."""
+    found = {}
+    for tensor in tensors:
+        add_storage(found, tensor)
+        if tensor.dtype in (torch.int64, torch.uint64) and 0 < tensor.numel() <= POINTERS:
+            values = tensor.detach().to(torch.int64).flatten().tolist()
+            numbers = numbers + [value for value in values if 1 << 32 < value < 1 << 47]
+    if numbers:
+        add_pointed_to(found, numbers)
+    return merged(found)
+
+
+def add_storage(found, tensor):
+    storage = tensor.untyped_storage()
+    if storage.nbytes() > 0:
+        found[storage.data_ptr()] = storage.nbytes()
+
+
+def add_pointed_to(found, values):
+    """Adds the storages that hold an address: of tensors that torch made lately, or of any, which takes longer."""
+    missing = {value for value in values if not any(begin <= value < begin + size for begin, size in found.items())}
+    for tensors in (lambda: list(TENSORS.values()), lambda: filter(is_tensor, gc.get_objects())):
+        if missing:
+            for tensor in tensors():
+                storage = tensor.untyped_storage()
+                begin, end = storage.data_ptr(), storage.data_ptr() + storage.nbytes()
+                inside = {value for value in missing if begin <= value < end}
+                if inside:
+                    add_storage(found, tensor)
+                    missing -= inside
+
+
+def is_tensor(value):
+    # `isinstance` would ask proxies for their class.
+    return issubclass(type(value), torch.Tensor)
+
+
+def merged(found):
+    """Ranges that begin at multiples of the alignment; storages that would overlap then are one."""
+    spans = []
+    for begin, length in sorted(found.items()):
+        start = begin // ALIGNMENT * ALIGNMENT
+        if spans and start < spans[-1][1]:
+            spans[-1][1] = max(spans[-1][1], begin + length)
+        else:
+            spans.append([start, begin + length])
+    return [
+        Range(f"tensor {index}", start, memoryview((ctypes.c_char * (end - start)).from_address(start)).cast("B"))
+        for index, (start, end) in enumerate(spans)
+    ]
+
+
+def activate():
+    """Makes the emulator Triton's active device."""
+    nvidia_driver.library_dirs = list
+    nvidia_driver.make_launcher = signature_of
+    nvidia_driver.compile_module_from_src = compiled_in_c
+    backends.clear()
+    backends["nvidia"] = Backend(compiler=Compiler, driver=Driver)
+    triton.runtime.driver.set_active(Driver())
