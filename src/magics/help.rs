@@ -72,6 +72,10 @@ pub fn unknown(table: Table, name: &str, span: Range<usize>, kind: Option<Kind>)
     if let Some(other) = specs(table).find(|spec| spec.name == name) {
         return error.help(format!("`{}` exists", other.title()));
     }
+    if matches!(name, "amdgcn" | "hsaco" | "rocdl") {
+        let what = format!("`{name}` is a stage of Triton's AMD back end: Warpbook compiles for NVIDIA GPUs");
+        return error.note(what).help("`%%llir`, `%%ptx` and `%%cubin` are the stages after TTGIR");
+    }
     let candidates = specs(table).filter(|spec| kind.is_none_or(|kind| spec.kind == kind));
     match nearest(name, candidates.map(|spec| spec.name)) {
         Some(near) => error.help(format!("did you mean `{near}`?")),

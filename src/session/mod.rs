@@ -265,6 +265,8 @@ mod tests {
         assert!(text.contains("did you mean `help`?"), "{text}");
         let text = run("%%help").expect_err("unknown").to_plain();
         assert!(text.contains("`%help` exists"), "{text}");
+        let text = run("%%amdgcn k[1]()").expect_err("unknown").to_plain();
+        assert!(text.contains("a stage of Triton's AMD back end"), "{text}");
     }
 
     #[test]

@@ -352,6 +352,17 @@ fn crash(name: &str, log: &str, request: &CompileRequest) -> Diagnostic {
     diagnostic.note("its process is started again; the session is unchanged")
 }
 
+/// Words of LLVM IR, and the first release of Triton whose LLVM knows them: what was found in the libraries of its wheels,
+/// 3.2.0 to 3.9.0.
+const NEWER_WORDS: [(&str, &str); 3] =
+    [("captures", "3.3.1"), ("samesign", "3.3.1"), ("nocreateundeforpoison", "3.7.0")];
+
+/// The word of a line that the newest LLVM knows, of those that an older one may not know.
+fn newer_word(line: &str) -> Option<(&'static str, &'static str)> {
+    let has = |word: &str| line.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|own| own == word);
+    NEWER_WORDS.into_iter().rev().find(|(word, _)| has(word))
+}
+
 fn llvm_diagnostic(message: &str, request: &CompileRequest) -> Diagnostic {
     let message = message.trim();
     if let Some((what, line)) =
@@ -360,7 +371,16 @@ fn llvm_diagnostic(message: &str, request: &CompileRequest) -> Diagnostic {
         let diagnostic = Diagnostic::error("llvm", what.trim());
         let source = Source::new("", request.text.clone());
         return match line.trim().parse().ok().and_then(|line| trimmed_line(&source, line)) {
-            Some(span) if request.entry == Stage::Llir => diagnostic.at(span, ""),
+            Some(span) if request.entry == Stage::Llir => {
+                let newer = newer_word(&request.text[span.clone()]);
+                let diagnostic = diagnostic.at(span, "");
+                match newer {
+                    Some((word, version)) => diagnostic
+                        .note(format!("`{word}` is LLVM IR that the LLVM of Triton {version} is the first to know"))
+                        .help(format!("`%triton {version}`, or a newer one, reads this text")),
+                    None => diagnostic,
+                }
+            }
             _ => diagnostic,
         };
     }
@@ -434,6 +454,17 @@ mod tests {
         let found = failure(&done(python("PTXASError", message), ""), &request(Stage::Ptx, text));
         assert_eq!(found.diagnostic.message, "Not a name of any known instruction: 'addd'");
         assert_eq!(labelled(&found, text), "addd.f32 %f1, %f2;");
+    }
+
+    #[test]
+    fn ir_of_a_newer_llvm_names_the_triton_that_reads_it() {
+        let text = "define void @add() {\n  ret void\n}\nattributes #0 = { nofree nocreateundeforpoison nosync }\n";
+        let log = "LLVM ERROR: failed to parse IR: unterminated attribute grouplineno: 4\n";
+        let crash = Outcome::Crashed(Crash { status: "SIGABRT".into(), before: None });
+        let failure = failure(&done(crash, log), &request(Stage::Llir, text));
+        assert!(labelled(&failure, text).starts_with("attributes"));
+        assert_eq!(failure.diagnostic.help, ["`%triton 3.7.0`, or a newer one, reads this text"]);
+        assert!(failure.diagnostic.notes[0].contains("`nocreateundeforpoison`"), "{:?}", failure.diagnostic.notes);
     }
 
     #[test]
