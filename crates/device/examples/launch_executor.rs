@@ -139,6 +139,7 @@ fn run(
         block: request.block,
         cluster: request.cluster,
         shared: request.shared,
+        extra_shared: 0,
         args: request.arguments.clone(),
         cooperative: request.cooperative,
         dependent: false,
