@@ -81,6 +81,7 @@ def functions(package):
         }
         jitted = [node for node, _ in kernels(tree)]
         jitted += [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name in wrapped]
+        HELPERS.update({node.name: node for node in jitted})
         for node in jitted:
             called |= {last_name(each.func) for each in ast.walk(node) if isinstance(each, ast.Call)}
     helpers = called - launched
@@ -144,8 +145,11 @@ def descriptor(dtype, rank):
     return {"kind": "descriptor", "value": {**value, "block": [32] * rank}}
 
 
-def pointers(node):
-    """The parameters that are used as addresses, and those that are used as descriptors with their ranks."""
+HELPERS = {}
+
+
+def pointers(node, depth=3):
+    """The parameters that are used as addresses, also in a helper, and those that are descriptors, with their ranks."""
     parameters = {each.arg for each in [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]}
     values = collections.defaultdict(list)
     addresses, described = [], {}
@@ -154,15 +158,21 @@ def pointers(node):
             for target in each.targets:
                 if isinstance(target, ast.Name):
                     values[target.id].append(each.value)
-        elif isinstance(each, ast.Call) and each.args:
+        elif isinstance(each, ast.Call):
             name = decorator_name(each.func) or ""
-            if name in ("load", "store", "make_block_ptr", "make_tensor_descriptor") or name.startswith("atomic_"):
+            if each.args and name in ("load", "store", "make_block_ptr", "make_tensor_descriptor") or each.args and name.startswith("atomic_"):
                 method = isinstance(each.func, ast.Attribute) and isinstance(each.func.value, ast.Name)
                 if method and each.func.value.id in parameters:
                     rank = len(each.args[0].elts) if isinstance(each.args[0], (ast.List, ast.Tuple)) else 2
                     described[each.func.value.id] = rank
                 else:
                     addresses.append(each.args[0])
+            helper = HELPERS.get(last_name(each.func)) if depth else None
+            if helper is not None and helper is not node:
+                names = [argument.arg for argument in [*helper.args.posonlyargs, *helper.args.args]]
+                inner, _ = pointers(helper, depth - 1)
+                given = [*zip(names, each.args, strict=False), *((key.arg, key.value) for key in each.keywords)]
+                addresses += [value for name, value in given if name in inner]
         elif isinstance(each, ast.Attribute) and each.attr == "element_ty":
             addresses.append(each.value)
     found, seen = set(), set()
