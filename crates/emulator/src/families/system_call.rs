@@ -55,7 +55,7 @@ impl<I: Instrument> Step<'_, '_, I> {
                         conversion.render(bits, &string)
                     }
                 };
-                self.block.memory.printed.push_str(&text);
+                self.block.memory.printed.push(&text);
             }
             if let Some(d) = d {
                 self.set_local(lane, d, &1u32.to_le_bytes());

@@ -15,6 +15,7 @@ use crate::state::cluster::Cluster;
 use crate::state::environment::Environment;
 use crate::state::paths::{Path, Wait};
 use crate::state::polling::Polled;
+use crate::state::printed::Printed;
 use crate::state::schedule::Schedule;
 use crate::state::shape::BlockShape;
 use crate::state::spin::Spin;
@@ -53,7 +54,7 @@ impl<I: Instrument> Block<I> {
             local: vec![0; program.local_bytes as usize * threads as usize],
             shared_touched: 0,
             last_allocation: 0,
-            printed: String::new(),
+            printed: Printed::default(),
             spin: Spin::default(),
             repaired: BTreeSet::new(),
             mbarriers: BTreeMap::new(),

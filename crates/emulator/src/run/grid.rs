@@ -1,10 +1,11 @@
 //! A grid: its clusters on all cores, and when all of them wait for each other.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
 
 use super::block::Progress;
+use super::printer::Printer;
 use crate::fault::{Cancelled, Cause, Failure, Fault};
 use crate::instrument::{Instrument, Instrumentation};
 use crate::lock::locked;
@@ -48,7 +49,7 @@ pub(crate) struct Totals {
     pub repaired: BTreeSet<u32>,
 }
 
-/// Runs a grid to its end. Printed text comes in the order of the blocks, when they end.
+/// Runs a grid to its end. Printed text comes in the order of the blocks, that of the first one while it runs.
 pub(crate) fn run<L: Instrumentation>(
     plan: &Plan<'_>,
     instruments: &L,
@@ -71,7 +72,7 @@ pub(crate) fn run<L: Instrumentation>(
         failure: None,
         totals: Totals::default(),
     });
-    let printer = Mutex::new(Printer { next: 0, waiting: BTreeMap::new() });
+    let printer = Mutex::new(Printer::default());
     let cores = if plan.in_order { 1 } else { std::thread::available_parallelism().map_or(1, usize::from) };
     let workers = cores.min(total.max(1) as usize);
     std::thread::scope(|scope| {
@@ -80,6 +81,7 @@ pub(crate) fn run<L: Instrumentation>(
         }
         work(plan.environment, instruments, &plan.geometry, &queue, &printer, print);
     });
+    locked(&printer).end(print);
     let queue = queue.into_inner().unwrap_or_else(PoisonError::into_inner);
     match queue.failure {
         Some((_, fault)) => Err(fault),
@@ -209,23 +211,6 @@ impl<I: Instrument> Queue<I> {
     }
 }
 
-struct Printer {
-    next: u64,
-    waiting: BTreeMap<u64, String>,
-}
-
-impl Printer {
-    fn finished(&mut self, block: u64, text: String, print: &(dyn Fn(&str) + Sync)) {
-        self.waiting.insert(block, text);
-        while let Some(text) = self.waiting.remove(&self.next) {
-            if !text.is_empty() {
-                print(&text);
-            }
-            self.next += 1;
-        }
-    }
-}
-
 fn work<L: Instrumentation>(
     environment: &Environment<'_>,
     instruments: &L,
@@ -251,6 +236,12 @@ fn work<L: Instrumentation>(
         // Its blocks all wait for each other only within `run`.
         if let Ok(Progress::Paused | Progress::Waiting { .. }) = outcome {
             let executed = cluster.executed() - before;
+            for block in cluster.blocks.iter_mut().flatten() {
+                let printed = &mut block.state.memory.printed;
+                if !printed.text.is_empty() || printed.dropped > 0 {
+                    locked(printer).running(block.shape.linear_index, printed, print);
+                }
+            }
             let Some((stuck, kind)) = locked(queue).pause(cluster, waits, began, executed) else { continue };
             cluster = stuck;
             match cluster.spinning(environment, kind) {
@@ -306,9 +297,8 @@ fn work<L: Instrumentation>(
                 }
                 drop(queue);
                 // What was printed before the fault helps to find it.
-                for text in printed.iter().filter(|text| !text.is_empty()) {
-                    print(text);
-                }
+                let mut printer = locked(printer);
+                printed.into_iter().for_each(|printed| printer.show(printed, print));
             }
         }
     }

@@ -4,5 +4,6 @@ pub(crate) mod block;
 pub(crate) mod cluster;
 mod gather;
 pub(crate) mod grid;
+mod printer;
 mod stalled;
 mod turn;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::address::named_block;
 use super::pending::{PendingLoad, TensorWork};
+use super::printed::Printed;
 use super::spin::Spin;
 use super::tensor_memory::TensorMemory;
 use crate::arithmetic::fused_lanes::Operands;
@@ -20,7 +21,8 @@ pub(crate) struct BlockMemory {
     pub shared_touched: u64,
     /// The allocation that the last global access hit.
     pub last_allocation: usize,
-    pub printed: String,
+    /// What the block has printed and nobody has shown yet.
+    pub printed: Printed,
     /// True if the block waits for another one.
     pub spin: Spin,
     /// Instructions before which a wait for `wgmma` was put in.

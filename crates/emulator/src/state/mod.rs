@@ -10,6 +10,7 @@ pub(crate) mod memory;
 pub(crate) mod paths;
 pub(crate) mod pending;
 pub(crate) mod polling;
+pub(crate) mod printed;
 pub(crate) mod schedule;
 pub(crate) mod shape;
 pub(crate) mod spin;
