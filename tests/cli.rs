@@ -117,6 +117,114 @@ fn what_is_no_notebook_is_refused() {
     assert!(text(&output.stderr).contains("is not a notebook"), "{}", text(&output.stderr));
 }
 
+/// A cell as the format wants it, and notebooks that are other than the format wants them: run, or refused in words.
+#[test]
+fn odd_notebooks_are_run_or_refused() {
+    let cell =
+        json!({"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": null, "source": "%let a = 1"});
+    let with = |cells: Value| json!({"nbformat": 4, "nbformat_minor": 4, "metadata": {}, "cells": cells}).to_string();
+    let changed = |name: &str, value: Value| {
+        let mut cell = cell.clone();
+        match value {
+            Value::Null => drop(cell.as_object_mut().expect("an object").remove(name)),
+            value => cell[name] = value,
+        }
+        with(json!([cell]))
+    };
+    let old = json!({
+        "nbformat": 3, "nbformat_minor": 0, "metadata": {"name": "old"},
+        "worksheets": [{"metadata": {}, "cells": [
+            {"cell_type": "code", "language": "rust", "metadata": {}, "collapsed": false, "outputs": [],
+             "input": ["%let a = 1"], "prompt_number": 1},
+        ]}],
+    });
+    let huge = json!([{"output_type": "stream", "name": "stdout", "text": "x".repeat(8 << 20)}]);
+    let runs = [
+        with(json!([])),
+        old.to_string(),
+        changed("source", Value::Null),
+        changed("source", json!(["%let a = 1\n", "%let b = 2"])),
+        changed("source", json!("%let a = 1")),
+        changed("metadata", Value::Null),
+        changed("metadata", json!({"tags": null})),
+        changed("outputs", Value::Null),
+        changed("outputs", huge),
+        changed("execution_count", Value::Null),
+        changed("cell_type", json!("markdown")),
+        json!({"nbformat": 4, "nbformat_minor": 5, "cells": [cell]}).to_string(),
+    ];
+    let refused = [
+        String::new(),
+        " \n".to_owned(),
+        "{".to_owned(),
+        "[]".to_owned(),
+        "1".to_owned(),
+        "{}".to_owned(),
+        "\u{feff}{}".to_owned(),
+        "[".repeat(100_000),
+        json!({"nbformat": 4, "nbformat_minor": 5, "metadata": {}}).to_string(),
+        json!({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": 7}).to_string(),
+        json!({"nbformat": 4, "nbformat_minor": 5, "metadata": 7, "cells": []}).to_string(),
+        json!({"nbformat": "four", "metadata": {}, "cells": []}).to_string(),
+        with(json!([7])),
+        with(json!([null])),
+        changed("source", json!(7)),
+        changed("source", json!([7])),
+        changed("outputs", json!("text")),
+    ];
+    // Each is read by the script in one interpreter; the first of both kinds goes all the way.
+    let directory = tempfile::tempdir().expect("a directory");
+    let cases: Vec<(&String, bool)> =
+        runs.iter().map(|text| (text, true)).chain(refused.iter().map(|text| (text, false))).collect();
+    let mut paths = Vec::new();
+    for (index, (text, _)) in cases.iter().enumerate() {
+        paths.push(directory.path().join(format!("{index}.ipynb")));
+        fs::write(&paths[index], text).expect("written");
+    }
+    let script = "import sys\nexec(compile(open(sys.argv[1]).read(), 'run.py', 'exec'))\n\
+                  for path in sys.argv[2:]:\n    try:\n        book = read(path)\n        \
+                  assert all(isinstance(cell.source, str) for cell in book.cells)\n        print('read')\n    \
+                  except Exception as error:\n        print('refused:', error)\n";
+    let mut python = Command::new(warpbook_test_support::environment::python());
+    python.args(["-c", script, concat!(env!("CARGO_MANIFEST_DIR"), "/src/cli/run.py")]).args(&paths);
+    let output = python.env_remove("WARPBOOK_RUN").output().expect("Python starts");
+    succeeds(&output);
+    let said = text(&output.stdout);
+    assert_eq!(said.lines().count(), cases.len(), "{said}");
+    for ((book, is_read), line) in cases.iter().zip(said.lines()) {
+        assert_eq!(line == "read", *is_read, "{line}: {:?}", book.get(..200.min(book.len())));
+    }
+    succeeds(&run(&paths[1], &["--set", "n=1"]));
+    let output = run(&paths[runs.len()], &[]);
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("is not a notebook") && said.contains("the file is empty"), "{said}");
+}
+
+#[test]
+fn names_that_are_no_unicode_and_places_that_cannot_be_written() {
+    use std::os::unix::ffi::OsStrExt;
+    let name = std::ffi::OsStr::from_bytes(b"b\xffk.ipynb");
+    let mut command = warpbook(&["run"]);
+    let output = command.arg(name).env("TRITON_X", name).env(name, name).output().expect("warpbook starts");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("there is no file"), "{}", text(&output.stderr));
+
+    let directory = tempfile::tempdir().expect("a directory");
+    let book = notebook(&directory, &[("%let a = 1", &[])]);
+    let odd = directory.path().join(name);
+    fs::rename(&book, &odd).expect("renamed");
+    let mut command = warpbook(&["run"]);
+    let output = command.arg(&odd).env("TRITON_X", name).env("MLIR_X", name).output().expect("warpbook starts");
+    succeeds(&output);
+    for target in ["/proc/nowhere/book.ipynb", directory.path().to_str().expect("Unicode")] {
+        let output = run(&odd, &["--output", target]);
+        assert_eq!(output.status.code(), Some(1), "{target}");
+        assert!(text(&output.stderr).contains("cannot write"), "{}", text(&output.stderr));
+        assert!(!text(&output.stdout).contains("1/1"), "no cell has run");
+    }
+}
+
 #[test]
 fn lab_is_jupyterlab() {
     let output = warpbook(&["lab", "--version"]).output().expect("warpbook starts");

@@ -5,13 +5,14 @@ use std::fmt::Write as _;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode};
 
 use serde_json::Value;
 use warpbook::guest;
 use warpbook::kernelspec::{self, Place};
 use warpbook_compiler::environment;
 use warpbook_process::cancel::Cancel;
+use warpbook_process::question::{self, NoAnswer};
 
 /// How a line of the report begins.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -69,12 +70,17 @@ pub fn run() -> ExitCode {
 
 /// The standard output of a program that ended well.
 fn output(program: impl AsRef<Path>, arguments: &[&str]) -> io::Result<String> {
-    let done = Command::new(program.as_ref()).args(arguments).stdin(Stdio::null()).stderr(Stdio::piped()).output()?;
+    let mut command = Command::new(program.as_ref());
+    command.args(arguments);
+    let done = match question::ask(command, question::PATIENCE, &Cancel::new()) {
+        Ok(done) => done,
+        Err(NoAnswer::NotStarted(error)) => return Err(error),
+        Err(silent) => return Err(io::Error::other(silent.to_string())),
+    };
     if done.status.success() {
-        return Ok(String::from_utf8_lossy(&done.stdout).trim().to_owned());
+        return Ok(done.output.trim().to_owned());
     }
-    let said = String::from_utf8_lossy(&done.stderr);
-    Err(io::Error::other(said.trim().lines().last().unwrap_or("it failed without a message").to_owned()))
+    Err(io::Error::other(done.errors.trim().lines().last().unwrap_or("it failed without a message").to_owned()))
 }
 
 fn which(program: &str) -> Option<PathBuf> {

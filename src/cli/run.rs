@@ -56,15 +56,14 @@ impl Run {
             (None, false) => executed(&self.notebook),
         };
         let job = json!({
-            "notebook": self.notebook.to_string_lossy(),
-            "output": output.to_string_lossy(),
             "kernel": kernelspec::NAME,
             "timeout": self.timeout,
             "set": self.settings,
         });
         let python = jupyter::interpreter()?;
         let mut command = jupyter::python(&python)?;
-        command.args(["-c", SCRIPT]).env("WARPBOOK_RUN", job.to_string());
+        // Paths need not be Unicode, as JSON is.
+        command.args(["-c", SCRIPT]).args([&self.notebook, &output]).env("WARPBOOK_RUN", job.to_string());
         Err(jupyter::become_command(command, "nbclient"))
     }
 }

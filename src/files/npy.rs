@@ -4,14 +4,21 @@ use std::io::{Read, Write};
 
 use npyz::{DType, Endianness, NpyHeader, Order, TypeChar, WriterBuilder};
 
-use super::error::{FileError, Result};
+use super::bytes::take;
+use super::error::{FileError, Result, check_dimensions};
 use warpbook_device::{Contents, Dtype};
+use warpbook_process::work::Work;
 
-/// The array in the bytes of a file.
-pub fn read(bytes: &[u8]) -> Result<Contents> {
-    check_extents(bytes)?;
-    let mut rest = bytes;
-    let header = NpyHeader::from_reader(&mut rest).map_err(malformed)?;
+/// Most bytes of a header: numpy itself refuses more than 10 000 characters unless it is told to trust the file.
+const LONGEST_HEADER: usize = 1 << 16;
+/// How deep brackets of a header may be nested: the parser calls itself for each.
+const DEEPEST_HEADER: usize = 32;
+
+/// Reads an array.
+pub fn read(source: &mut impl Read, work: Work<'_>) -> Result<Contents> {
+    let header = header(source, work)?;
+    let header = NpyHeader::from_reader(&mut header.as_slice()).map_err(malformed)?;
+    check_dimensions(header.shape().len())?;
     let DType::Plain(ty) = header.dtype() else {
         return Err(FileError::Malformed(format!("its elements are records ({})", header.dtype().descr())));
     };
@@ -37,31 +44,54 @@ pub fn read(bytes: &[u8]) -> Result<Contents> {
     let (Some(shape), Some(size)) = (shape, size) else {
         return Err(FileError::Malformed("its shape is too large".into()));
     };
-    if rest.len() < size {
-        return Err(FileError::Malformed(format!("it ends early: {} of {size} bytes of data are there", rest.len())));
-    }
-    let mut data = Vec::with_capacity(size);
-    rest.take(size as u64).read_to_end(&mut data)?;
+    let mut data = take(source, size, "data", work)?;
     if ty.endianness() == Endianness::Big {
-        data.chunks_exact_mut(dtype.size()).for_each(<[u8]>::reverse);
+        for part in data.chunks_mut(dtype.size() << 16) {
+            work.check()?;
+            part.chunks_exact_mut(dtype.size()).for_each(<[u8]>::reverse);
+        }
     }
     if header.order() == Order::Fortran && shape.len() > 1 {
-        data = row_major(&data, &shape, dtype.size());
+        data = row_major(&data, &shape, dtype.size(), work)?;
     }
     Ok(Contents { dtype, shape, bytes: data })
 }
 
-/// Refuses a header that is longer than the file, or whose extents' product overflows: the parser multiplies them, and
-/// takes room for the header, before anyone can look.
-fn check_extents(bytes: &[u8]) -> Result<()> {
+/// The bytes of a file up to its data. Refuses a header that is long or deeply nested, or whose extents' product
+/// overflows: the parser takes room for it, calls itself and multiplies before anyone can look.
+fn header(source: &mut impl Read, work: Work<'_>) -> Result<Vec<u8>> {
     let early = || FileError::Malformed("it ends within its header".to_owned());
-    let version = *bytes.get(6).ok_or_else(early)?;
-    let (start, length) = match version {
-        1 => (10, bytes.get(8..10).map(|two| usize::from(u16::from_le_bytes([two[0], two[1]])))),
-        _ => (12, bytes.get(8..12).map(|four| u32::from_le_bytes([four[0], four[1], four[2], four[3]]) as usize)),
+    let mut header = vec![0; 10];
+    source.read_exact(&mut header).map_err(|_| early())?;
+    if !header.starts_with(b"\x93NUMPY") {
+        return Err(FileError::Malformed("it does not begin as a .npy file does".to_owned()));
+    }
+    let length = if header[6] == 1 {
+        usize::from(u16::from_le_bytes([header[8], header[9]]))
+    } else {
+        let mut high = [0; 2];
+        source.read_exact(&mut high).map_err(|_| early())?;
+        header.extend(high);
+        u32::from_le_bytes([header[8], header[9], high[0], high[1]]) as usize
     };
-    let header = length.and_then(|length| bytes.get(start..start + length)).ok_or_else(early)?;
-    let text = String::from_utf8_lossy(header);
+    if length > LONGEST_HEADER {
+        let message = format!("its header of {length} bytes is longer than any that describes an array");
+        return Err(FileError::Malformed(message));
+    }
+    let start = header.len();
+    header.extend(take(source, length, "its header", work)?);
+    let text = String::from_utf8_lossy(&header[start..]);
+    let mut depth = 0usize;
+    for character in text.chars() {
+        match character {
+            '(' | '[' | '{' => depth += 1,
+            ')' | ']' | '}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > DEEPEST_HEADER {
+            return Err(FileError::Malformed("the brackets of its header are nested too deeply".to_owned()));
+        }
+    }
     let shape = text.split_once("'shape'").and_then(|(_, rest)| rest.split_once('(')?.1.split_once(')'));
     let extents = shape.map_or("", |(extents, _)| extents).split(',').map(str::trim).filter(|text| !text.is_empty());
     // 16 bytes are more than any element that a buffer can hold.
@@ -69,7 +99,7 @@ fn check_extents(bytes: &[u8]) -> Result<()> {
         .map(|text| text.trim_end_matches('L').parse::<u64>().ok())
         .try_fold(16u64, |product, extent| product.checked_mul(extent?.max(1)));
     match product {
-        Some(_) => Ok(()),
+        Some(_) => Ok(header),
         None => Err(FileError::Malformed("its shape is too large".to_owned())),
     }
 }
@@ -79,10 +109,13 @@ fn malformed(error: std::io::Error) -> FileError {
 }
 
 /// Elements in column-major order, put into row-major order.
-fn row_major(data: &[u8], shape: &[usize], size: usize) -> Vec<u8> {
-    let mut out = Vec::with_capacity(data.len());
+fn row_major(data: &[u8], shape: &[usize], size: usize, work: Work<'_>) -> Result<Vec<u8>> {
+    let mut out = work.room(data.len())?;
     let mut index = vec![0usize; shape.len()];
-    for _ in 0..data.len() / size {
+    for element in 0..data.len() / size {
+        if element.is_multiple_of(1 << 16) {
+            work.check()?;
+        }
         let mut at = 0;
         for (&i, &extent) in index.iter().zip(shape).rev() {
             at = at * extent + i;
@@ -96,23 +129,20 @@ fn row_major(data: &[u8], shape: &[usize], size: usize) -> Vec<u8> {
             *i = 0;
         }
     }
-    out
+    Ok(out)
 }
 
-/// The bytes of a file with one array.
-pub fn write(contents: &Contents) -> Result<Vec<u8>> {
+/// Writes a file with one array.
+pub fn write(contents: &Contents, target: &mut dyn Write) -> Result<()> {
     macro_rules! typed {
         ($ty:ty, |$chunk:ident| $convert:expr) => {{
-            let mut out = std::io::Cursor::new(Vec::new());
             let shape: Vec<u64> = contents.shape.iter().map(|&extent| extent as u64).collect();
             let options = npyz::WriteOptions::<$ty>::new().default_dtype().shape(&shape);
-            let mut writer = options.writer(&mut out).begin_nd()?;
+            let mut writer = options.writer(&mut *target).begin_nd()?;
             for $chunk in contents.bytes.chunks_exact(contents.dtype.size()) {
                 writer.push(&$convert)?;
             }
-            writer.finish()?;
-            out.flush()?;
-            Ok(out.into_inner())
+            Ok(writer.finish()?)
         }};
     }
     fn array<const N: usize>(chunk: &[u8]) -> [u8; N] {

@@ -9,7 +9,6 @@
 //! group.
 
 mod build;
-mod build_directory;
 mod completeness;
 mod error;
 mod host;

@@ -7,10 +7,10 @@ use crate::frontend::{Frontend, Stream};
 use crate::render::Output;
 use warpbook_diagnostic::{Diagnostic, Result, Source};
 use warpbook_process::cancel::Cancel;
+use warpbook_process::private_directory::PrivateDirectory;
 use warpbook_rust_host::pipes::Arrival;
 use warpbook_rust_host::protocol::{Event, Failure, Request};
 
-use super::build_directory::BuildDirectory;
 use super::completeness::is_blank;
 use super::host::{Completions, Host};
 use super::installation::Search;
@@ -23,7 +23,7 @@ pub struct RustCells {
     program: Option<PathBuf>,
     host: Option<Host>,
     /// Where evcxr builds; kept when a host ends, so that dependencies are built once.
-    directory: Option<BuildDirectory>,
+    directory: Option<PrivateDirectory>,
 }
 
 impl Default for RustCells {
@@ -134,14 +134,14 @@ impl RustCells {
     fn start(&mut self, frontend: &dyn Frontend, cancel: &Cancel) -> Result<Host> {
         tools::require_tools()?;
         if self.directory.is_none() {
-            let made = BuildDirectory::new().map_err(|error| {
+            let made = PrivateDirectory::new("rust").map_err(|error| {
                 Diagnostic::error("rust-start", "the evaluator of Rust cells does not start")
                     .note(error.to_string())
                     .help("Rust cells are built in the temporary directory; TMPDIR chooses another")
             })?;
             self.directory = Some(made);
         }
-        let directory = self.directory.as_ref().map(BuildDirectory::path);
+        let directory = self.directory.as_ref().map(PrivateDirectory::path);
         let program = match &self.program {
             Some(program) => program.clone(),
             None => match installation::search(directory, cancel) {

@@ -32,7 +32,10 @@ pub fn followed(
     if let Some(known) = workspace.contracted.get(&key) {
         return Ok(Some(Arc::clone(known)));
     }
-    let triton = version.triton.clone().unwrap_or_else(|| workspace.triton_for(version.entered));
+    let triton = match &version.triton {
+        Some(triton) => triton.clone(),
+        None => workspace.triton_for(version.entered, context.cancel)?,
+    };
     let listing = workspace.compiler.disassemble(&cubin.content, &triton, context.cancel, &mut |_| {})?;
     let followed = Arc::new(follow(ptx, &version.meta.entry.value, &sass::parse(&listing))?);
     workspace.contracted.insert(key, Arc::clone(&followed));

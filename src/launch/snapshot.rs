@@ -6,6 +6,7 @@ use super::changes::Change;
 use crate::workspace::{Buffers, Workspace};
 use warpbook_device::Place;
 use warpbook_diagnostic::Result;
+use warpbook_process::memory;
 
 /// The contents of buffers at one time.
 pub struct Snapshot {
@@ -30,11 +31,13 @@ impl Snapshot {
         let buffers = workspace.buffers.iter().filter(|buffer| chosen(buffer.place));
         let mut buffers: Vec<_> = buffers.map(|buffer| (buffer.name.clone(), buffer.place, buffer.bytes)).collect();
         buffers.sort_by_key(|(.., bytes)| *bytes);
+        // Copies are no reason to run out of memory: a buffer that is not copied is restored from its recipe.
+        let budget = workspace.budget().min(memory::available().bytes / 2);
         let mut total = 0u64;
         let fits = |&&(_, place, bytes): &&(String, Place, u64)| {
             // What the emulator wrote is copied again; a GPU's host only copies what has changed.
             total = total.saturating_add(if place == Place::Emulator { bytes.saturating_mul(2) } else { bytes });
-            total <= workspace.budget()
+            total <= budget
         };
         let fitting = buffers.iter().take_while(fits).count();
         let names = |buffers: Vec<(String, Place, u64)>| buffers.into_iter().map(|(name, ..)| name).collect();

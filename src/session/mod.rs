@@ -15,7 +15,7 @@ use crate::magics::registry::{find, names, unknown};
 use crate::magics::{self, Call, Kind, Part, help};
 use crate::render::Output;
 use crate::workspace::{Context, Starter, Workspace};
-use warpbook_diagnostic::{Diagnostic, Result, Source};
+use warpbook_diagnostic::{Diagnostic, Result, Source, interrupt};
 use warpbook_process::cancel::Cancel;
 
 /// Answer to `is_complete_request`.
@@ -63,6 +63,10 @@ impl Session {
 
     /// Runs a cell. What it returns is the cell's result (`execute_result`).
     pub fn execute(&mut self, cell: &str, frontend: &dyn Frontend, cancel: &Cancel) -> Result<Option<Output>> {
+        interrupt::under(cancel.flag(), || self.execute_parts(cell, frontend, cancel))
+    }
+
+    fn execute_parts(&mut self, cell: &str, frontend: &dyn Frontend, cancel: &Cancel) -> Result<Option<Output>> {
         let source = Source::new("cell", cell);
         let mut result: Option<Output> = None;
         for part in parts(cell) {

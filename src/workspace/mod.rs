@@ -35,6 +35,7 @@ use warpbook_compiler::contraction::Followed;
 use warpbook_compiler::{Compiler, Stage, Target};
 use warpbook_device::cuda::default_budget;
 use warpbook_device::{Buffer, Device, Emulated};
+use warpbook_diagnostic::Result;
 use warpbook_ir::triton_version::TritonVersion;
 use warpbook_process::cancel::Cancel;
 
@@ -103,12 +104,16 @@ impl Default for Workspace {
 
 impl Workspace {
     /// The version of Triton that compiles a cell of this stage. Gluon needs a newer one than the default.
-    pub fn triton_for(&self, stage: Stage) -> String {
-        let chosen = self.triton.as_deref().unwrap_or_else(|| self.compiler.default_version());
-        if stage == Stage::Gluon && !TritonVersion::parse(chosen).has_gluon() {
-            return TritonVersion::FOR_GLUON.to_owned();
+    /// Fails at an interrupt, and if the reader's own Python does not say which version it has.
+    pub fn triton_for(&self, stage: Stage, cancel: &Cancel) -> Result<String> {
+        let chosen = match &self.triton {
+            Some(chosen) => chosen.clone(),
+            None => self.compiler.default_version(cancel)?,
+        };
+        if stage == Stage::Gluon && !TritonVersion::parse(&chosen).has_gluon() {
+            return Ok(TritonVersion::FOR_GLUON.to_owned());
         }
-        chosen.to_owned()
+        Ok(chosen)
     }
 
     /// Puts a buffer in, and gives back the memory of the one that it replaces. A name is either a buffer or a scalar.

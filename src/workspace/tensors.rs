@@ -4,26 +4,27 @@ use std::ops::Range;
 use warpbook_gpu::ElementType;
 
 use super::{WorkspaceScope, resolve_view};
-use crate::expression::tensor::{Elements, Tensor, TensorScope};
+use crate::expression::tensor::{Elements, Failure, Tensor, TensorScope};
 use crate::expression::{Expr, ExprKind};
 use warpbook_device::{Contents, Dtype, Number};
-use warpbook_diagnostic::{Diagnostic, Result};
+use warpbook_diagnostic::Result;
+use warpbook_process::work::{Result as Step, Work};
 
 /// Attributes and methods of a buffer that tell of it, not of its elements.
 const FACTS: [&str; 11] =
     ["shape", "strides", "ndim", "nbytes", "itemsize", "dtype", "size", "stride", "numel", "dim", "data_ptr"];
 
 impl TensorScope for WorkspaceScope<'_> {
-    fn tensor(&self, expression: &Expr) -> Result<Option<Tensor>> {
+    fn tensor(&self, expression: &Expr, work: Work<'_>) -> Result<Option<Tensor>> {
         let Some(view) = resolve_view(expression, self.0)? else { return Ok(None) };
         let bytes = self.0.read(&view)?;
-        tensor_of(&Contents { dtype: view.dtype, shape: view.shape, bytes }, &expression.span).map(Some)
+        tensor_of(&Contents { dtype: view.dtype, shape: view.shape, bytes }, &expression.span, work).map(Some)
     }
 
-    fn cast(&self, element: ElementType, elements: &Elements) -> Result<Elements, String> {
+    fn cast(&self, element: ElementType, elements: &Elements, work: Work<'_>) -> Result<Elements, Failure> {
         let dtype =
             Dtype::from_element(element).ok_or_else(|| format!("no buffer has elements of type `{element}`"))?;
-        elements_of(dtype, &encoded(dtype, elements))
+        elements_of(dtype, &encoded(dtype, elements, work)?, work)
     }
 }
 
@@ -55,39 +56,47 @@ impl WorkspaceScope<'_> {
 }
 
 /// A tensor's elements in a type, ready to be written.
-pub fn contents(tensor: &Tensor, dtype: Dtype) -> Contents {
-    Contents { dtype, shape: tensor.shape.clone(), bytes: encoded(dtype, &tensor.data) }
+pub fn contents(tensor: &Tensor, dtype: Dtype, work: Work<'_>) -> Result<Contents> {
+    Ok(Contents { dtype, shape: tensor.shape.clone(), bytes: encoded(dtype, &tensor.data, work)? })
 }
 
 /// Contents as a tensor; `span` is where they are named.
-pub fn tensor_of(contents: &Contents, span: &Range<usize>) -> Result<Tensor> {
-    let data = elements_of(contents.dtype, &contents.bytes)
-        .map_err(|message| Diagnostic::error("expression", message).at(span.clone(), ""))?;
-    Ok(Tensor { shape: contents.shape.clone(), data, dtype: Some(contents.dtype.element()) })
+pub fn tensor_of(contents: &Contents, span: &Range<usize>, work: Work<'_>) -> Result<Tensor> {
+    let data = elements_of(contents.dtype, &contents.bytes, work).map_err(|failure| failure.at(span))?;
+    Ok(Tensor { shape: contents.shape.clone(), data: data.into(), dtype: Some(contents.dtype.element()) })
 }
 
-fn encoded(dtype: Dtype, elements: &Elements) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(elements.len() * dtype.size());
-    match elements {
-        Elements::Float(values) => values.iter().for_each(|&value| dtype.encode(Number::Float(value), &mut bytes)),
-        Elements::Int(values) => values.iter().for_each(|&value| dtype.encode(Number::Int(value.into()), &mut bytes)),
-        Elements::Bool(values) => values.iter().for_each(|&value| dtype.encode(Number::Int(value.into()), &mut bytes)),
-    }
-    bytes
+fn encoded(dtype: Dtype, elements: &Elements, work: Work<'_>) -> Step<Vec<u8>> {
+    let mut bytes = work.room(elements.len().saturating_mul(dtype.size()))?;
+    let number: &dyn Fn(usize) -> Number = match elements {
+        Elements::Float(values) => &|index| Number::Float(values[index]),
+        Elements::Int(values) => &|index| Number::Int(values[index].into()),
+        Elements::Bool(values) => &|index| Number::Int(values[index].into()),
+    };
+    work.steps(elements.len(), |range| range.for_each(|index| dtype.encode(number(index), &mut bytes)))?;
+    Ok(bytes)
 }
 
-fn elements_of(dtype: Dtype, bytes: &[u8]) -> Result<Elements, String> {
-    let chunks = bytes.chunks_exact(dtype.size());
+fn elements_of(dtype: Dtype, bytes: &[u8], work: Work<'_>) -> Result<Elements, Failure> {
+    let (size, count) = (dtype.size(), bytes.len() / dtype.size());
+    let element = |index: usize| &bytes[index * size..][..size];
     if dtype == Dtype::I1 {
-        return Ok(Elements::Bool(chunks.map(|element| element != [0]).collect()));
+        return Ok(Elements::Bool(work.map(bytes, |&byte| byte != 0)?));
     }
     if dtype.is_float() {
-        return Ok(Elements::Float(chunks.map(|element| dtype.decode(element).to_f64()).collect()));
+        return Ok(Elements::Float(work.fill(count, |index| dtype.decode(element(index)).to_f64())?));
     }
-    let integer = |element: &[u8]| match dtype.decode(element) {
-        Number::Int(value) => i64::try_from(value).map_err(|_| value),
-        Number::Float(value) => Ok(value as i64),
+    let mut beyond = None;
+    let integer = |index| match dtype.decode(element(index)) {
+        Number::Int(value) => i64::try_from(value).unwrap_or_else(|_| {
+            beyond.get_or_insert(value);
+            0
+        }),
+        Number::Float(value) => value as i64,
     };
-    let values = chunks.map(integer).collect::<Result<Vec<_>, _>>();
-    values.map(Elements::Int).map_err(|value| format!("expressions count in signed 64-bit integers; {value} is beyond"))
+    let values = work.fill(count, integer)?;
+    match beyond {
+        Some(value) => Err(format!("expressions count in signed 64-bit integers; {value} is beyond").into()),
+        None => Ok(Elements::Int(values)),
+    }
 }

@@ -3,16 +3,20 @@
 //! An entry is one file, named by its key, written beside its place and moved there. Its first line is the SHA-256 of
 //! the rest: what was cut off or changed is no entry. Files that a compilation read besides its request (an imported
 //! module) are listed in the entry with their hashes, and looked at again before it is used.
+//!
+//! An entry becomes code that runs with this user's rights. So it says which user wrote it, and a directory that others
+//! may write to is refused.
 
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use warpbook_diagnostic::{Diagnostic, Result};
 
 /// Above this many bytes the entries that were used longest ago are deleted.
 const BUDGET: u64 = 2 << 30;
@@ -21,11 +25,15 @@ const BUDGET: u64 = 2 << 30;
 #[derive(Clone, Debug)]
 pub struct Cache {
     directory: Option<PathBuf>,
+    /// Why the directory is not used although it is there.
+    refused: Option<Diagnostic>,
 }
 
 /// The second line of an entry's file.
 #[derive(Serialize, Deserialize)]
 struct Entry<T> {
+    /// Numeric id of the user who wrote the entry.
+    user: u32,
     /// Path and SHA-256 of each file that the answer depends on.
     files: Vec<(String, String)>,
     answer: T,
@@ -51,24 +59,47 @@ impl Cache {
     /// The cache in a directory, which is made if it is not there.
     pub fn open(directory: PathBuf) -> Self {
         let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory);
-        let cache = Self { directory: made.is_ok().then_some(directory) };
+        if made.is_err() {
+            return Self::nowhere();
+        }
+        if let Err(refused) = check_owner(&directory) {
+            return Self { directory: None, refused: Some(refused) };
+        }
+        let cache = Self { directory: Some(directory), refused: None };
         cache.prune(BUDGET);
         cache
     }
 
+    /// Fails if the directory is one that others may write to.
+    pub fn check(&self) -> Result<()> {
+        self.refused.clone().map_or(Ok(()), Err)
+    }
+
     /// A cache that keeps nothing.
     pub fn nowhere() -> Self {
-        Self { directory: None }
+        Self { directory: None, refused: None }
     }
 
     fn path(&self, key: Key) -> Option<PathBuf> {
         Some(self.directory.as_ref()?.join(hex(&key.0)).with_extension("json"))
     }
 
-    /// The answer that was stored under a key, if every file that it depends on is unchanged.
+    /// The answer that this user stored under a key, if every file that it depends on is unchanged.
     pub fn get<T: DeserializeOwned>(&self, key: Key) -> Option<T> {
+        self.get_of(key, |user| user == own_user())
+    }
+
+    /// As [`Self::get`], of a directory that was carried here from another machine, where the user had another number.
+    pub fn get_carried<T: DeserializeOwned>(&self, key: Key) -> Option<T> {
+        self.get_of(key, |_| true)
+    }
+
+    fn get_of<T: DeserializeOwned>(&self, key: Key, is_trusted: impl Fn(u32) -> bool) -> Option<T> {
         let path = self.path(key)?;
         let entry: Entry<T> = read(&path)?;
+        if !is_trusted(entry.user) {
+            return None;
+        }
         let is_unchanged = |(path, hash): &(String, String)| {
             fs::read(path).is_ok_and(|contents| hex(&Sha256::digest(contents)) == *hash)
         };
@@ -100,7 +131,7 @@ impl Cache {
         let path = self.path(key)?;
         let hashed = |file: &String| Some((file.clone(), hex(&Sha256::digest(fs::read(file).ok()?))));
         let files = files.iter().map(hashed).collect::<Option<_>>()?;
-        let body = serde_json::to_vec(&Entry { files, answer }).ok()?;
+        let body = serde_json::to_vec(&Entry { user: own_user(), files, answer }).ok()?;
         let mut file = tempfile::NamedTempFile::new_in(path.parent()?).ok()?;
         writeln!(file, "{}", hex(&Sha256::digest(&body))).ok()?;
         file.write_all(&body).ok()?;
@@ -128,7 +159,41 @@ impl Cache {
     }
 }
 
+fn own_user() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+/// Fails if a directory, or the one that holds it, belongs to another user or can be written by others.
+fn check_owner(directory: &Path) -> Result<()> {
+    for place in [Some(directory), directory.parent()].into_iter().flatten() {
+        // What has just been made can be looked at.
+        let Ok(about) = fs::metadata(place) else { continue };
+        let is_sticky = about.mode() & 0o1000 != 0;
+        let owner = about.uid();
+        let why = if owner != own_user() && owner != 0 {
+            format!("it belongs to the user {owner}, not to {}", own_user())
+        } else if about.mode() & 0o022 != 0 && !is_sticky {
+            format!(
+                "its mode is {:o}: others may put entries in it, which would be run as yours",
+                about.mode() & 0o7777
+            )
+        } else {
+            continue;
+        };
+        let error =
+            Diagnostic::error("unsafe-cache", format!("the compile cache {} is not safe to use", place.display()));
+        return Err(error
+            .note(why)
+            .help(format!("`chmod go-w {}`, or name another place by XDG_CACHE_HOME", place.display())));
+    }
+    Ok(())
+}
+
 fn read<T: DeserializeOwned>(path: &Path) -> Option<Entry<T>> {
+    // A file of another user's that was linked here is not an entry.
+    if fs::symlink_metadata(path).ok()?.uid() != own_user() {
+        return None;
+    }
     let bytes = fs::read(path).ok()?;
     let newline = bytes.iter().position(|&b| b == b'\n')?;
     let (hash, body) = (bytes.get(..newline)?, bytes.get(newline + 1..)?);
@@ -161,6 +226,39 @@ mod tests {
         assert_eq!(cache.get::<Value>(Key::from_parts(["a", "c"])), None);
         fs::write(&file, "x = 2").expect("written");
         assert_eq!(cache.get::<Value>(key), None);
+    }
+
+    #[test]
+    fn an_entry_says_whose_it_is() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let cache = Cache::open(directory.path().to_owned());
+        let key = Key::from_parts(["a"]);
+        let body =
+            serde_json::to_vec(&Entry { user: own_user() + 1, files: Vec::new(), answer: json!(1) }).expect("JSON");
+        let text = [hex(&Sha256::digest(&body)).as_bytes(), b"\n", &body].concat();
+        fs::write(cache.path(key).expect("a path"), text).expect("written");
+        assert_eq!(cache.get::<Value>(key), None);
+        assert_eq!(cache.get_carried(key), Some(json!(1)));
+    }
+
+    #[test]
+    fn a_directory_that_others_may_write_to_is_refused() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let place = directory.path().join("warpbook/compile");
+        let cache = Cache::open(place.clone());
+        assert!(cache.check().is_ok());
+        cache.put(Key::from_parts(["a"]), &json!(1), &[]);
+        for (path, mode) in [(place.clone(), 0o777), (place.clone(), 0o720), (directory.path().join("warpbook"), 0o702)]
+        {
+            let set =
+                |mode| fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(mode)).expect("set");
+            set(mode);
+            let cache = Cache::open(place.clone());
+            assert_eq!(cache.check().expect_err("refused").code, "unsafe-cache");
+            assert_eq!(cache.get::<Value>(Key::from_parts(["a"])), None);
+            set(0o700);
+        }
+        assert!(Cache::open(place).check().is_ok());
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use etcetera::BaseStrategy;
 use rustix::fs::{FlockOperation, flock};
@@ -17,6 +18,7 @@ use warpbook_diagnostic::{Diagnostic, Result};
 use warpbook_ir::triton_version::TritonVersion;
 use warpbook_process::cancel::Cancel;
 use warpbook_process::child::ChildProcess;
+use warpbook_process::question::{self, Answer, NoAnswer};
 
 /// Packages of the default environment besides Triton: all that `warpbook run` and `warpbook lab` need.
 const WITH_DEFAULT: [&str; 4] = ["numpy==2.2.6", "jupyterlab==4.6.6", "nbclient==0.11.0", "nbformat==5.11.1"];
@@ -80,28 +82,44 @@ pub fn chosen() -> Option<PathBuf> {
 /// An interpreter that has nbclient, JupyterLab and the default Triton: the reader's own if it has them, or else that
 /// of the managed environment, which is made on first use. `progress` gets a line whenever something new is done.
 pub fn jupyter_python(progress: &mut dyn FnMut(&str), cancel: &Cancel) -> Result<PathBuf> {
-    let complete = |interpreter: &PathBuf| has_modules(interpreter, &["triton", "nbclient", "jupyterlab"]);
-    match chosen().filter(complete) {
-        Some(interpreter) => Ok(interpreter),
-        None => managed_python(TritonVersion::DEFAULT, progress, cancel),
+    let modules = ["triton", "nbclient", "jupyterlab"];
+    match chosen() {
+        Some(interpreter) if has_modules(&interpreter, &modules, cancel)? => Ok(interpreter),
+        _ => managed_python(TritonVersion::DEFAULT, progress, cancel),
     }
 }
 
-/// True if an interpreter finds all of `modules`; they are not imported.
-pub fn has_modules(interpreter: &Path, modules: &[&str]) -> bool {
+/// True if an interpreter finds all of `modules`; they are not imported. Fails if it does not answer.
+fn has_modules(interpreter: &Path, modules: &[&str], cancel: &Cancel) -> Result<bool> {
     let script = "import sys, importlib.util as u; sys.exit(not all(u.find_spec(name) for name in sys.argv[1:]))";
     let mut command = Command::new(interpreter);
-    command.args(["-c", script]).args(modules).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    command.status().is_ok_and(|status| status.success())
+    command.args(["-c", script]).args(modules);
+    Ok(answer(interpreter, command, question::PATIENCE, cancel)?.is_some_and(|answer| answer.status.success()))
 }
 
-/// The version of Triton that an interpreter has, without importing it.
-pub fn triton_version(interpreter: &Path) -> Option<String> {
+/// The version of Triton that an interpreter has, without importing it; `None` if it has none. Fails at an interrupt,
+/// and if the interpreter does not answer within `limit`.
+pub fn triton_version(interpreter: &Path, limit: Duration, cancel: &Cancel) -> Result<Option<String>> {
     let script = "from importlib.metadata import version; print(version('triton'))";
     let mut command = Command::new(interpreter);
-    let output = command.args(["-c", script]).stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
-    let version = String::from_utf8(output.stdout).ok()?.trim().to_owned();
-    (output.status.success() && !version.is_empty()).then_some(version)
+    command.args(["-c", script]);
+    let answer = answer(interpreter, command, limit, cancel)?.filter(|answer| answer.status.success());
+    Ok(answer.map(|answer| answer.output.trim().to_owned()).filter(|version| !version.is_empty()))
+}
+
+/// An interpreter's answer; `None` if it cannot be started.
+fn answer(interpreter: &Path, command: Command, limit: Duration, cancel: &Cancel) -> Result<Option<Answer>> {
+    match question::ask(command, limit, cancel) {
+        Ok(answer) => Ok(Some(answer)),
+        Err(NoAnswer::NotStarted(_)) => Ok(None),
+        Err(NoAnswer::Interrupted) => Err(Diagnostic::interrupted()),
+        Err(silent @ NoAnswer::Silent(_)) => {
+            let error = Diagnostic::error("python-silent", format!("{} does not answer", interpreter.display()));
+            Err(error
+                .note(format!("{silent} what it has installed, and was killed"))
+                .help("WARPBOOK_PYTHON names another Python; without it and without an active environment, Warpbook makes its own"))
+        }
+    }
 }
 
 /// The interpreter of the managed environment of a version of Triton, which is made if it is not there.
@@ -146,7 +164,7 @@ pub fn managed_python(version: &str, progress: &mut dyn FnMut(&str), cancel: &Ca
 }
 
 fn make(directory: &Path, version: &str, progress: &mut dyn FnMut(&str), cancel: &Cancel) -> Result<()> {
-    let mut venv = Command::new(base_python(version)?);
+    let mut venv = Command::new(base_python(version, cancel)?);
     venv.args(["-m", "venv"]).arg(directory);
     step(venv, progress, cancel, |said| {
         Diagnostic::error("environment", "Python cannot make a virtual environment")
@@ -217,17 +235,19 @@ fn is_worth_a_line(line: &str) -> bool {
 }
 
 /// A Python of this machine that can make the environment of a version of Triton.
-fn base_python(triton: &str) -> Result<PathBuf> {
+fn base_python(triton: &str, cancel: &Cancel) -> Result<PathBuf> {
     let least = TritonVersion::parse(triton).least_python_minor();
     let minor = |interpreter: &Path| -> Option<u32> {
         let script = "import sys; print(sys.version_info.minor if sys.version_info.major == 3 else 0)";
-        let output = Command::new(interpreter).args(["-c", script]).stderr(Stdio::null()).output().ok()?;
-        String::from_utf8(output.stdout).ok()?.trim().parse().ok()
+        let mut command = Command::new(interpreter);
+        command.args(["-c", script]);
+        question::ask(command, question::PATIENCE, cancel).ok()?.output.trim().parse().ok()
     };
     let path = env::var_os("PATH").unwrap_or_default();
     let mut found = Vec::new();
     for name in std::iter::once("python3".to_owned()).chain(PYTHON_MINORS.map(|minor| format!("python3.{minor}"))) {
         for candidate in env::split_paths(&path).map(|directory| directory.join(&name)).filter(|path| path.is_file()) {
+            cancel.check()?;
             let Some(minor) = minor(&candidate) else { continue };
             if PYTHON_MINORS.contains(&minor) && minor >= least {
                 return Ok(candidate);
@@ -257,6 +277,26 @@ mod tests {
             let error = managed_python(wrong, &mut |_| {}, &Cancel::new()).expect_err(wrong);
             assert_eq!(error.code, "triton-version");
         }
+    }
+
+    /// A program in a directory of its own that never answers.
+    fn silent() -> (tempfile::TempDir, PathBuf) {
+        let directory = tempfile::tempdir().expect("a directory");
+        let python = directory.path().join("python");
+        fs::write(&python, "#!/bin/sh\ntrap '' INT TERM\nsleep 1000\n").expect("written");
+        fs::set_permissions(&python, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("executable");
+        (directory, python)
+    }
+
+    #[test]
+    fn a_python_that_does_not_answer_is_killed() {
+        let (_directory, python) = silent();
+        let error = triton_version(&python, Duration::from_millis(50), &Cancel::new()).expect_err("no answer");
+        assert_eq!(error.code, "python-silent");
+        let cancel = Cancel::new();
+        cancel.cancel();
+        let day = Duration::from_secs(86_400);
+        assert!(triton_version(&python, day, &cancel).expect_err("interrupted").is_interrupted());
     }
 
     #[test]

@@ -7,6 +7,7 @@ pub mod environment;
 mod failure;
 mod inspect;
 pub mod meta;
+mod own_version;
 mod patch;
 mod pipeline;
 mod request;

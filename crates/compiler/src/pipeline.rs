@@ -1,24 +1,25 @@
 //! The way of one compilation: the cache, a worker, and what its answer means.
 
 use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use serde_json::Value;
 
 use super::cache::{Cache, Key};
 use super::failure::{self, Failure};
+use super::own_version::OwnVersion;
 use super::worker::protocol::{CompileResult, Done, Outcome, Task, TaskResult};
 use super::worker::{self, Lost, Worker};
 use super::{Artifact, BrokenPass, CompileRequest, Compiled, LaunchMeta, Stage, StageOutcome, environment, meta};
 use warpbook_diagnostic::{Diagnostic, Result};
-use warpbook_ir::triton_version::TritonVersion;
 use warpbook_process::cancel::Cancel;
+use warpbook_process::question;
 
 /// Changes whenever what is cached changes its meaning.
-const FORMAT: &str = "warpbook compile cache 2";
+const FORMAT: &str = "warpbook compile cache 3";
 
 /// Progress of a compilation while it runs.
 #[derive(Clone, Copy, Debug)]
@@ -33,7 +34,7 @@ pub enum Progress<'a> {
 pub struct Compiler {
     cache: Cache,
     workers: HashMap<String, Slot>,
-    default: Arc<OnceLock<String>>,
+    own_version: OwnVersion,
     pub(super) broken: Option<BrokenPass>,
 }
 
@@ -46,21 +47,21 @@ impl Default for Compiler {
     fn default() -> Self {
         let cache =
             environment::cache_directory().map_or_else(|_| Cache::nowhere(), |at| Cache::open(at.join("compile")));
-        Self { cache, workers: HashMap::new(), default: Arc::default(), broken: None }
+        Self { cache, workers: HashMap::new(), own_version: OwnVersion::default(), broken: None }
     }
 }
 
 impl Compiler {
     /// The version of Triton that is used by default: that of the user's own environment, or else
-    /// [`TritonVersion::DEFAULT`].
-    pub fn default_version(&self) -> &str {
-        self.default.get_or_init(own_version)
+    /// [`warpbook_ir::triton_version::TritonVersion::DEFAULT`]. Fails at an interrupt, and if the user's Python does not answer.
+    pub fn default_version(&self, cancel: &Cancel) -> Result<String> {
+        self.own_version.get(cancel)
     }
 
     /// Starts the default version's worker, if its environment is there. Returns at once.
     pub fn warm_up(&mut self) {
-        let default = Arc::clone(&self.default);
-        let receiver = in_background(move || start_existing(default.get_or_init(own_version)));
+        let own = self.own_version.clone();
+        let receiver = in_background(move || start_existing(&own.get(&Cancel::new())?));
         if let Some(receiver) = receiver {
             self.workers.insert(String::new(), Slot::Starting(receiver));
         }
@@ -86,8 +87,9 @@ impl Compiler {
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<&mut Worker> {
         // The one that was started before anyone asked for a version.
-        if version == self.default_version()
-            && !self.workers.contains_key(version)
+        if !self.workers.contains_key(version)
+            && self.workers.contains_key("")
+            && version == self.default_version(cancel)?
             && let Some(first) = self.workers.remove("")
         {
             self.workers.insert(version.to_owned(), first);
@@ -109,7 +111,7 @@ impl Compiler {
         let worker = match found {
             Some(worker) => worker,
             None => {
-                let python = match existing(version) {
+                let python = match existing(version, cancel)? {
                     Some(python) => python,
                     None => {
                         environment::managed_python(version, &mut |line| progress(Progress::Environment(line)), cancel)?
@@ -158,25 +160,23 @@ impl Compiler {
         cancel: &Cancel,
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<(Done, bool)> {
+        self.cache.check()?;
         let cache = self.cache.clone();
         let body = serde_json::to_string(task).map_err(|error| not_understood(error.to_string()))?;
         let carried = carried_key(&body, triton);
-        let from_cache = |key| {
-            let result: TaskResult = cache.get(key)?;
-            Some((Done { id: 0, log: String::new(), outcome: Outcome::Result(result) }, true))
-        };
+        let known = |result: TaskResult| (Done { id: 0, log: String::new(), outcome: Outcome::Result(result) }, true);
         if !self.workers.contains_key(triton)
-            && existing(triton).is_none()
-            && let Some(found) = from_cache(carried)
+            && existing(triton, cancel)?.is_none()
+            && let Some(found) = cache.get_carried(carried)
         {
-            return Ok(found);
+            return Ok(known(found));
         }
         let mut lost = 0;
         loop {
             let worker = self.worker(triton, cancel, progress)?;
             let key = key(&body, worker);
-            if let Some(found) = from_cache(key) {
-                return Ok(found);
+            if let Some(found) = cache.get(key) {
+                return Ok(known(found));
             }
             match worker.run(task, cancel, &mut |stage| progress(Progress::Stage(stage))) {
                 Ok(done) => {
@@ -214,7 +214,8 @@ impl Compiler {
 /// Starts a version's worker if its environment is there.
 fn start_existing(version: &str) -> Result<Worker> {
     let missing = || Diagnostic::error("no-environment", "not made yet");
-    Worker::start(&existing(version).ok_or_else(missing)?, &Cancel::new())
+    let cancel = Cancel::new();
+    Worker::start(&existing(version, &cancel)?.ok_or_else(missing)?, &cancel)
 }
 
 fn in_background(start: impl FnOnce() -> Result<Worker> + Send + 'static) -> Option<Receiver<Result<Worker>>> {
@@ -240,16 +241,14 @@ fn wait(receiver: &Receiver<Result<Worker>>, cancel: &Cancel) -> Waited {
     }
 }
 
-/// The version of Triton of the reader's own environment, or the default one.
-fn own_version() -> String {
-    let own = environment::chosen().and_then(|python| environment::triton_version(&python));
-    own.unwrap_or_else(|| TritonVersion::DEFAULT.to_owned())
-}
-
 /// An interpreter that has this version of Triton already.
-fn existing(version: &str) -> Option<PathBuf> {
-    let own = environment::chosen().filter(|python| environment::triton_version(python).as_deref() == Some(version));
-    own.or_else(|| environment::managed().into_iter().find(|(made, _)| made == version).map(|(_, python)| python))
+fn existing(version: &str, cancel: &Cancel) -> Result<Option<PathBuf>> {
+    if let Some(python) = environment::chosen()
+        && environment::triton_version(&python, question::PATIENCE, cancel)?.as_deref() == Some(version)
+    {
+        return Ok(Some(python));
+    }
+    Ok(environment::managed().into_iter().find(|(made, _)| made == version).map(|(_, python)| python))
 }
 
 /// The key of an entry that another machine made: of the request and the version alone, since nothing more can be
@@ -264,16 +263,8 @@ fn carried_key(body: &str, version: &str) -> Key {
 
 fn key(body: &str, worker: &Worker) -> Key {
     let files = worker.files.fingerprint();
-    let mut settings: Vec<String> = std::env::vars()
-        .filter(|(name, _)| {
-            ["TRITON_", "MLIR_", "LLVM_", "PTXAS_", "DISABLE_", "ENABLE_", "NVPTX_", "USE_", "PYTHONPATH", "CUDA_"]
-                .iter()
-                .any(|prefix| name.starts_with(prefix))
-        })
-        .map(|(name, value)| format!("{name}={value}"))
-        .collect();
-    settings.sort();
-    let directory = std::env::current_dir().unwrap_or_default();
+    let settings = settings(std::env::vars_os());
+    let directory = format!("{:?}", std::env::current_dir().unwrap_or_default());
     let fixed = [FORMAT, &worker.version, body, &files];
     let mut texts: Vec<&str> = fixed.to_vec();
     for module in worker::program() {
@@ -281,8 +272,20 @@ fn key(body: &str, worker: &Worker) -> Key {
     }
     texts.extend(settings.iter().map(String::as_str));
     // What a cell imports is looked for in the working directory.
-    texts.extend(directory.to_str());
+    texts.push(&directory);
     Key::from_parts(texts)
+}
+
+/// The environment variables that change what Triton makes, in order. Names and values need not be Unicode: `{:?}` shows
+/// different ones differently.
+fn settings(variables: impl Iterator<Item = (OsString, OsString)>) -> Vec<String> {
+    const PREFIXES: [&str; 10] =
+        ["TRITON_", "MLIR_", "LLVM_", "PTXAS_", "DISABLE_", "ENABLE_", "NVPTX_", "USE_", "PYTHONPATH", "CUDA_"];
+    let is_one = |name: &OsStr| PREFIXES.iter().any(|prefix| name.as_encoded_bytes().starts_with(prefix.as_bytes()));
+    let settings = variables.filter(|(name, _)| is_one(name));
+    let mut settings: Vec<String> = settings.map(|(name, value)| format!("{name:?}={value:?}")).collect();
+    settings.sort();
+    settings
 }
 
 /// PTX as it is, with what its directives say.
@@ -332,4 +335,22 @@ fn compiled(request: &CompileRequest, result: &CompileResult, cached: bool) -> R
 /// The error about an answer that is not of the protocol.
 pub(super) fn not_understood(reason: impl Into<String>) -> Diagnostic {
     Diagnostic::error("internal", "the compile worker gave an answer that Warpbook does not understand").note(reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::ffi::OsStringExt;
+
+    #[test]
+    fn variables_that_are_no_unicode_are_settings_too() {
+        let variable =
+            |name: &[u8], value: &[u8]| (OsString::from_vec(name.to_vec()), OsString::from_vec(value.to_vec()));
+        let of =
+            |name: &[u8], value: &[u8]| settings([variable(name, value), variable(b"\xffHOME", b"\xff")].into_iter());
+        assert_eq!(of(b"OTHER", b"1"), [""; 0]);
+        assert_eq!(of(b"TRITON_\xff", b"\xfe").len(), 1);
+        assert_ne!(of(b"TRITON_\xff", b"\xfe"), of(b"TRITON_\xff", b"\xff"));
+        assert_ne!(of(b"TRITON_\xff", b"\xfe"), of(b"TRITON_\xfd", b"\xfe"));
+    }
 }

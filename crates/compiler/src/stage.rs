@@ -7,7 +7,8 @@ use std::sync::{Arc, OnceLock};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use warpbook_diagnostic::{Diagnostic, Result};
+use warpbook_diagnostic::{Diagnostic, Result, code};
+use warpbook_process::memory;
 
 /// A stage of the compiler, in the order of lowering. `Triton` and `Gluon` are two ways in at the top.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -124,10 +125,51 @@ impl Artifact {
 
     /// The syntax tree of PTX; parsed at the first call. Spans of an error are bytes of the text.
     pub fn syntax(&self) -> Result<&warpbook_ptx::Module> {
-        let parsed = self.syntax.get_or_init(|| match (self.stage, self.text()) {
-            (Stage::Ptx, Some(text)) => warpbook_ptx::parse(text),
-            (stage, _) => Err(Diagnostic::error("no-ptx", format!("this is {stage}, not PTX"))),
-        });
+        let parsed = match self.syntax.get() {
+            Some(parsed) => parsed,
+            None => {
+                let parsed = match (self.stage, self.text()) {
+                    (Stage::Ptx, Some(text)) => parse(text),
+                    (stage, _) => Err(Diagnostic::error("no-ptx", format!("this is {stage}, not PTX"))),
+                };
+                // An interrupt and a lack of memory say nothing of the text: the next call tries again.
+                if let Err(error) = &parsed
+                    && (error.is_interrupted() || error.code == code::OUT_OF_MEMORY)
+                {
+                    return Err(error.clone());
+                }
+                self.syntax.get_or_init(|| parsed)
+            }
+        };
         parsed.as_ref().map_err(Clone::clone)
+    }
+}
+
+/// Bytes of memory that the tokens and the syntax tree of a byte of PTX take, measured on kernels of Triton.
+const MEMORY_OF_SYNTAX: u64 = 32;
+
+/// Parses PTX, if there is memory for what becomes of it.
+fn parse(text: &str) -> Result<warpbook_ptx::Module> {
+    let wanted = (text.len() as u64).checked_mul(MEMORY_OF_SYNTAX);
+    let what = || format!("the syntax tree of {} of PTX", memory::size(text.len() as u64));
+    memory::check(wanted).map_err(|shortage| shortage.diagnostic(&what()))?;
+    warpbook_ptx::parse(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use warpbook_diagnostic::interrupt;
+
+    #[test]
+    fn an_interrupted_parse_is_no_fact_about_the_text() {
+        let nothing = "// a comment\n".repeat(20_000);
+        let text = format!(".version 8.4\n.target sm_80\n.address_size 64\n{nothing}.visible .entry k() {{ ret; }}\n");
+        let artifact = Artifact::new(Stage::Ptx, text.as_bytes());
+        let flag = Arc::new(AtomicBool::new(true));
+        assert!(interrupt::under(&flag, || artifact.syntax().expect_err("interrupted").is_interrupted()));
+        flag.store(false, Ordering::Relaxed);
+        assert_eq!(interrupt::under(&flag, || artifact.syntax().map(|module| module.entries().count())), Ok(1));
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{Device, Dtype, Place};
 use warpbook_diagnostic::Result;
+use warpbook_process::memory;
 
 /// How a buffer's first contents can be made again.
 #[derive(Clone, Debug, PartialEq)]
@@ -78,6 +79,14 @@ pub fn contiguous_strides(shape: &[usize]) -> Vec<i64> {
     strides
 }
 
+/// Zeros to copy a buffer's bytes over.
+fn zeroed(bytes: usize, buffer: &str) -> Result<Vec<u8>> {
+    let room = memory::room(bytes);
+    let mut zeros = room.map_err(|shortage| shortage.diagnostic(&format!("a copy of `{buffer}`")))?;
+    zeros.resize(bytes, 0);
+    Ok(zeros)
+}
+
 /// Elements of a buffer: where they begin, and how far apart they are.
 #[derive(Clone, Debug, PartialEq)]
 pub struct View {
@@ -110,7 +119,7 @@ impl View {
     /// The bytes of its elements in row-major order.
     pub fn read(&self, device: &dyn Device) -> Result<Vec<u8>> {
         let size = self.dtype.size();
-        let mut bytes = vec![0; self.numel() * size];
+        let mut bytes = zeroed(self.numel().saturating_mul(size), &self.buffer)?;
         if bytes.is_empty() {
             return Ok(bytes);
         }
@@ -119,7 +128,7 @@ impl View {
             return Ok(bytes);
         }
         let (low, high) = self.extent();
-        let mut span = vec![0; (high - low + 1) as usize * size];
+        let mut span = zeroed((high - low + 1) as usize * size, &self.buffer)?;
         device.read(self.address.wrapping_add_signed(low * size as i64), &mut span)?;
         for (target, offset) in bytes.chunks_exact_mut(size).zip(self.offsets()) {
             let from = (offset - low) as usize * size;

@@ -11,6 +11,7 @@ use warpbook_diagnostic::{Diagnostic, Result, code};
 use warpbook_emulator::{Arithmetic, GlobalMemory, LaunchConfig, Module, launch};
 use warpbook_gpu::GpuLimits;
 use warpbook_process::cancel::Cancel;
+use warpbook_process::memory::{self, Shortage};
 
 struct Loaded {
     module: Module,
@@ -191,10 +192,10 @@ impl Device for Emulated {
     }
 
     fn allocate(&mut self, label: &str, bytes: u64) -> Result<u64> {
-        self.memory.allocate(label, bytes).ok_or_else(|| {
-            Diagnostic::error(code::OUT_OF_MEMORY, format!("the host has no {bytes} bytes for {label}"))
-                .help("`%bufs` shows what is allocated, `%free` gives it back")
-        })
+        let refused = |shortage: Shortage| shortage.diagnostic(&format!("`{label}` on the emulated device"));
+        memory::check(Some(bytes)).map_err(refused)?;
+        let address = self.memory.allocate(label, bytes);
+        address.ok_or_else(|| refused(Shortage { wanted: Some(bytes), available: memory::available() }))
     }
 
     fn free(&mut self, address: u64) {

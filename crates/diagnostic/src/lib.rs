@@ -5,6 +5,7 @@
 //! rendered many ways: plain, ANSI, HTML. Messages of MLIR, LLVM, ptxas, rustc and Python are converted into it.
 
 pub mod code;
+pub mod interrupt;
 mod render;
 
 use std::ops::{Deref, DerefMut, Range};

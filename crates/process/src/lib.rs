@@ -2,3 +2,7 @@
 
 pub mod cancel;
 pub mod child;
+pub mod memory;
+pub mod private_directory;
+pub mod question;
+pub mod work;

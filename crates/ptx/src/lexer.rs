@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use warpbook_diagnostic::{Diagnostic, Result};
+use warpbook_diagnostic::{Diagnostic, Result, interrupt};
 
 /// A token; words borrow from the text.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -28,12 +28,20 @@ pub(super) struct Spanned<'a> {
     pub span: Range<usize>,
 }
 
+/// Bytes of a text between two looks at the interrupt.
+const WATCHED: usize = 1 << 16;
+
 /// All tokens of a text, comments dropped.
 pub(super) fn tokenize(text: &str) -> Result<Vec<Spanned<'_>>> {
     let bytes = text.as_bytes();
     let mut tokens = Vec::with_capacity(text.len() / 4);
     let mut position = 0;
+    let mut looked = 0;
     while let Some(&byte) = bytes.get(position) {
+        if position - looked >= WATCHED {
+            looked = position;
+            interrupt::check()?;
+        }
         match byte {
             b' ' | b'\t' | b'\r' | b'\n' | 0 => position += 1,
             b'/' if bytes.get(position + 1) == Some(&b'/') => {

@@ -5,8 +5,10 @@ use std::ops::Range;
 use super::super::ast::Keyword;
 use super::super::scalar::Scalar;
 use super::evaluate::fail;
+use super::failure::Failure;
 use super::value::{Tensor, Value};
 use warpbook_diagnostic::{Diagnostic, Result};
+use warpbook_process::work::Work;
 
 /// An argument, and where it stands.
 #[derive(Clone, Debug)]
@@ -27,6 +29,8 @@ pub(super) struct Bound<'a> {
     pub rest: Vec<Argument>,
     /// Bytes of the whole call in the cell.
     pub span: Range<usize>,
+    /// Makes the result's array.
+    pub work: Work<'a>,
 }
 
 impl Value {
@@ -80,7 +84,13 @@ impl Argument {
 
 impl<'a> Bound<'a> {
     /// Puts positional arguments into the places of the parameters.
-    pub fn new(name: &'a str, parameters: &'a str, given: Vec<Argument>, span: &Range<usize>) -> Result<Self> {
+    pub fn new(
+        name: &'a str,
+        parameters: &'a str,
+        given: Vec<Argument>,
+        span: &Range<usize>,
+        work: Work<'a>,
+    ) -> Result<Self> {
         let named = parameters.split(", ").filter(|parameter| !parameter.is_empty() && !parameter.starts_with('*'));
         let count = named.count();
         let starred = parameters.contains('*');
@@ -95,7 +105,7 @@ impl<'a> Bound<'a> {
             let error = fail(&extra.span, format!("`{name}` takes no argument here"));
             return Err(error.help(format!("{name}({parameters})")));
         }
-        Ok(Self { name, parameters, arguments, rest, span: span.clone() })
+        Ok(Self { name, parameters, arguments, rest, span: span.clone(), work })
     }
 
     /// Puts a keyword argument into the place of its parameter.
@@ -153,7 +163,12 @@ impl<'a> Bound<'a> {
     }
 
     /// An error whose label covers the whole call.
-    pub fn fail(&self, message: impl Into<String>) -> Diagnostic {
-        fail(&self.span, message)
+    pub fn fail(&self, failure: impl Into<Failure>) -> Diagnostic {
+        fail(&self.span, failure)
+    }
+
+    /// The result of a step, or an error whose label covers the whole call.
+    pub fn done<T, F: Into<Failure>>(&self, result: Result<T, F>) -> Result<T> {
+        result.map_err(|failure| self.fail(failure))
     }
 }

@@ -1,53 +1,51 @@
 //! Operators between elements.
 
-use std::borrow::Cow;
+use std::rc::Rc;
 
 use super::super::ast::{BinaryOp, UnaryOp};
+use super::failure::Result;
 use super::value::{Elements, Tensor, broadcast, elements_of};
+use warpbook_process::work::{Result as Step, Work};
 
 /// A prefix operator on each element. A bool counts as an integer but for `~` and `not`.
-pub(super) fn unary(op: UnaryOp, tensor: &Tensor) -> Result<Tensor, String> {
-    let data = match (op, &tensor.data) {
-        (UnaryOp::Plus, Elements::Float(_)) => tensor.data.clone(),
-        (UnaryOp::Negate, Elements::Float(values)) => Elements::Float(values.iter().map(|value| -value).collect()),
-        (UnaryOp::Invert | UnaryOp::Not, Elements::Bool(values)) => {
-            Elements::Bool(values.iter().map(|value| !value).collect())
-        }
-        (UnaryOp::Invert, Elements::Float(_)) => return Err("`~` takes integers or bools, not floats".into()),
-        (UnaryOp::Not, data) => Elements::Bool(data.to_bools().into_iter().map(|value| !value).collect()),
+pub(super) fn unary(op: UnaryOp, tensor: &Tensor, work: Work<'_>) -> Result<Tensor> {
+    let data = match (op, &*tensor.data) {
+        (UnaryOp::Plus, Elements::Float(_)) => return Ok(Tensor { dtype: None, ..tensor.clone() }),
+        (UnaryOp::Negate, Elements::Float(values)) => Elements::Float(work.map(values, |value| -value)?),
+        (UnaryOp::Invert | UnaryOp::Not, Elements::Bool(values)) => Elements::Bool(work.map(values, |value| !value)?),
+        (UnaryOp::Not, data) => Elements::Bool(work.map(&data.bools(work)?, |value| !value)?),
         (op, data) => {
-            let values = data.to_ints().unwrap_or_default();
-            let apply = |value: i64| match op {
+            let Some(values) = data.ints(work)? else { return Err("`~` takes integers or bools, not floats".into()) };
+            let apply = |&value: &i64| match op {
                 UnaryOp::Negate => value.wrapping_neg(),
                 UnaryOp::Invert => !value,
                 _ => value,
             };
-            Elements::Int(values.into_iter().map(apply).collect())
+            Elements::Int(work.map(&values, apply)?)
         }
     };
     Ok(Tensor::new(tensor.shape.clone(), data))
 }
 
 /// An infix operator on each pair of elements, both sides broadcast to one shape.
-pub(super) fn binary(op: BinaryOp, left: &Tensor, right: &Tensor) -> Result<Tensor, String> {
+pub(super) fn binary(op: BinaryOp, left: &Tensor, right: &Tensor, work: Work<'_>) -> Result<Tensor> {
     let shape = common_shape(left, right)?;
-    let data = elements(op, left, right, &shape)?;
+    let data = elements(op, left, right, &shape, work)?;
     Ok(Tensor::new(shape, data))
 }
 
 /// The shape that two tensors broadcast to.
-pub(super) fn common_shape(left: &Tensor, right: &Tensor) -> Result<Vec<usize>, String> {
+pub(super) fn common_shape(left: &Tensor, right: &Tensor) -> Result<Vec<usize>> {
     let shape = broadcast(&left.shape, &right.shape)
         .ok_or_else(|| format!("shapes {:?} and {:?} do not broadcast", left.shape, right.shape))?;
     elements_of(&shape)?;
     Ok(shape)
 }
 
-fn elements(op: BinaryOp, left: &Tensor, right: &Tensor, shape: &[usize]) -> Result<Elements, String> {
+fn elements(op: BinaryOp, left: &Tensor, right: &Tensor, shape: &[usize], work: Work<'_>) -> Result<Elements> {
     use BinaryOp as Op;
-    let sides = (side(left, right, shape), side(right, left, shape));
-    let (a, b) = (sides.0.as_ref(), sides.1.as_ref());
-    if let (Elements::Bool(a), Elements::Bool(b)) = (a, b) {
+    let (a, b) = (side(left, right, shape, work)?, side(right, left, shape, work)?);
+    if let (Elements::Bool(a), Elements::Bool(b)) = (&*a, &*b) {
         let apply: Option<fn(bool, bool) -> bool> = match op {
             Op::BitAnd => Some(|a, b| a & b),
             Op::BitOr => Some(|a, b| a | b),
@@ -55,15 +53,15 @@ fn elements(op: BinaryOp, left: &Tensor, right: &Tensor, shape: &[usize]) -> Res
             _ => None,
         };
         if let Some(apply) = apply {
-            return Ok(Elements::Bool(zip(a, b, apply)));
+            return Ok(Elements::Bool(zip(a, b, apply, work)?));
         }
     }
-    if let (Some(a), Some(b)) = (a.ints(), b.ints()) {
-        return integers(op, &a, &b);
+    if let (Some(a), Some(b)) = (a.ints(work)?, b.ints(work)?) {
+        return integers(op, &a, &b, work);
     }
-    let (a, b) = (a.floats(), b.floats());
-    let number = |apply: fn(f64, f64) -> f64| Ok(Elements::Float(zip(&a, &b, apply)));
-    let truth = |apply: fn(f64, f64) -> bool| Ok(Elements::Bool(zip(&a, &b, apply)));
+    let (a, b) = (a.floats(work)?, b.floats(work)?);
+    let number = |apply: fn(f64, f64) -> f64| Ok(Elements::Float(zip(&a, &b, apply, work)?));
+    let truth = |apply: fn(f64, f64) -> bool| Ok(Elements::Bool(zip(&a, &b, apply, work)?));
     match op {
         Op::Add => number(|a, b| a + b),
         Op::Subtract => number(|a, b| a - b),
@@ -86,40 +84,38 @@ fn elements(op: BinaryOp, left: &Tensor, right: &Tensor, shape: &[usize]) -> Res
 }
 
 /// One side's elements: a single one, or as many as the shape has.
-fn side<'a>(tensor: &'a Tensor, other: &Tensor, shape: &[usize]) -> Cow<'a, Elements> {
+fn side(tensor: &Tensor, other: &Tensor, shape: &[usize], work: Work<'_>) -> Step<Rc<Elements>> {
     if tensor.shape == shape || tensor.numel() == 1 && other.shape == shape {
-        Cow::Borrowed(&tensor.data)
+        Ok(Rc::clone(&tensor.data))
     } else {
-        Cow::Owned(tensor.broadcast_to(shape).data)
+        Ok(tensor.broadcast_to(shape, work)?.data)
     }
 }
 
-fn zip<T: Copy, R>(a: &[T], b: &[T], apply: impl Fn(T, T) -> R) -> Vec<R> {
+fn zip<T: Copy, R>(a: &[T], b: &[T], apply: impl Fn(T, T) -> R, work: Work<'_>) -> Step<Vec<R>> {
     match (a, b) {
-        (a, &[b]) => a.iter().map(|&a| apply(a, b)).collect(),
-        (&[a], b) => b.iter().map(|&b| apply(a, b)).collect(),
-        (a, b) => a.iter().zip(b).map(|(&a, &b)| apply(a, b)).collect(),
+        (a, &[b]) => work.map(a, |&a| apply(a, b)),
+        (&[a], b) => work.map(b, |&b| apply(a, b)),
+        (a, b) => work.zip(a, b, apply),
     }
 }
 
-fn integers(op: BinaryOp, a: &[i64], b: &[i64]) -> Result<Elements, String> {
+fn integers(op: BinaryOp, a: &[i64], b: &[i64], work: Work<'_>) -> Result<Elements> {
     use BinaryOp as Op;
-    let number = |apply: fn(i64, i64) -> i64| Ok(Elements::Int(zip(a, b, apply)));
-    let truth = |apply: fn(i64, i64) -> bool| Ok(Elements::Bool(zip(a, b, apply)));
+    let number = |apply: fn(i64, i64) -> i64| Ok(Elements::Int(zip(a, b, apply, work)?));
+    let truth = |apply: fn(i64, i64) -> bool| Ok(Elements::Bool(zip(a, b, apply, work)?));
+    let real = |apply: fn(i64, i64) -> f64| Ok(Elements::Float(zip(a, b, apply, work)?));
+    let any = |found: fn(&i64) -> bool| work.watched(b).any(found);
     match op {
-        Op::FloorDivide | Op::Remainder if b.contains(&0) => Err("division of an integer by zero".into()),
-        Op::ShiftLeft | Op::ShiftRight if b.iter().any(|shift| !(0..64).contains(shift)) => {
-            Err("a shift is 0 to 63".into())
-        }
+        Op::FloorDivide | Op::Remainder if any(|&divisor| divisor == 0) => Err("division of an integer by zero".into()),
+        Op::ShiftLeft | Op::ShiftRight if any(|shift| !(0..64).contains(shift)) => Err("a shift is 0 to 63".into()),
         Op::Add => number(i64::wrapping_add),
         Op::Subtract => number(i64::wrapping_sub),
         Op::Multiply => number(i64::wrapping_mul),
-        Op::Divide => Ok(Elements::Float(zip(a, b, |a, b| a as f64 / b as f64))),
+        Op::Divide => real(|a, b| a as f64 / b as f64),
         Op::FloorDivide => number(floor_divide),
         Op::Remainder => number(|a, b| a.wrapping_sub(floor_divide(a, b).wrapping_mul(b))),
-        Op::Power if b.iter().any(|&exponent| exponent < 0) => {
-            Ok(Elements::Float(zip(a, b, |a, b| (a as f64).powf(b as f64))))
-        }
+        Op::Power if any(|&exponent| exponent < 0) => real(|a, b| (a as f64).powf(b as f64)),
         Op::Power => number(power),
         Op::ShiftLeft => number(|a, b| a.wrapping_shl(b as u32)),
         Op::ShiftRight => number(|a, b| a.wrapping_shr(b as u32)),

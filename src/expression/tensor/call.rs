@@ -43,7 +43,7 @@ impl Evaluator<'_> {
         }
         // What else the scope makes tensors of: `randn(4, seed=1)`.
         if base.is_none()
-            && let Some(tensor) = self.scope.tensor(expression)?
+            && let Some(tensor) = self.scope.tensor(expression, self.work)?
         {
             return Ok(Value::Tensor(tensor));
         }
@@ -71,7 +71,7 @@ impl Evaluator<'_> {
         let Some(parameters) = parameters(name, base.is_some()) else {
             return Err(unknown(name, base.is_some(), &callee.span));
         };
-        let mut bound = Bound::new(name, parameters, given, span)?;
+        let mut bound = Bound::new(name, parameters, given, span, self.work)?;
         for keyword in keywords {
             bound.keyword(keyword, argument(&keyword.value)?)?;
         }
@@ -100,10 +100,10 @@ impl Evaluator<'_> {
 
     fn cast(&self, dtype: ElementType, argument: Argument, span: &Range<usize>) -> Result<Value> {
         let tensor = argument.tensor()?;
-        let data = self.scope.cast(dtype, &tensor.data).map_err(|message| fail(span, message))?;
+        let data = self.scope.cast(dtype, &tensor.data, self.work).map_err(|message| fail(span, message))?;
         match (&argument.value, data.get(0).filter(|_| tensor.shape.is_empty())) {
             (Value::Scalar(_), Some(scalar)) => Ok(Value::Scalar(scalar)),
-            _ => Ok(Value::Tensor(Tensor { shape: tensor.shape, data, dtype: Some(dtype) })),
+            _ => Ok(Value::Tensor(Tensor { shape: tensor.shape, data: data.into(), dtype: Some(dtype) })),
         }
     }
 }

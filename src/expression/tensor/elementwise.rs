@@ -4,8 +4,11 @@ use super::super::scalar::Scalar;
 use super::argument::Bound;
 use super::arithmetic::common_shape;
 use super::value::{Elements, Tensor, Value, broadcast, elements_of};
+use std::borrow::Cow;
+use std::rc::Rc;
 use warpbook_diagnostic::Result;
 use warpbook_gpu::ElementType;
+use warpbook_process::work::{Result as Step, Work};
 
 /// Applies `exp`, `where`, `clamp` and the like.
 pub(super) fn apply(call: &Bound<'_>) -> Result<Tensor> {
@@ -24,12 +27,14 @@ pub(super) fn apply(call: &Bound<'_>) -> Result<Tensor> {
         _ => {}
     }
     let x = call.tensor("x")?;
-    let data = match (call.name, &x.data) {
+    let data = match (call.name, &*x.data) {
         // These keep integers.
-        ("floor" | "ceil" | "round", Elements::Int(_) | Elements::Bool(_)) => x.data.clone(),
-        ("abs" | "relu", Elements::Int(values)) => {
-            let apply = |&value: &i64| if call.name == "abs" { value.wrapping_abs() } else { value.max(0) };
-            Elements::Int(values.iter().map(apply).collect())
+        ("floor" | "ceil" | "round", Elements::Int(_) | Elements::Bool(_)) => Rc::clone(&x.data),
+        ("abs", Elements::Int(values)) => {
+            Rc::new(Elements::Int(call.done(call.work.map(values, |value| value.wrapping_abs()))?))
+        }
+        ("relu", Elements::Int(values)) => {
+            Rc::new(Elements::Int(call.done(call.work.map(values, |&value| value.max(0)))?))
         }
         ("isnan" | "isinf" | "isfinite", data) => {
             let apply: fn(f64) -> bool = match call.name {
@@ -37,11 +42,13 @@ pub(super) fn apply(call: &Bound<'_>) -> Result<Tensor> {
                 "isinf" => f64::is_infinite,
                 _ => f64::is_finite,
             };
-            Elements::Bool(data.to_floats().into_iter().map(apply).collect())
+            let values = call.done(data.floats(call.work))?;
+            Rc::new(Elements::Bool(call.done(call.work.map(&values, |&value| apply(value)))?))
         }
         (_, data) => {
             let apply = function(call)?;
-            Elements::Float(data.to_floats().into_iter().map(apply).collect())
+            let values = call.done(data.floats(call.work))?;
+            Rc::new(Elements::Float(call.done(call.work.map(&values, |&value| apply(value)))?))
         }
     };
     let keeps = matches!(call.name, "abs" | "relu" | "floor" | "ceil" | "round");
@@ -100,21 +107,25 @@ fn gelu_tanh(x: f64) -> f64 {
     0.5 * x * (1.0 + inner.tanh())
 }
 
-/// Two tensors of one type and shape.
-enum Pair {
-    Float(Vec<f64>, Vec<f64>),
-    Int(Vec<i64>, Vec<i64>),
-    Bool(Vec<bool>, Vec<bool>),
+/// Elements of two tensors in one type.
+enum Pair<'a> {
+    Float(Cow<'a, [f64]>, Cow<'a, [f64]>),
+    Int(Cow<'a, [i64]>, Cow<'a, [i64]>),
+    Bool(&'a [bool], &'a [bool]),
 }
 
-fn pair(x: &Tensor, y: &Tensor, shape: &[usize]) -> Pair {
-    let (x, y) = (x.broadcast_to(shape).data, y.broadcast_to(shape).data);
-    match (x, y) {
-        (Elements::Bool(x), Elements::Bool(y)) => Pair::Bool(x, y),
-        (x, y) => match (x.to_ints(), y.to_ints()) {
-            (Some(x), Some(y)) => Pair::Int(x, y),
-            _ => Pair::Float(x.to_floats(), y.to_floats()),
-        },
+impl<'a> Pair<'a> {
+    fn new(x: &'a Elements, y: &'a Elements, work: Work<'_>) -> Step<Self> {
+        if let (Elements::Bool(x), Elements::Bool(y)) = (x, y) {
+            return Ok(Self::Bool(x, y));
+        }
+        if x.are_exact()
+            && y.are_exact()
+            && let (Some(x), Some(y)) = (x.ints(work)?, y.ints(work)?)
+        {
+            return Ok(Self::Int(x, y));
+        }
+        Ok(Self::Float(x.floats(work)?, y.floats(work)?))
     }
 }
 
@@ -124,36 +135,49 @@ fn common_dtype(x: &Tensor, y: &Tensor) -> Option<ElementType> {
 }
 
 fn extreme(call: &Bound<'_>, x: &Tensor, y: &Tensor, greater: bool) -> Result<Tensor> {
-    let shape = common_shape(x, y).map_err(|message| call.fail(message))?;
-    let data = match pair(x, y, &shape) {
-        Pair::Float(x, y) => Elements::Float(
-            x.into_iter().zip(y).map(|(x, y)| if x.is_nan() || (x > y) == greater && x != y { x } else { y }).collect(),
-        ),
-        Pair::Int(x, y) => {
-            Elements::Int(x.into_iter().zip(y).map(|(x, y)| if greater { x.max(y) } else { x.min(y) }).collect())
-        }
-        Pair::Bool(x, y) => {
-            Elements::Bool(x.into_iter().zip(y).map(|(x, y)| if greater { x | y } else { x & y }).collect())
-        }
+    let shape = call.done(common_shape(x, y))?;
+    let work = call.work;
+    let larger = |data: (&Elements, &Elements)| -> Step<Elements> {
+        Ok(match Pair::new(data.0, data.1, work)? {
+            Pair::Float(x, y) => {
+                let take_first = |x: f64, y: f64| x.is_nan() || (x > y) == greater && x != y;
+                Elements::Float(work.zip(&x, &y, |x, y| if take_first(x, y) { x } else { y })?)
+            }
+            Pair::Int(x, y) => Elements::Int(work.zip(&x, &y, |x, y| if greater { x.max(y) } else { x.min(y) })?),
+            Pair::Bool(x, y) => Elements::Bool(work.zip(x, y, |x, y| if greater { x | y } else { x & y })?),
+        })
     };
-    Ok(Tensor { shape, data, dtype: common_dtype(x, y) })
+    let (a, b) = (call.done(x.broadcast_to(&shape, work))?, call.done(y.broadcast_to(&shape, work))?);
+    let data = call.done(larger((&a.data, &b.data)))?;
+    Ok(Tensor { shape, data: data.into(), dtype: common_dtype(x, y) })
 }
 
 fn choose(call: &Bound<'_>) -> Result<Tensor> {
     let (condition, x, y) = (call.tensor("condition")?, call.tensor("x")?, call.tensor("y")?);
-    let shape = common_shape(&x, &y).map_err(|message| call.fail(message))?;
+    let shape = call.done(common_shape(&x, &y))?;
     let shape = broadcast(&condition.shape, &shape).ok_or_else(|| {
         call.fail(format!("shapes {:?}, {:?} and {:?} do not broadcast", condition.shape, x.shape, y.shape))
     })?;
-    elements_of(&shape).map_err(|message| call.fail(message))?;
-    let condition = condition.broadcast_to(&shape).data.to_bools();
-    fn take<T>(condition: &[bool], x: Vec<T>, y: Vec<T>) -> Vec<T> {
-        condition.iter().zip(x.into_iter().zip(y)).map(|(&first, (x, y))| if first { x } else { y }).collect()
+    call.done(elements_of(&shape))?;
+    let work = call.work;
+    fn take<T: Copy>(condition: &[bool], x: &[T], y: &[T], work: Work<'_>) -> Step<Vec<T>> {
+        let mut taken = work.room(condition.len())?;
+        work.steps(condition.len(), |range| {
+            let pairs = x[range.clone()].iter().zip(&y[range.clone()]);
+            taken.extend(condition[range].iter().zip(pairs).map(|(&first, (&x, &y))| if first { x } else { y }));
+        })?;
+        Ok(taken)
     }
-    let data = match pair(&x, &y, &shape) {
-        Pair::Float(x, y) => Elements::Float(take(&condition, x, y)),
-        Pair::Int(x, y) => Elements::Int(take(&condition, x, y)),
-        Pair::Bool(x, y) => Elements::Bool(take(&condition, x, y)),
+    let chosen = || -> Step<Elements> {
+        let condition = condition.broadcast_to(&shape, work)?;
+        let (x, y) = (x.broadcast_to(&shape, work)?, y.broadcast_to(&shape, work)?);
+        let condition = condition.data.bools(work)?;
+        Ok(match Pair::new(&x.data, &y.data, work)? {
+            Pair::Float(x, y) => Elements::Float(take(&condition, &x, &y, work)?),
+            Pair::Int(x, y) => Elements::Int(take(&condition, &x, &y, work)?),
+            Pair::Bool(x, y) => Elements::Bool(take(&condition, x, y, work)?),
+        })
     };
-    Ok(Tensor { shape, data, dtype: common_dtype(&x, &y) })
+    let data = call.done(chosen())?;
+    Ok(Tensor { dtype: common_dtype(&x, &y), shape, data: data.into() })
 }

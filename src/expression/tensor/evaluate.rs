@@ -5,40 +5,42 @@ use std::ops::Range;
 use super::super::ast::{BinaryOp, Expr, ExprKind, Subscript, UnaryOp};
 use super::super::scalar::{self, Scalar, Scope, unknown_name};
 use super::arithmetic;
+use super::failure::Failure;
 use super::matmul;
 use super::value::{Elements, Tensor, Value};
 use warpbook_diagnostic::{Diagnostic, Result};
 use warpbook_gpu::ElementType;
 use warpbook_process::cancel::Cancel;
+use warpbook_process::work::{Result as Step, Work};
 
 /// Gives names their values in an expression of tensors.
 pub trait TensorScope: Scope {
     /// The tensor that a view expression names: `a`, `a[64:]`, `a.T`. `None` where it names no buffer.
-    fn tensor(&self, expression: &Expr) -> Result<Option<Tensor>>;
+    fn tensor(&self, expression: &Expr, work: Work<'_>) -> Result<Option<Tensor>>;
     /// Elements rounded as a data type rounds them. The error says why there are none.
-    fn cast(&self, element: ElementType, elements: &Elements) -> Result<Elements, String>;
+    fn cast(&self, element: ElementType, elements: &Elements, work: Work<'_>) -> Result<Elements, Failure>;
 }
 
 /// Evaluates an expression of tensors and scalars. Errors have their place in the text that was parsed.
 pub fn evaluate_tensor(expression: &Expr, scope: &dyn TensorScope, cancel: &Cancel) -> Result<Value> {
-    Evaluator { scope, cancel }.value(expression)
+    Evaluator { scope, work: Work::new(cancel) }.value(expression)
 }
 
-pub(super) fn fail(span: &Range<usize>, message: impl Into<String>) -> Diagnostic {
-    Diagnostic::error("expression", message).at(span.clone(), "")
+pub(super) fn fail(span: &Range<usize>, failure: impl Into<Failure>) -> Diagnostic {
+    failure.into().at(span)
 }
 
 pub(super) struct Evaluator<'a> {
     pub scope: &'a dyn TensorScope,
-    pub cancel: &'a Cancel,
+    pub work: Work<'a>,
 }
 
 impl Evaluator<'_> {
     pub fn value(&self, expression: &Expr) -> Result<Value> {
-        self.cancel.check()?;
+        self.work.check()?;
         let span = &expression.span;
         if is_view(expression, self.scope)
-            && let Some(tensor) = self.scope.tensor(expression)?
+            && let Some(tensor) = self.scope.tensor(expression, self.work)?
         {
             return Ok(Value::Tensor(tensor));
         }
@@ -55,7 +57,7 @@ impl Evaluator<'_> {
                     Ok(Value::Scalar(Scalar::Bool(!self.truth(&Value::Tensor(tensor), &operand.span)?)))
                 }
                 Value::Tensor(tensor) => {
-                    arithmetic::unary(*op, &tensor).map(Value::Tensor).map_err(|message| fail(span, message))
+                    arithmetic::unary(*op, &tensor, self.work).map(Value::Tensor).map_err(|message| fail(span, message))
                 }
             },
             ExprKind::Binary(op @ (BinaryOp::And | BinaryOp::Or), left, right, _) => {
@@ -95,8 +97,8 @@ impl Evaluator<'_> {
             (left, right) => (self.operand(left, span)?, self.operand(right, span)?),
         };
         let result = match op {
-            BinaryOp::MatrixMultiply => matmul::multiply(&left, &right, self.cancel)?,
-            _ => arithmetic::binary(op, &left, &right),
+            BinaryOp::MatrixMultiply => matmul::multiply(&left, &right, self.work),
+            _ => arithmetic::binary(op, &left, &right, self.work),
         };
         result.map(Value::Tensor).map_err(|message| fail(span, message))
     }
@@ -123,9 +125,9 @@ impl Evaluator<'_> {
     fn truth(&self, value: &Value, span: &Range<usize>) -> Result<bool> {
         match value {
             Value::Scalar(scalar) => Ok(scalar.truth()),
-            Value::Tensor(tensor) => match tensor.data.to_bools().as_slice() {
-                [only] => Ok(*only),
-                _ => {
+            Value::Tensor(tensor) => match tensor.data.get(0).filter(|_| tensor.numel() == 1) {
+                Some(only) => Ok(only.truth()),
+                None => {
                     let error = fail(span, format!("a tensor of {:?} is neither true nor false", tensor.shape));
                     Err(error.help("`all(…)` or `any(…)` of it is; `& | ~` go element by element"))
                 }
@@ -144,7 +146,8 @@ impl Evaluator<'_> {
             return Ok(Value::Scalar(Scalar::Tuple(scalars)));
         }
         let tensors = values.into_iter().zip(items).map(|(value, item)| self.operand(value, &item.span));
-        let stacked = Tensor::stack(&tensors.collect::<Result<Vec<_>>>()?);
+        let stacked = Tensor::stack(&tensors.collect::<Result<Vec<_>>>()?, self.work);
+        let stacked = stacked.map_err(|failure| fail(span, failure))?;
         stacked.map(Value::Tensor).ok_or_else(|| fail(span, "only tensors of one shape make a list"))
     }
 
@@ -158,7 +161,9 @@ impl Evaluator<'_> {
         let tensor = self.tensor(base)?;
         let extents = || tensor.shape.iter().map(|&extent| Scalar::Int(extent as i64)).collect();
         match member {
-            "T" => Ok(Value::Tensor(transposed(&tensor))),
+            "T" => {
+                Ok(Value::Tensor(transposed(&tensor, self.work).map_err(|stopped| fail(&expression.span, stopped))?))
+            }
             "shape" => Ok(Value::Scalar(Scalar::Tuple(extents()))),
             "ndim" => Ok(Value::Scalar(Scalar::Int(tensor.shape.len() as i64))),
             _ => Err(fail(&expression.span, format!("a tensor has no attribute `{member}`"))),
@@ -212,8 +217,8 @@ fn is_scalar(index: &Expr, scope: &dyn TensorScope) -> bool {
 }
 
 /// All dimensions in reverse.
-pub(super) fn transposed(tensor: &Tensor) -> Tensor {
+pub(super) fn transposed(tensor: &Tensor, work: Work<'_>) -> Step<Tensor> {
     let shape = tensor.shape.iter().rev().copied().collect();
     let strides: Vec<isize> = super::value::strides(&tensor.shape).into_iter().rev().collect();
-    tensor.strided(shape, &strides, 0)
+    tensor.strided(shape, &strides, 0, work)
 }

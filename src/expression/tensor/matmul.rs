@@ -1,23 +1,24 @@
 //! Matrix products in double precision, on all cores.
 
+use super::failure::Result;
 use super::value::{Elements, Tensor, broadcast, elements_of};
-use warpbook_diagnostic::Result;
 use warpbook_process::cancel::Cancel;
+use warpbook_process::work::{Result as Step, Work};
 
 /// Columns and depth of a block of the right matrix, which stays in the L2 cache.
 const COLUMNS: usize = 256;
 const DEPTH: usize = 128;
 
 /// The shapes of `left @ right` and of the batches of both: (result, batch).
-fn shapes(left: &Tensor, right: &Tensor) -> Result<(Vec<usize>, Vec<usize>), String> {
+fn shapes(left: &Tensor, right: &Tensor) -> Result<(Vec<usize>, Vec<usize>)> {
     let refused = |why: &str| format!("shapes {:?} and {:?} do not multiply: {why}", left.shape, right.shape);
     let (a, b) = (&left.shape, &right.shape);
     let (Some(&a_depth), Some(&b_last)) = (a.last(), b.last()) else {
-        return Err(refused("`@` takes vectors and matrices"));
+        return Err(refused("`@` takes vectors and matrices").into());
     };
     let b_depth = if b.len() > 1 { b[b.len() - 2] } else { b_last };
     if a_depth != b_depth {
-        return Err(refused(&format!("{a_depth} columns meet {b_depth} rows")));
+        return Err(refused(&format!("{a_depth} columns meet {b_depth} rows")).into());
     }
     let batch = |shape: &[usize]| shape[..shape.len().saturating_sub(2)].to_vec();
     let batch = broadcast(&batch(a), &batch(b)).ok_or_else(|| refused("the batches do not broadcast"))?;
@@ -32,35 +33,33 @@ fn shapes(left: &Tensor, right: &Tensor) -> Result<(Vec<usize>, Vec<usize>), Str
     Ok((result, batch))
 }
 
-/// `left @ right`. The inner error is about shapes; the outer one is an interrupt.
-pub(super) fn multiply(left: &Tensor, right: &Tensor, cancel: &Cancel) -> Result<Result<Tensor, String>> {
-    let (shape, batch) = match shapes(left, right) {
-        Ok(shapes) => shapes,
-        Err(message) => return Ok(Err(message)),
-    };
+/// `left @ right`.
+pub(super) fn multiply(left: &Tensor, right: &Tensor, work: Work<'_>) -> Result<Tensor> {
+    let (shape, batch) = shapes(left, right)?;
     // A vector is a row on the left and a column on the right.
     let rows = if left.shape.len() > 1 { left.shape[left.shape.len() - 2] } else { 1 };
     let depth = left.shape.last().copied().unwrap_or(1);
     let columns = if right.shape.len() > 1 { right.shape.last().copied().unwrap_or(1) } else { 1 };
-    let with_batch = |tensor: &Tensor, matrix: [usize; 2]| {
+    let with_batch = |tensor: &Tensor, matrix: [usize; 2]| -> Result<_> {
         let own = tensor.shape[..tensor.shape.len().saturating_sub(2)].to_vec();
         let tensor = Tensor { shape: [own, matrix.to_vec()].concat(), ..tensor.clone() };
         let shape = [batch.as_slice(), &matrix].concat();
-        elements_of(&shape).map(|_| tensor.broadcast_to(&shape).data)
+        elements_of(&shape)?;
+        Ok(tensor.broadcast_to(&shape, work)?.data)
     };
-    let (a, b) = match (with_batch(left, [rows, depth]), with_batch(right, [depth, columns])) {
-        (Ok(a), Ok(b)) => (a, b),
-        (Err(message), _) | (_, Err(message)) => return Ok(Err(message)),
-    };
+    let (a, b) = (with_batch(left, [rows, depth])?, with_batch(right, [depth, columns])?);
     let sizes = Sizes { rows, depth, columns };
     let count = if shape.contains(&0) { 0 } else { shape.iter().product() };
-    let data = match (a.ints(), b.ints()) {
+    let data = match (a.ints(work)?, b.ints(work)?) {
         (Some(a), Some(b)) => {
-            Elements::Int(product(&a, &b, count, sizes, cancel, |sum, a, b| sum.wrapping_add(a.wrapping_mul(b)))?)
+            Elements::Int(product(&a, &b, count, sizes, work, |sum, a, b| sum.wrapping_add(a.wrapping_mul(b)))?)
         }
-        _ => Elements::Float(product(&a.floats(), &b.floats(), count, sizes, cancel, |sum, a, b| sum + a * b)?),
+        _ => {
+            let (a, b) = (a.floats(work)?, b.floats(work)?);
+            Elements::Float(product(&a, &b, count, sizes, work, |sum, a, b| sum + a * b)?)
+        }
     };
-    Ok(Ok(Tensor::new(shape, data)))
+    Ok(Tensor::new(shape, data))
 }
 
 #[derive(Clone, Copy)]
@@ -76,11 +75,12 @@ fn product<T: Copy + Default + Send + Sync>(
     b: &[T],
     count: usize,
     sizes: Sizes,
-    cancel: &Cancel,
+    work: Work<'_>,
     add: impl Fn(T, T, T) -> T + Copy + Send + Sync,
-) -> Result<Vec<T>> {
+) -> Step<Vec<T>> {
     let Sizes { rows, depth, columns } = sizes;
-    let mut result = vec![T::default(); count];
+    let cancel = work.cancel();
+    let mut result = work.repeat(count, T::default())?;
     if count == 0 || depth == 0 {
         return Ok(result);
     }
@@ -105,7 +105,7 @@ fn product<T: Copy + Default + Send + Sync>(
             });
         }
     });
-    cancel.check()?;
+    work.check()?;
     Ok(result)
 }
 

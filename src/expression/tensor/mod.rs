@@ -8,6 +8,7 @@ mod arithmetic;
 mod call;
 mod elementwise;
 mod evaluate;
+mod failure;
 mod functions;
 mod matmul;
 mod reduce;
@@ -15,6 +16,7 @@ mod shape;
 mod value;
 
 pub use evaluate::{TensorScope, evaluate_tensor};
+pub use failure::Failure;
 pub use functions::functions;
 pub use value::{Elements, Tensor, Value};
 

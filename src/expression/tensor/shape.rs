@@ -6,18 +6,20 @@ use super::super::ast::{Expr, ExprKind, Keyword, Subscript};
 use super::super::scalar::Scalar;
 use super::argument::{Argument, Bound};
 use super::evaluate::{Evaluator, as_integer, fail, transposed};
+use super::failure::Result as Outcome;
 use super::matmul;
 use super::reduce::dimension;
-use super::value::{Elements, Tensor, Value, broadcast, elements_of, strides};
+use super::value::{Elements, Tensor, Value, broadcast, concatenated, elements_of, strides};
 use crate::expression::slice_extent;
 use warpbook_diagnostic::Result;
+use warpbook_process::work::{Result as Step, Work};
 
 /// `transpose`, `reshape`, `flip`, `tril` and the like.
 pub(super) fn rearrange(call: &Bound<'_>) -> Result<Tensor> {
     let x = call.tensor("x")?;
     let rank = x.shape.len();
     match call.name {
-        "t" => Ok(transposed(&x)),
+        "t" => call.done(transposed(&x, call.work)),
         "transpose" | "permute" => {
             let axes = integers(&call.rest)?;
             let axes = axes.into_iter().map(|axis| dimension(call, axis, rank)).collect::<Result<Vec<_>>>()?;
@@ -37,7 +39,7 @@ pub(super) fn rearrange(call: &Bound<'_>) -> Result<Tensor> {
             }
             let own = strides(&x.shape);
             let steps: Vec<isize> = order.iter().map(|&axis| own[axis]).collect();
-            Ok(x.strided(order.iter().map(|&axis| x.shape[axis]).collect(), &steps, 0))
+            call.done(x.strided(order.iter().map(|&axis| x.shape[axis]).collect(), &steps, 0, call.work))
         }
         "flip" => {
             let axes = match call.get("axis") {
@@ -56,15 +58,15 @@ pub(super) fn rearrange(call: &Bound<'_>) -> Result<Tensor> {
                 offset += last;
                 steps[axis] = steps[axis].wrapping_neg();
             }
-            Ok(x.strided(x.shape.clone(), &steps, offset as usize))
+            call.done(x.strided(x.shape.clone(), &steps, offset as usize, call.work))
         }
         "broadcast_to" => {
             let shape = extents(&call.rest, call)?;
             if broadcast(&x.shape, &shape).as_ref() != Some(&shape) {
                 return Err(call.fail(format!("shape {:?} does not broadcast to {shape:?}", x.shape)));
             }
-            elements_of(&shape).map_err(|message| call.fail(message))?;
-            Ok(x.broadcast_to(&shape))
+            call.done(elements_of(&shape))?;
+            call.done(x.broadcast_to(&shape, call.work))
         }
         "tril" | "triu" => {
             let k = call.integer("k", 0)?;
@@ -77,19 +79,23 @@ pub(super) fn rearrange(call: &Bound<'_>) -> Result<Tensor> {
                 let above = column as i64 - row as i64;
                 if call.name == "tril" { above <= k } else { above >= k }
             };
-            let data = match x.data {
-                Elements::Float(values) => Elements::Float(masked(values, keeps)),
-                Elements::Int(values) => Elements::Int(masked(values, keeps)),
-                Elements::Bool(values) => Elements::Bool(masked(values, keeps)),
-            };
-            Ok(Tensor { shape: x.shape, data, dtype: x.dtype })
+            let data = call.done(masked(&x.data, keeps, call.work))?;
+            Ok(Tensor { shape: x.shape, data: data.into(), dtype: x.dtype })
         }
         _ => reshape(call, x),
     }
 }
 
-fn masked<T: Default>(values: Vec<T>, keeps: impl Fn(usize) -> bool) -> Vec<T> {
-    values.into_iter().enumerate().map(|(index, value)| if keeps(index) { value } else { T::default() }).collect()
+/// The elements at the indices that are kept, and zeros elsewhere.
+fn masked(data: &Elements, keeps: impl Fn(usize) -> bool, work: Work<'_>) -> Step<Elements> {
+    fn kept<T: Copy + Default>(values: &[T], keeps: impl Fn(usize) -> bool, work: Work<'_>) -> Step<Vec<T>> {
+        work.fill(values.len(), |index| if keeps(index) { values[index] } else { T::default() })
+    }
+    Ok(match data {
+        Elements::Float(values) => Elements::Float(kept(values, keeps, work)?),
+        Elements::Int(values) => Elements::Int(kept(values, keeps, work)?),
+        Elements::Bool(values) => Elements::Bool(kept(values, keeps, work)?),
+    })
 }
 
 fn reshape(call: &Bound<'_>, x: Tensor) -> Result<Tensor> {
@@ -127,32 +133,28 @@ fn extents(arguments: &[Argument], call: &Bound<'_>) -> Result<Vec<usize>> {
 
 /// `zeros`, `arange` and the like.
 pub(super) fn create(call: &Bound<'_>) -> Result<Tensor> {
-    let filled = |shape: Vec<usize>, value: f64| -> Result<Tensor> {
-        let count = elements_of(&shape).map_err(|message| call.fail(message))?;
-        Ok(Tensor::new(shape, Elements::Float(vec![value; count])))
+    let filled = |shape: Vec<usize>, value: &dyn Fn(usize) -> f64| -> Result<Tensor> {
+        let count = call.done(elements_of(&shape))?;
+        Ok(Tensor::new(shape, Elements::Float(call.done(call.work.fill(count, value))?)))
     };
     match call.name {
-        "zeros" => filled(extents(&call.rest, call)?, 0.0),
-        "ones" => filled(extents(&call.rest, call)?, 1.0),
+        "zeros" => filled(extents(&call.rest, call)?, &|_| 0.0),
+        "ones" => filled(extents(&call.rest, call)?, &|_| 1.0),
         "full" => {
             let shape = extents(std::slice::from_ref(call.required("shape")?), call)?;
-            elements_of(&shape).map_err(|message| call.fail(message))?;
+            call.done(elements_of(&shape))?;
             let value = call.tensor("value")?;
             if value.numel() != 1 {
                 return Err(call.fail("`full` takes one value"));
             }
-            Ok(Tensor { shape: Vec::new(), ..value }.broadcast_to(&shape))
+            call.done(Tensor { shape: Vec::new(), ..value }.broadcast_to(&shape, call.work))
         }
         "eye" => {
             let n = call.required("n")?;
             let m = call.get("m").unwrap_or(n);
             let shape = extents(&[n.clone(), m.clone()], call)?;
             let columns = shape[1].max(1);
-            let mut eye = filled(shape, 0.0)?;
-            if let Elements::Float(values) = &mut eye.data {
-                values.iter_mut().step_by(columns.saturating_add(1)).take(columns).for_each(|value| *value = 1.0);
-            }
-            Ok(eye)
+            filled(shape, &|index| if index / columns == index % columns { 1.0 } else { 0.0 })
         }
         _ => arange(call),
     }
@@ -165,33 +167,30 @@ fn arange(call: &Bound<'_>) -> Result<Tensor> {
         None => (Tensor::new(Vec::new(), Elements::Int(vec![0])), first),
     };
     let step = call.get("step").map_or(Ok(Tensor::new(Vec::new(), Elements::Int(vec![1]))), Argument::tensor)?;
-    let ints = [&start, &stop, &step].map(|tensor| tensor.data.to_ints());
-    if let [Some(start), Some(stop), Some(step)] = &ints
-        && let ([start], [stop], [step]) = (start.as_slice(), stop.as_slice(), step.as_slice())
-    {
-        let distance = i128::from(*stop) - i128::from(*start);
-        let count = match i128::from(*step) {
+    let numbers = [&start, &stop, &step].map(|tensor| tensor.data.get(0).filter(|_| tensor.numel() == 1));
+    let [Some(start), Some(stop), Some(step)] = &numbers else {
+        return Err(call.fail("`arange` takes one to three numbers"));
+    };
+    if let (Some(start), Some(stop), Some(step)) = (start.as_int(), stop.as_int(), step.as_int()) {
+        let distance = i128::from(stop) - i128::from(start);
+        let count = match i128::from(step) {
             0 => return Err(call.fail("the step of `arange` is not 0")),
             step if (distance > 0) == (step > 0) && distance != 0 => (distance.abs() - 1) / step.abs() + 1,
             _ => 0,
         };
-        let count = usize::try_from(count).unwrap_or(usize::MAX);
-        let count = elements_of(&[count]).map_err(|message| call.fail(message))?;
-        return Ok(Tensor::new(
-            vec![count],
-            Elements::Int((0..count as i64).map(|at| start.wrapping_add(at.wrapping_mul(*step))).collect()),
-        ));
+        let count = call.done(elements_of(&[usize::try_from(count).unwrap_or(usize::MAX)]))?;
+        let values = call.work.fill(count, |at| start.wrapping_add((at as i64).wrapping_mul(step)));
+        return Ok(Tensor::new(vec![count], Elements::Int(call.done(values)?)));
     }
-    let floats = [&start, &stop, &step].map(|tensor| tensor.data.to_floats());
-    let ([start], [stop], [step]) = (&floats[0][..], &floats[1][..], &floats[2][..]) else {
-        return Err(call.fail("`arange` takes one to three numbers"));
-    };
+    let float = |number: &Scalar| number.as_float().unwrap_or(f64::NAN);
+    let (start, stop, step) = (float(start), float(stop), float(step));
     let count = ((stop - start) / step).ceil();
     if !count.is_finite() {
         return Err(call.fail("`arange` needs finite numbers and a step that is not 0"));
     }
-    let count = elements_of(&[count.max(0.0) as usize]).map_err(|message| call.fail(message))?;
-    Ok(Tensor::new(vec![count], Elements::Float((0..count).map(|at| start + at as f64 * step).collect())))
+    let count = call.done(elements_of(&[count.max(0.0) as usize]))?;
+    let values = call.work.fill(count, |at| start + at as f64 * step);
+    Ok(Tensor::new(vec![count], Elements::Float(call.done(values)?)))
 }
 
 impl Evaluator<'_> {
@@ -202,7 +201,7 @@ impl Evaluator<'_> {
             x.shape = vec![x.numel(), 1];
             y.shape = vec![1, y.numel()];
         }
-        matmul::multiply(&x, &y, self.cancel)?.map_err(|message| call.fail(message))
+        call.done(matmul::multiply(&x, &y, self.work))
     }
 
     /// `concat([a, b], axis=0)`, `stack([a, b], axis=0)`
@@ -248,7 +247,7 @@ impl Evaluator<'_> {
             }
             total = total.saturating_add(tensor.shape[axis]);
         }
-        joined(&tensors, axis, total).map_err(|message| fail(span, message))
+        joined(&tensors, axis, total, self.work).map_err(|message| fail(span, message))
     }
 
     /// `x[1:, None, -1]`, `x[indices]`, `x[:, mask]`
@@ -316,9 +315,11 @@ impl Evaluator<'_> {
             let error = fail(span, "a tensor and a number as indices stand side by side");
             return Err(error.help("index twice: `x[0][:, indices]`"));
         }
-        let seen = x.strided(shape, &steps, offset as usize);
+        let seen = x.strided(shape, &steps, offset as usize, self.work).map_err(|stopped| fail(span, stopped))?;
         match taken {
-            Some((axis, indices, span)) => take(&seen, axis, &indices).map_err(|message| fail(&span, message)),
+            Some((axis, indices, span)) => {
+                take(&seen, axis, &indices, self.work).map_err(|message| fail(&span, message))
+            }
             None => Ok(seen),
         }
     }
@@ -334,78 +335,80 @@ fn several(value: &Value) -> Option<Tensor> {
 }
 
 /// The parts of a tensor at some indices of an axis; the indices' shape takes the axis' place, as in numpy.
-fn take(x: &Tensor, axis: usize, indices: &Tensor) -> Result<Tensor, String> {
+fn take(x: &Tensor, axis: usize, indices: &Tensor, work: Work<'_>) -> Outcome<Tensor> {
     let extent = x.shape[axis];
-    let (places, shape) = match &indices.data {
+    let (places, shape) = match &*indices.data {
         Elements::Float(values) if values.is_empty() => (Vec::new(), indices.shape.clone()),
         Elements::Float(_) => return Err("an index is an integer, not a float".into()),
         Elements::Bool(mask) => {
             if indices.shape != [extent] {
-                return Err(format!("a mask of shape {:?} does not fit {extent} elements", indices.shape));
+                return Err(format!("a mask of shape {:?} does not fit {extent} elements", indices.shape).into());
             }
-            let places: Vec<usize> = mask.iter().enumerate().filter(|(_, chosen)| **chosen).map(|(at, _)| at).collect();
-            let count = places.len();
+            let count = work.watched(mask).filter(|&&chosen| chosen).count();
+            let mut places: Vec<usize> = work.room(count)?;
+            places.extend(work.watched(mask).enumerate().filter(|(_, chosen)| **chosen).map(|(at, _)| at));
+            work.check()?;
             (places, vec![count])
         }
         Elements::Int(values) => {
             let place = |&index: &i64| {
                 let from_start = if index < 0 { index.saturating_add(extent as i64) } else { index };
-                let place = usize::try_from(from_start).ok().filter(|&place| place < extent);
-                place.ok_or_else(|| format!("index {index} is outside of dimension {axis}, whose extent is {extent}"))
+                usize::try_from(from_start).ok().filter(|&place| place < extent)
             };
-            (values.iter().map(place).collect::<Result<Vec<_>, _>>()?, indices.shape.clone())
+            let outside = work.watched(values).find(|index| place(index).is_none());
+            if let Some(index) = outside {
+                let message = format!("index {index} is outside of dimension {axis}, whose extent is {extent}");
+                return Err(message.into());
+            }
+            (work.map(values, |index| place(index).unwrap_or_default())?, indices.shape.clone())
         }
     };
     let shape = [&x.shape[..axis], &shape, &x.shape[axis + 1..]].concat();
     let count = elements_of(&shape)?;
     let inner = x.shape[axis + 1..].iter().fold(1usize, |all, &one| all.saturating_mul(one));
-    fn picked<T: Copy>(values: &[T], places: &[usize], extent: usize, inner: usize, count: usize) -> Vec<T> {
-        let mut picked = Vec::with_capacity(count);
-        while picked.len() < count {
-            let outer = picked.len() / (places.len() * inner);
-            for place in places {
-                picked.extend_from_slice(&values[(outer * extent + place) * inner..][..inner]);
-            }
-        }
-        picked
-    }
-    let data = match &x.data {
-        Elements::Float(values) => Elements::Float(picked(values, &places, extent, inner, count)),
-        Elements::Int(values) => Elements::Int(picked(values, &places, extent, inner, count)),
-        Elements::Bool(values) => Elements::Bool(picked(values, &places, extent, inner, count)),
+    let pick = Pick { places: &places, extent, inner, count };
+    let data = match &*x.data {
+        Elements::Float(values) => Elements::Float(pick.from(values, work)?),
+        Elements::Int(values) => Elements::Int(pick.from(values, work)?),
+        Elements::Bool(values) => Elements::Bool(pick.from(values, work)?),
     };
-    Ok(Tensor { shape, data, dtype: x.dtype })
+    Ok(Tensor { shape, data: data.into(), dtype: x.dtype })
+}
+
+/// Which parts of an axis are taken.
+struct Pick<'a> {
+    /// Indices along the axis.
+    places: &'a [usize],
+    /// Extent of the axis.
+    extent: usize,
+    /// Elements of one part: the product of the extents behind the axis.
+    inner: usize,
+    /// Elements of the result.
+    count: usize,
+}
+
+impl Pick<'_> {
+    fn from<T: Copy>(&self, values: &[T], work: Work<'_>) -> Step<Vec<T>> {
+        let mut picked = work.room(self.count)?;
+        while picked.len() < self.count {
+            let outer = picked.len() / (self.places.len() * self.inner);
+            for place in work.watched(self.places) {
+                work.append(&mut picked, &values[(outer * self.extent + place) * self.inner..][..self.inner])?;
+            }
+            work.check()?;
+        }
+        Ok(picked)
+    }
 }
 
 /// Tensors of one rank one after another along an axis.
-fn joined(tensors: &[Tensor], axis: usize, total: usize) -> Result<Tensor, String> {
+fn joined(tensors: &[Tensor], axis: usize, total: usize, work: Work<'_>) -> Outcome<Tensor> {
     let Some(first) = tensors.first() else { return Err("there is nothing to join".into()) };
     let mut shape = first.shape.clone();
     shape[axis] = total;
-    elements_of(&shape)?;
+    let count = elements_of(&shape)?;
     let outer: usize = if shape.contains(&0) { 0 } else { shape[..axis].iter().product() };
-    fn interleaved<T: Copy>(parts: &[Vec<T>], outer: usize) -> Vec<T> {
-        let mut all = Vec::with_capacity(parts.iter().map(Vec::len).sum());
-        for index in 0..outer {
-            for part in parts {
-                let length = part.len() / outer;
-                all.extend_from_slice(&part[index * length..][..length]);
-            }
-        }
-        all
-    }
-    let all_bool = tensors.iter().all(|tensor| matches!(tensor.data, Elements::Bool(_)));
-    let ints: Option<Vec<Vec<i64>>> = tensors.iter().map(|tensor| tensor.data.to_ints()).collect();
-    let data = match ints {
-        _ if all_bool => {
-            Elements::Bool(interleaved(&tensors.iter().map(|tensor| tensor.data.to_bools()).collect::<Vec<_>>(), outer))
-        }
-        Some(parts) => Elements::Int(interleaved(&parts, outer)),
-        None => Elements::Float(interleaved(
-            &tensors.iter().map(|tensor| tensor.data.to_floats()).collect::<Vec<_>>(),
-            outer,
-        )),
-    };
+    let data = concatenated(tensors, outer, count, work)?;
     let dtype = first.dtype.filter(|_| tensors.iter().all(|tensor| tensor.dtype == first.dtype));
-    Ok(Tensor { shape, data, dtype })
+    Ok(Tensor { shape, data: data.into(), dtype })
 }

@@ -1,10 +1,11 @@
 //! Values that numpy computed, and the mistakes that are named.
 
 use super::super::{Expr, ExprKind, Scalar, Scope, parse};
-use super::{Elements, Tensor, TensorScope, Value, evaluate_tensor};
+use super::{Elements, Failure, Tensor, TensorScope, Value, evaluate_tensor};
 use warpbook_diagnostic::Result;
 use warpbook_gpu::ElementType;
 use warpbook_process::cancel::Cancel;
+use warpbook_process::work::Work;
 
 /// The tensors that `golden.txt` was computed with.
 struct Names;
@@ -41,7 +42,7 @@ impl Scope for Names {
 }
 
 impl TensorScope for Names {
-    fn tensor(&self, expression: &Expr) -> Result<Option<Tensor>> {
+    fn tensor(&self, expression: &Expr, _: Work<'_>) -> Result<Option<Tensor>> {
         // Views are the workspace's; here the evaluator itself has to take them apart.
         Ok(match &expression.kind {
             ExprKind::Name(name) => named(name),
@@ -49,10 +50,10 @@ impl TensorScope for Names {
         })
     }
 
-    fn cast(&self, dtype: ElementType, elements: &Elements) -> Result<Elements, String> {
-        let rounded = elements.to_floats().into_iter().map(|value| half::f16::from_f64(value).to_f64()).collect();
+    fn cast(&self, dtype: ElementType, elements: &Elements, work: Work<'_>) -> Result<Elements, Failure> {
         assert_eq!(dtype, ElementType::F16);
-        Ok(Elements::Float(rounded))
+        let values = elements.floats(work)?;
+        Ok(Elements::Float(work.map(&values, |&value| half::f16::from_f64(value).to_f64())?))
     }
 }
 
@@ -76,13 +77,14 @@ fn values_are_numpy_s() {
         };
         let extents: Vec<String> = tensor.shape.iter().map(usize::to_string).collect();
         assert_eq!(if extents.is_empty() { "-".to_owned() } else { extents.join("x") }, shape, "{text}");
-        let own = match tensor.data {
+        let own = match *tensor.data {
             Elements::Float(_) => "f",
             Elements::Int(_) => "i",
             Elements::Bool(_) => "b",
         };
         assert_eq!(own, kind, "{text}");
-        let found = tensor.data.to_floats();
+        let cancel = Cancel::new();
+        let found = tensor.data.floats(Work::new(&cancel)).expect(text);
         assert_eq!(found.len(), expected.len(), "{text}");
         for (found, expected) in found.iter().zip(&expected) {
             let tolerance = if kind == "f" { 4.0 * f64::EPSILON * expected.abs().max(1.0) } else { 0.0 };
@@ -179,12 +181,12 @@ fn a_cast_says_the_type_and_arithmetic_forgets_it() {
 fn large_products_are_split_over_threads_and_can_be_interrupted() {
     let text = "ones(200, 130) @ full((130, 300), 0.5)";
     let Ok(Value::Tensor(product)) = value(text) else { panic!("{text}") };
-    assert_eq!(product.data, Elements::Float(vec![65.0; 60000]));
+    assert_eq!(*product.data, Elements::Float(vec![65.0; 60000]));
     // 3 matrices of 67 rows: shares of threads end within a matrix, and groups of four rows do not divide it.
     let text = "(arange(67 * 3 * 150).reshape(3, 67, 150) % 7) @ (arange(150 * 290).reshape(150, 290) % 5)";
     let Ok(Value::Tensor(product)) = value(text) else { panic!("{text}") };
-    let Elements::Int(found) = product.data else { panic!("{text}") };
-    for (index, found) in found.into_iter().enumerate() {
+    let Elements::Int(found) = &*product.data else { panic!("{text}") };
+    for (index, &found) in found.iter().enumerate() {
         let (row, column) = ((index / 290) as i64, (index % 290) as i64);
         let expected: i64 = (0..150).map(|k| ((row * 150 + k) % 7) * ((k * 290 + column) % 5)).sum();
         assert_eq!(found, expected, "{row} {column}");
@@ -194,4 +196,65 @@ fn large_products_are_split_over_threads_and_can_be_interrupted() {
     cancel.cancel();
     let expression = parse(text, 0..text.len()).expect("parsed");
     assert!(evaluate_tensor(&expression, &Names, &cancel).expect_err("interrupted").is_interrupted());
+}
+
+/// Names whose look-up interrupts the cell: what comes after it has to notice by itself.
+struct Interrupting<'a>(&'a Cancel);
+
+impl Scope for Interrupting<'_> {
+    fn name(&self, name: &str) -> Option<Scalar> {
+        Names.name(name)
+    }
+
+    fn member(&self, base: &str, member: &str, args: Option<&[Scalar]>) -> Option<Scalar> {
+        Names.member(base, member, args)
+    }
+
+    fn names(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+impl TensorScope for Interrupting<'_> {
+    fn tensor(&self, expression: &Expr, work: Work<'_>) -> Result<Option<Tensor>> {
+        let found = Names.tensor(expression, work)?;
+        if found.is_some() {
+            self.0.cancel();
+        }
+        Ok(found)
+    }
+
+    fn cast(&self, dtype: ElementType, elements: &Elements, work: Work<'_>) -> Result<Elements, Failure> {
+        Names.cast(dtype, elements, work)
+    }
+}
+
+/// Each function and operator looks at the interrupt itself, not only the evaluator between two of them.
+#[test]
+fn every_function_can_be_interrupted() {
+    // These move no elements of a matrix whose axes stay where they are.
+    let moves_nothing = ["reshape", "arange", "zeros", "ones", "full", "eye", "clamp", "view"];
+    let with = |name: &str| match name {
+        "where" => "where(1, 2, a)".to_owned(),
+        "maximum" | "minimum" | "outer" => format!("{name}(1, a)"),
+        "dot" => "dot([1, 2], a)".to_owned(),
+        "broadcast_to" => "a.broadcast_to(2, 2, 3)".to_owned(),
+        "transpose" | "flip" | "tril" | "triu" => format!("{name}(a)"),
+        name if name.starts_with("arg") || matches!(name, "any" | "all") => format!("{name}(i)"),
+        name => format!("{name}(a)"),
+    };
+    let functions = super::functions().filter(|name| !moves_nothing.contains(&name.as_str()));
+    let functions = functions.map(|name| with(&name));
+    let operators =
+        ["1 + a", "1 < i", "2 ** i", "7 // (j)", "True & m", "-a", "~i", "~m", "[1, 2] @ a", "[1.5, 2] @ i"];
+    let others = ["f16(a)", "a[[0, 1]]", "a[:, ::-1]", "a.T.T", "a.t()", "a.permute(1, 0)", "i.sum(0)", "m.any(1)"];
+    for text in functions.chain(operators.into_iter().chain(others).map(str::to_owned)) {
+        let cancel = Cancel::new();
+        let scope = Interrupting(&cancel);
+        let expression = parse(&text, 0..text.len()).expect("parsed");
+        match evaluate_tensor(&expression, &scope, &cancel) {
+            Err(error) if error.is_interrupted() => {}
+            other => panic!("{text}: {other:?}"),
+        }
+    }
 }

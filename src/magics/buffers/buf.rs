@@ -14,6 +14,7 @@ use warpbook_device::cuda::content_digest;
 use warpbook_device::{Buffer, Contents, Dtype, Place, Recipe, contiguous_strides};
 use warpbook_diagnostic::{Diagnostic, Result, nearest};
 use warpbook_process::cancel::Cancel;
+use warpbook_process::work::Work;
 
 /// `%buf NAME = EXPRESSION`
 pub struct Buf;
@@ -73,7 +74,8 @@ impl Magic for Buf {
 
 fn contents(expression: &Expr, call: &Call<'_>, workspace: &Workspace, cancel: &Cancel) -> Result<(Contents, Recipe)> {
     let text = call.cell.text[expression.span.clone()].to_owned();
-    if let Some(contents) = initialise(expression, workspace)? {
+    let work = Work::new(cancel);
+    if let Some(contents) = initialise(expression, workspace, work)? {
         return Ok((contents, Recipe::Initialiser(text)));
     }
     // What is no view, `a.T.reshape(-1)`, can be a tensor; what is wrong as both is said below.
@@ -86,7 +88,7 @@ fn contents(expression: &Expr, call: &Call<'_>, workspace: &Workspace, cancel: &
             let dtype = expressions::natural_dtype(&tensor, expression, workspace);
             // Refuses what does not fit before it is written out.
             reserve(dtype, &tensor.shape, &expression.span)?;
-            Ok((tensors::contents(&tensor, dtype), Recipe::Expression(text)))
+            Ok((tensors::contents(&tensor, dtype, work)?, Recipe::Expression(text)))
         }
         Ok(Value::Scalar(scalar)) => {
             let error = Diagnostic::error("initialiser", format!("this is {}, not a buffer", scalar.kind()));

@@ -17,6 +17,7 @@ use crate::workspace::recipe::expressions;
 use crate::workspace::{Context, Workspace};
 use warpbook_device::Dtype;
 use warpbook_diagnostic::{Diagnostic, Result, nearest};
+use warpbook_process::work::Work;
 
 /// `%check ACTUAL == EXPECTED`
 pub struct Check;
@@ -124,10 +125,10 @@ impl Magic for Check {
                         let left = tensor(left, &actual.span)?;
                         let right = tensor(right, &expected.span)?;
                         let tolerance = keywords.tolerance(|| {
-                            let both_exact = left.data.to_ints().is_some() && right.data.to_ints().is_some();
+                            let both_exact = left.data.are_exact() && right.data.are_exact();
                             if both_exact { 0.0 } else { default_tolerance(actual, expected, workspace) }
                         });
-                        tensors(text, &left, &right, operator, &tolerance)
+                        tensors(text, &left, &right, operator, &tolerance, Work::new(context.cancel))
                     }
                 }
             }
@@ -141,7 +142,12 @@ impl Magic for Check {
                     ExprKind::Binary(_, _, _, operator) => operator,
                     _ => span,
                 };
-                condition(text, expressions::value(expression, workspace, context.cancel)?, place)
+                condition(
+                    text,
+                    expressions::value(expression, workspace, context.cancel)?,
+                    place,
+                    Work::new(context.cancel),
+                )
             }
         };
         output.map(Some)
@@ -228,7 +234,7 @@ fn default_tolerance(actual: &Expr, expected: &Expr, workspace: &Workspace) -> f
 fn has_lists(left: &Scalar, right: &Scalar) -> bool {
     matches!(left, Scalar::Tuple(_))
         && matches!(right, Scalar::Tuple(_))
-        && Tensor::from_scalar(left).is_some_and(|tensor| matches!(tensor.data, Elements::Float(_)))
+        && Tensor::from_scalar(left).is_some_and(|tensor| matches!(*tensor.data, Elements::Float(_)))
 }
 
 fn tensor(value: Value, span: &Range<usize>) -> Result<Tensor> {
@@ -262,12 +268,13 @@ fn tensors(
     expected: &Tensor,
     operator: &Range<usize>,
     tolerance: &Tolerance,
+    work: Work<'_>,
 ) -> Result<Output> {
     if actual.shape != expected.shape && !expected.shape.is_empty() {
         let message = format!("shapes differ: {:?} and {:?}", actual.shape, expected.shape);
         return Err(Diagnostic::error("check-failed", message).at(operator.clone(), ""));
     }
-    let found = compare(actual, expected, tolerance);
+    let found = compare(actual, expected, tolerance, work)?;
     if found.differing == 0 {
         return Ok(passed(text, &found, tolerance));
     }
@@ -336,7 +343,7 @@ fn elements(count: usize) -> String {
 }
 
 /// A condition that has to hold for every element.
-fn condition(text: &str, value: Value, place: &Range<usize>) -> Result<Output> {
+fn condition(text: &str, value: Value, place: &Range<usize>, work: Work<'_>) -> Result<Output> {
     let tensor = match value {
         Value::Scalar(scalar) if scalar.truth() => return Ok(Output::text(format!("{text} · {scalar}"))),
         Value::Scalar(scalar) => {
@@ -344,18 +351,19 @@ fn condition(text: &str, value: Value, place: &Range<usize>) -> Result<Output> {
         }
         Value::Tensor(tensor) => tensor,
     };
-    if !matches!(tensor.data, Elements::Bool(_)) {
+    let Elements::Bool(truths) = &*tensor.data else {
         let error = Diagnostic::error("check", "this is a tensor of numbers, not a condition").at(place.clone(), "");
         return Err(error.help("`%check ACTUAL == EXPECTED` compares; `%show` shows"));
-    }
-    let truths = tensor.data.to_bools();
-    let Some(first) = truths.iter().position(|&truth| !truth) else {
+    };
+    let first = work.watched(truths).position(|&truth| !truth);
+    let false_count = work.watched(truths).filter(|&&truth| !truth).count();
+    work.check()?;
+    let Some(first) = first else {
         if tensor.shape.is_empty() {
             return Ok(Output::text(format!("{text} · True")));
         }
         return Ok(Output::text(format!("{text} · true of {}", elements(truths.len()))));
     };
-    let false_count = truths.iter().filter(|&&truth| !truth).count();
     let message = format!("false for {} of {}", grouped(false_count as u64), elements(truths.len()));
     let error = Diagnostic::error("check-failed", message).at(place.clone(), "");
     let index = super::comparison::index_of(first, &tensor.shape);

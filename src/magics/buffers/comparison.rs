@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::expression::tensor::{Elements, Tensor};
+use warpbook_process::work::{Result as Step, Work};
 
 /// When two numbers agree: |found − expected| ≤ atol + rtol · |expected|.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -78,22 +79,20 @@ pub struct Comparison {
 }
 
 /// Compares two tensors of one shape, or a tensor with a single expected element.
-pub fn compare(actual: &Tensor, expected: &Tensor, tolerance: &Tolerance) -> Comparison {
-    let (found, wanted) = (actual.data.to_floats(), expected.data.to_floats());
+pub fn compare(actual: &Tensor, expected: &Tensor, tolerance: &Tolerance, work: Work<'_>) -> Step<Comparison> {
+    let (found, wanted) = (actual.data.floats(work)?, expected.data.floats(work)?);
     // Doubles cannot tell large integers apart.
-    let exact = match (actual.data.to_ints(), expected.data.to_ints()) {
-        (Some(a), Some(b)) if tolerance.is_exact() => Some((a, b)),
-        _ => None,
-    };
+    let are_exact = tolerance.is_exact() && actual.data.are_exact() && expected.data.are_exact();
+    let exact = if are_exact { actual.data.ints(work)?.zip(expected.data.ints(work)?) } else { None };
     let mut comparison = Comparison { count: found.len(), ..Comparison::default() };
-    let count_of = |values: &[f64], is: fn(f64) -> bool| values.iter().filter(|&&value| is(value)).count();
+    let count_of = |values: &[f64], is: fn(f64) -> bool| work.watched(values).filter(|&&value| is(value)).count();
     comparison.nan_counts = [count_of(&found, f64::is_nan), count_of(&wanted, f64::is_nan)];
     comparison.infinities = [count_of(&found, f64::is_infinite), count_of(&wanted, f64::is_infinite)];
     let at = |index: usize| if expected.shape.is_empty() { 0 } else { index };
     // (index, difference), of those that differ and of those that agree.
     let mut worst: [Option<(usize, f64)>; 2] = [None; 2];
     let mut first = None;
-    for (index, &value) in found.iter().enumerate() {
+    for (index, &value) in work.watched(&found).enumerate() {
         let Some(&reference) = wanted.get(at(index)) else { break };
         let (agrees, off) = match &exact {
             Some((a, b)) => (a[index] == b[at(index)], a[index].abs_diff(b[at(index)]) as f64),
@@ -119,6 +118,7 @@ pub fn compare(actual: &Tensor, expected: &Tensor, tolerance: &Tolerance) -> Com
             comparison.extend(&index_of(index, &actual.shape));
         }
     }
+    work.check()?;
     let pair = |(index, off): (usize, f64)| {
         let (found, expected) = texts(&actual.data, index, &expected.data, at(index));
         let allowed = tolerance.allowed(wanted[at(index)]);
@@ -126,7 +126,7 @@ pub fn compare(actual: &Tensor, expected: &Tensor, tolerance: &Tolerance) -> Com
     };
     comparison.worst = worst[0].or(worst[1]).map(pair);
     comparison.first = first.map(pair);
-    comparison
+    Ok(comparison)
 }
 
 impl Comparison {
@@ -192,6 +192,11 @@ fn number(value: f64, digits: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use warpbook_process::cancel::Cancel;
+
+    fn compare(actual: &Tensor, expected: &Tensor, tolerance: &Tolerance) -> Comparison {
+        super::compare(actual, expected, tolerance, Work::new(&Cancel::new())).expect("memory")
+    }
 
     fn row(values: &[f64]) -> Tensor {
         Tensor::new(vec![values.len()], Elements::Float(values.to_vec()))

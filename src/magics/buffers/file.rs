@@ -13,6 +13,7 @@ use crate::render::Output;
 use crate::workspace::{Context, Workspace};
 use warpbook_device::{Contents, Dtype, Recipe};
 use warpbook_diagnostic::{Diagnostic, Result};
+use warpbook_process::work::{Stopped, Work};
 
 /// `%load NAME = PATH[ENTRY]`
 pub struct Load;
@@ -129,11 +130,12 @@ impl Magic for Load {
         &LOAD_SPEC
     }
 
-    fn run(&self, typed: &Typed<'_>, workspace: &mut Workspace, _: Context<'_>) -> Result<Option<Output>> {
+    fn run(&self, typed: &Typed<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
+        let work = Work::new(context.cancel);
         let Named { name, path: named } = typed.required(&SOURCE)?;
         let (path, entry) = files::split_entry(&named.value);
         let mut contents =
-            files::read(&path, entry.as_deref()).map_err(|error| refused(error, "read", &path, &named.span))?;
+            files::read(&path, entry.as_deref(), work).map_err(|error| refused(error, "read", &path, &named.span))?;
         if let Some(dtype) = typed.get(&DTYPE) {
             contents = reinterpret(contents, *dtype, &typed.place(&DTYPE))?;
         }
@@ -149,7 +151,7 @@ impl Magic for Save {
         &SAVE_SPEC
     }
 
-    fn run(&self, typed: &Typed<'_>, workspace: &mut Workspace, _: Context<'_>) -> Result<Option<Output>> {
+    fn run(&self, typed: &Typed<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
         let Placed { value: path, span } = typed.required(&TARGET)?;
         let names: Vec<&Placed<String>> = typed.values(&NAMES).collect();
         let mut arrays = Vec::new();
@@ -174,7 +176,8 @@ impl Magic for Save {
             }
         }
         let path = PathBuf::from(path);
-        files::write(&path, &arrays).map_err(|error| refused(error, "write", &path, span))?;
+        files::write(&path, &arrays, Work::new(context.cancel))
+            .map_err(|error| refused(error, "write", &path, span))?;
         Ok((!notes.is_empty()).then(|| Output::text(notes.join("\n"))))
     }
 }
@@ -199,6 +202,9 @@ fn reinterpret(contents: Contents, dtype: Dtype, span: &Range<usize>) -> Result<
 }
 
 fn refused(error: FileError, what: &str, path: &std::path::Path, span: &Range<usize>) -> Diagnostic {
+    if let FileError::Stopped(Stopped::Interrupted) = error {
+        return Diagnostic::interrupted();
+    }
     let diagnostic = Diagnostic::error("file", format!("cannot {what} {}", path.display())).at(span.clone(), "");
     let diagnostic = diagnostic.note(error.to_string());
     match error {
@@ -210,6 +216,7 @@ fn refused(error: FileError, what: &str, path: &std::path::Path, span: &Range<us
         }
         FileError::UnknownFormat => diagnostic.help("formats: .npy, .npz, .safetensors"),
         FileError::OneArray => diagnostic.help("a .npz or .safetensors file holds several"),
+        FileError::Stopped(_) => diagnostic.help("`%bufs` shows what is allocated, `%free` gives it back"),
         FileError::Io(_) | FileError::Malformed(_) => diagnostic,
     }
 }

@@ -14,6 +14,7 @@ use crate::workspace::recipe::expressions;
 use crate::workspace::{Context, Workspace, resolve_view};
 use warpbook_device::{Contents, Dtype, Number};
 use warpbook_diagnostic::{Diagnostic, Result};
+use warpbook_process::work::Work;
 
 /// `%show EXPRESSION`
 pub struct Show;
@@ -78,7 +79,10 @@ impl Magic for Show {
             return Err(error.help("show a part, `a[:64, :64]`, or write all to a file: `%save a a.npy`"));
         }
         let mut head = format!("{head} · {} element{}", grouped(count as u64), if count == 1 { "" } else { "s" });
-        if let Shown::Tensor(Tensor { dtype: None, data: Elements::Float(_), .. }) = &shown {
+        if let Shown::Tensor(tensor) = &shown
+            && tensor.dtype.is_none()
+            && matches!(*tensor.data, Elements::Float(_))
+        {
             head.push_str(" · not rounded to any type");
         }
         let cells = Cells { shape, element: &|index| shown.element(index), is_full };
@@ -87,7 +91,7 @@ impl Magic for Show {
         document.push(Array::new(&cells));
         let mut facts = json!({ "shape": shape, "dtype": shown.dtype() });
         if typed.has(&STATS) {
-            let stats = Statistics::compute(&shown);
+            let stats = Statistics::compute(&shown, Work::new(context.cancel))?;
             document.push(stats.table());
             facts["stats"] = stats.json();
         }
@@ -104,7 +108,7 @@ pub fn elements(contents: Contents) -> Array {
 
 /// The name of a tensor's type, or of its kind where it has none.
 fn kind(tensor: &Tensor) -> &'static str {
-    match (&tensor.dtype, &tensor.data) {
+    match (&tensor.dtype, &*tensor.data) {
         (Some(dtype), _) => dtype.name(),
         (None, Elements::Float(_)) => "f64",
         (None, Elements::Int(_)) => "i64",
@@ -159,7 +163,7 @@ impl Shown {
                 let size = dtype.size();
                 dtype.decode(bytes.get(index * size..(index + 1) * size).unwrap_or_default())
             }
-            Self::Tensor(tensor) => match &tensor.data {
+            Self::Tensor(tensor) => match &*tensor.data {
                 Elements::Float(values) => Number::Float(values.get(index).copied().unwrap_or_default()),
                 Elements::Int(values) => Number::Int(values.get(index).copied().unwrap_or_default().into()),
                 Elements::Bool(values) => Number::Int(values.get(index).copied().unwrap_or_default().into()),
@@ -171,7 +175,7 @@ impl Shown {
     fn element(&self, index: usize) -> array::Element {
         let is_bool = match self {
             Self::Buffer(contents) => contents.dtype == Dtype::I1,
-            Self::Tensor(tensor) => matches!(tensor.data, Elements::Bool(_)),
+            Self::Tensor(tensor) => matches!(*tensor.data, Elements::Bool(_)),
             Self::Scalar(_) => false,
         };
         match self.number(index) {
@@ -193,22 +197,36 @@ struct Statistics {
     infinities: usize,
 }
 
+impl Default for Statistics {
+    /// Of no elements.
+    fn default() -> Self {
+        let nan = f64::NAN;
+        Self { least: nan, largest: nan, mean: nan, deviation: nan, zeros: 0, nans: 0, infinities: 0 }
+    }
+}
+
 impl Statistics {
-    fn compute(shown: &Shown) -> Self {
-        let values = || (0..shown.count()).map(|index| shown.number(index).to_f64());
-        let finite = || values().filter(|value| value.is_finite());
-        let count = finite().count() as f64;
-        let mean = finite().sum::<f64>() / count;
-        let squares: f64 = finite().map(|value| (value - mean) * (value - mean)).sum();
-        Self {
-            least: finite().fold(f64::NAN, f64::min),
-            largest: finite().fold(f64::NAN, f64::max),
-            mean,
-            deviation: (squares / count).sqrt(),
-            zeros: values().filter(|&value| value == 0.0).count(),
-            nans: values().filter(|value| value.is_nan()).count(),
-            infinities: values().filter(|value| value.is_infinite()).count(),
-        }
+    fn compute(shown: &Shown, work: Work<'_>) -> Result<Self> {
+        let (mut found, mut sum, mut finite) = (Self::default(), 0.0, 0usize);
+        work.steps(shown.count(), |range| {
+            for value in range.map(|index| shown.number(index).to_f64()) {
+                found.zeros += usize::from(value == 0.0);
+                found.nans += usize::from(value.is_nan());
+                found.infinities += usize::from(value.is_infinite());
+                if value.is_finite() {
+                    (found.least, found.largest) = (found.least.min(value), found.largest.max(value));
+                    sum += value;
+                    finite += 1;
+                }
+            }
+        })?;
+        let mean = sum / finite as f64;
+        let mut squares = 0.0;
+        work.steps(shown.count(), |range| {
+            let values = range.map(|index| shown.number(index).to_f64()).filter(|value| value.is_finite());
+            squares += values.map(|value| (value - mean) * (value - mean)).sum::<f64>();
+        })?;
+        Ok(Self { mean, deviation: (squares / finite as f64).sqrt(), ..found })
     }
 
     fn table(&self) -> Table {

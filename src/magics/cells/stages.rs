@@ -31,6 +31,8 @@ use warpbook_compiler::meta::comment::{self, Comment};
 use warpbook_compiler::meta::resolve_scratch;
 use warpbook_compiler::{ArgumentPlace, Artifact, CompileRequest, Compiled, Failure, Progress, Stage};
 use warpbook_diagnostic::{Diagnostic, Result, Source};
+use warpbook_ir::triton_version::TritonVersion;
+use warpbook_process::cancel::Cancel;
 
 /// The cell magic of a stage.
 pub struct StageMagic(pub Stage);
@@ -148,7 +150,7 @@ struct Cell<'a> {
 }
 
 impl Cell<'_> {
-    fn request(&self, workspace: &Workspace) -> Result<CompileRequest> {
+    fn request(&self, workspace: &Workspace, cancel: &Cancel) -> Result<CompileRequest> {
         let target = self.option(&TARGET).copied().unwrap_or(workspace.target);
         // An emulated launch takes the PTX, a GPU its cubin; who only compiles wants to see what becomes of it.
         let wants_cubin = self.typed.has(&COMPILE)
@@ -158,7 +160,9 @@ impl Cell<'_> {
         let mut request = CompileRequest::new(self.stage, until, self.call.body_text(), target);
         request.triton = match self.option(&TRITON) {
             Some(version) => version.clone(),
-            None => workspace.triton_for(self.stage),
+            // PTX that stays PTX needs no compiler, and no Python that says what it has.
+            None if (self.stage, until) == (Stage::Ptx, Stage::Ptx) => TritonVersion::DEFAULT.to_owned(),
+            None => workspace.triton_for(self.stage, cancel)?,
         };
         request.name = self.header.name.as_ref().map(|(name, _)| name.clone());
         request.passes = options::passes(self.typed, self.stage);
@@ -268,7 +272,7 @@ impl Cell<'_> {
     }
 
     fn python(&self, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
-        let mut request = self.request(workspace)?;
+        let mut request = self.request(workspace, context.cancel)?;
         let from = self.typed.get(&FROM);
         if let Some(Placed { value, span }) = from {
             let Some((_, function)) = value.rsplit_once(':') else {
@@ -282,7 +286,7 @@ impl Cell<'_> {
             request.name.get_or_insert(function.to_owned());
             request.from = Some(value.clone());
         }
-        request.definitions = workspace.definitions.visible(self.stage, self.call.body_text());
+        request.definitions = workspace.definitions.visible(self.stage, self.call.body_text(), &self.call.cell.text);
         if from.is_none() && self.header.name.is_none() && !self.header.has_call {
             return self.define(request, workspace, context);
         }
@@ -319,7 +323,7 @@ impl Cell<'_> {
     }
 
     fn text(&self, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
-        let mut request = self.request(workspace)?;
+        let mut request = self.request(workspace, context.cancel)?;
         let own = LaunchSpec { source: self.call.cell.clone(), header: Arc::clone(&self.header) };
         let arguments = evaluate_launch(&own, workspace)?;
         request.options = self.compiler_options(&arguments.keywords)?;

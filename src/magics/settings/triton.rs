@@ -36,7 +36,7 @@ impl Magic for TritonMagic {
         &SPEC
     }
 
-    fn run(&self, typed: &Typed<'_>, workspace: &mut Workspace, _: Context<'_>) -> Result<Option<Output>> {
+    fn run(&self, typed: &Typed<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
         if let Some(version) = typed.get(&VERSION) {
             workspace.compiler.start_in_background(version);
             workspace.triton = Some(version.clone());
@@ -45,7 +45,7 @@ impl Magic for TritonMagic {
         let installed = if installed.is_empty() { "none yet".to_owned() } else { installed.join(", ") };
         Ok(Some(Output::text(format!(
             "Triton {} · managed environments: {installed}",
-            workspace.triton_for(Stage::Triton)
+            workspace.triton_for(Stage::Triton, context.cancel)?
         ))))
     }
 }

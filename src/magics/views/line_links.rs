@@ -154,7 +154,7 @@ pub fn trace(subject: &Subject, workspace: &mut Workspace, context: Context<'_>)
     let cubin = version.cubin();
     let code = match &cubin {
         Some(cubin) => {
-            let triton = subject.triton(workspace);
+            let triton = subject.triton(workspace, context.cancel)?;
             let listing = workspace
                 .compiler
                 .disassemble(&cubin.content, &triton, context.cancel, &mut |news| show_progress(news, context))?;
@@ -194,7 +194,8 @@ fn compile_again(
     let text_of = |stage| version.artifact(stage).and_then(|artifact| artifact.text());
     let hinge = [Stage::Ttgir, version.entered].into_iter().find(|stage| text_of(*stage).is_some());
     let Some(hinge) = hinge else { return Ok((Stage::Ptx, None)) };
-    let request = subject.request(hinge, Stage::Cubin, text_of(hinge).unwrap_or_default(), workspace);
+    let request =
+        subject.request(hinge, Stage::Cubin, text_of(hinge).unwrap_or_default(), workspace, context.cancel)?;
     match compile(&request, workspace, context) {
         Ok(compiled) => Ok((hinge, Some(compiled))),
         Err(error) if error.is_interrupted() => Err(error),
@@ -430,7 +431,7 @@ fn ttir_hinges(
     context: Context<'_>,
 ) -> Result<HashMap<u32, Vec<u32>>> {
     let mut hinges: HashMap<u32, Vec<u32>> = HashMap::new();
-    let request = subject.request(Stage::Ttir, Stage::Ttgir, ttir, workspace);
+    let request = subject.request(Stage::Ttir, Stage::Ttgir, ttir, workspace, context.cancel)?;
     let again = match compile(&request, workspace, context) {
         Err(error) if error.is_interrupted() => return Err(error),
         other => other.ok(),

@@ -19,6 +19,7 @@ use warpbook_device::cuda::replay::{self, Job, Span};
 use warpbook_device::emulation::{Counters, Counts, Observe, Observed};
 use warpbook_diagnostic::{Diagnostic, Result, code};
 use warpbook_process::child::ChildProcess;
+use warpbook_process::private_directory::PrivateDirectory;
 use warpbook_ptx::isa::Class;
 
 /// `%ncu [NAME][GRID](ARGUMENTS)`
@@ -178,7 +179,8 @@ impl Magic for Ncu {
         let ordinal = ordinal.to_owned();
         let plan = find(typed, workspace)?;
         let before = Snapshot::take(workspace)?;
-        let folder = tempfile::tempdir().map_err(|error| failed("no folder for the launch", &error.to_string()))?;
+        let folder =
+            PrivateDirectory::new("ncu").map_err(|error| failed("no folder for the launch", &error.to_string()))?;
         let code = match code_for(workspace.device.as_ref(), &plan.version) {
             Some(code) => code.bytes().to_vec(),
             None => return Err(Diagnostic::error("no-code", "this version has no PTX and no cubin")),

@@ -8,6 +8,7 @@ use crate::magics::declare::{Argument, Typed};
 use crate::workspace::{Context, Version, Workspace};
 use warpbook_compiler::{CompileRequest, Compiled, Progress, Stage};
 use warpbook_diagnostic::Result;
+use warpbook_process::cancel::Cancel;
 
 /// The kernel that a view is of.
 pub const KERNEL: Argument<Kernel> = Argument::optional(
@@ -49,21 +50,31 @@ impl Subject {
     }
 
     /// The Triton that made it, or the one that would.
-    pub fn triton(&self, workspace: &Workspace) -> String {
-        self.version.triton.clone().unwrap_or_else(|| workspace.triton_for(self.version.entered))
+    pub fn triton(&self, workspace: &Workspace, cancel: &Cancel) -> Result<String> {
+        match &self.version.triton {
+            Some(triton) => Ok(triton.clone()),
+            None => workspace.triton_for(self.version.entered, cancel),
+        }
     }
 
     /// A compilation of one of its texts, with what it was compiled with.
-    pub fn request(&self, entry: Stage, until: Stage, text: &str, workspace: &Workspace) -> CompileRequest {
+    pub fn request(
+        &self,
+        entry: Stage,
+        until: Stage,
+        text: &str,
+        workspace: &Workspace,
+        cancel: &Cancel,
+    ) -> Result<CompileRequest> {
         let mut request = CompileRequest::new(entry, until, text, self.version.target);
         request.name = Some(self.name.clone());
-        request.triton = self.triton(workspace);
+        request.triton = self.triton(workspace, cancel)?;
         // What the text says itself is not to be said again.
         let in_text = |name: &str| entry != Stage::Ttir && ["num_warps", "num_stages", "num_ctas"].contains(&name);
         let wanted = |name: &str| !in_text(name) && (entry != Stage::Ptx || name == "enable_fp_fusion");
         let options = self.version.options.iter().filter(|(name, _)| wanted(name));
         request.options = options.map(|(name, value)| (name.clone(), value.clone())).collect();
-        request
+        Ok(request)
     }
 }
 

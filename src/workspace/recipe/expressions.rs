@@ -1,7 +1,7 @@
 //! Tensor expressions over buffers, for `%buf`, `%show` and `%check`.
 
 use super::initialise::{INITIALISERS, initialise};
-use crate::expression::tensor::{Elements, Tensor, TensorScope, Value, evaluate_tensor};
+use crate::expression::tensor::{Elements, Failure, Tensor, TensorScope, Value, evaluate_tensor};
 use crate::expression::{Expr, ExprKind, Scalar, Scope};
 use crate::workspace::tensors::tensor_of;
 use crate::workspace::{Workspace, WorkspaceScope};
@@ -9,6 +9,7 @@ use warpbook_device::Dtype;
 use warpbook_diagnostic::Result;
 use warpbook_gpu::ElementType;
 use warpbook_process::cancel::Cancel;
+use warpbook_process::work::Work;
 
 /// Gives names their values in an expression of `%buf`: the workspace's, and the initialisers.
 struct Names<'a> {
@@ -36,8 +37,8 @@ impl Scope for Names<'_> {
 }
 
 impl TensorScope for Names<'_> {
-    fn tensor(&self, expression: &Expr) -> Result<Option<Tensor>> {
-        if let Some(tensor) = self.scope.tensor(expression)? {
+    fn tensor(&self, expression: &Expr, work: Work<'_>) -> Result<Option<Tensor>> {
+        if let Some(tensor) = self.scope.tensor(expression, work)? {
             return Ok(Some(tensor));
         }
         let ExprKind::Call { callee, keywords, .. } = &expression.kind else { return Ok(None) };
@@ -47,11 +48,12 @@ impl TensorScope for Names<'_> {
         if !is_random && keywords.is_empty() || !INITIALISERS.iter().any(|(known, _)| known == name) {
             return Ok(None);
         }
-        initialise(expression, self.workspace)?.map(|contents| tensor_of(&contents, &expression.span)).transpose()
+        let contents = initialise(expression, self.workspace, work)?;
+        contents.map(|contents| tensor_of(&contents, &expression.span, work)).transpose()
     }
 
-    fn cast(&self, element: ElementType, elements: &Elements) -> Result<Elements, String> {
-        self.scope.cast(element, elements)
+    fn cast(&self, element: ElementType, elements: &Elements, work: Work<'_>) -> Result<Elements, Failure> {
+        self.scope.cast(element, elements, work)
     }
 }
 
@@ -66,7 +68,7 @@ pub fn natural_dtype(tensor: &Tensor, expression: &Expr, workspace: &Workspace) 
             workspace.scope().dtypes(expression).into_iter().filter(|&dtype| of_kind(dtype)).collect();
         if let [only] = dtypes.as_slice() { Some(*only) } else { None }
     };
-    match &tensor.data {
+    match &*tensor.data {
         Elements::Float(_) => common(Dtype::is_float).unwrap_or(Dtype::F32),
         Elements::Bool(_) => Dtype::I1,
         Elements::Int(values) => {

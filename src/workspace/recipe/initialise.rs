@@ -6,7 +6,9 @@ use super::random::Random;
 use crate::expression::{Expr, ExprKind, Keyword, Scalar, evaluate};
 use crate::workspace::{Workspace, resolve_view};
 use warpbook_device::{Contents, Dtype, Number};
-use warpbook_diagnostic::{Diagnostic, Result, code, nearest};
+use warpbook_diagnostic::{Diagnostic, Result, nearest};
+use warpbook_process::memory::{self, Shortage};
+use warpbook_process::work::Work;
 
 /// The functions, with what they take.
 pub const INITIALISERS: [(&str, &str); 12] = [
@@ -25,13 +27,13 @@ pub const INITIALISERS: [(&str, &str); 12] = [
 ];
 
 /// Evaluates an initialiser; `None` where the expression is none (a view, an expression of tensors).
-pub fn initialise(expression: &Expr, workspace: &Workspace) -> Result<Option<Contents>> {
+pub fn initialise(expression: &Expr, workspace: &Workspace, work: Work<'_>) -> Result<Option<Contents>> {
     match &expression.kind {
         ExprKind::List(_) => literal(expression, workspace).map(Some),
         ExprKind::Call { callee, args, keywords } => {
             let ExprKind::Name(name) = &callee.kind else { return Ok(None) };
             let Some((_, usage)) = INITIALISERS.into_iter().find(|(known, _)| known == name) else { return Ok(None) };
-            let call = Call { name, usage, args, keywords, span: &expression.span, workspace };
+            let call = Call { name, usage, args, keywords, span: &expression.span, workspace, work };
             call.run().map(Some)
         }
         _ => Ok(None),
@@ -46,6 +48,7 @@ struct Call<'a> {
     keywords: &'a [Keyword],
     span: &'a Range<usize>,
     workspace: &'a Workspace,
+    work: Work<'a>,
 }
 
 impl Call<'_> {
@@ -140,9 +143,7 @@ impl Call<'_> {
     fn fill(&self, dtype: Dtype, shape: Vec<usize>, mut next: impl FnMut() -> Number) -> Result<Contents> {
         let mut bytes = reserve(dtype, &shape, self.span)?;
         let count: usize = shape.iter().product();
-        for _ in 0..count {
-            dtype.encode(next(), &mut bytes);
-        }
+        self.work.steps(count, |range| range.for_each(|_| dtype.encode(next(), &mut bytes)))?;
         Ok(Contents { dtype, shape, bytes })
     }
 
@@ -163,7 +164,8 @@ impl Call<'_> {
             }
             _ => {
                 let mut bytes = reserve(dtype, &shape, self.span)?;
-                bytes.resize(shape.iter().product::<usize>() * dtype.size(), 0);
+                let size = shape.iter().product::<usize>() * dtype.size();
+                self.work.steps(size, |range| bytes.resize(range.end, 0))?;
                 Ok(Contents { dtype, shape, bytes })
             }
         }
@@ -352,19 +354,17 @@ pub fn number_of(value: &Scalar, dtype: Dtype, span: &Range<usize>) -> Result<Nu
     }
 }
 
-/// Room for the elements of a shape; an error where no machine has it.
+/// Room for the elements of a shape; an error where there is none for them and for the emulated device's copy.
 pub fn reserve(dtype: Dtype, shape: &[usize], span: &Range<usize>) -> Result<Vec<u8>> {
     // An extent of 0 must not hide others that no address has: strides are products too.
     let bytes = shape.iter().try_fold(dtype.size(), |product, &extent| product.checked_mul(extent.max(1)));
-    let info = rustix::system::sysinfo();
-    let memory = u64::from(info.mem_unit.max(1)).saturating_mul(info.totalram);
-    let mut room = Vec::new();
-    // The host holds a copy beside the emulated device's.
-    let fits = bytes.filter(|&bytes| (bytes as u64).saturating_mul(2) <= memory);
-    if fits.is_none_or(|bytes| room.try_reserve_exact(bytes).is_err()) {
-        let size = bytes.map_or_else(|| "more bytes than 64 bits count".to_owned(), |bytes| format!("{bytes} bytes"));
-        let error = Diagnostic::error(code::OUT_OF_MEMORY, format!("{shape:?} of {dtype} takes {size}"));
-        return Err(error.at(span.clone(), "").note(format!("this machine has {} MiB of memory", memory >> 20)));
-    }
-    Ok(room)
+    let both = bytes.and_then(|bytes| (bytes as u64).checked_mul(2));
+    let what = || format!("{shape:?} of {dtype}");
+    let refused = |shortage: Shortage| {
+        let wanted = bytes.map(|bytes| bytes as u64);
+        let error = Shortage { wanted, ..shortage }.diagnostic(&what()).at(span.clone(), "");
+        error.note("the host holds a copy beside the emulated device's")
+    };
+    memory::check(both).map_err(refused)?;
+    memory::room(bytes.unwrap_or(usize::MAX)).map_err(refused)
 }

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -25,6 +26,7 @@ use crate::{
 use warpbook_diagnostic::{Diagnostic, Result};
 use warpbook_process::cancel::Cancel;
 use warpbook_process::child::ChildProcess;
+use warpbook_process::memory::{self, Limit};
 
 /// The command line's first word of a device host.
 const COMMAND: &str = "device-host";
@@ -33,13 +35,15 @@ pub const REPLAY_COMMAND: &str = "device-replay";
 
 /// Becomes a device host if the command line is `warpbook device-host cuda:0`. Called before anything else.
 pub fn process_hook() {
-    let mut arguments = std::env::args().skip(1);
+    // Arguments need not be Unicode; what is not is none of these.
+    let mut arguments = std::env::args_os().skip(1);
     let command = arguments.next();
-    if command.as_deref() != Some(COMMAND) && command.as_deref() != Some(REPLAY_COMMAND) {
+    let command = command.as_deref().and_then(OsStr::to_str);
+    if command != Some(COMMAND) && command != Some(REPLAY_COMMAND) {
         return;
     }
-    let device = arguments.next().unwrap_or_default();
-    let outcome = match (command.as_deref(), arguments.next()) {
+    let device = arguments.next().unwrap_or_default().to_string_lossy().into_owned();
+    let outcome = match (command, arguments.next()) {
         (Some(REPLAY_COMMAND), Some(folder)) => {
             let ordinal = device.strip_prefix("cuda:").and_then(|number| number.parse().ok()).unwrap_or(0);
             super::replay::run(ordinal, Path::new(&folder))
@@ -247,10 +251,12 @@ impl Hosted {
     }
 }
 
-/// A quarter of the host's memory: the default limit for copies of buffers.
+/// A quarter of the host's memory, or of what this process may have of it: the default limit for copies of buffers.
 pub fn default_budget() -> u64 {
     let info = rustix::system::sysinfo();
-    (info.totalram as u64).saturating_mul(u64::from(info.mem_unit)) / 4
+    let machine = (info.totalram as u64).saturating_mul(u64::from(info.mem_unit));
+    let available = memory::available();
+    if available.limit == Limit::Machine { machine / 4 } else { machine.min(available.bytes) / 4 }
 }
 
 impl Device for Hosted {

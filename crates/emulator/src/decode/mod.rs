@@ -27,7 +27,7 @@ use scope::Symbols;
 pub use select::implements;
 pub(crate) use special_functions::STACK_BYTES;
 use special_functions::{Frame, OutOfLine, SpecialFunctions};
-use warpbook_diagnostic::{Diagnostic, Result};
+use warpbook_diagnostic::{Diagnostic, Result, interrupt};
 use warpbook_ptx::isa::{Opcode, Role};
 use warpbook_ptx::{Function, Immediate, LineInfo, Module, Operand, Statement};
 
@@ -128,7 +128,10 @@ impl<'a> Decoder<'a> {
                 self.branch_targets.insert(name, targets);
             }
         }
-        for statement in statements {
+        for (index, statement) in statements.iter().enumerate() {
+            if index % 1024 == 1023 {
+                interrupt::check()?;
+            }
             match statement {
                 Statement::Registers { ty, names } => self.symbols.declare_registers(*ty, names),
                 Statement::Variable(variable) => self.symbols.declare_variable(variable)?,

@@ -57,7 +57,8 @@ macro_rules! accessors {
         #[inline(always)]
         pub fn $atomic(&self, offset: u64) -> &$cell {
             let size = size_of::<$value>() as u64;
-            assert!(offset.is_multiple_of(size) && offset + size <= self.length);
+            // No sum of the two, which wraps where the offset is huge.
+            assert!(offset.is_multiple_of(size) && size <= self.length && offset <= self.length - size);
             // SAFETY: in bounds and aligned (asserted; allocations are 256-byte aligned); every access while launches
             // run goes through an atomic.
             unsafe { <$cell>::from_ptr(self.data.as_ptr().add(offset as usize).cast()) }

@@ -6,7 +6,10 @@ use super::Parser;
 use crate::ast::{Instruction, LineInfo, Statement};
 use crate::isa::Opcode;
 use crate::lexer::Token;
-use warpbook_diagnostic::Result;
+use warpbook_diagnostic::{Result, interrupt};
+
+/// Statements between two looks at the interrupt.
+const WATCHED: usize = 1 << 12;
 
 impl Parser<'_> {
     /// After `{`, up to and with `}`.
@@ -14,6 +17,9 @@ impl Parser<'_> {
         self.enter()?;
         let mut statements = Vec::new();
         loop {
+            if statements.len() % WATCHED == WATCHED - 1 {
+                interrupt::check()?;
+            }
             let start = self.span().start;
             match self.peek() {
                 Some(Token::Symbol('}')) => {

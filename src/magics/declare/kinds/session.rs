@@ -1,6 +1,7 @@
 //! Names of what a session has or knows: kernels, buffers, devices, targets, versions of Triton, stages, data types.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use super::values::Placed;
 use crate::magics::declare::argument::{Candidates, Input, Takes};
@@ -9,6 +10,10 @@ use warpbook_compiler::{Stage, Target, environment};
 use warpbook_device::{Buffer, Dtype, Place};
 use warpbook_diagnostic::{Diagnostic, Result, nearest};
 use warpbook_ir::triton_version;
+use warpbook_process::cancel::Cancel;
+
+/// How long an interpreter may take to say which Triton it has while a magic's arguments are read.
+const AT_ONCE: Duration = Duration::from_millis(1500);
 
 /// Adds the nearest of some names, or else what the names are.
 fn suggest<'a>(error: Diagnostic, text: &str, names: impl Iterator<Item = &'a str>, else_help: &str) -> Diagnostic {
@@ -240,9 +245,13 @@ impl Takes for TritonVersion {
             |known: &str| wanted.contains('.') && known.strip_prefix(wanted).is_some_and(|rest| rest.starts_with('.'));
         let known =
             triton_version::TritonVersion::SUPPORTED.into_iter().find(|known| *known == wanted || is_short_for(known));
-        let own = || environment::chosen().and_then(|python| environment::triton_version(&python));
-        if let Some(found) = known.map(str::to_owned).or_else(|| own().filter(|own| own == wanted)) {
-            return Ok(found);
+        if let Some(known) = known {
+            return Ok(known.to_owned());
+        }
+        // Nothing can interrupt the reading of arguments: an interpreter that is slow to answer has no other version.
+        let own = environment::chosen().map(|python| environment::triton_version(&python, AT_ONCE, &Cancel::new()));
+        if own.transpose()?.flatten().is_some_and(|own| own == wanted) {
+            return Ok(wanted.to_owned());
         }
         let error = Diagnostic::error("unknown-triton", format!("Triton {wanted} is not supported"))
             .at(input.span.clone(), "")

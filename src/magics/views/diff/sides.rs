@@ -36,7 +36,7 @@ pub fn sides(typed: &Typed<'_>, workspace: &mut Workspace, context: Context<'_>)
             let message = "with `--targets` or `--triton` one kernel is compared with itself";
             return Err(Diagnostic::error("unexpected-argument", message).at(span, "a second kernel"));
         }
-        let (target, triton) = (first.version.target, first.triton(workspace));
+        let (target, triton) = (first.version.target, first.triton(workspace, context.cancel)?);
         let (old_target, new_target) = pair(targets, target);
         let (old_triton, new_triton) = pair(tritons, triton);
         let old = compiled_for(&first, old_target, &old_triton, call, workspace, context)?;
@@ -85,7 +85,7 @@ fn compiled_for(
     context: Context<'_>,
 ) -> Result<Subject> {
     let own = &subject.version;
-    if own.target == target && subject.triton(workspace) == triton {
+    if own.target == target && subject.triton(workspace, context.cancel)? == triton {
         return Ok(subject.clone());
     }
     let Some(request) = own.request.as_ref().filter(|request| request.entry < Stage::Ptx) else {

@@ -101,7 +101,7 @@ impl Dumping<'_> {
             };
             let device = workspace.device.as_ref();
             let until = if takes_cubin(device, self.subject.version.target) { Stage::Cubin } else { Stage::Ptx };
-            let mut request = self.subject.request(self.stage, until, &text, workspace);
+            let mut request = self.subject.request(self.stage, until, &text, workspace, context.cancel)?;
             if let Some(own) = self.subject.version.request.as_ref().filter(|_| self.stage == Stage::Ttir) {
                 request.passes.skip.clone_from(&own.passes.skip);
                 request.passes.until.clone_from(&own.passes.until);
@@ -151,7 +151,8 @@ impl Dumping<'_> {
             let own = match text(&version.stages) {
                 Some(own) => Some(own),
                 None => {
-                    let request = self.subject.request(Stage::Ttir, Stage::Ttgir, self.text, workspace);
+                    let request =
+                        self.subject.request(Stage::Ttir, Stage::Ttgir, self.text, workspace, context.cancel)?;
                     text(&super::super::subject::compile(&request, workspace, context)?.stages)
                 }
             };

@@ -343,7 +343,7 @@ fn type_of(
     let mut lines: Vec<&str> = text.lines().collect();
     let wrong = format!("\"arith.extui\"({}) : (i7) -> i9", definition.name);
     lines.insert(definition.insert.min(lines.len()), &wrong);
-    let request = subject.request(stage, Stage::Llir, &lines.join("\n"), workspace);
+    let request = subject.request(stage, Stage::Llir, &lines.join("\n"), workspace, context.cancel)?;
     let found = workspace.compiler.value_type(&request, context.cancel, &mut |news| show_progress(news, context));
     found.map_err(|failure| in_text(failure.diagnostic, subject, &request))
 }

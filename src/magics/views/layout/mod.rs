@@ -130,10 +130,10 @@ impl Magic for LayoutMagic {
         &SPEC
     }
 
-    fn run(&self, typed: &Typed<'_>, workspace: &mut Workspace, _: Context<'_>) -> Result<Option<Output>> {
+    fn run(&self, typed: &Typed<'_>, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Output>> {
         let call = typed.call;
         let subject = Subject::typed(typed, workspace)?;
-        let triton = subject.triton(workspace);
+        let triton = subject.triton(workspace, context.cancel)?;
         let kernel = edit::kernel(workspace, Some((&subject.name, call.name.clone())), call)?;
         let ttgir = artifact(kernel, &subject.version, Stage::Ttgir);
         let ttgir = ttgir.map_err(|error| error.at(call.arguments.clone(), ""))?;

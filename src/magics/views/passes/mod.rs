@@ -79,7 +79,7 @@ impl Magic for PassesMagic {
                 .note(format!("it entered at {}; passes run on ttir and ttgir", subject.version.entered)));
         };
         let mut request = CompileRequest::clone(&request);
-        request.triton = subject.triton(workspace);
+        request.triton = subject.triton(workspace, context.cancel)?;
         let edits = Edits {
             skip: typed.get(&SKIP).into_iter().flatten().map(|name| name.value.value.clone()).collect(),
             until: typed.get(&UNTIL).map(|name| name.value.clone()),

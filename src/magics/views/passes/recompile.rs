@@ -81,7 +81,7 @@ pub fn from_pass(
     let text = annotated(subject, entry, &text);
     let mut request = CompileRequest::new(entry, subject_until(subject), text, subject.version.target);
     request.name = Some(subject.name.clone());
-    request.triton = subject.triton(workspace);
+    request.triton = subject.triton(workspace, context.cancel)?;
     request.passes.after = previous.map(Pass::label);
     request.passes = edits.apply(request.passes);
     let implied = inherit(&mut request, &subject.version);
