@@ -46,7 +46,7 @@ pub struct Interruptible<'a, W> {
 }
 
 impl<'a, W: Write> Interruptible<'a, W> {
-    /// Writes to `target`.
+    /// A writer to `target` that work may interrupt.
     pub fn new(target: W, work: Work<'a>) -> Self {
         Self { target, cancel: work.cancel() }
     }

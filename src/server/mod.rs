@@ -3,6 +3,8 @@
 //! One tokio task for each socket, and the session on a thread of its own:
 //!
 //! ```text
+//! each socket stands behind the guard, which takes the connections (`guard`)
+//!
 //! shell ───> executor (session) ──> outbox ──> publisher ──> iopub, shell replies
 //! control ─> at once: kernel_info, interrupt, shutdown; its replies do not wait for iopub
 //! stdin ───> the cell that asked          heartbeat ─> echo
@@ -11,6 +13,7 @@
 mod cell;
 mod evaluator;
 mod executor;
+mod guard;
 mod history;
 mod interrupt;
 mod lifecycle;
@@ -45,6 +48,8 @@ use warpbook_diagnostic::{Diagnostic, Result};
 
 /// How long the running cell has to stop, and the last messages to be read, when the kernel ends.
 const GRACE: Duration = Duration::from_secs(2);
+/// How long the last messages may take from the sockets to clients that read them.
+const DRAIN: Duration = Duration::from_secs(1);
 /// How long the last reply has on its way through the socket's writer; `zeromq` knows no linger.
 const LINGER: Duration = Duration::from_millis(20);
 
@@ -128,5 +133,6 @@ async fn serve_on<E: Evaluator>(
         log(format_args!("the last messages were not read"));
     }
     tokio::time::sleep(LINGER).await;
+    let _ = timeout(DRAIN, sockets.doors.drain()).await;
     Ok(())
 }

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::time::timeout;
-use zeromq::util::PeerIdentity;
-use zeromq::{RouterSendHalf, Socket, SocketEvent, SocketRecv, SocketSend, XPubSocket, ZmqMessage};
+use zeromq::{RouterSendHalf, SocketRecv, SocketSend, XPubSocket, ZmqMessage};
 
 use super::log::log;
 use super::outbox::{Channel, Outbox, Parent};
@@ -13,8 +11,6 @@ use crate::wire::{Message, Signer};
 /// How long the first messages wait for a subscriber. A client that asks on shell before its subscription arrived
 /// would miss the `idle` that it waits for.
 const FIRST_SUBSCRIBER: Duration = Duration::from_secs(1);
-/// How long one subscriber that reads nothing may hold up the others. XPUB writes to them in turn.
-const STALLED: Duration = Duration::from_secs(5);
 
 /// Sends what comes out of the outbox, in order.
 pub struct Publisher {
@@ -23,9 +19,6 @@ pub struct Publisher {
     iopub: XPubSocket,
     shell: RouterSendHalf,
     stdin: RouterSendHalf,
-    /// Who connected to iopub, to be able to disconnect who stalls.
-    events: futures_channel::mpsc::Receiver<SocketEvent>,
-    subscribers: Vec<PeerIdentity>,
     greeted: bool,
 }
 
@@ -34,12 +27,11 @@ impl Publisher {
     pub fn new(
         outbox: Outbox,
         signer: Signer,
-        mut iopub: XPubSocket,
+        iopub: XPubSocket,
         shell: RouterSendHalf,
         stdin: RouterSendHalf,
     ) -> Self {
-        let events = iopub.monitor();
-        Self { outbox, signer, iopub, shell, stdin, events, subscribers: Vec::new(), greeted: false }
+        Self { outbox, signer, iopub, shell, stdin, greeted: false }
     }
 
     /// Runs until the outbox is closed and empty.
@@ -98,36 +90,12 @@ impl Publisher {
         }
     }
 
-    async fn publish(&mut self, mut message: Message) {
-        for _ in 0..2 {
-            let Some(frames) = frames(&message, &self.signer) else { return };
-            match timeout(STALLED, self.iopub.send(frames)).await {
-                Ok(Ok(())) => return,
-                Ok(Err(error)) => return log(format_args!("iopub: {error}")),
-                // Who is alive connects again by itself; who is stopped does not. Some may have the message already:
-                // better twice than never, but clients refuse a signature that they have seen.
-                Err(_) => self.disconnect_all().await,
-            }
-            message.header.msg_id = uuid::Uuid::new_v4().to_string();
-        }
-    }
-
-    async fn disconnect_all(&mut self) {
-        log(format_args!(
-            "iopub: a subscriber has read nothing for {STALLED:?}; all are disconnected, to connect again"
-        ));
-        while let Ok(event) = self.events.try_recv() {
-            if let SocketEvent::Accepted(_, peer) = event {
-                self.subscribers.push(peer);
-            }
-        }
-        let backend = self.iopub.backend();
-        for peer in self.subscribers.drain(..) {
-            backend.peer_disconnected(&peer);
-        }
-        if let Ok(received) = timeout(FIRST_SUBSCRIBER, self.iopub.recv()).await {
-            // The welcome is sent to everybody and could stall in turn; the message that follows says as much.
-            drop(received);
+    /// Sends to every subscriber in turn. One that reads nothing is dropped by the [guard](super::guard).
+    async fn publish(&mut self, message: Message) {
+        if let Some(frames) = frames(&message, &self.signer)
+            && let Err(error) = self.iopub.send(frames).await
+        {
+            log(format_args!("iopub: {error}"));
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The five sockets and the tasks that read them.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
@@ -9,6 +10,7 @@ use tokio::sync::Notify;
 use zeromq::{RepSocket, RouterRecvHalf, RouterSendHalf, RouterSocket, Socket, SocketRecv, SocketSend, XPubSocket};
 
 use super::executor::Request;
+use super::guard::{self, Guard, Limits};
 use super::interrupt::Interrupter;
 use super::log::log;
 use super::outbox::{Channel, Outbox, Parent};
@@ -16,6 +18,7 @@ use super::publisher;
 use super::stdin::Stdin;
 use crate::wire::{Message, Signer, content};
 use warpbook_diagnostic::{Diagnostic, Result};
+use warpbook_process::private_directory::PrivateDirectory;
 
 /// The kernel's sockets, bound.
 pub struct Sockets {
@@ -29,29 +32,74 @@ pub struct Sockets {
     pub iopub: XPubSocket,
     /// The heartbeat, which echoes what it receives.
     pub heartbeat: RepSocket,
+    /// What stands in front of all of them.
+    pub doors: Doors,
+}
+
+/// The guarded addresses of the connection file, and the folder with the sockets behind them.
+pub struct Doors {
+    channels: Vec<guard::Channel>,
+    _folder: PrivateDirectory,
+}
+
+impl Doors {
+    /// Waits until what the sockets have said was passed on to the clients, and closes their connections.
+    pub async fn drain(self) {
+        for channel in self.channels {
+            channel.drain().await;
+        }
+    }
 }
 
 impl Sockets {
     /// Binds the sockets where the connection file says.
     pub async fn bind(connection: &ConnectionInfo) -> Result<Self> {
+        let folder = folder().map_err(|error| {
+            Diagnostic::error("kernel-start", "no folder for the kernel's sockets")
+                .note(error.to_string())
+                .help("TMPDIR names the directory for temporary files")
+        })?;
+        let mut binder = Binder { folder: folder.path(), guard: Guard::new(), channels: Vec::new() };
         Ok(Self {
-            shell: bind(&connection.shell_url()).await?,
-            control: bind(&connection.control_url()).await?,
-            stdin: bind(&connection.stdin_url()).await?,
-            iopub: bind(&connection.iopub_url()).await?,
-            heartbeat: bind(&connection.hb_url()).await?,
+            shell: binder.bind("shell", &connection.shell_url(), Limits::REQUESTS).await?,
+            control: binder.bind("control", &connection.control_url(), Limits::REQUESTS).await?,
+            stdin: binder.bind("stdin", &connection.stdin_url(), Limits::REQUESTS).await?,
+            iopub: binder.bind("iopub", &connection.iopub_url(), Limits::SUBSCRIPTIONS).await?,
+            heartbeat: binder.bind("heartbeat", &connection.hb_url(), Limits::ECHO).await?,
+            doors: Doors { channels: binder.channels, _folder: folder },
         })
     }
 }
 
-async fn bind<S: Socket>(address: &str) -> Result<S> {
-    let mut socket = S::new();
-    socket.bind(address).await.map_err(|error| {
-        Diagnostic::error("kernel-start", format!("cannot listen at {address}"))
-            .note(error.to_string())
-            .help("another kernel may use the same connection file")
-    })?;
-    Ok(socket)
+/// A folder whose path is Unicode, as the crate takes it, and leaves room for names in the address of a socket, which
+/// has 108 bytes at most.
+fn folder() -> std::io::Result<PrivateDirectory> {
+    let folder = PrivateDirectory::new("sockets")?;
+    let is_usable = folder.path().to_str().is_some_and(|path| path.len() < 90);
+    if is_usable { Ok(folder) } else { PrivateDirectory::new_in(Path::new("/tmp"), "sockets") }
+}
+
+/// Binds sockets in a folder, and opens the addresses in front of them.
+struct Binder<'a> {
+    folder: &'a Path,
+    guard: Guard,
+    channels: Vec<guard::Channel>,
+}
+
+impl Binder<'_> {
+    async fn bind<S: Socket>(&mut self, name: &str, address: &str, limits: Limits) -> Result<S> {
+        let failed = |error: &dyn std::fmt::Display| {
+            Diagnostic::error("kernel-start", format!("cannot listen at {address}"))
+                .note(error.to_string())
+                .help("another kernel may use the same connection file")
+        };
+        let path = self.folder.join(name);
+        let mut socket = S::new();
+        socket.bind(&format!("ipc://{}", path.display())).await.map_err(|error| failed(&error))?;
+        let channel = self.guard.listen(address, path, limits).await.map_err(|error| failed(&error))?;
+        self.channels.push(channel);
+        Ok(socket)
+    }
 }
 
 /// What the tasks share.

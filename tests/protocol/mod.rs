@@ -3,6 +3,7 @@
 mod children;
 mod comms;
 mod execute;
+mod guard;
 mod hostile;
 mod interrupt;
 mod introspect;

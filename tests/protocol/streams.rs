@@ -7,7 +7,7 @@ use warpbook_test_support::client::Client;
 use super::kernel;
 
 /// Reads a cell's stdout until it is idle; how many messages it came in, and all of it.
-fn printed(client: &mut Client, id: &str) -> (usize, String) {
+pub fn printed(client: &mut Client, id: &str) -> (usize, String) {
     client.recv_iopub_busy(id);
     client.recv_iopub("execute_input", id);
     let (mut messages, mut text) = (0, String::new());

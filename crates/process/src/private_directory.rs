@@ -64,16 +64,18 @@ pub fn sweep(parent: &Path) {
         if !about.is_dir() || about.uid() != own {
             continue;
         }
-        let is_abandoned = match File::open(entry.path().join(IN_USE)) {
-            Ok(in_use) => flock(&in_use, FlockOperation::NonBlockingLockExclusive).is_ok(),
+        match File::open(entry.path().join(IN_USE)) {
+            Ok(in_use) if flock(&in_use, FlockOperation::NonBlockingLockExclusive).is_ok() => {
+                let _ = fs::remove_dir_all(entry.path());
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let age = about.modified().ok().and_then(|time| SystemTime::now().duration_since(time).ok());
-                age.is_some_and(|age| age > UNFINISHED)
+                // Only if it is empty: what holds something may be the reader's own.
+                if age.is_some_and(|age| age > UNFINISHED) {
+                    let _ = fs::remove_dir(entry.path());
+                }
             }
-            Err(_) => false,
-        };
-        if is_abandoned {
-            let _ = fs::remove_dir_all(entry.path());
+            _ => {}
         }
     }
 }
@@ -90,17 +92,21 @@ mod tests {
         let abandoned = parent.path().join("warpbook-sockets-gone");
         fs::create_dir(&abandoned).expect("made");
         fs::write(abandoned.join(IN_USE), "").expect("written");
-        let (young, old) = (parent.path().join("warpbook-young"), parent.path().join("warpbook-old"));
-        for directory in [&young, &old] {
+        let [young, old, full] = ["young", "old", "full"].map(|name| parent.path().join(format!("warpbook-{name}")));
+        for directory in [&young, &old, &full] {
             fs::create_dir(directory).expect("made");
         }
+        fs::write(full.join("notes"), "a reader's own").expect("written");
         let long_ago = SystemTime::now() - 2 * UNFINISHED;
-        File::open(&old).and_then(|directory| directory.set_modified(long_ago)).expect("set");
+        for directory in [&old, &full] {
+            File::open(directory).and_then(|directory| directory.set_modified(long_ago)).expect("set");
+        }
         // What a link leads to is another's, whatever the link is called.
         let other = tempfile::tempdir().expect("a directory");
         fs::write(other.path().join(IN_USE), "").expect("written");
         std::os::unix::fs::symlink(other.path(), parent.path().join("warpbook-link")).expect("linked");
         sweep(parent.path());
+        assert!(full.join("notes").exists());
         assert!(used.path().exists() && young.exists() && other.path().join(IN_USE).exists());
         assert!(!abandoned.exists() && !old.exists());
     }

@@ -59,6 +59,15 @@ impl Kernel {
     pub fn start<E: Evaluator + 'static>(evaluator: impl FnOnce() -> E + Send + 'static) -> Self {
         let directory = TempDir::new().expect("a directory for the sockets");
         let info = connection(directory.path());
+        Self::start_at(info, directory, evaluator)
+    }
+
+    /// As [`Self::start`], at other addresses; `directory` may hold sockets, and is removed with the kernel.
+    pub fn start_at<E: Evaluator + 'static>(
+        info: ConnectionInfo,
+        directory: TempDir,
+        evaluator: impl FnOnce() -> E + Send + 'static,
+    ) -> Self {
         let served = info.clone();
         let server = std::thread::spawn(move || warpbook::server::serve(&served, evaluator));
         let mut client = Client::connect(&info);

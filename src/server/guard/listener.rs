@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 /// Listens at one address. A socket in the file system is removed when this is dropped.
 pub enum Listener {
-    /// A port.
+    /// A TCP port of this machine.
     Tcp(TcpListener),
     /// A path, and the socket there.
     Unix(PathBuf, UnixListener),
@@ -54,7 +54,7 @@ impl Drop for Listener {
     }
 }
 
-/// A connection.
+/// A connection from a client.
 pub enum Stream {
     /// From a port.
     Tcp(TcpStream),

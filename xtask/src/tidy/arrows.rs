@@ -67,7 +67,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("workspace", &["compiler", "device", "diagnostic", "expression", "files", "frontend", "gpu", "ir", "process"]),
-    ("files", &["device"]),
+    ("files", &["device", "process"]),
     ("guest", &["compiler", "diagnostic", "frontend", "process", "render", "rust-host"]),
     ("wire", &["diagnostic", "render"]),
     ("frontend", &["render"]),
