@@ -14,6 +14,12 @@ fn every_stage_compiles_for_every_target() {
     run(&mut session, "%buf a = zeros(64, 64, dtype=f16)\n%buf b = zeros(64, 64, dtype=f16)\n%buf c = zeros(64, 64)");
     for target in Target::SUPPORTED {
         let cell = format!("%%triton matmul[1](a, b, c, 64, 64, BLOCK=64) --compile --target {target}\n{MATMUL}");
+        // The ptxas of Triton 3.4, CUDA 12.8, is older than sm_103.
+        if target == Target(103) {
+            check_report(&mut session, &cell, "ptxas", &["this Triton's ptxas does not know sm_103a"]);
+            run(&mut session, &cell.replace(" --compile", " --on emu"));
+            continue;
+        }
         let output = run(&mut session, &cell);
         assert!(output.text.contains("registers per thread"), "{}", output.text);
         let facts = output.facts.expect("facts");

@@ -299,6 +299,11 @@ fn place(reported: &MlirMessage<'_>, request: &CompileRequest) -> Option<Place> 
     Some(text.place(span))
 }
 
+/// The target that ptxas is too old for: `Value 'sm_103a' is not defined for option 'gpu-name'`.
+fn unknown_target(message: &str) -> Option<&str> {
+    message.strip_prefix("Value '")?.strip_suffix("' is not defined for option 'gpu-name'")
+}
+
 /// ptxas names a file of its own and lines of the PTX.
 fn ptxas_diagnostic(message: &str, request: &CompileRequest) -> Diagnostic {
     let mut found: Vec<(Option<usize>, &str)> = Vec::new();
@@ -313,6 +318,10 @@ fn ptxas_diagnostic(message: &str, request: &CompileRequest) -> Diagnostic {
     let Some(&(line, text)) = found.first() else {
         return Diagnostic::error("ptxas", "ptxas failed").note(clip(message.trim(), 1000));
     };
+    if let Some(target) = unknown_target(text) {
+        return Diagnostic::error("ptxas", format!("this Triton's ptxas does not know {target}"))
+            .help("`%triton VERSION` takes a newer one; the emulator launches the PTX, which needs no ptxas");
+    }
     let mut diagnostic = Diagnostic::error("ptxas", text.trim_end_matches('.'));
     let source = Source::new("", request.text.clone());
     if request.entry == Stage::Ptx {
