@@ -201,7 +201,9 @@ mod tests {
             ("sys/fs/cgroup/memory/memory.usage_in_bytes", "73741824\n"),
         ];
         let space = [meminfo, ("proc/self/status", "Name:\tkernel\nVmSize:\t    4096 kB\n")];
-        let cases: [(&str, &[(&str, &str)], Option<u64>, u64, Limit); 4] = [
+        // A name, files and their contents, `ulimit -v`, and what is left in bytes, by which limit.
+        type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], Option<u64>, u64, Limit);
+        let cases: [Case<'_>; 4] = [
             ("machine", &[meminfo], None, 8 << 30, Limit::Machine),
             ("second", &second, None, 2 << 30, Limit::ControlGroup),
             ("first", &first, None, 1_000_000_000, Limit::ControlGroup),

@@ -3,6 +3,8 @@
 As derive.py, which runs it: results are computed here by exact arithmetic from the PTX ISA's definitions.
 """
 
+from fractions import Fraction
+
 from derive import (
     LANES,
     NAN,
@@ -18,7 +20,6 @@ from derive import (
     nan_of,
     take,
 )
-from fractions import Fraction
 
 WIDE = ["add.f32.f16", "add.rn.f32.f16", "add.rn.f32.bf16", "add.rz.f32.f16", "add.rp.sat.f32.bf16", "add.rm.f32.f16"]
 WIDE += ["sub.f32.bf16", "sub.rn.f32.f16", "sub.rn.f32.bf16", "sub.rm.f32.f16", "sub.rz.sat.f32.bf16", "sub.rp.f32.f16"]
