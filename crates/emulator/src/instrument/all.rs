@@ -147,8 +147,8 @@ impl Instrument for All<'_> {
         checks!(self.operation_wrote(area));
     }
 
-    fn operation_clears(&mut self, issuer: Issuer, row: Area, area: Area) {
-        checks!(self.operation_clears(issuer, row, area));
+    fn operation_writes_edge(&mut self, issuer: Issuer, row: Area, area: Area, same: bool) {
+        checks!(self.operation_writes_edge(issuer, row, area, same));
     }
 
     fn operation_stores(&mut self, issuer: Issuer, from: Area, to: Area) {

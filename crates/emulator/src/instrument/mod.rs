@@ -141,10 +141,10 @@ pub(crate) trait Instrument: Send {
     #[inline(always)]
     fn operation_wrote(&mut self, _area: Area) {}
 
-    /// A bulk store is about to set bytes of global memory behind a row of its tensor to zero; `row` are the bytes of the row
-    /// that it has stored.
+    /// A bulk store is about to write bytes of global memory behind a row of its tensor; `row` are the bytes of the row that it
+    /// has stored. `same` is true if the bytes hold the values already.
     #[inline(always)]
-    fn operation_clears(&mut self, _issuer: Issuer, _row: Area, _area: Area) {}
+    fn operation_writes_edge(&mut self, _issuer: Issuer, _row: Area, _area: Area, _same: bool) {}
 
     /// An asynchronous operation takes bytes of shared memory to global memory.
     #[inline(always)]

@@ -93,7 +93,7 @@ pub(crate) struct Row {
     pub skipped: usize,
     pub inside: usize,
     /// Bytes of the box behind the last element of the tensor's own row, up to the next multiple of 16 bytes from the row's
-    /// first element: a store of tiles sets them to zero.
+    /// first element: a store of tiles writes them too.
     pub edge: usize,
 }
 

@@ -1,13 +1,13 @@
-//! Zeros that a store of tiles writes behind the rows of its tensor, up to the next 16 bytes: bytes of others, and bytes that
-//! the kernel uses otherwise.
+//! What a store of tiles writes behind the rows of its tensor, up to the next 16 bytes: bytes of others, and bytes that the
+//! kernel uses otherwise.
 
 use super::Sanitizer;
 use super::finding::{Edge, Rule};
 use crate::state::access::{Area, Issuer};
 
 impl Sanitizer<'_> {
-    /// A store of tiles is about to set `edge` to zero, behind the bytes of a row.
-    pub(super) fn edge_cleared(&mut self, issuer: Issuer, row: Area, edge: Area) {
+    /// A store of tiles is about to write `edge`, behind the bytes of a row; `same` is true if that changes nothing.
+    pub(super) fn edge_written(&mut self, issuer: Issuer, row: Area, edge: Area, same: bool) {
         let checks = self.checks;
         let memory = checks.memory;
         let own = memory.find(row.address, 1).map(|allocation| (allocation.address, &allocation.label));
@@ -21,10 +21,8 @@ impl Sanitizer<'_> {
             self.report(Rule::StoreEdge(Edge::Elsewhere), issuer, None, place);
             return;
         }
-        let mut there = vec![0; edge.size as usize];
-        let changes = memory.read(edge.address, &mut there) && there.iter().any(|&byte| byte != 0);
         let block = self.shape.linear_index;
-        let used = checks.shadow().clear(block, edge.address, edge.size, issuer.pc, changes);
+        let used = checks.shadow().write_edge(block, edge.address, edge.size, issuer.pc, !same);
         if let Some(other) = used {
             let place = || memory.describe(edge.address);
             self.report(Rule::StoreEdge(Edge::Used { other }), issuer, None, place);

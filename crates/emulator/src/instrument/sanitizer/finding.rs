@@ -44,7 +44,7 @@ pub enum Missing {
     Fence,
 }
 
-/// Whose bytes a store of tiles sets to zero behind a row of its tensor.
+/// Whose bytes a store of tiles writes behind a row of its tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Edge {
     /// Bytes of another buffer, or of none.
@@ -123,8 +123,8 @@ pub enum Rule {
     },
     /// Zeros that a store of tiles writes behind a row of its tensor, where they are not the tensor's to write.
     StoreEdge(Edge),
-    /// An access of bytes that a store of tiles has set to zero behind a row of its tensor.
-    ClearedEdge {
+    /// An access of bytes that a store of tiles has written behind a row of its tensor.
+    OverwrittenEdge {
         /// The store of tiles that has cleared them.
         other: u32,
     },

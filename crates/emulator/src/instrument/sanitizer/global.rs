@@ -68,8 +68,8 @@ pub struct GlobalShadow {
     blocks_synchronise: bool,
     /// True if memory was left out.
     pub incomplete: bool,
-    /// Bytes that a store of tiles has set to zero behind the rows of its tensor: by which instruction, and of which block.
-    cleared: HashMap<u64, (u32, u64)>,
+    /// Bytes that a store of tiles has written behind the rows of its tensor: by which instruction, and of which block.
+    edges: HashMap<u64, (u32, u64)>,
     /// Reads of bytes that another warp of the block had read by the same instruction, and then wrote. Triton gives a
     /// small tensor to several warps, and lets one of them store: what the others read is not used.
     pub copies: u64,
@@ -78,7 +78,7 @@ pub struct GlobalShadow {
 impl GlobalShadow {
     /// Nothing was accessed yet.
     pub fn new(blocks_synchronise: bool) -> Self {
-        Self { pages: HashMap::new(), blocks_synchronise, incomplete: false, cleared: HashMap::new(), copies: 0 }
+        Self { pages: HashMap::new(), blocks_synchronise, incomplete: false, edges: HashMap::new(), copies: 0 }
     }
 
     /// The launch's last writes of some bytes, each once.
@@ -96,12 +96,12 @@ impl GlobalShadow {
         found
     }
 
-    /// Records that the store of tiles at `pc` sets bytes behind a row of its tensor to zero; `changes` is true if they are not
-    /// zero yet. The instruction that has read them before, or written something that is lost now.
-    pub(super) fn clear(&mut self, block: u64, address: u64, size: u32, pc: u32, changes: bool) -> Option<u32> {
+    /// Records that the store of tiles at `pc` writes bytes behind a row of its tensor; `changes` is true if they do not hold
+    /// the values yet. The instruction that has read them before, or written something that is lost now.
+    pub(super) fn write_edge(&mut self, block: u64, address: u64, size: u32, pc: u32, changes: bool) -> Option<u32> {
         let mut used = None;
         for address in address..address + u64::from(size) {
-            self.cleared.insert(address, (pc, block));
+            self.edges.insert(address, (pc, block));
             let cell = self.pages.get(&(address / PAGE)).and_then(|page| page.get((address % PAGE) as usize));
             if let Some(Cell { write, read, .. }) = cell {
                 let accesses = [Some(read), Some(write).filter(|_| changes)];
@@ -111,13 +111,13 @@ impl GlobalShadow {
         used
     }
 
-    /// The store of tiles that has set some of these bytes to zero. A write of the same block may come after it.
-    pub(super) fn cleared_by(&self, block: u64, address: u64, size: u32, kind: Kind) -> Option<u32> {
-        if self.cleared.is_empty() {
+    /// The store of tiles that has written some of these bytes behind a row. A write of the same block may come after it.
+    pub(super) fn edge_by(&self, block: u64, address: u64, size: u32, kind: Kind) -> Option<u32> {
+        if self.edges.is_empty() {
             return None;
         }
         let is_write = matches!(kind, Kind::Write { .. });
-        let found = (address..address + u64::from(size)).filter_map(|address| self.cleared.get(&address));
+        let found = (address..address + u64::from(size)).filter_map(|address| self.edges.get(&address));
         let mut others = found.filter(|(_, by)| !is_write || *by != block);
         others.next().map(|(pc, _)| *pc)
     }

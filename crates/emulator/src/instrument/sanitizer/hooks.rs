@@ -179,9 +179,9 @@ impl Instrument for Sanitizer<'_> {
         if area.shared {
             return self.read_later(issuer, number, address as usize, size);
         }
-        if let Some(other) = self.checks.shadow().cleared_by(self.shape.linear_index, address, area.size, Kind::Read) {
+        if let Some(other) = self.checks.shadow().edge_by(self.shape.linear_index, address, area.size, Kind::Read) {
             let memory = self.checks.memory;
-            self.report(Rule::ClearedEdge { other }, issuer, None, || memory.describe(address));
+            self.report(Rule::OverwrittenEdge { other }, issuer, None, || memory.describe(address));
         }
         let unwritten = self.checks.is_unwritten(address, size);
         if unwritten {
@@ -204,8 +204,8 @@ impl Instrument for Sanitizer<'_> {
         }
     }
 
-    fn operation_clears(&mut self, issuer: Issuer, row: Area, edge: Area) {
-        self.edge_cleared(issuer, row, edge);
+    fn operation_writes_edge(&mut self, issuer: Issuer, row: Area, edge: Area, same: bool) {
+        self.edge_written(issuer, row, edge, same);
     }
 
     fn tensor_map_read(&mut self, issuer: Issuer, area: Area) {

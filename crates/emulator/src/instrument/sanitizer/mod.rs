@@ -18,8 +18,9 @@
 //! hardware needs none.
 //!
 //! What it misses. The blocks of a kernel that has any means to order them (atomics or strong accesses of global memory, a
-//! cluster's barrier) are not compared with each other. Of bulk copies in global memory only the zeros that a store of tiles
-//! writes behind the rows of its tensor are compared with other accesses, and with no bulk load before them. What another block of the cluster writes to shared memory is compared
+//! cluster's barrier) are not compared with each other. Of bulk copies in global memory only what a store of tiles writes
+//! behind the rows of its tensor is compared with other accesses, and with no bulk load before it. What another block of the
+//! cluster writes to shared memory is compared
 //! with nothing. Global memory beyond the first 64 MiB that are touched is not watched, and a block reports at most 64
 //! findings; the report says so of the memory. A race shows only if the order in which the warps ran leaves it open: other
 //! seeds give other orders.
@@ -520,10 +521,10 @@ impl<'a> Sanitizer<'a> {
         };
         let (conflict, cleared) = {
             let mut shadow = self.checks.shadow();
-            (shadow.access(&asker, address, size, kind), shadow.cleared_by(asker.block, address, size, kind))
+            (shadow.access(&asker, address, size, kind), shadow.edge_by(asker.block, address, size, kind))
         };
         if let Some(other) = cleared {
-            self.report(Rule::ClearedEdge { other }, issuer, None, &label);
+            self.report(Rule::OverwrittenEdge { other }, issuer, None, &label);
         }
         let Some(conflict) = conflict else { return true };
         let other = if conflict.same_block { format!("warp {}", conflict.warp) } else { "another block".to_owned() };

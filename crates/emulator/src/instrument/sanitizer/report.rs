@@ -5,7 +5,7 @@ use crate::instrument::BarrierMisuse;
 use crate::program::{MemorySpace, Op, Program};
 use warpbook_diagnostic::{Diagnostic, Place, Source};
 
-/// What to do about zeros behind a row.
+/// What to do about bytes behind a row.
 const STORE_EDGE: &str = "a GPU stores whole pieces of 16 bytes: the innermost extent has to be a multiple of 16 bytes, or \
                           nobody may need the bytes behind it up to the next multiple";
 
@@ -155,12 +155,12 @@ impl<'a> Broken<'a> {
             Rule::MbarrierOverwritten { other } => mbarrier_overwritten(own, other),
             Rule::Overtaken { other } => overtaken(other),
             Rule::StoreEdge(edge) => self.store_edge(edge),
-            Rule::ClearedEdge { other } => Sentences::new(
+            Rule::OverwrittenEdge { other } => Sentences::new(
                 "store-edge",
-                format!("this {own} uses bytes that a {} has set to zero behind a row of its tensor", self.name(other)),
+                format!("this {own} uses bytes that a {} has overwritten behind a row of its tensor", self.name(other)),
                 STORE_EDGE,
             )
-            .with_other(other, "set to zero here"),
+            .with_other(other, "overwritten here"),
             Rule::Divergent => Sentences::new(
                 "divergent-barrier",
                 format!("only some lanes of the warp come to this {own} together"),
@@ -173,13 +173,16 @@ impl<'a> Broken<'a> {
         let own = self.own();
         match edge {
             Edge::Elsewhere => {
-                let message = format!("this {own} also writes zeros behind a row of its tensor, outside of the buffer");
+                let message = format!(
+                    "this {own} also writes what its box holds behind a row of the tensor, outside of the buffer"
+                );
                 Sentences::new("store-edge", message, STORE_EDGE)
             }
             Edge::Used { other } => {
                 let used = self.name(other);
-                let message =
-                    format!("this {own} also writes zeros behind a row of its tensor, to bytes that a {used} uses");
+                let message = format!(
+                    "this {own} also writes what its box holds behind a row of the tensor, to bytes that a {used} uses"
+                );
                 Sentences::new("store-edge", message, STORE_EDGE).with_other(other, "used here")
             }
         }
