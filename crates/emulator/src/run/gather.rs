@@ -22,7 +22,8 @@ enum Row {
 }
 
 impl Row {
-    fn of(warp: &Warp, (file, slot): (File, Slot)) -> Self {
+    /// What a register holds in all lanes.
+    fn read(warp: &Warp, (file, slot): (File, Slot)) -> Self {
         let slot = slot as usize;
         match file {
             File::Word => Self::Word(warp.words[slot]),
@@ -175,7 +176,7 @@ impl Warp {
         let operands: Vec<Vec<Row>> = partners
             .iter()
             .map(|partner| {
-                slots(&code[partner.pc as usize], Use::Read).into_iter().map(|slot| Row::of(self, slot)).collect()
+                slots(&code[partner.pc as usize], Use::Read).into_iter().map(|slot| Row::read(self, slot)).collect()
             })
             .collect();
         for partner in partners {
@@ -184,7 +185,7 @@ impl Warp {
             self.count_execution();
             let (reads, writes) = (slots(instruction, Use::Read), slots(instruction, Use::Write));
             let before: Vec<((File, Slot), Row)> =
-                reads.iter().chain(&writes).map(|&slot| (slot, Row::of(self, slot))).collect();
+                reads.iter().chain(&writes).map(|&slot| (slot, Row::read(self, slot))).collect();
             for (other, values) in partners.iter().zip(&operands) {
                 reads.iter().zip(values).for_each(|(&(_, slot), row)| row.put(self, slot, other.mask));
             }

@@ -5,7 +5,7 @@ use crate::arithmetic::product::{Accumulator, Element, Mma};
 use crate::descriptor::matrix::Matrix;
 use crate::instrument::record::{Access, Cell, Event};
 use crate::instrument::writers::Span;
-use crate::program::{Data, File, MemorySpace, Op, Shuffle, Slot, Wgmma, WgmmaSource};
+use crate::program::{Data, File, MemorySpace, Op, Slot, Wgmma, WgmmaSource};
 use crate::state::warp::lanes_of;
 use warpbook_ptx::isa::{Flow, Opcode};
 
@@ -70,7 +70,7 @@ impl Search<'_> {
             Op::Shuffle { mode, a, b, c, .. } => {
                 let value = |slot| self.value_before(number, (File::Word, slot), lane).map(|value| value as u32);
                 if let Some((b, c)) = value(*b).zip(value(*c)) {
-                    let source = shuffled(*mode, lane, b, c);
+                    let source = mode.partner(lane, b, c).map_or(lane, |source| source & 31);
                     self.read(number, (File::Word, *a), source, bytes);
                 }
             }
@@ -392,17 +392,4 @@ fn columns(accumulator: Accumulator, index: usize, lane: u32, bytes: u8) -> Vec<
 fn element_of(matrix: &Matrix, mn: u64, k: usize, element: Element) -> SharedBytes {
     let bytes = 4 / element.per_register() as u64;
     SharedBytes { at: matrix.address(mn, k as u64, bytes), bytes }
-}
-
-/// The lane that a shuffle takes from (PTX ISA 9.7.9.6).
-fn shuffled(mode: Shuffle, lane: u32, b: u32, c: u32) -> u32 {
-    let (offset, clamp, segment) = (b & 31, c & 31, c >> 8 & 31);
-    let (low, high) = (lane & segment, lane & segment | clamp & !segment);
-    let (source, ok) = match mode {
-        Shuffle::Up => (lane.wrapping_sub(offset), lane as i32 - offset as i32 >= high as i32),
-        Shuffle::Down => (lane + offset, lane + offset <= high),
-        Shuffle::Butterfly => (lane ^ offset, lane ^ offset <= high),
-        Shuffle::Index => (low | offset & !segment, low | offset & !segment <= high),
-    };
-    if ok { source & 31 } else { lane }
 }
