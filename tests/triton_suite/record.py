@@ -61,8 +61,10 @@ class Recording:
             "ranges": [[one.address, len(one.view)] for one in request.ranges], "changed": changed,
         }  # fmt: skip
         after = [bytes(request.ranges[index].view) for index in changed]
-        content = b"".join([json.dumps(head).encode(), b"\n", *self.before, *after])
-        write(Path(FOLDER, "launches", f"{os.getpid()}-{next(COUNTER):06}.z"), zlib.compress(content, 1))
+        write(
+            Path(FOLDER, "launches", f"{os.getpid()}-{next(COUNTER):06}.z"),
+            packed(head, self.before, after),
+        )
 
 
 def begin(request):
@@ -93,6 +95,11 @@ def write(path, content):
     partial = path.with_suffix(f".{os.getpid()}")
     partial.write_bytes(content)
     partial.rename(path)
+
+
+def packed(head, before, after):
+    """A recorded launch as bytes of a file: its head, each range before it, and those that it changed, in order."""
+    return zlib.compress(b"".join([json.dumps(head).encode(), b"\n", *before, *after]), 1)
 
 
 def read(path):

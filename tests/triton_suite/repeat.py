@@ -17,19 +17,28 @@ from executor import Executor, ExecutorError, Launch, Range
 from record import read
 
 
-def repeat(executor, folder, path):
-    """What differs from the record, in words; None where nothing does."""
-    head, before, after = read(path)
-    ptx = zlib.decompress((folder / "ptx" / f"{head['module']}.ptx.z").read_bytes()).decode()
+def text_of(folder, module):
+    """The PTX of a module of a record."""
+    return zlib.decompress((folder / "ptx" / f"{module}.ptx.z").read_bytes()).decode()
+
+
+def emulate(executor, ptx, head, before):
+    """The ranges after the launch of a record; `ptx` takes the place of its module's. Raises ExecutorError."""
     memory = [bytearray(one) for one in before]
     ranges = [
-        Range(f"range {index}", address, memoryview(memory[index]))
-        for index, (address, _) in enumerate(head["ranges"])
+        Range(f"range {index}", address, memoryview(memory[index])) for index, (address, _) in enumerate(head["ranges"])
     ]
     arguments = [bytes.fromhex(value) for value in head["arguments"]]
     geometry = [head[name] for name in ("capability", "grid", "block", "cluster", "shared", "cooperative")]
+    executor.launch(Launch(ptx, head["entry"], *geometry, arguments, ranges))
+    return memory
+
+
+def repeat(executor, folder, path):
+    """What differs from the record, in words; None where nothing does."""
+    head, before, after = read(path)
     try:
-        executor.launch(Launch(ptx, head["entry"], *geometry, arguments, ranges))
+        memory = emulate(executor, text_of(folder, head["module"]), head, before)
     except ExecutorError as error:
         return str(error).splitlines()[0]
     for index, found in enumerate(memory):

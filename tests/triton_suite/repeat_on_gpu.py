@@ -1,18 +1,21 @@
 #!/usr/bin/env python3
 """Repeats recorded launches on a GPU, and compares the memory after each with the emulator's byte for byte.
 
-    python tests/triton_suite/repeat_on_gpu.py RECORD [--fmad] [--jobs 16] [--results FILE]
+    python tests/triton_suite/repeat_on_gpu.py RECORD [--fmad] [--follow PROGRAM] [--jobs 16] [--results FILE]
 
-`record.py` says what a record holds. Needs a driver, and Triton's ptxas or one that `--ptxas` names; and numpy; neither torch nor
-the emulator. ptxas is told not to contract multiplications and additions, as PTX says them; `--fmad` lets it. Each range of
-memory is a buffer of its own, and what points into a range is moved to its buffer. A launch that fails takes the process
-of its context with it: the next one gets a new process.
+`record.py` says what a record holds. Needs a driver, and Triton's ptxas or one that `--ptxas` names; and numpy; not torch.
+ptxas is told not to contract multiplications and additions, as PTX says them; `--fmad` lets it. `--follow` names the built
+`crates/compiler/examples/followed_ptx.rs`: where the machine code shows that ptxas contracted, or computed a constant itself,
+the launch is emulated again as ptxas read it (WARPBOOK_EXECUTOR names the executor), and the GPU compared with that. Each
+range of memory is a buffer of its own, and what points into a range is moved to its buffer. A launch that fails takes the
+process of its context with it: the next one gets a new process.
 """
 
 import argparse
 import collections
 import concurrent.futures
 import ctypes
+import functools
 import json
 import os
 import re
@@ -20,12 +23,14 @@ import select
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-import zlib
 from pathlib import Path
 
 import numpy
-from record import read
+from executor import Executor, ExecutorError
+from record import packed, read
+from repeat import emulate, text_of
 
 # Seconds after which a launch has no end.
 LAUNCH_SECONDS = 30
@@ -40,7 +45,11 @@ ORDINARY_SHARED = 48 << 10
 class Attribute(ctypes.Structure):
     """CUlaunchAttribute: an id, and a union of 64 bytes."""
 
-    _fields_ = (("id", ctypes.c_int), ("pad", ctypes.c_char * 4), ("value", ctypes.c_uint * 16))
+    _fields_ = (
+        ("id", ctypes.c_int),
+        ("pad", ctypes.c_char * 4),
+        ("value", ctypes.c_uint * 16),
+    )
 
 
 class Config(ctypes.Structure):
@@ -79,7 +88,12 @@ class Driver:
         module, function = ctypes.c_void_p(), ctypes.c_void_p()
         self("cuModuleLoadData", ctypes.byref(module), cubin)
         try:
-            self("cuModuleGetFunction", ctypes.byref(function), module, head["entry"].encode())
+            self(
+                "cuModuleGetFunction",
+                ctypes.byref(function),
+                module,
+                head["entry"].encode(),
+            )
             if head["shared"] > ORDINARY_SHARED:
                 self("cuFuncSetAttribute", function, MAX_DYNAMIC_SHARED, head["shared"])
             attributes = (Attribute * 2)()
@@ -157,13 +171,23 @@ def repeat(driver, cubin, head, before, after):
     moved = Moved(driver, head["ranges"])
     for (_, length, buffer), content in zip(moved.places, before):
         if length:
-            driver("cuMemcpyHtoD_v2", ctypes.c_uint64(buffer), moved.content(content), ctypes.c_size_t(length))
+            driver(
+                "cuMemcpyHtoD_v2",
+                ctypes.c_uint64(buffer),
+                moved.content(content),
+                ctypes.c_size_t(length),
+            )
     driver.launch(cubin, head, [moved.argument(text) for text in head["arguments"]])
     differences = []
     for index, (_, length, buffer) in enumerate(moved.places):
         found = ctypes.create_string_buffer(max(length, 1))
         if length:
-            driver("cuMemcpyDtoH_v2", found, ctypes.c_uint64(buffer), ctypes.c_size_t(length))
+            driver(
+                "cuMemcpyDtoH_v2",
+                found,
+                ctypes.c_uint64(buffer),
+                ctypes.c_size_t(length),
+            )
         expected = moved.content(after.get(index, before[index]))
         if found.raw[:length] != expected:
             wrong = [place for place, (one, other) in enumerate(zip(found.raw, expected)) if one != other]
@@ -217,64 +241,170 @@ class Worker:
         self.process = None
 
 
-def find_ptxas():
+def find_tool(name):
+    """A program that Triton brings."""
     import triton
 
-    return Path(triton.__file__).parent / "backends/nvidia/bin/ptxas"
+    return Path(triton.__file__).parent / "backends/nvidia/bin" / name
 
 
 def build(ptxas, fmad, text, target):
-    """A cubin; the reason in words where ptxas refuses."""
+    """Writes a cubin; the reason in words where ptxas refuses."""
     architecture = re.search(r"^\.target\s+(\w+)", text, re.M)[1]
-    with tempfile.NamedTemporaryFile("w", suffix=".ptx") as source:
-        source.write(text)
-        source.flush()
-        command = [ptxas, f"-arch={architecture}", f"--fmad={str(fmad).lower()}", source.name, "-o", target]
-        done = subprocess.run(command, capture_output=True, text=True)
+    source = target.with_suffix(".ptx")
+    source.write_text(text)
+    command = [
+        ptxas,
+        f"-arch={architecture}",
+        "-lineinfo",
+        f"--fmad={str(fmad).lower()}",
+        source,
+        "-o",
+        target,
+    ]
+    done = subprocess.run(command, capture_output=True, text=True)
     return None if done.returncode == 0 else (done.stderr.strip().splitlines() or ["ptxas failed"])[0]
+
+
+class Follower:
+    """Emulates launches again as ptxas read their PTX."""
+
+    def __init__(self, program, nvdisasm, record, cubins):
+        self.program, self.nvdisasm, self.record, self.cubins = (
+            program,
+            nvdisasm,
+            record,
+            cubins,
+        )
+        self.local = threading.local()
+
+    @functools.cache  # noqa: B019 (one follower lives as long as the program)
+    def read_by_ptxas(self, module, entry):
+        """The PTX as ptxas read it, or None where that is what stands there."""
+        cubin = self.cubins / module
+        listing = subprocess.run(
+            [self.nvdisasm, "-c", "-gp", "-hex", cubin],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        file = self.cubins / f"{module}.sass"
+        file.write_text(listing.stdout)
+        source = cubin.with_suffix(".ptx")
+        command = [self.program, source, entry, file]
+        text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        return text if text != source.read_text() else None
+
+    def attempt(self, path):
+        """The path of the record to compare with: the launch's own, or one that was emulated again; a text where that fails."""
+        try:
+            return self.follow(path)
+        except ExecutorError as error:
+            return f"emulated as ptxas read it: {error}"
+        except subprocess.CalledProcessError as error:
+            return f"{Path(error.cmd[0]).name}: {error.stderr.strip()}"
+
+    def follow(self, path):
+        head, before, _ = read(path)
+        text = self.read_by_ptxas(head["module"], head["entry"])
+        if text is None:
+            return path
+        if not hasattr(self.local, "executor"):
+            self.local.executor = Executor()
+        memory = emulate(self.local.executor, text, head, before)
+        head["changed"] = [index for index, one in enumerate(memory) if one != before[index]]
+        again = self.cubins / path.name
+        again.write_bytes(packed(head, before, [memory[index] for index in head["changed"]]))
+        return again
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("record", type=Path, nargs="?")
-    parser.add_argument("--fmad", action="store_true", help="ptxas may contract multiplications and additions")
+    parser.add_argument(
+        "--fmad",
+        action="store_true",
+        help="ptxas may contract multiplications and additions",
+    )
+    parser.add_argument("--follow", type=Path, help="the built example followed_ptx")
     parser.add_argument("--ptxas", type=Path)
+    parser.add_argument("--nvdisasm", type=Path)
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
-    parser.add_argument("--seconds", type=float, default=float("inf"), help="begin no launch after so long")
-    parser.add_argument("--results", type=Path, help="a line of JSON for each launch that differs or fails")
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=float("inf"),
+        help="begin no launch after so long",
+    )
+    parser.add_argument(
+        "--results",
+        type=Path,
+        help="a line of JSON for each launch that differs or fails",
+    )
     parser.add_argument("--work", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.work:
         return work(given.work)
-    begin = time.monotonic()
-    ptxas = given.ptxas or find_ptxas()
     counts, lines = collections.Counter(), []
-    with tempfile.TemporaryDirectory() as cubins:
-        texts = {path.name.partition(".")[0]: path for path in (given.record / "ptx").glob("*.ptx.z")}
-        with concurrent.futures.ThreadPoolExecutor(given.jobs) as pool:
-            jobs = {
-                name: pool.submit(build, ptxas, given.fmad, zlib.decompress(path.read_bytes()).decode(), Path(cubins, name))
-                for name, path in texts.items()
-            }
-        refused = {name: job.result() for name, job in jobs.items() if job.result()}
-        print(f"{len(texts)} modules, {len(refused)} refused by ptxas, {time.monotonic() - begin:.0f} s", flush=True)
-        worker = Worker(cubins)
-        for path in sorted((given.record / "launches").glob("*.z")):
-            if time.monotonic() - begin > given.seconds:
-                counts["not reached"] += 1
-                continue
-            head = read(path)[0]
-            reason = refused.get(head["module"])
-            answer = {"failure": f"ptxas: {reason}"} if reason else worker.ask(path)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        concurrent.futures.ThreadPoolExecutor(given.jobs) as pool,
+    ):
+        for path, head, answer in compare(given, Path(folder), pool):
             outcome = "failed" if "failure" in answer else "differs" if answer["difference"] else "identical"
             counts[outcome] += 1
+            counts["followed"] += answer.get("followed", False)
             if outcome != "identical":
-                lines.append(json.dumps({"launch": path.name, "test": head["test"], "entry": head["entry"], **answer}))
-        worker.stop()
+                lines.append(
+                    json.dumps(
+                        {
+                            "launch": path.name,
+                            "test": head["test"],
+                            "entry": head["entry"],
+                            **answer,
+                        }
+                    )
+                )
     if given.results:
         given.results.write_text("\n".join(lines) + "\n" if lines else "")
     print(", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items())))
-    return 1 if counts["failed"] or counts["differs"] else 0
+    return 1 if counts["failed"] or counts["differs"] or not counts["identical"] else 0
+
+
+def compare(given, cubins, pool):
+    """(path, head, answer) of each launch of a record, as they are compared."""
+    begin = time.monotonic()
+    ptxas = given.ptxas or find_tool("ptxas")
+    modules = [path.name.partition(".")[0] for path in (given.record / "ptx").glob("*.ptx.z")]
+    jobs = {name: pool.submit(build, ptxas, given.fmad, text_of(given.record, name), cubins / name) for name in modules}
+    refused = {name: job.result() for name, job in jobs.items() if job.result()}
+    print(
+        f"{len(modules)} modules, {len(refused)} refused by ptxas, {time.monotonic() - begin:.0f} s",
+        flush=True,
+    )
+    nvdisasm = given.follow and (given.nvdisasm or find_tool("nvdisasm"))
+    follower = Follower(given.follow, nvdisasm, given.record, cubins) if given.follow else None
+    worker = Worker(cubins)
+    paths = sorted((given.record / "launches").glob("*.z"))
+    taken = [path for path in paths if read(path)[0]["module"] not in refused]
+    followed = dict(zip(taken, pool.map(follower.attempt, taken))) if follower else {}
+    if follower:
+        print(f"machine code read, {time.monotonic() - begin:.0f} s", flush=True)
+    for path in paths:
+        if time.monotonic() - begin > given.seconds:
+            print("the time is used up: the rest was not compared", flush=True)
+            break
+        head = read(path)[0]
+        reason = refused.get(head["module"])
+        again = followed.get(path, path)
+        if reason:
+            answer = {"failure": f"ptxas: {reason}"}
+        elif isinstance(again, str):
+            answer = {"failure": again}
+        else:
+            answer = worker.ask(again) | {"followed": again != path}
+        yield path, head, answer
+    worker.stop()
 
 
 if __name__ == "__main__":
