@@ -16,6 +16,7 @@ import argparse
 import os
 import subprocess
 import sys
+import time
 import venv
 from pathlib import Path
 
@@ -35,6 +36,7 @@ def options():
     add("--version", required=True, help="the Triton release: 3.4.0 or 3.6.0")
     add("--home", type=Path, default=cache / "warpbook-triton-suite", help="where environments and results are kept")
     add("--source", type=Path, help="a clone of Triton at the release's tag; cloned below --home otherwise")
+    add("--python", type=Path, help="an interpreter with torch and pytest-xdist; a virtual environment is made otherwise")
     add("--torch-index", help="a package index with torch for the CPU, which is smaller")
     add("--executor", type=Path, default=target / "release/examples/launch_executor", help="the built executor")
     add("--capability", default="90", help="the GPU to emulate: 90 for sm_90")
@@ -46,6 +48,7 @@ def options():
     add("--check", action="store_true", help="a finding of the emulator's checks fails the launch")
     add("--launch-seconds", default="300", help="longest launch")
     add("--item-seconds", default="600", help="longest time of one item")
+    add("--minutes", type=float, help="begin no item after so long")
     add("--select", help="pytest's -k")
     return parser.parse_args()
 
@@ -98,7 +101,7 @@ def main():
     home.mkdir(parents=True, exist_ok=True)
     if not given.executor.exists():
         sys.exit(f"{given.executor} is missing: cargo build --release -p warpbook-device --example launch_executor")
-    python = environment(home, given.torch_index)
+    python = given.python or environment(home, given.torch_index)
     release = triton(home, given.version, python)
     tests = source(home, given.version, given.source and given.source.absolute())
     own = {
@@ -118,6 +121,8 @@ def main():
         "--share", given.share, "--seed", given.seed, "--results", results, "--tb=short",
         "--item-seconds", given.item_seconds,
     ]  # fmt: skip
+    if given.minutes:
+        run += ["--until", time.time() + 60 * given.minutes]
     if given.select:
         run += ["-k", given.select]
     ended = subprocess.run(
