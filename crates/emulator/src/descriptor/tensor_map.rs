@@ -479,10 +479,8 @@ pub(crate) fn replace_field(
             }
         }
         MapField::InterleaveLayout => set(1, 11, 2, value),
-        MapField::SwizzleMode => {
-            set(1, 13, 2, value);
-            set(9, 0, 16, if value == 0 { 0x10 } else { 0x80 << value });
-        }
+        // The driver writes the swizzle to word 9 too; ptxas's code does not (12.8, sm_90a).
+        MapField::SwizzleMode => set(1, 13, 2, value),
         MapField::FillMode => set(1, 15, 1, value),
         MapField::GlobalDim => set(4 + at / 2, 32 * (at % 2), 32, value.wrapping_sub(1)),
         MapField::GlobalStride if at < 4 => {
