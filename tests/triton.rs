@@ -6,5 +6,6 @@ mod interrupts;
 mod layouts;
 mod notebooks;
 mod targets;
+mod versions;
 mod views;
 mod wrong;

@@ -455,7 +455,7 @@ fn conversions_are_those_of_the_compiler() {
         (rows.clone(), blocked("[1, 2]", "[4, 8]", "[4, 1]", "[1, 0]"), [16, 32]),
     ];
     let mut session = session();
-    for version in ["3.4.0", "3.5.1", "3.6.0", "3.9.0"] {
+    for version in ["3.4.0", "3.5.1", "3.6.0", "3.7.1", "3.8.0", "3.9.0"] {
         if !has_triton(version) {
             continue;
         }

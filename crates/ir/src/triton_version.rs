@@ -14,7 +14,7 @@ impl TritonVersion {
     /// The version that is used unless another is chosen.
     pub const DEFAULT: &'static str = "3.4.0";
     /// The versions that Warpbook works with, oldest first.
-    pub const SUPPORTED: [&'static str; 6] = ["3.2.0", "3.3.1", "3.4.0", "3.5.1", "3.6.0", "3.9.0"];
+    pub const SUPPORTED: [&'static str; 8] = ["3.2.0", "3.3.1", "3.4.0", "3.5.1", "3.6.0", "3.7.1", "3.8.0", "3.9.0"];
     /// The version that Gluon cells are compiled with where the chosen one's Gluon lacks too much.
     pub const FOR_GLUON: &'static str = "3.6.0";
 
@@ -90,9 +90,9 @@ mod tests {
     fn versions_can_what_they_can() {
         let versions = TritonVersion::SUPPORTED.map(TritonVersion::parse);
         assert!(versions.is_sorted());
-        assert_eq!(versions.map(TritonVersion::has_gluon), [false, false, false, false, true, true]);
-        assert_eq!(versions.map(TritonVersion::shuffles_copies), [false, false, false, true, true, true]);
-        assert_eq!(versions.map(TritonVersion::least_python_minor), [10, 10, 10, 10, 10, 11]);
+        assert_eq!(versions.map(TritonVersion::has_gluon), [false, false, false, false, true, true, true, true]);
+        assert_eq!(versions.map(TritonVersion::shuffles_copies), [false, false, false, true, true, true, true, true]);
+        assert_eq!(versions.map(TritonVersion::least_python_minor), [10, 10, 10, 10, 10, 10, 10, 11]);
         assert!(TritonVersion::SUPPORTED.contains(&TritonVersion::DEFAULT));
         assert!(TritonVersion::parse(TritonVersion::FOR_GLUON).has_gluon());
     }
