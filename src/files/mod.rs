@@ -272,6 +272,17 @@ mod tests {
         }
     }
 
+    /// The archive's library writes to the standard error of the process, so that takes a process of its own.
+    #[test]
+    fn an_interrupted_archive_prints_nothing() {
+        let program = std::env::current_exe().expect("this test");
+        let arguments = ["--exact", "files::tests::an_interrupt_ends_reading_and_writing", "--nocapture"];
+        let output = std::process::Command::new(program).args(arguments).output().expect("runs");
+        let (printed, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success() && printed.contains("1 passed"), "{printed}{errors}");
+        assert!(!errors.contains("ZipWriter"), "{errors}");
+    }
+
     #[test]
     fn an_interrupt_ends_reading_and_writing() {
         let directory = tempfile::tempdir().expect("a directory");

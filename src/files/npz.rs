@@ -1,6 +1,6 @@
 //! numpy's format for several arrays: a ZIP archive of `.npy` files.
 
-use std::io::{Read, Seek, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use zip::write::SimpleFileOptions;
@@ -29,7 +29,7 @@ pub fn read(path: &Path, name: Option<&str>, work: Work<'_>) -> Result<Contents>
 
 /// Writes an archive.
 pub fn write(arrays: &[(String, Contents)], target: &mut (impl Write + Seek)) -> Result<()> {
-    let mut archive = ZipWriter::new(target);
+    let mut archive = ZipWriter::new(Target { inner: target, has_failed: false });
     let written = arrays.iter().try_for_each(|(name, contents)| {
         let options = SimpleFileOptions::default().large_file(true);
         archive.start_file(format!("{name}.npy"), options).map_err(malformed)?;
@@ -38,6 +38,34 @@ pub fn write(arrays: &[(String, Contents)], target: &mut (impl Write + Seek)) ->
     match written {
         Ok(()) => archive.finish().map(drop).map_err(malformed),
         Err(error) => Err(error),
+    }
+}
+
+/// A target that takes everything once it has failed. An archive that is dropped writes its end, and complains on the
+/// standard error where it cannot; but what failed is reported already, and the file is thrown away.
+struct Target<'a, W> {
+    inner: &'a mut W,
+    has_failed: bool,
+}
+
+impl<W: Write> Write for Target<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.has_failed {
+            return Ok(bytes.len());
+        }
+        let written = self.inner.write(bytes);
+        self.has_failed = written.as_ref().is_err_and(|error| error.kind() != io::ErrorKind::Interrupted);
+        written
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.has_failed { Ok(()) } else { self.inner.flush() }
+    }
+}
+
+impl<W: Seek> Seek for Target<'_, W> {
+    fn seek(&mut self, position: SeekFrom) -> io::Result<u64> {
+        self.inner.seek(position)
     }
 }
 

@@ -32,15 +32,18 @@ pub struct Built {
     pub text: Source,
     /// Grid and arguments. Without them, or without a grid, nothing is launched.
     pub launch: Option<LaunchSpec>,
+    /// True if the emulator follows what ptxas contracted, for a cubin that is given without its PTX (`--contract`).
+    pub follows_cubin: bool,
     /// Timing, limits and checks.
     pub how: How,
 }
 
 /// Adds what was compiled to its kernel as the newest version, and launches that.
 pub fn launch_built(built: Built, workspace: &mut Workspace, context: Context<'_>) -> Result<Report> {
-    let Built { kernel, compiled, request, entered, parent, implied, text, launch, how } = built;
+    let Built { kernel, compiled, request, entered, parent, implied, text, launch, follows_cubin, how } = built;
     let warnings = compiled.warnings.clone();
-    let number = workspace.kernels.add(&kernel, new_version(compiled, request, entered, parent));
+    let version = Version { follows_cubin, ..new_version(compiled, request, entered, parent) };
+    let number = workspace.kernels.add(&kernel, version);
     let Some(version) = workspace.kernels.get(&kernel).and_then(|kernel| kernel.version(number)).cloned() else {
         return Err(Diagnostic::error("internal", "the version is gone"));
     };
@@ -87,6 +90,7 @@ pub fn new_version(compiled: Compiled, request: CompileRequest, entered: Stage, 
     let cached_only = compiled.stages.len() <= 1;
     Version {
         number: 0,
+        follows_cubin: false,
         parent,
         entered,
         target: request.target,

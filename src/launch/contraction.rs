@@ -13,19 +13,13 @@ use warpbook_diagnostic::Result;
 use warpbook_ir::sass;
 
 /// The PTX of a version as ptxas read it, where the emulator runs it and the version has a cubin. Read once for each
-/// cubin.
-/// With `from_cubin`, the PTX that a cubin carries counts as the version's.
-pub fn followed(
-    version: &Version,
-    from_cubin: bool,
-    workspace: &mut Workspace,
-    context: Context<'_>,
-) -> Result<Option<Arc<Followed>>> {
+/// cubin. Where `--contract` was given with a cubin, the PTX that it carries counts as the version's.
+pub fn followed(version: &Version, workspace: &mut Workspace, context: Context<'_>) -> Result<Option<Arc<Followed>>> {
     if !workspace.device.is_emulated() {
         return Ok(None);
     }
     let Some(cubin) = version.artifact(Stage::Cubin) else { return Ok(None) };
-    let embedded = from_cubin.then(|| embedded_ptx(cubin)).flatten();
+    let embedded = version.follows_cubin.then(|| embedded_ptx(cubin)).flatten();
     let Some(ptx) = version.artifact(Stage::Ptx).or(embedded.as_ref()) else { return Ok(None) };
     let Some(text) = ptx.text() else { return Ok(None) };
     let key: [u8; 32] = Sha256::new().chain_update(text).chain_update(&cubin.content).finalize().into();

@@ -35,7 +35,7 @@ pub fn on_device(
     context: Context<'_>,
 ) -> Result<OnDevice> {
     let launch = |workspace: &mut Workspace| {
-        let contracted = contraction::followed(&plan.version, plan.how.contract, workspace, context)?;
+        let contracted = contraction::followed(&plan.version, workspace, context)?;
         let start = Instant::now();
         let launched = launch_once(plan, contracted.as_deref(), workspace, context.cancel);
         let report = launched.map_err(|error| plan.in_own_text(error, workspace))?;

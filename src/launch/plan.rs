@@ -19,9 +19,6 @@ pub struct How {
     pub timing: Option<TimingPlan>,
     /// Time after which a launch is ended (`--timeout`).
     pub timeout: Option<Duration>,
-    /// True if the emulator follows what ptxas contracted, for a cubin that is given without its PTX (`--contract`). A
-    /// version with PTX and machine code is followed anyway.
-    pub contract: bool,
     /// Settings of a launch that only the emulator has.
     pub emulation: Emulation,
 }

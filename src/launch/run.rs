@@ -28,7 +28,7 @@ use warpbook_diagnostic::{Diagnostic, Result, code};
 
 /// Runs a plan on the workspace's device.
 pub fn run(plan: &LaunchPlan, workspace: &mut Workspace, context: Context<'_>) -> Result<LaunchFacts> {
-    let contracted = contraction::followed(&plan.version, plan.how.contract, workspace, context)?;
+    let contracted = contraction::followed(&plan.version, workspace, context)?;
     let mut stopwatch = Stopwatch::start();
     let (mut before, rebuilt) = remember(workspace, context)?;
     stopwatch.end("snapshot");

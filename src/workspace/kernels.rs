@@ -23,6 +23,9 @@ pub struct Version {
     pub number: u32,
     /// The version whose text was edited.
     pub parent: Option<u32>,
+    /// True if the emulator follows what ptxas contracted by the PTX within the cubin (`--contract`). A version with PTX of its
+    /// own and machine code is followed anyway.
+    pub follows_cubin: bool,
     /// The stage at which the user's text entered.
     pub entered: Stage,
     /// The architecture that it was compiled for.
@@ -145,6 +148,7 @@ impl Kernels {
             && same_launch(&latest.meta, &version.meta)
             && same_stages(latest, &version)
         {
+            latest.follows_cubin = version.follows_cubin;
             // One may have been taken further than the other.
             if version.stages.len() > latest.stages.len() {
                 latest.stages = version.stages;

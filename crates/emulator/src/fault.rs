@@ -4,6 +4,7 @@
 use std::fmt;
 use std::ops::Range;
 
+use crate::state::heap::HeapPiece;
 use warpbook_diagnostic::{Diagnostic, Place, Source};
 
 /// Places of waiting warps that a report names at most.
@@ -118,6 +119,19 @@ pub enum Fault {
     Free {
         /// The address that was given.
         address: u64,
+        /// The last piece of the heap that begins at the address or before it.
+        piece: Option<HeapPiece>,
+    },
+    /// An access within the heap of `malloc`, outside of every piece in use.
+    Heap {
+        /// `read` or `write` and so on.
+        access: &'static str,
+        /// The address of the access.
+        address: u64,
+        /// Number of bytes that are accessed.
+        size: u32,
+        /// The last piece of the heap that begins at the address or before it.
+        piece: Option<HeapPiece>,
     },
     /// A tensor map that breaks a rule.
     TensorMap(String),
@@ -283,9 +297,8 @@ impl Fault {
                 "stack-overflow",
                 format!("calls fill the stack of a thread, which has {bytes} bytes: a recursion without end?"),
             ),
-            Fault::Free { address } => {
-                ("free", format!("`free` of {address:#x}, where no memory of `malloc` begins that is in use"))
-            }
+            Fault::Free { address, piece } => ("free", free_sentence(*address, *piece)),
+            Fault::Heap { access, address, size, piece } => heap_access(access, *address, *size, *piece),
             Fault::TensorMap(problem) => ("tensor-map", format!("this tensor map cannot be used: {problem}")),
             Fault::TensorMemory(problem) => ("tensor-memory", problem.clone()),
             Fault::Trap => ("trap", "the kernel executed `trap`".into()),
@@ -323,6 +336,38 @@ impl Fault {
                 ("deadlock", format!("deadlock: {who} wait for a change of global memory that nobody makes"))
             }
         }
+    }
+}
+
+/// The sentence about a `free` that is none; `piece` is the last piece that begins at the address or before it.
+fn free_sentence(address: u64, piece: Option<HeapPiece>) -> String {
+    match piece {
+        Some(HeapPiece { address: begin, length, is_free: true }) if begin == address => {
+            format!("`free` of {address:#x} for the second time: its {length} bytes were given back before")
+        }
+        Some(HeapPiece { address: begin, length, is_free: false }) if address - begin < length => {
+            let offset = address - begin;
+            format!("`free` of {address:#x}, which is byte {offset} of a piece of {length} bytes, not its first")
+        }
+        _ => format!("`free` of {address:#x}, where no memory of `malloc` begins"),
+    }
+}
+
+/// The code and the sentence of an access to the heap outside of every piece in use; see [`free_sentence`] for `piece`.
+fn heap_access(access: &str, address: u64, size: u32, piece: Option<HeapPiece>) -> (&'static str, String) {
+    let what = format!("{access} of {size} bytes at global address {address:#x}");
+    match piece {
+        Some(HeapPiece { address: begin, length, is_free: true }) if address - begin < length => {
+            let offset = address - begin;
+            let piece = format!("byte {offset} of a piece of `malloc` of {length} bytes, which `free` has given back");
+            ("use-after-free", format!("use after free: {what}: {piece}"))
+        }
+        Some(HeapPiece { address: begin, length, is_free: false }) => {
+            let offset = address - begin;
+            let piece = format!("byte {offset} of a piece of `malloc`, which has {length} bytes");
+            ("out-of-bounds", format!("out-of-bounds {what}: {piece}"))
+        }
+        _ => ("out-of-bounds", format!("out-of-bounds {what} in the heap of `malloc`, which no piece in use holds")),
     }
 }
 
@@ -377,6 +422,9 @@ impl Failure {
         }
         if let Some(thread) = self.thread {
             diagnostic = diagnostic.note(format!("in {thread}"));
+        }
+        if let Cause::Fault(Fault::Heap { piece: Some(HeapPiece { is_free: true, .. }), .. }) = &self.cause {
+            diagnostic = diagnostic.help("`free` has to come after the last access, of whatever thread");
         }
         if let Cause::Fault(Fault::Assert { file, line, function, .. }) = &self.cause {
             diagnostic = diagnostic.note(format!("asserted in `{function}`, {file}:{line}"));

@@ -1,7 +1,6 @@
 //! A launch: its configuration, and what it reports.
 
 use std::ops::Range;
-use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 
 use crate::arithmetic::product::Architecture;
@@ -17,6 +16,7 @@ use crate::module::{Kernel, Module};
 use crate::run::grid;
 use crate::run::grid::{Plan, Totals};
 use crate::state::environment::{Arithmetic, Environment};
+use crate::state::heap::Heap;
 use crate::state::memory::GlobalMemory;
 use crate::state::shape::Geometry;
 use warpbook_diagnostic::Diagnostic;
@@ -134,7 +134,7 @@ pub fn launch(
         globals: &config.globals,
         architecture: Architecture::from_capability(config.capability),
         arithmetic: config.arithmetic,
-        heap: &Mutex::new(()),
+        heap: &Heap::new(memory, config.globals.last().copied().filter(|_| module.has_heap())),
         stop,
         source: module.source(),
         seed: config.seed,

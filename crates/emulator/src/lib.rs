@@ -24,4 +24,5 @@ pub use instrument::observe;
 pub use launch::{CheckReport, LaunchConfig, Stats, launch};
 pub use module::{Kernel, Module, ModuleVariable};
 pub use state::environment::Arithmetic;
+pub use state::heap::HeapPiece;
 pub use state::memory::{ALIGNMENT, Allocation, GlobalMemory};

@@ -112,6 +112,11 @@ impl Module {
         variables
     }
 
+    /// True if the last variable is the heap of `malloc`.
+    pub(crate) fn has_heap(&self) -> bool {
+        self.has_heap
+    }
+
     /// The path that a `.loc` names.
     pub(crate) fn file(&self, index: u32) -> Option<&str> {
         self.syntax.file(index)

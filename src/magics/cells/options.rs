@@ -88,46 +88,36 @@ pub const VERSION: Argument<VersionNumber> = Argument::option(
     "this version of the kernel rather than the newest; same as `KERNEL@N`",
 );
 
-/// Options of every stage magic.
-pub const STAGE_OPTIONS: &[&dyn Declared] = &[
-    &BENCH,
-    &COMPILE,
-    &TARGET,
-    &TRITON,
-    &SHARED,
-    &THREADS,
-    &BLOCK,
-    &SCRATCH,
-    &PROFILE_SCRATCH,
-    &TIMEOUT,
-    &WARM,
-    &CHECK,
-    &SEED,
-    &CONTRACT,
-    &ON,
-];
+/// The options of every stage magic, with others before and after them.
+macro_rules! with_stage_options {
+    ([$($before:expr),*], [$($after:expr),*]) => {
+        &[
+            $($before,)*
+            &BENCH,
+            &COMPILE,
+            &TARGET,
+            &TRITON,
+            &SHARED,
+            &THREADS,
+            &BLOCK,
+            &SCRATCH,
+            &PROFILE_SCRATCH,
+            &TIMEOUT,
+            &WARM,
+            &CHECK,
+            &SEED,
+            &CONTRACT,
+            &ON,
+            $($after,)*
+        ]
+    };
+}
+
+/// Options of `%%llir` and `%%ptx`.
+pub const STAGE_OPTIONS: &[&dyn Declared] = with_stage_options!([], []);
 
 /// Options of `%%ttir` and `%%ttgir`, the stages that passes run on.
-pub const MLIR_OPTIONS: &[&dyn Declared] = &[
-    &BENCH,
-    &COMPILE,
-    &TARGET,
-    &TRITON,
-    &SHARED,
-    &THREADS,
-    &BLOCK,
-    &SCRATCH,
-    &PROFILE_SCRATCH,
-    &TIMEOUT,
-    &WARM,
-    &CHECK,
-    &SEED,
-    &CONTRACT,
-    &ON,
-    &SKIP,
-    &UNTIL,
-    &AFTER,
-];
+pub const MLIR_OPTIONS: &[&dyn Declared] = with_stage_options!([], [&SKIP, &UNTIL, &AFTER]);
 
 /// Options of `%%cubin`.
 pub const CUBIN_OPTIONS: &[&dyn Declared] = &[
@@ -153,28 +143,7 @@ pub const PYTHON_OPTIONS: &[&dyn Declared] = &[
 ];
 
 /// Options of `%%patch`: those of any stage. The stage's own magic refuses what it does not have.
-pub const PATCH_OPTIONS: &[&dyn Declared] = &[
-    &VERSION,
-    &BENCH,
-    &COMPILE,
-    &TARGET,
-    &TRITON,
-    &SHARED,
-    &THREADS,
-    &BLOCK,
-    &SCRATCH,
-    &PROFILE_SCRATCH,
-    &TIMEOUT,
-    &WARM,
-    &CHECK,
-    &SEED,
-    &CONTRACT,
-    &ON,
-    &CONFIG,
-    &SKIP,
-    &UNTIL,
-    &AFTER,
-];
+pub const PATCH_OPTIONS: &[&dyn Declared] = with_stage_options!([&VERSION], [&CONFIG, &SKIP, &UNTIL, &AFTER]);
 
 /// Options of `%launch`.
 pub const LAUNCH_OPTIONS: &[&dyn Declared] =
@@ -263,7 +232,7 @@ fn timing(typed: &Typed<'_>) -> Result<Option<TimingPlan>> {
 pub fn how(typed: &Typed<'_>) -> Result<How> {
     let seed = typed.get(&SEED).copied().unwrap_or_default();
     let emulation = Emulation { check: typed.has(&CHECK), seed, observe: None };
-    Ok(How { timing: timing(typed)?, timeout: typed.get(&TIMEOUT).copied(), contract: false, emulation })
+    Ok(How { timing: timing(typed)?, timeout: typed.get(&TIMEOUT).copied(), emulation })
 }
 
 /// Fills what the text did not say: from the options first, then from the version that was edited.

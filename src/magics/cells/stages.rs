@@ -193,7 +193,8 @@ impl Cell<'_> {
             implied,
             text: self.own_text(),
             launch: launch.filter(|_| !self.typed.has(&COMPILE)),
-            how: How { contract: self.option(&CONTRACT).is_some(), ..options::how(self.typed)? },
+            follows_cubin: self.option(&CONTRACT).is_some(),
+            how: options::how(self.typed)?,
         };
         launch_built(built, workspace, context).map(|report| Some(launch_report::output(&report)))
     }
@@ -444,6 +445,7 @@ pub fn launch_compiled(
         entered: request.entry,
         parent: Some(parent.number),
         launch: workspace.kernels.get(name).and_then(|kernel| kernel.launch.clone()),
+        follows_cubin: false,
         how: How::default(),
         compiled,
         request,

@@ -2,7 +2,7 @@
 
 use super::Decoder;
 use super::modifiers::Modifiers;
-use super::place::{Place, is_global};
+use super::place::Place;
 use crate::families::predicate::lanes::compare_words;
 use crate::program::{File, Op, Slot};
 use warpbook_diagnostic::Result;
@@ -17,6 +17,11 @@ const MAX_CODE: usize = 1 << 20;
 /// Where `ret` goes in the inlined call of a number. No label of PTX text has a space.
 pub(super) fn return_label(id: u32) -> String {
     format!("return {id}")
+}
+
+/// Where lanes go that a guard keeps out of the call of a number.
+fn skip_label(id: u32) -> String {
+    format!("skip {id}")
 }
 
 impl<'a> Decoder<'a> {
@@ -44,6 +49,22 @@ impl<'a> Decoder<'a> {
         Ok(())
     }
 
+    /// A guarded call or `brx.idx` is many operations: a branch leads the lanes that the guard keeps out around them.
+    pub(super) fn select_under_branch(
+        &mut self,
+        instruction: &'a warpbook_ptx::Instruction,
+        (predicate, negated): (Slot, bool),
+    ) -> Result<()> {
+        self.calls += 1;
+        let label = skip_label(self.calls);
+        let branch = self.code.len();
+        self.branch(label.clone());
+        self.code[branch].guard = Some((predicate, !negated));
+        self.select(instruction)?;
+        self.labels.insert(label, self.code.len() as u32);
+        Ok(())
+    }
+
     /// `ret`: to the end of the inlined call, or out of the kernel.
     pub(super) fn return_from_call(&mut self, m: &mut Modifiers<'_>) {
         m.take(Modifier::Uni);
@@ -54,11 +75,8 @@ impl<'a> Decoder<'a> {
     }
 
     /// `brx.idx`: a comparison and a branch for each target. An index beyond the list is undefined; here it traps.
-    pub(super) fn branch_by_index(&mut self, m: &mut Modifiers<'_>, o: &[Operand], guarded: bool) -> Result<()> {
+    pub(super) fn branch_by_index(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
         m.take(Modifier::Uni);
-        if guarded {
-            return Err(self.unsupported("a guard of `brx.idx`"));
-        }
         let Some(Operand::Name(list)) = o.get(1) else { return Err(self.malformed("expected a list of labels")) };
         let Some(&targets) = self.branch_targets.get(list.as_str()) else {
             return Err(self.malformed(format!("there is no list of branch targets `{list}`")));
@@ -115,12 +133,6 @@ impl<'a> Decoder<'a> {
         self.inline(name, arguments, returned)
     }
 
-    /// A register with the address of the heap: the module's last variable.
-    fn heap(&mut self) -> Result<Slot> {
-        let index = self.module.variables.iter().filter(|variable| is_global(variable.space)).count();
-        self.address_constant(Place::Global(index), 0)
-    }
-
     /// The fixed place in local memory of an argument of eight bytes at most.
     fn fixed_place(&mut self, place: Place) -> u32 {
         if let Place::Local(offset) = place {
@@ -133,7 +145,7 @@ impl<'a> Decoder<'a> {
     }
 
     /// Calls of the functions that the driver provides, of the module's own, and through pointers.
-    pub(super) fn call(&mut self, m: &mut Modifiers<'_>, o: &[Operand], guarded: bool) -> Result<()> {
+    pub(super) fn call(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
         m.take(Modifier::Uni);
         // Behind the arguments of a call through a pointer stands the name of its prototype.
         let (returns, name, arguments) = match o {
@@ -163,9 +175,6 @@ impl<'a> Decoder<'a> {
         };
         let has_body = self.module.function(name).is_some_and(|callee| callee.body.is_some());
         let is_pointer = self.lookup(name).is_some();
-        if guarded && (has_body || is_pointer) {
-            return Err(self.unsupported("a call under a predicate"));
-        }
         if is_pointer {
             let pointer = self.register(name, File::Long)?;
             return self.call_through(pointer, &parameters, returned);
@@ -191,16 +200,15 @@ impl<'a> Decoder<'a> {
                     Some(_) => Some(self.symbols.fixed_local()),
                     None => None,
                 };
-                let heap = self.heap()?;
-                self.emit(Op::Malloc { heap, size, d });
+                self.emit(Op::Malloc { size, d });
                 if let (Some(place @ Place::Frame(_)), Some(from)) = (returned, d) {
                     let (to, from) = (self.place_in_local(place), (self.word_constant(0), from));
                     self.copy_local(to, from, 8, 8);
                 }
             }
             ("free", &[address]) => {
-                let (address, heap) = (self.fixed_place(address), self.heap()?);
-                self.emit(Op::Free { heap, address });
+                let address = self.fixed_place(address);
+                self.emit(Op::Free { address });
             }
             ("__assertfail", &[message, file, line, function, ..]) => {
                 let parameters = [message, file, line, function].map(|place| self.fixed_place(place));

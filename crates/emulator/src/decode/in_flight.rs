@@ -1,6 +1,6 @@
 //! Registers whose values come late: accumulators of `wgmma`, and what `tcgen05.ld` loads.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use crate::program::{Data, File, Instruction, Op, Slot};
 
@@ -25,12 +25,20 @@ pub(super) fn hold_accumulators(code: &mut [Instruction]) {
     }
 }
 
-/// For each instruction but waits: which slots of accumulators it reads or writes; of a `wgmma`, those that are its A.
-/// Nothing in a kernel that never waits: that is no wait too late, but a mistake to be seen.
-pub(super) fn accumulator_slots(code: &mut [Instruction]) -> Vec<Box<[Slot]>> {
-    if !code.iter().any(|instruction| matches!(instruction.op, Op::WgmmaWait { .. })) {
-        return Vec::new();
+/// The accumulators of a kernel that never waits: no wait says how long their registers are not to be used for anything else.
+pub(super) fn unwaited_accumulators(code: &[Instruction]) -> BTreeSet<Slot> {
+    if code.iter().any(|instruction| matches!(instruction.op, Op::WgmmaWait { .. })) {
+        return BTreeSet::new();
     }
+    let accumulators = code.iter().filter_map(|instruction| match &instruction.op {
+        Op::Wgmma(wgmma) => Some(wgmma.d.iter().filter_map(Data::word)),
+        _ => None,
+    });
+    accumulators.flatten().collect()
+}
+
+/// For each instruction but waits: which slots of accumulators it reads or writes; of a `wgmma`, those that are its A.
+pub(super) fn accumulator_slots(code: &mut [Instruction]) -> Vec<Box<[Slot]>> {
     let slots_of =
         |op: &Op| if let Op::Wgmma(wgmma) = op { wgmma.d.iter().filter_map(Data::word).collect() } else { vec![] };
     slots_within(code, slots_of, |instruction, take| match &instruction.op {

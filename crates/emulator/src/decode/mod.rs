@@ -28,7 +28,7 @@ pub use select::implements;
 pub(crate) use special_functions::STACK_BYTES;
 use special_functions::{Frame, OutOfLine, SpecialFunctions};
 use warpbook_diagnostic::{Diagnostic, Result, interrupt};
-use warpbook_ptx::isa::{Opcode, Role};
+use warpbook_ptx::isa::{Mnemonic, Opcode, Role};
 use warpbook_ptx::{Function, Immediate, LineInfo, Module, Operand, Statement};
 
 /// Decodes one entry. An instruction or a modifier that the emulator does not implement is an error with its place.
@@ -163,7 +163,17 @@ impl<'a> Decoder<'a> {
                         None => None,
                     };
                     let before = self.code.len();
-                    self.select(instruction)?;
+                    let is_many = matches!(instruction.opcode.mnemonic(), Some(Mnemonic::Call | Mnemonic::BrxIdx));
+                    let guard = match guard.filter(|_| is_many) {
+                        Some(kept_out) => {
+                            self.select_under_branch(instruction, kept_out)?;
+                            None
+                        }
+                        None => {
+                            self.select(instruction)?;
+                            guard
+                        }
+                    };
                     if instruction.opcode.is_strong_access() {
                         self.strong[before..].fill(true);
                     }
@@ -295,6 +305,7 @@ impl<'a> Decoder<'a> {
         fixed.extend(specials.iter().map(|&(_, slot)| (File::Word, slot)));
         fixed.extend(globals.iter().map(|&(_, slot)| (File::Long, slot)));
         fixed.extend(constants.truth.map(|slot| (File::Predicate, slot)));
+        fixed.extend(in_flight::unwaited_accumulators(&self.code).into_iter().map(|slot| (File::Word, slot)));
         let (sizes, slots, placed) = allocate::allocate(&mut self.code, &blocks, &fixed);
         let registers = self.symbols.registers().filter_map(|(name, ty, virtual_slot)| {
             let file = scope::file_of(ty)?;

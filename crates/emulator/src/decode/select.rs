@@ -172,11 +172,11 @@ impl Decoder<'_> {
             | M::Tcgen05FenceAfterThreadSync => self.tensor_memory(mnemonic, &mut m, o)?,
 
             M::Bra => self.branch_to_label(&mut m, o)?,
-            M::BrxIdx => self.branch_by_index(&mut m, o, instruction.guard.is_some())?,
+            M::BrxIdx => self.branch_by_index(&mut m, o)?,
             M::Ret => self.return_from_call(&mut m),
             M::Exit => self.emit(Op::Exit),
             M::Trap => self.emit(Op::Trap),
-            M::Call => self.call(&mut m, o, instruction.guard.is_some())?,
+            M::Call => self.call(&mut m, o)?,
             M::Brkpt | M::PmEvent | M::NanoSleep => {
                 m.take(Modifier::Type(PtxType::U32));
                 self.emit(Op::Nothing);

@@ -450,7 +450,7 @@ impl TensorMap {
 
 /// `tensormap.replace`: one field of the 128 bytes, whatever the others hold: kernels begin with zeros and fill them in.
 /// Values are those of the PTX ISA (9.7.9.28); extents and steps are written as they are, less one by the caller only
-/// where the ISA says so (the rank).
+/// where the ISA says so (the rank). What the driver writes into words 8 and 9 stays zero, as ptxas has it.
 pub(crate) fn replace_field(
     bytes: &mut [u8; TENSOR_MAP_BYTES],
     field: MapField,
@@ -481,6 +481,7 @@ pub(crate) fn replace_field(
         MapField::InterleaveLayout => set(1, 11, 2, value),
         // The driver writes the swizzle to word 9 too; ptxas's code does not (12.8, sm_90a).
         MapField::SwizzleMode => set(1, 13, 2, value),
+        MapField::SwizzleAtomicity => set(1, 19, 3, value),
         MapField::FillMode => set(1, 15, 1, value),
         MapField::GlobalDim => set(4 + at / 2, 32 * (at % 2), 32, value.wrapping_sub(1)),
         MapField::GlobalStride if at < 4 => {

@@ -49,6 +49,9 @@ impl<'e, I: Instrument> Step<'_, 'e, I> {
         }
         let size = u64::from(access.size);
         let allocation = self.environment.memory.find(least, size)?;
+        if self.environment.heap.holds(least) {
+            return None;
+        }
         (bits & (size - 1) == 0 && allocation.contains(greatest, size)).then_some(allocation)
     }
 

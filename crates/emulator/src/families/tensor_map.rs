@@ -15,7 +15,7 @@ use crate::state::warp::lanes_of;
 use warpbook_diagnostic::Result as Decoded;
 use warpbook_gpu::u64_from_le;
 use warpbook_ptx::isa::Modifier;
-use warpbook_ptx::{Operand, PtxType};
+use warpbook_ptx::{Immediate, Operand, PtxType};
 
 impl<I: Instrument> Step<'_, '_, I> {
     fn map_bytes(&mut self, space: MemorySpace, address: u64, lane: usize) -> Result<[u8; TENSOR_MAP_BYTES], Cause> {
@@ -83,11 +83,11 @@ impl<I: Instrument> Step<'_, '_, I> {
     pub(super) fn copy_map(&mut self, global: &AddressOperand, shared: &AddressOperand) -> Result<(), LaneFailure> {
         let lane = self.active.trailing_zeros() as usize & 31;
         let (to, from) = (self.addresses(global)[lane], self.addresses(shared)[lane]);
-        let map = self.read_map(MemorySpace::Shared, from, lane).map_err(at_lane(lane))?;
+        let bytes = self.map_bytes(MemorySpace::Shared, from, lane).map_err(at_lane(lane))?;
         if self.is_watched() {
             self.note_read(&Place::Shared(from as usize), TENSOR_MAP_BYTES as u32, lane);
         }
-        self.write_map(MemorySpace::Global, to, lane, &map.encode()).map_err(at_lane(lane))
+        self.write_map(MemorySpace::Global, to, lane, &bytes).map_err(at_lane(lane))
     }
 }
 
@@ -135,6 +135,7 @@ impl Decoder<'_> {
                 Modifier::ElemType => MapField::ElementType,
                 Modifier::InterleaveLayout => MapField::InterleaveLayout,
                 Modifier::SwizzleMode => MapField::SwizzleMode,
+                Modifier::SwizzleAtomicity => MapField::SwizzleAtomicity,
                 Modifier::FillMode => MapField::FillMode,
                 _ => return None,
             })
@@ -148,6 +149,9 @@ impl Decoder<'_> {
             matches!(field, MapField::BoxDim | MapField::GlobalDim | MapField::GlobalStride | MapField::ElementStride);
         let index = if indexed { self.constant_u32(o, 1)? } else { 0 };
         let operand = self.operand(o, 1 + usize::from(indexed))?;
+        if field == MapField::SwizzleAtomicity && !matches!(operand, Operand::Immediate(Immediate::Integer(0))) {
+            return Err(self.unsupported("tensor maps whose swizzle moves other pieces than those of 16 bytes"));
+        }
         let is_long = match operand {
             Operand::Name(name) => self.lookup(name).and_then(|(ty, _)| file_of(ty)) == Some(File::Long),
             _ => false,

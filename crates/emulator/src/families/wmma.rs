@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 
 use super::mma::decode::element;
+use crate::arithmetic::narrow::{f16_from_f32, f32_from_f16};
 use crate::arithmetic::tensor::{Accumulator, Element, Mma};
 use crate::decode::Decoder;
 use crate::decode::modifiers::Modifiers;
@@ -288,6 +289,8 @@ impl Decoder<'_> {
         }
         let accumulator = match (d_type, c_type) {
             (PtxType::F32, PtxType::F32) => Accumulator::F32,
+            // ptxas widens C before the product, and narrows the sum after it.
+            (PtxType::F32, PtxType::F16) | (PtxType::F16, PtxType::F32) if factor == PtxType::F16 => Accumulator::F32,
             (PtxType::F16, PtxType::F16) if factor == PtxType::F16 => Accumulator::F16,
             (PtxType::S32, PtxType::S32) => Accumulator::S32 { saturate },
             _ => return Err(self.unsupported_form()),
@@ -312,8 +315,14 @@ impl Decoder<'_> {
         let a = fragment(self, 1, product.places(Matrix::A, per).len())?;
         let b = fragment(self, 2, product.places(Matrix::B, per).len())?;
         let (first, second) = if product.is_transposed() { (b, a) } else { (a, b) };
-        let c = fragment(self, 3, 2 * mma.c_registers())?;
-        let d = self.words_out(o.first().unwrap_or(&Operand::Sink), 2 * mma.c_registers())?;
+        let (widens, narrows) =
+            (c_type != d_type && c_type == PtxType::F16, c_type != d_type && d_type == PtxType::F16);
+        let count = |is_packed: bool| 2 * mma.c_registers() / if is_packed { 2 } else { 1 };
+        let mut c = fragment(self, 3, count(widens))?;
+        if widens {
+            c = self.widen_fragment(&c);
+        }
+        let d = self.words_out(o.first().unwrap_or(&Operand::Sink), count(narrows))?;
         let (a_size, b_size, c_size) = (mma.a_registers(), mma.b_registers(), mma.c_registers());
         let has_two_firsts = product.m != 16;
         let mut results = Vec::new();
@@ -325,6 +334,9 @@ impl Decoder<'_> {
             let (a, b, c) = (take(&first, x, a_size), take(&second, y, b_size), take(&c, part, c_size));
             self.emit(Op::Mma { mma, d: own, a, b, c });
         }
+        if narrows {
+            results = self.narrow_fragment(&results);
+        }
         // The destination may be one of the operands.
         for (to, from) in d.iter().zip(results) {
             if let (Some(to), Some(from)) = (to.word(), from.word()) {
@@ -332,6 +344,31 @@ impl Decoder<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Registers of f32 with the values of those that hold two f16 each.
+    fn widen_fragment(&mut self, fragment: &Elements) -> Elements {
+        let mut wide = Vec::new();
+        for packed in fragment.iter().filter_map(Data::word) {
+            let [low, high] = [self.fresh(File::Word), self.fresh(File::Word)];
+            self.emit(Op::Unary32(lanes!(Word; |a: Word| f32_from_f16(a & 0xffff)), low, packed));
+            self.emit(Op::Unary32(lanes!(Word; |a: Word| f32_from_f16(a >> 16)), high, packed));
+            wide.extend([Data::Word(low), Data::Word(high)]);
+        }
+        wide.into()
+    }
+
+    /// Registers with two f16 each, of the values of registers of f32.
+    fn narrow_fragment(&mut self, fragment: &[Data]) -> Vec<Data> {
+        let mut narrow = Vec::new();
+        for pair in fragment.as_chunks::<2>().0 {
+            let (Some(low), Some(high)) = (pair[0].word(), pair[1].word()) else { continue };
+            let d = self.fresh(File::Word);
+            let f = lanes!(Word; |a: Word, b: Word| f16_from_f32(a) | f16_from_f32(b) << 16);
+            self.emit(Op::Binary32(f, d, [low, high]));
+            narrow.push(Data::Word(d));
+        }
+        narrow
     }
 
     fn wmma_f64(&mut self, o: &[Operand]) -> Result<()> {

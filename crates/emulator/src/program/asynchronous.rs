@@ -49,6 +49,7 @@ pub enum MapField {
     ElementType,
     InterleaveLayout,
     SwizzleMode,
+    SwizzleAtomicity,
     FillMode,
 }
 

@@ -76,7 +76,7 @@ pub struct Program {
     /// True for each load and store that orders threads as an atomic does.
     pub strong: Vec<bool>,
     /// For each instruction: the slots that it shares with the accumulator of some `wgmma`, which is to be waited for
-    /// before. Empty where there is no `wgmma`, or no wait.
+    /// before. Empty where there is no `wgmma`.
     pub accumulator_slots: Vec<Box<[Slot]>>,
     /// For each instruction: the registers of some `tcgen05.ld` that it uses. Empty where there is none.
     pub tensor_load_slots: Vec<Box<[Slot]>>,

@@ -489,15 +489,13 @@ pub enum Op {
         format: u32,
         arguments: u32,
     },
-    /// `malloc(size)`: offsets of the size and of the result in local memory; a slot with the heap's address.
+    /// `malloc(size)`: offsets of the size and of the result in local memory.
     Malloc {
-        heap: Slot,
         size: u32,
         d: Option<u32>,
     },
     /// `free(address)`: the offset of the address in local memory.
     Free {
-        heap: Slot,
         address: u32,
     },
     /// `__assertfail(message, file, line, function, size)`: offsets of the parameter variables in local memory.

@@ -364,7 +364,6 @@ impl Op {
                 base(&mut global.base, visit);
                 base(&mut shared.base, visit);
             }
-            Op::Malloc { heap, .. } | Op::Free { heap, .. } => visit(Long, Read, heap),
             Op::FirstFrame { d } | Op::ReturnSite { d } => visit(Word, Write, d),
             Op::StackRoom { stack, .. } => visit(Word, Read, stack),
             Op::EnterFrame { base, stack, next, .. } => {
@@ -388,6 +387,8 @@ impl Op {
             | Op::BulkCommit
             | Op::BulkWait { .. }
             | Op::CopyWait { .. }
+            | Op::Malloc { .. }
+            | Op::Free { .. }
             | Op::Branch { .. }
             | Op::Nothing
             | Op::Exit

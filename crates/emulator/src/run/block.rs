@@ -53,7 +53,7 @@ impl<I: Instrument> Block<I> {
             shared: vec![0; shared],
             local: vec![0; program.local_bytes as usize * threads as usize],
             shared_touched: 0,
-            last_allocation: 0,
+            last_allocation: usize::MAX,
             printed: Printed::default(),
             spin: Spin::default(),
             repaired: BTreeSet::new(),

@@ -139,6 +139,13 @@ impl BlockMemory {
         address: u64,
     ) -> Result<(&'a Allocation, u64), Fault> {
         let allocations = environment.memory.allocations();
+        // The heap never becomes `last_allocation`, so that each access to it comes here.
+        if environment.heap.holds(address) {
+            environment.check_heap(access, address)?;
+            if let Some(allocation) = environment.memory.find(address, access.size.into()) {
+                return Ok((allocation, address - allocation.address));
+            }
+        }
         if let Some(index) = environment.memory.nearest(address)
             && allocations[index].contains(address, access.size.into())
         {
@@ -257,6 +264,17 @@ impl BlockMemory {
             self.spin.changed_shared();
         }
         old
+    }
+}
+
+impl Environment<'_> {
+    /// A fault where the access lies in the heap of `malloc`, and not in a piece of it that is in use.
+    pub fn check_heap(&self, access: Access, address: u64) -> Result<(), Fault> {
+        let Access { name, size, .. } = access;
+        if !self.heap.holds(address) {
+            return Ok(());
+        }
+        self.heap.check(address, size.into()).map_err(|piece| Fault::Heap { access: name, address, size, piece })
     }
 }
 

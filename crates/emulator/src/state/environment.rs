@@ -1,8 +1,8 @@
 //! What every block of a launch shares.
 
-use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 
+use super::heap::Heap;
 use super::memory::GlobalMemory;
 use crate::arithmetic::product::Architecture;
 use crate::program::Program;
@@ -32,8 +32,8 @@ pub(crate) struct Environment<'a> {
     pub architecture: Architecture,
     /// Whose bits the results have.
     pub arithmetic: Arithmetic,
-    /// Held by the thread that changes the heap of `malloc`.
-    pub heap: &'a Mutex<()>,
+    /// The heap of `malloc`.
+    pub heap: &'a Heap<'a>,
     /// True once the launch is to be cancelled.
     pub stop: &'a AtomicBool,
     /// The text of the PTX, for reports.

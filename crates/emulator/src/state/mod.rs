@@ -6,6 +6,7 @@ pub(crate) mod block;
 pub(crate) mod block_memory;
 pub(crate) mod cluster;
 pub(crate) mod environment;
+pub(crate) mod heap;
 pub(crate) mod memory;
 pub(crate) mod paths;
 pub(crate) mod pending;

@@ -183,6 +183,7 @@ impl<I: Instrument> BlockState<I> {
 
     fn write_global(&mut self, environment: &Environment<'_>, address: u64, bytes: &[u8]) -> Result<(), Cause> {
         self.memory.spin.changed();
+        environment.check_heap(access("bulk write", bytes.len()), address)?;
         if environment.memory.write(address, bytes) {
             self.instrument.operation_wrote(Area::global(address, bytes.len() as u32));
             return Ok(());
@@ -225,6 +226,7 @@ impl BlockMemory {
     }
 
     fn read_global(&self, environment: &Environment<'_>, address: u64, bytes: &mut [u8]) -> Result<(), Cause> {
+        environment.check_heap(access("bulk read", bytes.len()), address)?;
         if environment.memory.read(address, bytes) {
             return Ok(());
         }

@@ -1,5 +1,9 @@
 //! Vector clocks: what an agent of a block knows of the others' past.
 
+use std::collections::BTreeMap;
+
+use crate::state::access::Issuer;
+
 /// The latest event of each agent that happened before. Agents are warps, then their tensor
 /// cores, then mbarriers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -55,6 +59,17 @@ impl Knowledge {
     }
 }
 
+/// A warp has found that a phase of an mbarrier has ended.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wait {
+    /// The instruction that tested the parity, and the lane.
+    pub issuer: Issuer,
+    /// The warp's event.
+    pub event: u32,
+    /// Number of phases that had ended.
+    pub ended: u32,
+}
+
 /// An object with phases, such as an mbarrier.
 #[derive(Default)]
 pub(super) struct Phases {
@@ -68,6 +83,10 @@ pub(super) struct Phases {
     pub seen_at_arrival: Vec<u32>,
     /// Index of the operation that arrived last.
     pub last_arrival: Option<u32>,
+    /// Test of a parity that is going on.
+    pub test: Option<Issuer>,
+    /// Last test of each warp that found a phase of a parity ended, by the warp's number.
+    pub waits: BTreeMap<u32, Wait>,
     /// What the warps that have arrived in this phase know.
     pub arrived: Knowledge,
     /// What the warps learn that wait for the last phase.

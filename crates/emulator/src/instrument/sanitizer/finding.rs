@@ -121,6 +121,11 @@ pub enum Rule {
         /// The last arrival at the mbarrier.
         other: Option<u32>,
     },
+    /// A wait for a phase of an mbarrier after which another one can end before the wait, in another order of warps.
+    Overtakable {
+        /// The last arrival of the phase after.
+        other: Option<u32>,
+    },
     /// Zeros that a store of tiles writes behind a row of its tensor, where they are not the tensor's to write.
     StoreEdge(Edge),
     /// An access of bytes that a store of tiles has written behind a row of its tensor.

@@ -85,6 +85,7 @@ impl Instrument for Sanitizer<'_> {
                 let released = self.phases(object).released.clone();
                 self.learn(warp, &released);
                 if let Object::Mbarrier(at) = object {
+                    self.mbarrier_waited(warp, at);
                     self.loads_awaited(at);
                 }
             }
@@ -107,6 +108,9 @@ impl Instrument for Sanitizer<'_> {
     }
 
     fn completed(&mut self, object: Object) {
+        if let Object::Mbarrier(at) = object {
+            self.mbarrier_ends(at);
+        }
         let is_mbarrier = matches!(object, Object::Mbarrier(_));
         let phases = self.phases(object);
         if is_mbarrier {

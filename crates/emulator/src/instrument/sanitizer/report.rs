@@ -153,7 +153,13 @@ impl<'a> Broken<'a> {
             Rule::Barrier(misuse) => barrier(misuse),
             Rule::MbarrierTwice { other } => mbarrier_twice(other),
             Rule::MbarrierOverwritten { other } => mbarrier_overwritten(own, other),
-            Rule::Overtaken { other } => overtaken(other),
+            Rule::Overtaken { other } => overtaken(
+                "this wait comes too late: the phase that it waits for has ended, and the next one too",
+                other,
+            ),
+            Rule::Overtakable { other } => {
+                overtaken("this wait may come too late: nothing keeps the next phase from ending before it", other)
+            }
             Rule::StoreEdge(edge) => self.store_edge(edge),
             Rule::OverwrittenEdge { other } => Sentences::new(
                 "store-edge",
@@ -323,8 +329,7 @@ fn mbarrier_overwritten(own: &str, other: u32) -> Sentences {
     Sentences::new("mbarrier", message, "`mbarrier.inval` has to come before").with_other(other, "initialised here")
 }
 
-fn overtaken(other: Option<u32>) -> Sentences {
-    let message = "this wait comes too late: the phase that it waits for has ended, and the next one too";
+fn overtaken(message: &str, other: Option<u32>) -> Sentences {
     let help = "arrivals of the next phase have to come after every wait for the phase before it: a barrier, or another \
                 mbarrier at which the waiting warps arrive";
     Sentences {
