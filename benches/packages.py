@@ -1,7 +1,7 @@
 """How many kernels of published packages `--from` takes, and how many of those compile.
 
     python -m pip download --no-deps --only-binary :all: --dest WHEELS fla-core liger-kernel …
-    PYTHON benches/packages.py WHEELS [--limit 60] [--only NAME,…] [--out reasons.json]
+    PYTHON benches/packages.py WHEELS [--limit 60] [--budget 60] [--only NAME,…] [--out reasons.json]
 
 PYTHON is one that has Triton: the managed environment's, for example. Needs no torch and no GPU. Each function that has
 `@triton.jit` at the top of a file, or in a function there, is asked for as a cell with `--from module:function` asks
@@ -264,11 +264,16 @@ GUESSES = [
 ]
 
 
-def outcome(spec, package, node, is_helper, limit):
-    """What becomes of one function: in this process it is taken once, and each guess is compiled in a process more."""
+def outcome(spec, package, node, is_helper, limit, budget):
+    """What becomes of one function: in this process it is taken once, and each guess is compiled in a process more.
+
+    No further guess is made after `budget` seconds: what does not compile by then counts as uncompiled. Without a budget
+    nothing is compiled.
+    """
+    started = time.monotonic()
     kernel = extract.kernel(spec, [str(package)])
     signal.alarm(0)
-    if is_helper:
+    if is_helper or budget == 0:
         return ["taken", ""]
     extract.kernel = lambda *_: kernel
     known, first = set(), None
@@ -285,6 +290,8 @@ def outcome(spec, package, node, is_helper, limit):
         if answer[0] in ("compiled", "hung"):
             return answer
         first = first or answer
+        if time.monotonic() - started > budget:
+            break
     return ["uncompiled", first[1]]
 
 
@@ -304,6 +311,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("wheels", type=Path)
     parser.add_argument("--limit", type=int, default=60, help="seconds for each function and guess")
+    parser.add_argument("--budget", type=int, default=60, help="seconds for all guesses of a function; 0 to compile none")
     parser.add_argument("--only", default="", help="packages to measure, with commas between them")
     parser.add_argument("--out", type=Path, help="where every function's outcome is written as JSON")
     options = parser.parse_args()
@@ -321,7 +329,7 @@ def main():
                 archive.extractall(package, [each for each in archive.namelist() if each.endswith(".py")])
             started, counts = time.monotonic(), collections.Counter()
             for path, spec, node, is_helper in functions(package):
-                work = functools.partial(outcome, spec, package, node, is_helper, options.limit)
+                work = functools.partial(outcome, spec, package, node, is_helper, options.limit, options.budget)
                 state, reason = in_process(options.limit, work)
                 counts["all"] += 1
                 everything.append([name, path, spec, is_helper, state, reason])
@@ -329,7 +337,7 @@ def main():
                     counts["helpers"] += 1
                     continue
                 counts["plain"] += 1
-                counts["taken"] += state in ("compiled", "uncompiled")
+                counts["taken"] += state in ("taken", "compiled", "uncompiled")
                 counts["compiled"] += state == "compiled"
                 counts["hung"] += state == "hung"
             rows.append((f"{name} {version}", counts, time.monotonic() - started))
@@ -354,7 +362,7 @@ def report(rows, everything):
     reasons = collections.Counter()
     examples = {}
     for _, _, spec, helper, state, reason in everything:
-        if not helper and state != "compiled":
+        if not helper and state not in ("taken", "compiled"):
             key = (state, re.sub(r"`[^`]*`|'[^']*'", "`…`", reason)[:160])
             reasons[key] += 1
             examples.setdefault(key, (spec, reason))
