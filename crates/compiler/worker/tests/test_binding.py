@@ -106,6 +106,32 @@ def test_a_heuristic_that_asks_an_absent_module_has_to_be_given(tmp_path: Path) 
     bind(compile_task("triton", "ptx", "", **changes, keywords=[("WIDE", integer(1))]))
 
 
+@pytest.mark.parametrize(
+    ("constant", "compute"),
+    [
+        ("SIZE = 64 if missing.is_wide() else 32", "lambda args: SIZE > 32"),
+        ("SIZE = 64 if missing.is_wide() else 32\ndef wide():\n    return SIZE > 32", "lambda args: wide()"),
+        ("if missing.is_wide():\n    SIZE = 64\nelse:\n    SIZE = 32", "lambda args: (lambda: SIZE > 32)()"),
+    ],
+)
+def test_a_heuristic_that_reads_a_guess_has_to_be_given(tmp_path: Path, constant: str, compute: str) -> None:
+    text = (
+        "import triton\nfrom triton.runtime.autotuner import Heuristics\nimport missing\nKNOWN = 3\n"
+        f"{constant}\n@triton.jit\ndef add(x, WIDE, ODD):\n    pass\n"
+        f"add = Heuristics(add, {{'WIDE': {compute}, 'ODD': lambda args: KNOWN % 2}})\n"
+    )
+    (tmp_path / "heuristics.py").write_text(text)
+    changes: dict[str, Any] = {"from_module": "heuristics:add", "search_path": [str(tmp_path)], "args": [buffer()]}
+    report = refused(compile_task("triton", "ptx", "", **changes)).report
+    reason = "reads `SIZE`, whose value depends on a module that is not imported"
+    assert report["message"] == f"the heuristic of `WIDE` {reason}"
+    bound = bind(compile_task("triton", "ptx", "", **changes, keywords=[("WIDE", integer(7))]))
+    given = {each["name"] for each in bound.binding["params"]}
+    assert given >= {"x", "WIDE", "ODD"}
+    constants = dict(bound.binding["constants"])
+    assert (constants["WIDE"], constants["ODD"]) == (7, 1)
+
+
 TUNED = """
 from conftest import FakeAutotuner, FakeConfig, FakeHeuristics
 

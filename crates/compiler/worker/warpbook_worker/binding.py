@@ -17,7 +17,7 @@ from .error_kind import ErrorKind
 from .errors import Refused
 from .names import returns_value
 from .protocol import Binding, BoundParameter, CompileTask
-from .stand_ins import guesses, is_absent, is_nothing
+from .stand_ins import doubted, guesses, is_absent, is_nothing
 
 __all__ = ["Bound", "bind", "module_of_cell", "source_of"]
 
@@ -225,6 +225,15 @@ def peel(kernel: Any, values: dict[str, Any], config: int | None) -> tuple[Any, 
 
 def heuristic(name: str, compute: Callable[[dict[str, Any]], Any], values: dict[str, Any]) -> Any:
     """What a heuristic computes; the header's value where only a module that is not imported could decide."""
+    name_read = doubted(compute)
+    if name_read is not None:
+        if name in values:
+            return values[name]
+        raise Refused(
+            ErrorKind.MISSING_ARGUMENT,
+            f"the heuristic of `{name}` reads `{name_read}`, whose value depends on a module that is not imported",
+            help=[f"give it in the header: `{name}=…`"],
+        )
     before = guesses()
     try:
         value, problem = compute(values), None

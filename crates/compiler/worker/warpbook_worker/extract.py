@@ -26,7 +26,7 @@ from .backend import is_kernel
 from .error_kind import ErrorKind
 from .errors import Refused
 from .names import is_jit
-from .needs import check_needs
+from .needs import check_needs, note_doubts
 from .source import Source
 from .stand_ins import absent_module, guess, is_absent, is_nothing
 
@@ -199,6 +199,7 @@ def kernel(spec: str, search_path: list[str]) -> Any:
             notes=listed(jit_functions(source.tree)),
         )
     check_needs(value, source)
+    note_doubts(value, source)
     return value
 
 

@@ -13,7 +13,7 @@ from .backend import is_kernel
 from .error_kind import ErrorKind
 from .errors import Refused
 from .source import Source
-from .stand_ins import is_absent, is_nothing
+from .stand_ins import doubt, is_absent, is_nothing
 
 # Values that Triton takes for constants.
 PLAIN = (bool, int, float, str)
@@ -32,6 +32,48 @@ def check_needs(value: Any, source: Source) -> None:
         seen.add(function)
         for path in names_of(function):
             pending += check_path(path, own, source.modules.by_module())
+
+
+def note_doubts(kernel: Any, source: Source) -> None:
+    """Notes the heuristics of a kernel that read, themselves or in a function that they call, what was guessed."""
+    from triton.runtime.autotuner import Heuristics
+
+    while is_kernel(kernel) and not isinstance(kernel, types.FunctionType):
+        if isinstance(kernel, Heuristics):
+            for compute in kernel.values.values():
+                name = guessed_name(compute, source)
+                if name is not None:
+                    doubt(compute, name)
+        kernel = getattr(kernel, "fn", None)
+
+
+def guessed_name(function: Any, source: Source) -> str | None:
+    """A name that a function reads, itself or in one that it calls, whose value only an absent module knows.
+
+    What it asks absent modules itself is seen when it runs.
+    """
+    sources = source.modules.by_globals()
+    pending, seen = [function], set()
+    while pending:
+        current = pending.pop()
+        own = sources.get(id(getattr(current, "__globals__", None)))
+        if own is None or current in seen:
+            continue
+        seen.add(current)
+        for name in read_globals(current.__code__):
+            value = own.globals.get(name)
+            if name in own.open or (name in own.guessed and isinstance(value, PLAIN)):
+                return name
+            pending.append(value)
+    return None
+
+
+def read_globals(code: types.CodeType) -> Iterator[str]:
+    """The names that a function and those within it may read from their module."""
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from read_globals(constant)
 
 
 def innermost_function(value: Any) -> Any:

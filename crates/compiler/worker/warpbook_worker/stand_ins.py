@@ -21,6 +21,20 @@ def guesses() -> int:
     return _guesses
 
 
+# What functions of decorators read that a stand-in has decided before they run, by their identity.
+_doubts: dict[int, str] = {}
+
+
+def doubt(function: object, name: str) -> None:
+    """Notes that a function reads a name whose value only an absent module knows."""
+    _doubts[id(function)] = name
+
+
+def doubted(function: object) -> str | None:
+    """A name that the function reads and whose value only an absent module knows."""
+    return _doubts.get(id(function))
+
+
 def guess(value: Any) -> Any:
     """A value that a stand-in makes up."""
     global _guesses
