@@ -4,5 +4,6 @@ mod cuda_c;
 mod device_host;
 mod devices;
 mod edit_and_patch;
+mod padded_fp4;
 mod protocol;
 mod tensors;

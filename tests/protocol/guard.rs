@@ -2,7 +2,6 @@
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 
 use jupyter_protocol::{ConnectionInfo, Transport};
@@ -10,7 +9,7 @@ use tempfile::TempDir;
 
 use warpbook_test_support::client::{Client, Kernel, Process};
 
-use super::program;
+use super::program_under_limit;
 use super::scripted::Scripted;
 use super::streams::printed;
 
@@ -96,12 +95,8 @@ fn ports_are_guarded_as_sockets_in_the_file_system_are() {
 #[test]
 fn many_connections_leave_the_others_theirs() {
     let directory = TempDir::new().expect("a directory");
-    let limited = directory.path().join("limited");
     // Few descriptors, so that few connections use them up.
-    let script = format!("#!/bin/sh\nulimit -n 160\nexec '{}' \"$@\"\n", program().display());
-    std::fs::write(&limited, script).expect("written");
-    std::fs::set_permissions(&limited, std::fs::Permissions::from_mode(0o755)).expect("executable");
-    let process = Process::start(&limited, &[]);
+    let process = Process::start(&program_under_limit(directory.path(), "-n 160"), &[]);
     let mut client = Client::connect(&process.info);
     client.recv_iopub_welcome();
     client.recv_iopub_starting();
