@@ -278,7 +278,8 @@ def packed(kind, value):
         return struct.pack("<f", value)[2:]
     if kind in FLOATS:
         return struct.pack("<" + FLOATS[kind], value)
-    return (int(value) & (2**64 - 1)).to_bytes(8, "little")
+    # What Triton's launcher in C cannot convert it refuses in the same way.
+    return int(value).to_bytes(8, "little", signed=value < 0)
 
 
 def ranges(tensors, numbers):

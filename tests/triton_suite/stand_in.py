@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import torch
 from driver import CAPABILITY, PROPERTIES, TENSORS
 from torch.overrides import TorchFunctionMode
+from triton._C.libtriton import nvidia
 
 REAL_DEVICE = torch.device
 
@@ -74,6 +75,19 @@ class Stream:
         pass
 
 
+class CublasLt:
+    """Stands in for Triton's own door to cuBLAS, which takes addresses of a GPU; torch computes in f32 on the CPU."""
+
+    def __init__(self, workspace):
+        pass
+
+    def matmul(self, a, b, c):
+        c.copy_(a.float() @ b.float().T)
+
+    def gemm(self, a, b, c, d, alpha, beta):
+        d.copy_(alpha * (a.float() @ b.float().T) + beta * c.float())
+
+
 def install():
     """Takes the place of `torch.cuda` as far as Triton's tests use it."""
     capability = divmod(CAPABILITY, 10)
@@ -103,4 +117,5 @@ def install():
     torch.Tensor.is_cuda = property(lambda tensor: True)
     torch.Tensor.cuda = lambda tensor, *args, **kwargs: tensor.clone()
     torch.Tensor.pin_memory = lambda tensor, *args, **kwargs: tensor
+    nvidia.cublas.CublasLt = CublasLt
     CudaOnCpu().__enter__()
