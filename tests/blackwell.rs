@@ -290,6 +290,29 @@ fn scaled_blocks(
     session.execute("%check c == want, rtol=1e-3, atol=5e-3", &Nobody, &Cancel::new()).map(|_| ())
 }
 
+/// fp4 with two elements of neighbouring columns in a byte: B is MN-major in shared memory, sixteen elements in sixteen bytes.
+#[test]
+#[ignore = "heavy: `cargo xtask test full`"]
+fn fp4_that_is_packed_along_n() {
+    for mut session in sessions("sm_100") {
+        for cell in [
+            "%buf a = randn(128, 128, dtype=e5m2, seed=1)\n%buf e = randint(0, 16, 128, 128, dtype=u8, seed=2)",
+            "%buf along_n = e[:, 0:128:2] + e[:, 1:128:2] * 16",
+            "%buf along_k = (e[0:128:2, :] + e[1:128:2, :] * 16).T",
+            "%buf sa = randint(120, 132, 128, 4, dtype=u8, seed=3)\n%buf sb = randint(120, 132, 128, 4, dtype=u8, seed=4)",
+            "%buf c = zeros(128, 128)\n%buf want = zeros(128, 128)",
+        ] {
+            run(&mut session, cell);
+        }
+        let call = "packed[1](a, sa, along_n, sb, c, B=128)";
+        run(&mut session, &format!("%%triton {call}\n{}", kernel("SCALED_ALONG_N")));
+        let constants = "B=64, KA='e5m2', KB='e2m1', VECTOR=32";
+        let call = format!("reference[2, 2](a, sa, along_k, sb, want, 128, 128, {constants})");
+        run(&mut session, &format!("%%triton {call}\n{}", kernel("SCALED_REFERENCE")));
+        run(&mut session, "%check c == want, rtol=1e-3, atol=5e-3");
+    }
+}
+
 #[test]
 #[ignore = "heavy: `cargo xtask test full`"]
 fn scaled_matmuls_of_sm_120() {

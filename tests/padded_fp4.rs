@@ -26,7 +26,7 @@ const KERNEL: &str = "// warpbook: threads=256 shared=1024 tensordesc=0/1/14/2x1
     bar.sync 0;
     mov.u32 %r4, 128;
     mov.u32 %r5, 1;
-    @%p1 mbarrier.arrive.expect_tx.shared.b64 _, [%r3], 256;
+    @%p1 mbarrier.arrive.expect_tx.shared.b64 _, [%r3], 128;
     @%p1 cp.async.bulk.tensor.2d.shared::cta.global.tile.mbarrier::complete_tx::bytes [%r2], [%rd1, {%r4, %r5}], [%r3];
 wait:
     mbarrier.try_wait.parity.shared.b64 %p2, [%r3], 0;

@@ -126,6 +126,18 @@ def blocks(s_ptr, out_ptr, GROUPS, B: tl.constexpr):
     tl.store(out_ptr + at, s)
 """
 
+# B's fp4 elements of neighbouring columns share a byte.
+SCALED_ALONG_N = """@triton.jit
+def packed(a_ptr, a_scale, b_ptr, b_scale, c_ptr, B: tl.constexpr):
+    whole, half, groups = tl.arange(0, B), tl.arange(0, B // 2), tl.arange(0, B // 32)
+    a = tl.load(a_ptr + whole[:, None] * B + whole[None, :])
+    b = tl.load(b_ptr + whole[:, None] * (B // 2) + half[None, :])
+    sa = tl.load(a_scale + whole[:, None] * (B // 32) + groups[None, :])
+    sb = tl.load(b_scale + whole[:, None] * (B // 32) + groups[None, :])
+    c = tl.dot_scaled(a, sa, "e5m2", b, sb, "e2m1", rhs_k_pack=False)
+    tl.store(c_ptr + whole[:, None] * B + whole[None, :], c)
+"""
+
 # What `SCALED` has to give, by f32 multiply-adds.
 SCALED_REFERENCE = """@triton.jit
 def element(p, rows, k, K, KIND: tl.constexpr):

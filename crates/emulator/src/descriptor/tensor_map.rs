@@ -438,8 +438,19 @@ impl TensorMap {
 
     /// Bytes that one copy writes to shared memory, out-of-bounds elements included.
     pub fn tile_bytes(&self) -> u64 {
+        self.tile_elements() * self.element.shared_bits() / 8
+    }
+
+    /// Bytes that one copy to shared memory completes on its mbarrier, out-of-bounds elements included. The gaps between
+    /// packed elements (`.b4x16_p64`) do not count: Triton and CUTLASS expect the bytes of the elements alone (not seen on
+    /// a GPU here).
+    pub fn transaction_bytes(&self) -> u64 {
+        self.tile_elements() * self.element.global_bits() / 8
+    }
+
+    fn tile_elements(&self) -> u64 {
         let elements = self.tile.iter().zip(&self.element_strides).map(|(&extent, &step)| extent.div_ceil(step.max(1)));
-        elements.map(u64::from).product::<u64>() * self.element.shared_bits() / 8
+        elements.map(u64::from).product()
     }
 
     /// Bytes of global memory that so many elements of a row take.

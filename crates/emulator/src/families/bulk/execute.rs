@@ -119,7 +119,7 @@ impl<I: Instrument> BlockState<I> {
                     }
                     self.memory.put_row(load.shared, row.offset, map.pattern(), &row_bytes)
                 })?;
-                map.tile_bytes()
+                map.transaction_bytes()
             }
         })
     }

@@ -33,6 +33,8 @@ struct Side {
     name: &'static str,
     place: SidePlace,
     mn_major: bool,
+    /// Bits of an fp6 or fp4 element, where sixteen lie in sixteen bytes.
+    packed: Option<usize>,
     count: usize,
     issuer: Issuer,
     /// The operation's number, where its reads are reported; 0 otherwise.
@@ -132,14 +134,14 @@ impl<'a> Product<'a> {
             _ if alone => (Elements::Small(Small::E2m1, Small::E2m1), 8, 1),
             _ => (Elements::Small(small(mma.kind, description.a)?, small(mma.kind, description.b)?), 8, 1),
         };
-        if let Elements::Small(x, y) = elements {
+        if let Elements::Small(x, _) = elements {
             if description.negate != [false; 2] || description.d != 1 {
                 let what = "signs or f16 sums of a `tcgen05.mma` of fp6 or fp4";
                 return Err(Unsupported(what.to_owned()).into());
             }
-            if [x, y].into_iter().zip(description.mn_major).any(|(small, mn_major)| small.bits() < 8 && mn_major) {
-                let what = "fp6 or fp4 operands of a `tcgen05.mma` that are MN-major";
-                return Err(Unsupported(what.to_owned()).into());
+            if alone && description.mn_major != [false; 2] {
+                // PTX ISA 9.7.16.2.1: the kinds of fp4 alone have K-major operands only.
+                return Err(Unsupported("MN-major operands of a `tcgen05.mma` of fp4 alone".to_owned()).into());
             }
             if x.bits() < 8 && !alone && matches!(mma.a, TensorSource::Tensor(_)) {
                 let what = "fp6 or fp4 in tensor memory as A of a `tcgen05.mma`";
@@ -159,19 +161,34 @@ impl<'a> Product<'a> {
             }
             TensorSource::Tensor(_) => SidePlace::Tensor(self.operands.a as u32, self.description),
         };
-        Ok(self.side("`tcgen05.mma` read of A", place, self.description.mn_major[0], self.description.m, own))
+        Ok(self.side("`tcgen05.mma` read of A", place, 0, self.description.m, own))
     }
 
     /// B's columns of a block.
     fn b(&self, own: bool) -> Side {
         let count = self.description.n / self.description.blocks();
         let place = SidePlace::Shared(self.operands.b);
-        self.side("`tcgen05.mma` read of B", place, self.description.mn_major[1], count, own)
+        self.side("`tcgen05.mma` read of B", place, 1, count, own)
     }
 
-    fn side(&self, name: &'static str, place: SidePlace, mn_major: bool, count: usize, own: bool) -> Side {
+    /// `index` is 0 for A, 1 for B.
+    fn side(&self, name: &'static str, place: SidePlace, index: usize, count: usize, own: bool) -> Side {
         let number = if own { self.work.number } else { 0 };
-        Side { name, place, mn_major, count, issuer: self.work.issuer(), number }
+        let packed = match self.elements {
+            Elements::Small(x, y) if !self.mma.kind.is_fp4_alone() => {
+                Some([x, y][index].bits() as usize).filter(|&bits| bits < 8)
+            }
+            _ => None,
+        };
+        Side {
+            name,
+            place,
+            mn_major: self.description.mn_major[index],
+            packed,
+            count,
+            issuer: self.work.issuer(),
+            number,
+        }
     }
 }
 
@@ -397,6 +414,13 @@ impl<I: Instrument> BlockState<I> {
                 let matrix =
                     Matrix::from_tcgen05(descriptor, side.mn_major).map_err(|what| Unsupported(what.to_owned()))?;
                 let per = 4 / size;
+                if let Some(bits) = side.packed.filter(|_| side.mn_major) {
+                    for row in 0..side.count {
+                        let row = self.packed_row(side, &matrix, row, bits, 4 * words)?;
+                        all.extend(row.as_chunks().0.iter().map(|word| u32::from_le_bytes(*word)));
+                    }
+                    return Ok(all);
+                }
                 for row in 0..side.count as u64 {
                     for word in 0..words as u64 {
                         let mut value = 0;
@@ -421,6 +445,33 @@ impl<I: Instrument> BlockState<I> {
             }
         }
         Ok(all)
+    }
+
+    /// A row of `k` elements of `bits` bits that lie MN-major, sixteen of neighbouring rows in sixteen bytes: as they would
+    /// lie K-major, sixteen along k in sixteen bytes.
+    fn packed_row(
+        &mut self,
+        side: &Side,
+        matrix: &Matrix,
+        row: usize,
+        bits: usize,
+        k: usize,
+    ) -> Result<Vec<u8>, Cause> {
+        let (first, shift) = packed_place(row, bits);
+        let mut packed = vec![0; k + 1];
+        for element in 0..k {
+            let mut pair = 0u32;
+            for (index, byte) in (first..).take((shift + bits).div_ceil(8)).enumerate() {
+                let [byte] = self.operand_bytes(side, matrix.address(byte as u64, element as u64, 1))?;
+                pair |= u32::from(byte) << (8 * index);
+            }
+            let (to, up) = packed_place(element, bits);
+            let code = (pair >> shift & ((1 << bits) - 1)) << up;
+            packed[to] |= code as u8;
+            packed[to + 1] |= (code >> 8) as u8;
+        }
+        packed.truncate(k);
+        Ok(packed)
     }
 
     fn multiply(&mut self, cluster: &mut Cluster<I>, product: &Product<'_>) -> Result<(), Cause> {
@@ -466,6 +517,7 @@ impl<I: Instrument> BlockState<I> {
             name: "`tcgen05.cp` read",
             place: SidePlace::Shared(descriptor),
             mn_major: false,
+            packed: None,
             count: copy.rows as usize,
             issuer,
             number,
@@ -573,6 +625,11 @@ impl BlockMemory {
     }
 }
 
+/// Byte and bit of an fp6 or fp4 element: sixteen lie in the first bytes of sixteen.
+fn packed_place(element: usize, bits: usize) -> (usize, usize) {
+    (element / 16 * 16 + element % 16 * bits / 8, element % 16 * bits % 8)
+}
+
 /// A row's elements, one to a byte. Sixteen fp6 or fp4 elements lie in the first bytes of sixteen, but for the kinds of fp4
 /// `alone`, which has two in each byte.
 fn codes(words: &[u32], words_of_row: usize, k: usize, small: Small, alone: bool) -> Vec<u8> {
@@ -584,7 +641,7 @@ fn codes(words: &[u32], words_of_row: usize, k: usize, small: Small, alone: bool
             let (first, bit) = match (alone, bits) {
                 (_, 8) => (element, 0),
                 (true, _) => (element / 2, element % 2 * 4),
-                (false, _) => (element / 16 * 16 + element % 16 * bits / 8, element % 16 * bits % 8),
+                (false, _) => packed_place(element, bits),
             };
             let pair = byte(first) | byte(first + 1) << 8;
             codes.push((pair >> bit & ((1 << bits) - 1)) as u8);
