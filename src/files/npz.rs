@@ -29,7 +29,7 @@ pub fn read(path: &Path, name: Option<&str>, work: Work<'_>) -> Result<Contents>
 
 /// Writes an archive.
 pub fn write(arrays: &[(String, Contents)], target: &mut (impl Write + Seek)) -> Result<()> {
-    let mut archive = ZipWriter::new(Target { inner: target, has_failed: false });
+    let mut archive = ZipWriter::new(Target { inner: target, has_failed: false, position: 0 });
     let written = arrays.iter().try_for_each(|(name, contents)| {
         let options = SimpleFileOptions::default().large_file(true);
         archive.start_file(format!("{name}.npy"), options).map_err(malformed)?;
@@ -46,26 +46,49 @@ pub fn write(arrays: &[(String, Contents)], target: &mut (impl Write + Seek)) ->
 struct Target<'a, W> {
     inner: &'a mut W,
     has_failed: bool,
+    /// Offset of the next byte, had nothing failed.
+    position: u64,
+}
+
+impl<W> Target<'_, W> {
+    /// What became of an attempt; where it has failed, all that follow succeed.
+    fn note<T>(&mut self, outcome: io::Result<T>) -> io::Result<T> {
+        self.has_failed = outcome.as_ref().is_err_and(|error| error.kind() != io::ErrorKind::Interrupted);
+        outcome
+    }
 }
 
 impl<W: Write> Write for Target<'_, W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.has_failed {
-            return Ok(bytes.len());
+        let mut written = Ok(bytes.len());
+        if !self.has_failed {
+            written = self.inner.write(bytes);
+            written = self.note(written);
         }
-        let written = self.inner.write(bytes);
-        self.has_failed = written.as_ref().is_err_and(|error| error.kind() != io::ErrorKind::Interrupted);
+        self.position += written.as_ref().map_or(0, |&count| count as u64);
         written
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        if self.has_failed { Ok(()) } else { self.inner.flush() }
+        if self.has_failed {
+            return Ok(());
+        }
+        let flushed = self.inner.flush();
+        self.note(flushed)
     }
 }
 
 impl<W: Seek> Seek for Target<'_, W> {
     fn seek(&mut self, position: SeekFrom) -> io::Result<u64> {
-        self.inner.seek(position)
+        self.position = match position {
+            _ if !self.has_failed => {
+                let sought = self.inner.seek(position);
+                self.note(sought)?
+            }
+            SeekFrom::Start(offset) => offset,
+            SeekFrom::Current(distance) | SeekFrom::End(distance) => self.position.saturating_add_signed(distance),
+        };
+        Ok(self.position)
     }
 }
 

@@ -9,7 +9,7 @@ use super::Workspace;
 use super::starter::Starter;
 use warpbook_compiler::Target;
 use warpbook_device::{Buffer, Device, Emulated, Place, View};
-use warpbook_diagnostic::{Diagnostic, Result};
+use warpbook_diagnostic::{Diagnostic, Result, interrupt};
 
 /// The places and addresses of the buffers before they moved to another device, in their order.
 pub struct Homes(Vec<(Place, u64)>);
@@ -239,6 +239,11 @@ impl Workspace {
     /// Copies of all buffers on the current device, which stand in for them from now on. Contents as in
     /// [`Self::swap_device`].
     pub fn copy_here(&mut self, contents: impl Fn(&str) -> Option<Arc<[u8]>>) -> Option<Homes> {
+        // A copy that is missing would be told as a lack of memory.
+        interrupt::shielded(|| self.copy_all_here(contents))
+    }
+
+    fn copy_all_here(&mut self, contents: impl Fn(&str) -> Option<Arc<[u8]>>) -> Option<Homes> {
         let mut addresses = Vec::new();
         let copied = self.buffers.iter().try_for_each(|buffer| {
             let bytes = match contents(&buffer.name) {

@@ -2,9 +2,11 @@
 
 use serde_json::json;
 
+use tempfile::TempDir;
 use warpbook_test_support::client::Client;
+use warpbook_test_support::processes;
 
-use super::kernel;
+use super::{kernel, program};
 
 fn interrupt(client: &mut Client) -> String {
     client.send_control("interrupt_request", json!({}))
@@ -69,6 +71,44 @@ fn a_question_can_be_interrupted() {
     client.recv_iopub_idle(&id);
     client.recv_shell("execute_reply", &id);
     kernel.finish();
+}
+
+/// A kernel of very many instructions in a straight line.
+fn long_ptx() -> String {
+    let body = "add.f32 %f1, %f1, %f2;\n".repeat(400_000);
+    format!(
+        "%%ptx long[1](a)\n.version 8.4\n.target sm_80\n.address_size 64\n.visible .entry long(.param .u64 a)\n{{\n\
+         .reg .f32 %f<3>;\n{body}ret;\n}}\n"
+    )
+}
+
+#[test]
+fn long_work_on_arrays_files_and_texts_is_interrupted() {
+    let (process, mut client) = processes::start(program(), "long-work");
+    let folder = TempDir::new().expect("a directory");
+    assert_eq!(processes::run(&mut client, "%buf a = ones(20000000)\n%buf m = ones(3000, 3000)").0["status"], "ok");
+    let file = folder.path().join("a.npz");
+    let cells = [
+        "%buf r = randn(100000000, seed=1)".to_owned(),
+        "%buf r = randint(0, 7, 100000000, seed=1)".to_owned(),
+        "%check exp(sin(a) * cos(a)) + tanh(a) / 3 == erf(a)".to_owned(),
+        "%check sum(sort(a * 3 - cumsum(a))) == 1".to_owned(),
+        "%check m @ m @ m @ m == m".to_owned(),
+        "%show a.reshape(5000, 4000).t() + 1 --stats".to_owned(),
+        format!("%save a m {}", file.display()),
+        long_ptx(),
+    ];
+    for cell in cells {
+        let id = client.execute(&cell);
+        client.recv_iopub_busy(&id);
+        client.recv_iopub("execute_input", &id);
+        processes::interrupt(&mut client, &id);
+        let (reply, text) = processes::run(&mut client, "%check a[0:5] == ones(5)");
+        assert_eq!(reply["status"], "ok", "after {}: {text}", cell.lines().next().unwrap_or_default());
+    }
+    assert!(!file.exists(), "no half of a file");
+    client.shut_down(false);
+    assert!(process.wait().success());
 }
 
 #[test]

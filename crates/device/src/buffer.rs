@@ -1,7 +1,7 @@
 //! Named device memory with a type and a shape, and views of it.
 
 use super::{Device, Dtype, Place};
-use warpbook_diagnostic::Result;
+use warpbook_diagnostic::{Result, interrupt};
 use warpbook_process::memory;
 
 /// How a buffer's first contents can be made again.
@@ -130,7 +130,8 @@ impl View {
         let (low, high) = self.extent();
         let mut span = zeroed((high - low + 1) as usize * size, &self.buffer)?;
         device.read(self.address.wrapping_add_signed(low * size as i64), &mut span)?;
-        for (target, offset) in bytes.chunks_exact_mut(size).zip(self.offsets()) {
+        for (step, (target, offset)) in bytes.chunks_exact_mut(size).zip(self.offsets()).enumerate() {
+            interrupt::check_at(step)?;
             let from = (offset - low) as usize * size;
             target.copy_from_slice(&span[from..from + size]);
         }

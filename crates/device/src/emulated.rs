@@ -7,11 +7,14 @@ use std::time::Instant;
 use sha2::{Digest, Sha256};
 
 use super::{Code, Device, FunctionId, FunctionInfo, Launch, LaunchReport, Place, TensorMap, Timing, TimingPlan};
-use warpbook_diagnostic::{Diagnostic, Result, code};
+use warpbook_diagnostic::{Diagnostic, Result, code, interrupt};
 use warpbook_emulator::{Arithmetic, GlobalMemory, LaunchConfig, Module, launch};
 use warpbook_gpu::GpuLimits;
 use warpbook_process::cancel::Cancel;
 use warpbook_process::memory::{self, Shortage};
+
+/// Bytes that are copied to the host between two looks at the interrupt.
+const PIECE: usize = 64 << 20;
 
 struct Loaded {
     module: Module,
@@ -207,7 +210,16 @@ impl Device for Emulated {
     }
 
     fn read(&self, address: u64, bytes: &mut [u8]) -> Result<()> {
-        if self.memory.read(address, bytes) { Ok(()) } else { Err(outside(address, bytes.len())) }
+        if !bytes.is_empty() && self.memory.find(address, bytes.len() as u64).is_none() {
+            return Err(outside(address, bytes.len()));
+        }
+        for (piece, at) in bytes.chunks_mut(PIECE).zip((address..).step_by(PIECE)) {
+            interrupt::check()?;
+            if !self.memory.read(at, piece) {
+                return Err(outside(at, piece.len()));
+            }
+        }
+        Ok(())
     }
 
     fn load(&mut self, code: Code<'_>, entry: &str) -> Result<FunctionId> {
@@ -341,4 +353,29 @@ fn ptx_of_cubin(bytes: &[u8]) -> Result<String> {
     };
     let file = object::File::parse(bytes).map_err(|_| fail("this is not a cubin: it is not an ELF file"))?;
     warpbook_ptx::embedded_in(&file).ok_or_else(|| fail("this cubin carries no PTX"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicBool;
+
+    #[test]
+    fn copies_to_the_host_end_at_an_interrupt() {
+        let mut device = Emulated::new(80);
+        let bytes = (PIECE + 100) as u64;
+        let address = device.allocate("large", bytes).expect("memory");
+        device.write(address + PIECE as u64, &[7; 100]).expect("written");
+        let mut copy = vec![0; bytes as usize];
+        device.read(address, &mut copy).expect("read");
+        assert!(copy[PIECE..] == [7; 100] && copy[..PIECE].iter().all(|&byte| byte == 0));
+        assert!(device.read(address + 1, &mut copy).is_err(), "a byte too many");
+        let set = Arc::new(AtomicBool::new(true));
+        interrupt::under(&set, || {
+            assert!(device.read(address, &mut copy).expect_err("interrupted").is_interrupted());
+            assert!(device.snapshot(&[(address, bytes)]).expect_err("interrupted").is_interrupted());
+            assert!(device.digests(&[(address, bytes)]).expect_err("interrupted").is_interrupted());
+        });
+    }
 }

@@ -28,10 +28,25 @@ pub fn under<T>(flag: &Arc<AtomicBool>, work: impl FnOnce() -> T) -> T {
     work()
 }
 
+/// Runs `work` to its end: what puts things back after an interrupt must not be interrupted itself.
+pub fn shielded<T>(work: impl FnOnce() -> T) -> T {
+    let _before = Before(FLAG.replace(None));
+    work()
+}
+
 /// Fails if the work on this thread was interrupted. Loops call it every some thousand steps.
 pub fn check() -> Result<()> {
     let is_set = FLAG.with_borrow(|flag| flag.as_ref().is_some_and(|flag| flag.load(Ordering::Relaxed)));
     if is_set { Err(Diagnostic::interrupted()) } else { Ok(()) }
+}
+
+/// Steps of a loop between two looks at the flag.
+const STEPS: usize = 1 << 12;
+
+/// As [`check`], at every 4096th step of a loop, by the step's number.
+#[inline]
+pub fn check_at(step: usize) -> Result<()> {
+    if step.is_multiple_of(STEPS) { check() } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -48,6 +63,7 @@ mod tests {
             assert!(panicked.is_err());
             assert!(check().is_ok());
             outer.store(true, Ordering::Relaxed);
+            assert!(shielded(check).is_ok());
             assert!(check().expect_err("set").is_interrupted());
         });
         assert!(check().is_ok());

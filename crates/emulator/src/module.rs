@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::{decode, program};
-use warpbook_diagnostic::{Diagnostic, Result, Source};
+use warpbook_diagnostic::{Diagnostic, Result, Source, interrupt};
 use warpbook_ptx::{Function, Initializer};
 
 /// A loaded PTX module.
@@ -53,16 +53,20 @@ impl Module {
             let program = decode::decode(syntax, entry).map_err(located)?;
             let offsets = decode::place::parameter_offsets(entry);
             let parameters = offsets.into_iter().zip(entry.params.iter().map(warpbook_ptx::Param::size)).collect();
-            let declaration = Function { body: None, ..entry.clone() };
+            let declaration = without_body(entry);
+            interrupt::check()?;
             let contractible = warpbook_ptx::contraction::candidates(entry).len() as u32;
             kernels.insert(entry.name.clone(), Kernel { program, parameters, contractible, declaration });
         }
         let has_heap = decode::place::has_heap(syntax);
-        // The bodies are not needed again.
-        let mut syntax = syntax.clone();
-        for function in &mut syntax.functions {
-            function.body = None;
-        }
+        // The bodies are not needed again, and are most of the tree.
+        let syntax = warpbook_ptx::Module {
+            target: syntax.target.clone(),
+            variables: syntax.variables.clone(),
+            functions: syntax.functions.iter().map(without_body).collect(),
+            files: syntax.files.clone(),
+            ..*syntax
+        };
         Ok(Self { source, syntax, kernels, has_heap })
     }
 
@@ -120,6 +124,18 @@ impl Module {
     /// The path that a `.loc` names.
     pub(crate) fn file(&self, index: u32) -> Option<&str> {
         self.syntax.file(index)
+    }
+}
+
+/// A function's declaration.
+fn without_body(function: &Function) -> Function {
+    Function {
+        name: function.name.clone(),
+        params: function.params.clone(),
+        returns: function.returns.clone(),
+        body: None,
+        span: function.span.clone(),
+        ..*function
     }
 }
 

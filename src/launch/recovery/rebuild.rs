@@ -8,7 +8,7 @@ use crate::workspace::{Context, Input, Launched, Maker, State, Workspace};
 use warpbook_compiler::{Artifact, Stage};
 use warpbook_device::Place;
 use warpbook_device::cuda::content_digest;
-use warpbook_diagnostic::{Diagnostic, Result};
+use warpbook_diagnostic::{Diagnostic, Result, interrupt};
 
 /// Makers that are gone through for one buffer.
 const DEEPEST: usize = 64;
@@ -44,7 +44,11 @@ pub fn recover(place: Place, workspace: &mut Workspace, context: Context<'_>) ->
 }
 
 /// Makes lost buffers again, each with the digest of what it held, where that is known.
-pub fn rebuild(mut lost: Vec<(String, Option<u64>)>, workspace: &mut Workspace, context: Context<'_>) -> Rebuilt {
+pub fn rebuild(lost: Vec<(String, Option<u64>)>, workspace: &mut Workspace, context: Context<'_>) -> Rebuilt {
+    interrupt::shielded(|| rebuild_each(lost, workspace, context))
+}
+
+fn rebuild_each(mut lost: Vec<(String, Option<u64>)>, workspace: &mut Workspace, context: Context<'_>) -> Rebuilt {
     let mut rebuilt = Rebuilt::default();
     while let Some((name, digest)) = lost.first().cloned() {
         let untrusted: Vec<String> = lost.iter().map(|(name, _)| name.clone()).collect();

@@ -4,11 +4,15 @@ use super::rebuild::{Rebuilt, rebuild};
 use crate::launch::snapshot::Snapshot;
 use crate::workspace::{Context, Workspace};
 use warpbook_device::Place;
-use warpbook_diagnostic::Result;
+use warpbook_diagnostic::{Result, interrupt};
 
 impl Snapshot {
     /// Puts the contents back; lost devices are started again first. Returns one sentence on how that went.
     pub fn restore(&self, workspace: &mut Workspace, context: Context<'_>) -> Result<String> {
+        interrupt::shielded(|| self.restore_all(workspace, context))
+    }
+
+    fn restore_all(&self, workspace: &mut Workspace, context: Context<'_>) -> Result<String> {
         let lost = workspace.lost_places();
         let mut other_places = Vec::new();
         for &place in &lost {
@@ -51,4 +55,45 @@ fn sentence(lost: &[Place], rebuilt: &Rebuilt, workspace: &Workspace) -> String 
     };
     let details = rebuilt.text().map_or(String::new(), |text| format!("; {text}"));
     format!("{again}{every}{apart}{details}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frontend::Nobody;
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicBool;
+    use warpbook_device::{Buffer, Dtype, Recipe};
+    use warpbook_process::cancel::Cancel;
+
+    #[test]
+    fn an_interrupt_ends_copies_and_not_what_puts_them_back() {
+        let mut workspace = Workspace::default();
+        let address = workspace.device.allocate("a", 4).expect("memory");
+        workspace.device.write(address, &[1, 2, 3, 4]).expect("written");
+        workspace.put_buffer(Buffer {
+            name: "a".into(),
+            dtype: Dtype::U8,
+            shape: vec![4],
+            strides: vec![1],
+            place: Place::Emulator,
+            address,
+            bytes: 4,
+            recipe: Recipe::Initialiser("arange(4)".into()),
+        });
+        let before = Snapshot::take(&mut workspace).expect("taken");
+        workspace.device.write(address, &[9; 4]).expect("written");
+        let cancel = Cancel::new();
+        let context = Context { frontend: &Nobody, cancel: &cancel };
+        let set = Arc::new(AtomicBool::new(true));
+        let told = interrupt::under(&set, || {
+            let error = Snapshot::take(&mut workspace).err().expect("interrupted");
+            assert!(error.is_interrupted());
+            before.restore(&mut workspace, context).expect("restored")
+        });
+        assert_eq!(told, "every buffer has the value that it had before the launch");
+        let mut now = [0; 4];
+        workspace.device.read(address, &mut now).expect("read");
+        assert_eq!(now, [1, 2, 3, 4]);
+    }
 }

@@ -6,6 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 use super::flow::Block;
 use crate::program::{File, Use};
 use crate::program::{Instruction, Slot};
+use warpbook_diagnostic::{Result, interrupt};
 
 /// How many slots each file needs.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -26,12 +27,13 @@ pub(super) fn allocate(
     code: &mut [Instruction],
     blocks: &[Block],
     fixed: &[(File, Slot)],
-) -> (FileSizes, Vec<Slot>, Placed) {
+) -> Result<(FileSizes, Vec<Slot>, Placed)> {
     let mut numbers: HashMap<(File, Slot), usize> = HashMap::new();
     for (index, register) in fixed.iter().enumerate() {
         numbers.insert(*register, index);
     }
-    for instruction in code.iter_mut() {
+    for (step, instruction) in code.iter_mut().enumerate() {
+        interrupt::check_at(step)?;
         instruction.visit(&mut |file, _, slot| {
             let next = numbers.len();
             numbers.entry((file, *slot)).or_insert(next);
@@ -41,8 +43,8 @@ pub(super) fn allocate(
     let intervals = if blocks.len().saturating_mul(count.div_ceil(64)) > MAX_LIVENESS {
         vec![(0, u32::MAX); count]
     } else {
-        let live_out = liveness(code, blocks, &numbers, count);
-        intervals(code, blocks, &numbers, &live_out, count)
+        let live_out = liveness(code, blocks, &numbers, count)?;
+        intervals(code, blocks, &numbers, &live_out, count)?
     };
 
     let mut order: Vec<(&(File, Slot), usize)> = numbers.iter().map(|(register, &number)| (register, number)).collect();
@@ -53,7 +55,8 @@ pub(super) fn allocate(
         let (start, end) = if number < fixed.len() { (0, u32::MAX) } else { intervals[number] };
         slots[number] = pools[*file as usize].take(start, end);
     }
-    for instruction in code.iter_mut() {
+    for (step, instruction) in code.iter_mut().enumerate() {
+        interrupt::check_at(step)?;
         instruction.visit(&mut |file, _, slot| {
             if let Some(&number) = numbers.get(&(file, *slot)) {
                 *slot = slots[number];
@@ -62,7 +65,7 @@ pub(super) fn allocate(
     }
     let sizes = FileSizes { words: pools[0].count, longs: pools[1].count, predicates: pools[2].count };
     let placed = numbers.iter().map(|(&register, &number)| (register, (slots[number], intervals[number]))).collect();
-    (sizes, slots[..fixed.len()].to_vec(), placed)
+    Ok((sizes, slots[..fixed.len()].to_vec(), placed))
 }
 
 #[derive(Default)]
@@ -106,12 +109,13 @@ fn liveness(
     blocks: &[Block],
     numbers: &HashMap<(File, Slot), usize>,
     count: usize,
-) -> Vec<Bits> {
+) -> Result<Vec<Bits>> {
     let words = count.div_ceil(64);
     let mut gen_kill: Vec<(Bits, Bits)> = Vec::with_capacity(blocks.len());
     for block in blocks {
         let (mut generated, mut killed) = (vec![0; words], vec![0; words]);
-        for instruction in code[block.start..block.end].iter_mut().rev() {
+        for (step, instruction) in code[block.start..block.end].iter_mut().rev().enumerate() {
+            interrupt::check_at(step)?;
             let guarded = instruction.guard.is_some();
             let mut reads = Vec::new();
             instruction.visit(&mut |file, how, slot| {
@@ -139,6 +143,7 @@ fn liveness(
     while changed {
         changed = false;
         for number in (0..blocks.len()).rev() {
+            interrupt::check_at(number)?;
             for &successor in &blocks[number].successors {
                 for word in 0..words {
                     live_out[number][word] |= live_in[successor][word];
@@ -158,7 +163,7 @@ fn liveness(
             *a |= b;
         }
     }
-    live_out
+    Ok(live_out)
 }
 
 /// First and last position of each register; reads are at 2·index, writes at 2·index + 1.
@@ -168,7 +173,7 @@ fn intervals(
     numbers: &HashMap<(File, Slot), usize>,
     live: &[Bits],
     count: usize,
-) -> Vec<(u32, u32)> {
+) -> Result<Vec<(u32, u32)>> {
     let mut intervals = vec![(u32::MAX, 0); count];
     let mut extend = |number: usize, position: u32| {
         let interval: &mut (u32, u32) = &mut intervals[number];
@@ -186,10 +191,11 @@ fn intervals(
             }
         }
         for (index, instruction) in code.iter_mut().enumerate().take(block.end).skip(block.start) {
+            interrupt::check_at(index)?;
             instruction.visit(&mut |file, how, slot| {
                 extend(numbers[&(file, *slot)], 2 * index as u32 + u32::from(how == Use::Write));
             });
         }
     }
-    intervals
+    Ok(intervals)
 }

@@ -1,6 +1,7 @@
 //! Control flow: basic blocks, and where diverged lanes meet again (the immediate post-dominator of a branch).
 
 use crate::program::{Instruction, Op};
+use warpbook_diagnostic::{Result, interrupt};
 
 /// A straight run of instructions: `start..end`, and the blocks that can follow.
 #[derive(Debug)]
@@ -52,10 +53,10 @@ pub(super) fn blocks(code: &[Instruction]) -> Vec<Block> {
 /// For each block its immediate post-dominator; `None` where lanes only meet at the end. Where a program has several
 /// ends, a branch of some lanes to an end of their own (a failed assertion, an early `ret`) does not keep the others from
 /// meeting: of each block only those ways count that lead to the end that most blocks lead to.
-pub(super) fn post_dominators(blocks: &[Block], code: &[Instruction]) -> Vec<Option<usize>> {
+pub(super) fn post_dominators(blocks: &[Block], code: &[Instruction]) -> Result<Vec<Option<usize>>> {
     // Cooper, Harvey and Kennedy's algorithm on the reversed graph, with a virtual exit numbered `exit`.
     let exit = blocks.len();
-    let ends = nearest_ends(blocks, code);
+    let ends = nearest_ends(blocks, code)?;
     let counts = |number: usize, successor: usize| ends[number].is_some() && ends[number] == ends[successor];
     let mut predecessors = vec![Vec::new(); exit + 1];
     for (number, block) in blocks.iter().enumerate() {
@@ -92,7 +93,8 @@ pub(super) fn post_dominators(blocks: &[Block], code: &[Instruction]) -> Vec<Opt
     let mut changed = true;
     while changed {
         changed = false;
-        for &node in order.iter().rev().filter(|&&node| node != exit) {
+        for (step, &node) in order.iter().rev().enumerate().filter(|&(_, &node)| node != exit) {
+            interrupt::check_at(step)?;
             let block: &Block = &blocks[node];
             let at_end = block.successors.is_empty().then_some(exit);
             let mut new: Option<usize> = None;
@@ -111,7 +113,7 @@ pub(super) fn post_dominators(blocks: &[Block], code: &[Instruction]) -> Vec<Opt
             }
         }
     }
-    (0..exit).map(|node| dominator[node].filter(|&d| d != exit)).collect()
+    Ok((0..exit).map(|node| dominator[node].filter(|&d| d != exit)).collect())
 }
 
 /// Ends of a program that are compared by how many blocks lead to them; of more, the last in the text counts most.
@@ -119,7 +121,7 @@ const COMPARED_ENDS: usize = 64;
 
 /// For each block, of the ends that it leads to the one that most blocks lead to: its number; `None` if it leads to no
 /// end. Where a program traps is an end only for what leads to no other.
-fn nearest_ends(blocks: &[Block], code: &[Instruction]) -> Vec<Option<usize>> {
+fn nearest_ends(blocks: &[Block], code: &[Instruction]) -> Result<Vec<Option<usize>>> {
     let mut predecessors = vec![Vec::new(); blocks.len()];
     for (number, block) in blocks.iter().enumerate() {
         block.successors.iter().for_each(|&successor| predecessors[successor].push(number));
@@ -142,13 +144,20 @@ fn nearest_ends(blocks: &[Block], code: &[Instruction]) -> Vec<Option<usize>> {
     let (trapping, mut ordinary): (Vec<usize>, Vec<usize>) = all.partition(traps);
     if ordinary.len() > 1 && ordinary.len() <= COMPARED_ENDS {
         let lead_to = |&end: &usize| mark(end, &mut vec![None; blocks.len()]);
-        ordinary.sort_by_cached_key(|end| std::cmp::Reverse(lead_to(end)));
+        let mut counted = Vec::new();
+        for end in ordinary {
+            interrupt::check()?;
+            counted.push((std::cmp::Reverse(lead_to(&end)), end));
+        }
+        counted.sort_by_key(|(count, _)| *count);
+        ordinary = counted.into_iter().map(|(_, end)| end).collect();
     }
     let mut ends = vec![None; blocks.len()];
-    for end in ordinary.into_iter().chain(trapping) {
+    for (step, end) in ordinary.into_iter().chain(trapping).enumerate() {
+        interrupt::check_at(step)?;
         mark(end, &mut ends);
     }
-    ends
+    Ok(ends)
 }
 
 fn meet(mut a: usize, mut b: usize, rank: &[usize], dominator: &[Option<usize>]) -> usize {
@@ -173,6 +182,10 @@ fn meet(mut a: usize, mut b: usize, rank: &[usize], dominator: &[Option<usize>])
 mod tests {
     use super::*;
     use crate::program::Gather;
+
+    fn dominators(blocks: &[Block], code: &[Instruction]) -> Vec<Option<usize>> {
+        post_dominators(blocks, code).expect("nothing interrupts")
+    }
 
     fn branch(target: u32, guarded: bool) -> Instruction {
         Instruction {
@@ -200,13 +213,13 @@ mod tests {
         let blocks = blocks(&code);
         let starts: Vec<usize> = blocks.iter().map(|block| block.start).collect();
         assert_eq!(starts, [0, 1, 3, 4, 6]);
-        assert_eq!(post_dominators(&blocks, &code), [Some(3), Some(3), Some(3), Some(4), None]);
+        assert_eq!(dominators(&blocks, &code), [Some(3), Some(3), Some(3), Some(4), None]);
     }
 
     #[test]
     fn an_endless_loop_has_no_meeting_place() {
         let code = [plain(Op::Nothing), branch(0, false)];
-        assert_eq!(post_dominators(&blocks(&code), &code), [None]);
+        assert_eq!(dominators(&blocks(&code), &code), [None]);
     }
 
     #[test]
@@ -224,6 +237,6 @@ mod tests {
         let blocks = blocks(&code);
         let starts: Vec<usize> = blocks.iter().map(|block| block.start).collect();
         assert_eq!(starts, [0, 1, 2, 3, 5, 6]);
-        assert_eq!(post_dominators(&blocks, &code), [Some(5), Some(5), None, Some(5), None, None]);
+        assert_eq!(dominators(&blocks, &code), [Some(5), Some(5), None, Some(5), None, None]);
     }
 }

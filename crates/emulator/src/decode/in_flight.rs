@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 
 use crate::program::{Data, File, Instruction, Op, Slot};
+use warpbook_diagnostic::{Result, interrupt};
 
 /// Gives each wait the accumulators that may be in flight there, so that their registers are not used for anything
 /// else before.
@@ -38,7 +39,7 @@ pub(super) fn unwaited_accumulators(code: &[Instruction]) -> BTreeSet<Slot> {
 }
 
 /// For each instruction but waits: which slots of accumulators it reads or writes; of a `wgmma`, those that are its A.
-pub(super) fn accumulator_slots(code: &mut [Instruction]) -> Vec<Box<[Slot]>> {
+pub(super) fn accumulator_slots(code: &mut [Instruction]) -> Result<Vec<Box<[Slot]>>> {
     let slots_of =
         |op: &Op| if let Op::Wgmma(wgmma) = op { wgmma.d.iter().filter_map(Data::word).collect() } else { vec![] };
     slots_within(code, slots_of, |instruction, take| match &instruction.op {
@@ -50,7 +51,7 @@ pub(super) fn accumulator_slots(code: &mut [Instruction]) -> Vec<Box<[Slot]>> {
 }
 
 /// For each instruction: the registers of some `tcgen05.ld` that it reads or writes.
-pub(super) fn tensor_load_slots(code: &mut [Instruction]) -> Vec<Box<[Slot]>> {
+pub(super) fn tensor_load_slots(code: &mut [Instruction]) -> Result<Vec<Box<[Slot]>>> {
     let slots_of = |op: &Op| match op {
         Op::TensorLoad(access) => access.registers.iter().filter_map(Data::word).collect(),
         _ => Vec::new(),
@@ -72,15 +73,16 @@ fn slots_within(
     code: &mut [Instruction],
     slots_of: impl Fn(&Op) -> Vec<Slot>,
     used: impl Fn(&mut Instruction, &mut dyn FnMut(Slot)),
-) -> Vec<Box<[Slot]>> {
+) -> Result<Vec<Box<[Slot]>>> {
     let all: HashSet<Slot> = code.iter().flat_map(|instruction| slots_of(&instruction.op)).collect();
     if all.is_empty() {
-        return Vec::new();
+        return Ok(Vec::new());
     }
-    let within = |instruction: &mut Instruction| {
+    let within = |(step, instruction): (usize, &mut Instruction)| {
+        interrupt::check_at(step)?;
         let mut found = Vec::new();
         used(instruction, &mut |slot| found.extend(all.contains(&slot).then_some(slot)));
-        found.into_boxed_slice()
+        Ok(found.into_boxed_slice())
     };
-    code.iter_mut().map(within).collect()
+    code.iter_mut().enumerate().map(within).collect()
 }

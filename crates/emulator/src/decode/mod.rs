@@ -288,7 +288,7 @@ impl<'a> Decoder<'a> {
         }
         in_flight::hold_accumulators(&mut self.code);
         let blocks = flow::blocks(&self.code);
-        let meeting = flow::post_dominators(&blocks, &self.code);
+        let meeting = flow::post_dominators(&blocks, &self.code)?;
         for (block, meeting) in blocks.iter().zip(meeting) {
             if let Op::Branch { reconverge, .. } = &mut self.code[block.end - 1].op {
                 *reconverge = meeting.map_or(u32::MAX, |block| blocks[block].start as u32);
@@ -306,7 +306,7 @@ impl<'a> Decoder<'a> {
         fixed.extend(globals.iter().map(|&(_, slot)| (File::Long, slot)));
         fixed.extend(constants.truth.map(|slot| (File::Predicate, slot)));
         fixed.extend(in_flight::unwaited_accumulators(&self.code).into_iter().map(|slot| (File::Word, slot)));
-        let (sizes, slots, placed) = allocate::allocate(&mut self.code, &blocks, &fixed);
+        let (sizes, slots, placed) = allocate::allocate(&mut self.code, &blocks, &fixed)?;
         let registers = self.symbols.registers().filter_map(|(name, ty, virtual_slot)| {
             let file = scope::file_of(ty)?;
             let &(slot, live) = placed.get(&(file, virtual_slot))?;
@@ -314,8 +314,8 @@ impl<'a> Decoder<'a> {
         });
         let mut registers: Vec<Register> = registers.collect();
         registers.sort_by(|a, b| (a.live, a.file as u8, a.slot, &a.name).cmp(&(b.live, b.file as u8, b.slot, &b.name)));
-        let accumulator_slots = in_flight::accumulator_slots(&mut self.code);
-        let tensor_load_slots = in_flight::tensor_load_slots(&mut self.code);
+        let accumulator_slots = in_flight::accumulator_slots(&mut self.code)?;
+        let tensor_load_slots = in_flight::tensor_load_slots(&mut self.code)?;
         let mut slots = slots.into_iter();
         let mut renamed = || slots.next().unwrap_or_default();
         Ok(Program {

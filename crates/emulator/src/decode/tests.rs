@@ -1,9 +1,12 @@
 //! What the table of instructions says of operands is what the decoded operations do with them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
-use super::decode;
+use super::{allocate, decode, flow, in_flight};
 use crate::program::{Program, Use};
+use warpbook_diagnostic::interrupt;
 use warpbook_ptx::isa::Mnemonic;
 use warpbook_ptx::{Instruction, Operand};
 
@@ -89,4 +92,24 @@ fn results_are_where_the_table_says() {
     }
     assert!(wrong.is_empty(), "{} of {compared}:\n{}", wrong.len(), wrong.join("\n"));
     assert!(compared > 10_000 && seen.len() > 90, "{compared} instructions, {} different", seen.len());
+}
+
+/// Each step that goes through a whole kernel once its statements are decoded.
+#[test]
+fn the_steps_after_the_statements_end_at_an_interrupt() {
+    let text = ".version 8.7\n.target sm_100a\n.address_size 64\n.visible .entry k()\n{\n\
+                .reg .pred %p<2>; .reg .b32 %r<4>;\nmov.u32 %r1, %tid.x;\nsetp.eq.u32 %p1, %r1, 0;\n@%p1 bra end;\n\
+                tcgen05.ld.sync.aligned.32x32b.x1.b32 {%r2}, [%r1];\nadd.u32 %r3, %r2, %r1;\nend:\nret;\n}\n";
+    let module = warpbook_ptx::parse(text).expect("parsed");
+    let entry = module.entries().next().expect("an entry");
+    let program = decode(&module, entry).unwrap_or_else(|error| panic!("{}", error.to_plain()));
+    let mut code = program.code.clone();
+    let blocks = flow::blocks(&code);
+    let set = Arc::new(AtomicBool::new(true));
+    interrupt::under(&set, || {
+        assert!(flow::post_dominators(&blocks, &code).is_err_and(|error| error.is_interrupted()));
+        assert!(allocate::allocate(&mut code, &blocks, &[]).is_err_and(|error| error.is_interrupted()));
+        assert!(in_flight::tensor_load_slots(&mut code).is_err_and(|error| error.is_interrupted()));
+        assert!(decode(&module, entry).is_err_and(|error| error.is_interrupted()));
+    });
 }

@@ -222,6 +222,22 @@ mod tests {
         assert!(memory.find(a, 1).is_none() && memory.find(b, 100).is_some());
     }
 
+    /// Whoever asks has checked the bounds; a mistake there is a panic and no access to the host's memory.
+    #[test]
+    fn offsets_that_wrap_are_outside() {
+        let mut memory = GlobalMemory::default();
+        let address = memory.allocate("a", 20).expect("memory");
+        let own = memory.find(address, 20).expect("the allocation");
+        own.store64(8, 7);
+        assert_eq!(own.load64(8), 7);
+        for offset in [16, 24, 4, 1 << 40, u64::MAX - 7, u64::MAX - 15] {
+            let load = std::panic::AssertUnwindSafe(|| own.load64(offset));
+            assert!(std::panic::catch_unwind(load).is_err(), "{offset:#x}");
+        }
+        let sizes = [(0, u64::MAX), (u64::MAX, 1), (u64::MAX - 3, 8), (21, 0)];
+        assert!(sizes.iter().all(|&(offset, size)| !own.contains(address.wrapping_add(offset), size)));
+    }
+
     #[test]
     fn an_address_that_is_given_is_taken_unless_it_is_in_use() {
         let mut memory = GlobalMemory::default();
