@@ -14,46 +14,85 @@ pub struct Definitions {
 #[derive(Clone, Debug)]
 struct Cell {
     stage: Stage,
-    text: Arc<str>,
     names: Vec<String>,
-    /// All names that its text binds; `None` if it may bind others, or does something else.
+    parts: Vec<Part>,
+}
+
+/// A statement of a cell; all of a cell of which nobody can say what it does.
+#[derive(Clone, Debug)]
+struct Part {
+    text: Arc<str>,
+    /// The path that the IR names it by.
+    path: String,
+    /// All names that it binds; `None` if it may bind others, or does something else.
     binds: Option<Vec<String>>,
+}
+
+impl Part {
+    fn new(text: &str) -> Self {
+        let binds = bindings(text);
+        let names = names_of(text);
+        let name = names.first().or_else(|| binds.iter().flatten().next()).map_or("cell", String::as_str);
+        Self { text: text.into(), path: format!("{name}.py"), binds }
+    }
 }
 
 impl Definitions {
     /// Remembers a cell; returns the names that it defines, in order.
     pub fn define(&mut self, stage: Stage, text: &str) -> Vec<String> {
         let names = names_of(text);
+        let place = self.place_of(stage, text, &names);
+        let after = self.cells.split_off(place.map_or(self.cells.len(), |place| place + 1));
         self.cells.retain(|cell| cell.stage != stage || !is_replaced(cell, &names));
-        self.cells.push(Cell { stage, text: text.into(), names: names.clone(), binds: bindings(text) });
+        // A statement about the others (`from __future__ import …`) stays with them.
+        let is_known = bindings(text).is_some() && !text.contains("__future__");
+        let parts = if is_known { statements(text) } else { vec![text] };
+        let parts = parts.into_iter().map(Part::new).collect();
+        self.cells.push(Cell { stage, names: names.clone(), parts });
+        self.cells.extend(after.into_iter().filter(|cell| cell.stage != stage || !is_replaced(cell, &names)));
         names
     }
 
+    /// Where the cell stands that defined the very same names; `None` if the text reads what cells behind it bind. What stays
+    /// in its place changes no other cell.
+    fn place_of(&self, stage: Stage, text: &str, names: &[String]) -> Option<usize> {
+        let place =
+            self.cells.iter().position(|cell| cell.stage == stage && cell.names == names && !names.is_empty())?;
+        let words: HashSet<&str> = words(text).collect();
+        let behind = self.cells[place + 1..].iter().filter(|cell| cell.stage == stage).flat_map(|cell| &cell.parts);
+        let reads = |part: &Part| {
+            part.binds.as_ref().is_none_or(|binds| binds.iter().any(|name| words.contains(name.as_str())))
+        };
+        (!behind.into_iter().any(reads)).then_some(place)
+    }
+
     /// Definitions that a cell may use whose body is `text` and which is `cell` as a whole, with the launch above the
-    /// body: those of its stage that it reaches by a name, itself or through others, except those that it makes itself. A cell of which nobody can say what it does is always among them.
+    /// body: the statements of cells of its stage that it reaches by a name, itself or through others, except cells that
+    /// it makes itself. A cell of which nobody can say what it does is always among them.
     /// A change of what is not reached thus changes no compilation.
     pub fn visible(&self, stage: Stage, text: &str, cell: &str) -> Vec<Definition> {
         let names = names_of(text);
-        let mine: Vec<&Cell> =
-            self.cells.iter().filter(|cell| cell.stage == stage && !is_replaced(cell, &names)).collect();
+        let cells = self.cells.iter().filter(|cell| cell.stage == stage && !is_replaced(cell, &names));
+        let mine: Vec<&Part> = cells.flat_map(|cell| &cell.parts).collect();
         let mut is_reached = vec![false; mine.len()];
         let mut words: HashSet<&str> = words(cell).collect();
         loop {
-            let reached = mine.iter().zip(&is_reached).position(|(cell, is_reached)| {
+            let reached = mine.iter().zip(&is_reached).position(|(part, is_reached)| {
                 let is_named = |binds: &Vec<String>| binds.iter().any(|name| words.contains(name.as_str()));
-                !is_reached && cell.binds.as_ref().is_none_or(is_named)
+                !is_reached && part.binds.as_ref().is_none_or(is_named)
             });
             let Some(reached) = reached else { break };
             is_reached[reached] = true;
             words.extend(self::words(&mine[reached].text));
         }
         let reached = mine.iter().zip(is_reached).filter(|(_, is_reached)| *is_reached);
-        reached.map(|(cell, _)| Definition { path: cell.path(), text: Arc::clone(&cell.text) }).collect()
+        reached.map(|(part, _)| Definition { path: part.path.clone(), text: Arc::clone(&part.text) }).collect()
     }
 
-    /// The text of the cell that the IR names by a path.
+    /// The text of the statement that the IR names by a path.
     pub fn text(&self, path: &str) -> Option<Arc<str>> {
-        self.cells.iter().rev().find(|cell| cell.path() == path).map(|cell| Arc::clone(&cell.text))
+        let parts = self.cells.iter().flat_map(|cell| &cell.parts).rev();
+        parts.into_iter().find(|part| part.path == path).map(|part| Arc::clone(&part.text))
     }
 
     /// True if a cell of the session defined this name.
@@ -64,13 +103,6 @@ impl Definitions {
     /// Every name that was defined.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.cells.iter().flat_map(|cell| cell.names.iter().map(String::as_str))
-    }
-}
-
-impl Cell {
-    /// The path that the IR names it by.
-    fn path(&self) -> String {
-        format!("{}.py", self.names.first().map_or("cell", String::as_str))
     }
 }
 
@@ -98,6 +130,81 @@ pub fn names_of(text: &str) -> Vec<String> {
         }
     }
     names
+}
+
+/// The statements at the top level of a text that binds names and does nothing else, each with the comments and decorators
+/// above it and the blank lines below it. They are the text, one after another.
+fn statements(text: &str) -> Vec<&str> {
+    let (mut starts, mut at, mut within) = (Vec::new(), 0, Within::default());
+    // A statement begins with what stands above it.
+    let mut above = None;
+    for line in text.split_inclusive('\n') {
+        let is_top = within.is_nothing() && !line.starts_with([' ', '\t', ')', ']', '}']) && !line.trim().is_empty();
+        if is_top && line.starts_with(['#', '@']) {
+            above = above.or(Some(at));
+        } else if is_top {
+            starts.push(above.take().unwrap_or(at));
+        }
+        within.pass(line);
+        at += line.len();
+    }
+    if let Some(first) = starts.first_mut() {
+        *first = 0;
+    }
+    let ends = starts.iter().skip(1).copied().chain([text.len()]);
+    starts.iter().zip(ends).map(|(&start, end)| &text[start..end]).collect()
+}
+
+/// What a line of Python begins in the middle of.
+#[derive(Default)]
+struct Within {
+    /// Brackets that are open.
+    brackets: usize,
+    /// The quotes that end a string of several lines.
+    string: Option<&'static str>,
+    /// True if the line before ends in a backslash.
+    is_continued: bool,
+}
+
+impl Within {
+    fn is_nothing(&self) -> bool {
+        self.brackets == 0 && self.string.is_none() && !self.is_continued
+    }
+
+    /// Goes through a line.
+    fn pass(&mut self, line: &str) {
+        let mut rest = line;
+        self.is_continued = line.trim_end_matches(['\n', '\r']).ends_with('\\');
+        while let Some(first) = rest.chars().next() {
+            if let Some(quotes) = self.string {
+                if rest.starts_with(quotes) {
+                    self.string = None;
+                    rest = &rest[quotes.len()..];
+                } else {
+                    let escaped = if first == '\\' { rest.chars().nth(1).map_or(0, char::len_utf8) } else { 0 };
+                    rest = &rest[first.len_utf8() + escaped..];
+                }
+                continue;
+            }
+            let quotes = ["\"\"\"", "'''", "\"", "'"].into_iter().find(|quotes| rest.starts_with(quotes));
+            match (quotes, first) {
+                (Some(quotes), _) => {
+                    self.string = Some(quotes);
+                    rest = &rest[quotes.len()..];
+                    continue;
+                }
+                (None, '#') => break,
+                (None, '(' | '[' | '{') => self.brackets += 1,
+                (None, ')' | ']' | '}') => self.brackets = self.brackets.saturating_sub(1),
+                _ => {}
+            }
+            rest = &rest[first.len_utf8()..];
+        }
+        // A string in single quotes ends with its line, unless that is continued.
+        if self.string.is_some_and(|quotes| quotes.len() == 1) && !self.is_continued {
+            self.string = None;
+        }
+    }
 }
 
 /// Words of a Python text that could be names: in comments and strings too, since a string may name what it looks up.
@@ -162,15 +269,18 @@ mod tests {
             found.map(|definition| definition.path).collect()
         };
         assert_eq!(visible(&definitions, "def k(x): return x"), [""; 0]);
-        assert_eq!(visible(&definitions, "def k(x): return twice(x)"), ["LIMIT.py", "twice.py"]);
-        assert_eq!(visible(&definitions, "def k(x): return squash(x)"), ["LIMIT.py"]);
-        assert_eq!(visible(&definitions, "def k(x): return math.pi"), ["LIMIT.py"]);
+        assert_eq!(visible(&definitions, "def k(x): return twice(x)"), ["LIMIT.py", "scale.py", "twice.py"]);
+        assert_eq!(visible(&definitions, "def k(x): return squash(x)"), ["squash.py"]);
+        assert_eq!(visible(&definitions, "def k(x): return math.pi"), ["math.py"]);
         // An edit of what is not reached changes nothing; an edit of what is reached does.
         let request = |definitions: &Definitions| {
             definitions.visible(Stage::Triton, "def k(x): return twice(x)", "def k(x): return twice(x)")
         };
         let before = request(&definitions);
         definitions.define(Stage::Triton, "@triton.jit\ndef other(x):\n    return x + 1\n");
+        assert_eq!(request(&definitions), before);
+        // So it is within one cell: nothing here reads `sigmoid`, and `scale` reads `LIMIT`.
+        definitions.define(Stage::Triton, &helpers.replace("sigmoid as squash", "sigmoid as squash,\n    tanh"));
         assert_eq!(request(&definitions), before);
         definitions.define(Stage::Triton, &helpers.replace("LIMIT = 3", "LIMIT = 4"));
         assert_ne!(request(&definitions), before);
@@ -186,6 +296,32 @@ mod tests {
     const HELPERS: &str = "BLOCK: tl.constexpr = 4\nLIMIT = 3\n\n@triton.jit\ndef scale(x):\n    y = x\n    return y\n";
 
     #[test]
+    fn statements_are_told_apart_and_are_the_whole_text() {
+        let text = "\n# a comment\nA = (1,\n2)\nB = '''x\n# no comment \\'''\nC = 1\n''' # \"\n@decorator(\n)\n# between\n@other\n\
+                    def f(x=\"#(\"):\n    y = x\n\n    return y\n\nimport a, \\\nb\nD: tl.constexpr = {\n'a': 1,\n}\n# the end\n";
+        let found = statements(text);
+        assert_eq!(found.concat(), text);
+        let firsts: Vec<&str> = found.iter().map(|part| part.trim_start().lines().next().unwrap_or_default()).collect();
+        assert_eq!(firsts, ["# a comment", "B = '''x", "@decorator(", "import a, \\", "D: tl.constexpr = {"]);
+        assert_eq!(statements(""), [""; 0]);
+    }
+
+    #[test]
+    fn a_cell_that_reads_what_comes_later_goes_behind_it() {
+        let mut definitions = Definitions::default();
+        definitions.define(Stage::Triton, "A = 1\n");
+        definitions.define(Stage::Triton, "B = 2\n");
+        let order = |definitions: &Definitions| -> Vec<String> {
+            let visible = definitions.visible(Stage::Triton, "A + B", "A + B");
+            visible.into_iter().map(|definition| definition.text.to_string()).collect()
+        };
+        definitions.define(Stage::Triton, "A = 3\n");
+        assert_eq!(order(&definitions), ["A = 3\n", "B = 2\n"]);
+        definitions.define(Stage::Triton, "A = B + 1\n");
+        assert_eq!(order(&definitions), ["B = 2\n", "A = B + 1\n"]);
+    }
+
+    #[test]
     fn top_level_names_only() {
         assert_eq!(names_of(HELPERS), ["BLOCK", "LIMIT", "scale"]);
         assert_eq!(names_of("class A:\n  b = 1\nx == 1\ntry:\n  pass\nelse:\n  pass\nx.y = 1\n"), ["A"]);
@@ -198,6 +334,10 @@ mod tests {
         definitions.define(Stage::Triton, "def other(): pass\n");
         assert_eq!(definitions.visible(Stage::Triton, "def k(): scale(other())", "def k(): scale(other())").len(), 2);
         assert_eq!(definitions.visible(Stage::Triton, "def other(): scale()", "def other(): scale()").len(), 1);
+        assert_eq!(
+            definitions.text("scale.py").as_deref(),
+            Some("@triton.jit\ndef scale(x):\n    y = x\n    return y\n")
+        );
         assert_eq!(definitions.visible(Stage::Gluon, "def k(): scale(other())", "def k(): scale(other())").len(), 0);
         definitions.define(Stage::Triton, HELPERS);
         let paths: Vec<String> = definitions
@@ -205,7 +345,7 @@ mod tests {
             .into_iter()
             .map(|definition| definition.path)
             .collect();
-        assert_eq!(paths, ["other.py", "BLOCK.py"]);
+        assert_eq!(paths, ["scale.py", "other.py"]);
         assert!(definitions.defines("scale") && !definitions.defines("y"));
     }
 }
