@@ -43,7 +43,9 @@ impl Decoder<'_> {
                 if let Some(special) = Self::special_by_name(name) {
                     return Ok(self.special(special));
                 }
-                if let Some(Place::Shared(offset) | Place::Local(offset)) = self.symbols.variable(name) {
+                if let Some(Place::Shared(offset) | Place::Local(offset) | Place::Param(offset)) =
+                    self.symbols.variable(name)
+                {
                     return Ok(self.word_constant(offset));
                 }
                 if let Some(Place::Frame(offset)) = self.symbols.variable(name) {

@@ -6,6 +6,7 @@ from derive import (
     LANES,
     arithmetic,
     bits_of,
+    compare,
     decode,
     extreme,
     file,
@@ -33,6 +34,8 @@ FORMS = (
     + [f"{operation}.b{bits}" for operation in ("popc", "clz", "brev") for bits in (32, 64)]
     + [f"testp.{test}.{ty}" for test in TESTS for ty in ("f32", "f64")]
     + [f"set.{comparison}.u32.{ty}" for comparison in COMPARISONS for ty in ("s32", "u32")]
+    + [f"set.{comparison}.{ty}x2.{ty}x2" for comparison in ("eq", "neu", "lt", "geu", "nan") for ty in ("f16", "bf16")]
+    + ["set.lt.f16.f16", "set.num.bf16.bf16", "set.gt.u16.f16", "set.leu.s32.bf16", "set.le.f32.f32", "set.nan.u32.f32"]
     + ["copysign.f64", "add.sat.s32", "sub.sat.s32", "neg.f16x2", "neg.bf16x2"]
 )
 
@@ -179,12 +182,26 @@ def float_form(form, parts):
 def set_form(form, parts):
     if parts[0] != "set":
         return False
-    _, comparison, _, ty = parts
+    _, comparison, to, ty = parts
+    if ty.removesuffix("x2") in FORMATS:
+        return float_set_form(form, comparison, to.removesuffix("x2"), ty.removesuffix("x2"), ty.endswith("x2"))
     a, b = integers(32, 0), integers(32, 0)
     b = b[:4] + b[5:] + b[4:5]
     holds = {"eq": lambda x, y: x == y, "ne": lambda x, y: x != y, "lt": lambda x, y: x < y, "le": lambda x, y: x <= y, "gt": lambda x, y: x > y, "ge": lambda x, y: x >= y}[comparison]
     results = [0xFFFFFFFF if holds(number(ty, x), number(ty, y)) else 0 for x, y in zip(a, b)]
     return lanes(form, [(32, a), (32, b)], 32, results, "all ones where it holds.")
+
+
+def float_set_form(form, comparison, to, ty, pairs):
+    """1.0 of a float, all ones of an integer; of pairs each half for itself (PTX ISA 9.7.6.1 and 9.7.7.1)."""
+    ones = {"f16": 0x3C00, "bf16": 0x3F80, "f32": 0x3F800000}.get(to, (1 << bits_of(to)) - 1)
+    a, b = floats(ty, 0), floats(ty, 0)
+    b = b[:4] + b[6:] + b[4:6]
+    results = [ones if compare(ty, comparison, x, y) else 0 for x, y in zip(a, b)]
+    if pairs:
+        a, b, results = [[x | y << 16 for x, y in zip(column, column[3:] + column[:3])] for column in (a, b, results)]
+        return lanes(form, [(32, a), (32, b)], 32, results, "of both halves.")
+    return lanes(form, [(bits_of(ty), a), (bits_of(ty), b)], bits_of(to), results, "with NaN.")
 
 
 # Reductions of plain bulk copies (PTX ISA 9.7.9.25.4.2).

@@ -8,6 +8,19 @@ use warpbook_diagnostic::Result;
 use warpbook_ptx::isa::{Comparison, Mnemonic, Modifier};
 use warpbook_ptx::{Operand, PtxType};
 
+/// The bits that `set` writes where the comparison holds: 1.0 of a float, all ones of an integer. `None` for a type that
+/// `set` does not write (PTX ISA 9.7.6.1, 9.7.7.1).
+fn holds(to: PtxType) -> Option<u32> {
+    match to {
+        PtxType::F32 => Some(1f32.to_bits()),
+        PtxType::F16 => Some(0x3c00),
+        PtxType::Bf16 => Some(0x3f80),
+        PtxType::U16 | PtxType::S16 => Some(0xffff),
+        PtxType::U32 | PtxType::S32 => Some(u32::MAX),
+        _ => None,
+    }
+}
+
 impl Decoder<'_> {
     pub(crate) fn set_predicate(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
         let ty = self.take_type(m)?;
@@ -59,15 +72,42 @@ impl Decoder<'_> {
         m.take_comparison().ok_or_else(|| self.malformed("the opcode has no comparison"))
     }
 
+    /// `set`: a number that says whether a comparison holds.
     pub(crate) fn set_word(&mut self, m: &mut Modifiers<'_>, o: &[Operand]) -> Result<()> {
         let (to, from) = (self.take_type(m)?, self.take_type(m)?);
         let flush = m.take(Modifier::Ftz);
         let comparison = self.take_comparison(m)?;
+        if matches!(from, PtxType::F16x2 | PtxType::Bf16x2) {
+            return self.set_halves(to, from, comparison, flush, o);
+        }
         let f = compare_words(comparison, from, flush).ok_or_else(|| self.unsupported_form())?;
-        let ones = if to == PtxType::F32 { 1f32.to_bits() } else { u32::MAX };
+        let ones = holds(to).ok_or_else(|| self.unsupported_form())?;
         let (a, b) = (self.word(o, 1)?, self.word(o, 2)?);
         let d = self.word_out(o, 0)?;
         self.emit(Op::SetByComparison { f, d, a, b, ones });
+        Ok(())
+    }
+
+    /// `set` of both halves of a word, each for itself.
+    fn set_halves(
+        &mut self,
+        to: PtxType,
+        from: PtxType,
+        comparison: Comparison,
+        flush: bool,
+        o: &[Operand],
+    ) -> Result<()> {
+        let half = if from == PtxType::F16x2 { PtxType::F16 } else { PtxType::Bf16 };
+        let f = compare_words(comparison, half, flush).ok_or_else(|| self.unsupported_form())?;
+        let ones = holds(half).filter(|_| to == from).ok_or_else(|| self.unsupported_form())?;
+        let (a, b) = (self.word(o, 1)?, self.word(o, 2)?);
+        let [al, ah, bl, bh, low, high] = [(); 6].map(|()| self.fresh(File::Word));
+        self.emit(Op::UnpackHalves { low: Some(al), high: Some(ah), a });
+        self.emit(Op::UnpackHalves { low: Some(bl), high: Some(bh), a: b });
+        self.emit(Op::SetByComparison { f, d: low, a: al, b: bl, ones });
+        self.emit(Op::SetByComparison { f, d: high, a: ah, b: bh, ones });
+        let d = self.word_out(o, 0)?;
+        self.emit(Op::PackHalves { d, low, high });
         Ok(())
     }
 
