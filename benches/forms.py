@@ -2,10 +2,11 @@
 
     python benches/forms.py compile DIRECTORY      kernels below, for every target, with the Triton of this Python
     python benches/forms.py table DIRECTORY...     the table, from the PTX in these directories and from compile caches
+    python benches/forms.py add DIRECTORY...       as `table`, and what the table has already stays in it
 
-Run `compile` with the Pythons of the managed environments of Triton 3.4.0 and 3.6.0, and the test suites `hopper`,
-`blackwell` and `real_kernels`, whose compile cache (`~/.cache/warpbook/compile`) holds the packages' kernels; then
-`table` on all of them. A form is an opcode with its modifiers and types, as it is written. No GPU is needed.
+Run `tests/operations/run.py` for every version and target, whose caches hold the kernels of the table of operations;
+`compile` with the Pythons of managed environments; and the test suites `hopper`, `blackwell` and `real_kernels`, whose
+compile cache (`~/.cache/warpbook/compile`) holds the packages' kernels; then `table` on all of them. A form is an opcode with its modifiers and types, as it is written. No GPU is needed.
 """
 
 import itertools
@@ -14,7 +15,7 @@ import pathlib
 import re
 import sys
 
-TARGETS = [75, 80, 89, 90, 100, 120]
+TARGETS = [75, 80, 86, 89, 90, 100, 103, 120]
 FORMS = pathlib.Path(__file__).parent.parent / "crates/emulator/tests/filetests/forms.txt"
 INSTRUCTION = re.compile(r"(?:@!?[%\w]+\s+)?((?:[a-z][a-z0-9]*(?:\.[A-Za-z0-9_:]+)+)|ret|exit|trap|bra|call)(?=[\s;{(\[]|$)")
 
@@ -248,6 +249,8 @@ def jobs():
         operations += ["umulhi"] if ty in ("i32", "u32", "i64", "u64") else []
         for operation in operations:
             yield "binary", three(ty), {"B": 1024, "OP": operation}, {}, 75
+    for ty, operation in itertools.product(INTEGERS, ["add", "sub", "mul"]):
+        yield "binary", three(ty), {"B": 1024, "OP": operation}, {"debug": True, "sanitize_overflow": True}, 75
     for ty in FLOATS:
         operations = ["abs", "neg"]
         operations += ["exp", "exp2", "log", "log2", "sin", "cos", "sqrt", "rsqrt", "floor", "ceil", "erf", "sigmoid"] if ty in ("fp32", "fp64") else []
@@ -354,7 +357,7 @@ def texts(path):
     elif path.suffix == ".json":
         # An entry of Warpbook's compile cache: a checksum, then the answer. Other JSON has no such first line.
         _, _, entry = path.read_text().partition("\n")
-        answer = json.loads(entry).get("answer") or {} if entry.startswith('{"files"') else {}
+        answer = json.loads(entry).get("answer") or {} if entry.startswith('{"user"') else {}
         yield from (stage["text"] for stage in answer.get("stages", []) if stage.get("stage") == "ptx" and stage.get("text"))
 
 
@@ -367,8 +370,13 @@ def forms(text):
             yield found.group(1)
 
 
-def table(places):
-    targets = {}
+def known():
+    """The table as it stands: the targets of each form."""
+    rows = [line.split("\t") for line in FORMS.read_text().splitlines() if line and not line.startswith("#")]
+    return {form: set(map(int, targets.split())) for form, targets in rows}
+
+
+def table(places, targets):
     count = 0
     for path in sorted(path for place in places for path in pathlib.Path(place).rglob("*")):
         for text in texts(path) if path.is_file() else []:
@@ -379,15 +387,15 @@ def table(places):
             for form in forms(text):
                 targets.setdefault(form, set()).add(int(target.group(1)))
     lines = [f"{form}\t{' '.join(map(str, sorted(seen)))}" for form, seen in sorted(targets.items())]
-    head = ["# What Triton 3.4 and 3.6 emit: opcode with modifiers and types, and for which targets; by benches/forms.py.", ""]
+    head = ["# What Triton 3.2 to 3.9 emit: opcode with modifiers and types, and for which targets; by benches/forms.py.", ""]
     FORMS.write_text("\n".join(head + lines) + "\n")
     print(f"{count} texts, {len(lines)} forms")
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 3 or sys.argv[1] not in ("compile", "table"):
+    if len(sys.argv) < 3 or sys.argv[1] not in ("compile", "table", "add"):
         sys.exit(__doc__)
     if sys.argv[1] == "compile":
         compile_all(pathlib.Path(sys.argv[2]))
     else:
-        table(sys.argv[2:])
+        table(sys.argv[2:], known() if sys.argv[1] == "add" else {})
