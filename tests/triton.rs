@@ -2,6 +2,7 @@
 
 mod cli;
 mod foreign;
+mod gluon;
 mod interrupts;
 mod layouts;
 mod notebooks;

@@ -47,6 +47,43 @@ fn every_version_takes_the_text_of_every_stage() {
     }
 }
 
+const DOUBLE: &str = "@triton.jit
+def double(a, c, BLOCK: tl.constexpr):
+    row, column = tl.program_id(0) * BLOCK, tl.program_id(1) * BLOCK
+    c.store([row, column], a.load([row, column]) * 2)
+";
+
+/// Host descriptors, which Triton has from 3.4 on: their types in the text of TTIR and TTGIR differ between versions.
+#[test]
+fn every_version_takes_host_descriptors_in_each_stage() {
+    for version in TritonVersion::SUPPORTED {
+        if TritonVersion::parse(version) < TritonVersion::parse("3.4.0") || !has_triton(version) {
+            continue;
+        }
+        let mut session = session_of(version);
+        let output = "%buf c = zeros(64, 64, dtype=f16)";
+        run(&mut session, &format!("%target sm_90\n{output}"));
+        run(&mut session, &format!("%%triton double[2, 2](tma(a, [32, 32]), tma(c, [32, 32]), 32)\n{DOUBLE}"));
+        let check = "%check c == 2 * a";
+        run(&mut session, check);
+        enter_at(&mut session, "double", &["ttir", "ttgir", "ptx"], output, check);
+        // Without the version that it was made from, the text itself says what its parameters are.
+        let text = next_cell(&mut session, "%edit ttgir double@1");
+        let (_, body) = text.split_once('\n').expect("a body");
+        let body: String =
+            body.lines().filter(|line| !line.contains("warpbook:")).map(|line| format!("{line}\n")).collect();
+        run(&mut session, &format!("%triton {version}\n{output}"));
+        run(
+            &mut session,
+            &format!(
+                "%%ttgir pasted[2, 2](tma(a, [32, 32]), tma(c, [32, 32]))\n{}",
+                body.replace("@double", "@pasted")
+            ),
+        );
+        run(&mut session, check);
+    }
+}
+
 const GLUON: &str = "@gluon.jit
 def double(x, o, n, BLOCK: gl.constexpr):
     layout: gl.constexpr = gl.BlockedLayout([1], [32], [4], [0])

@@ -23,7 +23,9 @@ pub fn bind(
     let mut given = Vec::with_capacity(binding.params.len());
     for param in &binding.params {
         match find(binding, param, arguments) {
-            Some(Given { value: Value::Descriptor { view, block, swizzle }, span }) if param.descriptor_rank() > 0 => {
+            Some(Given { value: Value::Descriptor { view, block, swizzle, .. }, span })
+                if param.descriptor_rank() > 0 =>
+            {
                 let described = Described { view, block, swizzle: *swizzle, span };
                 given.extend(descriptors.take_apart(&param.name, given.len(), &described)?);
             }
@@ -45,7 +47,7 @@ pub fn in_order(meta: &LaunchMeta, arguments: &Arguments, device: &dyn Device) -
     let mut add = |value: &Given, given: &mut Vec<GivenArgument>| {
         let label = name(given.len());
         match &value.value {
-            Value::Descriptor { view, block, swizzle } => {
+            Value::Descriptor { view, block, swizzle, .. } => {
                 let described = Described { view, block, swizzle: *swizzle, span: &value.span };
                 let mut parts = descriptors.take_apart(&label, given.len(), &described)?;
                 parts.truncate(if apart { parts.len() } else { 1 });

@@ -2,9 +2,10 @@
 
 use std::ops::Range;
 
-use super::value::{HeaderScope, Value};
+use super::surroundings::Surroundings;
+use super::value::Value;
 use crate::expression::{Expr, ExprKind, Scalar, evaluate};
-use crate::workspace::{Workspace, resolve_view};
+use crate::workspace::resolve_view;
 use warpbook_compiler::meta::{GivenArgument, GivenKind};
 use warpbook_compiler::{Param, TensorDesc};
 use warpbook_device::{Device, Interleave, TensorMap, TensorMapSwizzle, TensorMapType, View};
@@ -13,8 +14,9 @@ use warpbook_diagnostic::{Diagnostic, Result};
 /// L2 promotion that Triton's launcher gives to the driver: 128 bytes.
 const L2_PROMOTION: u8 = 2;
 
-/// The descriptor in `tma(a, [128, 64], swizzle=128)`; `None` for any other expression.
-pub fn evaluate_tma(expression: &Expr, workspace: &Workspace, constants: &[(String, Scalar)]) -> Result<Option<Value>> {
+/// The descriptor in `tma(a, [128, 64], swizzle=128)`; `None` for any other expression. For Gluon it may have a layout,
+/// `layout=gl.NVMMASharedLayout(…)`, or the name of one.
+pub fn evaluate_tma(expression: &Expr, around: &Surroundings<'_>) -> Result<Option<Value>> {
     let ExprKind::Call { callee, args, keywords } = &expression.kind else { return Ok(None) };
     if !matches!(&callee.kind, ExprKind::Name(name) if name == "tma") {
         return Ok(None);
@@ -26,8 +28,10 @@ pub fn evaluate_tma(expression: &Expr, workspace: &Workspace, constants: &[(Stri
     let [tensor, block] = args.as_slice() else {
         return Err(fail(&expression.span, "`tma` takes a buffer and the extents of a block"));
     };
-    let Some(view) = resolve_view(tensor, workspace)? else { return Err(fail(&tensor.span, "this is not a buffer")) };
-    let scope = HeaderScope { workspace, constants };
+    let Some(view) = resolve_view(tensor, around.workspace)? else {
+        return Err(fail(&tensor.span, "this is not a buffer"));
+    };
+    let scope = around.scope();
     let Scalar::Tuple(extents) = evaluate(block, &scope)? else {
         return Err(fail(&block.span, "the extents of a block are a list"));
     };
@@ -42,10 +46,22 @@ pub fn evaluate_tma(expression: &Expr, workspace: &Workspace, constants: &[(Stri
     if view.strides.last() != Some(&1) {
         return Err(fail(&tensor.span, "the last dimension of a descriptor's tensor has to be contiguous"));
     }
-    let mut swizzle = None;
+    let (mut swizzle, mut layout) = (None, None);
     for (name, value) in keywords.iter().map(|keyword| (keyword.name.as_str(), &keyword.value)) {
+        if name == "layout" {
+            let own = |name: &String| around.defines(name).then(|| name.clone());
+            let named = if let ExprKind::Name(name) = &value.kind { own(name) } else { None };
+            let Some(text) = named.or_else(|| around.python(value)) else {
+                return Err(fail(
+                    &value.span,
+                    "`layout` is an expression of Gluon: `gl.NVMMASharedLayout(…)`, or its name",
+                ));
+            };
+            layout = Some(text);
+            continue;
+        }
         if name != "swizzle" {
-            return Err(fail(&value.span, &format!("`tma` has no `{name}`: it has `swizzle`")));
+            return Err(fail(&value.span, &format!("`tma` has no `{name}`: it has `swizzle` and `layout`")));
         }
         swizzle = Some(match evaluate(value, &scope)?.as_int() {
             Some(0) => TensorMapSwizzle::None,
@@ -55,7 +71,10 @@ pub fn evaluate_tma(expression: &Expr, workspace: &Workspace, constants: &[(Stri
             _ => return Err(fail(&value.span, "`swizzle` is 0, 32, 64 or 128 bytes")),
         });
     }
-    Ok(Some(Value::Descriptor { view, block: extents, swizzle }))
+    if swizzle.is_some() && layout.is_some() {
+        return Err(fail(&expression.span, "a layout has its own swizzle: `swizzle` does not go with `layout`"));
+    }
+    Ok(Some(Value::Descriptor { view, block: extents, swizzle, layout }))
 }
 
 /// The element type of Triton's metadata as the driver numbers it. Triton's numbers are the device's

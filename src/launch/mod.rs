@@ -22,5 +22,6 @@ pub mod report;
 pub mod run;
 pub mod scratch;
 pub mod snapshot;
+mod surroundings;
 pub mod timeout;
 pub mod value;

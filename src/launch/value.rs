@@ -26,8 +26,10 @@ pub enum Value {
     View(View),
     /// An integer, float, boolean, string, tuple or data type.
     Scalar(Scalar),
-    /// The name of a jit function.
+    /// A name that Python cells define: a jit function, a layout.
     Function(String),
+    /// An expression that only Python can evaluate: `gl.BlockedLayout([1], [32], [4], [0])`.
+    Python(String),
     /// A tuple with a buffer in it.
     Tuple(Vec<Given>),
     /// `tma(a, [128, 64])`: a host tensor descriptor.
@@ -38,6 +40,8 @@ pub enum Value {
         block: Vec<u32>,
         /// The swizzle in shared memory, for code that the compiler's metadata does not say it of.
         swizzle: Option<TensorMapSwizzle>,
+        /// The layout of the block in shared memory, an expression of Gluon's.
+        layout: Option<String>,
     },
     /// `addr(a, b)`: an array of device addresses, which is put into memory for the launch.
     Addresses(Vec<u64>),
@@ -112,13 +116,16 @@ impl Given {
             },
             Value::Scalar(scalar) => scalar_to_compiler(scalar),
             Value::Function(name) => Argument::Function(name.clone()),
+            Value::Python(text) => Argument::Python(text.clone()),
             Value::Tuple(items) => Argument::Tuple(items.iter().map(Given::to_compiler).collect()),
-            Value::Descriptor { view, block, .. } => Argument::Descriptor {
+            Value::Descriptor { view, block, swizzle, layout } => Argument::Descriptor {
                 dtype: view.dtype.element(),
                 address: view.address,
                 shape: view.shape.iter().map(|&extent| extent as u64).collect(),
                 strides: view.strides.clone(),
                 block: block.clone(),
+                layout: layout.clone(),
+                swizzle: swizzle.map(|swizzle| swizzle.bytes().unwrap_or(0)),
             },
             // What PyTorch programs pass: a tensor of 64-bit integers. Device memory is aligned to 256 bytes.
             Value::Addresses(addresses) => Argument::Buffer {
@@ -140,6 +147,7 @@ impl Given {
             Value::Scalar(Scalar::Bool(value)) => GivenKind::Bool(*value),
             Value::Scalar(other) => return Err(self.no_parameter(other.kind())),
             Value::Function(_) => return Err(self.no_parameter("a function")),
+            Value::Python(_) => return Err(self.no_parameter("an expression of Python")),
             Value::Tuple(_) => return Err(self.no_parameter("a tuple")),
             Value::Descriptor { .. } => return Err(self.no_parameter("a tensor descriptor")),
             Value::Addresses(_) => return Err(self.no_parameter("an array of addresses that is not in memory")),

@@ -20,6 +20,7 @@ pub fn registry() -> &'static [&'static dyn Magic] {
     &[
         &StageMagic(Stage::Triton),
         &StageMagic(Stage::Gluon),
+        &StageMagic(Stage::Glir),
         &StageMagic(Stage::Ttir),
         &StageMagic(Stage::Ttgir),
         &StageMagic(Stage::Llir),

@@ -17,7 +17,7 @@ mod unwritten;
 mod views;
 
 pub use buffers::Buffers;
-pub use definitions::Definitions;
+pub use definitions::{Definitions, names_of};
 pub use devices::Homes;
 pub use journal::{Input, Journal, Launched, Maker, State};
 pub use kernels::{Kernel, Kernels, LaunchSpec, Version};
@@ -112,6 +112,9 @@ impl Workspace {
         };
         if stage == Stage::Gluon && !TritonVersion::parse(&chosen).has_gluon() {
             return Ok(TritonVersion::FOR_GLUON.to_owned());
+        }
+        if stage == Stage::Glir && !TritonVersion::parse(&chosen).has_glir() {
+            return Ok(TritonVersion::FOR_GLIR.to_owned());
         }
         Ok(chosen)
     }

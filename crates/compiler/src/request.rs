@@ -123,6 +123,12 @@ pub enum Argument {
         strides: Vec<i64>,
         /// Extents of the box.
         block: Vec<u32>,
+        /// The layout of the box in shared memory, as an expression of Gluon's.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        layout: Option<String>,
+        /// The swizzle in bytes, where it is given and the layout is not.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        swizzle: Option<u32>,
     },
     /// An integer; Triton makes special code for 1 and for multiples of 16.
     Int(i64),
@@ -140,6 +146,8 @@ pub enum Argument {
     Tuple(Vec<Argument>),
     /// A function of the cell, of an earlier one or of the module, by its name.
     Function(String),
+    /// An expression in names of the cell and of Gluon's language: a layout.
+    Python(String),
 }
 
 fn shared_text<S: Serializer>(text: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {

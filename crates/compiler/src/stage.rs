@@ -16,8 +16,10 @@ use warpbook_process::memory;
 pub enum Stage {
     /// Python source with `@triton.jit`.
     Triton,
-    /// Python source with `@gluon.jit`; lowers to TTGIR directly.
+    /// Python source with `@gluon.jit`; lowers to TTGIR without TTIR.
     Gluon,
+    /// What Gluon's front end writes (MLIR), before the passes that choose open layouts; a stage from Triton 3.9 on.
+    Glir,
     /// Triton IR (MLIR), before layouts.
     Ttir,
     /// Triton GPU IR (MLIR), with layouts.
@@ -34,14 +36,15 @@ pub enum Stage {
 
 impl Stage {
     /// Every stage that a cell can enter at.
-    pub const ENTRIES: [Self; 7] =
-        [Self::Triton, Self::Gluon, Self::Ttir, Self::Ttgir, Self::Llir, Self::Ptx, Self::Cubin];
+    pub const ENTRIES: [Self; 8] =
+        [Self::Triton, Self::Gluon, Self::Glir, Self::Ttir, Self::Ttgir, Self::Llir, Self::Ptx, Self::Cubin];
 
     /// The name of the cell magic and the extension of the file: `ttgir`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Triton => "triton",
             Self::Gluon => "gluon",
+            Self::Glir => "glir",
             Self::Ttir => "ttir",
             Self::Ttgir => "ttgir",
             Self::Llir => "llir",
@@ -55,12 +58,17 @@ impl Stage {
     pub fn next(self) -> Option<Self> {
         match self {
             Self::Triton => Some(Self::Ttir),
-            Self::Gluon | Self::Ttir => Some(Self::Ttgir),
+            Self::Gluon | Self::Glir | Self::Ttir => Some(Self::Ttgir),
             Self::Ttgir => Some(Self::Llir),
             Self::Llir => Some(Self::Ptx),
             Self::Ptx => Some(Self::Cubin),
             Self::Cubin | Self::Sass => None,
         }
+    }
+
+    /// True if the stage's text is MLIR.
+    pub fn is_mlir(self) -> bool {
+        matches!(self, Self::Glir | Self::Ttir | Self::Ttgir)
     }
 
     /// True if the stage's text is Python.

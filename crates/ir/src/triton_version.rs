@@ -18,6 +18,9 @@ impl TritonVersion {
     /// The version that Gluon cells are compiled with where the chosen one's Gluon lacks too much.
     pub const FOR_GLUON: &'static str = "3.6.0";
 
+    /// The version that cells of GLIR are compiled with where the chosen one has no such stage.
+    pub const FOR_GLIR: &'static str = "3.9.0";
+
     /// The version that a text names. A text that names none counts as newer than all: it is a build of the reader's own.
     pub fn parse(text: &str) -> Self {
         let mut parts = text.split('.').map(|part| part.parse().unwrap_or(u32::MAX));
@@ -32,6 +35,11 @@ impl TritonVersion {
     /// True if the version's Gluon has what the examples of Gluon's own documentation use.
     pub fn has_gluon(self) -> bool {
         self >= Self::new(3, 6)
+    }
+
+    /// True if Gluon's front end has a stage of its own, `glir`, before TTGIR.
+    pub fn has_glir(self) -> bool {
+        self >= Self::new(3, 9)
     }
 
     /// True if conversions of layouts move copies that lanes hold of each other's elements by shuffles, as if each copy were
@@ -95,6 +103,7 @@ mod tests {
         assert_eq!(versions.map(TritonVersion::least_python_minor), [10, 10, 10, 10, 10, 10, 10, 11]);
         assert!(TritonVersion::SUPPORTED.contains(&TritonVersion::DEFAULT));
         assert!(TritonVersion::parse(TritonVersion::FOR_GLUON).has_gluon());
+        assert!(TritonVersion::parse(TritonVersion::FOR_GLIR).has_glir());
     }
 
     #[test]

@@ -75,7 +75,7 @@ impl Magic for Edit {
 pub fn readable(stage: Stage, artifact: &Artifact) -> String {
     let text = artifact.text().unwrap_or_default();
     match stage {
-        Stage::Ttir | Stage::Ttgir => locations::remove(text),
+        stage if stage.is_mlir() => locations::remove(text),
         _ => text.to_owned(),
     }
 }

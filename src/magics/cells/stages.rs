@@ -1,4 +1,4 @@
-//! `%%triton %%gluon %%ttir %%ttgir %%llir %%ptx %%cubin`: the cell's body enters at that stage.
+//! `%%triton %%gluon %%glir %%ttir %%ttgir %%llir %%ptx %%cubin`: the cell's body enters at that stage.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -78,8 +78,18 @@ impl Magic for StageMagic {
             Stage::Gluon => spec!(
                 "gluon",
                 "compile a Gluon kernel from Python and launch it",
-                "As `%%triton`, with `gluon` and its language `gl` imported; compiled by Triton 3.6.0 or newer.",
+                "As `%%triton`, with `gluon` and its language `gl` imported; compiled by Triton 3.6.0 or newer. An argument may be a \
+                 layout: an expression that begins with `gl`, or a name that the cell defines. `tma(a, [64, 64])` makes Gluon's \
+                 descriptor, with the layout that Gluon chooses, or with `layout=gl.NVMMASharedLayout(…)`.",
                 PYTHON_OPTIONS,
+                &[]
+            ),
+            Stage::Glir => spec!(
+                "glir",
+                "compile what Gluon's front end writes and launch it",
+                "The body is MLIR text, before the passes that choose open layouts; `%edit glir` puts a kernel's own into a \
+                 cell. Triton 3.9 is the first with this stage; an older one is replaced by it for the cell.",
+                MLIR_OPTIONS,
                 &[]
             ),
             Stage::Ttir => spec!(

@@ -269,12 +269,12 @@ impl Version<'_> {
             unplaced = uses;
             stages.push(TracedStage { stage, lines, bytes: python.len(), elapsed: None });
         }
-        if let Some(ttir) = self.text(Stage::Ttir) {
-            let hinges = ttir_hinges(self.subject, ttir, ttgir, &origins, workspace, context)?;
-            let mut lines = mlir_lines(ttir, |number| hinges.get(&number).cloned().unwrap_or_default());
+        for stage in [Stage::Glir, Stage::Ttir] {
+            let Some(text) = self.text(stage) else { continue };
+            let hinges = hinges_above(self.subject, (stage, text), ttgir, &origins, workspace, context)?;
+            let mut lines = mlir_lines(text, |number| hinges.get(&number).cloned().unwrap_or_default());
             fill(&mut lines, Notation::Mlir);
-            let elapsed = self.own_elapsed(Stage::Ttir);
-            stages.push(TracedStage { stage: Stage::Ttir, lines, bytes: ttir.len(), elapsed });
+            stages.push(TracedStage { stage, lines, bytes: text.len(), elapsed: self.own_elapsed(stage) });
         }
         let mut lines = mlir_lines(ttgir, |number| vec![number]);
         for line in &mut lines {
@@ -420,24 +420,24 @@ fn python_lines(python: &str, ttgir: &str, origins: &Places) -> (Vec<TracedLine>
     (lines.collect(), linked, unplaced)
 }
 
-/// For each line of the TTIR the lines of the TTGIR that were made of it: from its own locations where compiling it
+/// For each line of the TTIR or the GLIR the lines of the TTGIR that were made of it: from its own locations where compiling it
 /// again gives the same TTGIR, and otherwise through the lines of Python that both come from.
-fn ttir_hinges(
+fn hinges_above(
     subject: &Subject,
-    ttir: &str,
+    (stage, text): (Stage, &str),
     ttgir: &str,
     origins: &Places,
     workspace: &mut Workspace,
     context: Context<'_>,
 ) -> Result<HashMap<u32, Vec<u32>>> {
     let mut hinges: HashMap<u32, Vec<u32>> = HashMap::new();
-    let request = subject.request(Stage::Ttir, Stage::Ttgir, ttir, workspace, context.cancel)?;
+    let request = subject.request(stage, Stage::Ttgir, text, workspace, context.cancel)?;
     let again = match compile(&request, workspace, context) {
         Err(error) if error.is_interrupted() => return Err(error),
         other => other.ok(),
     };
     let again = again.as_ref().and_then(|compiled| compiled.stage(Stage::Ttgir)?.artifact.text());
-    let file = format!("{}.ttir", subject.name);
+    let file = format!("{}.{stage}", subject.name);
     if let Some(again) = again.filter(|again| locations::remove(again) == locations::remove(ttgir)) {
         // The locations' aliases may stand elsewhere: lines are counted without them.
         let kept = |text: &str| -> Vec<u32> {
@@ -456,7 +456,7 @@ fn ttir_hinges(
     for (places, number) in origins.iter().zip(1..) {
         places.first().into_iter().for_each(|place| by_place.entry(place).or_default().push(number));
     }
-    for (places, number) in places::read_mlir(ttir).iter().zip(1..) {
+    for (places, number) in places::read_mlir(text).iter().zip(1..) {
         if let Some(lines) = places.first().and_then(|place| by_place.get(place)) {
             hinges.insert(number, lines.clone());
         }

@@ -94,6 +94,7 @@ impl Texts {
         match self.entered {
             Stage::Triton => "Triton",
             Stage::Gluon => "Gluon",
+            Stage::Glir => "GLIR",
             Stage::Ttir => "TTIR",
             Stage::Ttgir => "TTGIR",
             Stage::Llir => "LLIR",

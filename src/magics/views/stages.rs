@@ -62,6 +62,7 @@ pub(super) fn title(stage: Stage) -> &'static str {
     match stage {
         Stage::Triton => "Triton",
         Stage::Gluon => "Gluon",
+        Stage::Glir => "GLIR",
         Stage::Ttir => "TTIR",
         Stage::Ttgir => "TTGIR",
         Stage::Llir => "LLIR",
@@ -158,7 +159,7 @@ fn links(trace: &Trace) -> Vec<Link> {
             add("SASS", "PTX", stage.linked_to_ptx());
         }
         let below = stage.stage > trace.hinge && matches!(stage.stage, Stage::Ptx | Stage::Llir);
-        if below || stage.stage == Stage::Ttir && trace.hinge == Stage::Ttgir {
+        if below || matches!(stage.stage, Stage::Glir | Stage::Ttir) && trace.hinge == Stage::Ttgir {
             add(title(stage.stage), title(trace.hinge), stage.linked());
         }
     }

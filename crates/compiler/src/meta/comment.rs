@@ -111,7 +111,7 @@ pub fn annotate_compiled(
     triton: Option<&str>,
 ) -> String {
     let lead = match stage {
-        Stage::Ttir | Stage::Ttgir | Stage::Ptx | Stage::Cubin => "//",
+        Stage::Glir | Stage::Ttir | Stage::Ttgir | Stage::Ptx | Stage::Cubin => "//",
         Stage::Llir => ";",
         Stage::Triton | Stage::Gluon | Stage::Sass => return text.to_owned(),
     };

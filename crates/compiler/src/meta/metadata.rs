@@ -17,7 +17,7 @@ pub fn from_compiler(
     binding: Option<&Binding>,
 ) -> Result<LaunchMeta> {
     let text = &*request.text;
-    let is_mlir = matches!(request.entry, Stage::Ttir | Stage::Ttgir);
+    let is_mlir = request.entry.is_mlir();
     let is_ours = is_mlir || request.entry.is_python();
     // The stages below TTGIR are given no module, and their metadata holds mere defaults of options.
     let name = if is_ours { metadata["name"].as_str() } else { request.name.as_deref() };
@@ -327,6 +327,18 @@ module attributes {\"ttg.num-ctas\" = 1 : i32, \"ttg.num-warps\" = 4 : i32, \"tt
         assert_eq!(meta.shared.value, 16392);
         assert_eq!(shown(&meta)[5..], ["out: *fp16", "n: i32"]);
         assert!(meta.params.value.iter().all(|param| param.divisibility.is_none()));
+    }
+
+    #[test]
+    fn a_descriptor_s_tensor_stands_with_and_without_its_brackets() {
+        // As Triton 3.8 writes it.
+        let bare = TTGIR.replace("tensordesc<tensor<128x64xf16, #shared>>", "tensordesc<128x64xf16, #shared>");
+        assert_ne!(bare, TTGIR);
+        let shown = |text: &str| {
+            let request = CompileRequest::new(Stage::Ttgir, Stage::Ptx, text, Target(90));
+            shown(&from_compiler(&metadata(), &request, Some(&ptx(PTX)), None).expect("is read"))
+        };
+        assert_eq!(shown(&bare), shown(TTGIR));
     }
 
     #[test]

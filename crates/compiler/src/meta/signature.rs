@@ -79,7 +79,9 @@ pub(super) fn from_function(function: &mlir::Function) -> Option<Vec<Declared>> 
 
 fn from_argument(argument: &mlir::Argument) -> Option<Declared> {
     let name = argument.name.clone();
-    if let Some(described) = argument.ty.strip_prefix("!tt.tensordesc<tensor<") {
+    if let Some(described) = argument.ty.strip_prefix("!tt.tensordesc<") {
+        // From Triton 3.8 on the tensor's extents stand without `tensor<…>`.
+        let described = described.strip_prefix("tensor<").unwrap_or(described);
         let shaped = described.split(['>', ',']).next()?;
         let mut parts: Vec<&str> = shaped.split('x').collect();
         let element = parts.pop().and_then(scalar).map(str::to_owned);

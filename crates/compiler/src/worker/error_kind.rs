@@ -44,6 +44,8 @@ error_kinds! {
     ArgumentTwice = "argument-twice",
     /// A name that is neither a parameter nor an option.
     UnknownArgument = "unknown-argument",
+    /// An argument that cannot be evaluated, or that is not for its parameter.
+    Argument = "argument",
     /// A parameter without an argument and without a default.
     MissingArgument = "missing-argument",
     /// A kernel of a package that cannot be taken out of it.

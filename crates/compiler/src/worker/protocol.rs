@@ -89,7 +89,7 @@ impl Task {
 impl CompileTask {
     fn new(request: &CompileRequest) -> Self {
         let text = match request.entry {
-            Stage::Ttir | Stage::Ttgir => locations::blank(&request.text),
+            entry if entry.is_mlir() => locations::blank(&request.text),
             _ => request.text.to_string(),
         };
         Self {

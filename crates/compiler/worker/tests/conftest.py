@@ -17,9 +17,14 @@ class FakeKernel:
 class FakeParameter:
     """A parameter of a jitted function."""
 
-    def __init__(self, name: str, default: Any) -> None:
-        self.name = name
+    def __init__(self, name: str, default: Any, is_constexpr: bool) -> None:
+        self.name, self.is_constexpr = name, is_constexpr
         self._param = types.SimpleNamespace(default=default)
+
+
+def is_constant(annotation: object) -> bool:
+    """True for `tl.constexpr`, evaluated or not."""
+    return "constexpr" in str(annotation)
 
 
 class FakeJit(FakeKernel):
@@ -30,7 +35,7 @@ class FakeJit(FakeKernel):
 
         self.fn, self.__name__ = fn, fn.__name__
         parameters = inspect.signature(fn).parameters.values()
-        self.params = [FakeParameter(each.name, each.default) for each in parameters]
+        self.params = [FakeParameter(each.name, each.default, is_constant(each.annotation)) for each in parameters]
         self.constexprs = {each.name for each in parameters if each.annotation == "constexpr"}
         self.src = "def"
         self.compile: Callable[..., Any] | None = None

@@ -14,7 +14,7 @@ from warpbook_worker.arguments import Buffer, python_value
 from warpbook_worker.cell import find_kernel
 from warpbook_worker.error_kind import ErrorKind
 from warpbook_worker.errors import Refused
-from warpbook_worker.protocol import CompileTask
+from warpbook_worker.protocol import Argument, CompileTask
 
 CELL = """
 @triton.jit
@@ -64,13 +64,40 @@ def test_options_go_to_the_compiler() -> None:
         ({"name": "sub"}, ErrorKind.UNKNOWN_KERNEL, ""),
         ({"name": "triton"}, ErrorKind.UNKNOWN_KERNEL, ""),
         ({"text": "x = 1"}, ErrorKind.NO_KERNEL, None),
-        ({"args": [{"kind": "function", "value": "missing"}]}, ErrorKind.UNKNOWN_NAME, "missing"),
-        ({"args": [{"kind": "colour", "value": 1}]}, ErrorKind.INTERNAL, None),
+        ({"args": [{"kind": "function", "value": "missing"}]}, ErrorKind.UNKNOWN_NAME, 0),
+        ({"args": [{"kind": "colour", "value": 1}]}, ErrorKind.INTERNAL, 0),
     ],
 )
 def test_mistakes_name_their_part(changes: dict[str, Any], kind: ErrorKind, argument: str | int | None) -> None:
     report = refused(compile_task("triton", "ptx", changes.pop("text", CELL), **changes)).report
     assert (report["kind"], report["argument"]) == (kind.value, argument)
+
+
+def test_expressions_see_the_cell_and_the_header() -> None:
+    text = "class Layout:\n    def __init__(self, n):\n        self.n = n\n" + CELL
+    layout: Argument = {"kind": "python", "value": "Layout(num_warps + 1)"}
+    keywords = [("BLOCK", layout), ("num_warps", integer(8))]
+    bound = bind(compile_task("triton", "ptx", text, args=[buffer(), integer(3)], keywords=keywords))
+    assert bound.binding["specialised"][0][0] == "BLOCK"
+    assert "Layout object" in bound.binding["specialised"][0][1]
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ({"kind": "python", "value": "tl.nothing(1)"}, "`tl.nothing(1)` cannot be evaluated: AttributeError"),
+        ({"kind": "python", "value": "1 +"}, "`1 +` cannot be evaluated: SyntaxError"),
+        ({"kind": "python", "value": "object()"}, "`object()` is a `object`, and `n` is not a constant"),
+        (
+            {"kind": "descriptor", "value": {**buffer_value(), "block": [2, 2], "layout": "L"}},
+            "only descriptors of Gluon have a layout",
+        ),
+    ],
+)
+def test_what_is_wrong_with_an_expression_is_said_at_its_place(argument: Argument, message: str) -> None:
+    report = refused(compile_task("triton", "ptx", CELL, args=[buffer(), argument, integer(1)])).report
+    assert (report["kind"], report["argument"]) == ("argument", 1)
+    assert report["message"].startswith(message)
 
 
 def test_what_cannot_be_launched_is_refused_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:

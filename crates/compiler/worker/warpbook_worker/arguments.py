@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import types
+from collections.abc import Mapping
 from typing import Any
 
 from .error_kind import ErrorKind
 from .errors import Refused
-from .protocol import Argument, BufferValue
+from .protocol import Argument, BufferValue, DescriptorValue
 
 # Names of element types in PyTorch and in `triton.language`, by those in Triton's signatures.
 TORCH = {
@@ -80,8 +81,8 @@ def language_type(name: str) -> Any:
     return getattr(triton.language, LANGUAGE.get(name, name))
 
 
-def python_value(argument: Argument, scope: dict[str, Any]) -> Any:
-    """An argument of the request as Triton sees it. `scope` has the functions that an argument may name."""
+def python_value(argument: Argument, scope: dict[str, Any], is_gluon: bool = False) -> Any:
+    """An argument of the request as Triton sees it. `scope` has the names that an argument may use."""
     kind, value = argument["kind"], argument.get("value")
     if kind == "none":
         return None
@@ -94,15 +95,61 @@ def python_value(argument: Argument, scope: dict[str, Any]) -> Any:
     if kind == "dtype":
         return language_type(argument["value"])
     if kind == "tuple":
-        return tuple(python_value(each, scope) for each in argument["value"])
+        return tuple(python_value(each, scope, is_gluon) for each in argument["value"])
     if kind == "function":
-        found = scope.get(argument["value"])
-        if found is None:
-            raise Refused(ErrorKind.UNKNOWN_NAME, f"no function is named `{value}`", argument=value)
-        return found
+        if value not in scope:
+            raise Refused(ErrorKind.UNKNOWN_NAME, f"no function is named `{value}`")
+        return scope[value]
+    if kind == "python":
+        return evaluated(argument["value"], scope)
+    if kind == "descriptor" and is_gluon:
+        return gluon_descriptor(argument["value"], scope)
     if kind == "descriptor":
+        if argument["value"].get("layout") is not None:
+            raise Refused(
+                ErrorKind.ARGUMENT,
+                "only descriptors of Gluon have a layout: Triton's compiler chooses it",
+                help=["leave `layout=` out"],
+            )
         from triton.tools.tensor_descriptor import TensorDescriptor
 
         shape, strides, block = (list(argument["value"][name]) for name in ("shape", "strides", "block"))
         return TensorDescriptor(Buffer(argument["value"]), shape, strides, block)
     raise Refused(ErrorKind.INTERNAL, f"an argument is of the unknown kind `{kind}`")
+
+
+def evaluated(text: str, scope: Mapping[str, Any]) -> Any:
+    """The value of an expression of the header in the cell's names."""
+    try:
+        return eval(compile(text, "<header>", "eval", dont_inherit=True), dict(scope))
+    except Exception as error:  # whatever it is, it is the reader's
+        said = f"{type(error).__name__}: {error}".rstrip(": ")
+        raise Refused(ErrorKind.ARGUMENT, f"`{text}` cannot be evaluated: {said}") from None
+
+
+def gluon_descriptor(value: DescriptorValue, scope: Mapping[str, Any]) -> Any:
+    """Gluon's own descriptor, whose layout is the given one, or else the one that Gluon chooses for such a block."""
+    from triton.experimental.gluon.language import NVMMASharedLayout
+    from triton.experimental.gluon.nvidia.hopper import TensorDescriptor
+
+    shape, strides, block = list(value["shape"]), list(value["strides"]), list(value["block"])
+    buffer, element = Buffer(value), language_type(value["dtype"])
+    text, swizzle = value.get("layout"), value.get("swizzle")
+    if text is not None:
+        layout = evaluated(text, scope)
+        if not isinstance(layout, NVMMASharedLayout):
+            raise Refused(
+                ErrorKind.ARGUMENT,
+                f"the layout of a descriptor is a `gl.NVMMASharedLayout`, not a `{type(layout).__name__}`",
+                help=["`gl.NVMMASharedLayout.get_default_for(BLOCK, TYPE)` is what it is without `layout=`"],
+            )
+    elif swizzle is not None:
+        bits = element.primitive_bitwidth
+        layout = NVMMASharedLayout(swizzle_byte_width=swizzle, element_bitwidth=bits, rank=len(block))
+    else:
+        layout = NVMMASharedLayout.get_default_for(block, element)
+    try:
+        return TensorDescriptor(buffer, shape, strides, block, layout)
+    except (AssertionError, ValueError, TypeError) as error:
+        said = str(error).strip() or f"{layout} does not go with a block of {block}"
+        raise Refused(ErrorKind.ARGUMENT, f"Gluon refuses this descriptor: {said}") from None

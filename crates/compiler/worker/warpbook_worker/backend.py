@@ -56,6 +56,13 @@ def triton_language() -> Any:
     return Language.TRITON
 
 
+def gluon_language() -> Any:
+    """The language of a Gluon source."""
+    from triton.compiler.compiler import Language
+
+    return Language.GLUON
+
+
 def parse_module(text: str, path: str, context: Any) -> Any:
     """A text of MLIR as a module. It is read from a file, by whose name diagnostics name it."""
     from triton._C.libtriton import ir

@@ -16,7 +16,7 @@ from .cell import find_kernel, module_of_cell
 from .error_kind import ErrorKind
 from .errors import Refused
 from .names import returns_value
-from .protocol import Binding, BoundParameter, CompileTask
+from .protocol import Argument, Binding, BoundParameter, CompileTask
 from .stand_ins import doubted, guesses, is_absent, is_nothing
 
 __all__ = ["Bound", "bind", "module_of_cell", "source_of"]
@@ -158,8 +158,9 @@ def given_arguments(task: CompileTask, jit: Any, known: set[str]) -> dict[str, A
             notes=[parameters_note(jit)],
             argument=len(names),
         )
-    scope = jit.fn.__globals__
-    given = {name: python_value(value, scope) for name, value in zip(names, task["args"], strict=False)}
+    value_of = reader_of_values(task, jit)
+    positional = zip(names, task["args"], strict=False)
+    given = {name: value_of(value, at, name) for at, (name, value) in enumerate(positional)}
     for name, value in task["keywords"]:
         if name in given:
             by_position = name in names[: len(task["args"])]
@@ -170,7 +171,7 @@ def given_arguments(task: CompileTask, jit: Any, known: set[str]) -> dict[str, A
                 help=["there may be one argument too many before it"] if by_position else [],
                 notes=[parameters_note(jit)] if by_position else [],
             )
-        given[name] = python_value(value, scope)
+        given[name] = value_of(value, name, name)
     for name in given:
         if name not in names and name not in known:
             raise Refused(
@@ -181,6 +182,39 @@ def given_arguments(task: CompileTask, jit: Any, known: set[str]) -> dict[str, A
                 notes=[parameters_note(jit)],
             )
     return given
+
+
+def reader_of_values(task: CompileTask, jit: Any) -> Callable[[Argument, int | str, str], Any]:
+    """A function from an argument, its place in the header and its parameter to the value that Triton sees."""
+    is_gluon = bool(is_gluon_kernel(jit))
+    # Expressions may use the header's own constants: `num_warps`.
+    plain = {name: each["value"] for name, each in task["keywords"] if each["kind"] in ("int", "bool", "str")}
+    scope = {**plain, **jit.fn.__globals__}
+    constants = {parameter.name for parameter in jit.params if parameter.is_constexpr}
+
+    def value_of(argument: Argument, place: int | str, name: str) -> Any:
+        try:
+            if is_gluon and argument["kind"] == "descriptor" and task["capability"] < 90:
+                raise Refused(
+                    ErrorKind.ARGUMENT,
+                    f"sm_{task['capability']} has no TMA, which Gluon's descriptors are for",
+                    help=["`%target sm_90` or a newer one has it"],
+                )
+            value = python_value(argument, scope, is_gluon)
+            is_object = not (callable(value) or is_plain(value))
+            if argument["kind"] in ("python", "function") and is_object and name not in constants:
+                raise Refused(
+                    ErrorKind.ARGUMENT,
+                    f"`{argument['value']}` is a `{type(value).__name__}`, and `{name}` is not a constant",
+                    help=[f"declare it in the kernel: `{name}: {'gl' if is_gluon else 'tl'}.constexpr`"],
+                )
+            return value
+        except Refused as refused:
+            if refused.report["argument"] is None:
+                refused.report["argument"] = place
+            raise
+
+    return value_of
 
 
 def parameters_note(jit: Any) -> str:

@@ -17,6 +17,7 @@ class ErrorKind(str, Enum):
     TOO_MANY_ARGUMENTS = "too-many-arguments"
     ARGUMENT_TWICE = "argument-twice"
     UNKNOWN_ARGUMENT = "unknown-argument"
+    ARGUMENT = "argument"
     MISSING_ARGUMENT = "missing-argument"
     FROM = "from"
     UNKNOWN_PASS = "unknown-pass"

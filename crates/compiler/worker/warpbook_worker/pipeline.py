@@ -19,7 +19,8 @@ from .passes import PassFailed, Recorder
 from .protocol import BinaryOutcome, Binding, CompileResult, CompileTask, Stage, TextOutcome
 
 # The stages that a compilation goes through, first to last.
-ORDER: tuple[Stage, ...] = ("ttir", "ttgir", "llir", "ptx", "cubin")
+# Triton's begins with TTIR, Gluon's with GLIR, or with TTGIR where there is no GLIR (before 3.9).
+ORDER: tuple[Stage, ...] = ("ttir", "glir", "ttgir", "llir", "ptx", "cubin")
 
 
 @dataclass
@@ -55,7 +56,10 @@ def compile_task(task: CompileTask, progress: Callable[[str], None]) -> CompileR
         recorder.install(compiler)
     described = vars(target) if hasattr(target, "__dict__") else target._asdict()
     metadata = {"target": described, **start.options.__dict__, **start.facts}
-    outcomes = run_stages(task, start, backend.stages_of(compiler, start.options, start.language), metadata, recorder)
+    stages = backend.stages_of(compiler, start.options, start.language)
+    if task["entry"] == "gluon" and "glir" in stages:
+        start.first = "glir"
+    outcomes = run_stages(task, start, stages, metadata, recorder)
     recorder.finish()
     if recorder.edited:
         start.notes.append(f"compiled without {', '.join(recorder.edited)}")
@@ -105,7 +109,7 @@ def start_from_text(task: CompileTask, compiler: Any) -> Start:
     entry, text, notes = task["entry"], task["text"], []
     facts: dict[str, Any] = {}
     values = given_options(task, backend.known_options(compiler))
-    if entry == "ttgir":
+    if entry in ("ttgir", "glir"):
         values.update(options_of_module(text, values))
         found = re.search(r'(?:ttg|triton_gpu)\.target"?\s*=\s*"cuda:(\d+)"', text)
         if found and int(found.group(1)) != task["capability"]:
@@ -113,16 +117,19 @@ def start_from_text(task: CompileTask, compiler: Any) -> Start:
             notes.append(f"the module's own target is sm_{own}; it was compiled for sm_{chosen}")
     options = compiler.parse_options(values)
     os.chdir(tempfile.gettempdir())
-    if entry in ("ttir", "ttgir"):
+    language = backend.triton_language()
+    if entry in ("ttir", "glir", "ttgir"):
         module: Any = backend.parse_module(text, f"{task['path']}.{entry}", backend.make_context(compiler))
         # A text from the middle of the stage goes through the rest of its passes.
         first: Stage = "llir" if entry == "ttgir" and not task["after_pass"] else entry
+        if entry == "glir":
+            language = backend.gluon_language()
         if first == "llir":
             facts = descriptors_of_module(module, text)
     else:
         module, first = text, ORDER[ORDER.index(entry) + 1]
         backend.prepare_llvm()
-    return Start(module, first, options, backend.triton_language(), notes=notes, facts=facts)
+    return Start(module, first, options, language, notes=notes, facts=facts)
 
 
 def descriptors_of_module(module: Any, text: str) -> dict[str, Any]:
@@ -130,7 +137,8 @@ def descriptors_of_module(module: Any, text: str) -> dict[str, Any]:
 
     A descriptor without a layout says nothing about it; the compiler ends the process where it is asked for one.
     """
-    types = re.findall(r"!tt\.tensordesc<tensor<([^>]*)>", text)
+    # The tensor stands without its own brackets from 3.8 on.
+    types = re.findall(r"!tt\.tensordesc<(?:tensor<)?([^>]*)>", text)
     if not types or not all("#" in each for each in types) or not hasattr(module, "get_tensordesc_metadata"):
         return {}
     return {"tensordesc_meta": module.get_tensordesc_metadata()}
@@ -182,6 +190,8 @@ def run_stages(
     outcomes: list[TextOutcome | BinaryOutcome] = []
     module, again = start.module, 0.0
     for stage in ORDER[ORDER.index(start.first) : ORDER.index(task["until"]) + 1]:
+        if stage == "glir" and start.first == "ttir":
+            continue
         if stage not in stages:
             raise Refused(ErrorKind.STAGE, f"this compiler has no stage `{stage}`")
         recorder.enter(stage)

@@ -16,7 +16,7 @@ import os
 import struct
 from typing import Any, Literal, TypedDict
 
-Stage = Literal["triton", "gluon", "ttir", "ttgir", "llir", "ptx", "cubin"]
+Stage = Literal["triton", "gluon", "glir", "ttir", "ttgir", "llir", "ptx", "cubin"]
 
 
 class Definition(TypedDict):
@@ -30,8 +30,8 @@ class Argument(TypedDict):
     """An argument of the launch: what it is, and its value.
 
     `buffer` and `descriptor` have an object (`BufferValue`, `DescriptorValue`), `int` `bool` `str` the value itself,
-    `float` its text (JSON has no infinity and no NaN), `dtype` Triton's name, `function` a function's name, `tuple` a
-    list of arguments, `none` nothing.
+    `float` its text (JSON has no infinity and no NaN), `dtype` Triton's name, `function` a name of the cell, `python`
+    an expression of the cell's names, `tuple` a list of arguments, `none` nothing.
     """
 
     kind: str
@@ -51,6 +51,9 @@ class DescriptorValue(BufferValue):
     """A tensor in memory, and the box that TMA copies."""
 
     block: list[int]
+    # How the box lies in shared memory, for Gluon: a layout as an expression, or the bytes of its swizzle.
+    layout: str | None
+    swizzle: int | None
 
 
 class CompileTask(TypedDict):

@@ -283,6 +283,7 @@ impl StageName {
         stages: &[
             Stage::Triton,
             Stage::Gluon,
+            Stage::Glir,
             Stage::Ttir,
             Stage::Ttgir,
             Stage::Llir,

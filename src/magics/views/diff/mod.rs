@@ -248,7 +248,7 @@ fn rows(sides: &[Side<'_>; 2]) -> Vec<[String; 4]> {
 
 fn output(sides: &[Side<'_>; 2], ratio: Option<&Ratio>, notes: &[String], only: Option<Stage>) -> Output {
     let [old, new] = sides;
-    let order = [Stage::Triton, Stage::Gluon, Stage::Ttir, Stage::Ttgir, Stage::Llir, Stage::Ptx];
+    let order = [Stage::Triton, Stage::Gluon, Stage::Glir, Stage::Ttir, Stage::Ttgir, Stage::Llir, Stage::Ptx];
     let stages: Vec<Compared> = order
         .into_iter()
         .filter(|stage| only.is_none_or(|only| only == *stage))
