@@ -13,7 +13,7 @@
 mod cell;
 mod evaluator;
 mod executor;
-mod guard;
+pub mod guard;
 mod history;
 mod interrupt;
 mod lifecycle;
