@@ -2,33 +2,27 @@
 
 use warpbook_compiler::Target;
 use warpbook_diagnostic::{Diagnostic, Result};
+use warpbook_ptx::isa::forms::{Architecture, Reach};
 
 /// Refuses PTX whose `.target` the session's target does not run: a newer architecture, or another one with its own
 /// features (`sm_90a`; PTX ISA 11.1.2, `.target`). Text without a directive is left to the parser. The error points into
 /// `text`.
 pub fn check(text: &str, target: Target) -> Result<()> {
     let Some((start, name)) = directive(text) else { return Ok(()) };
-    let Some(rest) = name.strip_prefix("sm_") else { return Ok(()) };
-    let digits = rest.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
-    let Ok(written) = digits.parse::<u32>() else { return Ok(()) };
-    let features = &rest[digits.len()..];
+    let Some(written) = Architecture::parse(name) else { return Ok(()) };
     let own = target.0;
-    let runs = match features {
-        "" => own >= written,
-        "f" => own >= written && own / 10 == written / 10,
-        _ => own == written,
-    };
-    if runs {
+    if written.runs_on(own) {
         return Ok(());
     }
-    let who = match features {
-        "" => format!("sm_{written} and later"),
-        "f" => format!("sm_{written} and its family"),
-        _ => format!("sm_{written} alone"),
+    let number = written.number;
+    let who = match written.reach {
+        Reach::Later => format!("sm_{number} and later"),
+        Reach::Family => format!("sm_{number} and its family"),
+        Reach::Alone => format!("sm_{number} alone"),
     };
     let error = Diagnostic::error("wrong-architecture", format!("this PTX is for {who}, and the target is sm_{own}"));
     Err(error.at(start..start + name.len(), "").help(format!(
-        "`--target sm_{written}` in the header or `%target sm_{written}` chooses it, as far as the device goes; or write \
+        "`--target sm_{number}` in the header or `%target sm_{number}` chooses it, as far as the device goes; or write \
          `.target sm_{own}`"
     )))
 }

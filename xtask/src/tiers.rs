@@ -13,8 +13,20 @@ struct Tier {
 }
 
 /// Tests of each file, of the emulator as a whole, and of the kernel without Python.
-const WITHOUT_PYTHON: &[&str] =
-    &["test", "--lib", "--bins", "--test", "emulator", "--test", "kernel", "--", "--skip", "filetests::ptxas"];
+const WITHOUT_PYTHON: &[&str] = &[
+    "test",
+    "--lib",
+    "--bins",
+    "--test",
+    "emulator",
+    "--test",
+    "kernel",
+    "--",
+    "--skip",
+    "filetests::ptxas",
+    "--skip",
+    "differential",
+];
 /// All that is not marked as heavy.
 const ALL: &[&str] = &["test"];
 /// The heavy ones, one after the other: browsers and kills want the machine for themselves. What becomes of each mutant is

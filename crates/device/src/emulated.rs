@@ -117,8 +117,9 @@ impl Emulated {
         found.ok_or_else(|| Diagnostic::error("unknown-function", "this function is not loaded"))
     }
 
-    fn check(&self, launch: &Launch, kernel: &warpbook_emulator::Kernel) -> Result<()> {
+    fn check(&self, launch: &Launch, module: &Module, kernel: &warpbook_emulator::Kernel) -> Result<()> {
         let fail = |message: String| Err(Diagnostic::error(code::LAUNCH_CONFIG, message));
+        runs_here(module, self.capability)?;
         let declaration = &kernel.declaration;
         let threads: u64 = launch.block.iter().map(|&extent| u64::from(extent)).product();
         if threads == 0 || threads > 1024 {
@@ -161,6 +162,19 @@ impl Emulated {
             return fail(format!("the kernel's parameters have {expected:?} bytes, the arguments {given:?}"));
         }
         Ok(())
+    }
+}
+
+/// Refuses code of an architecture that the emulated one cannot run: a newer one, or another one with features of its own
+/// (PTX ISA 11.1.2, `.target`). A GPU compiles code of an older one and runs it.
+fn runs_here(module: &Module, capability: u32) -> Result<()> {
+    match module.target() {
+        Some(target) if !target.runs_on(capability) => {
+            let message = format!("this code is for `{target}`, which an sm_{capability} cannot run");
+            let error = Diagnostic::error("wrong-architecture", message);
+            Err(error.help(format!("`%target sm_{}` emulates the architecture that the code is for", target.number)))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -254,7 +268,7 @@ impl Device for Emulated {
 
     fn launch(&mut self, request: &Launch, cancel: &Cancel, print: &(dyn Fn(&str) + Sync)) -> Result<LaunchReport> {
         let (loaded, kernel) = self.function(request.function)?;
-        self.check(request, kernel)?;
+        self.check(request, &loaded.module, kernel)?;
         let config = LaunchConfig {
             grid: request.grid,
             block: request.block,
@@ -377,5 +391,25 @@ mod tests {
             assert!(device.snapshot(&[(address, bytes)]).expect_err("interrupted").is_interrupted());
             assert!(device.digests(&[(address, bytes)]).expect_err("interrupted").is_interrupted());
         });
+    }
+
+    #[test]
+    fn code_of_another_architecture_is_refused_and_older_code_runs() {
+        for (target, capability, runs) in [
+            ("sm_80", 90, true),
+            ("sm_90", 80, false),
+            ("sm_90a", 90, true),
+            ("sm_90a", 100, false),
+            ("sm_100a", 90, false),
+        ] {
+            let text = format!(".version 8.7\n.target {target}\n.address_size 64\n.visible .entry k()\n{{\nret;\n}}\n");
+            let module = Module::load(&text).unwrap_or_else(|error| panic!("{}", error.to_plain()));
+            let error = runs_here(&module, capability).err().map(|error| error.to_plain());
+            assert_eq!(error.is_none(), runs, "{target} on sm_{capability}: {error:?}");
+            if let Some(error) = error {
+                let named = [format!("`{target}`"), format!("sm_{capability}"), "`%target sm_".to_owned()];
+                assert!(named.iter().all(|part| error.contains(part.as_str())), "{error}");
+            }
+        }
     }
 }

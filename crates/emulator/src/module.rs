@@ -37,7 +37,7 @@ pub struct ModuleVariable {
 }
 
 impl Module {
-    /// Parses and decodes PTX. Errors have their place in the text.
+    /// Parses, checks and decodes PTX: what no GPU would take is refused. Errors have their place in the text.
     pub fn load(text: &str) -> Result<Self> {
         let syntax = warpbook_ptx::parse(text).map_err(|error| error.in_source(&Source::new("ptx", text)))?;
         Self::from_syntax(text, &syntax)
@@ -48,6 +48,7 @@ impl Module {
         let source = Source::new("ptx", text);
         let located = |error: Diagnostic| error.in_source(&source);
         bounded(&syntax.variables).map_err(located)?;
+        warpbook_ptx::check::check(text, syntax).map_err(located)?;
         let mut kernels = BTreeMap::new();
         for entry in syntax.entries() {
             let program = decode::decode(syntax, entry).map_err(located)?;
@@ -73,6 +74,11 @@ impl Module {
     /// The entry function of a name.
     pub fn kernel(&self, name: &str) -> Option<&Kernel> {
         self.kernels.get(name)
+    }
+
+    /// The architecture that the code is written for, by its `.target`.
+    pub fn target(&self) -> Option<warpbook_ptx::isa::forms::Architecture> {
+        warpbook_ptx::isa::forms::Architecture::parse(&self.syntax.target)
     }
 
     /// Names of the entry functions.

@@ -82,6 +82,8 @@ pub struct Param {
     pub pointee: Option<Space>,
     /// `.ptr … .align 16`: alignment of what is pointed to.
     pub pointee_align: Option<u32>,
+    /// True if it is a register (`.reg`) and no memory (`.param`).
+    pub is_register: bool,
     /// Bytes of the declaration in the text.
     pub span: Range<usize>,
 }

@@ -4,6 +4,7 @@
 //! PTX does not have is kept as text, and refused by name when a module is loaded for execution. Source: "PTX ISA", sections 4 (syntax) to 11 (directives).
 
 mod ast;
+pub mod check;
 pub mod contraction;
 mod cubin;
 pub mod evaluate;

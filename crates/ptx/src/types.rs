@@ -122,6 +122,11 @@ impl PtxType {
         matches!(self, Self::S8 | Self::S16 | Self::S32 | Self::S64)
     }
 
+    /// `.b8` to `.b128`
+    pub fn is_bits(self) -> bool {
+        matches!(self, Self::B8 | Self::B16 | Self::B32 | Self::B64 | Self::B128)
+    }
+
     /// Any floating-point type, packed ones included.
     pub const fn is_float(self) -> bool {
         matches!(self.element(), Some(element) if element.is_float())

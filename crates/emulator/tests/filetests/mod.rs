@@ -22,7 +22,7 @@ mod element;
 mod emulate;
 mod forms;
 mod launch;
-mod ptxas;
+pub mod ptxas;
 mod refused;
 
 use std::path::{Path, PathBuf};
@@ -39,7 +39,7 @@ fn cases() -> Vec<Case> {
 }
 
 /// The files of all families: those written by hand, and those of single forms, which `derive.py` writes.
-fn paths() -> Vec<PathBuf> {
+pub fn paths() -> Vec<PathBuf> {
     let entries = |folder: &Path| -> Vec<PathBuf> {
         std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()).collect()
     };

@@ -19,14 +19,17 @@ fn of_triton() -> Option<PathBuf> {
     Some(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim())).filter(|path| path.is_file())
 }
 
-#[test]
-fn ptxas() {
+/// NVIDIA's assembler; it is said where there is none that the test is skipped.
+#[track_caller]
+pub fn assembler() -> Option<PathBuf> {
     let ptxas = std::env::var_os("WARPBOOK_TEST_PTXAS").map(PathBuf::from).or_else(of_triton);
     let help = "WARPBOOK_TEST_PTXAS names none, and Triton's environment is not made";
-    if !skip_unless("ptxas", ptxas.is_some(), help) {
-        return;
-    }
-    let ptxas = ptxas.expect("it is there");
+    skip_unless("ptxas", ptxas.is_some(), help).then_some(ptxas).flatten()
+}
+
+#[test]
+fn ptxas() {
+    let Some(ptxas) = assembler() else { return };
     let (mut taken, mut newer, mut refused) = (0, 0, Vec::new());
     for case in cases().iter().filter(|case| case.has(Command::Ptxas)) {
         let mut command = Process::new(&ptxas);

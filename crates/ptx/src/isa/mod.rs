@@ -4,12 +4,14 @@
 //! the [`Mnemonic`] and the [`Modifier`]s, or for what the table says of the instruction ([`Description`]), or one of the
 //! composed questions in `predicates.rs`. A misspelt opcode in a reader is so an error of the compiler.
 //!
-//! Deliberately absent: what an instruction computes (the emulator knows), and which modifiers go together (ptxas
-//! knows; the emulator refuses by name what it does not take).
+//! Which modifiers, types and operands go together, and from which version and target on, is in [`forms`].
+//!
+//! Deliberately absent: what an instruction computes (the emulator knows).
 
 mod class;
 mod comparison;
 mod description;
+pub mod forms;
 mod modifier;
 mod opcode;
 mod predicates;

@@ -79,10 +79,12 @@ impl Parser<'_> {
         let mut pointee = None;
         let mut pointee_align = None;
         let mut is_pointer = false;
+        let mut is_register = false;
         let name = loop {
             let word = self.word("a parameter")?;
             match word {
-                ".param" | ".reg" => {}
+                ".param" => {}
+                ".reg" => is_register = true,
                 ".align" => {
                     let value = Some(self.alignment()?);
                     if is_pointer { pointee_align = value } else { align = value }
@@ -109,7 +111,7 @@ impl Parser<'_> {
             return Err(self.error_before("this parameter is too large"));
         }
         let align = align.unwrap_or(ty.size());
-        Ok(Param { name, ty, count, align, pointee, pointee_align, span: start..self.end_before() })
+        Ok(Param { name, ty, count, align, pointee, pointee_align, is_register, span: start..self.end_before() })
     }
 
     pub(super) fn alignment(&mut self) -> Result<u32> {
