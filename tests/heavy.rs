@@ -7,6 +7,7 @@ mod endurance;
 mod hopper;
 mod kernel_test;
 mod mutations;
+mod operations;
 mod real_kernels;
 mod triton_suite;
 mod whole_kernels;
