@@ -14,6 +14,7 @@ An argument, or 8 aligned bytes of memory, whose value lies in a range is an add
 same addresses or moves such values.
 """
 
+import ctypes
 import hashlib
 import itertools
 import json
@@ -26,28 +27,20 @@ LIMIT = int(os.environ.get("WARPBOOK_RECORD_BYTES", str(16 << 20)))
 COUNTER = itertools.count()
 
 
-class Nothing:
-    """A launch that is not recorded."""
-
-    def fail(self, code):
-        pass
-
-    def end(self, changed):
-        pass
-
-
 class Recording:
     """A launch whose memory before it is kept."""
 
     def __init__(self, request):
         self.request = request
-        self.before = [bytes(one.view) for one in request.ranges]
+        self.before = contents(request)
 
     def fail(self, code):
         leave_out(self.request, code)
 
-    def end(self, changed):
+    def end(self):
         request = self.request
+        after = contents(request)
+        changed = [index for index, found in enumerate(after) if found != self.before[index]]
         text = request.ptx.encode()
         name = hashlib.sha256(text).hexdigest()[:16]
         module = Path(FOLDER, "ptx", f"{name}.ptx.z")
@@ -58,24 +51,25 @@ class Recording:
             "block": request.block, "cluster": request.cluster, "shared": request.shared,
             "cooperative": request.cooperative, "test": test(),
             "arguments": [value.hex() for value in request.arguments],
-            "ranges": [[one.address, len(one.view)] for one in request.ranges], "changed": changed,
+            "ranges": [[area.address, area.size] for area in request.areas], "changed": changed,
         }  # fmt: skip
-        after = [bytes(request.ranges[index].view) for index in changed]
         write(
             Path(FOLDER, "launches", f"{os.getpid()}-{next(COUNTER):06}.z"),
-            packed(head, self.before, after),
+            packed(head, self.before, [after[index] for index in changed]),
         )
 
 
 def begin(request):
-    """Notes the memory before a launch, where launches are recorded."""
-    if FOLDER is None:
-        return Nothing()
-    bytes_in_all = sum(len(one.view) for one in request.ranges)
+    """Notes the memory before a launch: an observer of `warpbook.triton.driver`."""
+    bytes_in_all = sum(area.size for area in request.areas)
     if bytes_in_all > LIMIT:
         leave_out(request, f"{bytes_in_all} bytes of memory")
-        return Nothing()
+        return None
     return Recording(request)
+
+
+def contents(request):
+    return [ctypes.string_at(area.address, area.size) for area in request.areas]
 
 
 def leave_out(request, reason):

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs Triton's own tests on the emulator.
 
-    cargo build --release -p warpbook-device --example launch_executor
+    cargo build --release -p warpbook-python
     python tests/triton_suite/run.py --version 3.6.0 unit/language/test_core.py
 
 makes what it needs in a folder (`--home`): a virtual environment with torch, the Triton release beside it, and a clone of
@@ -38,15 +38,14 @@ def options():
     add("--source", type=Path, help="a clone of Triton at the release's tag; cloned below --home otherwise")
     add("--python", type=Path, help="an interpreter with torch and pytest-xdist; a virtual environment is made otherwise")
     add("--torch-index", help="a package index with torch for the CPU, which is smaller")
-    add("--executor", type=Path, default=target / "release/examples/launch_executor", help="the built executor")
-    add("--capability", default="90", help="the GPU to emulate: 90 for sm_90")
+    add("--engine", type=Path, default=target / "release/lib_engine.so", help="the built extension module")
+    add("--target", default="sm_90", help="the GPU to emulate")
     add("--share", type=int, default=1, help="run one in SHARE of the items")
     add("--seed", type=int, default=1, help="chooses the items of a share, and the order")
     add("--workers", type=int, default=os.cpu_count(), help="test processes")
     add("--results", type=Path, help="file of outcomes; below --home otherwise")
     add("--record", type=Path, help="write each launch to this folder")
     add("--check", action="store_true", help="a finding of the emulator's checks fails the launch")
-    add("--launch-seconds", default="300", help="longest launch")
     add("--item-seconds", default="600", help="longest time of one item")
     add("--minutes", type=float, help="begin no item after so long")
     add("--select", help="pytest's -k")
@@ -95,19 +94,30 @@ def source(home, version, given):
     return tests
 
 
+def package(home, engine):
+    """A folder with the package `warpbook` and its extension module, as an installation has them."""
+    folder = home / "engine"
+    (folder / "warpbook").mkdir(parents=True, exist_ok=True)
+    for part in [*(ROOT / "python/warpbook").iterdir(), engine.absolute()]:
+        name = "_engine.abi3.so" if part == engine.absolute() else part.name
+        link = folder / "warpbook" / name
+        link.unlink(missing_ok=True)
+        link.symlink_to(part)
+    return folder
+
+
 def main():
     given = options()
     home = given.home.absolute()
     home.mkdir(parents=True, exist_ok=True)
-    if not given.executor.exists():
-        sys.exit(f"{given.executor} is missing: cargo build --release -p warpbook-device --example launch_executor")
+    if not given.engine.exists():
+        sys.exit(f"{given.engine} is missing: cargo build --release -p warpbook-python")
     python = given.python or environment(home, given.torch_index)
     release = triton(home, given.version, python)
     tests = source(home, given.version, given.source and given.source.absolute())
     own = {
-        "WARPBOOK_EXECUTOR": given.executor.absolute(), "WARPBOOK_SUITE_CAPABILITY": given.capability,
-        "WARPBOOK_LAUNCH_SECONDS": given.launch_seconds, "TRITON_CACHE_DIR": home / f"cache-{given.version}",
-        "PYTHONPATH": os.pathsep.join(map(str, [HERE / "site", HERE, release])),
+        "WARPBOOK_SUITE_TARGET": given.target, "TRITON_CACHE_DIR": home / f"cache-{given.version}",
+        "PYTHONPATH": os.pathsep.join(map(str, [HERE / "site", HERE, release, package(home, given.engine)])),
         # Several processes run, and the emulator takes all cores itself.
         "OMP_NUM_THREADS": "1", "PYTHONPYCACHEPREFIX": home / "bytecode",
     }  # fmt: skip

@@ -1,7 +1,7 @@
 //! Chores of this repository, as `cargo xtask CHORE`.
 //!
 //! `tidy` checks the structure of the code, one file of `tidy/` for each check. It also runs as a test. `codegen` writes the
-//! files that are made from the code, `test` runs a tier of tests.
+//! files that are made from the code, `wheel` builds the Python wheel, `test` runs a tier of tests.
 
 mod codegen;
 mod components;
@@ -9,6 +9,7 @@ mod imports;
 mod names;
 mod tidy;
 mod tiers;
+mod wheel;
 mod workspace;
 
 use std::path::PathBuf;
@@ -22,6 +23,7 @@ fn usage() -> String {
         "Usage: cargo xtask CHORE\n\n  \
          tidy [CHECK...]    checks the structure of the code; without names, all checks\n  \
          codegen            writes the files that are made from the code\n  \
+         wheel              builds the Python wheel into dist/\n  \
          test TIER          runs the tests of a tier:\n{tiers}"
     )
 }
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
     let outcome = match arguments.split_first() {
         Some((chore, rest)) if chore == "tidy" => run_tidy(rest),
         Some((chore, [])) if chore == "codegen" => codegen::run(&repository()),
+        Some((chore, [])) if chore == "wheel" => wheel::run(&repository()),
         Some((chore, [tier])) if chore == "test" => tiers::run(&repository(), tier),
         _ => Err(usage()),
     };

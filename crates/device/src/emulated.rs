@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::ptr::NonNull;
 use std::time::Instant;
 
 use sha2::{Digest, Sha256};
@@ -51,6 +52,12 @@ impl Emulated {
         }
     }
 
+    /// As [`new`](Self::new), for a device that works on memory of this process ([`borrow`](Self::borrow)): its own allocations
+    /// lie where Linux gives no program memory.
+    pub fn beside_the_host(capability: u32) -> Self {
+        Self { memory: GlobalMemory::beside_the_host(), ..Self::new(capability) }
+    }
+
     /// The same device with tensor cores in the host's own f32 arithmetic, which is quicker and has other bits.
     #[must_use]
     pub fn with_fast_arithmetic(mut self, fast: bool) -> Self {
@@ -66,6 +73,24 @@ impl Emulated {
     pub fn allocate_at(&mut self, label: &str, address: u64, bytes: u64) -> Result<()> {
         self.memory.allocate_at(label, address, bytes).ok_or_else(|| {
             let message = format!("{bytes} bytes for {label} cannot be placed at 0x{address:x}");
+            Diagnostic::error("bad-address", message)
+        })
+    }
+
+    /// Makes memory of this process device memory, where it lies and without a copy; its device address is its own.
+    ///
+    /// # Errors
+    ///
+    /// The range meets another allocation.
+    ///
+    /// # Safety
+    ///
+    /// The bytes can be read and written until [`free`](Device::free) of the address, and nobody else accesses them while a
+    /// launch runs.
+    pub unsafe fn borrow(&mut self, label: &str, begin: NonNull<u8>, bytes: u64) -> Result<u64> {
+        // SAFETY: promised by the caller.
+        unsafe { self.memory.borrow(label, begin, bytes) }.ok_or_else(|| {
+            let message = format!("{label} shares memory with another tensor of the launch, at {begin:p}");
             Diagnostic::error("bad-address", message)
         })
     }

@@ -21,15 +21,18 @@ class AfterTriton(importlib.abc.MetaPathFinder):
 
         def exec_module(module):
             execute(module)
-            import driver
-            import stand_in
+            import record
+            import warpbook.triton
+            from warpbook.triton import driver
 
-            driver.activate()
-            stand_in.install()
+            check = os.environ.get("WARPBOOK_LAUNCH_CHECK") == "1"
+            warpbook.triton.activate(os.environ["WARPBOOK_SUITE_TARGET"], check=check)
+            if record.FOLDER:
+                driver.OBSERVERS.append(record.begin)
 
         spec.loader.exec_module = exec_module
         return spec
 
 
-if "WARPBOOK_EXECUTOR" in os.environ:
+if "WARPBOOK_SUITE_TARGET" in os.environ:
     sys.meta_path.insert(0, AfterTriton())

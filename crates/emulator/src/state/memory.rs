@@ -1,4 +1,5 @@
-//! Device memory: allocations that every block of a launch reads and writes at once.
+//! Device memory: allocations that every block of a launch reads and writes at once, and memory of the host that stands in
+//! for device memory where it lies.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::ptr::NonNull;
@@ -8,6 +9,9 @@ use warpbook_gpu::u64_from_le;
 
 /// Device addresses begin here; the generic windows of shared and local memory lie far above.
 const FIRST_ADDRESS: u64 = 0x7f00_0000_0000;
+/// Where own allocations begin beside borrowed memory: above the heap of a program that is linked at a fixed address, below
+/// position-independent programs, their heaps and mappings (x86-64 and AArch64 Linux with addresses of 47 bits and more).
+const FIRST_BESIDE_HOST: u64 = 0x1000_0000_0000;
 /// Addresses between two allocations that belong to no buffer, so that running over an end is seen.
 const GUARD: u64 = 1 << 20;
 /// Alignment of every allocation, as `cuMemAlloc` gives it.
@@ -22,19 +26,22 @@ pub struct Allocation {
     /// The name of the allocation in reports.
     pub label: String,
     data: NonNull<u8>,
-    layout: Layout,
+    /// How the bytes were allocated; `None` where they are borrowed.
+    layout: Option<Layout>,
 }
 
-// SAFETY: the bytes are only touched through atomics (during a launch) or through `&mut GlobalMemory`'s owner; the
-// allocation is freed when it is dropped, which needs ownership.
+// SAFETY: the bytes are only touched through atomics (during a launch) or through `&mut GlobalMemory`'s owner; an
+// allocation is freed when it is dropped, which needs ownership, and who lends memory keeps it alive (`borrow`).
 unsafe impl Send for Allocation {}
 // SAFETY: as above.
 unsafe impl Sync for Allocation {}
 
 impl Drop for Allocation {
     fn drop(&mut self) {
-        // SAFETY: allocated with this layout in `GlobalMemory::insert`.
-        unsafe { dealloc(self.data.as_ptr(), self.layout) }
+        if let Some(layout) = self.layout {
+            // SAFETY: allocated with this layout in `GlobalMemory::insert`.
+            unsafe { dealloc(self.data.as_ptr(), layout) }
+        }
     }
 }
 
@@ -58,9 +65,10 @@ macro_rules! accessors {
         pub fn $atomic(&self, offset: u64) -> &$cell {
             let size = size_of::<$value>() as u64;
             // No sum of the two, which wraps where the offset is huge.
-            assert!(offset.is_multiple_of(size) && size <= self.length && offset <= self.length - size);
-            // SAFETY: in bounds and aligned (asserted; allocations are 256-byte aligned); every access while launches
-            // run goes through an atomic.
+            assert!(size <= self.length && offset <= self.length - size);
+            assert!(self.address.wrapping_add(offset).is_multiple_of(size));
+            // SAFETY: in bounds and aligned (asserted; the bytes lie at the device address, or both addresses are multiples
+            // of 64); every access while launches run goes through an atomic.
             unsafe { <$cell>::from_ptr(self.data.as_ptr().add(offset as usize).cast()) }
         }
         )*
@@ -90,17 +98,29 @@ impl Allocation {
 }
 
 /// Global memory: allocations by address.
-#[derive(Default)]
 pub struct GlobalMemory {
     /// Sorted by address.
     allocations: Vec<Allocation>,
+    /// The next allocation is placed here, or above.
     next: u64,
 }
 
+impl Default for GlobalMemory {
+    fn default() -> Self {
+        Self { allocations: Vec::new(), next: FIRST_ADDRESS }
+    }
+}
+
 impl GlobalMemory {
+    /// Memory whose own allocations lie below the addresses that Linux gives to a program, so that they are never in the way
+    /// of what is borrowed.
+    pub fn beside_the_host() -> Self {
+        Self { next: FIRST_BESIDE_HOST, ..Self::default() }
+    }
+
     /// Allocates zeroed memory; `None` where the host has no more.
     pub fn allocate(&mut self, label: &str, length: u64) -> Option<u64> {
-        let mut address = self.next.max(FIRST_ADDRESS);
+        let mut address = self.next;
         while let Some(taken) = self.overlapping(address, length.checked_add(GUARD)?) {
             address = (taken.address + taken.length + GUARD).next_multiple_of(ALIGNMENT);
         }
@@ -119,6 +139,23 @@ impl GlobalMemory {
         self.insert(label, address, length)
     }
 
+    /// Makes memory of this process device memory, at its own address and without a copy; `None` where the range meets
+    /// another allocation.
+    ///
+    /// # Safety
+    ///
+    /// The bytes can be read and written until [`free`](Self::free) of the address, and nobody else accesses them while a
+    /// launch runs, except through atomics.
+    pub unsafe fn borrow(&mut self, label: &str, memory: NonNull<u8>, length: u64) -> Option<u64> {
+        let address = memory.as_ptr().addr() as u64;
+        address.checked_add(length)?;
+        if self.overlapping(address, length.max(1)).is_some() {
+            return None;
+        }
+        self.place(Allocation { address, length, label: label.to_owned(), data: memory, layout: None });
+        Some(address)
+    }
+
     /// An allocation that has bytes in the range.
     fn overlapping(&self, address: u64, length: u64) -> Option<&Allocation> {
         let last = self.nearest(address.saturating_add(length.saturating_sub(1)))?;
@@ -131,9 +168,13 @@ impl GlobalMemory {
         let layout = Layout::from_size_align(size, ALIGNMENT as usize).ok()?;
         // SAFETY: the size is not zero.
         let data = NonNull::new(unsafe { alloc_zeroed(layout) })?;
-        let place = self.allocations.partition_point(|allocation| allocation.address < address);
-        self.allocations.insert(place, Allocation { address, length, label: label.to_owned(), data, layout });
+        self.place(Allocation { address, length, label: label.to_owned(), data, layout: Some(layout) });
         Some(())
+    }
+
+    fn place(&mut self, allocation: Allocation) {
+        let place = self.allocations.partition_point(|below| below.address < allocation.address);
+        self.allocations.insert(place, allocation);
     }
 
     /// Frees the allocation that begins at `address`.
@@ -170,7 +211,7 @@ impl GlobalMemory {
     pub fn read(&self, address: u64, bytes: &mut [u8]) -> bool {
         let Some(allocation) = self.find(address, bytes.len() as u64) else { return bytes.is_empty() };
         let offset = address - allocation.address;
-        if !offset.is_multiple_of(8) {
+        if !address.is_multiple_of(8) {
             allocation.copy_out(offset, bytes);
             return true;
         }
@@ -189,7 +230,7 @@ impl GlobalMemory {
     pub fn write(&self, address: u64, bytes: &[u8]) -> bool {
         let Some(allocation) = self.find(address, bytes.len() as u64) else { return bytes.is_empty() };
         let offset = address - allocation.address;
-        let head = if offset.is_multiple_of(8) { bytes.len() / 8 * 8 } else { 0 };
+        let head = if address.is_multiple_of(8) { bytes.len() / 8 * 8 } else { 0 };
         for (index, chunk) in bytes[..head].chunks_exact(8).enumerate() {
             let word = u64_from_le(chunk);
             allocation.store64(offset + 8 * index as u64, word);
@@ -236,6 +277,33 @@ mod tests {
         }
         let sizes = [(0, u64::MAX), (u64::MAX, 1), (u64::MAX - 3, 8), (21, 0)];
         assert!(sizes.iter().all(|&(offset, size)| !own.contains(address.wrapping_add(offset), size)));
+    }
+
+    #[test]
+    fn borrowed_memory_is_used_where_it_lies() {
+        let mut host = [0u64; 8];
+        let mut memory = GlobalMemory::beside_the_host();
+        let begin = NonNull::from(&mut host).cast::<u8>();
+        // Not aligned to 64, as memory of other programs is.
+        for skip in [0, 8, 4] {
+            // SAFETY: `host` lives longer, and nothing else uses it before `free`.
+            let address = unsafe { memory.borrow("lent", begin.add(skip), 64 - skip as u64) }.expect("no overlap");
+            assert_eq!(address, begin.as_ptr().addr() as u64 + skip as u64);
+            // SAFETY: refused, nothing is read.
+            assert_eq!(unsafe { memory.borrow("again", begin.add(skip + 8), 8) }, None);
+            assert!(memory.write(address, &[skip as u8 + 1; 24]) && !memory.write(address, &[0; 65]));
+            let allocation = memory.find(address, 24).expect("there");
+            assert_eq!(allocation.load32(20), 0x0101_0101 * (skip as u32 + 1));
+            let mut back = [0; 24];
+            assert!(memory.read(address, &mut back) && back == [skip as u8 + 1; 24]);
+            memory.free(address);
+        }
+        assert_eq!(
+            host[..4],
+            [0x0505_0505_0101_0101, 0x0505_0505_0505_0505, 0x0505_0505_0505_0505, 0x0909_0909_0505_0505]
+        );
+        let own = memory.allocate("own", 8).expect("memory");
+        assert!(own < begin.as_ptr().addr() as u64 >> 1);
     }
 
     #[test]

@@ -5,9 +5,10 @@ import time
 from types import SimpleNamespace
 
 import torch
-from driver import CAPABILITY, PROPERTIES, TENSORS
 from torch.overrides import TorchFunctionMode
 from triton._C.libtriton import nvidia
+
+from warpbook.triton.driver import PROPERTIES, SETTINGS, TENSORS
 
 REAL_DEVICE = torch.device
 
@@ -90,11 +91,11 @@ class CublasLt:
 
 def install():
     """Takes the place of `torch.cuda` as far as Triton's tests use it."""
-    capability = divmod(CAPABILITY, 10)
+    capability = divmod(SETTINGS.capability, 10)
     properties = SimpleNamespace(
         name="emulated", major=capability[0], minor=capability[1], total_memory=16 << 30,
-        multi_processor_count=PROPERTIES[CAPABILITY]["multiprocessor_count"],
-        shared_memory_per_block_optin=PROPERTIES[CAPABILITY]["max_shared_mem"], warp_size=32, regs_per_multiprocessor=65536,
+        multi_processor_count=PROPERTIES[SETTINGS.capability]["multiprocessor_count"],
+        shared_memory_per_block_optin=PROPERTIES[SETTINGS.capability]["max_shared_mem"], warp_size=32, regs_per_multiprocessor=65536,
     )  # fmt: skip
     cuda = torch.cuda
     cuda.is_available = lambda: True

@@ -1,4 +1,4 @@
-"""A Triton driver whose launches run on Warpbook's emulator, for Triton 3.4 to 3.6.
+"""A Triton driver whose launches run on the emulator, for Triton 3.4 to 3.6.
 
 Triton's own driver does the work: descriptors, scratch memory and signatures. Replaced are what it compiles in C (the
 launcher and the calls of the CUDA driver) and the compiler's last stage: the "cubin" is the PTX.
@@ -7,37 +7,42 @@ launcher and the calls of the CUDA driver) and the compiler's last stage: the "c
 import ctypes
 import functools
 import gc
+import json
 import os
 import re
 import struct
 import sys
 import weakref
+from dataclasses import dataclass
 from types import SimpleNamespace
 
-import record
 import torch
 import triton
 import triton.backends.nvidia.compiler as nvidia_compiler
 import triton.backends.nvidia.driver as nvidia_driver
-from executor import Executor, ExecutorError, Launch, Range
 from triton.backends import Backend, backends
 from triton.backends.compiler import GPUTarget
 
+from warpbook._engine import EngineError
+from warpbook.launching import device
+from warpbook.memory import Area, area_of, merged
+
 # Bytes of a parameter's type.
 SIZES = {"8": 1, "16": 2, "32": 4, "64": 8}
-# Alignment of a range of memory, in bytes.
-ALIGNMENT = 64
 FLOATS = {"fp16": "e", "fp32": "f", "f32": "f", "fp64": "d"}
 ELEMENTS = ["U8", "U16", "U32", "I32", "U64", "I64", "F16", "F32", "F64", "Bf16", "F32Ftz", "Tf32", "Tf32Ftz"]
 SWIZZLES = ["None", "B32", "B64", "B128"]
 # Longest tensor of 64-bit integers that is searched for addresses of other tensors, in elements.
 POINTERS = 4096
 
-CAPABILITY = int(os.environ.get("WARPBOOK_SUITE_CAPABILITY", "90"))
 PROPERTIES = {
+    75: {"max_shared_mem": 65536, "multiprocessor_count": 40},
     80: {"max_shared_mem": 166912, "multiprocessor_count": 108},
+    86: {"max_shared_mem": 101376, "multiprocessor_count": 84},
+    89: {"max_shared_mem": 101376, "multiprocessor_count": 142},
     90: {"max_shared_mem": 232448, "multiprocessor_count": 132},
     100: {"max_shared_mem": 232448, "multiprocessor_count": 148},
+    103: {"max_shared_mem": 232448, "multiprocessor_count": 148},
     120: {"max_shared_mem": 101376, "multiprocessor_count": 170},
 }
 
@@ -45,14 +50,48 @@ PROPERTIES = {
 TENSORS = weakref.WeakValueDictionary()
 
 
-@functools.cache
-def executor_of(process):
-    """The executor of a process, by its id: a forked child has its own."""
-    return Executor()
+@dataclass
+class Settings:
+    """What `warpbook.triton.activate` was asked for."""
+
+    capability: int = 90
+    check: bool = False
+    seed: int = 0
+    fast: bool = False
+
+    @property
+    def device(self):
+        return device(f"sm_{self.capability}", self.fast)
 
 
-def executor():
-    return executor_of(os.getpid())
+SETTINGS = Settings()
+
+# Called with each `Request` before it runs; gives an object whose `end()` or `fail(code)` is called after it, or None.
+OBSERVERS = []
+
+
+@dataclass
+class Request:
+    """A launch: `arguments` are as wide as the kernel declares its parameters, `areas` the memory that it may use."""
+
+    ptx: str
+    entry: str
+    capability: int
+    grid: list
+    block: list
+    cluster: list
+    shared: int
+    cooperative: bool
+    arguments: list
+    areas: list
+
+
+class CheckError(RuntimeError):
+    """The checks of a launch have found something; `findings` has all of it, as dictionaries."""
+
+    def __init__(self, findings):
+        super().__init__("\n\n".join(finding["text"] for finding in findings))
+        self.findings = findings
 
 
 class Compiler(nvidia_compiler.CUDABackend):
@@ -75,10 +114,10 @@ class Driver(nvidia_driver.CudaDriver):
         self.get_current_device = lambda: 0
         self.set_current_device = lambda device: None
         self.get_current_stream = lambda device=0: 0
-        self.get_device_capability = lambda device=0: divmod(CAPABILITY, 10)
+        self.get_device_capability = lambda device=0: divmod(SETTINGS.capability, 10)
 
     def get_current_target(self):
-        return GPUTarget("cuda", CAPABILITY, 32)
+        return GPUTarget("cuda", SETTINGS.capability, 32)
 
     @staticmethod
     def is_active():
@@ -88,21 +127,29 @@ class Driver(nvidia_driver.CudaDriver):
 class Launcher(nvidia_driver.CudaLauncher):
     """Notes the tensors of a launch, descriptors' bases among them, before Triton takes the arguments apart."""
 
+    def __init__(self, src, metadata):
+        super().__init__(src, metadata)
+        self.names = list(getattr(getattr(src, "fn", None), "arg_names", []))
+
     def __call__(self, x, y, z, stream, function, *args):
         found = []
-        collect_tensors(args, found)
+        # The kernel's own arguments come last.
+        names = ["argument"] * (len(args) - len(self.names)) + self.names
+        for name, value in zip(names, args):
+            collect_tensors(value, name, found)
         function.tensors = found
         super().__call__(x, y, z, stream, function, *args)
 
 
-def collect_tensors(value, found):
+def collect_tensors(value, name, found):
+    """Adds (name, tensor) for each tensor in an argument."""
     if isinstance(value, torch.Tensor):
-        found.append(value)
+        found.append((name, value))
     elif isinstance(value, (tuple, list)):
-        for part in value:
-            collect_tensors(part, found)
+        for index, part in enumerate(value):
+            collect_tensors(part, f"{name}[{index}]", found)
     elif hasattr(value, "base"):
-        collect_tensors(value.base, found)
+        collect_tensors(value.base, name, found)
 
 
 class Function:
@@ -130,10 +177,10 @@ class Utilities:
             "max_num_regs": 65536, "warpSize": 32, "sm_clock_rate": 1_980_000, "mem_clock_rate": 2_619_000,
             "mem_bus_width": 5120,
         }  # fmt: skip
-        return properties | PROPERTIES[CAPABILITY]
+        return properties | PROPERTIES[SETTINGS.capability]
 
     def cuOccupancyMaxActiveClusters(self, *args):
-        return PROPERTIES[CAPABILITY]["multiprocessor_count"]
+        return PROPERTIES[SETTINGS.capability]["multiprocessor_count"]
 
     def set_printf_fifo_size(self, size):
         pass
@@ -154,8 +201,8 @@ class Utilities:
             "l2_promotion": 2, "fill_nan": bool(padding),
         }  # fmt: skip
         try:
-            encoded = executor().tensor_map(description)
-        except ExecutorError as error:
+            encoded = bytes(SETTINGS.device.tensor_map(json.dumps(description)))
+        except ValueError as error:
             raise RuntimeError(f"Triton Error [CUDA]: Failed to create tensor map descriptor: {error}") from None
         if destination is None:
             return encoded
@@ -214,12 +261,14 @@ def launch(signature, x, y, z, stream, function, cooperative, dependent, *rest):
             raise RuntimeError(f"{function.name} has {len(function.sizes)} parameters, not {len(values)}")
         values = [value[:size] for value, size in zip(values, function.sizes)]
         tensors = list(function.tensors)
-        collect_tensors(scratch, tensors)
-        request = Launch(
-            function.text, function.name, CAPABILITY, grid, [32 * warps_of(function, warps), 1, 1], cluster, shared,
-            bool(cooperative), values, ranges(tensors, addresses(args)),
+        for one in scratch:
+            collect_tensors(one, "scratch", tensors)
+        run(
+            Request(
+                function.text, function.name, SETTINGS.capability, grid, [32 * warps_of(function, warps), 1, 1], cluster,
+                shared, bool(cooperative), values, areas(tensors, addresses(args)),
+            )
         )  # fmt: skip
-        run(request)
     if leave is not None:
         leave(launch_metadata)
 
@@ -231,21 +280,34 @@ def warps_of(function, warps):
 
 
 def run(request):
-    recording = record.begin(request)
+    """Runs a launch; errors are RuntimeError with CUDA's words, as Triton's driver has them."""
+    watching = [each for each in (observer(request) for observer in OBSERVERS) if each is not None]
     try:
-        printed, changed = executor().launch(request)
-    except ExecutorError as error:
-        recording.fail(error.code)
+        report = SETTINGS.device.launch(
+            request.ptx, request.entry, grid=request.grid, block=request.block, cluster=request.cluster,
+            shared=request.shared, arguments=request.arguments,
+            memory=[(area.name, area.address, area.size, False) for area in request.areas],
+            cooperative=request.cooperative, check=SETTINGS.check, seed=SETTINGS.seed, printed=to_standard_output,
+        )  # fmt: skip
+    except EngineError as error:
+        for each in watching:
+            each.fail(error.code)
         kind = "the emulator stopped the launch"
         if error.code == "device-assert":
             kind = "device-side assert triggered"
             # CUDA writes the assertion to standard error.
             os.write(2, f"{error}\n".encode())
-        raise RuntimeError(f"CUDA error: {kind}\n{error}") from None
-    recording.end(changed)
-    if printed:
-        sys.stdout.flush()
-        os.write(1, printed.encode())
+        raise RuntimeError(f"CUDA error: {kind}\n{error}") from error
+    for each in watching:
+        each.end()
+    if report.findings:
+        raise CheckError(report.findings)
+
+
+def to_standard_output(text):
+    """CUDA's printf writes to the process's standard output, beside Python's own."""
+    sys.stdout.flush()
+    os.write(1, text.encode())
 
 
 def pointer(value):
@@ -282,60 +344,42 @@ def packed(kind, value):
     return int(value).to_bytes(8, "little", signed=value < 0)
 
 
-def ranges(tensors, numbers):
-    """The storages of tensors, each once, with those that hold addresses among `numbers` or the tensors' elements."""
-    found = {}
-    for tensor in tensors:
-        add_storage(found, tensor)
+def areas(tensors, numbers):
+    """The memory of named tensors, and of those that hold addresses among `numbers` or the tensors' elements."""
+    found = [area_of(tensor, name) for name, tensor in tensors if tensor.untyped_storage().nbytes() > 0]
+    for _, tensor in tensors:
         if tensor.dtype in (torch.int64, torch.uint64) and 0 < tensor.numel() <= POINTERS:
             values = tensor.detach().to(torch.int64).flatten().tolist()
             numbers = numbers + [value for value in values if 1 << 32 < value < 1 << 47]
-    if numbers:
-        add_pointed_to(found, numbers)
-    return merged(found)
+    return merged(found + pointed_to(found, numbers))
 
 
-def add_storage(found, tensor):
-    storage = tensor.untyped_storage()
-    if storage.nbytes() > 0:
-        found[storage.data_ptr()] = storage.nbytes()
-
-
-def add_pointed_to(found, values):
-    """Adds the storages that hold an address: of tensors that torch made lately, or of any, which takes longer."""
-    missing = {value for value in values if not any(begin <= value < begin + size for begin, size in found.items())}
+def pointed_to(found, values):
+    """The memory of tensors that hold an address: of those that torch made lately, or of any, which takes longer."""
+    missing = {value for value in values if not any(inside(value, area) for area in found)}
+    more = []
     for tensors in (lambda: list(TENSORS.values()), lambda: filter(is_tensor, gc.get_objects())):
-        if missing:
-            for tensor in tensors():
-                storage = tensor.untyped_storage()
-                begin, end = storage.data_ptr(), storage.data_ptr() + storage.nbytes()
-                inside = {value for value in missing if begin <= value < end}
-                if inside:
-                    add_storage(found, tensor)
-                    missing -= inside
+        if not missing:
+            break
+        for tensor in tensors():
+            area = area_of(tensor, f"tensor at 0x{tensor.untyped_storage().data_ptr():x}")
+            reached = {value for value in missing if inside(value, area)}
+            if reached:
+                more.append(area)
+                missing -= reached
+    return more
+
+
+def inside(address, area: Area):
+    return area.address <= address < area.address + area.size
 
 
 def is_tensor(value):
     # `isinstance` would ask proxies for their class.
-    return issubclass(type(value), torch.Tensor)
+    return issubclass(type(value), torch.Tensor) and value.device.type == "cpu"
 
 
-def merged(found):
-    """Ranges that begin at multiples of the alignment; storages that would overlap then are one."""
-    spans = []
-    for begin, length in sorted(found.items()):
-        start = begin // ALIGNMENT * ALIGNMENT
-        if spans and start < spans[-1][1]:
-            spans[-1][1] = max(spans[-1][1], begin + length)
-        else:
-            spans.append([start, begin + length])
-    return [
-        Range(f"tensor {index}", start, memoryview((ctypes.c_char * (end - start)).from_address(start)).cast("B"))
-        for index, (start, end) in enumerate(spans)
-    ]
-
-
-def activate():
+def install():
     """Makes the emulator Triton's active device."""
     nvidia_driver.library_dirs = list
     nvidia_driver.make_launcher = signature_of

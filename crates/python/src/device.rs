@@ -1,0 +1,230 @@
+//! An emulated GPU whose global memory is that of the Python process.
+
+use std::ptr::NonNull;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, unbounded};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList};
+use warpbook_device::Device as _;
+use warpbook_device::{Code, Emulated, FunctionId, Launch, LaunchReport, TensorMap};
+use warpbook_diagnostic::{Diagnostic, Source};
+use warpbook_process::cancel::Cancel;
+
+use crate::error::{exception, finding};
+
+/// How often a launch that runs lets Python look for signals, and passes on what the kernel has printed.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// An emulated GPU of one compute capability. One launch runs at a time; launches of other threads wait.
+#[pyclass(frozen, module = "warpbook._engine")]
+pub struct Device {
+    emulated: Mutex<Emulated>,
+}
+
+/// A range of memory that a launch may use: its name in reports, first address and bytes, and whether nothing has written
+/// it yet.
+type Range = (String, u64, u64, bool);
+
+/// What a launch did.
+#[pyclass(frozen, get_all, module = "warpbook._engine")]
+pub struct Report {
+    /// Wall time of the emulation in seconds.
+    seconds: f64,
+    /// Instructions executed, counted once per warp.
+    warp_instructions: u64,
+    /// One past the highest byte of dynamic shared memory that was touched.
+    shared_touched: u32,
+    /// Things the reader should know, one sentence each.
+    warnings: Vec<String>,
+    /// What the checks have found: a list of dictionaries; empty without checks.
+    findings: Py<PyList>,
+}
+
+#[pymethods]
+impl Device {
+    /// `capability` is the compute capability: 90 for `sm_90`. With `fast` tensor cores compute in the host's own f32
+    /// arithmetic, which is quicker and has other bits.
+    #[new]
+    #[pyo3(signature = (capability, *, fast=false))]
+    fn new(capability: u32, fast: bool) -> Self {
+        let emulated = Emulated::beside_the_host(capability).with_fast_arithmetic(fast);
+        Self { emulated: Mutex::new(emulated) }
+    }
+
+    /// The compute capability.
+    #[getter]
+    fn capability(&self) -> u32 {
+        self.lock().capability()
+    }
+
+    /// Bytes of shared memory that a block may have.
+    #[getter]
+    fn shared_limit(&self) -> u32 {
+        self.lock().shared_limit()
+    }
+
+    /// Bytes of each parameter of an entry function, in order, and bytes of its static shared memory. PTX that is loaded
+    /// again costs a comparison.
+    fn load(&self, py: Python<'_>, ptx: &str, entry: &str) -> PyResult<(Vec<u32>, u32)> {
+        let loaded = py.detach(|| {
+            let mut device = self.lock();
+            let function = load(&mut device, ptx, entry)?;
+            let info = device.info(function);
+            Ok((info.params, info.static_shared))
+        });
+        loaded.map_err(|error| exception(py, &error))
+    }
+
+    /// Runs a launch on memory of this process, which the caller keeps alive and leaves alone until it ends.
+    ///
+    /// `memory` is a list of (name, address, bytes, unwritten): a kernel reaches these ranges, at these addresses, and
+    /// nothing else. `arguments` are the parameters, as wide as the kernel declares them. `printed` is called with text that
+    /// the kernel prints. An interrupt (Control-C) ends the launch.
+    #[pyo3(signature = (ptx, entry, *, grid, block, cluster=[1, 1, 1], shared=0, arguments, memory, cooperative=false,
+        check=false, seed=0, printed=None))]
+    #[expect(clippy::too_many_arguments, reason = "keywords in Python")]
+    fn launch(
+        &self,
+        py: Python<'_>,
+        ptx: &str,
+        entry: &str,
+        grid: [u32; 3],
+        block: [u32; 3],
+        cluster: [u32; 3],
+        shared: u32,
+        arguments: Vec<Vec<u8>>,
+        memory: Vec<Range>,
+        cooperative: bool,
+        check: bool,
+        seed: u64,
+        printed: Option<Py<PyAny>>,
+    ) -> PyResult<Report> {
+        let cancel = Cancel::new();
+        let (text, texts) = unbounded::<String>();
+        let outcome = std::thread::scope(|scope| {
+            let running = scope.spawn({
+                let cancel = &cancel;
+                move || {
+                    let mut device = self.lock();
+                    let function = load(&mut device, ptx, entry)?;
+                    let launch = Launch {
+                        function,
+                        grid,
+                        block,
+                        cluster,
+                        shared,
+                        extra_shared: 0,
+                        args: arguments,
+                        cooperative,
+                        dependent: false,
+                        seed,
+                        observe: None,
+                        check,
+                    };
+                    let lent = Lent::new(&mut device, &memory)?;
+                    let print = |part: &str| drop(text.send(part.to_owned()));
+                    let source = Source::new("ptx", ptx);
+                    lent.0.launch(&launch, cancel, &print).map_err(|error| error.in_source(&source))
+                }
+            });
+            let stopped = attend(py, &texts, printed.as_ref(), &cancel);
+            let outcome = py.detach(|| running.join());
+            stopped.map(|()| outcome)
+        })?;
+        match outcome {
+            Ok(Ok(report)) => Report::new(py, report, ptx),
+            Ok(Err(error)) => Err(exception(py, &error)),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    }
+
+    /// The 128 bytes of a tensor map. `description` is JSON with the fields of the emulator's `TensorMap`.
+    fn tensor_map(&self, description: &str) -> PyResult<Vec<u8>> {
+        let invalid = |message: String| PyValueError::new_err(message);
+        let map: TensorMap = serde_json::from_str(description).map_err(|error| invalid(error.to_string()))?;
+        match map.broken().into_iter().next() {
+            None => Ok(map.encode().to_vec()),
+            Some(broken) => Err(invalid(format!("{}: {}; expected {}", broken.field, broken.problem, broken.expected))),
+        }
+    }
+}
+
+impl Device {
+    fn lock(&self) -> MutexGuard<'_, Emulated> {
+        self.emulated.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn load(device: &mut Emulated, ptx: &str, entry: &str) -> Result<FunctionId, Diagnostic> {
+    device.load(Code::Ptx(ptx), entry).map_err(|error| error.in_source(&Source::new("ptx", ptx)))
+}
+
+/// Until the launch has ended: hands on what it prints, and lets Python handle signals. A signal handler or `printed` that
+/// raises stops the launch.
+fn attend(py: Python<'_>, texts: &Receiver<String>, printed: Option<&Py<PyAny>>, cancel: &Cancel) -> PyResult<()> {
+    let mut failed = None;
+    // The channel closes when the launch ends.
+    loop {
+        let next = py.detach(|| texts.recv_timeout(LOOK));
+        let outcome = match (next, printed) {
+            (Err(RecvTimeoutError::Disconnected), _) => return failed.map_or(Ok(()), Err),
+            (Ok(text), Some(printed)) => printed.call1(py, (text,)).map(drop),
+            (Ok(_), None) => Ok(()),
+            (Err(RecvTimeoutError::Timeout), _) => py.check_signals(),
+        };
+        if let Err(error) = outcome
+            && failed.is_none()
+        {
+            cancel.cancel();
+            failed = Some(error);
+        }
+    }
+}
+
+/// A device with memory that is lent to it; it is given back when this is dropped.
+struct Lent<'a>(&'a mut Emulated, Vec<u64>);
+
+impl<'a> Lent<'a> {
+    fn new(device: &'a mut Emulated, memory: &[Range]) -> Result<Self, Diagnostic> {
+        let unwritten = memory.iter().filter(|range| range.3).map(|&(_, address, bytes, _)| (address, bytes));
+        let unwritten = unwritten.collect();
+        let mut lent = Self(device, Vec::new());
+        for (name, address, bytes, _) in memory {
+            let begin = usize::try_from(*address).ok().and_then(|address| NonNull::new(address as *mut u8));
+            let begin = begin.ok_or_else(|| Diagnostic::error("bad-address", format!("{name} has no address")))?;
+            // SAFETY: what Python asks for: the range is memory of this process that stays and that nobody else touches
+            // while the launch runs (the documentation of `launch` says so); it is given back before `launch` returns.
+            lent.1.push(unsafe { lent.0.borrow(name, begin, *bytes) }?);
+        }
+        lent.0.set_unwritten(unwritten);
+        Ok(lent)
+    }
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        for &address in &self.1 {
+            self.0.free(address);
+        }
+        self.0.set_unwritten(Vec::new());
+    }
+}
+
+impl Report {
+    fn new(py: Python<'_>, report: LaunchReport, ptx: &str) -> PyResult<Self> {
+        let source = Source::new("ptx", ptx);
+        let found = report.checked.map(|checked| checked.findings).unwrap_or_default();
+        let found: Vec<Bound<'_, PyDict>> =
+            found.into_iter().map(|each| finding(py, &each.in_source(&source))).collect::<PyResult<_>>()?;
+        Ok(Self {
+            seconds: report.elapsed.as_secs_f64(),
+            warp_instructions: report.warp_instructions.unwrap_or_default(),
+            shared_touched: report.shared_touched.unwrap_or_default(),
+            warnings: report.warnings,
+            findings: PyList::new(py, found)?.unbind(),
+        })
+    }
+}
