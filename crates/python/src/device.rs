@@ -1,6 +1,5 @@
 //! An emulated GPU whose global memory is that of the Python process.
 
-use std::ptr::NonNull;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,6 +13,7 @@ use warpbook_diagnostic::{Diagnostic, Source};
 use warpbook_process::cancel::Cancel;
 
 use crate::error::{exception, finding};
+use crate::lent::{Lent, Range};
 
 /// How often a launch that runs lets Python look for signals, and passes on what the kernel has printed.
 const LOOK: Duration = Duration::from_millis(50);
@@ -23,10 +23,6 @@ const LOOK: Duration = Duration::from_millis(50);
 pub struct Device {
     emulated: Mutex<Emulated>,
 }
-
-/// A range of memory that a launch may use: its name in reports, first address and bytes, and whether nothing has written
-/// it yet.
-type Range = (String, u64, u64, bool);
 
 /// What a launch did.
 #[pyclass(frozen, get_all, module = "warpbook._engine")]
@@ -124,10 +120,10 @@ impl Device {
                         observe: None,
                         check,
                     };
-                    let lent = Lent::new(&mut device, &memory)?;
+                    let mut lent = Lent::new(&mut device, &memory)?;
                     let print = |part: &str| drop(text.send(part.to_owned()));
                     let source = Source::new("ptx", ptx);
-                    lent.0.launch(&launch, cancel, &print).map_err(|error| error.in_source(&source))
+                    lent.device().launch(&launch, cancel, &print).map_err(|error| error.in_source(&source))
                 }
             });
             let stopped = attend(py, &texts, printed.as_ref(), &cancel);
@@ -181,35 +177,6 @@ fn attend(py: Python<'_>, texts: &Receiver<String>, printed: Option<&Py<PyAny>>,
             cancel.cancel();
             failed = Some(error);
         }
-    }
-}
-
-/// A device with memory that is lent to it; it is given back when this is dropped.
-struct Lent<'a>(&'a mut Emulated, Vec<u64>);
-
-impl<'a> Lent<'a> {
-    fn new(device: &'a mut Emulated, memory: &[Range]) -> Result<Self, Diagnostic> {
-        let unwritten = memory.iter().filter(|range| range.3).map(|&(_, address, bytes, _)| (address, bytes));
-        let unwritten = unwritten.collect();
-        let mut lent = Self(device, Vec::new());
-        for (name, address, bytes, _) in memory {
-            let begin = usize::try_from(*address).ok().and_then(|address| NonNull::new(address as *mut u8));
-            let begin = begin.ok_or_else(|| Diagnostic::error("bad-address", format!("{name} has no address")))?;
-            // SAFETY: what Python asks for: the range is memory of this process that stays and that nobody else touches
-            // while the launch runs (the documentation of `launch` says so); it is given back before `launch` returns.
-            lent.1.push(unsafe { lent.0.borrow(name, begin, *bytes) }?);
-        }
-        lent.0.set_unwritten(unwritten);
-        Ok(lent)
-    }
-}
-
-impl Drop for Lent<'_> {
-    fn drop(&mut self) {
-        for &address in &self.1 {
-            self.0.free(address);
-        }
-        self.0.set_unwritten(Vec::new());
     }
 }
 

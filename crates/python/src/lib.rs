@@ -5,6 +5,7 @@
 
 mod device;
 mod error;
+mod lent;
 
 use pyo3::prelude::*;
 
