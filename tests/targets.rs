@@ -17,7 +17,7 @@ fn every_stage_compiles_for_every_target() {
         // The ptxas of Triton 3.4, CUDA 12.8, is older than sm_103.
         if target == Target(103) {
             check_report(&mut session, &cell, "ptxas", &["this Triton's ptxas does not know sm_103a"]);
-            run(&mut session, &cell.replace(" --compile", " --on emu"));
+            run(&mut session, &cell.replace(" --compile", " --on emu:sm_103"));
             continue;
         }
         let output = run(&mut session, &cell);

@@ -123,7 +123,7 @@ class FakeOptions:
     """What the backend's options are."""
 
     def __init__(self, **values: Any) -> None:
-        self.num_warps, self.num_ctas = 4, 1
+        self.num_warps, self.num_ctas, self.ptx_version = 4, 1, None
         self.__dict__.update(values)
 
 

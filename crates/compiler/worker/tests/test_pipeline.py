@@ -48,6 +48,14 @@ def test_ttgir_says_its_own_options() -> None:
     assert refused(compile_task("ttgir", "ptx", "module")).report["kind"] == "no-num-warps"
 
 
+@pytest.mark.parametrize(
+    ("capability", "options", "version"), [(80, {}, None), (103, {}, 88), (103, {"ptx_version": 90}, 90)]
+)
+def test_ptx_is_new_enough_for_its_target(capability: int, options: dict[str, int], version: int | None) -> None:
+    outcome, _ = compiled(compile_task("llir", "ptx", "text", capability=capability, options=options))
+    assert outcome["metadata"]["ptx_version"] == version
+
+
 def test_an_unknown_option_is_refused_with_what_there_is() -> None:
     report = refused(compile_task("ttir", "ptx", "module", options={"num_warp": 4})).report
     assert (report["kind"], report["argument"]) == ("unknown-option", "num_warp")

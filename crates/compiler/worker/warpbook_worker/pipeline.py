@@ -22,6 +22,9 @@ from .protocol import BinaryOutcome, Binding, CompileResult, CompileTask, Stage,
 # Triton's begins with TTIR, Gluon's with GLIR, or with TTGIR where there is no GLIR (before 3.9).
 ORDER: tuple[Stage, ...] = ("ttir", "glir", "ttgir", "llir", "ptx", "cubin")
 
+# Ten times the first version of PTX that has a target; before 3.8, Triton writes an older one, which ptxas refuses.
+FIRST_PTX = {103: 88}
+
 
 @dataclass
 class Start:
@@ -47,6 +50,8 @@ def compile_task(task: CompileTask, progress: Callable[[str], None]) -> CompileR
     if task["entry"] == task["until"] and task["entry"] in ("triton", "gluon"):
         binding.module_of_cell(task)
         return result([], {}, Start(None, "ttir", None, None), None)
+    if task["capability"] in FIRST_PTX and "ptx_version" in backend.known_options(compiler):
+        task["options"].setdefault("ptx_version", FIRST_PTX[task["capability"]])
     if task["entry"] in ("triton", "gluon"):
         start = start_from_python(task, target, compiler)
     else:
