@@ -54,6 +54,12 @@ struct Shared {
     refusals: AtomicUsize,
 }
 
+impl Default for Guard {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Guard {
     /// A guard for the channels of one kernel.
     pub fn new() -> Self {

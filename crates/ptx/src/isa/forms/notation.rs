@@ -150,8 +150,10 @@ fn kind(token: &str) -> Result<Kind, String> {
         };
         return Ok(Kind::Vector(Box::new(kind(element)?), count));
     }
-    if let Some((name, limits)) =
-        token.strip_suffix('>').and_then(|rest| rest.split_once('<')).filter(|(name, _)| *name != "" && *name != "=")
+    if let Some((name, limits)) = token
+        .strip_suffix('>')
+        .and_then(|rest| rest.split_once('<'))
+        .filter(|(name, _)| !name.is_empty() && *name != "=")
     {
         return Ok(Kind::Source { ty: ty(name)?, register: false, range: Some(range(limits)?) });
     }
