@@ -25,7 +25,7 @@ fn a_share_of_the_tests_of_triton_passes() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = tempfile::tempdir().expect("a folder");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let build = ["build", "--quiet", "--release", "--package", "warpbook-device", "--example", "launch_executor"];
+    let build = ["build", "--quiet", "--release", "--package", "warpbook-python"];
     run(Command::new(cargo).args(build).current_dir(root));
     let results = folder.path().join("outcomes.jsonl");
     let scripts = root.join("tests/triton_suite");

@@ -1,6 +1,6 @@
 """The emulator in a process of its own: launches go to `launch_executor` (crates/device/examples) through a pipe.
 
-One executor belongs to each process that launches; a forked child starts its own. An executor that ends, or that gives
+The memory of a launch may have any addresses, as those of a record. An executor that ends, or that gives
 no answer in time, is an error of the launch, and the next launch starts a new one.
 """
 
@@ -58,11 +58,6 @@ class Executor:
         self.check = os.environ.get("WARPBOOK_LAUNCH_CHECK") == "1"
         self.process = None
         self.sent = set()
-
-    def tensor_map(self, description):
-        """The 128 bytes of a tensor map; `description` has the fields of the emulator's `TensorMap`."""
-        answer, _ = self._ask({"kind": "tensor_map", "map": description}, [], 0)
-        return bytes(answer["map"])
 
     def launch(self, launch):
         """Runs a launch, writes the ranges that it changed; returns (what it printed, indices of changed ranges)."""

@@ -1,5 +1,5 @@
-//! Runs launches that another program asks for on the emulator: the executor behind a Triton driver in Python
-//! (`tests/triton_suite/driver.py`).
+//! Runs launches that another program asks for on the emulator, with their memory at any addresses: `tests/triton_suite/repeat.py`
+//! and `repeat_on_gpu.py` repeat recorded launches with it.
 //!
 //! A request on standard input is a line of JSON ([`Request`]) and the bytes that it announces. The answer on standard
 //! output is a line of JSON ([`Answer`]) and the bytes of each buffer that the launch has changed.
@@ -9,7 +9,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::sync::Mutex;
 
 use serde::{Deserialize, Serialize};
-use warpbook_device::{Code, Device, Emulated, FunctionId, Launch, TensorMap};
+use warpbook_device::{Code, Device, Emulated, FunctionId, Launch};
 use warpbook_diagnostic::{Diagnostic, Source};
 use warpbook_process::cancel::Cancel;
 
@@ -19,8 +19,6 @@ use warpbook_process::cancel::Cancel;
 enum Request {
     /// PTX follows: `bytes` of it, known from now on by `name`.
     Module { name: String, bytes: usize },
-    /// The encoded form of a tensor map.
-    TensorMap { map: TensorMap },
     /// A launch; the bytes of its buffers follow, in order.
     Launch(LaunchRequest),
 }
@@ -65,8 +63,6 @@ struct Answer {
     instructions: u64,
     /// Indices of the buffers whose bytes follow.
     changed: Vec<usize>,
-    /// The encoded tensor map.
-    map: Vec<u8>,
 }
 
 #[derive(Serialize)]
@@ -171,15 +167,6 @@ fn run(
     Ok(answer)
 }
 
-fn encoded(map: &TensorMap) -> Answer {
-    let error = map.broken().into_iter().next().map(|broken| ErrorAnswer {
-        code: "tensor-map".to_owned(),
-        text: format!("{}: {}; expected {}", broken.field, broken.problem, broken.expected),
-    });
-    let map = if error.is_none() { map.encode().to_vec() } else { Vec::new() };
-    Answer { error, map, ..Answer::default() }
-}
-
 fn take(input: &mut impl Read, bytes: usize) -> std::io::Result<Vec<u8>> {
     let mut taken = vec![0; bytes];
     input.read_exact(&mut taken)?;
@@ -203,7 +190,6 @@ fn main() -> std::io::Result<()> {
                 executor.texts.insert(name, text);
                 continue;
             }
-            Request::TensorMap { map } => encoded(&map),
             Request::Launch(request) => {
                 for buffer in &request.buffers {
                     contents.push(take(&mut input, buffer.bytes)?);
