@@ -97,15 +97,15 @@ def own():
     header = "matmul[4](a, b, c, 256, 256, 256, BM=128, BN=128, BK=64)"
     for target, other in (("sm_80", "sm_90"), ("sm_90", "sm_80")):
         claim = "CHECK-COUNT-8: mma.sync" if target == "sm_80" else "CHECK: wgmma.mma_async"
-        yield Kernel(f"matmul {target}", "matmul", [BUFFERS, f"%%triton {header} --target {target}\n{MATMUL}"], target,
-                     other, variable="acc", claim=claim, more=["%mma matmul"])
+        yield Kernel(f"matmul {target}", "matmul", [f"%target {target}\n{BUFFERS}", f"%%triton {header} --target {target}\n{MATMUL}"],
+                     target, other, variable="acc", claim=claim, more=["%mma matmul"])
         buffers = "\n".join(f"%buf {name} = randn(256, 64, dtype=f16, seed={at})" for at, name in enumerate("qkvo"))
         launch = f"%%triton attention[4](q, k, v, o, 256, 0.125, BM=64, BN=64, D=64) --target {target}\n{ATTENTION}"
-        yield Kernel(f"attention {target}", "attention", [buffers, launch], target, other, variable="p", claim=claim,
+        yield Kernel(f"attention {target}", "attention", [f"%target {target}\n{buffers}", launch], target, other, variable="p", claim=claim,
                      more=["%mma attention"])
     tma = ["%layout matmul #shared", "%mma matmul", "%tma matmul"]
-    yield Kernel("matmul sm_90 TMA", "matmul", [BUFFERS, f"%%triton {TMA_CALL} --target sm_90\n{TMA_MATMUL}"], "sm_90",
-                 "sm_80", variable="acc", claim="CHECK: cp.async.bulk.tensor.2d", more=tma)
+    yield Kernel("matmul sm_90 TMA", "matmul", [f"%target sm_90\n{BUFFERS}", f"%%triton {TMA_CALL} --target sm_90\n{TMA_MATMUL}"],
+                 "sm_90", "sm_80", variable="acc", claim="CHECK: cp.async.bulk.tensor.2d", more=tma)
 
 
 def blackwell():
