@@ -26,19 +26,18 @@ use opcode::{Candidate, Found, Wrong};
 use operand::{Mismatch, Operands};
 use rustc_hash::FxHashMap;
 use scope::{Meaning, Scope};
-use warpbook_diagnostic::{Diagnostic, Result};
+use warpbook_diagnostic::{Diagnostic, Result, interrupt};
 
-/// Refuses a module that ptxas would refuse, with the first thing that is wrong.
+/// Refuses a module that ptxas would refuse, with the first thing that is wrong. An interrupt ends it.
 pub fn check(text: &str, module: &Module) -> Result<()> {
-    problems(text, module).into_iter().next().map_or(Ok(()), Err)
+    Checker::new(text, module, None).module(module)
 }
 
-/// Everything in a module that ptxas would refuse, in the order of the text.
-pub fn problems(text: &str, module: &Module) -> Vec<Diagnostic> {
-    let mut checker =
-        Checker { text, version: module.version, target: None, opcodes: FxHashMap::default(), problems: Vec::new() };
-    checker.module(module);
-    checker.problems
+/// Everything in a module that ptxas would refuse, in the order of the text. An interrupt ends it.
+pub fn problems(text: &str, module: &Module) -> Result<Vec<Diagnostic>> {
+    let mut checker = Checker::new(text, module, Some(Vec::new()));
+    checker.module(module)?;
+    Ok(checker.problems.unwrap_or_default())
 }
 
 /// What an opcode is, once for all instructions that share it.
@@ -54,55 +53,68 @@ struct Checker<'a> {
     target: Option<Architecture>,
     /// By the address of the opcode, which instructions that are written alike share.
     opcodes: FxHashMap<*const Opcode, Known>,
-    problems: Vec<Diagnostic>,
+    /// What was found; without a list, the first problem ends the check.
+    problems: Option<Vec<Diagnostic>>,
 }
 
 impl<'a> Checker<'a> {
-    fn module(&mut self, module: &'a Module) {
-        self.head(module);
-        let mut scope = Scope::new(module);
-        for function in &module.functions {
-            self.function(&mut scope, function);
+    fn new(text: &'a str, module: &Module, problems: Option<Vec<Diagnostic>>) -> Self {
+        Self { text, version: module.version, target: None, opcodes: FxHashMap::default(), problems }
+    }
+
+    fn report(&mut self, problem: Diagnostic) -> Result<()> {
+        match &mut self.problems {
+            Some(problems) => {
+                problems.push(problem);
+                Ok(())
+            }
+            None => Err(problem),
         }
     }
 
-    /// `.version` and `.target`.
-    fn head(&mut self, module: &Module) {
+    fn module(&mut self, module: &'a Module) -> Result<()> {
+        self.head(module)?;
+        let mut scope = Scope::new(module);
+        module.functions.iter().try_for_each(|function| self.function(&mut scope, function))
+    }
+
+    /// Checks `.version` and `.target`.
+    fn head(&mut self, module: &Module) -> Result<()> {
         if module.target.is_empty() {
             let error = Diagnostic::error("ptx-target", "the module has no `.target`");
-            self.problems.push(error.at(0..0, "").help("begin with `.version 8.7` and `.target sm_90`"));
-            return;
+            return self.report(error.at(0..0, "").help("begin with `.version 8.7` and `.target sm_90`"));
         }
         self.target = Architecture::parse(&module.target);
         let span = self.word_span(0..self.text.len(), &module.target);
         let Some(target) = self.target else {
             let error =
                 Diagnostic::error("ptx-target", format!("`{}` is not the name of an architecture", module.target));
-            self.problems.push(error.at(span, "").help("write `.target sm_90`"));
-            return;
+            return self.report(error.at(span, "").help("write `.target sm_90`"));
         };
         if let Some(first) = target.first_version().filter(|first| *first > module.version) {
             let message = format!("`.target {target}` needs `.version {}.{}`", first.0, first.1);
             let error = Diagnostic::error("ptx-version", message).at(span, "");
-            self.problems
-                .push(error.note(format!("the module has `.version {}.{}`", module.version.0, module.version.1)));
+            self.report(error.note(format!("the module has `.version {}.{}`", module.version.0, module.version.1)))?;
         }
+        Ok(())
     }
 
-    fn function(&mut self, scope: &mut Scope<'a>, function: &'a Function) {
-        let Some(body) = &function.body else { return };
+    fn function(&mut self, scope: &mut Scope<'a>, function: &'a Function) -> Result<()> {
+        let Some(body) = &function.body else { return Ok(()) };
         scope.enter_function(function);
-        self.block(scope, body);
+        self.block(scope, body)?;
         scope.leave();
+        Ok(())
     }
 
-    fn block(&mut self, scope: &mut Scope<'a>, statements: &'a [Statement]) {
+    fn block(&mut self, scope: &mut Scope<'a>, statements: &'a [Statement]) -> Result<()> {
         scope.enter(statements);
         for (name, span) in scope::labels_defined_twice(statements) {
-            self.syntax(format!("label `{name}` is defined twice"), span);
+            self.syntax(format!("label `{name}` is defined twice"), span)?;
         }
         let mut near = 0..0;
-        for statement in statements {
+        for (step, statement) in statements.iter().enumerate() {
+            interrupt::check_at(step)?;
             match statement {
                 Statement::Registers { ty, names } => {
                     for (name, count) in names {
@@ -112,33 +124,34 @@ impl<'a> Checker<'a> {
                         };
                         if !is_new {
                             let span = self.word_span(near.end..self.text.len(), name);
-                            self.syntax(format!("`{name}` is declared twice"), span);
+                            self.syntax(format!("`{name}` is declared twice"), span)?;
                         }
                     }
                 }
                 Statement::Variable(variable) => {
                     near = variable.span.clone();
                     if !scope.declare(&variable.name, Meaning::Variable(variable.space)) {
-                        self.syntax(format!("`{}` is declared twice", variable.name), variable.span.clone());
+                        self.syntax(format!("`{}` is declared twice", variable.name), variable.span.clone())?;
                     }
                 }
-                Statement::Block(statements) => self.block(scope, statements),
+                Statement::Block(statements) => self.block(scope, statements)?,
                 Statement::Instruction(instruction) => {
                     near = instruction.span.clone();
-                    self.instruction(scope, instruction);
+                    self.instruction(scope, instruction)?;
                 }
                 Statement::Label(_, span) => near = span.clone(),
                 Statement::BranchTargets { .. } | Statement::Line(_) => {}
             }
         }
         scope.leave();
+        Ok(())
     }
 
-    fn syntax(&mut self, message: String, span: Range<usize>) {
-        self.problems.push(Diagnostic::error("ptx-syntax", message).at(span, ""));
+    fn syntax(&mut self, message: String, span: Range<usize>) -> Result<()> {
+        self.report(Diagnostic::error("ptx-syntax", message).at(span, ""))
     }
 
-    fn instruction(&mut self, scope: &Scope<'a>, instruction: &Instruction) {
+    fn instruction(&mut self, scope: &Scope<'a>, instruction: &Instruction) -> Result<()> {
         if let Some((guard, _)) = &instruction.guard {
             let problem = match scope.register(guard) {
                 Some(PtxType::Pred) => None,
@@ -147,8 +160,7 @@ impl<'a> Checker<'a> {
             };
             if let Some(message) = problem {
                 let span = self.word_span(instruction.span.clone(), guard);
-                self.problems.push(Diagnostic::error("ptx-operand", message).at(span, ""));
-                return;
+                return self.report(Diagnostic::error("ptx-operand", message).at(span, ""));
             }
         }
         let opcode = &instruction.opcode;
@@ -165,7 +177,7 @@ impl<'a> Checker<'a> {
                 self.operands(&operands, candidates, instruction)
             }
         };
-        self.problems.extend(problem);
+        problem.map_or(Ok(()), |problem| self.report(problem))
     }
 
     /// What an opcode is under the version and the target of the module.
@@ -190,11 +202,11 @@ impl<'a> Checker<'a> {
     /// An instruction without rows: the table of instructions says which architecture is the first that has it.
     fn unlisted(&self, opcode: &Opcode) -> Known {
         let row = opcode.description().target;
-        let reach = if row.is_specific { Reach::Family } else { Reach::Later };
-        let needed = Architecture { number: row.architecture, reach };
+        let is_specific = row.reach == Reach::Alone;
+        let needed = if is_specific { Architecture { reach: Reach::Family, ..row } } else { row };
         match self.target.filter(|target| opcode.mnemonic().is_some() && !target.has(needed)) {
             // Each of these has an architecture of its own beside the family of its row.
-            Some(target) if row.is_specific && target.reach != Reach::Later && target.number > row.architecture => {
+            Some(target) if is_specific && target.reach != Reach::Later && target.number > row.number => {
                 Known::Unlisted
             }
             Some(_) => {

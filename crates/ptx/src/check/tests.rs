@@ -1,4 +1,5 @@
 use super::*;
+use std::sync::atomic::AtomicBool;
 
 const HEAD: &str = ".version 8.0\n.target sm_80\n.address_size 64\n.global .align 4 .b32 g[4];\n.shared .align 4 .b32 s[4];\n\
                     .visible .entry k(.param .u64 p)\n{\n.reg .pred %p<4>;\n.reg .b16 %h<4>;\n.reg .b32 %r<8>;\n.reg .s32 %i<4>;\n\
@@ -8,7 +9,7 @@ const HEAD: &str = ".version 8.0\n.target sm_80\n.address_size 64\n.global .alig
 fn wrong(line: &str) -> (String, String, String) {
     let text = format!("{HEAD}{line}\nret;\n}}\n");
     let module = crate::parse(&text).unwrap_or_else(|error| panic!("{line}: {}", error.message));
-    let problems = problems(&text, &module);
+    let problems = problems(&text, &module).expect("nobody interrupts");
     let [problem] = problems.as_slice() else { panic!("{line}: {problems:?}") };
     let span = problem.labels[0].span.clone();
     (problem.message.clone(), text[span].to_owned(), problem.help.first().cloned().unwrap_or_default())
@@ -106,7 +107,7 @@ fn what_ptxas_takes_is_taken() {
     ] {
         let text = format!("{HEAD}{line}\nret;\n}}\n");
         let module = crate::parse(&text).expect("it parses");
-        assert!(problems(&text, &module).is_empty(), "{line}: {:?}", problems(&text, &module));
+        assert_eq!(problems(&text, &module), Ok(Vec::new()), "{line}");
     }
 }
 
@@ -123,4 +124,23 @@ fn a_target_needs_its_version() {
         let found = check(&text, &module).err().map(|error| error.message.clone());
         assert_eq!(found.as_deref(), message, "{head}");
     }
+}
+
+#[test]
+fn an_interrupt_ends_the_check_of_a_long_body() {
+    let text = format!("{HEAD}{}ret;\n}}\n", "add.s32 %i1, %i2, %i3;\n".repeat(5_000));
+    let module = crate::parse(&text).expect("it parses");
+    let flag = Arc::new(AtomicBool::new(true));
+    let ended = interrupt::under(&flag, || check(&text, &module)).expect_err("interrupted");
+    assert!(ended.is_interrupted());
+    assert_eq!(check(&text, &module), Ok(()));
+}
+
+#[test]
+fn the_first_problem_is_the_one_that_is_told() {
+    let text = format!("{HEAD}clz %r1, %r2;\ndiv.f32 %f1, %f2, %f3;\nret;\n}}\n");
+    let module = crate::parse(&text).expect("it parses");
+    let all = problems(&text, &module).expect("nobody interrupts");
+    assert_eq!(all.len(), 2);
+    assert_eq!(check(&text, &module).err().as_ref(), all.first());
 }

@@ -1,6 +1,7 @@
 //! What the table says of each instruction: the meaning of its columns.
 
 use super::Class;
+use super::forms::Architecture;
 
 /// Properties of an instruction that follow from its name alone. [`Opcode`](super::Opcode) has what its modifiers add.
 #[derive(Debug)]
@@ -24,8 +25,8 @@ pub struct Description {
     pub ordering: Ordering,
     /// True if the operation goes on when the next instruction begins, until something waits for it.
     pub asynchronous: bool,
-    /// The first architecture that has the instruction.
-    pub target: Target,
+    /// The first architecture that has the instruction; `sm_90a` where later ones do not have it.
+    pub target: Architecture,
 }
 
 impl Description {
@@ -40,7 +41,7 @@ impl Description {
         aligned: false,
         ordering: Ordering::Nothing,
         asynchronous: false,
-        target: Target::from(30),
+        target: Architecture::later(30),
     };
 }
 
@@ -115,31 +116,4 @@ pub enum Ordering {
     ByModifier,
     /// It always takes part in the order of strong operations: atomics, fences, barriers.
     Always,
-}
-
-/// An architecture: `sm_90`, or `sm_90a`, whose instructions later architectures do not have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Target {
-    /// Number of the architecture: 90 for `sm_90`.
-    pub architecture: u32,
-    /// True for `sm_90a`: only this architecture has it.
-    pub is_specific: bool,
-}
-
-impl Target {
-    /// This architecture and all that come after it.
-    pub(super) const fn from(architecture: u32) -> Self {
-        Self { architecture, is_specific: false }
-    }
-
-    /// This architecture alone.
-    pub(super) const fn only(architecture: u32) -> Self {
-        Self { architecture, is_specific: true }
-    }
-}
-
-impl std::fmt::Display for Target {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "sm_{}{}", self.architecture, if self.is_specific { "a" } else { "" })
-    }
 }

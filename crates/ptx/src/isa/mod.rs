@@ -19,7 +19,7 @@ mod table;
 
 pub use class::Class;
 pub use comparison::Comparison;
-pub use description::{Description, Flow, Ordering, Role, Target, Work};
+pub use description::{Description, Flow, Ordering, Role, Work};
 pub use modifier::{MatrixShape, MmaKind, Modifier};
 pub use opcode::{Opcode, Word};
 pub use table::Mnemonic;

@@ -9,7 +9,8 @@ use super::Class::{
     SharedLoad, SharedStore, Special, Tensor,
 };
 use super::Work::{Arithmetic, Is, Load, Store};
-use super::{Class, Description, Flow, Ordering, Role, Target};
+use super::forms::Architecture;
+use super::{Class, Description, Flow, Ordering, Role};
 
 macro_rules! instructions {
     ($($(#[doc = $summary:literal])+ $variant:ident = $($name:literal)|+, $section:literal, $work:expr, $flow:ident,
@@ -77,9 +78,9 @@ instructions! {
     /// The larger of two values.
     Max = "max", "9.7.1.13, 9.7.3.12, 9.7.4.8", Arithmetic, Mixed, [Written Read Read Read];
     /// The sum of the products of four pairs of bytes, added to a third value.
-    Dp4a = "dp4a", "9.7.1.23", Arithmetic, Mixed, [Written Read Read Read], target: Target::from(61);
+    Dp4a = "dp4a", "9.7.1.23", Arithmetic, Mixed, [Written Read Read Read], target: Architecture::later(61);
     /// The sum of the products of two pairs of halves and bytes, added to a third value.
-    Dp2a = "dp2a", "9.7.1.24", Arithmetic, Mixed, [Written Read Read Read], target: Target::from(61);
+    Dp2a = "dp2a", "9.7.1.24", Arithmetic, Mixed, [Written Read Read Read], target: Architecture::later(61);
     /// The second value with the sign of the first.
     CopySign = "copysign", "9.7.3.2", Arithmetic, Mixed, [Written Read Read];
 
@@ -100,7 +101,7 @@ instructions! {
     /// 2 to the power of the value, approximately.
     Ex2 = "ex2", "9.7.3.21, 9.7.4.10", Is(Special), Mixed, [Written Read];
     /// The hyperbolic tangent, approximately.
-    Tanh = "tanh", "9.7.3.22, 9.7.4.9", Is(Special), Mixed, [Written Read], target: Target::from(75);
+    Tanh = "tanh", "9.7.3.22, 9.7.4.9", Is(Special), Mixed, [Written Read], target: Architecture::later(75);
 
     // Bits.
 
@@ -115,9 +116,9 @@ instructions! {
     /// One where the value is zero, otherwise zero.
     Cnot = "cnot", "9.7.8.5", Arithmetic, Mixed, [Written Read];
     /// A function of three bits, given as a table, for each bit of three values.
-    Lop3 = "lop3", "9.7.8.6", Arithmetic, Bytewise, [Written Read Read Read Read], target: Target::from(50);
+    Lop3 = "lop3", "9.7.8.6", Arithmetic, Bytewise, [Written Read Read Read Read], target: Architecture::later(50);
     /// 32 bits of two words that are shifted together.
-    Shf = "shf", "9.7.8.7", Arithmetic, Mixed, [Written Read Read Read], target: Target::from(32);
+    Shf = "shf", "9.7.8.7", Arithmetic, Mixed, [Written Read Read Read], target: Architecture::later(32);
     /// Shifts left.
     Shl = "shl", "9.7.8.8", Arithmetic, ShiftedUp, [Written Read Read];
     /// Shifts right, with the sign where the type has one.
@@ -129,7 +130,7 @@ instructions! {
     /// The second value with a field of the first.
     Bfi = "bfi", "9.7.1.20", Arithmetic, Mixed, [Written Read Read Read Read];
     /// A mask of ones: where it begins, and how many there are.
-    Bmsk = "bmsk", "9.7.1.22", Arithmetic, Mixed, [Written Read Read], target: Target::from(70);
+    Bmsk = "bmsk", "9.7.1.22", Arithmetic, Mixed, [Written Read Read], target: Architecture::later(70);
     /// The number of bits that are one.
     Popc = "popc", "9.7.1.14", Arithmetic, Mixed, [Written Read];
     /// The number of leading zeros.
@@ -158,15 +159,15 @@ instructions! {
     /// Converts from one type to another.
     Cvt = "cvt", "9.7.9.21", Is(Conversion), Converted, [Written Read Read Read];
     /// Converts two integers and packs them.
-    CvtPack = "cvt.pack", "9.7.9.22", Is(Conversion), Converted, [Written Read Read Read], target: Target::from(72);
+    CvtPack = "cvt.pack", "9.7.9.22", Is(Conversion), Converted, [Written Read Read Read], target: Architecture::later(72);
     /// Converts an address between a state space and generic addresses.
     Cvta = "cvta", "9.7.9.20", Arithmetic, Mixed, [Written Read];
     /// True if a generic address lies in a state space.
     Isspacep = "isspacep", "9.7.9.19", Is(Other), Mixed, [Written Read];
     /// The address of the same place in the shared memory of another block of the cluster.
-    Mapa = "mapa", "9.7.9.23", Is(Other), Mixed, [Written Read Read], target: Target::from(90);
+    Mapa = "mapa", "9.7.9.23", Is(Other), Mixed, [Written Read Read], target: Architecture::later(90);
     /// The rank in the cluster of the block whose shared memory an address names.
-    GetCtaRank = "getctarank", "9.7.9.24", Is(Other), Mixed, [Written Read], target: Target::from(90);
+    GetCtaRank = "getctarank", "9.7.9.24", Is(Other), Mixed, [Written Read], target: Architecture::later(90);
 
     // Memory.
 
@@ -178,80 +179,80 @@ instructions! {
     St = "st", "9.7.9.11", Store, None, [Address Read Read], ordering: Ordering::ByModifier;
     /// Stores to the shared memory of a cluster and reports to an mbarrier.
     StAsync = "st.async", "9.7.9.12", Is(Other), None, [Address Read Address], asynchronous: true,
-        target: Target::from(90);
+        target: Architecture::later(90);
     /// Fills shared memory.
-    StBulk = "st.bulk", "9.7.9.13", Is(Other), None, [Address Read Read], target: Target::from(100);
+    StBulk = "st.bulk", "9.7.9.13", Is(Other), None, [Address Read Read], target: Architecture::later(100);
     /// An operation on memory that nothing comes between; the value before is the result.
     Atom = "atom", "9.7.13.5", Is(Atomic), Loaded, [Written Address Read Read Read], ordering: Ordering::Always;
     /// An operation on memory that nothing comes between.
     Red = "red", "9.7.13.6", Is(Atomic), None, [Address Read Read], ordering: Ordering::Always;
     /// A reduction in the shared memory of a cluster that reports to an mbarrier.
     RedAsync = "red.async", "9.7.13.7", Is(Atomic), None, [Address Read Address], asynchronous: true,
-        target: Target::from(90);
+        target: Architecture::later(90);
     /// Loads the reduction of the memories of several GPUs.
     MultimemLdReduce = "multimem.ld_reduce", "9.7.9.14", Is(Other), Loaded, [Written Address],
-        ordering: Ordering::ByModifier, target: Target::from(90);
+        ordering: Ordering::ByModifier, target: Architecture::later(90);
     /// Stores to the memories of several GPUs.
     MultimemSt = "multimem.st", "9.7.9.14", Is(Other), None, [Address Read], ordering: Ordering::ByModifier,
-        target: Target::from(90);
+        target: Architecture::later(90);
     /// Reduces in the memories of several GPUs.
     MultimemRed = "multimem.red", "9.7.9.14", Is(Other), None, [Address Read], ordering: Ordering::Always,
-        target: Target::from(90);
+        target: Architecture::later(90);
     /// Brings a line into a cache.
     Prefetch = "prefetch", "9.7.9.15", Is(Other), None, [Address];
     /// Brings a line into the cache of uniform loads.
     PrefetchU = "prefetchu", "9.7.9.15", Is(Other), None, [Address];
     /// Gives a range of memory a priority in the cache.
-    ApplyPriority = "applypriority", "9.7.9.16", Is(Other), None, [Address Read], target: Target::from(80);
+    ApplyPriority = "applypriority", "9.7.9.16", Is(Other), None, [Address Read], target: Architecture::later(80);
     /// Drops a range of memory from the cache.
-    Discard = "discard", "9.7.9.17", Is(Other), None, [Address Read], target: Target::from(80);
+    Discard = "discard", "9.7.9.17", Is(Other), None, [Address Read], target: Architecture::later(80);
     /// A policy of the cache, for loads and stores that take one.
-    CreatePolicy = "createpolicy", "9.7.9.18", Is(Other), Mixed, [Written Read Read Read], target: Target::from(80);
+    CreatePolicy = "createpolicy", "9.7.9.18", Is(Other), Mixed, [Written Read Read Read], target: Architecture::later(80);
 
     // Copies that go on while the thread does something else.
 
     /// Copies 4, 8 or 16 bytes from global to shared memory.
     CpAsync = "cp.async", "9.7.9.25.3", Is(CopyAsync), None, [Address Address Read Read], asynchronous: true,
-        target: Target::from(80);
+        target: Architecture::later(80);
     /// Makes the thread's copies a group.
-    CpAsyncCommitGroup = "cp.async.commit_group", "9.7.9.25.3", Is(CopyAsync), None, [], target: Target::from(80);
+    CpAsyncCommitGroup = "cp.async.commit_group", "9.7.9.25.3", Is(CopyAsync), None, [], target: Architecture::later(80);
     /// Waits until at most a given number of groups of copies are pending.
-    CpAsyncWaitGroup = "cp.async.wait_group", "9.7.9.25.3", Is(CopyAsync), None, [Read], target: Target::from(80);
+    CpAsyncWaitGroup = "cp.async.wait_group", "9.7.9.25.3", Is(CopyAsync), None, [Read], target: Architecture::later(80);
     /// Waits for all of the thread's copies.
-    CpAsyncWaitAll = "cp.async.wait_all", "9.7.9.25.3", Is(CopyAsync), None, [], target: Target::from(80);
+    CpAsyncWaitAll = "cp.async.wait_all", "9.7.9.25.3", Is(CopyAsync), None, [], target: Architecture::later(80);
     /// Arrives at an mbarrier when the thread's copies have ended.
     CpAsyncMbarrierArrive = "cp.async.mbarrier.arrive", "9.7.13.15", Is(CopyAsync), None, [Address],
-        asynchronous: true, target: Target::from(80);
+        asynchronous: true, target: Architecture::later(80);
     /// Copies a range of bytes between global memory and the shared memory of a cluster.
     CpAsyncBulk = "cp.async.bulk", "9.7.9.25.4", Is(Bulk), None, [Address Address Read Address Read Read],
-        asynchronous: true, target: Target::from(90);
+        asynchronous: true, target: Architecture::later(90);
     /// Copies a tile of a tensor between global and shared memory.
     CpAsyncBulkTensor = "cp.async.bulk.tensor", "9.7.9.25.5", Is(Bulk), None, [Address Address Address Read Read],
-        asynchronous: true, target: Target::from(90);
+        asynchronous: true, target: Architecture::later(90);
     /// Reduces a range of bytes into global memory or the shared memory of a cluster.
     CpReduceAsyncBulk = "cp.reduce.async.bulk", "9.7.9.25.4", Is(Bulk), None, [Address Address Read Address Read],
-        asynchronous: true, target: Target::from(90);
+        asynchronous: true, target: Architecture::later(90);
     /// Reduces a tile of a tensor into global memory.
     CpReduceAsyncBulkTensor = "cp.reduce.async.bulk.tensor", "9.7.9.25.5", Is(Bulk), None, [Address Address Read],
-        asynchronous: true, target: Target::from(90);
+        asynchronous: true, target: Architecture::later(90);
     /// Brings a range of bytes into the second-level cache.
     CpAsyncBulkPrefetch = "cp.async.bulk.prefetch", "9.7.9.25.4", Is(Bulk), None, [Address Read Read],
-        target: Target::from(90);
+        target: Architecture::later(90);
     /// Brings a tile of a tensor into the second-level cache.
     CpAsyncBulkPrefetchTensor = "cp.async.bulk.prefetch.tensor", "9.7.9.25.5", Is(Bulk), None, [Address Read],
-        target: Target::from(90);
+        target: Architecture::later(90);
     /// Makes the thread's bulk copies a group.
     CpAsyncBulkCommitGroup = "cp.async.bulk.commit_group", "9.7.9.25.4", Is(Bulk), None, [],
-        target: Target::from(90);
+        target: Architecture::later(90);
     /// Waits until at most a given number of groups of bulk copies are pending.
     CpAsyncBulkWaitGroup = "cp.async.bulk.wait_group", "9.7.9.25.4", Is(Bulk), None, [Read],
-        target: Target::from(90);
+        target: Architecture::later(90);
     /// Sets a field of a tensor map.
     TensormapReplace = "tensormap.replace", "9.7.9.28", Is(Bulk), None, [Address Read Read],
-        target: Target::only(90);
+        target: Architecture::alone(90);
     /// Copies a tensor map to global memory and makes it visible to bulk copies.
     TensormapCpFenceproxy = "tensormap.cp_fenceproxy", "9.7.13.16", Is(Bulk), None, [Address Address Read],
-        ordering: Ordering::Always, target: Target::from(90);
+        ordering: Ordering::Always, target: Architecture::later(90);
 
     // What the lanes of a warp do together.
 
@@ -260,13 +261,13 @@ instructions! {
     /// All, any or which lanes have a predicate.
     Vote = "vote", "9.7.13.8, 9.7.13.9", Is(WarpCollective), Collective, [Written Predicate LaneMask];
     /// The lanes that have the same value.
-    Match = "match", "9.7.13.10", Is(WarpCollective), Collective, [Written Read LaneMask], target: Target::from(70);
+    Match = "match", "9.7.13.10", Is(WarpCollective), Collective, [Written Read LaneMask], target: Architecture::later(70);
     /// The lanes that execute the instruction.
     ActiveMask = "activemask", "9.7.13.11", Is(WarpCollective), Collective, [Written];
     /// A reduction over the lanes.
-    Redux = "redux", "9.7.13.12", Is(WarpCollective), Collective, [Written Read LaneMask], target: Target::from(80);
+    Redux = "redux", "9.7.13.12", Is(WarpCollective), Collective, [Written Read LaneMask], target: Architecture::later(80);
     /// Chooses one lane.
-    Elect = "elect", "9.7.13.14", Is(WarpCollective), Collective, [Written LaneMask], target: Target::from(90);
+    Elect = "elect", "9.7.13.14", Is(WarpCollective), Collective, [Written LaneMask], target: Architecture::later(90);
 
     // Barriers and fences.
 
@@ -292,129 +293,129 @@ instructions! {
     BarWarp = "bar.warp", "9.7.13.2", Is(Barrier), None, [LaneMask], ordering: Ordering::Always;
     /// Arrives at the barrier of the cluster.
     BarrierClusterArrive = "barrier.cluster.arrive", "9.7.13.3", Is(Barrier), None, [], ordering: Ordering::Always,
-        target: Target::from(90);
+        target: Architecture::later(90);
     /// Waits for all threads of the cluster.
     BarrierClusterWait = "barrier.cluster.wait", "9.7.13.3", Is(Barrier), None, [], ordering: Ordering::Always,
-        target: Target::from(90);
+        target: Architecture::later(90);
     /// Orders the thread's accesses before it and after it, as `fence.sc` does.
     Membar = "membar", "9.7.13.4", Is(Class::Fence), None, [], ordering: Ordering::Always;
     /// Orders the thread's accesses before it and after it, or those through two proxies.
     Fence = "fence", "9.7.13.4", Is(Class::Fence), None, [Address Read], ordering: Ordering::Always,
-        target: Target::from(70);
+        target: Architecture::later(70);
     /// Waits for the grid before, or lets the next one begin.
     GridDepControlWait = "griddepcontrol.wait", "9.7.13.13", Is(Other), None, [], ordering: Ordering::Always,
-        target: Target::from(90);
+        target: Architecture::later(90);
     /// Lets the grids that depend on this one begin.
     GridDepControlLaunchDependents = "griddepcontrol.launch_dependents", "9.7.13.13", Is(Other), None, [],
-        target: Target::from(90);
+        target: Architecture::later(90);
 
     // Barriers in memory.
 
     /// Makes an mbarrier for a number of arrivals.
-    MbarrierInit = "mbarrier.init", "9.7.13.15", Is(Mbarrier), None, [Address Read], target: Target::from(80);
+    MbarrierInit = "mbarrier.init", "9.7.13.15", Is(Mbarrier), None, [Address Read], target: Architecture::later(80);
     /// Ends the life of an mbarrier.
-    MbarrierInval = "mbarrier.inval", "9.7.13.15", Is(Mbarrier), None, [Address], target: Target::from(80);
+    MbarrierInval = "mbarrier.inval", "9.7.13.15", Is(Mbarrier), None, [Address], target: Architecture::later(80);
     /// Lets the phase of an mbarrier wait for more bytes.
     MbarrierExpectTx = "mbarrier.expect_tx", "9.7.13.15", Is(Mbarrier), None, [Address Read],
-        ordering: Ordering::Always, target: Target::from(90);
+        ordering: Ordering::Always, target: Architecture::later(90);
     /// Reports to an mbarrier that bytes have come.
     MbarrierCompleteTx = "mbarrier.complete_tx", "9.7.13.15", Is(Mbarrier), None, [Address Read],
-        ordering: Ordering::Always, target: Target::from(90);
+        ordering: Ordering::Always, target: Architecture::later(90);
     /// Arrives at an mbarrier.
     MbarrierArrive = "mbarrier.arrive", "9.7.13.15", Is(Mbarrier), Loaded, [Written Address Read],
-        ordering: Ordering::Always, target: Target::from(80);
+        ordering: Ordering::Always, target: Architecture::later(80);
     /// Arrives at an mbarrier, which is to expect one arrival less from then on.
     MbarrierArriveDrop = "mbarrier.arrive_drop", "9.7.13.15", Is(Mbarrier), Loaded, [Written Address Read],
-        ordering: Ordering::Always, target: Target::from(80);
+        ordering: Ordering::Always, target: Architecture::later(80);
     /// True if a phase of an mbarrier has ended.
     MbarrierTestWait = "mbarrier.test_wait", "9.7.13.15", Is(Mbarrier), Loaded, [Written Address Read],
-        ordering: Ordering::Always, target: Target::from(80);
+        ordering: Ordering::Always, target: Architecture::later(80);
     /// True if a phase of an mbarrier has ended; it may wait for that.
     MbarrierTryWait = "mbarrier.try_wait", "9.7.13.15", Is(Mbarrier), Loaded, [Written Address Read Read],
-        ordering: Ordering::Always, target: Target::from(90);
+        ordering: Ordering::Always, target: Architecture::later(90);
     /// The number of arrivals that a state of an mbarrier still expects.
     MbarrierPendingCount = "mbarrier.pending_count", "9.7.13.15", Is(Mbarrier), Mixed, [Written Read],
-        target: Target::from(80);
+        target: Architecture::later(80);
 
     // Products of matrices.
 
     /// Multiplies two matrices that the lanes of a warp hold, and adds a third.
     Mma = "mma", "9.7.14.5", Is(Tensor), Matrix, [Written Read Read Read Read Read Read Read],
-        target: Target::from(70);
+        target: Architecture::later(70);
     /// As `mma`, of a sparse first matrix.
     MmaSparse = "mma.sp" | "mma.sp::ordered_metadata", "9.7.14.6", Is(Tensor), Matrix,
-        [Written Read Read Read Read Read], target: Target::from(80);
+        [Written Read Read Read Read Read], target: Architecture::later(80);
     /// Loads matrices of 8 × 8 elements from shared memory, each lane a part.
-    LdMatrix = "ldmatrix", "9.7.14.5.15", Is(SharedLoad), Loaded, [Written Address], target: Target::from(75);
+    LdMatrix = "ldmatrix", "9.7.14.5.15", Is(SharedLoad), Loaded, [Written Address], target: Architecture::later(75);
     /// Stores matrices of 8 × 8 elements to shared memory, each lane a part.
-    StMatrix = "stmatrix", "9.7.14.5.16", Is(SharedStore), None, [Address Read], target: Target::from(90);
+    StMatrix = "stmatrix", "9.7.14.5.16", Is(SharedStore), None, [Address Read], target: Architecture::later(90);
     /// Transposes a matrix of 8 × 8 elements that the lanes of a warp hold.
-    MovMatrix = "movmatrix", "9.7.14.5.17", Is(WarpCollective), Matrix, [Written Read], target: Target::from(75);
+    MovMatrix = "movmatrix", "9.7.14.5.17", Is(WarpCollective), Matrix, [Written Read], target: Architecture::later(75);
     /// Loads a fragment of a matrix.
-    WmmaLoad = "wmma.load", "9.7.14.4", Is(Other), Loaded, [Written Address Read], target: Target::from(70);
+    WmmaLoad = "wmma.load", "9.7.14.4", Is(Other), Loaded, [Written Address Read], target: Architecture::later(70);
     /// Stores a fragment of a matrix.
-    WmmaStore = "wmma.store", "9.7.14.4", Is(Other), None, [Address Read Read], target: Target::from(70);
+    WmmaStore = "wmma.store", "9.7.14.4", Is(Other), None, [Address Read Read], target: Architecture::later(70);
     /// Multiplies two matrices of fragments, and adds a third.
-    WmmaMma = "wmma.mma", "9.7.14.4", Is(Tensor), Matrix, [Written Read Read Read], target: Target::from(70);
+    WmmaMma = "wmma.mma", "9.7.14.4", Is(Tensor), Matrix, [Written Read Read Read], target: Architecture::later(70);
     /// Multiplies two matrices of a warpgroup, whose second and perhaps first lie in shared memory.
     WgmmaMmaAsync = "wgmma.mma_async", "9.7.15.5", Is(Tensor), Matrix,
-        [Accumulated Read Read Predicate Read Read Read Read], asynchronous: true, target: Target::only(90);
+        [Accumulated Read Read Predicate Read Read Read Read], asynchronous: true, target: Architecture::alone(90);
     /// As `wgmma.mma_async`, of a sparse first matrix.
     WgmmaMmaAsyncSparse = "wgmma.mma_async.sp", "9.7.15.6", Is(Tensor), Matrix,
-        [Accumulated Read Read Read Read Predicate Read Read Read Read], asynchronous: true, target: Target::only(90);
+        [Accumulated Read Read Read Read Predicate Read Read Read Read], asynchronous: true, target: Architecture::alone(90);
     /// Orders a warpgroup's accesses to registers and shared memory before its next product.
-    WgmmaFence = "wgmma.fence", "9.7.15.7", Is(Tensor), None, [], ordering: Ordering::Always, target: Target::only(90);
+    WgmmaFence = "wgmma.fence", "9.7.15.7", Is(Tensor), None, [], ordering: Ordering::Always, target: Architecture::alone(90);
     /// Makes the warpgroup's products a group.
-    WgmmaCommitGroup = "wgmma.commit_group", "9.7.15.7", Is(Tensor), None, [], target: Target::only(90);
+    WgmmaCommitGroup = "wgmma.commit_group", "9.7.15.7", Is(Tensor), None, [], target: Architecture::alone(90);
     /// Waits until at most a given number of groups of products are pending.
-    WgmmaWaitGroup = "wgmma.wait_group", "9.7.15.7", Is(Tensor), None, [Read], target: Target::only(90);
+    WgmmaWaitGroup = "wgmma.wait_group", "9.7.15.7", Is(Tensor), None, [Read], target: Architecture::alone(90);
 
     // Tensor memory.
 
     /// Allocates columns of tensor memory, and writes their address to shared memory.
-    Tcgen05Alloc = "tcgen05.alloc", "9.7.16.7", Is(Tensor), None, [Address Read], target: Target::only(100);
+    Tcgen05Alloc = "tcgen05.alloc", "9.7.16.7", Is(Tensor), None, [Address Read], target: Architecture::alone(100);
     /// Gives columns of tensor memory back.
-    Tcgen05Dealloc = "tcgen05.dealloc", "9.7.16.7", Is(Tensor), None, [Read Read], target: Target::only(100);
+    Tcgen05Dealloc = "tcgen05.dealloc", "9.7.16.7", Is(Tensor), None, [Read Read], target: Architecture::alone(100);
     /// Says that the block will allocate no more tensor memory.
     Tcgen05RelinquishAllocPermit = "tcgen05.relinquish_alloc_permit", "9.7.16.7", Is(Tensor), None, [],
-        target: Target::only(100);
+        target: Architecture::alone(100);
     /// Loads from tensor memory.
     Tcgen05Ld = "tcgen05.ld", "9.7.16.8", Is(Tensor), Matrix, [Written Address Read], asynchronous: true,
-        target: Target::only(100);
+        target: Architecture::alone(100);
     /// Stores to tensor memory.
     Tcgen05St = "tcgen05.st", "9.7.16.8", Is(Tensor), None, [Address Read Read], asynchronous: true,
-        target: Target::only(100);
+        target: Architecture::alone(100);
     /// Waits for the thread's loads from tensor memory.
-    Tcgen05WaitLd = "tcgen05.wait::ld", "9.7.16.8", Is(Tensor), None, [], target: Target::only(100);
+    Tcgen05WaitLd = "tcgen05.wait::ld", "9.7.16.8", Is(Tensor), None, [], target: Architecture::alone(100);
     /// Waits for the thread's stores to tensor memory.
-    Tcgen05WaitSt = "tcgen05.wait::st", "9.7.16.8", Is(Tensor), None, [], target: Target::only(100);
+    Tcgen05WaitSt = "tcgen05.wait::st", "9.7.16.8", Is(Tensor), None, [], target: Architecture::alone(100);
     /// Copies from shared to tensor memory.
     Tcgen05Cp = "tcgen05.cp", "9.7.16.9", Is(Tensor), None, [Address Read], asynchronous: true,
-        target: Target::only(100);
+        target: Architecture::alone(100);
     /// Moves rows of tensor memory.
     Tcgen05Shift = "tcgen05.shift", "9.7.16.9", Is(Tensor), None, [Address], asynchronous: true,
-        target: Target::only(100);
+        target: Architecture::alone(100);
     /// Multiplies two matrices into tensor memory.
     Tcgen05Mma = "tcgen05.mma", "9.7.16.10", Is(Tensor), None,
-        [Address Read Read Read Predicate Read Read], asynchronous: true, target: Target::only(100);
+        [Address Read Read Read Predicate Read Read], asynchronous: true, target: Architecture::alone(100);
     /// As `tcgen05.mma`, of a sparse first matrix.
     Tcgen05MmaSparse = "tcgen05.mma.sp", "9.7.16.10", Is(Tensor), None,
-        [Address Read Read Address Read Predicate Read], asynchronous: true, target: Target::only(100);
+        [Address Read Read Address Read Predicate Read], asynchronous: true, target: Architecture::alone(100);
     /// As `tcgen05.mma`, whose second matrix is kept for the next products.
     Tcgen05MmaWs = "tcgen05.mma.ws", "9.7.16.10", Is(Tensor), None,
-        [Address Read Read Read Predicate Read], asynchronous: true, target: Target::only(100);
+        [Address Read Read Read Predicate Read], asynchronous: true, target: Architecture::alone(100);
     /// As `tcgen05.mma.ws`, of a sparse first matrix.
     Tcgen05MmaWsSparse = "tcgen05.mma.ws.sp", "9.7.16.10", Is(Tensor), None,
-        [Address Read Read Address Read Predicate Read], asynchronous: true, target: Target::only(100);
+        [Address Read Read Address Read Predicate Read], asynchronous: true, target: Architecture::alone(100);
     /// Lets an mbarrier know when the thread's operations on tensor memory have ended.
     Tcgen05Commit = "tcgen05.commit", "9.7.16.12", Is(Tensor), None, [Address Read], asynchronous: true,
-        target: Target::only(100);
+        target: Architecture::alone(100);
     /// Orders the operations on tensor memory before it and a synchronisation of threads after it.
     Tcgen05FenceBeforeThreadSync = "tcgen05.fence::before_thread_sync", "9.7.16.11", Is(Tensor), None, [],
-        ordering: Ordering::Always, target: Target::only(100);
+        ordering: Ordering::Always, target: Architecture::alone(100);
     /// Orders a synchronisation of threads before it and the operations on tensor memory after it.
     Tcgen05FenceAfterThreadSync = "tcgen05.fence::after_thread_sync", "9.7.16.11", Is(Tensor), None, [],
-        ordering: Ordering::Always, target: Target::only(100);
+        ordering: Ordering::Always, target: Architecture::alone(100);
 
     // Control.
 
@@ -433,11 +434,11 @@ instructions! {
     /// Stops for a debugger.
     Brkpt = "brkpt", "9.7.19.1", Is(Other), None, [];
     /// Sleeps for about the given number of nanoseconds.
-    NanoSleep = "nanosleep", "9.7.19.2", Is(Other), None, [Read], target: Target::from(70);
+    NanoSleep = "nanosleep", "9.7.19.2", Is(Other), None, [Read], target: Architecture::later(70);
     /// Counts an event for a profiler.
     PmEvent = "pmevent", "9.7.19.3", Is(Other), None, [Read];
     /// Changes the number of registers of the warp.
-    SetMaxNReg = "setmaxnreg", "9.7.19.5", Is(Other), None, [Read], target: Target::only(90);
+    SetMaxNReg = "setmaxnreg", "9.7.19.5", Is(Other), None, [Read], target: Architecture::alone(90);
 }
 
 impl Mnemonic {

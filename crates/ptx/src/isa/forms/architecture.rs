@@ -26,6 +26,16 @@ pub enum Reach {
 }
 
 impl Architecture {
+    /// `sm_90`: this architecture and all later ones.
+    pub const fn later(number: u32) -> Self {
+        Self { number, reach: Reach::Later }
+    }
+
+    /// `sm_90a`: this architecture alone.
+    pub const fn alone(number: u32) -> Self {
+        Self { number, reach: Reach::Alone }
+    }
+
     /// Reads `sm_90a`; `None` for anything else.
     pub fn parse(text: &str) -> Option<Self> {
         let rest = text.strip_prefix("sm_")?;
