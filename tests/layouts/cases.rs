@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::{Value, json};
 use warpbook_ir::layout::{Basis, Encoding};
+use warpbook_test_support::random::Random;
 
 /// One layout.
 pub struct Case {
@@ -15,16 +16,12 @@ pub struct Case {
     pub shape: Vec<u32>,
 }
 
-/// Numbers that are the same in every run (SplitMix64).
-pub struct Numbers(pub u64);
+/// What a case is drawn from.
+pub struct Numbers(pub Random);
 
 impl Numbers {
     pub fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ z >> 31) % bound
+        self.0.below(bound as usize) as u64
     }
 
     fn power(&mut self, bits: u64) -> u32 {

@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 use warpbook_ir::layout::{Basis, Encoding, SharedCost};
 use warpbook_test_support::environment::{self, GLUON_TRITON, has_triton};
+use warpbook_test_support::random::Random;
 
 use cases::{Case, Numbers};
 
@@ -73,7 +74,7 @@ fn ask(questions: Vec<Value>) -> Option<Vec<Value>> {
 
 #[test]
 fn layouts_are_what_triton_says() {
-    let mut numbers = Numbers(5);
+    let mut numbers = Numbers(Random(5));
     let cases: Vec<Case> = (0..CASES).map(|at| numbers.case(at)).collect();
     let Some(answers) = ask(cases.iter().map(|case| case.question.clone()).collect()) else { return };
     let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
@@ -86,7 +87,7 @@ fn layouts_are_what_triton_says() {
 
 #[test]
 fn conflicts_are_what_triton_says() {
-    let mut numbers = Numbers(6);
+    let mut numbers = Numbers(Random(6));
     let cases: Vec<_> = (0..300).map(|_| numbers.conflict()).collect();
     let questions = cases.iter().map(|([registers, memory], bits)| {
         let (registers, memory) = (&registers.question, &memory.question);

@@ -85,8 +85,8 @@ impl Emulated {
     ///
     /// # Safety
     ///
-    /// The bytes can be read and written until [`free`](Device::free) of the address, and nobody else accesses them while a
-    /// launch runs.
+    /// The bytes can be read and written until [`free`](Device::free) of the address, and while a launch runs nobody else
+    /// accesses them.
     pub unsafe fn borrow(&mut self, label: &str, begin: NonNull<u8>, bytes: u64) -> Result<u64> {
         // SAFETY: promised by the caller.
         unsafe { self.memory.borrow(label, begin, bytes) }.ok_or_else(|| {

@@ -5,8 +5,8 @@ use std::ptr::NonNull;
 use warpbook_device::{Device as _, Emulated};
 use warpbook_diagnostic::Diagnostic;
 
-/// A range of memory that a launch may use: its name in reports, first address and bytes, and whether nothing has written
-/// it yet.
+/// A range of memory that a launch may use: its name in reports, first address, number of bytes, and true if nothing has
+/// written it.
 pub type Range = (String, u64, u64, bool);
 
 /// A device with memory that is lent to it; it is given back when this is dropped.

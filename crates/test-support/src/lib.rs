@@ -7,6 +7,7 @@
 //! - [`kernels`]: sources of kernels that several tests launch.
 //! - [`notebook`]: a session, a reader that records what cells show, and `check_…` functions.
 //! - [`client`]: the other side of the Jupyter protocol, typed.
+//! - [`random`]: numbers that are the same in every run.
 //! - [`processes`]: a kernel as a process, and what it starts.
 //!
 //! Nothing here is part of a shipped Warpbook.
@@ -22,6 +23,7 @@ pub mod needs;
 pub mod notebook;
 #[cfg(feature = "notebook")]
 pub mod processes;
+pub mod random;
 #[cfg(feature = "notebook")]
 mod trace;
 

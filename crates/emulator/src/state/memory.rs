@@ -139,8 +139,8 @@ impl GlobalMemory {
         self.insert(label, address, length)
     }
 
-    /// Makes memory of this process device memory, at its own address and without a copy; `None` where the range meets
-    /// another allocation.
+    /// Makes memory of this process device memory, at its own address and without a copy; `None` where an allocation has
+    /// bytes in the range.
     ///
     /// # Safety
     ///

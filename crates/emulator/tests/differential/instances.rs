@@ -4,9 +4,9 @@ use warpbook_ptx::isa::Mnemonic;
 use warpbook_ptx::isa::Modifier;
 use warpbook_ptx::isa::forms::{Base, Count, Form, Kind, Type, forms};
 use warpbook_ptx::{PtxType, Space};
+use warpbook_test_support::random::Random;
 
 use super::mutate::Parts;
-use super::random::Random;
 
 /// Types that registers are declared with.
 pub const REGISTERS: &[&str] =

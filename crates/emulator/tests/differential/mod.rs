@@ -8,14 +8,13 @@ mod instances;
 mod mutate;
 mod ours;
 mod ptxas;
-mod random;
 mod tally;
 
 use mutate::{Parts, mutant};
 use ptxas::{Batch, Ptxas};
-use random::Random;
 use tally::Tally;
 use warpbook_ptx::isa::Mnemonic;
+use warpbook_test_support::random::Random;
 
 use crate::filetests;
 

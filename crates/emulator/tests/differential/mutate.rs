@@ -2,8 +2,7 @@
 
 use warpbook_ptx::isa::forms::forms;
 use warpbook_ptx::isa::{Modifier, Opcode};
-
-use super::random::Random;
+use warpbook_test_support::random::Random;
 
 /// An instruction, taken apart as text.
 #[derive(Clone, Debug)]

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// An instruction that is no PTX: with it ptxas stops before it makes code, and is fast.
 const SENTINEL: &str = "sentinel.of.the.test;";
 
-/// An assembler.
+/// The `ptxas` that the check is compared with.
 pub struct Ptxas {
     pub path: PathBuf,
 }

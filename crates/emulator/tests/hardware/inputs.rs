@@ -1,6 +1,7 @@
 //! The inputs of the recorded vectors, made of a case's number; benches/gpu/inputs.py makes the same.
 
 use serde_json::Value;
+use warpbook_test_support::random::Random;
 
 /// Name, bits of exponent and mantissa; 0 bits of exponent: an integer of so many bits.
 const TYPES: [(&str, u32, u32); 12] = [
@@ -18,11 +19,9 @@ const TYPES: [(&str, u32, u32); 12] = [
     ("shift", 0, 32),
 ];
 
+/// 64 bits that a number decides.
 fn mix(x: u64) -> u64 {
-    let z = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ z >> 31
+    Random(x).next()
 }
 
 fn mask(bits: u32) -> u64 {

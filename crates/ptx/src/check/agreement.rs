@@ -12,7 +12,7 @@ enum Kind {
     Integer,
     /// Numbers that agree with their own type and with bits alone.
     Float,
-    /// `.pred`
+    /// `.pred` alone.
     Predicate,
 }
 
@@ -82,7 +82,7 @@ pub(super) fn wanted(operand: PtxType, relaxed: bool) -> String {
     join(fitting.map(|ty| format!("`.{ty}`")))
 }
 
-/// `a, b or c`
+/// Words as a list to choose from: `a, b or c`.
 pub(super) fn join(words: impl Iterator<Item = String>) -> String {
     let mut words: Vec<String> = words.collect();
     match words.pop() {

@@ -188,7 +188,7 @@ fn kind(token: &str) -> Result<Kind, String> {
     })
 }
 
-/// `0..15`, `0..256%8`
+/// Reads the limits of a constant: `0..15`, or `0..256%8` for multiples of 8.
 fn range(text: &str) -> Result<Limits, String> {
     let (low, high) = text.split_once("..").ok_or("`LOW..HIGH` is wanted")?;
     let (high, multiple) = high.split_once('%').unwrap_or((high, "1"));
