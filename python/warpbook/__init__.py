@@ -6,7 +6,7 @@
 runs one kernel; `warpbook.triton.activate()` makes Triton launch on the emulator.
 """
 
-from warpbook._engine import Device, EngineError, Report, __version__
+from warpbook._engine import Device, EngineError, Kernel, Module, Report, __version__
 from warpbook.launching import launch
 
-__all__ = ["Device", "EngineError", "Report", "__version__", "launch"]
+__all__ = ["Device", "EngineError", "Kernel", "Module", "Report", "__version__", "launch"]

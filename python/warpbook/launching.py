@@ -5,20 +5,25 @@ import re
 import struct
 import sys
 
-from warpbook._engine import Device
+from warpbook._engine import Device, Module
 from warpbook.memory import area_of, merged, pointer
 
 # Formats of a Python float by the bytes of the parameter.
 FLOATS = {2: "<e", 4: "<f", 8: "<d"}
 
 
-@functools.cache
-def device(target, fast=False):
-    """The emulated GPU of a target, `sm_90`; one for each target in this process."""
+def capability_of(target):
+    """The compute capability of a target: 90 of `sm_90`. Raises ValueError where it is none."""
     found = re.fullmatch(r"sm_(\d+)[af]?", target)
     if not found:
         raise ValueError(f"{target!r} is no target: sm_90")
-    return Device(int(found[1]), fast=fast)
+    return int(found[1])
+
+
+@functools.cache
+def device(target, fast=False):
+    """The emulated GPU of a target, `sm_90`; one for each target in this process."""
+    return Device(capability_of(target), fast=fast)
 
 
 def launch(
@@ -46,19 +51,23 @@ def launch(
         EngineError: the text is refused, or the kernel did what a GPU would not bear.
         ValueError: the arguments do not fit the parameters.
     """
-    entry = entry or only_entry(ptx)
-    chosen = device(target or declared(ptx, r"^\s*\.target\s+(sm_\d+)", "target"))
-    sizes, _ = chosen.load(ptx, entry)
-    if len(sizes) != len(arguments):
-        raise ValueError(f"{entry} has {len(sizes)} parameters, and {len(arguments)} arguments are given")
-    names = names or parameter_names(ptx, entry)
-    values = [packed(value, size, name) for value, size, name in zip(arguments, sizes, names)]
+    module = read(ptx)
+    entry = entry or only_kernel(module)
+    if target is None and module.capability is None:
+        raise ValueError("the PTX names no target")
+    kernel = load(device(target or f"sm_{module.capability}"), module, entry)
+    parameters = module.parameters(entry)
+    if len(parameters) != len(arguments):
+        raise ValueError(f"{entry} has {len(parameters)} parameters, and {len(arguments)} arguments are given")
+    names = names or [name for name, _ in parameters]
+    block = block or module.required_block(entry)
+    if block is None:
+        raise ValueError(f"{entry} does not say how many threads a block has: block=(128,)")
+    values = [packed(value, size, name) for value, (_, size), name in zip(arguments, parameters, names)]
     areas = [area_of(value, name) for value, name in zip(arguments, names) if pointer(value) is not None]
-    return chosen.launch(
-        ptx,
-        entry,
+    return kernel.launch(
         grid=extents(grid),
-        block=extents(block or required_block(ptx, entry)),
+        block=extents(block),
         cluster=extents(cluster),
         shared=shared,
         arguments=values,
@@ -67,6 +76,18 @@ def launch(
         seed=seed,
         printed=sys.stdout.write,
     )
+
+
+@functools.cache
+def read(ptx):
+    """A text as a module, parsed once."""
+    return Module(ptx)
+
+
+@functools.cache
+def load(device, module, kernel):
+    """A kernel of a module on a device, loaded once."""
+    return device.load(module, kernel)
 
 
 def extents(value):
@@ -104,33 +125,9 @@ def packed(value, size, name):
     return content
 
 
-def only_entry(ptx):
-    names = re.findall(r"\.entry\s+([\w$]+)", ptx)
+def only_kernel(module):
+    names = module.kernels
     if len(names) != 1:
         has = f"it has {', '.join(names)}; say entry=" if names else "it has none"
         raise ValueError(f"the PTX has {len(names)} entry functions: {has}")
     return names[0]
-
-
-def head(ptx, entry):
-    """The declaration of an entry function, up to its body."""
-    begin = re.search(rf"\.entry\s+{re.escape(entry)}\b", ptx)
-    return ptx[begin.start() : ptx.find("{", begin.start())] if begin else ""
-
-
-def parameter_names(ptx, entry):
-    return re.findall(r"\.param\s[^,)]*?([\w$]+)(?:\[\d+\])?\s*(?=,|\)|$)", head(ptx, entry))
-
-
-def required_block(ptx, entry):
-    found = re.search(r"\.reqntid\s+(\d+)(?:\s*,\s*(\d+))?(?:\s*,\s*(\d+))?", head(ptx, entry))
-    if not found:
-        raise ValueError(f"{entry} does not say how many threads a block has: block=(128,)")
-    return [int(extent) for extent in found.groups() if extent]
-
-
-def declared(ptx, pattern, what):
-    found = re.search(pattern, ptx, re.MULTILINE)
-    if not found:
-        raise ValueError(f"the PTX names no {what}")
-    return found[1]

@@ -102,6 +102,31 @@ def test_arguments_that_do_not_fit_are_refused(arguments, message):
         warpbook.launch(ADD, 1, *arguments)
 
 
+def test_a_module_says_what_its_text_says():
+    module = warpbook.Module(ADD)
+    assert module.kernels == ["add"] and module.capability == 80
+    assert module.parameters("add") == [("x", 8), ("n", 4), ("y", 4)]
+    assert module.required_block("add") == [128, 1, 1]
+    assert warpbook.Module(FOREVER).required_block("forever") is None
+    with pytest.raises(KeyError, match="no kernel `sub`"):
+        module.parameters("sub")
+
+
+@pytest.mark.parametrize(
+    "ptx, options, message",
+    [
+        (FOREVER, {}, "forever does not say how many threads a block has"),
+        (ADD + ADD.partition(".address_size 64")[2].replace("add(", "other("), {}, "2 entry functions: it has add, other"),
+        (ADD, {"target": "hopper"}, "'hopper' is no target"),
+        (ADD, {"block": (1, 1, 1, 1)}, "one to three extents, not 4"),
+    ],
+)
+def test_what_the_text_does_not_decide_is_asked_for(ptx, options, message):
+    arguments = [numpy.zeros(8, dtype=numpy.float32), 8, 1.0][: 1 if ptx == FOREVER else 3]
+    with pytest.raises(ValueError, match=message):
+        warpbook.launch(ptx, 1, *arguments, **options)
+
+
 def test_broken_ptx_names_its_line():
     with pytest.raises(warpbook.EngineError) as caught:
         warpbook.launch(ADD.replace("add.f32", "frob.f32"), 1, numpy.zeros(8, dtype=numpy.float32), 8, 1.0)

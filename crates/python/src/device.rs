@@ -9,11 +9,13 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 use warpbook_device::Device as _;
 use warpbook_device::{Code, Emulated, FunctionId, Launch, LaunchReport, TensorMap};
-use warpbook_diagnostic::{Diagnostic, Source};
+use warpbook_diagnostic::Source;
+use warpbook_gpu::GpuLimits;
 use warpbook_process::cancel::Cancel;
 
 use crate::error::{exception, finding};
 use crate::lent::{Lent, Range};
+use crate::module::Module;
 
 /// How often a launch that runs lets Python look for signals, and passes on what the kernel has printed.
 const LOOK: Duration = Duration::from_millis(50);
@@ -22,6 +24,17 @@ const LOOK: Duration = Duration::from_millis(50);
 #[pyclass(frozen, module = "warpbook._engine")]
 pub struct Device {
     emulated: Mutex<Emulated>,
+    /// The emulated compute capability: 90 for `sm_90`.
+    #[pyo3(get)]
+    capability: u32,
+}
+
+/// A kernel that a device has loaded.
+#[pyclass(frozen, module = "warpbook._engine")]
+pub struct Kernel {
+    device: Py<Device>,
+    function: FunctionId,
+    source: Source,
 }
 
 /// What a launch did.
@@ -47,46 +60,57 @@ impl Device {
     #[pyo3(signature = (capability, *, fast=false))]
     fn new(capability: u32, fast: bool) -> Self {
         let emulated = Emulated::beside_the_host(capability).with_fast_arithmetic(fast);
-        Self { emulated: Mutex::new(emulated) }
-    }
-
-    /// The compute capability.
-    #[getter]
-    fn capability(&self) -> u32 {
-        self.lock().capability()
+        Self { emulated: Mutex::new(emulated), capability }
     }
 
     /// Bytes of shared memory that a block may have.
     #[getter]
     fn shared_limit(&self) -> u32 {
-        self.lock().shared_limit()
+        GpuLimits::for_capability(self.capability).shared_per_block
     }
 
-    /// Bytes of each parameter of an entry function, in order, and bytes of its static shared memory. PTX that is loaded
-    /// again costs a comparison.
-    fn load(&self, py: Python<'_>, ptx: &str, entry: &str) -> PyResult<(Vec<u32>, u32)> {
+    /// Number of multiprocessors of a GPU of this compute capability.
+    #[getter]
+    fn multiprocessors(&self) -> u32 {
+        GpuLimits::for_capability(self.capability).multiprocessors
+    }
+
+    /// The kernel of a module, loaded. Raises `EngineError` where no GPU would take the text, where the emulated one does not
+    /// run it, or where there is no such kernel.
+    fn load(slf: &Bound<'_, Self>, module: &Module, kernel: &str) -> PyResult<Kernel> {
+        let (py, device) = (slf.py(), slf.get());
         let loaded = py.detach(|| {
-            let mut device = self.lock();
-            let function = load(&mut device, ptx, entry)?;
-            let info = device.info(function);
-            Ok((info.params, info.static_shared))
+            let code = Code::ParsedPtx { text: &module.source.text, syntax: &module.syntax };
+            device.lock().load(code, kernel).map_err(|error| error.in_source(&module.source))
         });
-        loaded.map_err(|error| exception(py, &error))
+        let function = loaded.map_err(|error| exception(py, &error))?;
+        Ok(Kernel { device: slf.clone().unbind(), function, source: module.source.clone() })
     }
 
+    /// The 128 bytes of a tensor map. `description` is JSON with the fields of the emulator's `TensorMap`.
+    fn tensor_map(&self, description: &str) -> PyResult<Vec<u8>> {
+        let invalid = |message: String| PyValueError::new_err(message);
+        let map: TensorMap = serde_json::from_str(description).map_err(|error| invalid(error.to_string()))?;
+        match map.broken().into_iter().next() {
+            None => Ok(map.encode().to_vec()),
+            Some(broken) => Err(invalid(format!("{}: {}; expected {}", broken.field, broken.problem, broken.expected))),
+        }
+    }
+}
+
+#[pymethods]
+impl Kernel {
     /// Runs a launch on memory of this process, which the caller keeps alive and leaves alone until it ends.
     ///
     /// `memory` is a list of (name, address, bytes, unwritten): a kernel reaches these ranges, at these addresses, and
     /// nothing else. `arguments` are the parameters, as wide as the kernel declares them. `printed` is called with text that
     /// the kernel prints. An interrupt (Control-C) ends the launch.
-    #[pyo3(signature = (ptx, entry, *, grid, block, cluster=[1, 1, 1], shared=0, arguments, memory, cooperative=false,
+    #[pyo3(signature = (*, grid, block, cluster=[1, 1, 1], shared=0, arguments, memory, cooperative=false,
         check=false, seed=0, printed=None))]
     #[expect(clippy::too_many_arguments, reason = "keywords in Python")]
     fn launch(
         &self,
         py: Python<'_>,
-        ptx: &str,
-        entry: &str,
         grid: [u32; 3],
         block: [u32; 3],
         cluster: [u32; 3],
@@ -104,10 +128,9 @@ impl Device {
             let running = scope.spawn({
                 let cancel = &cancel;
                 move || {
-                    let mut device = self.lock();
-                    let function = load(&mut device, ptx, entry)?;
+                    let mut device = self.device.get().lock();
                     let launch = Launch {
-                        function,
+                        function: self.function,
                         grid,
                         block,
                         cluster,
@@ -122,8 +145,7 @@ impl Device {
                     };
                     let mut lent = Lent::new(&mut device, &memory)?;
                     let print = |part: &str| drop(text.send(part.to_owned()));
-                    let source = Source::new("ptx", ptx);
-                    lent.device().launch(&launch, cancel, &print).map_err(|error| error.in_source(&source))
+                    lent.device().launch(&launch, cancel, &print).map_err(|error| error.in_source(&self.source))
                 }
             });
             let stopped = attend(py, &texts, printed.as_ref(), &cancel);
@@ -131,19 +153,9 @@ impl Device {
             stopped.map(|()| outcome)
         })?;
         match outcome {
-            Ok(Ok(report)) => Report::new(py, report, ptx),
+            Ok(Ok(report)) => Report::new(py, report, &self.source),
             Ok(Err(error)) => Err(exception(py, &error)),
             Err(panic) => std::panic::resume_unwind(panic),
-        }
-    }
-
-    /// The 128 bytes of a tensor map. `description` is JSON with the fields of the emulator's `TensorMap`.
-    fn tensor_map(&self, description: &str) -> PyResult<Vec<u8>> {
-        let invalid = |message: String| PyValueError::new_err(message);
-        let map: TensorMap = serde_json::from_str(description).map_err(|error| invalid(error.to_string()))?;
-        match map.broken().into_iter().next() {
-            None => Ok(map.encode().to_vec()),
-            Some(broken) => Err(invalid(format!("{}: {}; expected {}", broken.field, broken.problem, broken.expected))),
         }
     }
 }
@@ -152,10 +164,6 @@ impl Device {
     fn lock(&self) -> MutexGuard<'_, Emulated> {
         self.emulated.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn load(device: &mut Emulated, ptx: &str, entry: &str) -> Result<FunctionId, Diagnostic> {
-    device.load(Code::Ptx(ptx), entry).map_err(|error| error.in_source(&Source::new("ptx", ptx)))
 }
 
 /// Until the launch has ended: hands on what it prints, and lets Python handle signals. A signal handler or `printed` that
@@ -181,11 +189,10 @@ fn attend(py: Python<'_>, texts: &Receiver<String>, printed: Option<&Py<PyAny>>,
 }
 
 impl Report {
-    fn new(py: Python<'_>, report: LaunchReport, ptx: &str) -> PyResult<Self> {
-        let source = Source::new("ptx", ptx);
+    fn new(py: Python<'_>, report: LaunchReport, source: &Source) -> PyResult<Self> {
         let found = report.checked.map(|checked| checked.findings).unwrap_or_default();
         let found: Vec<Bound<'_, PyDict>> =
-            found.into_iter().map(|each| finding(py, &each.in_source(&source))).collect::<PyResult<_>>()?;
+            found.into_iter().map(|each| finding(py, &each.in_source(source))).collect::<PyResult<_>>()?;
         Ok(Self {
             seconds: report.elapsed.as_secs_f64(),
             warp_instructions: report.warp_instructions.unwrap_or_default(),

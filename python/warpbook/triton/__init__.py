@@ -9,6 +9,8 @@ and tensors that it makes on "cuda" are the CPU's.
 
 import re
 
+from warpbook.launching import capability_of
+
 
 def activate(target="sm_90", *, check=False, seed=0, fast=False):
     """Makes the emulator Triton's device in this process, for all launches from now on.
@@ -28,13 +30,13 @@ def activate(target="sm_90", *, check=False, seed=0, fast=False):
 
     from warpbook.triton import driver, torch_cuda
 
-    found = re.fullmatch(r"sm_(\d+)[af]?", target)
-    if not found or int(found[1]) not in driver.PROPERTIES:
-        known = ", ".join(f"sm_{capability}" for capability in driver.PROPERTIES)
+    capability = capability_of(target)
+    if capability not in driver.CAPABILITIES:
+        known = ", ".join(f"sm_{each}" for each in driver.CAPABILITIES)
         raise ValueError(f"{target!r} is no target that is emulated: {known}")
     if not re.match(r"3\.[456]\.", triton.__version__):
         raise RuntimeError(f"Triton {triton.__version__} is not supported: 3.4 to 3.6 are")
-    driver.SETTINGS.capability = int(found[1])
+    driver.SETTINGS.capability = capability
     driver.SETTINGS.check = check
     driver.SETTINGS.seed = seed
     driver.SETTINGS.fast = fast

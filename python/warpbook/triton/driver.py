@@ -24,27 +24,17 @@ from triton.backends import Backend, backends
 from triton.backends.compiler import GPUTarget
 
 from warpbook._engine import EngineError
-from warpbook.launching import device
+from warpbook.launching import device, load, read
 from warpbook.memory import Area, area_of, merged
 
-# Bytes of a parameter's type.
-SIZES = {"8": 1, "16": 2, "32": 4, "64": 8}
 FLOATS = {"fp16": "e", "fp32": "f", "f32": "f", "fp64": "d"}
 ELEMENTS = ["U8", "U16", "U32", "I32", "U64", "I64", "F16", "F32", "F64", "Bf16", "F32Ftz", "Tf32", "Tf32Ftz"]
 SWIZZLES = ["None", "B32", "B64", "B128"]
 # Longest tensor of 64-bit integers that is searched for addresses of other tensors, in elements.
 POINTERS = 4096
 
-PROPERTIES = {
-    75: {"max_shared_mem": 65536, "multiprocessor_count": 40},
-    80: {"max_shared_mem": 166912, "multiprocessor_count": 108},
-    86: {"max_shared_mem": 101376, "multiprocessor_count": 84},
-    89: {"max_shared_mem": 101376, "multiprocessor_count": 142},
-    90: {"max_shared_mem": 232448, "multiprocessor_count": 132},
-    100: {"max_shared_mem": 232448, "multiprocessor_count": 148},
-    103: {"max_shared_mem": 232448, "multiprocessor_count": 148},
-    120: {"max_shared_mem": 101376, "multiprocessor_count": 170},
-}
+# Compute capabilities that are emulated.
+CAPABILITIES = (75, 80, 86, 89, 90, 100, 103, 120)
 
 # Tensors that torch made, by their id, as long as they live.
 TENSORS = weakref.WeakValueDictionary()
@@ -153,15 +143,10 @@ def collect_tensors(value, name, found):
 
 
 class Function:
-    """A loaded kernel: its PTX and the bytes of each parameter."""
+    """A loaded kernel, and the named tensors of its next launch."""
 
     def __init__(self, name, text):
         self.name, self.text = name, text
-        head = text[text.index(f".entry {name}") :]
-        head = head[: head.index("{")]
-        self.sizes = []
-        for kind, count in re.findall(r"\.param\s[^,)]*?\.[a-z]+(8|16|32|64)\b[^,)\[]*(?:\[(\d+)\])?", head):
-            self.sizes.append(SIZES[kind] * int(count or 1))
         self.tensors = []
 
 
@@ -172,15 +157,16 @@ class Utilities:
         function = Function(name, binary.decode())
         return function, function, 32, 0, 1024
 
-    def get_device_properties(self, device):
-        properties = {
+    def get_device_properties(self, number):
+        device = SETTINGS.device
+        return {
             "max_num_regs": 65536, "warpSize": 32, "sm_clock_rate": 1_980_000, "mem_clock_rate": 2_619_000,
             "mem_bus_width": 5120,
+            "max_shared_mem": device.shared_limit, "multiprocessor_count": device.multiprocessors,
         }  # fmt: skip
-        return properties | PROPERTIES[SETTINGS.capability]
 
     def cuOccupancyMaxActiveClusters(self, *args):
-        return PROPERTIES[SETTINGS.capability]["multiprocessor_count"]
+        return SETTINGS.device.multiprocessors
 
     def set_printf_fifo_size(self, size):
         pass
@@ -257,34 +243,32 @@ def launch(signature, x, y, z, stream, function, cooperative, dependent, *rest):
         args = flat_arguments(signature, args)
         values = [packed(kind, value) for kind, value in args]
         values += [struct.pack("<Q", pointer(one)) for one in scratch]
-        if len(values) != len(function.sizes):
-            raise RuntimeError(f"{function.name} has {len(function.sizes)} parameters, not {len(values)}")
-        values = [value[:size] for value, size in zip(values, function.sizes)]
+        module = read(function.text)
+        parameters = module.parameters(function.name)
+        if len(values) != len(parameters):
+            raise RuntimeError(f"{function.name} has {len(parameters)} parameters, not {len(values)}")
+        values = [value[:size] for value, (_, size) in zip(values, parameters)]
+        # The PTX knows of the warps that warp specialisation adds.
+        block = module.required_block(function.name) or [32 * warps, 1, 1]
         tensors = list(function.tensors)
         for one in scratch:
             collect_tensors(one, "scratch", tensors)
         run(
             Request(
-                function.text, function.name, SETTINGS.capability, grid, [32 * warps_of(function, warps), 1, 1], cluster,
-                shared, bool(cooperative), values, areas(tensors, addresses(args)),
+                function.text, function.name, SETTINGS.capability, grid, block, cluster, shared,
+                bool(cooperative), values, areas(tensors, addresses(args)),
             )
         )  # fmt: skip
     if leave is not None:
         leave(launch_metadata)
 
 
-def warps_of(function, warps):
-    """Warps of a block: the PTX knows of those that warp specialisation adds."""
-    found = re.search(r"\.reqntid\s+(\d+)", function.text)
-    return int(found[1]) // 32 if found else warps
-
-
 def run(request):
     """Runs a launch; errors are RuntimeError with CUDA's words, as Triton's driver has them."""
     watching = [each for each in (observer(request) for observer in OBSERVERS) if each is not None]
     try:
-        report = SETTINGS.device.launch(
-            request.ptx, request.entry, grid=request.grid, block=request.block, cluster=request.cluster,
+        report = load(SETTINGS.device, read(request.ptx), request.entry).launch(
+            grid=request.grid, block=request.block, cluster=request.cluster,
             shared=request.shared, arguments=request.arguments,
             memory=[(area.name, area.address, area.size, False) for area in request.areas],
             cooperative=request.cooperative, check=SETTINGS.check, seed=SETTINGS.seed, printed=to_standard_output,

@@ -1,6 +1,7 @@
 """Lets programs that ask torch for the device "cuda" run where there is none: tensors are the CPU's, and say they are not."""
 
 import contextlib
+import functools
 import time
 from types import SimpleNamespace
 
@@ -8,7 +9,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 from triton._C.libtriton import nvidia
 
-from warpbook.triton.driver import PROPERTIES, SETTINGS, TENSORS
+from warpbook.triton.driver import SETTINGS, TENSORS
 
 REAL_DEVICE = torch.device
 
@@ -94,8 +95,8 @@ def install():
     capability = divmod(SETTINGS.capability, 10)
     properties = SimpleNamespace(
         name="emulated", major=capability[0], minor=capability[1], total_memory=16 << 30,
-        multi_processor_count=PROPERTIES[SETTINGS.capability]["multiprocessor_count"],
-        shared_memory_per_block_optin=PROPERTIES[SETTINGS.capability]["max_shared_mem"], warp_size=32, regs_per_multiprocessor=65536,
+        multi_processor_count=SETTINGS.device.multiprocessors,
+        shared_memory_per_block_optin=SETTINGS.device.shared_limit, warp_size=32, regs_per_multiprocessor=65536,
     )  # fmt: skip
     cuda = torch.cuda
     cuda.is_available = lambda: True
@@ -119,4 +120,10 @@ def install():
     torch.Tensor.cuda = lambda tensor, *args, **kwargs: tensor.clone()
     torch.Tensor.pin_memory = lambda tensor, *args, **kwargs: tensor
     nvidia.cublas.CublasLt = CublasLt
+    enter_mode()
+
+
+@functools.cache
+def enter_mode():
+    """Once, however often the emulator is activated: each entry would be one more step of every call of torch."""
     CudaOnCpu().__enter__()
