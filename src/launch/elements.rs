@@ -34,21 +34,13 @@ pub fn with_elements(mut error: Diagnostic, buffers: &Buffers) -> Diagnostic {
 mod tests {
     use super::*;
     use crate::workspace::Workspace;
-    use warpbook_device::{Buffer, Dtype, Place, Recipe};
+    use crate::workspace::fixture::put_zeros;
+    use warpbook_device::Dtype;
 
     #[test]
     fn a_byte_has_its_element() {
         let mut workspace = Workspace::default();
-        workspace.put_buffer(Buffer {
-            name: "x".into(),
-            dtype: Dtype::F16,
-            shape: vec![2, 3],
-            strides: vec![3, 1],
-            address: 0,
-            place: Place::Emulator,
-            bytes: 12,
-            recipe: Recipe::Initialiser("zeros(2, 3)".into()),
-        });
+        put_zeros(&mut workspace, "x", Dtype::F16, &[2, 3]);
         let error =
             Diagnostic::error("race", "byte 12 of x, which has 12 bytes").note("at byte 8 of x, and byte 8 of y");
         let error = with_elements(error, &workspace.buffers);

@@ -329,24 +329,15 @@ fn not_in_use(place: Place) -> Diagnostic {
 mod tests {
     use super::*;
     use crate::expression::Scalar;
-    use warpbook_device::{Dtype, Recipe};
+    use crate::workspace::fixture::put_zeros;
+    use warpbook_device::Dtype;
 
     #[test]
     fn buffers_stay_when_another_architecture_is_emulated() {
         let mut workspace = Workspace::default();
-        let address = workspace.device.allocate("a", 4).expect("memory");
-        workspace.device.write(address, &[1, 2, 3, 4]).expect("written");
         workspace.scalars.set("a", Scalar::Int(1));
-        workspace.put_buffer(Buffer {
-            name: "a".into(),
-            dtype: Dtype::U8,
-            shape: vec![4],
-            strides: vec![1],
-            place: Place::Emulator,
-            address,
-            bytes: 4,
-            recipe: Recipe::Initialiser("arange(4)".into()),
-        });
+        let address = put_zeros(&mut workspace, "a", Dtype::U8, &[4]);
+        workspace.device.write(address, &[1, 2, 3, 4]).expect("written");
         assert_eq!(workspace.scalars.get("a"), None);
         workspace.set_target(Target(90));
         assert_eq!(workspace.device_name(), "emu:sm_90");

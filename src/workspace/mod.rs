@@ -5,6 +5,8 @@
 mod buffers;
 mod definitions;
 mod devices;
+#[cfg(test)]
+pub mod fixture;
 mod journal;
 mod kernels;
 mod past;

@@ -171,21 +171,11 @@ fn reshape(mut view: View, args: &[Expr], span: &Range<usize>, workspace: &Works
 mod tests {
     use super::*;
     use crate::expression::parse;
-    use warpbook_device::{Buffer, Recipe};
+    use crate::workspace::fixture::put_zeros;
 
     fn workspace() -> Workspace {
         let mut workspace = Workspace::default();
-        let address = workspace.device.allocate("a", 48).expect("memory");
-        workspace.put_buffer(Buffer {
-            name: "a".into(),
-            dtype: Dtype::F32,
-            shape: vec![3, 4],
-            strides: vec![4, 1],
-            place: workspace.device.place(),
-            address,
-            bytes: 48,
-            recipe: Recipe::Initialiser("zeros(3, 4)".into()),
-        });
+        put_zeros(&mut workspace, "a", Dtype::F32, &[3, 4]);
         workspace
     }
 

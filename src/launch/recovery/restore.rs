@@ -61,26 +61,17 @@ fn sentence(lost: &[Place], rebuilt: &Rebuilt, workspace: &Workspace) -> String 
 mod tests {
     use super::*;
     use crate::frontend::Nobody;
+    use crate::workspace::fixture::put_zeros;
     use std::sync::Arc;
     use std::sync::atomic::AtomicBool;
-    use warpbook_device::{Buffer, Dtype, Recipe};
+    use warpbook_device::Dtype;
     use warpbook_process::cancel::Cancel;
 
     #[test]
     fn an_interrupt_ends_copies_and_not_what_puts_them_back() {
         let mut workspace = Workspace::default();
-        let address = workspace.device.allocate("a", 4).expect("memory");
+        let address = put_zeros(&mut workspace, "a", Dtype::U8, &[4]);
         workspace.device.write(address, &[1, 2, 3, 4]).expect("written");
-        workspace.put_buffer(Buffer {
-            name: "a".into(),
-            dtype: Dtype::U8,
-            shape: vec![4],
-            strides: vec![1],
-            place: Place::Emulator,
-            address,
-            bytes: 4,
-            recipe: Recipe::Initialiser("arange(4)".into()),
-        });
         let before = Snapshot::take(&mut workspace).expect("taken");
         workspace.device.write(address, &[9; 4]).expect("written");
         let cancel = Cancel::new();
